@@ -1,0 +1,330 @@
+//! JSON: a guarded reader of other people's text and the canonical writer of RFC 8785.
+//!
+//! Two domains. *Any* JSON can be canonicalised. *Values*, which is what definitions, payloads and expressions
+//! work on, have whole numbers as integers within ±2⁵³ and other numbers as doubles, so that the live run and a
+//! replay from the ledger see the same.
+
+use crate::limits::NESTING_MAX;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::fmt;
+
+/// The largest magnitude of a whole number: 2⁵³.
+pub const INTEGER_MAX: i64 = 1 << 53;
+
+/// Why a text was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// More bytes than allowed.
+    #[error("{bytes} bytes, at most {max} are allowed")]
+    TooLarge {
+        /// How many there are.
+        bytes: usize,
+        /// How many may be.
+        max: usize,
+    },
+    /// Not JSON, or JSON of a kind that is refused; serde's message with line and column.
+    #[error("{0}")]
+    Syntax(String),
+}
+
+/// Reads a value: UTF-8, no key twice, at most [`NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
+///
+/// # Errors
+/// Says what is wrong, with line and column.
+pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Value, JsonError> {
+    if bytes.len() > max_bytes {
+        return Err(JsonError::TooLarge { bytes: bytes.len(), max: max_bytes });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value =
+        Guarded { depth: 0 }.deserialize(&mut deserializer).map_err(|err| JsonError::Syntax(err.to_string()))?;
+    deserializer.end().map_err(|err| JsonError::Syntax(err.to_string()))?;
+    Ok(value)
+}
+
+/// Reads a value into a type, guarded as [`parse`] is.
+///
+/// # Errors
+/// As [`parse`], or that the value does not have the type's form.
+pub fn parse_as<T: serde::de::DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, JsonError> {
+    let value = parse(bytes, max_bytes)?;
+    serde_json::from_value(value).map_err(|err| JsonError::Syntax(err.to_string()))
+}
+
+struct Guarded {
+    depth: usize,
+}
+
+impl Guarded {
+    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
+        if self.depth >= NESTING_MAX {
+            return Err(E::custom(format_args!("nested deeper than {NESTING_MAX}")));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Guarded {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Guarded {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
+        integer(value).map_err(E::custom)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        i64::try_from(value).ok().ok_or(OUT_OF_RANGE).and_then(integer).map_err(E::custom)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        number(value).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(element) = seq.next_element_seed(self.deeper()?)? {
+            out.push(element);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut out = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let element = map.next_value_seed(self.deeper()?)?;
+            if out.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
+            }
+            out.insert(key, element);
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+const OUT_OF_RANGE: &str = "a number beyond ±2^53 has no exact value everywhere: send it as text";
+
+fn integer(value: i64) -> Result<Value, &'static str> {
+    if (-INTEGER_MAX..=INTEGER_MAX).contains(&value) { Ok(Value::from(value)) } else { Err(OUT_OF_RANGE) }
+}
+
+/// The value of a double: an integer if it is whole.
+///
+/// # Errors
+/// If it is not finite or beyond ±2⁵³.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within ±2^53, where i64 and f64 agree")]
+pub fn number(value: f64) -> Result<Value, &'static str> {
+    const BOUND: f64 = 9_007_199_254_740_992.0;
+    if !value.is_finite() || value.abs() > BOUND {
+        return Err(OUT_OF_RANGE);
+    }
+    if value.fract() == 0.0 {
+        return Ok(Value::from(value as i64));
+    }
+    Number::from_f64(value).map(Value::Number).ok_or(OUT_OF_RANGE)
+}
+
+/// Brings a value that did not come through [`parse`] into the form that [`parse`] gives.
+///
+/// # Errors
+/// If a number is beyond ±2⁵³ or the value nests deeper than [`NESTING_MAX`].
+pub fn normalize(value: Value) -> Result<Value, &'static str> {
+    normalize_at(value, 0)
+}
+
+fn normalize_at(value: Value, depth: usize) -> Result<Value, &'static str> {
+    if depth > NESTING_MAX {
+        return Err("nested deeper than 32");
+    }
+    Ok(match value {
+        Value::Number(n) => match n.as_i64() {
+            Some(whole) => integer(whole)?,
+            None => number(n.as_f64().ok_or(OUT_OF_RANGE)?)?,
+        },
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| normalize_at(item, depth + 1)).collect::<Result<_, _>>()?)
+        }
+        Value::Object(map) => {
+            let pairs = map.into_iter().map(|(key, item)| Ok((key, normalize_at(item, depth + 1)?)));
+            Value::Object(pairs.collect::<Result<_, &'static str>>()?)
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    })
+}
+
+/// The canonical bytes of a value (RFC 8785).
+#[must_use]
+pub fn canonical(value: &Value) -> Vec<u8> {
+    let mut out = String::new();
+    write_canonical(value, &mut out);
+    out.into_bytes()
+}
+
+/// Appends the canonical form of a value (RFC 8785).
+pub fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => write_number(number, out),
+        Value::String(text) => write_string(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => write_object(map, out),
+    }
+}
+
+fn write_object(map: &Map<String, Value>, out: &mut String) {
+    // RFC 8785 orders by UTF-16 code units; for ASCII keys, nearly all there are, that is the map's own order.
+    let mut pairs: Vec<(&String, &Value)> = map.iter().collect();
+    if pairs.iter().any(|(key, _)| !key.is_ascii()) {
+        pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    }
+    out.push('{');
+    for (index, (key, item)) in pairs.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(key, out);
+        out.push(':');
+        write_canonical(item, out);
+    }
+    out.push('}');
+}
+
+fn write_number(number: &Number, out: &mut String) {
+    use fmt::Write as _;
+    let written = match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(whole), _, _) if whole.unsigned_abs() <= INTEGER_MAX.unsigned_abs() => write!(out, "{whole}"),
+        (_, _, Some(double)) => out.write_str(ryu_js::Buffer::new().format_finite(double)),
+        (_, _, None) => write!(out, "{number}"),
+    };
+    // Writing to a String cannot fail.
+    debug_assert!(written.is_ok());
+}
+
+/// Appends a JSON string as RFC 8785 (that is, ECMAScript's `JSON.stringify`) writes it.
+pub fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{9}' => out.push_str("\\t"),
+            '\u{a}' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{d}' => out.push_str("\\r"),
+            c if u32::from(c) < 0x20 => {
+                out.push_str("\\u00");
+                out.push_str(&crate::digest::hex_encode(&[u8::try_from(u32::from(c)).unwrap_or(0)]));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn check(text: &str, expected: &str) {
+        match parse(text.as_bytes(), 1024) {
+            Ok(value) => assert_eq!(String::from_utf8(canonical(&value)).unwrap(), expected, "{text}"),
+            Err(err) => assert_eq!(err.to_string(), expected, "{text}"),
+        }
+    }
+
+    #[test]
+    fn values_are_read_in_one_form() {
+        check(r#"{"b":1.0,"a":[-0.0,1e2,0.5]}"#, r#"{"a":[0,100,0.5],"b":1}"#);
+        check("9007199254740992", "9007199254740992");
+    }
+
+    #[test]
+    fn bad_text_says_what_and_where() {
+        check(r#"{"a":1,"a":2}"#, "key `a` stands twice at line 1 column 13");
+        check(
+            "9007199254740993",
+            "a number beyond ±2^53 has no exact value everywhere: send it as text at line 1 column 16",
+        );
+        check("1e300", "a number beyond ±2^53 has no exact value everywhere: send it as text at line 1 column 5");
+        check("[1", "EOF while parsing a list at line 1 column 2");
+        check("1 2", "trailing characters at line 1 column 3");
+        let deep = "[".repeat(5000) + &"]".repeat(5000);
+        assert!(parse(deep.as_bytes(), 1 << 20).unwrap_err().to_string().starts_with("nested deeper than 32"));
+        assert!(parse(b"\"\xff\"", 16).is_err());
+        assert_eq!(parse(b"12345", 4), Err(JsonError::TooLarge { bytes: 5, max: 4 }));
+    }
+
+    #[test]
+    fn keys_sort_by_utf16_code_units() {
+        let value = json!({"\u{10000}": 1, "\u{ff41}": 2});
+        assert_eq!(String::from_utf8(canonical(&value)).unwrap(), "{\"\u{10000}\":1,\"\u{ff41}\":2}");
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-INTEGER_MAX..=INTEGER_MAX).prop_map(Value::from),
+            (-1e15..1e15_f64).prop_map(|double| number(double).unwrap()),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bytes_read_back_as_the_same_value(value in any_value()) {
+            let bytes = canonical(&value);
+            let back = parse(&bytes, 1 << 20).unwrap();
+            prop_assert_eq!(&back, &value);
+            prop_assert_eq!(canonical(&back), bytes);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What every Chancery crate shares and nothing more: ids, time, canonical JSON, digests, limits and error kinds.
+//!
+//! A thing enters this crate when two crates need it. It has no I/O, no clock and no randomness.
+
+pub mod digest;
+pub mod duration;
+pub mod entropy;
+pub mod id;
+pub mod json;
+pub mod kind;
+pub mod limits;
+pub mod name;
+pub mod secret;
+pub mod slot;
+pub mod time;
+
+pub use digest::{Digest, Salt};
+pub use entropy::Entropy;
+pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, TaskId, TransactionId};
+pub use kind::Kind;
+pub use name::{Name, TenantId};
+pub use secret::Secret;
+pub use slot::Slot;
+pub use time::Timestamp;
