@@ -210,9 +210,15 @@ pub fn write_canonical(value: &Value, out: &mut String) {
 }
 
 fn write_object(map: &Map<String, Value>, out: &mut String) {
-    // RFC 8785 orders by UTF-16 code units; for ASCII keys, nearly all there are, that is the map's own order.
+    // RFC 8785 orders by UTF-16 code units; for ASCII keys that is the order of bytes. INVARIANT: sorted here and not
+    // taken from the map, because a dependency's feature (`serde_json/preserve_order`) may make maps keep the order in
+    // which they were filled.
     let mut pairs: Vec<(&String, &Value)> = map.iter().collect();
-    if pairs.iter().any(|(key, _)| !key.is_ascii()) {
+    if pairs.iter().all(|(key, _)| key.is_ascii()) {
+        if !pairs.is_sorted_by_key(|(key, _)| *key) {
+            pairs.sort_unstable_by_key(|(key, _)| *key);
+        }
+    } else {
         pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
     }
     out.push('{');
