@@ -1,0 +1,31 @@
+# Chancery's chores. Each target installs what it lacks, so a fresh clone needs nothing but Rust.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench test-faults setup
+
+export KEEP
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## Build, run four orders through a server that is killed on the way, verify the receipts (KEEP=1 leaves it up)
+	@scripts/setup.sh build
+	cargo build --workspace
+	scripts/demo.sh
+
+test: ## Everything that a change must pass: formatting, lints, all tests, the demo
+	@scripts/test.sh
+
+check: ## The quick part of it, for every save: formatting, lints, tidy, unit tests
+	@scripts/test.sh quick
+
+bench: ## Measure, and write target/bench.jsonl
+	@scripts/setup.sh build
+	scripts/bench.sh
+
+test-faults: ## Simulate more seeds than `make test` does, and prove that sabotaged builds are caught
+	@scripts/setup.sh test
+	scripts/test-faults.sh
+
+setup: ## Install what is missing on Debian or Ubuntu
+	@scripts/setup.sh test
