@@ -1,0 +1,111 @@
+use crate::error::{EvalError, ExprError};
+use crate::eval::Machine;
+use crate::guard;
+use crate::lower::Lowering;
+use crate::node::{Access, Accesses, Node};
+use crate::scope::Scope;
+use crate::stack::on_large_stack;
+use crate::value::Val;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// A compiled expression; cheap to clone.
+#[derive(Clone, PartialEq)]
+pub struct Program {
+    inner: Arc<Inner>,
+}
+
+#[derive(PartialEq)]
+struct Inner {
+    text: String,
+    node: Node,
+    accesses: Accesses,
+}
+
+impl Program {
+    /// Compiles an expression: at most `EXPRESSION_BYTES_MAX` bytes, `NESTING_MAX` deep, `OPERATORS_MAX` operators.
+    ///
+    /// # Errors
+    /// Says what is wrong, with line and column.
+    pub fn compile(text: &str) -> Result<Self, ExprError> {
+        guard::check(text)?;
+        if text.trim().is_empty() {
+            return Err(ExprError::at(text, 0, "the expression is empty"));
+        }
+        on_large_stack(|| parse(text)).unwrap_or_else(|err| Err(ExprError::at(text, 0, err.to_string())))
+    }
+
+    /// The expression as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// Every use of a bound name, in order, each once.
+    pub fn references(&self) -> impl Iterator<Item = &Access> {
+        self.inner.accesses.iter()
+    }
+
+    /// Whether the result cannot be a boolean, whatever the names stand for: a literal, a list, a sum, ….
+    #[must_use]
+    pub fn provably_not_bool(&self) -> bool {
+        self.inner.node.is_never_bool()
+    }
+
+    /// Evaluates; `None` is an absent optional.
+    ///
+    /// # Errors
+    /// If the expression does not apply to what the names stand for, its result is no value, or fuel runs out.
+    pub fn evaluate(&self, scope: &Scope<'_>, fuel: u64) -> Result<Option<Value>, EvalError> {
+        let mut machine = Machine::new(scope, fuel);
+        let value = machine.eval(&self.inner.node)?;
+        machine.to_json(&value, 0)
+    }
+
+    /// Evaluates a condition; an absent optional is false.
+    ///
+    /// # Errors
+    /// As [`Program::evaluate`], or if the result is not a boolean.
+    pub fn evaluate_bool(&self, scope: &Scope<'_>, fuel: u64) -> Result<bool, EvalError> {
+        match Machine::new(scope, fuel).eval(&self.inner.node)? {
+            Val::Bool(boolean) => Ok(boolean),
+            Val::Optional(None) => Ok(false),
+            Val::Optional(Some(inner)) => match inner.as_ref() {
+                Val::Bool(boolean) => Ok(*boolean),
+                other => Err(EvalError::NotBool(other.type_name())),
+            },
+            other => Err(EvalError::NotBool(other.type_name())),
+        }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.inner.node
+    }
+}
+
+fn parse(text: &str) -> Result<Program, ExprError> {
+    // Without macros: they are recognised when lowering, which keeps the tree small and the errors ours.
+    let parser = cel::Env::default().parser().max_recursion_depth(1024);
+    let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| first_error(text, &errors))?;
+    let mut lowering = Lowering::default();
+    let node = lowering.lower(&tree).map_err(|err| {
+        let offset = source.offset_for(err.id).map_or(0, |(start, _)| usize::try_from(start).unwrap_or(0));
+        ExprError::at(text, offset, err.message)
+    })?;
+    Ok(Program { inner: Arc::new(Inner { text: text.to_owned(), node, accesses: lowering.accesses }) })
+}
+
+fn first_error(text: &str, errors: &cel::ParseErrors) -> ExprError {
+    let Some(first) = errors.errors.first() else { return ExprError::at(text, 0, "this is not an expression") };
+    let (line, column) = first.pos;
+    let message = first.msg.strip_prefix("Syntax error: ").unwrap_or(&first.msg);
+    let at_least_one = |number: isize| usize::try_from(number).unwrap_or(0).max(1);
+    ExprError { message: message.to_owned(), line: at_least_one(line), column: at_least_one(column) }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Program").field(&self.inner.text).finish()
+    }
+}
