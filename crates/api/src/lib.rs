@@ -1,0 +1,25 @@
+//! What goes over the wire: the types of requests and answers, the catalogue of problems (RFC 9457), and the one
+//! table of routes that builds the router, the `OpenAPI` document and the denial test.
+//!
+//! Wire types are not domain types: `server` and `sdk` convert them, field by field. Types of requests refuse unknown
+//! members; types of answers take them, so that a client can talk to a newer server.
+
+pub mod bundle;
+pub mod decision;
+pub mod definition;
+pub mod health;
+pub mod ledger;
+pub mod page;
+pub mod principal;
+pub mod problem;
+pub mod routes;
+pub mod tenant;
+pub mod transaction;
+pub mod worker;
+
+mod key;
+
+pub use key::{BEARER, IDEMPOTENCY_KEY, OneTimeKey, REQUEST_ID, RETRY_AFTER, TRACEPARENT};
+pub use page::Page;
+pub use problem::{Fault, Problem, ProblemKind};
+pub use routes::{Access, Method, ROUTES, Route};

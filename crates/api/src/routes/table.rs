@@ -1,0 +1,200 @@
+//! The table itself.
+
+use super::Access::{Action, Open};
+use super::Method::{Delete, Get, Patch, Post};
+use super::{Answer, Body, Parameter, Route};
+
+const fn text(name: &'static str, text: &'static str) -> Parameter {
+    Parameter { name, header: false, number: false, required: false, text }
+}
+
+const fn number(name: &'static str, text: &'static str) -> Parameter {
+    Parameter { name, header: false, number: true, required: false, text }
+}
+
+const fn header(name: &'static str, text: &'static str) -> Parameter {
+    Parameter { name, header: true, number: false, required: false, text }
+}
+
+const fn required(parameter: Parameter) -> Parameter {
+    Parameter { required: true, ..parameter }
+}
+
+const LIMIT: Parameter = number("limit", "How many items at most: 1 to 1,000, else 100.");
+const CURSOR: Parameter = text("cursor", "The `next` of the page before.");
+const PAGE: &[Parameter] = &[LIMIT, CURSOR];
+
+/// Every route that the server has.
+pub const ROUTES: &[Route] = &[
+    // Health, metrics, this document.
+    Route::new(Get, "/health", "health", Open).summary("Whether the node is ready").gives(HEALTH),
+    Route::new(Get, "/health/live", "health_live", Open).summary("Whether the process works").gives(HEALTH),
+    Route::new(Get, "/health/ready", "health_ready", Open).summary("Whether the node is ready").gives(HEALTH),
+    Route::new(Get, "/health/startup", "health_startup", Open).summary("Whether the node has started").gives(HEALTH),
+    Route::new(Get, "/ready", "ready", Open).summary("Whether the node is ready").gives(HEALTH),
+    Route::new(Get, "/openapi.json", "openapi", Open).summary("This document").gives(Answer::AnyJson),
+    Route::new(Get, "/metrics", "metrics", Action("metrics:read"))
+        .summary("Metrics in Prometheus' text format")
+        .gives(Answer::Text),
+    // Tenants and principals.
+    Route::new(Post, "/v1/tenants", "tenant_create", Action("tenant:create"))
+        .summary("Make a tenant, its owner and the owner's key")
+        .takes(Body::Json("CreateTenant"))
+        .gives(Answer::Json(201, "CreatedTenant")),
+    Route::new(Post, "/v1/principals", "principal_create", Action("principal:create"))
+        .summary("Make a principal")
+        .takes(Body::Json("CreatePrincipal"))
+        .gives(Answer::Json(201, "Principal")),
+    Route::new(Get, "/v1/principals", "principal_list", Action("principal:read"))
+        .summary("List principals")
+        .with(PAGE)
+        .gives(Answer::Page("Principal")),
+    Route::new(Get, "/v1/principals/{id}", "principal_get", Action("principal:read"))
+        .summary("Read a principal")
+        .gives(Answer::Json(200, "Principal")),
+    Route::new(Patch, "/v1/principals/{id}", "principal_set", Action("principal:set"))
+        .summary("Change or suspend a principal; in force when the call returns")
+        .takes(Body::Json("ChangePrincipal"))
+        .gives(Answer::Json(200, "Principal")),
+    Route::new(Post, "/v1/principals/{id}/keys", "key_issue", Action("key:issue"))
+        .summary("Issue an API key; it is shown once")
+        .takes(Body::Json("IssueKey"))
+        .gives(Answer::Json(201, "IssuedKey")),
+    Route::new(Get, "/v1/principals/{id}/keys", "key_list", Action("key:read"))
+        .summary("List a principal's keys")
+        .with(PAGE)
+        .gives(Answer::Page("Key")),
+    Route::new(Delete, "/v1/keys/{id}", "key_revoke", Action("key:revoke"))
+        .summary("Revoke a key; in force when the call returns"),
+    // Definitions.
+    Route::new(Post, "/v1/definitions", "definition_register", Action("definition:register"))
+        .summary("Register a definition")
+        .takes(Body::Definition)
+        .gives(Answer::Json(201, "Registered")),
+    Route::new(Post, "/v1/definitions/check", "definition_check", Action("definition:check"))
+        .summary("Check a definition and register nothing")
+        .takes(Body::Definition)
+        .gives(Answer::Json(200, "Checked")),
+    Route::new(Get, "/v1/definitions", "definition_list", Action("definition:read"))
+        .summary("List definitions")
+        .with(PAGE)
+        .gives(Answer::Page("DefinitionSummary")),
+    Route::new(Get, "/v1/definitions/{name}", "definition_get", Action("definition:read"))
+        .summary("Read a definition")
+        .with(&[number("version", "Which version; the newest without it.")])
+        .gives(Answer::Json(200, "Definition")),
+    // Bundles.
+    Route::new(Post, "/v1/bundles", "bundle_push", Action("bundle:push"))
+        .summary("Push a bundle; it does not decide until it is activated")
+        .takes(Body::Bundle)
+        .gives(Answer::Json(201, "Registered")),
+    Route::new(Post, "/v1/bundles/check", "bundle_check", Action("bundle:check"))
+        .summary("Check a bundle and push nothing")
+        .takes(Body::Bundle)
+        .gives(Answer::Json(200, "Checked")),
+    Route::new(Get, "/v1/bundles", "bundle_list", Action("bundle:read"))
+        .summary("List bundles")
+        .with(PAGE)
+        .gives(Answer::Page("BundleSummary")),
+    Route::new(Get, "/v1/bundles/{digest}", "bundle_get", Action("bundle:read"))
+        .summary("Read a bundle")
+        .gives(Answer::Json(200, "Bundle")),
+    Route::new(Post, "/v1/bundles/{digest}/activate", "bundle_activate", Action("bundle:activate"))
+        .summary("Make a bundle the active one; in force when the call returns")
+        .gives(Answer::Json(200, "Activated")),
+    // Transactions.
+    Route::new(Post, "/v1/transactions", "transaction_start", Action("transaction:start"))
+        .summary("Start a transaction; 200 where the idempotency key had started it")
+        .with(&[
+            header("Idempotency-Key", "The same key with the same body gives the same transaction."),
+            header("traceparent", "W3C Trace Context, handed on to the workers."),
+        ])
+        .takes(Body::Json("StartTransaction"))
+        .gives(Answer::Json(201, "Transaction")),
+    Route::new(Get, "/v1/transactions", "transaction_list", Action("transaction:read"))
+        .summary("List transactions, newest first")
+        .with(&[
+            text("status", "Only those with this status."),
+            text("definition", "Only those of this definition."),
+            LIMIT,
+            CURSOR,
+        ])
+        .gives(Answer::Page("TransactionSummary")),
+    Route::new(Get, "/v1/transactions/{id}", "transaction_get", Action("transaction:read"))
+        .summary("Read a transaction and its steps")
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Get, "/v1/transactions/{id}/result", "transaction_result", Action("transaction:read"))
+        .summary("Wait until a transaction ended or parked, or the time is over")
+        .with(&[text("wait", "How long, such as `30s`, at most `60s`.")])
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Get, "/v1/transactions/{id}/history", "transaction_history", Action("transaction:history"))
+        .summary("List a transaction's entries with their payloads")
+        .with(PAGE)
+        .gives(Answer::Page("Entry")),
+    Route::new(Post, "/v1/transactions/{id}/cancel", "transaction_cancel", Action("transaction:cancel"))
+        .summary("Undo what was done and end as cancelled")
+        .takes(Body::Json("Cancel"))
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Post, "/v1/transactions/{id}/terminate", "transaction_terminate", Action("transaction:terminate"))
+        .summary("End at once; nothing is undone")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Post, "/v1/transactions/{id}/retry", "transaction_retry", Action("transaction:retry"))
+        .summary("Try what is parked again")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Post, "/v1/transactions/{id}/resolve", "transaction_resolve", Action("transaction:resolve"))
+        .summary("Say by hand how what is parked is to count")
+        .takes(Body::Json("Resolve"))
+        .gives(Answer::Json(200, "Transaction")),
+    // Workers and decisions.
+    Route::new(Post, "/v1/workers/exchange", "worker_exchange", Action("worker:exchange"))
+        .summary("Hand in outcomes and take tasks out")
+        .takes(Body::Json("Exchange"))
+        .gives(Answer::Json(200, "Exchanged")),
+    Route::new(Post, "/v1/decisions", "decision_make", Action("decision:make"))
+        .summary("Decide a question of the tenant's policy and record it")
+        .takes(Body::Json("Decide"))
+        .gives(Answer::Json(200, "Decision")),
+    // The ledger.
+    Route::new(Get, "/v1/ledger/logs", "ledger_logs", Action("ledger:read"))
+        .summary("List the tenant's logs")
+        .gives(Answer::Json(200, "Logs")),
+    Route::new(Get, "/v1/ledger/entries", "ledger_entries", Action("ledger:read"))
+        .summary("List entries with their payloads")
+        .with(&[
+            text("transaction", "Only those of this transaction."),
+            number("from", "From this number on: in the log, or in the transaction if one is named."),
+            LIMIT,
+            CURSOR,
+        ])
+        .gives(Answer::Page("Entry")),
+    Route::new(Get, "/v1/ledger/proofs/inclusion", "ledger_proof_inclusion", Action("ledger:read"))
+        .summary("Prove that an entry is in the tree")
+        .with(&[
+            required(number("entry", "The entry's number in the log.")),
+            number("size", "In the tree of this size; without it in that of the newest checkpoint."),
+        ])
+        .gives(Answer::Json(200, "InclusionProof")),
+    Route::new(Get, "/v1/ledger/proofs/consistency", "ledger_proof_consistency", Action("ledger:read"))
+        .summary("Prove that one tree continues another")
+        .with(&[required(number("from", "The smaller tree.")), required(number("to", "The greater one."))])
+        .gives(Answer::Json(200, "ConsistencyProof")),
+    Route::new(Get, "/v1/ledger/key", "ledger_key", Action("ledger:read"))
+        .summary("The key that checks the checkpoints, as a signed-note verifier key")
+        .gives(Answer::Text),
+    Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("ledger:read"))
+        .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`")
+        .gives(Answer::Receipt),
+    Route::new(Get, "/tlog/{tenant}/{shard}/{generation}/checkpoint", "tlog_checkpoint", Action("ledger:read"))
+        .summary("The newest checkpoint (C2SP tlog-checkpoint)")
+        .gives(Answer::Text),
+    Route::new(Get, "/tlog/{tenant}/{shard}/{generation}/tile/entries/{*index}", "tlog_entries", Action("ledger:read"))
+        .summary("A bundle of entries (C2SP tlog-tiles)")
+        .gives(Answer::Bytes),
+    Route::new(Get, "/tlog/{tenant}/{shard}/{generation}/tile/{level}/{*index}", "tlog_tile", Action("ledger:read"))
+        .summary("A tile of hashes (C2SP tlog-tiles)")
+        .gives(Answer::Bytes),
+];
+
+const HEALTH: Answer = Answer::Json(200, "Health");

@@ -1,0 +1,305 @@
+//! Transactions.
+
+use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Starts a transaction. The header `Idempotency-Key` makes it safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartTransaction {
+    /// What it runs.
+    #[schema(value_type = String, example = "create-order")]
+    pub definition: Name,
+    /// Which version; the newest without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Its input.
+    #[serde(default)]
+    #[schema(value_type = Value)]
+    pub input: Arc<Value>,
+    /// For people to search by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How long the answer may wait for the end, such as `30s`, at most `60s`; without it the answer comes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}
+
+/// What a transaction is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Its steps are run.
+    Running,
+    /// What was done is undone.
+    Compensating,
+    /// It waits for a person: `parked` says for what.
+    Parked,
+    /// All was done.
+    Completed,
+    /// A step failed and what was done was undone: `cause` says which.
+    Compensated,
+    /// A step failed; there was nothing to undo, or `left_undone` says what is.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Somebody ended it and nothing was undone.
+    Terminated,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Compensating,
+        Self::Parked,
+        Self::Completed,
+        Self::Compensated,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Terminated,
+    ];
+
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Compensating => "compensating",
+            Self::Parked => "parked",
+            Self::Completed => "completed",
+            Self::Compensated => "compensated",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Whether it stays as it is.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Compensating | Self::Parked => false,
+            Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
+        }
+    }
+}
+
+/// A transaction in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionSummary {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: TransactionId,
+    /// What it runs.
+    #[schema(value_type = String)]
+    pub definition: Name,
+    /// Which version.
+    pub version: u32,
+    /// What it is doing.
+    pub status: Status,
+    /// Who started it.
+    #[schema(value_type = String)]
+    pub principal: PrincipalId,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A transaction and what became of each of its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transaction {
+    /// Its id.
+    #[schema(value_type = String, example = "txn_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+    pub id: TransactionId,
+    /// What it runs.
+    #[schema(value_type = String)]
+    pub definition: Name,
+    /// Which version.
+    pub version: u32,
+    /// The digest of that version.
+    #[schema(value_type = String)]
+    pub definition_digest: Digest,
+    /// What it is doing.
+    pub status: Status,
+    /// Who started it.
+    #[schema(value_type = String)]
+    pub principal: PrincipalId,
+    /// For people to search by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// Why it did not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What it waits for a person to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<String>,
+    /// Its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub output: Option<Arc<Value>>,
+    /// Steps that took effect, or may have, and were not undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub left_undone: Vec<Name>,
+    /// Its steps, in the definition's order.
+    pub steps: Vec<Step>,
+}
+
+/// Why a transaction did not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// `step_failed`, `cancelled` or `terminated`.
+    pub kind: String,
+    /// The step that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub step: Option<Name>,
+    /// How it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+    /// What the person who ended it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// Its id in the definition.
+    #[schema(value_type = String)]
+    pub step: Name,
+    /// What it is doing, such as `ready`, `running`, `completed`, `failed`, `unknown`, `skipped`, `cancelled`.
+    pub status: String,
+    /// How many attempts were handed out.
+    pub attempts: u32,
+    /// When the first one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// From the one to the other, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// The salted digest of its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub input_digest: Option<Digest>,
+    /// The salted digest of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub output_digest: Option<Digest>,
+    /// How it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+    /// The decision that permitted, or denied, the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub decision: Option<DecisionId>,
+    /// What became of its undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Compensation>,
+}
+
+/// The undo of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Compensation {
+    /// What it is doing, such as `running`, `completed`, `failed`.
+    pub status: String,
+    /// How many attempts were handed out.
+    pub attempts: u32,
+    /// How it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+}
+
+/// How a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StepError {
+    /// What kind of failure: what a retry's `unless` names.
+    #[serde(rename = "type")]
+    pub error_type: String,
+    /// For people.
+    pub message: String,
+    /// For programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+}
+
+/// Compensates what was done and ends as cancelled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// Why.
+    #[serde(default)]
+    pub justification: String,
+}
+
+/// An operator's act, which needs a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Justified {
+    /// Why: it stands in the ledger.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub justification: String,
+}
+
+/// Says by hand how the parked step, or its compensation, is to count: completed, with this output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resolve {
+    /// The step.
+    #[schema(value_type = String)]
+    pub step: Name,
+    /// Why: it stands in the ledger.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub justification: String,
+    /// The output that it counts as having had.
+    #[serde(default)]
+    pub output: Value,
+}
+
+/// Which transactions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionsQuery {
+    /// Only those that are doing this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Only those of this definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Name>,
+    /// How many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// How long to wait for the result.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    /// Such as `30s`, at most `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}

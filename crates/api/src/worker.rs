@@ -1,0 +1,165 @@
+//! The worker exchange: one call both hands in and takes out.
+
+use chancery_base::{DecisionId, Name, Timestamp, TransactionId};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A worker's call.
+///
+/// One that names queues is the instance's single *taking* call: it replaces the one before, which is answered empty;
+/// its `want` is all the capacity that the instance has; and tasks that it neither holds nor reports are taken for not
+/// arrived and sent again. One without queues only reports. Only one without `done` is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// Which process: a name that no other process of the same principal has at the time.
+    #[schema(example = "orders-7f9c", min_length = 1, max_length = 128)]
+    pub worker: String,
+    /// The version of its code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How many tasks it takes, by queue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueWant>,
+    /// How tasks ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<Report>,
+    /// Tasks that it still works on: renews their leases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holding: Vec<String>,
+    /// How long a call that finds nothing may wait, such as `4s`, at most `5s`; without it the answer comes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}
+
+/// How many tasks of a queue a worker takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueWant {
+    /// The queue: a worker name of definitions.
+    #[schema(value_type = String, example = "inventory.reserve")]
+    pub name: Name,
+    /// How many, 0 to 4,096.
+    pub want: u32,
+}
+
+/// How a task ended: exactly one of `output` and `error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The task's token.
+    pub task: String,
+    /// It was done; `null` is an output too.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub output: Option<Arc<Value>>,
+    /// It was not done, or may not have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ReportError>,
+}
+
+/// A `null` that stands there is a value; serde would take it for absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Value>>, D::Error> {
+    Value::deserialize(deserializer).map(|value| Some(Arc::new(value)))
+}
+
+/// How a task failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportError {
+    /// What kind of failure: what a retry's `unless` names.
+    #[serde(rename = "type")]
+    pub error_type: String,
+    /// For people.
+    pub message: String,
+    /// For programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// Whether it may have taken effect nevertheless.
+    #[serde(default)]
+    pub unknown: bool,
+}
+
+/// The answer to an [`Exchange`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exchanged {
+    /// Tasks handed out.
+    pub tasks: Vec<Task>,
+    /// What became of the reports, in their order.
+    pub acks: Vec<Acknowledged>,
+    /// Tasks among `holding` whose answer is no longer wanted.
+    pub cancelled: Vec<String>,
+}
+
+/// An attempt handed to a worker. A permit for it is in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Task {
+    /// Its token, without which no outcome is taken.
+    pub task: String,
+    /// The queue that it came from.
+    #[schema(value_type = String)]
+    pub queue: Name,
+    /// Whose step.
+    #[schema(value_type = String)]
+    pub transaction: TransactionId,
+    /// The step's id in the definition.
+    #[schema(value_type = String)]
+    pub step: Name,
+    /// The step, or its undo.
+    pub phase: Phase,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// What to do it with.
+    #[schema(value_type = Value)]
+    pub input: Arc<Value>,
+    /// The same for every attempt.
+    pub idempotency_key: String,
+    /// For an undo: the key of what it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_key: Option<String>,
+    /// For an undo: whether it is unknown if what it undoes took effect.
+    #[serde(default)]
+    pub forward_unknown: bool,
+    /// The decision that permitted it.
+    #[schema(value_type = String)]
+    pub decision: DecisionId,
+    /// When the attempt counts as failed.
+    #[schema(value_type = String, format = DateTime)]
+    pub deadline: Timestamp,
+    /// The trace that the start was part of (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// A step or its undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The step.
+    Do,
+    /// Its undo.
+    Undo,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Acknowledged {
+    /// The task's token.
+    pub task: String,
+    /// What became of it.
+    pub ack: Ack,
+}
+
+/// What can become of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ack {
+    /// It is in the ledger.
+    Recorded,
+    /// The attempt was superseded or had been reported: nothing changed.
+    Superseded,
+    /// The token is not one of ours: nothing changed.
+    Refused,
+}
