@@ -1,0 +1,301 @@
+//! Verifies a whole log in one pass over its entries.
+//!
+//! Shares no code with the writer beyond hashing and parsing: it keeps its own tree, so a fault in [`crate::tree`]
+//! cannot hide itself. Memory: one tile a level, the checkpoints that wait for their size, and an id for each
+//! transaction that was seen.
+//!
+//! What is checked of each entry: the record's one spelling, its log, its `seq`, that epochs never go back, that
+//! the numbers of a transaction have no gaps and nothing comes after its last one, and its payload's digest. Of the
+//! tree: that every stored tile holds exactly the hashes that the entries give, that no tile is missing which a
+//! checkpoint covers, that every checkpoint is signed and has the root of the entries before it. An earlier
+//! checkpoint that somebody kept is given with the others: that it has the root at its size *is* the consistency.
+//! Times are reported, not judged: clocks are set back, and the hashes say the order.
+
+mod fault;
+mod tiles;
+
+pub use fault::{BoxError, Fault, Place, Problem};
+
+use crate::checkpoint::Checkpoint;
+use crate::hash::{Hash, LeafIndex, TreeSize, empty_root, leaf_hash, node_hash};
+use crate::note::{Keys, Note};
+use crate::record::{Origin, Record};
+use crate::tile::TileId;
+use chancery_base::{Salt, Timestamp, TransactionId};
+use std::collections::{HashMap, HashSet};
+use tiles::TileCheck;
+
+/// Gives the stored row of a tile, nothing if there is none.
+pub type TileReader<'a> = dyn FnMut(TileId) -> Result<Option<Vec<u8>>, BoxError> + 'a;
+
+/// What is kept of an entry's payload.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept<'a> {
+    /// There is none: an entry whose record names one is then at fault.
+    Nothing,
+    /// Salt and canonical bytes.
+    Bytes(Salt, &'a [u8]),
+    /// The verifier was not given payloads; they are counted and not checked.
+    Withheld,
+}
+
+/// Verifies a log: give it the checkpoints, then every entry in order, then finish.
+pub struct LogVerifier<'a> {
+    origin: Origin,
+    /// Those that no entry has reached yet, the smallest last.
+    waiting: Vec<Checkpoint>,
+    newest: Option<Checkpoint>,
+    /// Roots of complete subtrees from the left, as the bits of the size.
+    roots: Vec<Hash>,
+    size: u64,
+    tiles: Option<TileCheck<'a>>,
+    epoch: u64,
+    at: Timestamp,
+    open: HashMap<TransactionId, u64>,
+    closed: HashSet<TransactionId>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    checkpoints: u64,
+    payloads_checked: u64,
+    payloads_withheld: u64,
+    clock_set_back: u64,
+}
+
+/// What a verified log holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogReport {
+    /// Which log.
+    pub origin: Origin,
+    /// How many entries.
+    pub size: TreeSize,
+    /// The root over all of them, also those that no checkpoint covers yet.
+    pub root: Hash,
+    /// The largest checkpoint that was given.
+    pub newest: Option<Checkpoint>,
+    /// How many checkpoints were verified.
+    pub checkpoints: u64,
+    /// How many rows of tiles were compared: a store that has more has rows that belong to nothing.
+    pub tiles: u64,
+    /// How many entries the tiles cover.
+    pub integrated: TreeSize,
+    /// Payloads whose digest was checked.
+    pub payloads_checked: u64,
+    /// Payloads that were not given.
+    pub payloads_withheld: u64,
+    /// Transactions whose last entry is here.
+    pub transactions_closed: u64,
+    /// Transactions that go on.
+    pub transactions_open: u64,
+    /// Entries with an earlier time than the one before them.
+    pub clock_set_back: u64,
+}
+
+impl std::fmt::Debug for LogVerifier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogVerifier").field("origin", &self.origin).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl<'a> LogVerifier<'a> {
+    /// A verifier of a log from its first entry.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            waiting: Vec::new(),
+            newest: None,
+            roots: Vec::new(),
+            size: 0,
+            tiles: None,
+            epoch: 0,
+            at: Timestamp::EPOCH,
+            open: HashMap::new(),
+            closed: HashSet::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Compares the stored tiles too. Call it before the first entry.
+    #[must_use]
+    pub fn with_tiles(mut self, read: Box<TileReader<'a>>) -> Self {
+        self.tiles = Some(TileCheck::new(read));
+        self
+    }
+
+    /// Takes a checkpoint's note, in any order, before the first entry.
+    ///
+    /// # Errors
+    /// If it is not believed, or is of another log.
+    pub fn checkpoint(&mut self, note: &str, keys: &Keys) -> Result<(), Fault> {
+        let unread = Place::Note(self.counts.checkpoints);
+        let parsed = Note::parse(note).map_err(|err| Fault::new(unread, Problem::Checkpoint(err.into())))?;
+        let claimed = Checkpoint::parse_text(parsed.text());
+        let place = claimed.map_or(unread, |claimed| Place::Checkpoint(claimed.size));
+        let (checkpoint, _) =
+            Checkpoint::verify(&parsed, keys).map_err(|err| Fault::new(place, Problem::Checkpoint(err)))?;
+        if checkpoint.origin != self.origin {
+            return Err(Fault::new(place, Problem::OtherLog(checkpoint.origin)));
+        }
+        self.counts.checkpoints += 1;
+        if self.newest.as_ref().is_none_or(|newest| newest.size <= checkpoint.size) {
+            self.newest = Some(checkpoint.clone());
+        }
+        let place = self.waiting.partition_point(|waiting| waiting.size > checkpoint.size);
+        self.waiting.insert(place, checkpoint);
+        self.reach_checkpoints()
+    }
+
+    /// Takes the next entry and gives it back read.
+    ///
+    /// # Errors
+    /// What is wrong with the entry, or with the tile or checkpoint that it completes.
+    pub fn entry(&mut self, bytes: &[u8], payload: Kept<'_>) -> Result<Record, Fault> {
+        let place = Place::Entry(LeafIndex(self.size));
+        let record = Record::parse(bytes).map_err(|err| Fault::new(place, Problem::Record(err)))?;
+        self.check_place(&record).map_err(|problem| Fault::new(place, problem))?;
+        self.check_transaction(&record).map_err(|problem| Fault::new(place, problem))?;
+        self.check_payload(&record, payload).map_err(|problem| Fault::new(place, problem))?;
+        self.add(leaf_hash(bytes))?;
+        self.reach_checkpoints()?;
+        Ok(record)
+    }
+
+    /// Ends the log. `expected` is how many entries there should be, where something beside the log says so.
+    ///
+    /// # Errors
+    /// If entries are missing that `expected`, a checkpoint or a tile covers, or tiles that a checkpoint covers.
+    pub fn finish(self, expected: Option<TreeSize>) -> Result<LogReport, Fault> {
+        let size = TreeSize(self.size);
+        if let Some(waiting) = self.waiting.last() {
+            return Err(Fault::new(Place::Entry(LeafIndex(self.size)), Problem::MissingEntry(waiting.size)));
+        }
+        let (tiles, integrated) = match self.tiles {
+            Some(tiles) => tiles.finish(self.newest.as_ref().map(|newest| newest.size))?,
+            None => (0, TreeSize::EMPTY),
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != size) {
+            return Err(Fault::new(
+                Place::Entry(LeafIndex(self.size.min(expected.0))),
+                Problem::Size { expected, size },
+            ));
+        }
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(LogReport {
+            root: root_of(&self.roots),
+            origin: self.origin,
+            size,
+            newest: self.newest,
+            checkpoints: self.counts.checkpoints,
+            tiles,
+            integrated,
+            payloads_checked: self.counts.payloads_checked,
+            payloads_withheld: self.counts.payloads_withheld,
+            transactions_closed: count(self.closed.len()),
+            transactions_open: count(self.open.len()),
+            clock_set_back: self.counts.clock_set_back,
+        })
+    }
+
+    fn check_place(&mut self, record: &Record) -> Result<(), Problem> {
+        if record.log != self.origin {
+            return Err(Problem::OtherLog(record.log.clone()));
+        }
+        if record.seq != self.size {
+            return Err(Problem::Seq(record.seq));
+        }
+        if record.epoch < self.epoch {
+            return Err(Problem::Epoch { found: record.epoch, before: self.epoch });
+        }
+        if record.at < self.at {
+            self.counts.clock_set_back += 1;
+        }
+        self.epoch = record.epoch;
+        self.at = record.at;
+        Ok(())
+    }
+
+    fn check_transaction(&mut self, record: &Record) -> Result<(), Problem> {
+        let refs = &record.refs;
+        let (transaction, n) = match (refs.transaction, refs.n) {
+            (Some(transaction), Some(n)) => (transaction, n),
+            (None, None) if !refs.last => return Ok(()),
+            (_, _) => return Err(Problem::Refs),
+        };
+        if self.closed.contains(&transaction) {
+            return Err(Problem::AfterLast(transaction));
+        }
+        let next = self.open.get(&transaction).copied().unwrap_or(0);
+        if n != next {
+            return Err(Problem::Number { transaction, found: n, expected: next });
+        }
+        if refs.last {
+            self.open.remove(&transaction);
+            self.closed.insert(transaction);
+        } else {
+            self.open.insert(transaction, next + 1);
+        }
+        Ok(())
+    }
+
+    fn check_payload(&mut self, record: &Record, payload: Kept<'_>) -> Result<(), Problem> {
+        match (record.payload, payload) {
+            (None, Kept::Nothing | Kept::Withheld) => Ok(()),
+            (None, Kept::Bytes(..)) => Err(Problem::PayloadStray),
+            (Some(_), Kept::Nothing) => Err(Problem::PayloadMissing),
+            (Some(_), Kept::Withheld) => {
+                self.counts.payloads_withheld += 1;
+                Ok(())
+            }
+            (Some(digest), Kept::Bytes(salt, bytes)) => {
+                self.counts.payloads_checked += 1;
+                if salt.digest(bytes) == digest { Ok(()) } else { Err(Problem::PayloadDigest) }
+            }
+        }
+    }
+
+    /// Adds a leaf: as many complete subtrees merge as the size has trailing ones, and each hash at a height that
+    /// is a multiple of 8 is one of a tile.
+    fn add(&mut self, leaf: Hash) -> Result<(), Fault> {
+        let merges = self.size.trailing_ones();
+        self.size += 1;
+        let mut hash = leaf;
+        self.tile_hash(0, hash)?;
+        for height in 1..=merges {
+            let Some(left) = self.roots.pop() else { break };
+            hash = node_hash(&left, &hash);
+            self.tile_hash(height, hash)?;
+        }
+        self.roots.push(hash);
+        Ok(())
+    }
+
+    fn tile_hash(&mut self, height: u32, hash: Hash) -> Result<(), Fault> {
+        match &mut self.tiles {
+            Some(tiles) if height % 8 == 0 => tiles.add(height / 8, hash),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn reach_checkpoints(&mut self) -> Result<(), Fault> {
+        while let Some(checkpoint) = self.waiting.pop_if(|waiting| waiting.size.0 <= self.size) {
+            let place = Place::Checkpoint(checkpoint.size);
+            if checkpoint.size.0 < self.size {
+                return Err(Fault::new(place, Problem::TooLate));
+            }
+            let root = root_of(&self.roots);
+            if root != checkpoint.root {
+                return Err(Fault::new(place, Problem::Root { signed: checkpoint.root, found: root }));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn root_of(roots: &[Hash]) -> Hash {
+    let mut from_right = roots.iter().rev().copied();
+    let Some(right) = from_right.next() else { return empty_root() };
+    from_right.fold(right, |right, left| node_hash(&left, &right))
+}

@@ -1,0 +1,123 @@
+use crate::support::{Log, bundle, signing_key};
+use chancery_base::Digest;
+use chancery_ledger::note::Note;
+use chancery_ledger::{Keys, Receipt, Shown};
+
+/// Of the sample's entries 8 to 15, 8 and 9 start, 10 and 11 hand out, 12 and 13 complete steps, 14 and 15 end.
+const PERMIT: u64 = 10;
+const OUTCOME: u64 = 12;
+
+fn log() -> Log {
+    Log::new(300, &[300])
+}
+
+fn check(change: impl FnOnce(&Log, &mut Receipt), expected: &str) {
+    let log = log();
+    let mut receipt = log.receipt(PERMIT, OUTCOME);
+    change(&log, &mut receipt);
+    let error = receipt.verify(&log.keys()).map_or_else(|err| err.to_string(), |_| "ok".to_owned());
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_receipt_proves_permit_and_outcome() {
+    let log = log();
+    for (permit, outcome) in [(PERMIT, OUTCOME), (11, 13), (8, 14)] {
+        let receipt = log.receipt(permit, outcome);
+        let text = receipt.to_text();
+        let read = Receipt::parse(text.as_bytes()).unwrap();
+        assert_eq!(read, receipt);
+        let report = read.verify(&log.keys()).unwrap();
+        assert_eq!((report.permit.seq, report.outcome.seq), (permit, outcome));
+        assert_eq!(report.checkpoint.size.0, 300);
+        assert_eq!(report.signers, ["example.org".parse().unwrap()]);
+        assert_eq!(report.bundle, bundle());
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_receipt_is_noticed() {
+    let log = log();
+    let keys = log.keys();
+    let mut redacted = log.receipt(PERMIT, OUTCOME);
+    redacted.permit.payload = Shown::Redacted;
+    for receipt in [log.receipt(PERMIT, OUTCOME), redacted] {
+        let mut bytes = receipt.to_text().into_bytes();
+        assert!(Receipt::parse(&bytes).unwrap().verify(&keys).is_ok());
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let verified = Receipt::parse(&bytes).and_then(|receipt| receipt.verify(&keys)).is_ok();
+            assert!(!verified, "bit {bit} of {}", String::from_utf8_lossy(&bytes));
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_receipt_has_one_spelling() {
+    let text = log().receipt(PERMIT, OUTCOME).to_text();
+    let check = |text: String, expected: &str| {
+        let error = Receipt::parse(text.as_bytes()).unwrap_err();
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let message = format!("{error}{cause}");
+        assert!(message.starts_with(expected), "{message}");
+    };
+    let other = "a receipt has one spelling, and this is another: it was edited or reformatted";
+    check(text.replacen("{", "{ ", 1), other);
+    check(text.trim_end().to_owned(), other);
+    check(format!("{text}\n"), other);
+    check(text.replacen("\"bundle\"", "\"\\u0062undle\"", 1), other);
+    check(text.replacen("{\"bundle\"", "{\"a\":1,\"bundle\"", 1), "not a receipt: unknown field `a`");
+    check(text.replacen("{\"bundle\"", "{\"format\":\"x\",\"bundle\"", 1), "not a receipt: key `format` stands twice");
+    check(text.replace("chancery-receipt/1", "chancery-receipt/2"), "not a receipt: its format is not");
+    check(format!("{text}{}", " ".repeat(9 << 20)), "not a receipt: 94");
+}
+
+#[test]
+fn a_receipt_refuses_what_does_not_belong_together() {
+    check(|_, _| (), "ok");
+    check(|_, r| r.permit.payload = Shown::Redacted, "ok");
+    check(
+        |log, r| r.permit = log.receipt(11, 13).permit,
+        "the permit is not the outcome's: it is of another transaction",
+    );
+    check(
+        |log, r| r.permit = log.receipt(8, 12).permit,
+        "the permit is not the outcome's: its kind permits no such outcome",
+    );
+    check(|log, r| *r = log.receipt(12, 10), "the permit is not the outcome's: the first entry is not an outcome");
+    check(|_, r| r.permit.payload = Shown::Nothing, "the permit's payload is not the one that was recorded");
+    check(
+        |log, r| r.outcome.payload = log.receipt(11, 13).outcome.payload,
+        "the outcome's payload is not the one that was recorded",
+    );
+    check(|_, r| r.outcome.record.push(' '), "the outcome's record is not one");
+    check(
+        |_, r| {
+            r.outcome.proof.pop();
+        },
+        "the outcome is not proven to be in the log",
+    );
+    check(|_, r| r.permit.proof.clear(), "the permit is not proven to be in the log");
+    check(|_, r| r.checkpoint = r.checkpoint.replace("\n300\n", "\n301\n"), "the receipt's checkpoint is not believed");
+    let named = Digest::of(b"another bundle");
+    check(
+        |_, r| r.bundle = named,
+        &format!("the receipt names bundle {named}, and the permit was given under {}", bundle()),
+    );
+}
+
+#[test]
+fn a_receipt_has_no_signature_that_nobody_can_check() {
+    let log = log();
+    let (known, stranger) = (signing_key("example.org", 7), signing_key("witness.example", 9));
+    let mut receipt = log.receipt(PERMIT, OUTCOME);
+    let text = Note::parse(&receipt.checkpoint).unwrap().text().to_owned();
+    receipt.checkpoint = Note::sign(text, &[&known, &stranger]).unwrap().to_string();
+    let error = receipt.verify(&log.keys()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the receipt's checkpoint has a signature by `witness.example`, which is not a known key"
+    );
+    assert!(receipt.verify(&Keys::one(stranger.verifier())).is_err());
+}
