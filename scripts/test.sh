@@ -39,7 +39,7 @@ fi
 quick=${1:-}
 stage setup scripts/setup.sh test
 stage format cargo fmt --all --check
-stage toml target/tools/bin/taplo fmt --check
+stage toml env RUST_LOG=error target/tools/bin/taplo fmt --check
 stage spelling target/tools/bin/typos
 stage lints cargo clippy --workspace --all-targets --quiet -- -D warnings
 if [ "$quick" = quick ]; then
