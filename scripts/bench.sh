@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Measures an optimised build on this machine. What it writes is one JSON object a line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${BENCH_OUT:-target/bench.jsonl}
+mkdir -p "$(dirname "$out")"
+cargo build --release --package chancery-bench
+exec target/release/chancery-bench --out "$out" "$@"
