@@ -20,6 +20,12 @@ pub const ATTEMPTS_MAX: u32 = 1_000;
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
 /// Policies of a bundle.
 pub const POLICIES_MAX: usize = 10_000;
+/// Types and actions of a bundle's schema.
+pub const SCHEMA_ITEMS_MAX: usize = 2_000;
+/// Combinations of action, principal type and resource type that a bundle's schema allows.
+pub const ENVIRONMENTS_MAX: usize = 10_000;
+/// Static entities of a bundle.
+pub const ENTITIES_MAX: usize = 10_000;
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 65_535;
 /// Entries of one transaction while it goes forward.

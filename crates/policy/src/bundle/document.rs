@@ -1,0 +1,120 @@
+//! The document, before Cedar sees any of it.
+
+use super::BundleError;
+use crate::scan;
+use chancery_base::limits::{BUNDLE_BYTES_MAX, ENTITIES_MAX, POLICIES_MAX, TEXT_BYTES_MAX};
+use chancery_base::{Name, json};
+use serde_json::{Map, Value};
+
+/// Keys of documents of later versions.
+const LATER: [&str; 11] = [
+    "budgets", "delegation", "mode", "modes", "obligations", "risk", "rules", "shadow", "signatures", "stops", "tests",
+];
+
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) name: Name,
+    pub(super) version: u64,
+    pub(super) description: Option<String>,
+    pub(super) canonical: Vec<u8>,
+    pub(super) texts: Texts,
+}
+
+/// What goes to Cedar, scanned.
+#[derive(Debug)]
+pub(super) struct Texts {
+    pub(super) schema: String,
+    pub(super) policies: Vec<File>,
+    pub(super) entities: Vec<Value>,
+}
+
+/// One text of policies.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: String,
+    /// What stands before the number in the id of a policy that has no `@id`.
+    pub(super) id_prefix: String,
+    pub(super) text: String,
+}
+
+impl Document {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, BundleError> {
+        let value = json::parse(bytes, BUNDLE_BYTES_MAX).map_err(BundleError::Json)?;
+        let canonical = json::canonical(&value);
+        let Value::Object(mut map) = value else { return Err(form("", "an object")) };
+        let name = text(take(&mut map, "name")?, "name")?;
+        let name = name.parse::<Name>().map_err(|err| form("name", &format!("a name: {err}")))?;
+        let version = take(&mut map, "version")?.as_u64().filter(|version| *version > 0);
+        let version = version.ok_or_else(|| form("version", "a whole number from 1"))?;
+        let description = map.remove("description").map(|value| text(value, "description")).transpose()?;
+        if description.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
+            return Err(form("description", &format!("at most {TEXT_BYTES_MAX} bytes")));
+        }
+        let schema = text(take(&mut map, "schema")?, "schema")?;
+        let policies = files(take(&mut map, "policies")?)?;
+        let entities = match map.remove("entities") {
+            None => Vec::new(),
+            Some(Value::Array(entities)) => entities,
+            Some(_) => return Err(form("entities", "a list")),
+        };
+        if let Some(key) = map.keys().next() {
+            let is_later = LATER.contains(&key.as_str());
+            return Err(if is_later { BundleError::NotSupported(key.clone()) } else { BundleError::UnknownKey(key.clone()) });
+        }
+        let texts = Texts { schema, policies, entities };
+        texts.scan()?;
+        Ok(Self { name, version, description, canonical, texts })
+    }
+}
+
+impl Texts {
+    fn scan(&self) -> Result<(), BundleError> {
+        scan::schema(&self.schema).map_err(|source| BundleError::Scan { file: "schema".to_owned(), source })?;
+        let mut left = POLICIES_MAX;
+        for file in &self.policies {
+            let count = scan::policies(&file.text, left)
+                .map_err(|source| BundleError::Scan { file: file.name.clone(), source })?;
+            left = left.saturating_sub(count);
+        }
+        if self.entities.len() > ENTITIES_MAX {
+            return Err(BundleError::Limit { file: "entities", problem: format!("more than {ENTITIES_MAX} entities") });
+        }
+        Ok(())
+    }
+}
+
+fn files(policies: Value) -> Result<Vec<File>, BundleError> {
+    match policies {
+        Value::String(text) => Ok(vec![File { name: "policies".to_owned(), id_prefix: "policy".to_owned(), text }]),
+        Value::Object(map) => {
+            let mut files = map
+                .into_iter()
+                .map(|(name, value)| {
+                    let text = text(value, &format!("policies.{name}"))?;
+                    Ok(File { id_prefix: format!("{name}#"), name, text })
+                })
+                .collect::<Result<Vec<_>, BundleError>>()?;
+            files.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(files)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            Err(form("policies", "text, or an object of texts by file name"))
+        }
+    }
+}
+
+fn take(map: &mut Map<String, Value>, key: &'static str) -> Result<Value, BundleError> {
+    map.remove(key).ok_or(BundleError::Missing(key))
+}
+
+fn text(value: Value, at: &str) -> Result<String, BundleError> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(form(at, "text")),
+    }
+}
+
+fn form(at: &str, expected: &str) -> BundleError {
+    let at = if at.is_empty() { "the bundle" } else { at };
+    BundleError::Form { at: at.to_owned(), expected: expected.to_owned() }
+}

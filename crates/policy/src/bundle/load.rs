@@ -1,0 +1,227 @@
+//! Parsing, validating and indexing what a document holds.
+
+use super::document::{File, Texts};
+use super::{BundleError, Loaded, PolicyFacts, Problem};
+use crate::chain;
+use crate::decide::Effect;
+use crate::entity::{self, StaticEntity, Statics};
+use crate::index::Index;
+use crate::request::EntityRef;
+use crate::scan::line_column;
+use crate::schema::SchemaFacts;
+use cedar_policy::{
+    Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, Validator,
+};
+use chancery_base::PrincipalKind;
+use miette::Diagnostic;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Within the limits of [`crate::scan`] Cedar needs less than a tenth of this, in a debug build.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Annotations of policies that mean something in later versions: to ignore one would permit more than it says.
+const LATER: [&str; 6] = ["obligation", "approvers", "role", "sla", "by", "mode"];
+
+/// Loads the texts on a thread of their own, whose stack is large enough for Cedar's recursion.
+pub(super) fn load(texts: Texts) -> Result<Loaded, BundleError> {
+    let builder = std::thread::Builder::new().name("bundle-reader".to_owned()).stack_size(STACK_BYTES);
+    let reader = builder.spawn(move || read(&texts)).map_err(|err| BundleError::Reader(err.to_string()))?;
+    match reader.join() {
+        Ok(loaded) => loaded,
+        // What a panic carries is of any type; the panic itself has been reported where it happened.
+        Err(_) => Err(BundleError::Reader("the reader of bundles failed".to_owned())),
+    }
+}
+
+fn read(texts: &Texts) -> Result<Loaded, BundleError> {
+    let (schema, facts) = read_schema(&texts.schema)?;
+    let (set, policies) = read_policies(&texts.policies)?;
+    validate(&schema, &set, &texts.policies, &policies)?;
+    let statics = read_entities(&texts.entities, &schema)?;
+    let types = schema.entity_types().map(|kind| (kind.to_string(), kind.clone())).collect::<HashMap<_, _>>();
+    let outside = schema.actions().filter(|uid| uid.type_name().to_string() == "Action");
+    let actions = outside.map(|uid| (AsRef::<str>::as_ref(uid.id()).to_owned(), uid.clone())).collect();
+    let index = Index::new(set, &schema).map_err(|err| one("schema", chain(&*err)))?;
+    let policies = policies.into_iter().map(|(id, (_, facts))| (id, facts)).collect();
+    Ok(Loaded { schema, facts, index, statics, policies, types, actions })
+}
+
+fn read_schema(text: &str) -> Result<(Schema, SchemaFacts), BundleError> {
+    let problem = |err: &dyn Diagnostic| BundleError::Problems(vec![problem("schema", text, None, err)]);
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(text).map_err(|err| problem(&err))?;
+    let json = fragment.clone().to_json_value().map_err(|err| problem(&err))?;
+    let facts = SchemaFacts::read(&json).map_err(|problem| BundleError::Limit { file: "schema", problem })?;
+    let schema = Schema::from_schema_fragments([fragment]).map_err(|err| problem(&err))?;
+    Ok((schema, facts))
+}
+
+/// Policies by id, each with the number of its file.
+type ById = BTreeMap<PolicyId, (usize, PolicyFacts)>;
+
+fn read_policies(files: &[File]) -> Result<(PolicySet, ById), BundleError> {
+    let (mut set, mut by_id, mut problems) = (PolicySet::new(), ById::new(), Vec::new());
+    for (number, file) in files.iter().enumerate() {
+        let parsed = match file.text.parse::<PolicySet>() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                problems.extend(errors.iter().map(|err| problem(&file.name, &file.text, None, err)));
+                continue;
+            }
+        };
+        if let Some(template) = parsed.templates().next() {
+            let what = format!("template `{}` in {} (`?principal`, `?resource`)", template.id(), file.name);
+            return Err(BundleError::NotSupported(what));
+        }
+        for policy in in_order(&parsed) {
+            let policy = name(policy, file)?;
+            let id = policy.id().clone();
+            if by_id.insert(id.clone(), (number, policy_facts(&policy))).is_some() {
+                problems.push(Problem {
+                    file: file.name.clone(),
+                    place: None,
+                    policy: Some(id.to_string()),
+                    message: "another policy has the same id".to_owned(),
+                    help: None,
+                });
+            } else {
+                set.add(policy).map_err(|err| one(&file.name, chain(&err)))?;
+            }
+        }
+    }
+    if problems.is_empty() { Ok((set, by_id)) } else { Err(sorted(problems)) }
+}
+
+/// Cedar numbers the policies of a text `policy0`, `policy1`, …
+fn in_order(parsed: &PolicySet) -> Vec<&Policy> {
+    let mut policies: Vec<&Policy> = parsed.policies().collect();
+    policies.sort_by_key(|policy| number_of(policy));
+    policies
+}
+
+fn number_of(policy: &Policy) -> usize {
+    let id: &str = policy.id().as_ref();
+    id.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
+}
+
+fn name(policy: &Policy, file: &File) -> Result<Policy, BundleError> {
+    if let Some(later) = LATER.iter().find(|key| policy.annotation(**key).is_some()) {
+        return Err(BundleError::NotSupported(format!("@{later} (in {})", file.name)));
+    }
+    let id = match policy.annotation("id") {
+        Some("") => return Err(one(&file.name, "an `@id` is empty".to_owned())),
+        Some(id) => id.to_owned(),
+        None => format!("{}{}", file.id_prefix, number_of(policy)),
+    };
+    Ok(policy.new_id(PolicyId::new(id)))
+}
+
+fn policy_facts(policy: &Policy) -> PolicyFacts {
+    let effect = match policy.effect() {
+        cedar_policy::Effect::Permit => Effect::Permit,
+        cedar_policy::Effect::Forbid => Effect::Forbid,
+    };
+    let reason = policy.annotation("reason").or_else(|| policy.annotation("justification"));
+    PolicyFacts { effect, reason: reason.filter(|text| !text.is_empty()).map(str::to_owned) }
+}
+
+fn validate(schema: &Schema, set: &PolicySet, files: &[File], by_id: &ById) -> Result<(), BundleError> {
+    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
+    let problems = result.validation_errors().map(|err| {
+        let id = err.policy_id();
+        let file = by_id.get(id).and_then(|(number, _)| files.get(*number));
+        let (name, text) = file.map_or(("policies", ""), |file| (file.name.as_str(), file.text.as_str()));
+        problem(name, text, Some(id), err)
+    });
+    let problems: Vec<Problem> = problems.collect();
+    if problems.is_empty() { Ok(()) } else { Err(sorted(problems)) }
+}
+
+fn read_entities(entities: &[Value], schema: &Schema) -> Result<Statics, BundleError> {
+    let parents = check_entities(entities)?;
+    entity::check_hierarchy(&parents).map_err(|problem| BundleError::Limit { file: "entities", problem })?;
+    let all = Entities::from_json_value(Value::Array(entities.to_vec()), Some(schema));
+    let all = all.map_err(|err| one("entities", chain(&err)))?;
+    let mut statics = Statics::new();
+    for (json, own) in entities.iter().zip(check_order(entities)) {
+        let uid = EntityUid::from_json(own.to_json()).map_err(|err| one("entities", chain(&err)))?;
+        let Some(entity) = all.get(&uid).cloned() else { continue };
+        let mut references = BTreeSet::new();
+        for key in ["attrs", "parents", "tags"] {
+            json.get(key).into_iter().for_each(|part| entity::references(part, &mut references));
+        }
+        references.remove(&own);
+        statics.insert(own, StaticEntity { json: json.clone(), entity, references });
+    }
+    Ok(statics)
+}
+
+/// Checks the entities' form as far as it is not left to Cedar, and gives each one's parents.
+fn check_entities(entities: &[Value]) -> Result<BTreeMap<EntityRef, Vec<EntityRef>>, BundleError> {
+    let mut hierarchy = BTreeMap::new();
+    for (number, json) in entities.iter().enumerate() {
+        let at = format!("entities[{number}]");
+        let own = json.get("uid").and_then(reference_of).ok_or_else(|| BundleError::Form {
+            at: format!("{at}.uid"),
+            expected: "an object of `type` and `id`".to_owned(),
+        })?;
+        if PrincipalKind::ALL.iter().any(|kind| kind.entity_type() == own.kind) {
+            let expected = "of another type than User, Service or Agent: these come from the directory".to_owned();
+            return Err(BundleError::Form { at: format!("{at}.uid"), expected });
+        }
+        let attributes = json.get("attrs").and_then(Value::as_object);
+        if let Some(Err(problem)) = attributes.map(|map| entity::check_values(&format!("{at}.attrs"), map)) {
+            return Err(one("entities", problem));
+        }
+        let parents = json.get("parents").and_then(Value::as_array).into_iter().flatten();
+        if hierarchy.insert(own.clone(), parents.filter_map(reference_of).collect()).is_some() {
+            return Err(one("entities", format!("{at}: {}::{:?} stands twice", own.kind, own.id)));
+        }
+    }
+    Ok(hierarchy)
+}
+
+fn check_order(entities: &[Value]) -> impl Iterator<Item = EntityRef> {
+    entities.iter().filter_map(|json| json.get("uid").and_then(reference_of))
+}
+
+/// `{"type": …, "id": …}`, also inside `__entity`.
+fn reference_of(value: &Value) -> Option<EntityRef> {
+    let value = value.get("__entity").unwrap_or(value);
+    Some(EntityRef::new(value.get("type")?.as_str()?, value.get("id")?.as_str()?))
+}
+
+fn problem(file: &str, text: &str, policy: Option<&PolicyId>, err: &dyn Diagnostic) -> Problem {
+    let label = err.labels().and_then(|mut labels| labels.next());
+    Problem {
+        file: file.to_owned(),
+        place: label.map(|label| line_column(text, label.offset())),
+        policy: policy.map(ToString::to_string),
+        message: message(err),
+        help: err.help().map(|help| help.to_string()),
+    }
+}
+
+/// The error in one line, with its causes.
+fn message(err: &dyn Diagnostic) -> String {
+    let mut text = err.to_string();
+    let mut cause = err.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = source.source();
+    }
+    text
+}
+
+fn one(file: &str, message: String) -> BundleError {
+    BundleError::Problems(vec![Problem { file: file.to_owned(), place: None, policy: None, message, help: None }])
+}
+
+fn sorted(mut problems: Vec<Problem>) -> BundleError {
+    problems.sort();
+    problems.dedup();
+    BundleError::Problems(problems)
+}

@@ -1,0 +1,250 @@
+//! The decision.
+
+mod facts;
+
+use crate::bundle::Bundle;
+use crate::directory::{Directory, Principal};
+use crate::index::Answer;
+use crate::request::Request;
+use chancery_base::{Digest, json};
+use facts::Facts;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::LazyLock;
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// A policy permits, none forbids, none failed.
+    Permit,
+    /// Anything else.
+    Deny,
+}
+
+/// What a policy does where it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It permits.
+    Permit,
+    /// It forbids, whatever others permit.
+    Forbid,
+}
+
+/// Why it was decided so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// The policy that determined it; absent when no policy did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What that policy does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// For people: the policy's `@reason`, or what was wrong with the request.
+    pub text: String,
+}
+
+/// A policy that failed, which denies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFailure {
+    /// The policy.
+    pub policy: String,
+    /// Cedar's error.
+    pub error: String,
+}
+
+/// A decision, with what it takes to decide again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Permit or deny.
+    pub outcome: Outcome,
+    /// Why; never empty.
+    pub reasons: Vec<Reason>,
+    /// The policies that failed.
+    pub errors: Vec<PolicyFailure>,
+    /// Digest of the bundle.
+    pub bundle: Digest,
+    /// Digest of the canonical JSON of `entities` in the payload.
+    pub entities: Digest,
+    /// Digest of the canonical JSON of `request` in the payload.
+    pub request: Digest,
+    facts: Facts,
+    /// Why it was denied before any policy was asked, on grounds that the bundle does not hold.
+    refused: Option<String>,
+}
+
+/// The engine and its version, as it stands in payloads.
+#[must_use]
+pub fn engine() -> &'static str {
+    static ENGINE: LazyLock<String> = LazyLock::new(|| format!("cedar-policy {}", cedar_policy::get_sdk_version()));
+    &ENGINE
+}
+
+/// Decides. Whatever is wrong with the request, such as an unknown action, a suspended principal, a fraction in the
+/// context or a missing attribute, is a deny whose reason says where.
+#[must_use]
+pub fn decide(bundle: &Bundle, directory: &Directory, request: &Request) -> Decision {
+    decide_for(bundle, directory.principal(&request.principal), directory, request)
+}
+
+/// Decides for a principal that the caller already holds.
+pub(crate) fn decide_for(
+    bundle: &Bundle,
+    principal: Option<&Principal>,
+    directory: &Directory,
+    request: &Request,
+) -> Decision {
+    let mut facts = Facts::of_request(request);
+    let refused = facts.gather(bundle, principal, directory, request).err();
+    let (outcome, reasons, errors) = match &refused {
+        Some(text) => denied(text.clone()),
+        None => answer(bundle, &facts),
+    };
+    Decision {
+        outcome,
+        reasons,
+        errors,
+        bundle: bundle.digest(),
+        entities: Digest::of(&json::canonical(facts.entities())),
+        request: Digest::of(&json::canonical(facts.request())),
+        facts,
+        refused,
+    }
+}
+
+/// Decides again what a [`Decision::payload`] records. Under the same bundle the outcome is the recorded one; under
+/// another it is what that one would have said. A payload of another form is denied.
+#[must_use]
+pub fn decide_again(bundle: &Bundle, payload: &Value) -> Outcome {
+    match Facts::of_payload(payload) {
+        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts).0,
+        Some(_) | None => Outcome::Deny,
+    }
+}
+
+impl Decision {
+    /// Whether it permits.
+    #[must_use]
+    pub fn is_permit(&self) -> bool {
+        self.outcome == Outcome::Permit
+    }
+
+    /// What the entry keeps: outcome, reasons and errors, the digests, and the entities and the request to decide
+    /// again.
+    #[must_use]
+    pub fn payload(&self) -> Value {
+        let mut map = Map::new();
+        map.insert("bundle".to_owned(), Value::from(self.bundle.to_string()));
+        map.insert("engine".to_owned(), Value::from(engine()));
+        map.insert("entities".to_owned(), self.facts.entities().clone());
+        map.insert("entities_digest".to_owned(), Value::from(self.entities.to_string()));
+        let failures = self.errors.iter().map(|failure| {
+            serde_json::json!({ "policy": failure.policy, "error": failure.error })
+        });
+        map.insert("errors".to_owned(), failures.collect());
+        map.insert("outcome".to_owned(), Value::from(self.outcome.word()));
+        map.insert("reasons".to_owned(), self.reasons.iter().map(Reason::to_json).collect());
+        if let Some(refused) = &self.refused {
+            map.insert("refused".to_owned(), Value::from(refused.clone()));
+        }
+        map.insert("request".to_owned(), self.facts.request().clone());
+        map.insert("request_digest".to_owned(), Value::from(self.request.to_string()));
+        Value::Object(map)
+    }
+
+    /// The reasons in one line.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let texts: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
+        texts.join("; ")
+    }
+}
+
+impl Outcome {
+    /// The word on the wire: `permit` or `deny`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Effect {
+    /// The word on the wire: `permit` or `forbid`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Forbid => "forbid",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.policy {
+            Some(policy) => write!(f, "{policy}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+impl Reason {
+    fn to_json(&self) -> Value {
+        let mut map = Map::new();
+        if let Some(policy) = &self.policy {
+            map.insert("policy".to_owned(), Value::from(policy.clone()));
+        }
+        if let Some(effect) = self.effect {
+            map.insert("effect".to_owned(), Value::from(effect.word()));
+        }
+        map.insert("text".to_owned(), Value::from(self.text.clone()));
+        Value::Object(map)
+    }
+}
+
+type Verdict = (Outcome, Vec<Reason>, Vec<PolicyFailure>);
+
+fn denied(text: String) -> Verdict {
+    (Outcome::Deny, vec![Reason { policy: None, effect: None, text }], Vec::new())
+}
+
+fn answer(bundle: &Bundle, facts: &Facts) -> Verdict {
+    match facts.evaluate(bundle) {
+        Ok(answer) => verdict(bundle, facts, &answer),
+        Err(text) => denied(text),
+    }
+}
+
+/// Errors deny: Cedar leaves a policy that errs out, and the one left out may be the forbid.
+fn verdict(bundle: &Bundle, facts: &Facts, answer: &Answer) -> Verdict {
+    let errors: Vec<PolicyFailure> = answer
+        .errors()
+        .iter()
+        .map(|(id, error)| PolicyFailure { policy: id.to_string(), error: error.clone() })
+        .collect();
+    let is_permit = answer.is_allowed() && errors.is_empty();
+    let mut reasons = Vec::new();
+    for id in answer.reasons().iter().filter(|_| is_permit || !answer.is_allowed()) {
+        let policy = bundle.policy(id);
+        let effect = policy.map(|policy| policy.effect);
+        let text = policy.and_then(|policy| policy.reason.clone()).unwrap_or_else(|| match effect {
+            Some(Effect::Permit) => "this policy permits it".to_owned(),
+            Some(Effect::Forbid) | None => "this policy forbids it".to_owned(),
+        });
+        reasons.push(Reason { policy: Some(id.to_string()), effect, text });
+    }
+    for (id, error) in answer.errors() {
+        let text = format!("this policy failed, and a policy that fails denies: {error}");
+        reasons.push(Reason { policy: Some(id.to_string()), effect: bundle.policy(id).map(|policy| policy.effect), text });
+    }
+    if reasons.is_empty() {
+        return denied(format!("no policy permits {}", facts.describe()));
+    }
+    (if is_permit { Outcome::Permit } else { Outcome::Deny }, reasons, errors)
+}

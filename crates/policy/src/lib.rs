@@ -1,0 +1,47 @@
+//! May they? Cedar bundles, decisions, and the proof that an API call was decided.
+//!
+//! A [`Bundle`] is a schema, policies and static entities, read and validated once. [`decide`] asks it about a
+//! [`Request`] of a principal in a [`Directory`] and answers with a [`Decision`], which holds what it takes to decide
+//! again; [`decide_again`] does. [`Access`] is the platform's own bundle and makes the [`Grant`]s that use-cases take.
+//!
+//! The crate is pure: no clock, no randomness, no I/O. The one thread it starts parses a bundle and ends before the
+//! call returns, because Cedar recurses more deeply than a caller's stack may allow.
+//!
+//! What holds:
+//! - only what a policy permits is permitted, a forbid overrides, **a policy that errors denies**;
+//! - nothing of a request reaches Cedar unless the bundle's schema declares it, and of a resource's attributes only
+//!   those marked `@asserted`;
+//! - no text reaches Cedar's parser before [`scan`] has bounded how deeply it nests and how long it chains.
+
+pub mod access;
+pub mod bundle;
+mod decide;
+mod directory;
+mod entity;
+mod grant;
+pub mod index;
+mod request;
+pub mod scan;
+mod schema;
+
+pub use access::{Access, AccessDenied, Action};
+pub use bundle::{Bundle, BundleError, Problem};
+pub use decide::{Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, engine};
+pub use directory::{Directory, DirectoryError, Principal};
+pub use grant::Grant;
+pub use request::{EntityRef, Request, ResourceRef};
+
+/// An error and its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = source.source();
+    }
+    text
+}
