@@ -59,11 +59,13 @@ pub struct Decision {
 /// Why a decision is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
-    /// The policy's id.
-    pub policy: String,
-    /// What it does.
-    pub effect: Effect,
-    /// What it says of itself.
+    /// The policy's id; absent where none determined it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What that policy does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// For people: what the policy says of itself, or what was wrong with the question.
     pub text: String,
 }
 
@@ -73,10 +75,6 @@ pub struct Reason {
 pub enum Effect {
     /// It permits.
     Permit,
-    /// It forbids.
+    /// It forbids, whatever others permit.
     Forbid,
-    /// It failed, which denies.
-    Error,
-    /// Nothing permits.
-    None,
 }

@@ -1,6 +1,6 @@
 //! The ledger as JSON. Its tiles and checkpoints are served as C2SP tlog-tiles, its receipts byte for byte.
 
-use chancery_base::{Digest, TransactionId};
+use chancery_base::TransactionId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ pub struct Log {
     pub origin: String,
     /// Which shard, from 0.
     pub shard: u16,
-    /// Which generation, from 1.
+    /// Which generation, from 0.
     pub generation: u32,
     /// How many entries it has.
     pub size: u64,
@@ -32,6 +32,9 @@ pub struct Log {
 pub struct Entry {
     /// Its number in the log, from 0.
     pub seq: u64,
+    /// Its number in its transaction, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
     /// Its record, byte for byte: the leaf is SHA-256(0x00 ‖ record).
     pub record: String,
     /// Its payload: absent where there is none, it was erased, or the caller may not see it.
@@ -77,8 +80,9 @@ pub struct InclusionQuery {
 pub struct ConsistencyQuery {
     /// The smaller tree.
     pub from: u64,
-    /// The greater one.
-    pub to: u64,
+    /// The greater one; without it that of the newest checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
 }
 
 /// An audit path (RFC 6962, 2.1.1): with it the leaf's hash gives the root.
@@ -90,9 +94,11 @@ pub struct InclusionProof {
     pub entry: u64,
     /// The tree's size.
     pub size: u64,
-    /// The hashes, from the leaf's neighbour to the root's child.
-    #[schema(value_type = Vec<String>)]
-    pub path: Vec<Digest>,
+    /// The hashes, from the leaf's neighbour to the root's child, in base64.
+    pub path: Vec<String>,
+    /// The checkpoint of that size, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 /// A consistency proof (RFC 6962, 2.1.2).
@@ -104,7 +110,6 @@ pub struct ConsistencyProof {
     pub from: u64,
     /// The greater one's.
     pub to: u64,
-    /// The hashes.
-    #[schema(value_type = Vec<String>)]
-    pub path: Vec<Digest>,
+    /// The hashes, in base64.
+    pub path: Vec<String>,
 }

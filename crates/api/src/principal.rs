@@ -24,9 +24,9 @@ pub enum PrincipalKind {
 pub struct CreatePrincipal {
     /// What it is.
     pub kind: PrincipalKind,
-    /// What people call it; unique in the tenant.
-    #[schema(value_type = String, example = "shop")]
-    pub name: Name,
+    /// What people call it; one of its kind in the tenant.
+    #[schema(example = "shop")]
+    pub name: String,
     /// Its roles, such as `service` or `operator`.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
@@ -43,8 +43,7 @@ pub struct CreatePrincipal {
 pub struct ChangePrincipal {
     /// Its name from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub name: Option<Name>,
+    pub name: Option<String>,
     /// All its roles from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -67,8 +66,7 @@ pub struct Principal {
     /// What it is.
     pub kind: PrincipalKind,
     /// What people call it.
-    #[schema(value_type = String)]
-    pub name: Name,
+    pub name: String,
     /// Its roles.
     #[schema(value_type = Vec<String>)]
     pub roles: Vec<Name>,

@@ -4,7 +4,6 @@ use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, Transactio
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Starts a transaction. The header `Idempotency-Key` makes it safe to repeat.
@@ -19,8 +18,7 @@ pub struct StartTransaction {
     pub version: Option<u32>,
     /// Its input.
     #[serde(default)]
-    #[schema(value_type = Value)]
-    pub input: Arc<Value>,
+    pub input: Value,
     /// For people to search by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -37,7 +35,7 @@ pub enum Status {
     Running,
     /// What was done is undone.
     Compensating,
-    /// It waits for a person: `parked` says for what.
+    /// It waits for a person: `parked_at` says at which step.
     Parked,
     /// All was done.
     Completed,
@@ -112,6 +110,12 @@ pub struct TransactionSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// For people to search by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Its business key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<String>,
 }
 
 /// A transaction and what became of each of its steps.
@@ -133,9 +137,18 @@ pub struct Transaction {
     /// Who started it.
     #[schema(value_type = String)]
     pub principal: PrincipalId,
+    /// The bundle that its decisions are taken under.
+    #[schema(value_type = String)]
+    pub bundle: Digest,
     /// For people to search by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Its business key: one running transaction has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<String>,
+    /// The idempotency key that it was started under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
@@ -146,13 +159,16 @@ pub struct Transaction {
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// What it waits for a person to do.
+    /// The step whose compensation waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parked: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub parked_at: Option<Name>,
+    /// Its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
     /// Its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
-    pub output: Option<Arc<Value>>,
+    pub output: Option<Value>,
     /// Steps that took effect, or may have, and were not undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
@@ -164,7 +180,7 @@ pub struct Transaction {
 /// Why a transaction did not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {
-    /// `step_failed`, `cancelled` or `terminated`.
+    /// `step_failed`, `step_denied`, `step_timed_out`, `output_failed`, `cancelled` or `terminated`.
     pub kind: String,
     /// The step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,9 +189,6 @@ pub struct Cause {
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
-    /// What the person who ended it said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub justification: Option<String>,
 }
 
 /// A step.
@@ -184,7 +197,7 @@ pub struct Step {
     /// Its id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// What it is doing, such as `ready`, `running`, `completed`, `failed`, `unknown`, `skipped`, `cancelled`.
+    /// `pending`, `ready`, `dispatched`, `backoff`, `completed`, `failed`, `unknown`, `skipped` or `cancelled`.
     pub status: String,
     /// How many attempts were handed out.
     pub attempts: u32,
@@ -199,14 +212,20 @@ pub struct Step {
     /// From the one to the other, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
-    /// The salted digest of its input.
+    /// Whether an attempt may have taken effect without saying so.
+    #[serde(default)]
+    pub unknown: bool,
+    /// SHA-256 of the canonical input of its latest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub input_digest: Option<Digest>,
-    /// The salted digest of its output.
+    /// SHA-256 of its canonical output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub output_digest: Option<Digest>,
+    /// Its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
@@ -222,10 +241,24 @@ pub struct Step {
 /// The undo of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Compensation {
-    /// What it is doing, such as `running`, `completed`, `failed`.
+    /// `ready`, `dispatched`, `backoff`, `completed` or `failed`.
     pub status: String,
     /// How many attempts were handed out.
     pub attempts: u32,
+    /// When the first one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// From the one to the other, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// Its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
@@ -242,6 +275,9 @@ pub struct StepError {
     /// For programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
+    /// Whether no further attempt could have ended otherwise.
+    #[serde(default, rename = "final")]
+    pub is_final: bool,
 }
 
 /// Compensates what was done and ends as cancelled.

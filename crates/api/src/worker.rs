@@ -80,6 +80,9 @@ pub struct ReportError {
     /// Whether it may have taken effect nevertheless.
     #[serde(default)]
     pub unknown: bool,
+    /// Whether no further attempt can end otherwise.
+    #[serde(default, rename = "final")]
+    pub is_final: bool,
 }
 
 /// The answer to an [`Exchange`].

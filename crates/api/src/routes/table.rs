@@ -45,7 +45,7 @@ pub const ROUTES: &[Route] = &[
         .summary("Make a principal")
         .takes(Body::Json("CreatePrincipal"))
         .gives(Answer::Json(201, "Principal")),
-    Route::new(Get, "/v1/principals", "principal_list", Action("principal:read"))
+    Route::new(Get, "/v1/principals", "principal_list", Action("principal:list"))
         .summary("List principals")
         .with(PAGE)
         .gives(Answer::Page("Principal")),
@@ -60,9 +60,8 @@ pub const ROUTES: &[Route] = &[
         .summary("Issue an API key; it is shown once")
         .takes(Body::Json("IssueKey"))
         .gives(Answer::Json(201, "IssuedKey")),
-    Route::new(Get, "/v1/principals/{id}/keys", "key_list", Action("key:read"))
+    Route::new(Get, "/v1/principals/{id}/keys", "key_list", Action("key:list"))
         .summary("List a principal's keys")
-        .with(PAGE)
         .gives(Answer::Page("Key")),
     Route::new(Delete, "/v1/keys/{id}", "key_revoke", Action("key:revoke"))
         .summary("Revoke a key; in force when the call returns"),
@@ -111,7 +110,7 @@ pub const ROUTES: &[Route] = &[
         ])
         .takes(Body::Json("StartTransaction"))
         .gives(Answer::Json(201, "Transaction")),
-    Route::new(Get, "/v1/transactions", "transaction_list", Action("transaction:read"))
+    Route::new(Get, "/v1/transactions", "transaction_list", Action("transaction:list"))
         .summary("List transactions, newest first")
         .with(&[
             text("status", "Only those with this status."),
@@ -127,7 +126,7 @@ pub const ROUTES: &[Route] = &[
         .summary("Wait until a transaction ended or parked, or the time is over")
         .with(&[text("wait", "How long, such as `30s`, at most `60s`.")])
         .gives(Answer::Json(200, "Transaction")),
-    Route::new(Get, "/v1/transactions/{id}/history", "transaction_history", Action("transaction:history"))
+    Route::new(Get, "/v1/transactions/{id}/history", "transaction_history", Action("transaction:read"))
         .summary("List a transaction's entries with their payloads")
         .with(PAGE)
         .gives(Answer::Page("Entry")),
@@ -178,12 +177,15 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::Json(200, "InclusionProof")),
     Route::new(Get, "/v1/ledger/proofs/consistency", "ledger_proof_consistency", Action("ledger:read"))
         .summary("Prove that one tree continues another")
-        .with(&[required(number("from", "The smaller tree.")), required(number("to", "The greater one."))])
+        .with(&[
+            required(number("from", "The smaller tree.")),
+            number("to", "The greater one; without it that of the newest checkpoint."),
+        ])
         .gives(Answer::Json(200, "ConsistencyProof")),
     Route::new(Get, "/v1/ledger/key", "ledger_key", Action("ledger:read"))
         .summary("The key that checks the checkpoints, as a signed-note verifier key")
         .gives(Answer::Text),
-    Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("ledger:read"))
+    Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("receipt:read"))
         .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`")
         .gives(Answer::Receipt),
     Route::new(Get, "/tlog/{tenant}/{shard}/{generation}/checkpoint", "tlog_checkpoint", Action("ledger:read"))
