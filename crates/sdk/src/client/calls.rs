@@ -1,0 +1,336 @@
+//! The rest of the API: thin methods, as a command line or an administrator's program needs them.
+
+use super::transport::{Body, Call, parameters};
+use super::{Client, EntryPages, Pages};
+use crate::Error;
+use chancery_api::bundle::{Activated, Bundle, BundleSummary};
+use chancery_api::decision::{Decide, Decision};
+use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
+use chancery_api::health::Health;
+use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
+use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
+use chancery_api::tenant::{CreateTenant, CreatedTenant};
+use chancery_api::transaction::{Justified, Resolve, Transaction, TransactionSummary, TransactionsQuery};
+use chancery_api::worker::{Exchange, Exchanged};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, Timestamp, TransactionId, duration};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The language of a definition document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+impl Language {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Yaml => "application/yaml",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// What the server can refuse stands in its problem; every method fails likewise if the server can't be reached.
+impl Client {
+    /// How the node is: 503 is an answer here, too.
+    ///
+    /// # Errors
+    /// If the server can't be reached.
+    pub async fn health(&self) -> Result<Health, Error> {
+        self.transport.json(Call::get("health", &["health"])).await
+    }
+
+    /// Makes a tenant, its owner and the owner's key.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn tenant_create(&self, name: TenantId) -> Result<CreatedTenant, Error> {
+        self.post("tenant_create", &["v1", "tenants"], &CreateTenant { name }).await
+    }
+
+    /// Makes a principal.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn principal_create(&self, principal: &CreatePrincipal) -> Result<Principal, Error> {
+        self.post("principal_create", &["v1", "principals"], principal).await
+    }
+
+    /// Reads a principal.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn principal_get(&self, id: PrincipalId) -> Result<Principal, Error> {
+        self.transport.json(Call::get("principal_get", &["v1", "principals", &id.to_string()])).await
+    }
+
+    /// Changes a principal; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn principal_set(&self, id: PrincipalId, change: &ChangePrincipal) -> Result<Principal, Error> {
+        let call = Call::patch("principal_set", &["v1", "principals", &id.to_string()]);
+        self.transport.json(call.body(Body::json(change)?)).await
+    }
+
+    /// The tenant's principals.
+    #[must_use]
+    pub fn principals(&self) -> Pages<Principal> {
+        self.pages("principal_list", &["v1", "principals"], Vec::new())
+    }
+
+    /// Issues an API key. It is shown once.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn key_issue(&self, id: PrincipalId, expires_in: Option<Duration>) -> Result<IssuedKey, Error> {
+        let body = IssueKey { expires_in: expires_in.map(duration::format) };
+        self.post("key_issue", &["v1", "principals", &id.to_string(), "keys"], &body).await
+    }
+
+    /// A principal's keys.
+    #[must_use]
+    pub fn keys(&self, id: PrincipalId) -> Pages<Key> {
+        self.pages("key_list", &["v1", "principals", &id.to_string(), "keys"], Vec::new())
+    }
+
+    /// Revokes a key; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn key_revoke(&self, id: KeyId) -> Result<(), Error> {
+        self.transport.bytes(Call::delete("key_revoke", &["v1", "keys", &id.to_string()])).await.map(drop)
+    }
+
+    /// Registers a definition.
+    ///
+    /// # Errors
+    /// If the server refuses; the problem says where the document is wrong.
+    pub async fn definition_register(&self, language: Language, document: &str) -> Result<Registered, Error> {
+        let call = Call::post("definition_register", &["v1", "definitions"]).repeatable();
+        self.transport.json(call.body(Body::text(language.content_type(), document))).await
+    }
+
+    /// Checks a definition and registers nothing.
+    ///
+    /// # Errors
+    /// If the server refuses; the problem says where the document is wrong.
+    pub async fn definition_check(&self, language: Language, document: &str) -> Result<Checked, Error> {
+        let call = Call::post("definition_check", &["v1", "definitions", "check"]).repeatable();
+        self.transport.json(call.body(Body::text(language.content_type(), document))).await
+    }
+
+    /// The tenant's definitions.
+    #[must_use]
+    pub fn definitions(&self) -> Pages<DefinitionSummary> {
+        self.pages("definition_list", &["v1", "definitions"], Vec::new())
+    }
+
+    /// Reads a definition: this version or the newest.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn definition_get(&self, name: &Name, version: Option<u32>) -> Result<Definition, Error> {
+        let call = Call::get("definition_get", &["v1", "definitions", name.as_str()]);
+        self.transport.json(call.query(&VersionQuery { version })?).await
+    }
+
+    /// Pushes a bundle. It does not decide until it is activated.
+    ///
+    /// # Errors
+    /// If the server refuses; the problem says where the document is wrong.
+    pub async fn bundle_push(&self, document: &Value) -> Result<Registered, Error> {
+        let call = Call::post("bundle_push", &["v1", "bundles"]).repeatable();
+        self.transport.json(call.body(Body::json(document)?)).await
+    }
+
+    /// Checks a bundle and pushes nothing.
+    ///
+    /// # Errors
+    /// If the server refuses; the problem says where the document is wrong.
+    pub async fn bundle_check(&self, document: &Value) -> Result<Checked, Error> {
+        let call = Call::post("bundle_check", &["v1", "bundles", "check"]).repeatable();
+        self.transport.json(call.body(Body::json(document)?)).await
+    }
+
+    /// The tenant's bundles.
+    #[must_use]
+    pub fn bundles(&self) -> Pages<BundleSummary> {
+        self.pages("bundle_list", &["v1", "bundles"], Vec::new())
+    }
+
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_get(&self, digest: Digest) -> Result<Bundle, Error> {
+        self.transport.json(Call::get("bundle_get", &["v1", "bundles", &digest.to_string()])).await
+    }
+
+    /// Makes a bundle the active one; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_activate(&self, digest: Digest) -> Result<Activated, Error> {
+        let call = Call::post("bundle_activate", &["v1", "bundles", &digest.to_string(), "activate"]);
+        self.transport.json(call).await
+    }
+
+    /// The tenant's transactions, newest first.
+    ///
+    /// # Errors
+    /// If the query can't be written.
+    pub fn transactions(&self, query: &TransactionsQuery) -> Result<Pages<TransactionSummary>, Error> {
+        Ok(self.pages("transaction_list", &["v1", "transactions"], parameters(query)?))
+    }
+
+    /// Ends a transaction at once; nothing is undone.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn terminate(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
+        let body = Justified { justification: justification.to_owned() };
+        self.operate("transaction_terminate", id, "terminate", Body::json(&body)?).await
+    }
+
+    /// Tries what is parked again.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn retry(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
+        let body = Justified { justification: justification.to_owned() };
+        self.operate("transaction_retry", id, "retry", Body::json(&body)?).await
+    }
+
+    /// Says by hand how what is parked is to count.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn resolve(&self, id: TransactionId, resolve: &Resolve) -> Result<Transaction, Error> {
+        self.operate("transaction_resolve", id, "resolve", Body::json(resolve)?).await
+    }
+
+    /// Asks the tenant's policy, and has the decision recorded.
+    ///
+    /// # Errors
+    /// If the server refuses. A deny is no error.
+    pub async fn decide(&self, question: &Decide) -> Result<Decision, Error> {
+        self.post("decision_make", &["v1", "decisions"], question).await
+    }
+
+    /// The tenant's logs.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn logs(&self) -> Result<Logs, Error> {
+        self.transport.json(Call::get("ledger_logs", &["v1", "ledger", "logs"])).await
+    }
+
+    /// Entries of the ledger.
+    ///
+    /// # Errors
+    /// If the query can't be written.
+    pub fn entries(&self, query: &EntriesQuery) -> Result<EntryPages, Error> {
+        Ok(self.pages("ledger_entries", &["v1", "ledger", "entries"], parameters(query)?))
+    }
+
+    /// Proves that an entry is in the tree.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn inclusion_proof(&self, query: &InclusionQuery) -> Result<InclusionProof, Error> {
+        let call = Call::get("ledger_proof_inclusion", &["v1", "ledger", "proofs", "inclusion"]);
+        self.transport.json(call.query(query)?).await
+    }
+
+    /// Proves that one tree continues another.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn consistency_proof(&self, query: &ConsistencyQuery) -> Result<ConsistencyProof, Error> {
+        let call = Call::get("ledger_proof_consistency", &["v1", "ledger", "proofs", "consistency"]);
+        self.transport.json(call.query(query)?).await
+    }
+
+    /// The key that checks the checkpoints: a verifier key of signed notes.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn verifier_key(&self) -> Result<String, Error> {
+        let call = Call::get("ledger_key", &["v1", "ledger", "key"]).header("accept", "text/plain");
+        Ok(self.transport.text(call).await?.trim().to_owned())
+    }
+
+    /// The receipt of an entry, byte for byte: `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`.
+    ///
+    /// # Errors
+    /// If the server refuses, or no checkpoint covers the entry yet.
+    pub async fn receipt(&self, entry: &str) -> Result<Vec<u8>, Error> {
+        let path: Vec<&str> = ["v1", "receipts"].into_iter().chain(entry.split('/')).collect();
+        Ok(self.transport.bytes(Call::get("receipt_get", &path).waits(Duration::from_secs(3))).await?.bytes)
+    }
+
+    /// The same as a C2SP `tlog-proof`.
+    ///
+    /// # Errors
+    /// If the server refuses, or no checkpoint covers the entry yet.
+    pub async fn receipt_text(&self, entry: &str) -> Result<String, Error> {
+        let path: Vec<&str> = ["v1", "receipts"].into_iter().chain(entry.split('/')).collect();
+        let call = Call::get("receipt_get", &path).header("accept", "text/plain");
+        self.transport.text(call.waits(Duration::from_secs(3))).await
+    }
+
+    /// A file of a log as C2SP tlog-tiles names it, such as `checkpoint` or `tile/0/x001/234`.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn log_file(
+        &self,
+        tenant: &TenantId,
+        shard: u16,
+        generation: u32,
+        file: &str,
+    ) -> Result<Vec<u8>, Error> {
+        let (shard, generation) = (shard.to_string(), generation.to_string());
+        let path: Vec<&str> =
+            ["tlog", tenant.as_str(), &shard, &generation].into_iter().chain(file.split('/')).collect();
+        Ok(self.transport.bytes(Call::get("tlog_file", &path).header("accept", "*/*")).await?.bytes)
+    }
+
+    /// One exchange of a worker, and when the server answered it. [`crate::Worker`] makes these well.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn exchange(&self, exchange: &Exchange) -> Result<(Exchanged, Option<Timestamp>), Error> {
+        let operation = "worker_exchange";
+        let wait = exchange.wait.as_deref().and_then(|wait| duration::parse(wait).ok()).unwrap_or_default();
+        let call = Call::post(operation, &["v1", "workers", "exchange"]).body(Body::json(exchange)?).waits(wait);
+        let answered = self.transport.once(&call).await?;
+        let exchanged = serde_json::from_slice(&answered.bytes);
+        Ok((exchanged.map_err(|source| Error::Answer { operation, source })?, answered.date))
+    }
+
+    async fn post<T: serde::de::DeserializeOwned, B: Serialize>(
+        &self,
+        operation: &'static str,
+        path: &[&str],
+        body: &B,
+    ) -> Result<T, Error> {
+        self.transport.json(Call::post(operation, path).body(Body::json(body)?)).await
+    }
+
+    fn pages<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        path: &[&str],
+        query: Vec<(String, String)>,
+    ) -> Pages<T> {
+        let path = path.iter().map(|segment| (*segment).to_owned()).collect();
+        Pages::new(self.transport.clone(), operation, path, query)
+    }
+}

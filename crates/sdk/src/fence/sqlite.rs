@@ -1,0 +1,216 @@
+//! The fence of a participant that keeps its data in SQLite.
+//!
+//! ```
+//! use chancery_sdk::fence::sqlite::{self, Forward, Undo};
+//! use rusqlite::Connection;
+//! use serde_json::{Value, json};
+//!
+//! fn reserve(db: &mut Connection, key: &str) -> Result<Option<Value>, Box<dyn std::error::Error>> {
+//!     let tx = db.transaction()?;
+//!     let result = match sqlite::forward(&tx, key)? {
+//!         Forward::Permit(permit) => {
+//!             tx.execute("UPDATE stock SET count = count - 1", [])?;
+//!             permit.done(json!({"reserved": 1}))?
+//!         }
+//!         Forward::AlreadyDone(result) => result,
+//!         Forward::Refused => return Ok(None),
+//!     };
+//!     tx.commit()?;
+//!     Ok(Some(result))
+//! }
+//!
+//! fn release(db: &mut Connection, forward_key: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let tx = db.transaction()?;
+//!     if let Undo::Needed { .. } = sqlite::undo(&tx, forward_key)? {
+//!         tx.execute("UPDATE stock SET count = count + 1", [])?;
+//!     }
+//!     Ok(tx.commit()?)
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut db = Connection::open_in_memory()?;
+//! db.execute_batch("CREATE TABLE stock (count INTEGER); INSERT INTO stock VALUES (10);")?;
+//! sqlite::prepare(&db)?;
+//!
+//! assert_eq!(reserve(&mut db, "order-1/reserve")?, Some(json!({"reserved": 1})));
+//! assert_eq!(reserve(&mut db, "order-1/reserve")?, Some(json!({"reserved": 1})), "done once, answered twice");
+//! release(&mut db, "order-1/reserve")?;
+//! assert_eq!(reserve(&mut db, "order-1/reserve")?, None, "too late");
+//! let count: i64 = db.query_row("SELECT count FROM stock", [], |row| row.get(0))?;
+//! assert_eq!(count, 10);
+//! # Ok(())
+//! # }
+//! ```
+
+use chancery_base::Kind;
+use chancery_base::limits::{KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use serde_json::Value;
+
+/// What [`forward`] says.
+#[derive(Debug)]
+#[must_use]
+pub enum Forward<'tx> {
+    /// Do it, in this transaction, and record the result with [`Permit::done`].
+    Permit(Permit<'tx>),
+    /// It was done: answer with this result again.
+    AlreadyDone(Value),
+    /// It was undone before it arrived: do nothing and answer with an error.
+    Refused,
+}
+
+/// Leave to do it, once.
+#[derive(Debug)]
+#[must_use = "record the result with `done`, or else a repeated call is answered with null"]
+pub struct Permit<'tx> {
+    tx: &'tx Transaction<'tx>,
+    key: String,
+}
+
+/// What [`undo`] says.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Undo {
+    /// It was done, with this result: undo it, in this transaction.
+    Needed {
+        /// What [`Permit::done`] recorded.
+        result: Value,
+    },
+    /// It was not done and from now on never will be: there is nothing to undo.
+    NothingDone,
+    /// It was undone before: there is nothing to undo.
+    AlreadyUndone,
+}
+
+/// Why the fence could not be asked. Roll the transaction back.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// The database refused; most often it is busy, and a later attempt succeeds.
+    #[error("failed to {operation} the fence")]
+    Database {
+        /// `prepare`, `read` or `write`.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The key is empty or longer than [`KEY_BYTES_MAX`] bytes and a step's name.
+    #[error("a fence key has 1 to {FENCE_KEY_BYTES_MAX} bytes, this one has {0}")]
+    Key(usize),
+    /// The result is larger than a payload may be.
+    #[error("the result has {0} bytes, at most {PAYLOAD_BYTES_MAX} can be recorded")]
+    ResultTooLarge(usize),
+    /// What the fence keeps is not what it wrote.
+    #[error("the fence's row is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Bytes of a forward key: a start's key, a slash and a step's name.
+const FENCE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX * 2;
+
+impl FenceError {
+    /// What it means to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Database { .. } => Kind::Busy,
+            Self::Key(_) => Kind::Invalid,
+            Self::ResultTooLarge(_) => Kind::TooLarge,
+            Self::Damaged(_) => Kind::Broken,
+        }
+    }
+
+    const fn write(source: rusqlite::Error) -> Self {
+        Self::Database { operation: "write", source }
+    }
+}
+
+/// Makes the fence's table if there is none. Call it once when the database is opened.
+///
+/// # Errors
+/// If the database refuses.
+pub fn prepare(db: &Connection) -> Result<(), FenceError> {
+    let schema = "CREATE TABLE IF NOT EXISTS chancery_fence (
+                    key TEXT PRIMARY KEY,
+                    undone INTEGER NOT NULL CHECK (undone IN (0, 1)),
+                    result TEXT NOT NULL
+                  ) STRICT, WITHOUT ROWID";
+    db.execute_batch(schema).map_err(|source| FenceError::Database { operation: "prepare", source })
+}
+
+/// Asks whether the step with this idempotency key may be done now.
+///
+/// The fence writes first and reads then, so the transaction holds the database's write lock from here on: of two
+/// copies of a call only one gets a permit, whatever kind of transaction it is.
+///
+/// # Errors
+/// If the key is out of range or the database refuses. Roll back then.
+pub fn forward<'tx>(tx: &'tx Transaction<'tx>, key: &str) -> Result<Forward<'tx>, FenceError> {
+    check_key(key)?;
+    if insert(tx, key, false)? {
+        return Ok(Forward::Permit(Permit { tx, key: key.to_owned() }));
+    }
+    let row = read(tx, key)?;
+    Ok(if row.undone { Forward::Refused } else { Forward::AlreadyDone(row.result) })
+}
+
+impl Permit<'_> {
+    /// Records what the step's result is, and gives it back.
+    ///
+    /// # Errors
+    /// If the result is too large or the database refuses. Roll back then.
+    pub fn done(self, result: Value) -> Result<Value, FenceError> {
+        let text = result.to_string();
+        if text.len() > PAYLOAD_BYTES_MAX {
+            return Err(FenceError::ResultTooLarge(text.len()));
+        }
+        let statement = "UPDATE chancery_fence SET result = ?2 WHERE key = ?1";
+        self.tx.execute(statement, params![self.key, text]).map_err(FenceError::write)?;
+        Ok(result)
+    }
+}
+
+/// Asks whether there is anything to undo of the step with this forward key, and shuts out its late arrival.
+///
+/// # Errors
+/// If the key is out of range or the database refuses. Roll back then.
+pub fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, FenceError> {
+    check_key(forward_key)?;
+    if insert(tx, forward_key, true)? {
+        return Ok(Undo::NothingDone);
+    }
+    let row = read(tx, forward_key)?;
+    if row.undone {
+        return Ok(Undo::AlreadyUndone);
+    }
+    let statement = "UPDATE chancery_fence SET undone = 1 WHERE key = ?1";
+    tx.execute(statement, [forward_key]).map_err(FenceError::write)?;
+    Ok(Undo::Needed { result: row.result })
+}
+
+struct Row {
+    undone: bool,
+    result: Value,
+}
+
+fn check_key(key: &str) -> Result<(), FenceError> {
+    if key.is_empty() || key.len() > FENCE_KEY_BYTES_MAX { Err(FenceError::Key(key.len())) } else { Ok(()) }
+}
+
+/// Writes the key's row unless there is one; says whether it did.
+fn insert(tx: &Transaction<'_>, key: &str, undone: bool) -> Result<bool, FenceError> {
+    let statement = "INSERT INTO chancery_fence (key, undone, result) VALUES (?1, ?2, 'null') ON CONFLICT DO NOTHING";
+    let rows = tx.execute(statement, params![key, undone]).map_err(FenceError::write)?;
+    Ok(rows == 1)
+}
+
+fn read(tx: &Transaction<'_>, key: &str) -> Result<Row, FenceError> {
+    let statement = "SELECT undone, result FROM chancery_fence WHERE key = ?1";
+    let columns = tx.query_row(statement, [key], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)));
+    let columns = columns.optional().map_err(|source| FenceError::Database { operation: "read", source })?;
+    let (undone, text) = columns.ok_or_else(|| FenceError::Damaged(format!("`{key}` has none")))?;
+    match serde_json::from_str(&text) {
+        Ok(result) => Ok(Row { undone, result }),
+        Err(error) => Err(FenceError::Damaged(format!("the result of `{key}`: {error}"))),
+    }
+}

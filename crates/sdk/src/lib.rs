@@ -1,0 +1,22 @@
+//! The Rust client and worker of Chancery.
+//!
+//! - [`Client`] starts transactions, waits for them, cancels them, reads their history, and makes every other call of
+//!   the API. The command line is built on it.
+//! - [`Worker`] takes tasks: a function and a name.
+//! - [`fence`] keeps participants right when calls come twice, late, or in the wrong order.
+//!
+//! The wire types of requests and answers are those of [`api`].
+
+pub mod client;
+pub mod fence;
+pub mod worker;
+
+mod error;
+
+/// The wire types.
+pub use chancery_api as api;
+pub use chancery_api::worker::Phase;
+pub use chancery_base::{Digest, Kind, Name, PrincipalId, Secret, TenantId, Timestamp, TransactionId};
+pub use client::{Client, ClientOptions, Start};
+pub use error::Error;
+pub use worker::{HandlerError, Task, Worker, WorkerError};

@@ -1,0 +1,200 @@
+//! The worker: a function and a name.
+
+mod outcome;
+mod run;
+mod session;
+mod task;
+
+pub use task::{HandlerError, Task};
+
+use crate::{Client, Error};
+use chancery_base::limits::{CREDIT_MAX, EXCHANGE_QUEUES_MAX, EXCHANGE_TASKS_MAX, NAME_BYTES_MAX};
+use chancery_base::{Kind, Name};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A handler whose types are forgotten.
+type Handler = Arc<dyn Fn(Task) -> Handling + Send + Sync>;
+type Handling = Pin<Box<dyn Future<Output = Result<Value, HandlerError>> + Send>>;
+
+/// Code that takes tasks: handlers by the names of their queues.
+///
+/// A handler runs **at least once** per attempt that the server has recorded: make what it does repeatable by passing
+/// [`Task::idempotency_key`] on, or by asking the [fence](crate::fence). An undo is a handler under a name of its own.
+///
+/// ```no_run
+/// use chancery_sdk::{Client, ClientOptions, HandlerError, Secret, Task, Worker};
+/// use serde_json::json;
+///
+/// async fn reserve(task: Task) -> Result<serde_json::Value, HandlerError> {
+///     #[derive(serde::Deserialize)]
+///     struct Input { sku: String, quantity: u32 }
+///     let input: Input = task.input()?;
+///     if input.quantity > 100 {
+///         return Err(HandlerError::refused("OutOfStock", format!("100 of {} are left", input.sku)));
+///     }
+///     Ok(json!({"reservation": task.idempotency_key}))
+/// }
+///
+/// # async fn run(key: Secret) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(ClientOptions::new("http://127.0.0.1:7400", key))?;
+/// let shutdown = async { drop(tokio::signal::ctrl_c().await) };
+/// Worker::new(client, "inventory-1").handle("inventory.reserve", reserve).concurrency(64).run(shutdown).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    client: Client,
+    instance: String,
+    version: Option<String>,
+    handlers: BTreeMap<String, Handler>,
+    concurrency: u32,
+    hold: Duration,
+    grace: Duration,
+}
+
+/// Why a worker stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It can't begin.
+    #[error("failed to begin worker `{instance}`: {reason}")]
+    Begin {
+        /// Which.
+        instance: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server refuses it, and would again.
+    #[error("failed to exchange tasks as worker `{instance}`")]
+    Refused {
+        /// Which.
+        instance: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// It was told to end, and the server was away for longer than the grace period.
+    #[error("worker `{instance}` ended with {unreported} outcomes that the server did not acknowledge")]
+    Unreported {
+        /// Which.
+        instance: String,
+        /// How many. The server counts these attempts as lapsed and offers the steps again.
+        unreported: usize,
+    },
+}
+
+impl WorkerError {
+    /// What it means to the caller.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Begin { .. } => Kind::Invalid,
+            Self::Refused { source, .. } => source.kind(),
+            Self::Unreported { .. } => Kind::Busy,
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.handlers.keys().collect();
+        f.debug_struct("Worker").field("instance", &self.instance).field("handlers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// A worker without handlers. `instance` names this process among those of the same principal: two that run at the
+    /// same time need two names; the same process after a restart may have the same one.
+    #[must_use]
+    pub fn new(client: Client, instance: impl Into<String>) -> Self {
+        Self {
+            client,
+            instance: instance.into(),
+            version: None,
+            handlers: BTreeMap::new(),
+            concurrency: 64,
+            hold: Duration::from_secs(4),
+            grace: Duration::from_secs(30),
+        }
+    }
+
+    /// Handles the tasks of a queue. The future is dropped when its task is cancelled or its deadline passes, so that
+    /// what must not be torn apart belongs into a database transaction, or onto a thread of its own.
+    #[must_use]
+    pub fn handle<F, Fut, T>(mut self, queue: &str, handler: F) -> Self
+    where
+        F: Fn(Task) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, HandlerError>> + Send + 'static,
+        T: Serialize,
+    {
+        let handler: Handler = Arc::new(move |task| {
+            let handling = handler(task);
+            Box::pin(async move { handling.await.and_then(|output| outcome::to_value(&output)) })
+        });
+        self.handlers.insert(queue.to_owned(), handler);
+        self
+    }
+
+    /// Works on so many tasks of each queue at a time; 64 if nobody says otherwise.
+    #[must_use]
+    pub const fn concurrency(mut self, concurrency: u32) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// The version of the code, as it is shown to operators.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// How long a call waits at the server for tasks: 4 s, at most 5. It also is how often leases are renewed, so it
+    /// must be well below the server's lease.
+    #[must_use]
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.hold = hold.clamp(Duration::from_millis(10), Duration::from_secs(5));
+        self
+    }
+
+    /// How long to go on after the shutdown, for tasks to end and outcomes to be acknowledged: 30 s.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Takes and handles tasks until `shutdown` is ready; then takes no more, ends what it has, and returns. While the
+    /// server is away it waits, keeps the outcomes, and reports them when it is back.
+    ///
+    /// # Errors
+    /// If the worker can't begin, the server refuses it for good, or outcomes are left when the grace period is over.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), WorkerError> {
+        let queues = self.queues().map_err(|reason| WorkerError::Begin { instance: self.instance.clone(), reason })?;
+        run::run(self, queues, shutdown).await
+    }
+
+    fn queues(&self) -> Result<Vec<(Name, u32)>, String> {
+        if self.instance.is_empty() || self.instance.len() > NAME_BYTES_MAX {
+            return Err(format!("an instance's name has 1 to {NAME_BYTES_MAX} bytes"));
+        }
+        if self.handlers.is_empty() || self.handlers.len() > EXCHANGE_QUEUES_MAX {
+            return Err(format!("a worker handles 1 to {EXCHANGE_QUEUES_MAX} queues"));
+        }
+        let tasks = u64::from(self.concurrency).saturating_mul(u64::try_from(self.handlers.len()).unwrap_or(u64::MAX));
+        let tasks_max = u64::try_from(EXCHANGE_TASKS_MAX).unwrap_or(u64::MAX);
+        if self.concurrency == 0 || self.concurrency > CREDIT_MAX || tasks > tasks_max {
+            return Err(format!("concurrency times queues is 1 to {EXCHANGE_TASKS_MAX}"));
+        }
+        let parse = |name: &String| match name.parse() {
+            Ok(name) => Ok((name, self.concurrency)),
+            Err(error) => Err(format!("`{name}`: {error}")),
+        };
+        self.handlers.keys().map(parse).collect()
+    }
+}

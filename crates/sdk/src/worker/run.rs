@@ -1,0 +1,247 @@
+//! The loop: carries out what the [`Session`] says.
+
+use super::session::{Answer, Call, CallId, Identity, Session};
+use super::{Handler, HandlerError, Task, Worker, WorkerError, outcome};
+use crate::client::chance;
+use crate::{Client, Error};
+use chancery_api::worker::{Exchanged, Task as Offer};
+use chancery_base::{Name, Timestamp};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+type CallResult = (CallId, Result<(Exchanged, Option<Timestamp>), Error>);
+
+struct Loop {
+    client: Client,
+    instance: String,
+    handlers: BTreeMap<String, Handler>,
+    began: Instant,
+    session: Session,
+    calls: JoinSet<CallResult>,
+    /// Calls by the task that makes them, for those that end in a panic.
+    handling: JoinSet<Result<Value, HandlerError>>,
+    /// Which task token a running handler works on.
+    tokens: HashMap<Id, String>,
+    aborts: BTreeMap<String, AbortHandle>,
+    /// Whether the server answered the last call.
+    away: bool,
+}
+
+/// Something that happened.
+enum Event {
+    Handled(Option<Result<(Id, Result<Value, HandlerError>), JoinError>>),
+    Answered(Option<Result<CallResult, JoinError>>),
+    Woken,
+    Shutdown,
+    GraceOver,
+}
+
+pub(super) async fn run(
+    worker: Worker,
+    queues: Vec<(Name, u32)>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), WorkerError> {
+    let Worker { client, instance, version, handlers, concurrency: _, hold, grace } = worker;
+    let session = Session::new(Identity { instance: instance.clone(), version, queues, hold });
+    let mut this = Loop {
+        client,
+        instance,
+        handlers,
+        began: Instant::now(),
+        session,
+        calls: JoinSet::new(),
+        handling: JoinSet::new(),
+        tokens: HashMap::new(),
+        aborts: BTreeMap::new(),
+        away: false,
+    };
+    tokio::pin!(shutdown);
+    let mut gives_up_at: Option<Instant> = None;
+    while !this.session.is_over() {
+        this.make_calls();
+        let event = this.next_event(&mut shutdown, gives_up_at).await;
+        match event {
+            Event::Handled(Some(ended)) => this.handled(ended),
+            Event::Answered(Some(ended)) => this.answered(ended)?,
+            Event::Handled(None) | Event::Answered(None) | Event::Woken => {}
+            Event::Shutdown => {
+                info!(worker = %this.instance, "ending: taking no more tasks");
+                this.session.drain();
+                gives_up_at = Some(Instant::now() + grace);
+            }
+            Event::GraceOver => {
+                let unreported = this.session.unreported() + this.tokens.len();
+                return if unreported == 0 {
+                    Ok(())
+                } else {
+                    Err(WorkerError::Unreported { instance: this.instance, unreported })
+                };
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Loop {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn next_event(
+        &mut self,
+        shutdown: impl Future<Output = ()>,
+        gives_up_at: Option<Instant>,
+    ) -> Event {
+        let wake_at = self.session.wake_at(self.now()).map(|at| self.began + at);
+        tokio::select! {
+            ended = self.handling.join_next_with_id(), if !self.handling.is_empty() => Event::Handled(ended),
+            ended = self.calls.join_next(), if !self.calls.is_empty() => Event::Answered(ended),
+            () = sleep_until(wake_at) => Event::Woken,
+            () = shutdown, if gives_up_at.is_none() => Event::Shutdown,
+            () = sleep_until(gives_up_at) => Event::GraceOver,
+        }
+    }
+
+    fn make_calls(&mut self) {
+        // What ended in the meantime travels together.
+        while let Some(ended) = self.handling.try_join_next_with_id() {
+            self.handled(ended);
+        }
+        while let Some(Call { id, body }) = self.session.next_call(self.now()) {
+            let client = self.client.clone();
+            self.calls.spawn(async move { (id, client.exchange(&body).await) });
+        }
+    }
+
+    fn handled(&mut self, ended: Result<(Id, Result<Value, HandlerError>), JoinError>) {
+        let (id, outcome) = match ended {
+            Ok((id, outcome)) => (id, outcome),
+            Err(error) => (error.id(), Err(crashed(error))),
+        };
+        let Some(token) = self.tokens.remove(&id) else { return };
+        self.aborts.remove(&token);
+        let (report, bytes) = outcome::report(token, outcome);
+        self.session.finish(report, bytes);
+    }
+
+    fn answered(&mut self, ended: Result<CallResult, JoinError>) -> Result<(), WorkerError> {
+        let Ok((id, result)) = ended else { return Ok(()) };
+        let now = self.now();
+        match result {
+            Ok((exchanged, date)) => {
+                if std::mem::take(&mut self.away) {
+                    info!(worker = %self.instance, "the server is back");
+                }
+                let answer = self.session.answered(id, exchanged, now);
+                self.obey(answer, date);
+                Ok(())
+            }
+            Err(error) if is_passing(&error) => {
+                if !std::mem::replace(&mut self.away, true) {
+                    warn!(worker = %self.instance, error = %Chain(&error), "the server does not answer; trying again");
+                }
+                self.session.lost(id, now, chance(), error.retry_after());
+                Ok(())
+            }
+            Err(error) => Err(WorkerError::Refused { instance: self.instance.clone(), source: Box::new(error) }),
+        }
+    }
+
+    fn obey(&mut self, answer: Answer, date: Option<Timestamp>) {
+        for token in answer.drop {
+            debug!(worker = %self.instance, "dropping a task that is no longer wanted");
+            if let Some(handle) = self.aborts.remove(&token) {
+                self.tokens.remove(&handle.id());
+                handle.abort();
+            }
+        }
+        if answer.superseded + answer.refused > 0 {
+            let (superseded, refused) = (answer.superseded, answer.refused);
+            warn!(worker = %self.instance, superseded, refused, "outcomes came too late and changed nothing");
+        }
+        for offer in answer.begin {
+            self.begin(offer, date);
+        }
+    }
+
+    fn begin(&mut self, offer: Offer, date: Option<Timestamp>) {
+        let Some(handler) = self.handlers.get(offer.queue.as_str()) else { return };
+        // The server's clock counts, and its `Date` lags it by less than a second, so this is never too early.
+        let time = date.map(|date| offer.deadline.since(date));
+        let token = offer.task.clone();
+        let handling = handler(task_of(offer));
+        let handle = self.handling.spawn(async move {
+            match time {
+                Some(time) => tokio::time::timeout(time, handling).await.unwrap_or_else(|_elapsed| Err(timed_out())),
+                None => handling.await,
+            }
+        });
+        self.tokens.insert(handle.id(), token.clone());
+        self.aborts.insert(token, handle);
+    }
+}
+
+fn task_of(offer: Offer) -> Task {
+    Task {
+        queue: offer.queue,
+        transaction: offer.transaction,
+        step: offer.step,
+        phase: offer.phase,
+        attempt: offer.attempt,
+        input: offer.input,
+        idempotency_key: offer.idempotency_key,
+        forward_key: offer.forward_key,
+        forward_unknown: offer.forward_unknown,
+        decision: offer.decision,
+        deadline: offer.deadline,
+        traceparent: offer.traceparent,
+    }
+}
+
+fn timed_out() -> HandlerError {
+    HandlerError::unknown("Timeout", "the handler did not end before the task's deadline")
+}
+
+/// A handler that panicked, or was dropped by the runtime.
+fn crashed(error: JoinError) -> HandlerError {
+    let text = match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the handler panicked".to_owned()),
+        Err(error) => error.to_string(),
+    };
+    HandlerError::unknown("Panic", text)
+}
+
+/// Whether the server may take the same exchange later. A defect or a damaged part of the server may be repaired, too.
+fn is_passing(error: &Error) -> bool {
+    error.is_temporary() || matches!(error, Error::Problem(problem) if problem.status >= 500)
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An error and what caused it, on one line.
+struct Chain<'a>(&'a Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

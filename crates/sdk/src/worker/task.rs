@@ -1,0 +1,110 @@
+//! What a handler gets and what it may answer.
+
+use chancery_api::worker::Phase;
+use chancery_base::{DecisionId, Name, Timestamp, TransactionId};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// One attempt of a step, handed to a handler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// The queue that it came from.
+    pub queue: Name,
+    /// Whose step.
+    pub transaction: TransactionId,
+    /// The step's name.
+    pub step: Name,
+    /// The step or its compensation.
+    pub phase: Phase,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// What to do it with.
+    pub input: Arc<Value>,
+    /// The same for every attempt: pass it on to whatever the handler calls.
+    pub idempotency_key: String,
+    /// For a compensation: the key of the step that it undoes.
+    pub forward_key: Option<String>,
+    /// For a compensation: nobody knows whether the step took effect.
+    pub forward_unknown: bool,
+    /// The decision that permitted it.
+    pub decision: DecisionId,
+    /// When the attempt counts as failed.
+    pub deadline: Timestamp,
+    /// W3C trace context of the transaction's start.
+    pub traceparent: Option<String>,
+}
+
+/// Why a handler did not do its task.
+///
+/// Made by [`HandlerError::failed`] or [`HandlerError::refused`] it says that nothing was done. Made from any other error with `?` it says that
+/// nobody knows: what broke may have broken after the effect, so the step is compensated even if all attempts fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandlerError {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) detail: Option<Value>,
+    pub(crate) unknown: bool,
+    pub(crate) is_final: bool,
+}
+
+impl Task {
+    /// The input as a type.
+    ///
+    /// # Errors
+    /// If it is of another shape: a final failure of type `BadInput`.
+    pub fn input<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
+        T::deserialize(&*self.input).map_err(|error| HandlerError::refused("BadInput", error.to_string()))
+    }
+
+    /// The key of the step that this task does or undoes: what the [fence](crate::fence) is asked with.
+    #[must_use]
+    pub fn fence_key(&self) -> &str {
+        self.forward_key.as_deref().unwrap_or(&self.idempotency_key)
+    }
+}
+
+impl HandlerError {
+    /// Nothing was done, for the reason that `kind` names. The step is tried again unless its definition lists the kind
+    /// in `retry.unless`.
+    pub fn failed(kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into(), detail: None, unknown: false, is_final: false }
+    }
+
+    /// Nothing was done, and no further attempt can end otherwise.
+    pub fn refused(kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_final: true, ..Self::failed(kind, message) }
+    }
+
+    /// It may have been done, or may not.
+    pub fn unknown(kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { unknown: true, ..Self::failed(kind, message) }
+    }
+
+    /// Adds what programs may want to know of it.
+    #[must_use]
+    pub fn with_detail(self, detail: Value) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+// `HandlerError` is itself no `std::error::Error`, so that this does not overlap with `From<HandlerError>`.
+impl<E: std::error::Error> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::unknown("Error", message)
+    }
+}

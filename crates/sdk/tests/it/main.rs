@@ -1,0 +1,9 @@
+//! The SDK against real databases and a scripted server.
+
+#[cfg(feature = "fence-sqlite")]
+#[cfg(test)]
+mod fence;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod worker;
