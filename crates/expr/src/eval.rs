@@ -266,7 +266,8 @@ impl<'e> Machine<'e> {
 }
 
 fn whole(number: i128) -> Result<Value, EvalError> {
-    let in_range = i64::try_from(number).ok().filter(|number| number.unsigned_abs() <= json::INTEGER_MAX.unsigned_abs());
+    let in_range =
+        i64::try_from(number).ok().filter(|number| number.unsigned_abs() <= json::INTEGER_MAX.unsigned_abs());
     in_range.map(Value::from).ok_or(EvalError::NotAValue("it is beyond ±2^53"))
 }
 

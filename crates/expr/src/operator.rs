@@ -287,7 +287,10 @@ fn conversion<'e>(function: &'static str, from: &Val<'e>) -> EvalError {
     EvalError::Conversion { function, from: from.type_name() }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be within ±2^63, where the cast drops the fraction only")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be within ±2^63, where the cast drops the fraction only"
+)]
 fn to_int<'e>(value: &Val<'e>) -> Evaluated<'e> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
     let converted = match value {

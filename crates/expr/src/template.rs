@@ -116,6 +116,15 @@ impl Template {
         }
     }
 
+    /// The expression if the template is one and nothing else.
+    #[must_use]
+    pub const fn as_program(&self) -> Option<&Program> {
+        match &self.part {
+            Part::Hole(program) => Some(program),
+            Part::Literal(_) | Part::Text(_) | Part::List(_) | Part::Map(_) => None,
+        }
+    }
+
     /// Puts the values in; `None` if the template is one expression and its value is absent. The fuel is for all
     /// expressions together.
     ///

@@ -55,7 +55,10 @@ fn literals_and_arithmetic() {
         ("9223372036854775807 + 1", "error: `+` overflows"),
         ("1 / 0", "error: division by zero"),
         ("1 % 0", "error: division by zero"),
-        ("1.0 / 0.0", "error: the result is not a value: a number beyond ±2^53 has no exact value everywhere: send it as text"),
+        (
+            "1.0 / 0.0",
+            "error: the result is not a value: a number beyond ±2^53 has no exact value everywhere: send it as text",
+        ),
         ("input.big + 1", "error: the result is not a value: it is beyond ±2^53"),
         ("{'a': 1, 'a': 2}", "error: the key `a` stands twice in a map"),
         ("{1: 2}", "1:2: a key of a map is a string"),
@@ -101,7 +104,10 @@ fn access_and_absence() {
         ("steps['reserve-inventory'].?output.?nothing", "absent"),
         ("steps.skipped.?output.?id", "absent"),
         ("steps.skipped.?output.id", "absent"),
-        ("steps.skipped.output.id", "error: there is no `output`; write `.?output` or `[?'output']` if it may be absent"),
+        (
+            "steps.skipped.output.id",
+            "error: there is no `output`; write `.?output` or `[?'output']` if it may be absent",
+        ),
         ("steps.skipped[?'output'].orValue('x')", r#""x""#),
         ("input[?'total'].value()", "12"),
         ("input.?x.value()", "error: the optional value is absent"),
@@ -152,7 +158,7 @@ fn functions_and_comprehensions() {
         ("[1, 2].map(x, [3, 4].map(y, x * y))", "[[3,4],[6,8]]"),
         ("[1].map(x, x).map(x, x + 1).map(x, x + 1)", "[3]"),
         ("[1].map(input, input)", "[1]"),
-        ("[1].map(a, [1].map(b, [1].map(c, c)))", "1:28: comprehensions nest at most 2 deep"),
+        ("[1].map(a, [1].map(b, [1].map(c, c)))", "1:30: comprehensions nest at most 2 deep"),
         ("[1].map(1, 2)", "1:9: the first argument is the name of a variable"),
         ("[1].all(x)", "1:8: `all` takes a variable and an expression, as `list.all(x, …)`"),
         ("nope(1)", "1:5: unknown function `nope`"),
@@ -171,7 +177,7 @@ fn fuel_bounds_the_work() {
     for text in [
         "l.all(a, l.all(b, a + b >= 0))",
         "l.all(a, l.all(b, a + b >= 0)) || true",
-        "[1].exists(x, l.all(a, l.all(b, a + b >= 0)) || true)",
+        "l.exists(a, l.all(b, a + b >= 0) && false) || true",
         "l.map(a, l)",
         "l.map(a, l + l)",
         "['0123456789012345678901234567890123456789'].map(s, s+s+s+s+s+s+s+s).map(s, s+s+s+s+s+s+s+s).map(s, s+s+s+s+s+s+s+s).map(s, s+s+s+s+s+s+s+s).map(s, s+s+s+s+s+s+s+s).map(s, s+s+s+s+s+s+s+s)",
@@ -189,9 +195,8 @@ fn fuel_bounds_the_work() {
 #[test]
 fn a_condition_is_a_boolean() {
     let scope = Scope::new();
-    let run = |text: &str| {
-        Program::compile(text).unwrap().evaluate_bool(&scope, FUEL_DEFAULT).map_err(|err| err.to_string())
-    };
+    let run =
+        |text: &str| Program::compile(text).unwrap().evaluate_bool(&scope, FUEL_DEFAULT).map_err(|err| err.to_string());
     assert_eq!(run("1 < 2"), Ok(true));
     assert_eq!(run("optional.none()"), Ok(false));
     assert_eq!(run("optional.of(true)"), Ok(true));

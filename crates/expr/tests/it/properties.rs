@@ -1,11 +1,12 @@
 //! Properties: nothing panics, the same gives the same, and where CEL's own interpreter gives a value it is ours.
 
 use chancery_base::json;
-use chancery_expr::{FUEL_DEFAULT, Program, Scope, Template, Tree};
+use chancery_expr::{EvalError, FUEL_DEFAULT, Program, Scope, Template, Tree};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn any_value() -> impl Strategy<Value = Value> {
+/// Values whose objects have at most `keys` keys.
+fn any_value(keys: usize) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -13,10 +14,10 @@ fn any_value() -> impl Strategy<Value = Value> {
         (-1e3..1e3_f64).prop_map(|double| json::number(double).unwrap()),
         "[a-c$}{ ]{0,6}".prop_map(Value::from),
     ];
-    leaf.prop_recursive(4, 24, 4, |inner| {
+    leaf.prop_recursive(4, 24, 4, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("[a-c]", inner, 0..4)
+            proptest::collection::btree_map("[a-c]", inner, 0..=keys)
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
@@ -36,14 +37,39 @@ fn any_expression() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(4, 20, 3, |inner| {
         let operator = prop_oneof![
-            Just("+"), Just("-"), Just("*"), Just("/"), Just("%"), Just("=="), Just("!="), Just("<"), Just("<="),
-            Just(">"), Just(">="), Just("in"), Just("&&"), Just("||"),
+            Just("+"),
+            Just("-"),
+            Just("*"),
+            Just("/"),
+            Just("%"),
+            Just("=="),
+            Just("!="),
+            Just("<"),
+            Just("<="),
+            Just(">"),
+            Just(">="),
+            Just("in"),
+            Just("&&"),
+            Just("||"),
         ];
         let method = prop_oneof![
-            Just("size()"), Just("contains('a')"), Just("startsWith('a')"), Just("endsWith('b')"), Just("a"),
-            Just("?b"), Just("hasValue()"), Just("orValue(1)"), Just("or(optional.of(2))"), Just("value()"),
-            Just("map(e, e)"), Just("filter(e, e == 1)"), Just("all(e, e != 1)"), Just("exists(e, e > 1)"),
-            Just("exists_one(e, e == 1)"), Just("map(e, e != 1, [e])"), Just("optMap(o, [o])"),
+            Just("size()"),
+            Just("contains('a')"),
+            Just("startsWith('a')"),
+            Just("endsWith('b')"),
+            Just("a"),
+            Just("?b"),
+            Just("hasValue()"),
+            Just("orValue(1)"),
+            Just("or(optional.of(2))"),
+            Just("value()"),
+            Just("map(e, e)"),
+            Just("filter(e, e == 1)"),
+            Just("all(e, e != 1)"),
+            Just("exists(e, e > 1)"),
+            Just("exists_one(e, e == 1)"),
+            Just("map(e, e != 1, [e])"),
+            Just("optMap(o, [o])"),
         ];
         let function = prop_oneof![Just("size"), Just("int"), Just("double"), Just("bool"), Just("optional.of")];
         prop_oneof![
@@ -110,10 +136,8 @@ fn json_value(value: &cel::Value) -> Option<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
-    fn a_template_without_expressions_is_itself(value in any_value()) {
+    fn a_template_without_expressions_is_itself(value in any_value(3)) {
         let text = value.to_string();
         prop_assume!(!text.contains("${{"));
         let rendered = Template::compile(&value).unwrap().render(&Scope::new(), FUEL_DEFAULT).unwrap();
@@ -121,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn evaluation_is_repeatable_and_gives_canonical_values(text in any_expression(), x in any_value()) {
+    fn evaluation_is_repeatable_and_gives_canonical_values(text in any_expression(), x in any_value(3)) {
         if let Ok(program) = Program::compile(&text) {
             let first = with_x(&x, |scope| program.evaluate(scope, 20_000));
             // A replay reads the value from its canonical bytes and compiles anew.
@@ -136,11 +160,18 @@ proptest! {
     }
 
     #[test]
-    fn where_the_reference_gives_a_value_it_is_ours(text in any_expression(), x in any_value()) {
+    fn where_the_reference_gives_a_value_it_is_ours(
+        text in any_expression(),
+        // With one key, since the reference goes over a map in the order of its hashes.
+        x in any_value(1),
+    ) {
         if let Some(expected) = reference(&text, &x) {
             let program = Program::compile(&text);
             prop_assert!(program.is_ok(), "{}: {:?}", text, program);
             let ours = with_x(&x, |scope| program.unwrap().evaluate(scope, FUEL_DEFAULT));
+            // The reference adds a map's keys to a list, which CEL does not have.
+            let beyond_cel = matches!(&ours, Err(EvalError::Overload { operands, .. }) if operands == "list and map");
+            prop_assume!(!beyond_cel);
             prop_assert_eq!(ours, Ok(Some(expected)), "{}", text);
         }
     }

@@ -18,12 +18,10 @@ fn check(text: &str, expected: &[&str]) {
 #[test]
 fn constant_paths_are_found_wherever_they_stand() {
     check("steps['reserve-inventory'].?output.?id", &["steps.reserve-inventory.?output.?id"]);
-    check("steps.charge.output == input.total ? [input.a.b] : {'k': -input.c}", &[
-        "input.a.b",
-        "input.c",
-        "input.total",
-        "steps.charge.output",
-    ]);
+    check(
+        "steps.charge.output == input.total ? [input.a.b] : {'k': -input.c}",
+        &["input.a.b", "input.c", "input.total", "steps.charge.output"],
+    );
     check("has(steps.a.output) && steps[?'a'].output[0].x", &["has steps.a.output", "steps.?a.output[*]"]);
     check("steps[input.which].output", &["input.which", "steps[*]"]);
     check("steps", &["steps"]);

@@ -34,14 +34,26 @@ fn what_is_absent_is_dropped() {
     check(&json!({"a": "${{ input.?x }}", "b": "${{ input.?n }}"}), r#"{"b":3}"#);
     check(&json!(["${{ input.?x }}", 1]), "[1]");
     check(&json!("${{ input.?x }}"), "absent");
-    check(&json!("a ${{ input.?x }}"), "render: only a text, a number or a boolean can stand within text, this is optional_type");
+    check(
+        &json!("a ${{ input.?x }}"),
+        "render: only a text, a number or a boolean can stand within text, this is optional_type",
+    );
 }
 
 #[test]
 fn errors_say_where() {
-    check(&json!({"a": ["x", "${{ input.x }}"]}), "render: a[1]: there is no `x`; write `.?x` or `[?'x']` if it may be absent");
-    check(&json!("l: ${{ input.l }}"), "render: only a text, a number or a boolean can stand within text, this is list");
-    check(&json!({"a": "x ${{ 1 +", "b": {"c": "${{ nope(1) }}"}}), "a: `${{` at column 3 is not closed by `}}`; b.c: unknown function `nope` (column 9)");
+    check(
+        &json!({"a": ["x", "${{ input.x }}"]}),
+        "render: a[1]: there is no `x`; write `.?x` or `[?'x']` if it may be absent",
+    );
+    check(
+        &json!("l: ${{ input.l }}"),
+        "render: only a text, a number or a boolean can stand within text, this is list",
+    );
+    check(
+        &json!({"a": "x ${{ 1 +", "b": {"c": "${{ nope(1) }}"}}),
+        "a: `${{` at column 3 is not closed by `}}`; b.c: unknown function `nope` (column 9)",
+    );
     check(&json!("${{ }}"), ": the expression is empty (column 5)");
     check(&json!({"${{ 1 }}": 1}), ": the key `${{ 1 }}` holds an expression; only values may");
     let mut deep = json!(1);

@@ -1,0 +1,259 @@
+//! Definitions: what a transaction of a name and version does. Written in YAML or JSON, kept as canonical JSON,
+//! named by its digest.
+
+mod check;
+mod document;
+mod facts;
+mod fields;
+mod graph;
+mod json_text;
+mod problem;
+mod read;
+mod render;
+mod retry;
+mod yaml;
+
+pub use facts::{BadExpression, Facts, HttpRequest, Resource};
+pub use problem::{DefinitionError, Problem};
+pub use retry::Retry;
+
+use chancery_base::limits::DEFINITION_BYTES_MAX;
+use chancery_base::{Digest, Name, json};
+use chancery_expr::{Program, Template, on_large_stack};
+use document::{Node, Place};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Steps of one transaction that run at once, where the definition does not say.
+pub const CONCURRENCY_DEFAULT: u32 = 8;
+/// The most that a definition may say.
+pub const CONCURRENCY_MAX: u32 = 1_000;
+/// How long an attempt may take from its hand-out, where the step does not say.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a step may wait for a worker, where it does not say.
+pub const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+
+/// A definition that passed every check. Two with the same digest are the same.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Its name.
+    pub name: Name,
+    /// Its version, from 1.
+    pub version: u32,
+    /// SHA-256 of [`Definition::source`].
+    pub digest: Digest,
+    /// The business key: one running transaction per key. Over `input` alone.
+    pub key: Option<Template>,
+    /// How many steps of one transaction run at once.
+    pub concurrency: u32,
+    /// The steps in the order in which they are written; a [`StepIndex`] counts them.
+    pub steps: Vec<Step>,
+    /// The transaction's output; null if there is none.
+    pub output: Option<Template>,
+    /// What the decision about the start is told, by name.
+    pub context: Vec<(String, Template)>,
+    /// The steps whose outputs `output` uses.
+    pub output_reads: Vec<StepIndex>,
+    /// The document as canonical JSON.
+    pub source: Arc<[u8]>,
+}
+
+/// Which step of a definition, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepIndex(pub u32);
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its id, unique in the definition.
+    pub id: Name,
+    /// The steps that must be done or skipped before it, ascending.
+    pub after: Vec<StepIndex>,
+    /// The steps that have it in their `after`, ascending.
+    pub dependents: Vec<StepIndex>,
+    /// The step is skipped if this is false.
+    pub when: Option<Program>,
+    /// What it runs.
+    pub run: Run,
+    /// Its input; null if there is none.
+    pub with: Option<Template>,
+    /// How it is tried again.
+    pub retry: Retry,
+    /// How long one attempt may take, from its hand-out.
+    pub timeout: Duration,
+    /// How long it may wait for a worker.
+    pub queue_timeout: Duration,
+    /// How it is undone.
+    pub compensate: Option<Undo>,
+    /// The action that is asked of policy.
+    pub action: Name,
+    /// The resource that is asked of policy, where it is not the step itself.
+    pub resource: Option<ResourceTemplate>,
+    /// What the decisions about its attempts are told, by name.
+    pub context: Vec<(String, Template)>,
+    /// The steps whose outputs its expressions use, its own among them if its undo does; ascending.
+    pub reads: Vec<StepIndex>,
+}
+
+/// How a step is undone.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    /// What it runs.
+    pub run: Run,
+    /// Its input; where there is none, the step's output, or else the step's input.
+    pub with: Option<Template>,
+    /// How it is tried again.
+    pub retry: Retry,
+    /// How long one attempt may take, from its hand-out.
+    pub timeout: Duration,
+}
+
+/// What a step or an undo runs.
+#[derive(Debug, Clone)]
+pub enum Run {
+    /// Code that takes tasks of this name.
+    Worker(Name),
+    /// A request; its body is the step's input.
+    Http(Http),
+    /// Nothing: done at once, with its input as output.
+    Noop,
+}
+
+/// A request as it is written.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// The method.
+    pub method: Method,
+    /// The URL; `http` or `https`.
+    pub url: Template,
+    /// Headers, their names in lower case.
+    pub headers: Vec<(String, Template)>,
+}
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET, without a body.
+    Get,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
+    /// DELETE, without a body.
+    Delete,
+}
+
+/// The resource of a step's decisions as it is written.
+#[derive(Debug, Clone)]
+pub struct ResourceTemplate {
+    /// Its Cedar entity type.
+    pub resource_type: String,
+    /// Its id.
+    pub id: Template,
+    /// Attributes that the definition asserts of it.
+    pub attributes: Vec<(String, Template)>,
+}
+
+impl StepIndex {
+    /// As an index into [`Definition::steps`].
+    #[must_use]
+    pub fn position(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn at(position: usize) -> Self {
+        // INVARIANT: a definition has at most STEPS_MAX steps.
+        Self(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
+
+    /// The word in a request.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether the request has a body.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        match self {
+            Self::Get | Self::Delete => false,
+            Self::Post | Self::Put | Self::Patch => true,
+        }
+    }
+}
+
+impl Definition {
+    /// Reads a definition that a person wrote, in YAML 1.2 or JSON.
+    ///
+    /// # Errors
+    /// Every problem there is, each with its path, line and column.
+    pub fn parse(text: &[u8]) -> Result<Self, DefinitionError> {
+        // The whole of it on one large stack, rather than one for each expression.
+        on_large_stack(|| read::definition(&document_of(text)?))
+            .unwrap_or_else(|err| Err(DefinitionError::one(Place::START, err.to_string())))
+    }
+
+    /// Reads a definition as [`Definition::source`] has it.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`], and if the bytes are not canonical.
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, DefinitionError> {
+        let definition = Self::parse(bytes)?;
+        if *definition.source != *bytes {
+            return Err(DefinitionError::one(Place::START, "the stored definition is not in canonical form"));
+        }
+        Ok(definition)
+    }
+
+    /// The document, as [`Definition::source`] has it.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        // INVARIANT: `source` was written by `json::canonical`.
+        json::parse(&self.source, self.source.len()).unwrap_or(Value::Null)
+    }
+
+    /// A step.
+    #[must_use]
+    pub fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.steps.get(index.position())
+    }
+
+    /// The step with this id. Linear: look it up once and keep the index.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<StepIndex> {
+        self.steps.iter().position(|step| step.id.as_str() == id).map(StepIndex::at)
+    }
+
+    /// Every step's index, in order.
+    pub fn indices(&self) -> impl Iterator<Item = StepIndex> + use<> {
+        (0..self.steps.len()).map(StepIndex::at)
+    }
+}
+
+fn document_of(text: &[u8]) -> Result<Node, DefinitionError> {
+    if text.len() > DEFINITION_BYTES_MAX {
+        let message = format!("the definition has {} bytes, at most {DEFINITION_BYTES_MAX} are allowed", text.len());
+        return Err(DefinitionError::one(Place::START, message));
+    }
+    let Ok(utf8) = std::str::from_utf8(text) else {
+        return Err(DefinitionError::one(Place::START, "the definition is not UTF-8"));
+    };
+    // JSON is judged as JSON, so that what it means does not depend on how YAML reads it.
+    let is_json = utf8.trim_start().starts_with('{') && json::parse(text, DEFINITION_BYTES_MAX).is_ok();
+    let parsed = if is_json { json_text::parse(utf8) } else { yaml::parse(utf8) };
+    parsed.map_err(|err| DefinitionError::one(err.place, err.message))
+}

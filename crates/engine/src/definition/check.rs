@@ -1,0 +1,197 @@
+//! What expressions may use: the names that are bound where they stand, and only steps that are surely over.
+
+use super::document::Place;
+use super::fields::did_you_mean;
+use super::graph::Upstream;
+use super::problem::Problems;
+use super::{Definition, StepIndex};
+use chancery_expr::{Access, Program};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// The business key.
+    Key,
+    /// The context of the start.
+    Start,
+    /// What a step does.
+    Forward(StepIndex),
+    /// How a step is undone.
+    Undo(StepIndex),
+    /// The transaction's output.
+    Output,
+}
+
+/// An expression and where it stands.
+#[derive(Debug)]
+pub(crate) struct Use {
+    pub(crate) site: Site,
+    pub(crate) place: Place,
+    pub(crate) path: String,
+    pub(crate) program: Program,
+}
+
+/// Names that a later version of Chancery binds.
+const LATER: [&str; 3] = ["env", "vars", "headers"];
+
+impl Site {
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Key => &["input"],
+            Self::Start => &["input", "transaction", "now"],
+            Self::Forward(_) | Self::Undo(_) | Self::Output => &["input", "steps", "transaction", "now"],
+        }
+    }
+}
+
+/// Checks every expression and notes which steps' outputs are read where.
+pub(crate) fn uses(definition: &mut Definition, uses: &[Use], upstream: &Upstream, problems: &mut Problems) {
+    let ids: BTreeMap<String, StepIndex> =
+        definition.indices().zip(&definition.steps).map(|(index, step)| (step.id.to_string(), index)).collect();
+    let mut reads: BTreeMap<Option<StepIndex>, BTreeSet<StepIndex>> = BTreeMap::new();
+    for used in uses {
+        let mut checker = Checker { definition, ids: &ids, upstream, used, problems };
+        let found = checker.check();
+        match used.site {
+            Site::Forward(step) | Site::Undo(step) => reads.entry(Some(step)).or_default().extend(found),
+            Site::Output => reads.entry(None).or_default().extend(found),
+            Site::Key | Site::Start => {}
+        }
+    }
+    for (reader, found) in reads {
+        let found = found.into_iter().collect();
+        match reader {
+            None => definition.output_reads = found,
+            Some(index) => {
+                if let Some(step) = definition.steps.get_mut(index.position()) {
+                    step.reads = found;
+                }
+            }
+        }
+    }
+}
+
+struct Checker<'c> {
+    definition: &'c Definition,
+    ids: &'c BTreeMap<String, StepIndex>,
+    upstream: &'c Upstream,
+    used: &'c Use,
+    problems: &'c mut Problems,
+}
+
+impl Checker<'_> {
+    fn fail(&mut self, message: impl Into<String>) {
+        self.problems.add(self.used.place, &self.used.path, message);
+    }
+
+    /// The steps whose outputs the expression reads.
+    fn check(&mut self) -> BTreeSet<StepIndex> {
+        let program = &self.used.program;
+        let mut read = BTreeSet::new();
+        for access in program.references() {
+            let root = access.root.as_str();
+            if !self.used.site.names().contains(&root) {
+                self.unknown_name(root);
+            } else if root == "steps" {
+                read.extend(self.step(access));
+            } else if root == "transaction" {
+                self.transaction(access);
+            }
+        }
+        read
+    }
+
+    fn unknown_name(&mut self, root: &str) {
+        if LATER.contains(&root) {
+            return self.fail(format!("`{root}` is not supported yet"));
+        }
+        let names = self.used.site.names();
+        let hint = did_you_mean(root, names.iter().copied());
+        self.fail(format!("`{root}` is not known here; there is `{}`{hint}", names.join("`, `")));
+    }
+
+    fn transaction(&mut self, access: &Access) {
+        match access.segments.first() {
+            Some(segment) if matches!(segment.name.as_str(), "id" | "key") => {}
+            Some(segment) => self.fail(format!("`transaction` has `id` and `key`, no `{}`", segment.name)),
+            None => self.fail("write `transaction.id` or `transaction.key`"),
+        }
+    }
+
+    fn step(&mut self, access: &Access) -> Option<StepIndex> {
+        let Some(first) = access.segments.first() else {
+            self.fail("`steps` is followed by the id of a step: `steps.charge.output` or `steps['charge'].output`");
+            return None;
+        };
+        let Some(index) = self.ids.get(&first.name).copied() else {
+            self.unknown_step(&first.name);
+            return None;
+        };
+        match access.segments.get(1) {
+            Some(second) if second.name == "output" => {}
+            Some(second) => {
+                self.fail(format!("a step has an `output`, no `{}`", second.name));
+                return None;
+            }
+            None => {
+                self.fail(format!("write `{}.output`", step_path(&first.name)));
+                return None;
+            }
+        }
+        self.reach(access, index).then_some(index)
+    }
+
+    fn unknown_step(&mut self, name: &str) {
+        let hint = did_you_mean(name, self.ids.keys().map(String::as_str));
+        // `steps.reserve-inventory` reads as a subtraction.
+        let cut = self.ids.keys().find(|id| id.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+        let hint = cut.map_or(hint, |id| format!("; an id with `-` is written `steps['{id}']`"));
+        self.fail(format!("there is no step `{name}`{hint}"));
+    }
+
+    /// Whether the step's output can be known where the expression stands.
+    fn reach(&mut self, access: &Access, index: StepIndex) -> bool {
+        let (reader, undo) = match self.used.site {
+            Site::Key | Site::Start | Site::Output => return true,
+            Site::Forward(reader) => (reader, false),
+            Site::Undo(reader) => (reader, true),
+        };
+        if self.upstream.has(reader, index) {
+            return true;
+        }
+        let id = |index| self.definition.step(index).map_or("", |step| step.id.as_str()).to_owned();
+        let (read, reading) = (id(index), id(reader));
+        if reader != index {
+            self.fail(format!("step `{read}` is not upstream of `{reading}`: put it in an `after`"));
+            return false;
+        }
+        if !undo {
+            self.fail(format!("step `{read}` cannot use its own output"));
+            return false;
+        }
+        if !self.handles_absence(access) {
+            let path = step_path(&read);
+            self.fail(format!("the output of `{read}` is absent when its outcome is unknown: write `{path}.?output`"));
+        }
+        true
+    }
+
+    /// Whether an access to a step's output stands what happens if there is none.
+    fn handles_absence(&self, access: &Access) -> bool {
+        let is_optional = |access: &Access| access.segments.iter().take(2).any(|segment| segment.optional);
+        // `has(steps.a.output)` itself, or anything beside it in the same expression.
+        let step = access.segments.first().map(|segment| &segment.name);
+        let tested = self.used.program.references().any(|other| {
+            let same = other.root == "steps" && other.segments.first().map(|segment| &segment.name) == step;
+            same && other.test && other.segments.len() == 2
+        });
+        is_optional(access) || tested
+    }
+}
+
+fn step_path(id: &str) -> String {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let begins_well = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    if is_plain && begins_well { format!("steps.{id}") } else { format!("steps['{id}']") }
+}

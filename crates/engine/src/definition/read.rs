@@ -1,0 +1,485 @@
+//! From a document to a definition. Reads on after a problem, so that all are told at once.
+
+use super::check::{self, Site, Use};
+use super::document::{Data, Node};
+use super::fields::{Cursor, Keys, did_you_mean, join};
+use super::graph;
+use super::problem::{DefinitionError, Problems};
+use super::retry::Retry;
+use super::{
+    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, Definition, Http, Method, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step,
+    StepIndex, TIMEOUT_DEFAULT, Undo,
+};
+use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
+use chancery_base::{Digest, Name, json};
+use chancery_expr::{PathSegment, Program, Template};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const TOP: Keys = Keys {
+    known: &["name", "version", "kind", "key", "concurrency", "compensation", "steps", "output", "context"],
+    later: &[
+        "input",
+        "subjects",
+        "timeout",
+        "mode",
+        "vars",
+        "set",
+        "headers",
+        "env",
+        "policy",
+        "labels",
+        "participants",
+        "allow",
+        "budget",
+        "deadline",
+        "grace",
+        "schedule",
+        "capability",
+        "obligations",
+        "description",
+    ],
+};
+const STEP: Keys = Keys {
+    known: &[
+        "id",
+        "after",
+        "when",
+        "run",
+        "with",
+        "retry",
+        "timeout",
+        "queue_timeout",
+        "compensate",
+        "action",
+        "resource",
+        "context",
+    ],
+    later: &[
+        "each",
+        "set",
+        "vars",
+        "subjects",
+        "headers",
+        "pivot",
+        "irreversible",
+        "critical",
+        "until",
+        "every",
+        "at_most",
+        "on_failure",
+        "on_error",
+        "attempts",
+        "mode",
+        "capability",
+        "obligations",
+        "priority",
+        "fairness",
+        "optional",
+        "policy",
+        "output",
+        "input",
+        "description",
+    ],
+};
+const RUN: Keys = Keys {
+    known: &["worker", "http", "noop"],
+    later: &["transaction", "rules", "mcp", "emit", "wait", "signal", "request", "decide", "version", "callback"],
+};
+const HTTP: Keys = Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
+const UNDO: Keys = Keys {
+    known: &["run", "with", "retry", "timeout"],
+    later: &["critical", "on_error", "when", "set", "headers", "queue_timeout"],
+};
+const RETRY: Keys = Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[] };
+const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[] };
+const COMPENSATION: Keys = Keys { known: &["policy"], later: &["on_error"] };
+const NOTHING: Keys = Keys { known: &[], later: &[] };
+
+const POLICIES_LATER: [&str; 4] = ["grouped-parallel", "retry-with-backoff", "circuit-breaker", "best-effort-parallel"];
+/// Headers that the server sets itself.
+const HEADERS_RESERVED: [&str; 9] = [
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-transactional-id",
+    "content-length",
+    "content-type",
+    "host",
+    "transfer-encoding",
+    "connection",
+];
+
+/// Reads the definition that a document is.
+///
+/// # Errors
+/// Every problem.
+pub(crate) fn definition(root: &Node) -> Result<Definition, DefinitionError> {
+    let mut reader = Reader { problems: Problems::default(), uses: Vec::new() };
+    let cursor = Cursor::root(root);
+    let draft = reader.top(&cursor);
+    let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
+    if let Some(upstream) = graph::link(&mut definition, &cursor, &mut reader.problems) {
+        check::uses(&mut definition, &reader.uses, &upstream, &mut reader.problems);
+    }
+    if !reader.problems.is_empty() {
+        return Err(reader.problems.into_error());
+    }
+    Ok(definition)
+}
+
+struct Reader {
+    problems: Problems,
+    uses: Vec<Use>,
+}
+
+impl Reader {
+    /// `None` where not even steps could be read.
+    fn top(&mut self, cursor: &Cursor<'_>) -> Option<Definition> {
+        if !cursor.check_keys(&TOP, &mut self.problems) {
+            return None;
+        }
+        let name = cursor.required("name", &mut self.problems).and_then(|field| field.name(&mut self.problems));
+        let version = cursor.required("version", &mut self.problems);
+        let version = version.and_then(|field| field.whole(1, u32::MAX, &mut self.problems));
+        self.kind(cursor);
+        self.compensation_policy(cursor);
+        let key = cursor.field("key").and_then(|field| self.template(&field, Site::Key));
+        let concurrency = cursor.field("concurrency");
+        let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
+        let output = cursor.field("output").and_then(|field| self.template(&field, Site::Output));
+        let context = cursor.field("context").map(|field| self.named_templates(&field, Site::Start));
+        let steps = self.steps(cursor)?;
+        let source = json::canonical(&cursor.node.to_json());
+        Some(Definition {
+            // What stands in for something missing never leaves: the problem is noted.
+            name: name.or_else(|| "unnamed".parse().ok())?,
+            version: version.unwrap_or(1),
+            digest: Digest::of(&source),
+            key,
+            concurrency: concurrency.unwrap_or(CONCURRENCY_DEFAULT),
+            steps,
+            output,
+            context: context.unwrap_or_default(),
+            output_reads: Vec::new(),
+            source: Arc::from(source),
+        })
+    }
+
+    fn kind(&mut self, cursor: &Cursor<'_>) {
+        let Some(field) = cursor.field("kind") else { return };
+        match field.text(&mut self.problems) {
+            Some("saga") | None => {}
+            Some(kind @ ("tcc" | "open")) => {
+                field.fail(&mut self.problems, format!("kind `{kind}` is not supported yet"))
+            }
+            Some(kind) => field.fail(&mut self.problems, format!("unknown kind `{kind}`; there is `saga`")),
+        }
+    }
+
+    fn compensation_policy(&mut self, cursor: &Cursor<'_>) {
+        let Some(field) = cursor.field("compensation") else { return };
+        if !field.check_keys(&COMPENSATION, &mut self.problems) {
+            return;
+        }
+        let Some(policy) = field.required("policy", &mut self.problems) else { return };
+        match policy.text(&mut self.problems) {
+            Some("strict-sequential") | None => {}
+            Some(later) if POLICIES_LATER.contains(&later) => {
+                policy.fail(&mut self.problems, format!("compensation policy `{later}` is not supported yet"));
+            }
+            Some(unknown) => {
+                let message = format!("unknown compensation policy `{unknown}`; there is `strict-sequential`");
+                policy.fail(&mut self.problems, message);
+            }
+        }
+    }
+
+    fn steps(&mut self, cursor: &Cursor<'_>) -> Option<Vec<Step>> {
+        let field = cursor.required("steps", &mut self.problems)?;
+        let items = field.items(&mut self.problems);
+        if items.is_empty() && matches!(field.node.data, Data::List(_)) {
+            field.fail(&mut self.problems, "a definition has at least one step");
+        }
+        if items.len() > STEPS_MAX {
+            field.fail(&mut self.problems, format!("{} steps, at most {STEPS_MAX} are allowed", items.len()));
+            return None;
+        }
+        let mut seen: BTreeMap<Name, usize> = BTreeMap::new();
+        let mut steps = Vec::with_capacity(items.len());
+        for (position, item) in items.iter().enumerate() {
+            let step = self.step(item, StepIndex::at(position));
+            if let Some(first) = step.as_ref().and_then(|step| seen.insert(step.id.clone(), position)) {
+                let at = item.field("id").unwrap_or_else(|| item.clone());
+                at.fail(&mut self.problems, format!("steps[{first}] has this id already"));
+            }
+            steps.push(step);
+        }
+        // A step without an id spoils every index after it: its own problems are told, what refers to it is not judged.
+        steps.into_iter().collect()
+    }
+
+    fn step(&mut self, cursor: &Cursor<'_>, index: StepIndex) -> Option<Step> {
+        if !cursor.check_keys(&STEP, &mut self.problems) {
+            return None;
+        }
+        let site = Site::Forward(index);
+        let id = cursor.required("id", &mut self.problems).and_then(|field| field.name(&mut self.problems));
+        let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let when = cursor.field("when").and_then(|field| self.condition(&field, site));
+        let with = cursor.field("with").and_then(|field| self.template(&field, site));
+        let retry = cursor.field("retry").map(|field| self.retry(&field));
+        let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
+        let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+        let compensate = cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index)));
+        let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
+        let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
+        let context = cursor.field("context").map(|field| self.named_templates(&field, site));
+        Some(Step {
+            id: id?,
+            after: Vec::new(),
+            dependents: Vec::new(),
+            when,
+            run: run.unwrap_or(Run::Noop),
+            with,
+            retry: retry.unwrap_or_default(),
+            timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+            queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
+            compensate,
+            action: action.or_else(|| "run".parse().ok())?,
+            resource,
+            context: context.unwrap_or_default(),
+            reads: Vec::new(),
+        })
+    }
+
+    fn run(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Run> {
+        if matches!(&cursor.node.data, Data::Text(text) if text == "noop") {
+            return Some(Run::Noop);
+        }
+        if !cursor.check_keys(&RUN, &mut self.problems) {
+            return None;
+        }
+        let named: Vec<&str> = RUN.known.iter().copied().filter(|key| cursor.field(key).is_some()).collect();
+        let field = match named.as_slice() {
+            [one] => cursor.field(one)?,
+            [] => {
+                // A key that comes later was reported as such; that is enough.
+                if matches!(&cursor.node.data, Data::Map(entries) if entries.is_empty()) {
+                    cursor.fail(&mut self.problems, "one of `worker`, `http` and `noop` is expected here");
+                }
+                return None;
+            }
+            [_, _, ..] => {
+                cursor.fail(&mut self.problems, format!("only one of `{}` can run", named.join("`, `")));
+                return None;
+            }
+        };
+        match named.first().copied() {
+            Some("worker") => field.name(&mut self.problems).map(Run::Worker),
+            Some("http") => self.http(&field, site).map(Run::Http),
+            _ => field.check_keys(&NOTHING, &mut self.problems).then_some(Run::Noop),
+        }
+    }
+
+    fn http(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Http> {
+        if !cursor.check_keys(&HTTP, &mut self.problems) {
+            return None;
+        }
+        let method = cursor.field("method").map_or(Some(Method::Post), |field| self.method(&field));
+        let url = cursor.required("url", &mut self.problems).and_then(|field| self.url(&field, site));
+        let headers = cursor.field("headers").map(|field| self.headers(&field, site));
+        Some(Http { method: method?, url: url?, headers: headers.unwrap_or_default() })
+    }
+
+    fn method(&mut self, cursor: &Cursor<'_>) -> Option<Method> {
+        let text = cursor.text(&mut self.problems)?;
+        let found = Method::ALL.into_iter().find(|method| method.word() == text);
+        if found.is_none() {
+            let words = Method::ALL.map(Method::word);
+            let hint = did_you_mean(text, words.into_iter());
+            cursor.fail(&mut self.problems, format!("unknown method `{text}`; there are {}{hint}", words.join(", ")));
+        }
+        found
+    }
+
+    fn url(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
+        let text = cursor.text(&mut self.problems)?;
+        let begins_well = ["http://", "https://", "${{"].iter().any(|start| text.starts_with(start));
+        if !begins_well {
+            cursor.fail(&mut self.problems, "a URL begins with `http://` or `https://`");
+            return None;
+        }
+        self.template(cursor, site)
+    }
+
+    fn headers(&mut self, cursor: &Cursor<'_>, site: Site) -> Vec<(String, Template)> {
+        let mut headers: Vec<(String, Template)> = Vec::new();
+        for (name, field) in cursor.pairs(&mut self.problems) {
+            let lower = name.to_ascii_lowercase();
+            // RFC 9110, 5.6.2: a field's name is a token.
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if lower.is_empty() || !lower.bytes().all(is_token) {
+                field.fail(&mut self.problems, format!("`{name}` is not the name of a header"));
+            } else if HEADERS_RESERVED.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+                field.fail(&mut self.problems, format!("the server sets the header `{lower}` itself"));
+            } else if headers.iter().any(|(other, _)| *other == lower) {
+                field.fail(&mut self.problems, format!("the header `{lower}` stands twice"));
+            } else if field.text(&mut self.problems).is_some()
+                && let Some(template) = self.template(&field, site)
+            {
+                headers.push((lower, template));
+            }
+        }
+        headers
+    }
+
+    fn undo(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Undo> {
+        if !cursor.check_keys(&UNDO, &mut self.problems) {
+            return None;
+        }
+        let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let with = cursor.field("with").and_then(|field| self.template(&field, site));
+        let retry = cursor.field("retry").map(|field| self.retry(&field));
+        let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
+        let (retry, timeout) = (retry.unwrap_or_default(), timeout.unwrap_or(TIMEOUT_DEFAULT));
+        Some(Undo { run: run?, with, retry, timeout })
+    }
+
+    fn retry(&mut self, cursor: &Cursor<'_>) -> Retry {
+        let mut retry = Retry::default();
+        if !cursor.check_keys(&RETRY, &mut self.problems) {
+            return retry;
+        }
+        let problems = &mut self.problems;
+        if let Some(field) = cursor.field("attempts") {
+            if matches!(&field.node.data, Data::Text(text) if text == "once") {
+                field.fail(problems, "`attempts: once` is not supported yet");
+            } else if let Some(attempts) = field.whole(1, ATTEMPTS_MAX, problems) {
+                retry.attempts = attempts;
+            }
+        }
+        if let Some(backoff) = cursor.field("backoff").and_then(|field| field.duration(problems)) {
+            retry.backoff = backoff;
+            // A longer first wait than the default cap is meant as it is written.
+            retry.max = retry.max.max(backoff);
+        }
+        if let Some(field) = cursor.field("max")
+            && let Some(max) = field.duration(problems)
+        {
+            retry.max = max;
+            if max < retry.backoff {
+                field.fail(problems, "`max` is shorter than `backoff`");
+            }
+        }
+        if let Some(factor) = cursor.field("factor").and_then(|field| field.number(1.0, 100.0, problems)) {
+            retry.factor = factor;
+        }
+        if let Some(jitter) = cursor.field("jitter").and_then(|field| field.number(0.0, 1.0, problems)) {
+            retry.jitter = jitter;
+        }
+        if let Some(field) = cursor.field("unless") {
+            let items = field.items(problems);
+            retry.unless = items.iter().filter_map(|item| item.name(problems)).collect();
+        }
+        retry
+    }
+
+    fn resource(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<ResourceTemplate> {
+        if !cursor.check_keys(&RESOURCE, &mut self.problems) {
+            return None;
+        }
+        let kind = cursor.required("type", &mut self.problems);
+        let kind = kind.and_then(|field| {
+            let text = field.text(&mut self.problems)?;
+            let is_type = text.split("::").all(is_identifier);
+            if !is_type {
+                field.fail(&mut self.problems, format!("`{text}` is not the name of an entity type"));
+            }
+            is_type.then(|| text.to_owned())
+        });
+        let id = cursor.required("id", &mut self.problems);
+        let id = id.and_then(|field| {
+            field.text(&mut self.problems)?;
+            self.template(&field, site)
+        });
+        let attributes = cursor.field("attributes").map(|field| self.named_templates(&field, site));
+        Some(ResourceTemplate { resource_type: kind?, id: id?, attributes: attributes.unwrap_or_default() })
+    }
+
+    fn named_templates(&mut self, cursor: &Cursor<'_>, site: Site) -> Vec<(String, Template)> {
+        let pairs = cursor.pairs(&mut self.problems);
+        if pairs.len() > LABELS_MAX {
+            cursor.fail(&mut self.problems, format!("{} keys, at most {LABELS_MAX} are allowed", pairs.len()));
+        }
+        let mut templates: Vec<(String, Template)> = Vec::new();
+        for (name, field) in pairs {
+            if !is_identifier(name) {
+                field.fail(&mut self.problems, format!("`{name}` is not a name here: use letters, digits and `_`"));
+            }
+            templates.extend(self.template(&field, site).map(|template| (name.to_owned(), template)));
+        }
+        templates.sort_by(|(a, _), (b, _)| a.cmp(b));
+        templates
+    }
+
+    fn condition(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Program> {
+        if !matches!(&cursor.node.data, Data::Text(text) if text.contains("${{")) {
+            cursor.fail(&mut self.problems, "a condition is written as `${{ … }}`");
+            return None;
+        }
+        let template = self.template(cursor, site)?;
+        let Some(program) = template.as_program() else {
+            cursor.fail(&mut self.problems, "a condition is one `${{ … }}` and nothing else");
+            return None;
+        };
+        if program.provably_not_bool() {
+            cursor.fail(&mut self.problems, "a condition is true or false, this can be neither");
+        }
+        Some(program.clone())
+    }
+
+    fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
+        match Template::compile(&cursor.node.to_json()) {
+            Ok(template) => {
+                for (path, program) in template.programs() {
+                    let (node, path) = descend(cursor, &path.0);
+                    self.uses.push(Use { site, place: node.place, path, program: program.clone() });
+                }
+                Some(template)
+            }
+            Err(errors) => {
+                for error in errors {
+                    let (node, path) = descend(cursor, &error.path.0);
+                    self.problems.add(node.place, &path, error.message);
+                }
+                None
+            }
+        }
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    let begins_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    begins_well && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The node at a path within a template, and its path in the document.
+fn descend<'n>(cursor: &Cursor<'n>, segments: &[PathSegment]) -> (&'n Node, String) {
+    let mut node = cursor.node;
+    let mut path = cursor.path.clone();
+    for segment in segments {
+        let next = match segment {
+            PathSegment::Key(key) => {
+                path = join(&path, key);
+                node.entry(key).map(|entry| &entry.node)
+            }
+            PathSegment::Index(index) => {
+                path = format!("{path}[{index}]");
+                node.element(*index)
+            }
+        };
+        node = next.unwrap_or(node);
+    }
+    (node, path)
+}
