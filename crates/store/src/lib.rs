@@ -1,0 +1,200 @@
+//! The [`Store`] trait and everything that implements it. Only this crate contains SQL.
+//!
+//! The hot path is three calls: [`Store::commit`], [`Store::load`] and [`Store::own`]. A method on tenant data takes
+//! the tenant from a [`Grant`]; methods that take a [`LogId`] alone are the node's own, for its shards and its
+//! integrator.
+
+pub mod scan;
+#[cfg(feature = "sim")]
+pub mod sim;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod words;
+
+mod check;
+
+pub use scan::Scan;
+#[cfg(feature = "sim")]
+pub use sim::SimStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Durability, OpenError, Options, Snapshot, SqliteStore};
+
+use chancery_base::{Digest, Name, TenantId, TransactionId};
+use chancery_shard::Grant;
+use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a store method returns: boxed, so that the trait can be used as `dyn`.
+pub type Answer<'a, T, E = StoreError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// Which transactions a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct TransactionFilter {
+    /// Only those with this status' word.
+    pub status: Option<String>,
+    /// Only those of this definition.
+    pub definition: Option<Name>,
+    /// Only those that this principal started.
+    pub principal: Option<chancery_base::PrincipalId>,
+}
+
+/// A checkpoint as it was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointRow {
+    /// The tree's size.
+    pub size: u64,
+    /// The epoch of the owner that signed it.
+    pub epoch: u64,
+    /// The signed note's text.
+    pub note: String,
+}
+
+/// A hash tile of height 8: up to 256 hashes; partial ones are its prefixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TileRow {
+    /// 0 for leaves' hashes.
+    pub level: u8,
+    /// Which tile of the level.
+    pub index: u64,
+    /// 32 bytes a hash.
+    pub hashes: Vec<u8>,
+}
+
+/// What a store has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Database transactions that were committed; each costs one sync where durability is full.
+    pub commits: u64,
+    /// Batches in them.
+    pub batches: u64,
+    /// Entries in these.
+    pub entries: u64,
+    /// Bytes in the write-ahead log that checkpoints have yet to move; 0 where there is none.
+    pub wal_bytes: u64,
+}
+
+/// Where Chancery keeps what it must not lose.
+pub trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// Makes the first tenant and its log in an empty store; later tenants come through the log of `system`.
+    ///
+    /// # Errors
+    /// `Conflict` if there is a tenant already.
+    fn bootstrap(&self, tenant: TenantRow, origin: chancery_shard::Origin) -> Answer<'_, LogRow>;
+    /// Every tenant's logs.
+    fn logs(&self) -> Answer<'_, Vec<LogRow>>;
+    /// Raises the log's epoch and names its owner.
+    fn own<'a>(&'a self, log: LogId, owner: &'a str) -> Answer<'a, LogRow>;
+    /// The control state of the tenant that the log belongs to.
+    fn control(&self, log: LogId) -> Answer<'_, ControlRows>;
+    /// A page of what has neither ended nor parked, by id.
+    fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded>;
+    /// What inputs name; absent ones are left out.
+    fn load(
+        &self,
+        log: LogId,
+        transactions: Vec<TransactionId>,
+        keys: Vec<(KeyScope, u16, [u8; 32])>,
+    ) -> Answer<'_, Loaded>;
+    /// A bundle of the tenant that the log belongs to.
+    fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>>;
+    /// Commits a batch: all of it and durably, or nothing, or [`CommitError::Unknown`].
+    ///
+    /// What a transaction's row holds beside its status, times, `output_seq` and body never changes after its first
+    /// commit, and is ignored where the row is there.
+    ///
+    /// # Errors
+    /// [`CommitError::Failed`] with `Conflict` if an idempotency key, a definition's or bundle's version, a tenant or
+    /// a transaction's entry number is there already; with `Missing` if the log or the bundle to activate is not;
+    /// with `Bug` if the batch contradicts itself.
+    fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError>;
+
+    /// Entries from `from` on, in order; with payloads if asked.
+    fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>>;
+    /// Adds tiles, replacing partial ones, and stores the checkpoint if the log's epoch is `epoch` and no checkpoint
+    /// of this size or a greater one is stored; `false` if so, and then nothing is written.
+    fn checkpoint_put(
+        &self,
+        log: LogId,
+        tiles: Vec<TileRow>,
+        checkpoint: Option<CheckpointRow>,
+        epoch: u64,
+    ) -> Answer<'_, bool>;
+    /// The newest checkpoint, or the newest of at most `size`.
+    fn checkpoint(&self, log: LogId, at_most: Option<u64>) -> Answer<'_, Option<CheckpointRow>>;
+    /// A tile.
+    fn tile(&self, log: LogId, level: u8, index: u64) -> Answer<'_, Option<TileRow>>;
+
+    /// A transaction with its steps and payloads.
+    fn transaction<'a>(&'a self, grant: &'a Grant, id: TransactionId) -> Answer<'a, Option<LoadedTransaction>>;
+    /// A page of transactions, newest first, those with an id below `before`.
+    fn transactions<'a>(
+        &'a self,
+        grant: &'a Grant,
+        filter: TransactionFilter,
+        before: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<TransactionRow>>;
+    /// A page of a transaction's entries with payloads, from its entry number `from` on, each with its log; empty if
+    /// the tenant has no such transaction.
+    fn history<'a>(
+        &'a self,
+        grant: &'a Grant,
+        id: TransactionId,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(LogId, EntryRow)>>;
+    /// A version of a definition; the newest where none is named.
+    fn definition<'a>(
+        &'a self,
+        grant: &'a Grant,
+        name: &'a Name,
+        version: Option<u32>,
+    ) -> Answer<'a, Option<DefinitionRow>>;
+    /// A page of definitions by (name, version), sources included.
+    fn definitions<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<(Name, u32)>,
+        limit: usize,
+    ) -> Answer<'a, Vec<DefinitionRow>>;
+    /// A bundle by its digest.
+    fn bundle<'a>(&'a self, grant: &'a Grant, digest: Digest) -> Answer<'a, Option<BundleRow>>;
+    /// A page of bundles by (name, version), and which one is active.
+    fn bundles<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<(Name, u32)>,
+        limit: usize,
+    ) -> Answer<'a, (Vec<BundleRow>, Option<Digest>)>;
+    /// A page of tenants by name.
+    ///
+    /// # Errors
+    /// `Denied` unless the grant is on the tenant `system`.
+    fn tenants<'a>(&'a self, grant: &'a Grant, after: Option<TenantId>, limit: usize) -> Answer<'a, Vec<TenantRow>>;
+
+    /// Answers if the store can be read and a write could begin.
+    fn ping(&self) -> Answer<'_, ()>;
+    /// What it has done since it was opened.
+    fn stats(&self) -> StoreStats;
+    /// Stops taking writes and waits for those under way; reads are still answered.
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// Carries out what a shard asks for. `owner` is this node's name.
+pub async fn carry_out(store: &dyn Store, call: Call, owner: &str) -> Reply {
+    match call {
+        Call::Own { log } => Reply::Owned(store.own(log, owner).await),
+        Call::Control { log } => Reply::Control(store.control(log).await.map(Box::new)),
+        Call::Recover { log, after, limit } => Reply::Loaded(store.recover(log, after, limit).await),
+        Call::Load { log, transactions, keys } => Reply::Loaded(store.load(log, transactions, keys).await),
+        Call::Bundle { log, digest } => Reply::Bundle(store.bundle_of(log, digest).await),
+        Call::Commit(batch) => Reply::Committed(store.commit(*batch).await),
+    }
+}
+
+/// An error of the store's own making.
+fn error(operation: &'static str, kind: chancery_base::Kind, message: impl Into<String>) -> StoreError {
+    StoreError { operation, kind, message: message.into() }
+}

@@ -1,0 +1,95 @@
+//! Reading a whole store, for verification and for tests: every table in pages, in order of its key.
+
+use crate::{CheckpointRow, TileRow};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, TransactionId};
+use chancery_shard::batch::StoreError;
+use chancery_shard::row::{
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
+};
+
+/// Which shard a range of a tenant's slots is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotRow {
+    /// Whose slots.
+    pub tenant: TenantId,
+    /// The first slot of the range.
+    pub first: u16,
+    /// The last one.
+    pub last: u16,
+    /// The shard.
+    pub shard: u16,
+    /// Raised each time that the range moves.
+    pub version: u32,
+}
+
+/// Which of a tenant's immutable things is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointerRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which kind of thing: `bundle`.
+    pub kind: &'static str,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// The kind of the pointer to the active bundle.
+pub const BUNDLE: &str = "bundle";
+
+/// Where a page of keys ended.
+pub type KeyPlace = (TenantId, KeyScope, u16, [u8; 32]);
+
+/// A whole store at one moment. Every page has at most `limit` rows and begins after the key of the last row of the
+/// page before.
+///
+/// # Errors
+/// Every method fails with `Broken` at a row that is not as this build writes it, and names its table, key and column.
+pub trait Scan {
+    /// Tenants, by name.
+    fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantRow>, StoreError>;
+    /// All logs, by number.
+    fn logs(&self) -> Result<Vec<LogRow>, StoreError>;
+    /// Ranges of slots, by (tenant, first).
+    fn slots(&self, after: Option<(&TenantId, u16)>, limit: usize) -> Result<Vec<SlotRow>, StoreError>;
+    /// Entries of a log with payloads, from `from` on.
+    fn entries(&self, log: LogId, from: u64, limit: usize) -> Result<Vec<EntryRow>, StoreError>;
+    /// Logs that entries are on, whether or not they have a row.
+    fn entry_logs(&self) -> Result<Vec<LogId>, StoreError>;
+    /// Transactions, by id.
+    fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Result<Vec<TransactionRow>, StoreError>;
+    /// Steps, by (transaction, step, clone).
+    fn steps(&self, after: Option<(TransactionId, u32, u32)>, limit: usize) -> Result<Vec<StepRow>, StoreError>;
+    /// Keys, by (tenant, scope, slot, key).
+    fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<(TenantId, KeyRow)>, StoreError>;
+    /// Principals, by (tenant, id as text).
+    fn principals(
+        &self,
+        after: Option<(&TenantId, PrincipalId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, PrincipalRow)>, StoreError>;
+    /// Credentials, by (tenant, id).
+    fn credentials(
+        &self,
+        after: Option<(&TenantId, KeyId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, CredentialRow)>, StoreError>;
+    /// Definitions, by (tenant, name, version).
+    fn definitions(
+        &self,
+        after: Option<(&TenantId, &Name, u32)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, DefinitionRow)>, StoreError>;
+    /// Bundles, by (tenant, name, version).
+    fn bundles(
+        &self,
+        after: Option<(&TenantId, &Name, u32)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, BundleRow)>, StoreError>;
+    /// All pointers, by (tenant, kind).
+    fn pointers(&self) -> Result<Vec<PointerRow>, StoreError>;
+    /// Tiles of a log, by (level, index).
+    fn tiles(&self, log: LogId, after: Option<(u8, u64)>, limit: usize) -> Result<Vec<TileRow>, StoreError>;
+    /// Checkpoints of a log, by size.
+    fn checkpoints(&self, log: LogId, after: Option<u64>, limit: usize) -> Result<Vec<CheckpointRow>, StoreError>;
+}

@@ -1,0 +1,143 @@
+//! Looking into a store in memory as a whole.
+
+use super::SimStore;
+use super::state::{State, credential_key, principal_key};
+use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
+use crate::{CheckpointRow, TileRow, words};
+use chancery_base::{KeyId, Name, PrincipalId, TenantId, TransactionId};
+use chancery_shard::batch::StoreError;
+use chancery_shard::row::{
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LogId, LogRow, PrincipalRow, StepRow, TenantRow,
+    TransactionRow,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+/// Everything in a store, each table in order of its key, for checks of invariants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dump {
+    /// Logs.
+    pub logs: Vec<LogRow>,
+    /// Each log's entries, in order.
+    pub entries: BTreeMap<LogId, Vec<Arc<EntryRow>>>,
+    /// Transactions.
+    pub transactions: Vec<TransactionRow>,
+    /// Steps.
+    pub steps: Vec<StepRow>,
+    /// Keys and whose they are.
+    pub keys: Vec<(TenantId, KeyRow)>,
+}
+
+pub(super) fn dump(state: &State) -> Dump {
+    let mut entries: BTreeMap<LogId, Vec<Arc<EntryRow>>> = state.logs.keys().map(|log| (*log, Vec::new())).collect();
+    for ((log, _), entry) in &state.entries {
+        entries.entry(*log).or_default().push(Arc::clone(entry));
+    }
+    Dump {
+        logs: state.logs.values().cloned().collect(),
+        entries,
+        transactions: state.transactions.values().cloned().collect(),
+        steps: state.steps.values().cloned().collect(),
+        keys: state.keys.iter().map(|((tenant, ..), row)| (tenant.clone(), row.clone())).collect(),
+    }
+}
+
+type Answer<T> = Result<T, StoreError>;
+
+/// A page of a map's values, each made into a row.
+fn page<K: Ord + Clone, V, R>(
+    map: &BTreeMap<K, V>,
+    after: Option<K>,
+    limit: usize,
+    row: impl FnMut((&K, &V)) -> R,
+) -> Answer<Vec<R>> {
+    let from = after.map_or(Unbounded, Excluded);
+    Ok(map.range((from, Unbounded)).take(limit).map(row).collect())
+}
+
+impl Scan for SimStore {
+    fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<TenantRow>> {
+        page(&self.inner().state.control.tenants, after.cloned(), limit, |(_, row)| row.clone())
+    }
+
+    fn logs(&self) -> Answer<Vec<LogRow>> {
+        Ok(self.inner().state.logs.values().cloned().collect())
+    }
+
+    fn slots(&self, after: Option<(&TenantId, u16)>, limit: usize) -> Answer<Vec<SlotRow>> {
+        let after = after.map(|(tenant, first)| (tenant.clone(), first));
+        page(&self.inner().state.control.slots, after, limit, |(_, row)| row.clone())
+    }
+
+    fn entries(&self, log: LogId, from: u64, limit: usize) -> Answer<Vec<EntryRow>> {
+        Ok(self.inner().state.entries(log, from, limit, true))
+    }
+
+    fn entry_logs(&self) -> Answer<Vec<LogId>> {
+        let logs: BTreeSet<LogId> = self.inner().state.entries.keys().map(|(log, _)| *log).collect();
+        Ok(logs.into_iter().collect())
+    }
+
+    fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Answer<Vec<TransactionRow>> {
+        page(&self.inner().state.transactions, after, limit, |(_, row)| row.clone())
+    }
+
+    fn steps(&self, after: Option<(TransactionId, u32, u32)>, limit: usize) -> Answer<Vec<StepRow>> {
+        page(&self.inner().state.steps, after, limit, |(_, row)| row.clone())
+    }
+
+    fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {
+        let after = after.map(|(tenant, scope, slot, key)| (tenant.clone(), words::scope(*scope), *slot, *key));
+        page(&self.inner().state.keys, after, limit, |((tenant, ..), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn principals(
+        &self,
+        after: Option<(&TenantId, PrincipalId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, PrincipalRow)>> {
+        let after = after.map(|(tenant, id)| principal_key(tenant, id));
+        page(&self.inner().state.control.principals, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn credentials(&self, after: Option<(&TenantId, KeyId)>, limit: usize) -> Answer<Vec<(TenantId, CredentialRow)>> {
+        let after = after.map(|(tenant, id)| credential_key(tenant, id));
+        page(&self.inner().state.control.credentials, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn definitions(
+        &self,
+        after: Option<(&TenantId, &Name, u32)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, DefinitionRow)>> {
+        let after = after.map(|(tenant, name, version)| (tenant.clone(), name.clone(), version));
+        let rows = &self.inner().state.control.definitions;
+        page(rows, after, limit, |((tenant, ..), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn bundles(&self, after: Option<(&TenantId, &Name, u32)>, limit: usize) -> Answer<Vec<(TenantId, BundleRow)>> {
+        let after = after.map(|(tenant, name, version)| (tenant.clone(), name.clone(), version));
+        let rows = &self.inner().state.control.bundles;
+        page(rows, after, limit, |((tenant, ..), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn pointers(&self) -> Answer<Vec<PointerRow>> {
+        let inner = self.inner();
+        let pointer =
+            |(tenant, digest): (&TenantId, &_)| PointerRow { tenant: tenant.clone(), kind: BUNDLE, digest: *digest };
+        Ok(inner.state.control.active.iter().map(pointer).collect())
+    }
+
+    fn tiles(&self, log: LogId, after: Option<(u8, u64)>, limit: usize) -> Answer<Vec<TileRow>> {
+        let from = after.map_or(Included((log, 0, 0)), |(level, index)| Excluded((log, level, index)));
+        let range = (from, Included((log, u8::MAX, u64::MAX)));
+        Ok(self.inner().state.tiles.range(range).take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn checkpoints(&self, log: LogId, after: Option<u64>, limit: usize) -> Answer<Vec<CheckpointRow>> {
+        let from = after.map_or(Included((log, 0)), |size| Excluded((log, size)));
+        let range = (from, Included((log, u64::MAX)));
+        Ok(self.inner().state.checkpoints.range(range).take(limit).map(|(_, row)| row.clone()).collect())
+    }
+}

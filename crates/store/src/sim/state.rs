@@ -1,0 +1,235 @@
+//! The tables in memory, and reading them.
+
+use crate::scan::SlotRow;
+use crate::{CheckpointRow, TileRow, TransactionFilter, error, words};
+use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::row::{
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+/// Everything that is durable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) control: Control,
+    pub(super) logs: BTreeMap<LogId, LogRow>,
+    pub(super) entries: BTreeMap<(LogId, u64), Arc<EntryRow>>,
+    /// Where a transaction's entries are, by their numbers within.
+    pub(super) histories: BTreeMap<(TransactionId, u64), (LogId, u64)>,
+    pub(super) transactions: BTreeMap<TransactionId, TransactionRow>,
+    pub(super) steps: BTreeMap<(TransactionId, u32, u32), StepRow>,
+    pub(super) keys: BTreeMap<(TenantId, &'static str, u16, [u8; 32]), KeyRow>,
+    pub(super) tiles: BTreeMap<(LogId, u8, u64), TileRow>,
+    pub(super) checkpoints: BTreeMap<(LogId, u64), CheckpointRow>,
+}
+
+/// What changes rarely and is small: a batch that touches it works on a copy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Control {
+    pub(super) tenants: BTreeMap<TenantId, TenantRow>,
+    pub(super) slots: BTreeMap<(TenantId, u16), SlotRow>,
+    pub(super) principals: BTreeMap<(TenantId, String), PrincipalRow>,
+    pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
+    pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
+    pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
+    pub(super) active: BTreeMap<TenantId, Digest>,
+}
+
+/// The rows of one tenant in a map by (tenant, …).
+fn of_tenant<'a, K, R: Clone>(
+    rows: &'a BTreeMap<K, R>,
+    tenant: &'a TenantId,
+    owner: impl Fn(&K) -> &TenantId + 'a,
+) -> impl Iterator<Item = (&'a K, R)> {
+    rows.iter().filter(move |(key, _)| owner(key) == tenant).map(|(key, row)| (key, row.clone()))
+}
+
+impl Control {
+    pub(super) fn bundle(&self, tenant: &TenantId, digest: Digest) -> Option<&BundleRow> {
+        let mut bundles = self.bundles.iter().filter(|((owner, ..), _)| owner == tenant);
+        bundles.find(|(_, row)| row.digest == digest).map(|(_, row)| row)
+    }
+}
+
+impl State {
+    pub(super) fn log(&self, log: LogId) -> Result<&LogRow, StoreError> {
+        let missing = || error("read a log", Kind::Missing, format!("there is no log {}", log.0));
+        self.logs.get(&log).ok_or_else(missing)
+    }
+
+    pub(super) fn control(&self, log: LogId) -> Result<ControlRows, StoreError> {
+        let log = self.log(log)?;
+        let tenant = &log.tenant;
+        let missing = || error("read control rows", Kind::Broken, format!("log {} is of no tenant", log.id.0));
+        let mut newest = BTreeMap::new();
+        for ((_, name, version), row) in of_tenant(&self.control.definitions, tenant, |(owner, ..)| owner) {
+            newest.insert(name.clone(), (*version, row.digest));
+        }
+        let active = self.control.active.get(tenant);
+        Ok(ControlRows {
+            control_epoch: log.control_epoch,
+            tenant: self.control.tenants.get(tenant).cloned().ok_or_else(missing)?,
+            principals: of_tenant(&self.control.principals, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            credentials: of_tenant(&self.control.credentials, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            definitions: newest.into_iter().map(|(name, (version, digest))| (name, version, digest)).collect(),
+            bundle: active.and_then(|digest| self.control.bundle(tenant, *digest)).cloned(),
+        })
+    }
+
+    pub(super) fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Loaded {
+        let from = after.map_or(Unbounded, Excluded);
+        let live = self.transactions.range((from, Unbounded)).map(|(_, row)| row).filter(|row| row.log == log);
+        let live = live.filter(|row| row.ended_at.is_none() && row.status != words::PARKED);
+        self.complete(log, live.take(limit).cloned().collect())
+    }
+
+    pub(super) fn load(
+        &self,
+        log: LogId,
+        transactions: &[TransactionId],
+        keys: &[(KeyScope, u16, [u8; 32])],
+    ) -> Loaded {
+        let rows = transactions.iter().filter_map(|id| self.transactions.get(id)).filter(|row| row.log == log);
+        let mut loaded = self.complete(log, rows.cloned().collect());
+        if let Ok(log) = self.log(log) {
+            let key = |(scope, slot, key): &(KeyScope, u16, [u8; 32])| {
+                self.keys.get(&(log.tenant.clone(), words::scope(*scope), *slot, *key)).cloned()
+            };
+            loaded.keys = keys.iter().filter_map(key).collect();
+        }
+        loaded
+    }
+
+    fn complete(&self, log: LogId, rows: Vec<TransactionRow>) -> Loaded {
+        let versions: BTreeSet<(Name, u32)> = rows.iter().map(|row| (row.definition.clone(), row.version)).collect();
+        let tenant = self.log(log).map(|log| &log.tenant).ok();
+        let definition = |(name, version)| {
+            tenant.and_then(|tenant| self.control.definitions.get(&(tenant.clone(), name, version)).cloned())
+        };
+        let definitions = versions.into_iter().filter_map(definition).collect();
+        let transactions = rows.into_iter().map(|row| self.with_steps(row)).collect();
+        Loaded { transactions, keys: Vec::new(), definitions }
+    }
+
+    fn with_steps(&self, row: TransactionRow) -> LoadedTransaction {
+        let range = (Included((row.id, 0, 0)), Included((row.id, u32::MAX, u32::MAX)));
+        let steps: Vec<StepRow> = self.steps.range(range).map(|(_, step)| step.clone()).collect();
+        let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq]).flatten();
+        let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+        let payload = |seq: u64| {
+            let payload = self.entries.get(&(row.log, seq))?.payload.clone()?;
+            Some((seq, Arc::new(payload)))
+        };
+        let payloads = wanted.into_iter().filter_map(payload).collect();
+        LoadedTransaction { row, steps, payloads }
+    }
+
+    pub(super) fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Vec<EntryRow> {
+        let range = (Included((log, from)), Included((log, u64::MAX)));
+        let strip = |entry: &Arc<EntryRow>| EntryRow {
+            payload: entry.payload.clone().filter(|_| payloads),
+            ..EntryRow::clone(entry)
+        };
+        self.entries.range(range).take(limit).map(|(_, entry)| strip(entry)).collect()
+    }
+
+    pub(super) fn checkpoint(&self, log: LogId, at_most: Option<u64>) -> Option<CheckpointRow> {
+        let range = (Included((log, 0)), Included((log, at_most.unwrap_or(u64::MAX))));
+        self.checkpoints.range(range).next_back().map(|(_, row)| row.clone())
+    }
+
+    fn is_of(&self, log: LogId, tenant: &TenantId) -> bool {
+        self.logs.get(&log).is_some_and(|log| log.tenant == *tenant)
+    }
+
+    pub(super) fn transaction(&self, tenant: &TenantId, id: TransactionId) -> Option<LoadedTransaction> {
+        let row = self.transactions.get(&id).filter(|row| self.is_of(row.log, tenant))?;
+        Some(self.with_steps(row.clone()))
+    }
+
+    pub(super) fn transactions(
+        &self,
+        tenant: &TenantId,
+        filter: &TransactionFilter,
+        before: Option<TransactionId>,
+        limit: usize,
+    ) -> Vec<TransactionRow> {
+        let to = before.map_or(Unbounded, Excluded);
+        let newest_first = self.transactions.range((Unbounded, to)).rev().map(|(_, row)| row);
+        let asked = newest_first.filter(|row| {
+            self.is_of(row.log, tenant)
+                && filter.status.as_ref().is_none_or(|status| status == row.status)
+                && filter.definition.as_ref().is_none_or(|name| *name == row.definition)
+                && filter.principal.is_none_or(|principal| principal == row.principal)
+        });
+        asked.take(limit).cloned().collect()
+    }
+
+    pub(super) fn history(
+        &self,
+        tenant: &TenantId,
+        id: TransactionId,
+        from: u64,
+        limit: usize,
+    ) -> Vec<(LogId, EntryRow)> {
+        let range = (Included((id, from)), Included((id, u64::MAX)));
+        let places = self.histories.range(range).map(|(_, place)| *place);
+        let entry = |(log, seq)| Some((log, EntryRow::clone(self.entries.get(&(log, seq))?)));
+        places.filter(|(log, _)| self.is_of(*log, tenant)).filter_map(entry).take(limit).collect()
+    }
+
+    pub(super) fn definition(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<DefinitionRow> {
+        let (first, last) = version.map_or((0, u32::MAX), |version| (version, version));
+        let range = (Included((tenant.clone(), name.clone(), first)), Included((tenant.clone(), name.clone(), last)));
+        self.control.definitions.range(range).next_back().map(|(_, row)| row.clone())
+    }
+
+    pub(super) fn definitions(
+        &self,
+        tenant: &TenantId,
+        after: Option<&(Name, u32)>,
+        limit: usize,
+    ) -> Vec<DefinitionRow> {
+        let rows = of_tenant(&self.control.definitions, tenant, |(owner, ..)| owner).map(|(_, row)| row);
+        let later = rows.filter(|row| after.is_none_or(|after| (&row.name, row.version) > (&after.0, after.1)));
+        later.take(limit).collect()
+    }
+
+    pub(super) fn bundle(&self, tenant: &TenantId, digest: Digest) -> Option<BundleRow> {
+        self.control.bundle(tenant, digest).cloned()
+    }
+
+    pub(super) fn bundle_of(&self, log: LogId, digest: Digest) -> Result<Option<BundleRow>, StoreError> {
+        let tenant = &self.log(log)?.tenant;
+        Ok(self.control.bundle(tenant, digest).cloned())
+    }
+
+    pub(super) fn bundles(
+        &self,
+        tenant: &TenantId,
+        after: Option<&(Name, u32)>,
+        limit: usize,
+    ) -> (Vec<BundleRow>, Option<Digest>) {
+        let rows = of_tenant(&self.control.bundles, tenant, |(owner, ..)| owner).map(|(_, row)| row);
+        let later = rows.filter(|row| after.is_none_or(|after| (&row.name, row.version) > (&after.0, after.1)));
+        (later.take(limit).collect(), self.control.active.get(tenant).copied())
+    }
+
+    pub(super) fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantRow> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.control.tenants.range((from, Unbounded)).take(limit).map(|(_, row)| row.clone()).collect()
+    }
+}
+
+/// Where principals and credentials stand: as their columns compare.
+pub(super) fn principal_key(tenant: &TenantId, id: PrincipalId) -> (TenantId, String) {
+    (tenant.clone(), id.to_string())
+}
+
+pub(super) fn credential_key(tenant: &TenantId, id: KeyId) -> (TenantId, [u8; 16]) {
+    (tenant.clone(), *id.as_bytes())
+}

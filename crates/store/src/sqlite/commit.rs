@@ -1,0 +1,194 @@
+//! Applying a batch inside a database transaction: the guard first, then every row with its prepared statement.
+
+use crate::check::{self, COMMIT};
+use crate::error;
+use crate::sqlite::fault::{WriteError, during};
+use crate::sqlite::{control, rows};
+use crate::words;
+use chancery_base::{Kind, TenantId};
+use chancery_shard::batch::{Batch, CommitError};
+use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+const GUARD: &str = "UPDATE logs SET size = ?1, control_epoch = control_epoch + ?2 \
+     WHERE id = ?3 AND epoch = ?4 AND size = ?5 AND control_epoch = ?6 RETURNING tenant";
+
+const RAISE_OTHERS: &str = "UPDATE logs SET control_epoch = control_epoch + 1 WHERE tenant = ?1 AND id <> ?2";
+
+const ENTRY: &str = "INSERT INTO entries \
+     (position, transaction_id, n, record, salt, payload_key, payload_nonce, payload, subject) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// Columns that never change are not set again, so that the index over them is not written again.
+const TRANSACTION: &str = "INSERT INTO transactions \
+     (id, log, definition, version, definition_digest, status, principal, started_at, ended_at, wake_at, input_seq, \
+      output_seq, body_key, body_nonce, body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
+      wake_at = excluded.wake_at, output_seq = excluded.output_seq, body_key = excluded.body_key, \
+      body_nonce = excluded.body_nonce, body = excluded.body \
+     WHERE log = excluded.log";
+
+const STEP: &str = "INSERT INTO steps \
+     (transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+     ON CONFLICT (transaction_id, step, clone) DO UPDATE SET status = excluded.status, attempt = excluded.attempt, \
+      wake_at = excluded.wake_at, output_seq = excluded.output_seq, undo_seq = excluded.undo_seq, \
+      body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body";
+
+const START_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+const BUSINESS_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, scope, slot, key) \
+     DO UPDATE SET request = excluded.request, transaction_id = excluded.transaction_id";
+
+/// Applies a batch, or says why not; the caller rolls back then.
+pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> {
+    check::batch(batch)?;
+    let tenant = guard(conn, batch)?;
+    entries(conn, batch.log, &batch.entries)?;
+    transactions(conn, &batch.transactions)?;
+    steps(conn, &batch.steps)?;
+    keys(conn, &tenant, &batch.keys)?;
+    for row in &batch.control {
+        control::apply(conn, &tenant, row)?;
+    }
+    Ok(())
+}
+
+/// Moves the log on if it is as the batch expects.
+fn guard(conn: &Connection, batch: &Batch) -> Result<TenantId, WriteError> {
+    let sql = during(COMMIT);
+    let size = check::size_after(batch)?;
+    let raise = i64::from(batch.raises_control_epoch);
+    let expected = params![size, raise, batch.log.0, batch.epoch, batch.size, batch.control_epoch];
+    let mut statement = conn.prepare_cached(GUARD).map_err(&sql)?;
+    let tenant = statement.query_row(expected, rows::tenant_id).optional().map_err(&sql)?;
+    let Some(tenant) = tenant else { return Err(mismatch(conn, batch)?) };
+    if batch.raises_control_epoch {
+        let mut statement = conn.prepare_cached(RAISE_OTHERS).map_err(&sql)?;
+        statement.execute(params![tenant.as_str(), batch.log.0]).map_err(&sql)?;
+    }
+    Ok(tenant)
+}
+
+/// What the guard stumbled over.
+fn mismatch(conn: &Connection, batch: &Batch) -> Result<WriteError, WriteError> {
+    let sql = during(COMMIT);
+    let mut statement =
+        conn.prepare_cached("SELECT epoch, size, control_epoch FROM logs WHERE id = ?1").map_err(&sql)?;
+    let found: Option<(u64, u64, u64)> = statement
+        .query_row([batch.log.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()
+        .map_err(&sql)?;
+    let Some((epoch, size, now)) = found else {
+        return Ok(WriteError::Refused(error(COMMIT, Kind::Missing, format!("there is no log {}", batch.log.0))));
+    };
+    let owned = epoch == batch.epoch && size == batch.size;
+    let guard = if owned { CommitError::Control { now } } else { CommitError::Fenced { log: batch.log, epoch, size } };
+    Ok(WriteError::Guard(guard))
+}
+
+fn entries(conn: &Connection, log: LogId, entries: &[EntryRow]) -> Result<(), WriteError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write entries");
+    let mut insert = conn.prepare_cached(ENTRY).map_err(&sql)?;
+    for entry in entries {
+        let position = rows::position(log, entry.seq)
+            .ok_or_else(|| error(COMMIT, Kind::Limited, format!("log {} cannot hold entry {}", log.0, entry.seq)))?;
+        let (transaction, n) = entry.transaction.as_ref().map(|(id, n)| (id.as_bytes(), *n)).unzip();
+        let payload = entry.payload.as_ref();
+        let sealed = payload.map(|payload| &payload.sealed);
+        insert
+            .execute(params![
+                position,
+                transaction,
+                n,
+                entry.record,
+                payload.map(|payload: &PayloadRow| payload.salt.0),
+                sealed.map(|sealed: &Sealed| &sealed.key),
+                sealed.map(|sealed| &sealed.nonce),
+                sealed.map(|sealed| &sealed.bytes),
+                payload.and_then(|payload| payload.subject),
+            ])
+            .map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn transactions(conn: &Connection, transactions: &[TransactionRow]) -> Result<(), WriteError> {
+    if transactions.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write transactions");
+    let mut upsert = conn.prepare_cached(TRANSACTION).map_err(&sql)?;
+    for row in transactions {
+        let written = upsert
+            .execute(params![
+                row.id.as_bytes(),
+                row.log.0,
+                row.definition.as_str(),
+                row.version,
+                row.definition_digest.as_bytes(),
+                row.status,
+                row.principal.to_string(),
+                row.started_at.as_micros(),
+                row.ended_at.map(|time| time.as_micros()),
+                row.wake_at.map(|time| time.as_micros()),
+                row.input_seq,
+                row.output_seq,
+                row.body.key,
+                row.body.nonce,
+                row.body.bytes,
+            ])
+            .map_err(&sql)?;
+        if written == 0 {
+            return Err(error(COMMIT, Kind::Bug, format!("{} is on another log", row.id)).into());
+        }
+    }
+    Ok(())
+}
+
+fn steps(conn: &Connection, steps: &[StepRow]) -> Result<(), WriteError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write steps");
+    let mut upsert = conn.prepare_cached(STEP).map_err(&sql)?;
+    for row in steps {
+        upsert
+            .execute(params![
+                row.transaction.as_bytes(),
+                row.step,
+                row.clone,
+                row.status,
+                row.attempt,
+                row.wake_at.map(|time| time.as_micros()),
+                row.output_seq,
+                row.undo_seq,
+                row.body.key,
+                row.body.nonce,
+                row.body.bytes,
+            ])
+            .map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn keys(conn: &Connection, tenant: &TenantId, keys: &[KeyRow]) -> Result<(), WriteError> {
+    let sql = during("write keys");
+    for row in keys {
+        let statement = match row.scope {
+            KeyScope::Start => START_KEY,
+            KeyScope::Business => BUSINESS_KEY,
+        };
+        let scope = words::scope(row.scope);
+        let mut insert = conn.prepare_cached(statement).map_err(&sql)?;
+        let values = params![tenant.as_str(), scope, row.slot, row.key, row.request, row.transaction.as_bytes()];
+        insert.execute(values).map_err(&sql)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Writes other than batches' hot rows: tenants, the directory, definitions and bundles, ownership, the integrator's.
+
+use crate::check::{self, COMMIT};
+use crate::error;
+use crate::scan::BUNDLE;
+use crate::sqlite::fault::{WriteError, during};
+use crate::sqlite::rows;
+use crate::{CheckpointRow, TileRow};
+use chancery_base::{Digest, Kind, TenantId};
+use chancery_shard::Origin;
+use chancery_shard::row::{
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, TenantRow,
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+const MAKE_TENANT: &str = "make a tenant";
+const PUT_CHECKPOINT: &str = "store tiles and a checkpoint";
+
+/// Applies one control row of a batch.
+pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> Result<(), WriteError> {
+    check::control(tenant, row)?;
+    match row {
+        ControlRow::Tenant(made, origins) => make_tenant(conn, made, origins),
+        ControlRow::Principal(row) => principal(conn, tenant, row),
+        ControlRow::Credential(row) => credential(conn, tenant, row),
+        ControlRow::Definition(row) => definition(conn, tenant, row),
+        ControlRow::Bundle(row) => bundle(conn, tenant, row),
+        ControlRow::ActiveBundle(digest) => activate(conn, tenant, *digest),
+    }
+}
+
+/// Makes the first tenant.
+pub(super) fn bootstrap(conn: &Connection, tenant: &TenantRow, origin: &Origin) -> Result<LogRow, WriteError> {
+    let sql = during("make the first tenant");
+    check::shards("make the first tenant", tenant.shards, 1)?;
+    let any: bool = conn.query_row("SELECT EXISTS (SELECT 1 FROM tenants)", [], |row| row.get(0)).map_err(&sql)?;
+    if any {
+        return Err(error("make the first tenant", Kind::Conflict, "the store has tenants already").into());
+    }
+    make_tenant(conn, tenant, std::slice::from_ref(origin))?;
+    let columns = rows::LOG;
+    conn.query_row(&format!("SELECT {columns} FROM logs ORDER BY id LIMIT 1"), [], rows::log).map_err(&sql)
+}
+
+fn make_tenant(conn: &Connection, tenant: &TenantRow, origins: &[Origin]) -> Result<(), WriteError> {
+    let sql = during(MAKE_TENANT);
+    let name = tenant.tenant.as_str();
+    let values = params![name, tenant.shards, tenant.hash_key, tenant.created_at.as_micros()];
+    conn.execute("INSERT INTO tenants (tenant, shards, hash_key, created_at) VALUES (?1, ?2, ?3, ?4)", values)
+        .map_err(&sql)?;
+    for (shard, origin) in (0_u16..).zip(origins) {
+        conn.execute(
+            "INSERT INTO logs (tenant, shard, generation, origin, epoch, size, control_epoch, owner) \
+             VALUES (?1, ?2, 1, ?3, 0, 0, 0, '')",
+            params![name, shard, origin.to_string()],
+        )
+        .map_err(&sql)?;
+    }
+    for (shard, (first, last)) in (0_u16..).zip(check::slot_ranges(tenant.shards)) {
+        conn.execute(
+            "INSERT INTO slots (tenant, first_slot, last_slot, shard, version) VALUES (?1, ?2, ?3, ?4, 1)",
+            params![name, first, last, shard],
+        )
+        .map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn principal(conn: &Connection, tenant: &TenantId, row: &PrincipalRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO principals (tenant, id, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (tenant, id) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), row.id.to_string(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("write a principal"))?;
+    Ok(())
+}
+
+fn credential(conn: &Connection, tenant: &TenantId, row: &CredentialRow) -> Result<(), WriteError> {
+    conn.execute(
+        "INSERT INTO credentials (tenant, id, principal, hash, issued_at, expires_at, revoked_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+         ON CONFLICT (tenant, id) DO UPDATE SET principal = excluded.principal, hash = excluded.hash, \
+         issued_at = excluded.issued_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at",
+        params![
+            tenant.as_str(),
+            row.id.as_bytes(),
+            row.principal.to_string(),
+            row.hash.as_bytes(),
+            row.issued_at.as_micros(),
+            row.expires_at.map(|time| time.as_micros()),
+            row.revoked_at.map(|time| time.as_micros()),
+        ],
+    )
+    .map_err(during("write a credential"))?;
+    Ok(())
+}
+
+fn definition(conn: &Connection, tenant: &TenantId, row: &DefinitionRow) -> Result<(), WriteError> {
+    conn.execute(
+        "INSERT INTO definitions (tenant, name, version, digest, registered_at, source) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            tenant.as_str(),
+            row.name.as_str(),
+            row.version,
+            row.digest.as_bytes(),
+            row.registered_at.as_micros(),
+            &row.source[..],
+        ],
+    )
+    .map_err(during("write a definition"))?;
+    Ok(())
+}
+
+fn bundle(conn: &Connection, tenant: &TenantId, row: &BundleRow) -> Result<(), WriteError> {
+    conn.execute(
+        "INSERT INTO bundles (tenant, name, version, digest, pushed_at, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            tenant.as_str(),
+            row.name.as_str(),
+            row.version,
+            row.digest.as_bytes(),
+            row.pushed_at.as_micros(),
+            &row.source[..],
+        ],
+    )
+    .map_err(during("write a bundle"))?;
+    Ok(())
+}
+
+fn activate(conn: &Connection, tenant: &TenantId, digest: Digest) -> Result<(), WriteError> {
+    let written = conn
+        .execute(
+            "INSERT INTO pointers (tenant, kind, digest) \
+             SELECT tenant, ?1, digest FROM bundles WHERE tenant = ?2 AND digest = ?3 \
+             ON CONFLICT (tenant, kind) DO UPDATE SET digest = excluded.digest",
+            params![BUNDLE, tenant.as_str(), digest.as_bytes()],
+        )
+        .map_err(during("activate a bundle"))?;
+    if written == 0 {
+        return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")).into());
+    }
+    Ok(())
+}
+
+/// Raises the epoch of a log.
+pub(super) fn own(conn: &Connection, log: LogId, owner: &str) -> Result<LogRow, WriteError> {
+    let statement = format!("UPDATE logs SET epoch = epoch + 1, owner = ?2 WHERE id = ?1 RETURNING {}", rows::LOG);
+    let row = conn.query_row(&statement, params![log.0, owner], rows::log).optional().map_err(during("own a log"))?;
+    row.ok_or_else(|| error("own a log", Kind::Missing, format!("there is no log {}", log.0)).into())
+}
+
+/// Stores what the integrator made, if the log's owner still is who made it.
+pub(super) fn checkpoint_put(
+    conn: &Connection,
+    log: LogId,
+    tiles: &[TileRow],
+    checkpoint: Option<&CheckpointRow>,
+    epoch: u64,
+) -> Result<bool, WriteError> {
+    let sql = during(PUT_CHECKPOINT);
+    let size = checkpoint.map(|checkpoint| checkpoint.size);
+    let current: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM logs WHERE id = ?1 AND epoch = ?2 AND size >= ?3) \
+             AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE log = ?1 AND size >= ?4)",
+        )
+        .and_then(|mut statement| {
+            // Without a checkpoint there is none that could be older than one that is stored.
+            let newer_than = size.unwrap_or(i64::MAX.unsigned_abs());
+            statement.query_row(params![log.0, epoch, size.unwrap_or(0), newer_than], |row| row.get(0))
+        })
+        .map_err(&sql)?;
+    if !current {
+        return Ok(false);
+    }
+    // A tile only grows: a shorter one is a late retry.
+    let mut upsert = conn
+        .prepare_cached(
+            "INSERT INTO tiles (log, level, tile, hashes) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (log, level, tile) DO UPDATE SET hashes = excluded.hashes \
+             WHERE length(excluded.hashes) > length(hashes)",
+        )
+        .map_err(&sql)?;
+    for tile in tiles {
+        upsert.execute(params![log.0, tile.level, tile.index, tile.hashes]).map_err(&sql)?;
+    }
+    if let Some(row) = checkpoint {
+        let mut insert = conn
+            .prepare_cached("INSERT INTO checkpoints (log, size, epoch, note) VALUES (?1, ?2, ?3, ?4)")
+            .map_err(&sql)?;
+        insert.execute(params![log.0, row.size, row.epoch, row.note]).map_err(&sql)?;
+    }
+    Ok(true)
+}

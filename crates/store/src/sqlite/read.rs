@@ -1,0 +1,362 @@
+//! Reads: each on a connection of its own that cannot write, in one snapshot where there is more than one statement.
+
+use crate::sqlite::fault::reading;
+use crate::sqlite::rows;
+use crate::words;
+use crate::{CheckpointRow, TileRow, TransactionFilter, error};
+use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, TenantRow, TransactionRow,
+};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::check::LOG_ENTRIES_MAX;
+
+type Answer<T> = Result<T, StoreError>;
+
+/// Every row of a query.
+pub(super) fn all<T, P: Params>(
+    conn: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: P,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Answer<Vec<T>> {
+    let query = || conn.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<Vec<T>>>();
+    query().map_err(reading(operation))
+}
+
+/// The row of a query, if there is one.
+fn one<T, P: Params>(
+    conn: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: P,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Answer<Option<T>> {
+    let query = || conn.prepare_cached(sql)?.query_row(params, read).optional();
+    query().map_err(reading(operation))
+}
+
+/// Runs several reads on one snapshot.
+fn snapshot<T>(conn: &Connection, read: impl FnOnce(&Connection) -> Answer<T>) -> Answer<T> {
+    let transaction = conn.unchecked_transaction().map_err(reading("begin to read"))?;
+    let answer = read(&transaction);
+    transaction.finish().map_err(reading("end reading"))?;
+    answer
+}
+
+/// A limit as SQLite takes it.
+pub(super) fn rows_max(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) fn logs(conn: &Connection) -> Answer<Vec<LogRow>> {
+    all(conn, "read logs", &format!("SELECT {} FROM logs ORDER BY id", rows::LOG), [], rows::log)
+}
+
+fn log(conn: &Connection, log: LogId) -> Answer<LogRow> {
+    let statement = format!("SELECT {} FROM logs WHERE id = ?1", rows::LOG);
+    one(conn, "read a log", &statement, [log.0], rows::log)?
+        .ok_or_else(|| error("read a log", Kind::Missing, format!("there is no log {}", log.0)))
+}
+
+pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
+    snapshot(conn, |conn| {
+        let log = log(conn, id)?;
+        let tenant = log.tenant.as_str();
+        let missing = || error("read control rows", Kind::Broken, format!("log {} is of no tenant", id.0));
+        Ok(ControlRows {
+            control_epoch: log.control_epoch,
+            tenant: one(
+                conn,
+                "read a tenant",
+                &format!("SELECT {} FROM tenants WHERE tenant = ?1", rows::TENANT),
+                [tenant],
+                rows::tenant,
+            )?
+            .ok_or_else(missing)?,
+            principals: all(
+                conn,
+                "read principals",
+                &format!("SELECT {} FROM principals WHERE tenant = ?1 ORDER BY id", rows::PRINCIPAL),
+                [tenant],
+                |row| Ok(rows::principal(row)?.1),
+            )?,
+            credentials: all(
+                conn,
+                "read credentials",
+                &format!("SELECT {} FROM credentials WHERE tenant = ?1 ORDER BY id", rows::CREDENTIAL),
+                [tenant],
+                |row| Ok(rows::credential(row)?.1),
+            )?,
+            // With max() SQLite takes the other columns from the row that has the maximum.
+            definitions: all(
+                conn,
+                "read definitions",
+                "SELECT name, max(version), digest FROM definitions WHERE tenant = ?1 GROUP BY name ORDER BY name",
+                [tenant],
+                rows::definition_head,
+            )?,
+            bundle: active_bundle(conn, &log.tenant)?,
+        })
+    })
+}
+
+fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {
+    let Some(digest) = active_digest(conn, tenant)? else { return Ok(None) };
+    let found = bundle(conn, tenant, digest)?;
+    let missing = || error("read the active bundle", Kind::Broken, format!("there is no bundle {digest}"));
+    found.map(Some).ok_or_else(missing)
+}
+
+fn active_digest(conn: &Connection, tenant: &TenantId) -> Answer<Option<Digest>> {
+    let statement = "SELECT digest FROM pointers WHERE tenant = ?1 AND kind = 'bundle'";
+    one(conn, "read the active bundle", statement, [tenant.as_str()], rows::digest)
+}
+
+pub(super) fn recover(conn: &Connection, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<Loaded> {
+    snapshot(conn, |conn| {
+        // The condition is the index's own, word for word, so that it is used.
+        let statement = format!(
+            "SELECT {} FROM transactions WHERE log = ?1 AND id > ?2 AND ended_at IS NULL AND status <> 'parked' \
+             ORDER BY id LIMIT ?3",
+            rows::TRANSACTION
+        );
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let heads =
+            all(conn, "recover transactions", &statement, params![log.0, after, rows_max(limit)], rows::transaction)?;
+        complete(conn, log, heads)
+    })
+}
+
+pub(super) fn load(
+    conn: &Connection,
+    log: LogId,
+    transactions: &[TransactionId],
+    keys: &[(KeyScope, u16, [u8; 32])],
+) -> Answer<Loaded> {
+    snapshot(conn, |conn| {
+        let mut heads = Vec::with_capacity(transactions.len());
+        let statement = format!("SELECT {} FROM transactions WHERE id = ?1 AND log = ?2", rows::TRANSACTION);
+        for id in transactions {
+            let key = params![id.as_bytes(), log.0];
+            heads.extend(one(conn, "load transactions", &statement, key, rows::transaction)?);
+        }
+        let mut loaded = complete(conn, log, heads)?;
+        loaded.keys = load_keys(conn, log, keys)?;
+        Ok(loaded)
+    })
+}
+
+fn load_keys(conn: &Connection, log: LogId, keys: &[(KeyScope, u16, [u8; 32])]) -> Answer<Vec<KeyRow>> {
+    let statement = format!(
+        "SELECT {} FROM keys WHERE tenant = (SELECT tenant FROM logs WHERE id = ?1) \
+         AND scope = ?2 AND slot = ?3 AND key = ?4",
+        rows::KEY
+    );
+    let mut found = Vec::new();
+    for (scope, slot, key) in keys {
+        let key = params![log.0, words::scope(*scope), slot, key];
+        found.extend(one(conn, "load keys", &statement, key, |row| Ok(rows::key(row)?.1))?);
+    }
+    Ok(found)
+}
+
+/// Adds to transactions of one log their steps and payloads, and their definitions.
+fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Loaded> {
+    let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
+    let mut definitions = Vec::with_capacity(versions.len());
+    for (name, version) in &versions {
+        let statement = format!(
+            "SELECT {} FROM definitions WHERE tenant = (SELECT tenant FROM logs WHERE id = ?1) \
+             AND name = ?2 AND version = ?3",
+            rows::DEFINITION
+        );
+        let key = params![log.0, name.as_str(), version];
+        definitions.extend(one(conn, "load definitions", &statement, key, |row| Ok(rows::definition(row)?.1))?);
+    }
+    let transactions = heads.into_iter().map(|row| with_steps(conn, row)).collect::<Answer<_>>()?;
+    Ok(Loaded { transactions, keys: Vec::new(), definitions })
+}
+
+fn with_steps(conn: &Connection, row: TransactionRow) -> Answer<LoadedTransaction> {
+    let statement = format!("SELECT {} FROM steps WHERE transaction_id = ?1 ORDER BY step, clone", rows::STEP);
+    let steps = all(conn, "load steps", &statement, [row.id.as_bytes()], rows::step)?;
+    let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq]).flatten();
+    let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+    let mut payloads = Vec::with_capacity(wanted.len());
+    for seq in wanted {
+        payloads.extend(payload(conn, row.log, seq)?.map(|payload| (seq, Arc::new(payload))));
+    }
+    Ok(LoadedTransaction { row, steps, payloads })
+}
+
+fn payload(conn: &Connection, log: LogId, seq: u64) -> Answer<Option<PayloadRow>> {
+    let Some(position) = rows::position(log, seq) else { return Ok(None) };
+    let statement = format!("SELECT {} FROM entries WHERE position = ?1", rows::PAYLOAD);
+    Ok(one(conn, "load payloads", &statement, [position], rows::payload)?.flatten())
+}
+
+pub(super) fn entries(conn: &Connection, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<Vec<EntryRow>> {
+    let last = rows::position(log, LOG_ENTRIES_MAX - 1);
+    let (Some(first), Some(last)) = (rows::position(log, from), last) else { return Ok(Vec::new()) };
+    let columns = if payloads { rows::ENTRY } else { rows::ENTRY_BARE };
+    let statement =
+        format!("SELECT {columns} FROM entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3");
+    let page = params![first, last, rows_max(limit)];
+    all(conn, "read entries", &statement, page, |row| Ok(rows::entry(row)?.1))
+}
+
+pub(super) fn checkpoint(conn: &Connection, log: LogId, at_most: Option<u64>) -> Answer<Option<CheckpointRow>> {
+    let statement =
+        "SELECT size, epoch, note FROM checkpoints WHERE log = ?1 AND size <= ?2 ORDER BY size DESC LIMIT 1";
+    let at_most = at_most.map_or(i64::MAX, |size| i64::try_from(size).unwrap_or(i64::MAX));
+    one(conn, "read a checkpoint", statement, params![log.0, at_most], rows::checkpoint)
+}
+
+pub(super) fn tile(conn: &Connection, log: LogId, level: u8, index: u64) -> Answer<Option<TileRow>> {
+    let Ok(index) = i64::try_from(index) else { return Ok(None) };
+    let statement = "SELECT level, tile, hashes FROM tiles WHERE log = ?1 AND level = ?2 AND tile = ?3";
+    one(conn, "read a tile", statement, params![log.0, level, index], rows::tile)
+}
+
+pub(super) fn transaction(
+    conn: &Connection,
+    tenant: &TenantId,
+    id: TransactionId,
+) -> Answer<Option<LoadedTransaction>> {
+    snapshot(conn, |conn| {
+        let statement = format!(
+            "SELECT {} FROM transactions WHERE id = ?1 AND log IN (SELECT id FROM logs WHERE tenant = ?2)",
+            rows::TRANSACTION
+        );
+        let key = params![id.as_bytes(), tenant.as_str()];
+        let row = one(conn, "read a transaction", &statement, key, rows::transaction)?;
+        row.map(|row| with_steps(conn, row)).transpose()
+    })
+}
+
+pub(super) fn transactions(
+    conn: &Connection,
+    tenant: &TenantId,
+    filter: &TransactionFilter,
+    before: Option<TransactionId>,
+    limit: usize,
+) -> Answer<Vec<TransactionRow>> {
+    // Ids are 16 bytes, so 17 are above them all.
+    let before = before.map_or([0xff; 17].to_vec(), |id| id.as_bytes().to_vec());
+    let status = if filter.status.is_some() { "AND status = ?4" } else { "AND ?4 IS NULL" };
+    let statement = format!(
+        "SELECT {} FROM transactions WHERE log = ?1 AND id < ?2 {status} \
+         AND (?5 IS NULL OR definition = ?5) AND (?6 IS NULL OR principal = ?6) ORDER BY id DESC LIMIT ?3",
+        rows::TRANSACTION
+    );
+    let definition = filter.definition.as_ref().map(Name::as_str);
+    let principal = filter.principal.as_ref().map(ToString::to_string);
+    snapshot(conn, |conn| {
+        // One query a log, merged, because only within one log is the index in order of ids.
+        let mut found = Vec::new();
+        for log in logs_of(conn, tenant)? {
+            let values = params![log.0, before, rows_max(limit), filter.status, definition, principal];
+            found.extend(all(conn, "list transactions", &statement, values, rows::transaction)?);
+        }
+        found.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+        found.truncate(limit);
+        Ok(found)
+    })
+}
+
+fn logs_of(conn: &Connection, tenant: &TenantId) -> Answer<Vec<LogId>> {
+    let statement = "SELECT id FROM logs WHERE tenant = ?1 ORDER BY id";
+    all(conn, "read logs", statement, [tenant.as_str()], |row| row.get(0).map(LogId))
+}
+
+pub(super) fn history(
+    conn: &Connection,
+    tenant: &TenantId,
+    id: TransactionId,
+    from: u64,
+    limit: usize,
+) -> Answer<Vec<(LogId, EntryRow)>> {
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let statement = format!(
+        "SELECT {} FROM entries WHERE transaction_id = ?1 AND n >= ?2 \
+         AND EXISTS (SELECT 1 FROM logs WHERE logs.id = position >> 40 AND tenant = ?4) ORDER BY n LIMIT ?3",
+        rows::ENTRY
+    );
+    let page = params![id.as_bytes(), from, rows_max(limit), tenant.as_str()];
+    all(conn, "read a history", &statement, page, rows::entry)
+}
+
+pub(super) fn definition(
+    conn: &Connection,
+    tenant: &TenantId,
+    name: &Name,
+    version: Option<u32>,
+) -> Answer<Option<DefinitionRow>> {
+    let statement = format!(
+        "SELECT {} FROM definitions WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3) \
+         ORDER BY version DESC LIMIT 1",
+        rows::DEFINITION
+    );
+    let key = params![tenant.as_str(), name.as_str(), version];
+    one(conn, "read a definition", &statement, key, |row| Ok(rows::definition(row)?.1))
+}
+
+pub(super) fn definitions(
+    conn: &Connection,
+    tenant: &TenantId,
+    after: Option<&(Name, u32)>,
+    limit: usize,
+) -> Answer<Vec<DefinitionRow>> {
+    let statement = format!(
+        "SELECT {} FROM definitions WHERE tenant = ?1 AND (name, version) > (?2, ?3) ORDER BY name, version LIMIT ?4",
+        rows::DEFINITION
+    );
+    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
+    let page = params![tenant.as_str(), name, version, rows_max(limit)];
+    all(conn, "list definitions", &statement, page, |row| Ok(rows::definition(row)?.1))
+}
+
+pub(super) fn bundle(conn: &Connection, tenant: &TenantId, digest: Digest) -> Answer<Option<BundleRow>> {
+    let statement = format!("SELECT {} FROM bundles WHERE tenant = ?1 AND digest = ?2", rows::BUNDLES);
+    let key = params![tenant.as_str(), digest.as_bytes()];
+    one(conn, "read a bundle", &statement, key, |row| Ok(rows::bundle(row)?.1))
+}
+
+pub(super) fn bundle_of(conn: &Connection, id: LogId, digest: Digest) -> Answer<Option<BundleRow>> {
+    bundle(conn, &log(conn, id)?.tenant, digest)
+}
+
+pub(super) fn bundles(
+    conn: &Connection,
+    tenant: &TenantId,
+    after: Option<&(Name, u32)>,
+    limit: usize,
+) -> Answer<(Vec<BundleRow>, Option<Digest>)> {
+    let statement = format!(
+        "SELECT {} FROM bundles WHERE tenant = ?1 AND (name, version) > (?2, ?3) ORDER BY name, version LIMIT ?4",
+        rows::BUNDLES
+    );
+    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
+    let page = params![tenant.as_str(), name, version, rows_max(limit)];
+    snapshot(conn, |conn| {
+        let rows = all(conn, "list bundles", &statement, page, |row| Ok(rows::bundle(row)?.1))?;
+        Ok((rows, active_digest(conn, tenant)?))
+    })
+}
+
+pub(super) fn tenants(conn: &Connection, after: Option<&TenantId>, limit: usize) -> Answer<Vec<TenantRow>> {
+    let statement = format!("SELECT {} FROM tenants WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::TENANT);
+    let page = params![after.map_or("", TenantId::as_str), rows_max(limit)];
+    all(conn, "list tenants", &statement, page, rows::tenant)
+}
+
+/// Reads one page, so that files that went away show.
+pub(super) fn ping(conn: &Connection) -> Answer<()> {
+    one(conn, "read", "SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map(|_| ())
+}

@@ -1,0 +1,308 @@
+//! Columns to rows. A value that this build does not write is an error that names its column, never a guess.
+
+use crate::scan::{BUNDLE, PointerRow, SlotRow};
+use crate::words;
+use crate::{CheckpointRow, TileRow};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
+use chancery_shard::Origin;
+use chancery_shard::row::{
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, PrincipalRow,
+    Sealed, StepRow, TenantRow, TransactionRow,
+};
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use crate::check::{LOG_ENTRIES_MAX, SEQ_BITS};
+
+/// The columns that [`log`] reads.
+pub(super) const LOG: &str = "id, tenant, shard, generation, origin, epoch, size, control_epoch, owner";
+/// The columns that [`tenant`] reads.
+pub(super) const TENANT: &str = "tenant, shards, hash_key, created_at";
+/// The columns that [`slot`] reads.
+pub(super) const SLOT: &str = "tenant, first_slot, last_slot, shard, version";
+/// The columns that [`entry`] reads.
+pub(super) const ENTRY: &str =
+    "position, transaction_id, n, record, salt, payload_key, payload_nonce, payload, subject";
+/// The columns that [`entry`] reads, without the payload's.
+pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, NULL, NULL, NULL, NULL";
+/// The columns that [`payload`] reads, from 0.
+pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
+/// The columns that [`transaction`] reads.
+pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
+     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
+/// The columns that [`step`] reads.
+pub(super) const STEP: &str =
+    "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body";
+/// The columns that [`key`] reads.
+pub(super) const KEY: &str = "tenant, scope, slot, key, request, transaction_id";
+/// The columns that [`principal`] reads.
+pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
+/// The columns that [`credential`] reads.
+pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
+/// The columns that [`definition`] reads.
+pub(super) const DEFINITION: &str = "tenant, name, version, digest, registered_at, source";
+/// The columns that [`bundle`] reads.
+pub(super) const BUNDLES: &str = "tenant, name, version, digest, pushed_at, source";
+
+/// A value as a column holds it.
+struct Db<T>(T);
+
+/// Why a column's value is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+fn refused<T>(message: &impl ToString) -> FromSqlResult<T> {
+    Err(FromSqlError::Other(Box::new(Refused(message.to_string()))))
+}
+
+macro_rules! bytes {
+    ($($type:ident),*) => {
+        $(impl FromSql for Db<$type> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                FromSql::column_result(value).map(|bytes| Self($type::from_bytes(bytes)))
+            }
+        })*
+    };
+}
+
+macro_rules! text {
+    ($($type:ident),*) => {
+        $(impl FromSql for Db<$type> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                $type::from_str(value.as_str()?).map(Self).or_else(|error| refused(&error))
+            }
+        })*
+    };
+}
+
+bytes!(TransactionId, KeyId, Digest);
+text!(TenantId, Name, PrincipalId, Origin);
+
+impl FromSql for Db<Salt> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        FromSql::column_result(value).map(|bytes| Self(Salt(bytes)))
+    }
+}
+
+impl FromSql for Db<Timestamp> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let micros = value.as_i64()?;
+        let time = Timestamp::from_micros(micros);
+        if time.as_micros() == micros { Ok(Self(time)) } else { Err(FromSqlError::OutOfRange(micros)) }
+    }
+}
+
+impl FromSql for Db<KeyScope> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        words::scope_of(text).map(Self).map_or_else(|| refused(&format!("`{text}` is no scope of keys")), Ok)
+    }
+}
+
+impl FromSql for Db<Cow<'static, str>> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        Ok(Self(if text == Sealed::PLAIN { Cow::Borrowed(Sealed::PLAIN) } else { Cow::Owned(text.to_owned()) }))
+    }
+}
+
+/// The word in a column, if it is one that `known` knows.
+fn word(row: &Row<'_>, column: usize, known: &[&'static str]) -> rusqlite::Result<&'static str> {
+    let text = row.get_ref(column)?.as_str()?;
+    let unknown = || Refused(format!("`{text}` is no word of this column"));
+    words::find(known, text).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(unknown()))
+    })
+}
+
+fn get<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    Db<T>: FromSql,
+{
+    row.get(column).map(|Db(value)| value)
+}
+
+fn optional<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    Db<T>: FromSql,
+{
+    Ok(row.get::<_, Option<Db<T>>>(column)?.map(|Db(value)| value))
+}
+
+fn sealed(row: &Row<'_>, first: usize) -> rusqlite::Result<Sealed> {
+    Ok(Sealed { key: get(row, first)?, nonce: row.get(first + 1)?, bytes: row.get(first + 2)? })
+}
+
+/// Where an entry lies: its log in the upper bits, its number below.
+pub(super) fn position(log: LogId, seq: u64) -> Option<i64> {
+    let seq = i64::try_from(seq).ok().filter(|_| seq < LOG_ENTRIES_MAX)?;
+    let fits = (0..1 << (63 - SEQ_BITS)).contains(&log.0);
+    fits.then_some((log.0 << SEQ_BITS) | seq)
+}
+
+/// The log and number of a position.
+pub(super) fn place(position: i64) -> (LogId, u64) {
+    let seq = position & ((1 << SEQ_BITS) - 1);
+    (LogId(position >> SEQ_BITS), u64::try_from(seq).unwrap_or_default())
+}
+
+pub(super) fn log(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
+        id: LogId(row.get(0)?),
+        tenant: get(row, 1)?,
+        shard: row.get(2)?,
+        generation: row.get(3)?,
+        origin: get(row, 4)?,
+        epoch: row.get(5)?,
+        size: row.get(6)?,
+        control_epoch: row.get(7)?,
+        owner: row.get(8)?,
+    })
+}
+
+pub(super) fn tenant(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
+    Ok(TenantRow { tenant: get(row, 0)?, shards: row.get(1)?, hash_key: row.get(2)?, created_at: get(row, 3)? })
+}
+
+/// The tenant in the first column, where a row needs nothing else of it.
+pub(super) fn tenant_id(row: &Row<'_>) -> rusqlite::Result<TenantId> {
+    get(row, 0)
+}
+
+pub(super) fn slot(row: &Row<'_>) -> rusqlite::Result<SlotRow> {
+    Ok(SlotRow {
+        tenant: get(row, 0)?,
+        first: row.get(1)?,
+        last: row.get(2)?,
+        shard: row.get(3)?,
+        version: row.get(4)?,
+    })
+}
+
+fn payload_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<PayloadRow>> {
+    let Some(salt) = optional(row, first)? else { return Ok(None) };
+    Ok(Some(PayloadRow { salt, sealed: sealed(row, first + 1)?, subject: row.get(first + 4)? }))
+}
+
+pub(super) fn payload(row: &Row<'_>) -> rusqlite::Result<Option<PayloadRow>> {
+    payload_at(row, 0)
+}
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<(LogId, EntryRow)> {
+    let (log, seq) = place(row.get(0)?);
+    let transaction = match optional(row, 1)? {
+        Some(id) => Some((id, row.get(2)?)),
+        None => None,
+    };
+    Ok((log, EntryRow { seq, transaction, record: row.get(3)?, payload: payload_at(row, 4)? }))
+}
+
+pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
+    Ok(TransactionRow {
+        id: get(row, 0)?,
+        log: LogId(row.get(1)?),
+        definition: get(row, 2)?,
+        version: row.get(3)?,
+        definition_digest: get(row, 4)?,
+        status: word(row, 5, words::TRANSACTION_STATUSES)?,
+        principal: get(row, 6)?,
+        started_at: get(row, 7)?,
+        ended_at: optional(row, 8)?,
+        wake_at: optional(row, 9)?,
+        input_seq: row.get(10)?,
+        output_seq: row.get(11)?,
+        body: sealed(row, 12)?,
+    })
+}
+
+pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<StepRow> {
+    Ok(StepRow {
+        transaction: get(row, 0)?,
+        step: row.get(1)?,
+        clone: row.get(2)?,
+        status: word(row, 3, words::STEP_STATUSES)?,
+        attempt: row.get(4)?,
+        wake_at: optional(row, 5)?,
+        output_seq: row.get(6)?,
+        undo_seq: row.get(7)?,
+        body: sealed(row, 8)?,
+    })
+}
+
+pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<(TenantId, KeyRow)> {
+    let key = KeyRow {
+        scope: get(row, 1)?,
+        slot: row.get(2)?,
+        key: row.get(3)?,
+        request: row.get(4)?,
+        transaction: get(row, 5)?,
+    };
+    Ok((get(row, 0)?, key))
+}
+
+pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<(TenantId, PrincipalRow)> {
+    Ok((get(row, 0)?, PrincipalRow { id: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn credential(row: &Row<'_>) -> rusqlite::Result<(TenantId, CredentialRow)> {
+    let credential = CredentialRow {
+        id: get(row, 1)?,
+        principal: get(row, 2)?,
+        hash: get(row, 3)?,
+        issued_at: get(row, 4)?,
+        expires_at: optional(row, 5)?,
+        revoked_at: optional(row, 6)?,
+    };
+    Ok((get(row, 0)?, credential))
+}
+
+pub(super) fn definition(row: &Row<'_>) -> rusqlite::Result<(TenantId, DefinitionRow)> {
+    let definition = DefinitionRow {
+        name: get(row, 1)?,
+        version: row.get(2)?,
+        digest: get(row, 3)?,
+        registered_at: get(row, 4)?,
+        source: row.get(5)?,
+    };
+    Ok((get(row, 0)?, definition))
+}
+
+/// Name, version and digest, without the rest of the definition.
+pub(super) fn definition_head(row: &Row<'_>) -> rusqlite::Result<(Name, u32, Digest)> {
+    Ok((get(row, 0)?, row.get(1)?, get(row, 2)?))
+}
+
+pub(super) fn bundle(row: &Row<'_>) -> rusqlite::Result<(TenantId, BundleRow)> {
+    let bundle = BundleRow {
+        name: get(row, 1)?,
+        version: row.get(2)?,
+        digest: get(row, 3)?,
+        pushed_at: get(row, 4)?,
+        source: row.get(5)?,
+    };
+    Ok((get(row, 0)?, bundle))
+}
+
+/// Tenant, kind and digest.
+pub(super) fn pointer(row: &Row<'_>) -> rusqlite::Result<PointerRow> {
+    let kind = word(row, 1, &[BUNDLE])?;
+    Ok(PointerRow { tenant: get(row, 0)?, kind, digest: get(row, 2)? })
+}
+
+/// The digest in the first column.
+pub(super) fn digest(row: &Row<'_>) -> rusqlite::Result<Digest> {
+    get(row, 0)
+}
+
+/// Level, tile and hashes.
+pub(super) fn tile(row: &Row<'_>) -> rusqlite::Result<TileRow> {
+    Ok(TileRow { level: row.get(0)?, index: row.get(1)?, hashes: row.get(2)? })
+}
+
+/// Size, epoch and note.
+pub(super) fn checkpoint(row: &Row<'_>) -> rusqlite::Result<CheckpointRow> {
+    Ok(CheckpointRow { size: row.get(0)?, epoch: row.get(1)?, note: row.get(2)? })
+}

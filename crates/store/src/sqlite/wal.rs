@@ -1,0 +1,140 @@
+//! Moving the write-ahead log into the database, on a thread and a connection of its own.
+//!
+//! Beside the writer it copies what the log holds each time that [`WAL_BYTES_STEP`] more are in it. The log begins
+//! anew only if all of it was copied and nothing was written meanwhile, which under load is never; so at
+//! [`WAL_BYTES_MAX`] the writer waits until it has.
+
+use crate::sqlite::Fatal;
+use crate::sqlite::fault::{extended, is_sync_failure};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tracing::{debug, error, warn};
+
+/// Bytes in the log at which the writer waits for it to begin anew.
+pub(super) const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Bytes in the log, not copied yet, at which they are.
+const WAL_BYTES_STEP: u64 = 4 << 20;
+/// Bytes more in the log after which the writer waits again, if a read under way kept the log from beginning anew.
+const WAL_BYTES_RETRY: u64 = 16 << 20;
+/// Bytes of a page in the log, with its header.
+const FRAME_BYTES: u64 = 4096 + 24;
+
+/// How far the log is, in pages.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    /// In the log, as of the last commit.
+    written: AtomicU64,
+    /// Of these, copied into the database.
+    copied: AtomicU64,
+}
+
+impl Gauge {
+    /// Bytes in the log.
+    pub(super) fn bytes(&self) -> u64 {
+        self.written.load(Ordering::Relaxed).saturating_mul(FRAME_BYTES)
+    }
+
+    /// Notes how many pages the log has after a commit.
+    pub(super) fn committed(&self, pages: u64) {
+        if pages < self.written.swap(pages, Ordering::Relaxed) {
+            // It began anew.
+            self.copied.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn bytes_to_copy(&self) -> u64 {
+        self.bytes().saturating_sub(self.copied.load(Ordering::Relaxed).saturating_mul(FRAME_BYTES))
+    }
+}
+
+#[derive(Debug)]
+enum Request {
+    /// Copy what there is, and disturb nobody.
+    Passive,
+    /// Copy everything so that the log begins anew; the writer waits for the answer.
+    Restart(SyncSender<()>),
+}
+
+/// The writer's side.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    requests: SyncSender<Request>,
+    gauge: Arc<Gauge>,
+    /// Bytes in the log at which to wait next.
+    wait_at: u64,
+}
+
+impl Checkpointer {
+    /// The writer's side, and what the thread is to run.
+    pub(super) fn new(
+        conn: Connection,
+        gauge: Arc<Gauge>,
+        fatal: Arc<Fatal>,
+    ) -> (Self, impl FnOnce() + Send + 'static) {
+        // One that waits is enough: it copies all that there is when its turn comes.
+        let (requests, received) = sync_channel(1);
+        let side = Self { requests, gauge: Arc::clone(&gauge), wait_at: WAL_BYTES_MAX };
+        (side, move || run(&conn, &received, &gauge, &fatal))
+    }
+
+    /// Has the log copied if it is time, and waits for it if it is high time.
+    pub(super) fn after_commit(&mut self) {
+        let bytes = self.gauge.bytes();
+        if bytes < WAL_BYTES_MAX {
+            self.wait_at = WAL_BYTES_MAX;
+        }
+        if bytes >= self.wait_at {
+            self.restart();
+            self.wait_at = bytes.saturating_add(WAL_BYTES_RETRY);
+        } else if self.gauge.bytes_to_copy() >= WAL_BYTES_STEP {
+            self.nudge();
+        }
+    }
+
+    /// Has the log copied soon.
+    pub(super) fn nudge(&self) {
+        // Full means that a copy is due already; gone means that the process ends.
+        drop(self.requests.try_send(Request::Passive));
+    }
+
+    fn restart(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.requests.send(Request::Restart(done)).is_ok() {
+            // An error is the thread's end, which it has reported.
+            wait.recv().ok();
+        }
+    }
+}
+
+fn run(conn: &Connection, requests: &Receiver<Request>, gauge: &Gauge, fatal: &Fatal) {
+    while let Ok(request) = requests.recv() {
+        match request {
+            Request::Passive => copy(conn, "PRAGMA wal_checkpoint(PASSIVE)", gauge, fatal),
+            Request::Restart(done) => {
+                copy(conn, "PRAGMA wal_checkpoint(RESTART)", gauge, fatal);
+                done.send(()).ok();
+            }
+        }
+    }
+}
+
+fn copy(conn: &Connection, pragma: &str, gauge: &Gauge, fatal: &Fatal) {
+    let answer = conn.query_row(pragma, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(2)?)));
+    match answer {
+        Ok((blocked, copied)) => {
+            gauge.copied.store(u64::try_from(copied).unwrap_or(0), Ordering::Relaxed);
+            if blocked {
+                debug!("a read under way keeps the write-ahead log from beginning anew");
+            }
+        }
+        Err(failure) if is_sync_failure(extended(&failure)) => {
+            fatal.raise(&format!("failed to sync the database: {failure}"));
+        }
+        Err(failure) if failure.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            warn!("the disk is full: the write-ahead log cannot be moved into the database");
+        }
+        Err(failure) => error!("failed to move the write-ahead log into the database: {failure}"),
+    }
+}

@@ -1,0 +1,49 @@
+//! Words that rows hold as `&'static str`: read back, each must be one that this build knows.
+
+use chancery_shard::row::KeyScope;
+
+/// The status of a transaction that waits for a person; recovery leaves it alone.
+#[cfg(feature = "sim")]
+pub(crate) const PARKED: &str = "parked";
+
+/// Every word of a transaction's status.
+pub const TRANSACTION_STATUSES: &[&str] =
+    &["running", "compensating", "parked", "completed", "compensated", "failed", "cancelled", "terminated"];
+
+/// Every word of a step's row: its status, or its compensation's.
+pub const STEP_STATUSES: &[&str] = &[
+    "pending",
+    "ready",
+    "dispatched",
+    "backoff",
+    "completed",
+    "failed",
+    "unknown",
+    "skipped",
+    "cancelled",
+    "undo_ready",
+    "undo_dispatched",
+    "undo_backoff",
+    "undo_completed",
+    "undo_failed",
+];
+
+/// The word of `known` that a text is.
+#[cfg(feature = "sqlite")]
+pub(crate) fn find(known: &[&'static str], text: &str) -> Option<&'static str> {
+    known.iter().find(|word| **word == text).copied()
+}
+
+/// The word of a key's scope.
+pub(crate) const fn scope(scope: KeyScope) -> &'static str {
+    match scope {
+        KeyScope::Start => "start",
+        KeyScope::Business => "business",
+    }
+}
+
+/// The scope with this word.
+#[cfg(feature = "sqlite")]
+pub(crate) fn scope_of(text: &str) -> Option<KeyScope> {
+    [KeyScope::Start, KeyScope::Business].into_iter().find(|found| scope(*found) == text)
+}
