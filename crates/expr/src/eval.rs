@@ -4,7 +4,7 @@
 use crate::error::EvalError;
 use crate::node::{Loop, LoopKind, Node};
 use crate::scope::Scope;
-use crate::value::{Map, Text, Val};
+use crate::value::{Map, Val};
 use chancery_base::json;
 use chancery_base::limits::NESTING_MAX;
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl<'e> Machine<'e> {
     pub(crate) fn charge(&mut self, amount: usize) -> Result<(), EvalError> {
         let amount = u64::try_from(amount).unwrap_or(u64::MAX);
         // Once out of fuel it stays so: `costly || true` must not hide that `costly` was cut short.
-        self.fuel = self.fuel.checked_sub(amount).unwrap_or_default();
+        self.fuel = self.fuel.saturating_sub(amount);
         if self.fuel == 0 { Err(EvalError::OutOfFuel) } else { Ok(()) }
     }
 
@@ -63,7 +63,7 @@ impl<'e> Machine<'e> {
             Node::Binary(operator, left, right) => {
                 let left = self.eval(left)?;
                 let right = self.eval(right)?;
-                self.binary(*operator, left, right)
+                self.binary(*operator, &left, &right)
             }
             Node::List(elements) => self.eval_list(elements),
             Node::Map(entries) => self.eval_map(entries),
@@ -88,18 +88,19 @@ impl<'e> Machine<'e> {
     }
 
     fn eval_negate(&mut self, operand: &'e Node) -> Evaluated<'e> {
-        match self.eval(operand)? {
-            Val::Int(number) => number.checked_neg().map(Val::Int).ok_or(EvalError::Overflow("-")),
-            Val::Double(number) => Ok(Val::Double(-number)),
-            other => Err(overload("-", &[&other])),
+        let operand = self.eval(operand)?;
+        if let Val::Int(number) = operand {
+            return number.checked_neg().map(Val::Int).ok_or(EvalError::Overflow("-"));
         }
+        if let Val::Double(number) = operand {
+            return Ok(Val::Double(-number));
+        }
+        Err(overload("-", &[&operand]))
     }
 
     fn eval_bool(&mut self, node: &'e Node, operation: &'static str) -> Result<bool, EvalError> {
-        match self.eval(node)? {
-            Val::Bool(value) => Ok(value),
-            other => Err(overload(operation, &[&other])),
-        }
+        let value = self.eval(node)?;
+        value.as_bool().ok_or_else(|| overload(operation, &[&value]))
     }
 
     /// `&&` (decided by false) and `||` (decided by true): an operand that decides excuses the other's error.
@@ -133,10 +134,8 @@ impl<'e> Machine<'e> {
     fn eval_map(&mut self, entries: &'e [(Node, Node, bool)]) -> Evaluated<'e> {
         let mut map = BTreeMap::new();
         for (key, value, optional) in entries {
-            let key = match self.eval(key)? {
-                Val::Text(text) => text,
-                other => return Err(overload("{}", &[&other])),
-            };
+            let key = self.eval(key)?;
+            let Val::Text(key) = key else { return Err(overload("{}", &[&key])) };
             let value = self.eval(value)?;
             let value = if *optional { unwrap_optional("{?}", value)? } else { Some(value) };
             let Some(value) = value else { continue };
@@ -159,17 +158,13 @@ impl<'e> Machine<'e> {
     }
 
     fn elements(&mut self, range: &Val<'e>) -> Result<Vec<Val<'e>>, EvalError> {
-        match range {
-            Val::List(list) => {
-                self.charge(list.len())?;
-                Ok(list.iter().collect())
-            }
-            Val::Map(map) => {
-                self.charge(map.len())?;
-                Ok(map.keys().into_iter().map(Val::Text).collect())
-            }
-            other => Err(overload("a comprehension", &[other])),
+        if let Val::List(list) = range {
+            self.charge(list.len())?;
+            return Ok(list.iter().collect());
         }
+        let Val::Map(map) = range else { return Err(overload("a comprehension", &[range])) };
+        self.charge(map.len())?;
+        Ok(map.keys().into_iter().map(Val::Text).collect())
     }
 
     fn with_local<T>(&mut self, value: Val<'e>, run: impl FnOnce(&mut Self) -> T) -> T {
@@ -223,7 +218,7 @@ impl<'e> Machine<'e> {
     }
 
     /// The JSON value; `None` for an absent optional.
-    pub(crate) fn to_json(&mut self, value: &Val<'_>, depth: usize) -> Result<Option<Value>, EvalError> {
+    pub(crate) fn make_json(&mut self, value: &Val<'_>, depth: usize) -> Result<Option<Value>, EvalError> {
         self.charge(1)?;
         if depth > NESTING_MAX {
             return Err(EvalError::NotAValue("it nests deeper than 32"));
@@ -241,13 +236,13 @@ impl<'e> Machine<'e> {
             Val::List(list) => {
                 let mut items = Vec::with_capacity(list.len().min(1024));
                 for item in list.iter() {
-                    items.extend(self.to_json(&item, depth + 1)?);
+                    items.extend(self.make_json(&item, depth + 1)?);
                 }
                 Value::Array(items)
             }
             Val::Map(map) => self.map_to_json(map, depth)?,
             Val::Optional(None) => return Ok(None),
-            Val::Optional(Some(inner)) => return self.to_json(inner, depth),
+            Val::Optional(Some(inner)) => return self.make_json(inner, depth),
             Val::Type(_) => return Err(EvalError::NotAValue("it is a type")),
         }))
     }
@@ -257,7 +252,7 @@ impl<'e> Machine<'e> {
         for key in map.keys() {
             let Some(item) = map.get(key.as_str()) else { continue };
             self.charge_text(key.as_str().len())?;
-            if let Some(item) = self.to_json(&item, depth + 1)? {
+            if let Some(item) = self.make_json(&item, depth + 1)? {
                 object.insert(key.as_str().to_owned(), item);
             }
         }
@@ -278,10 +273,8 @@ pub(crate) fn overload(operation: &'static str, operands: &[&Val<'_>]) -> EvalEr
 
 /// What is in an optional; anything else is refused.
 pub(crate) fn unwrap_optional<'e>(operation: &'static str, value: Val<'e>) -> Result<Option<Val<'e>>, EvalError> {
-    match value {
-        Val::Optional(inner) => Ok(inner.map(|inner| inner.as_ref().clone())),
-        other => Err(overload(operation, &[&other])),
-    }
+    let Val::Optional(inner) = value else { return Err(overload(operation, &[&value])) };
+    Ok(inner.map(|inner| inner.as_ref().clone()))
 }
 
 /// A lookup as an optional: what is not there is absent, of whatever kind the operand is.
@@ -299,26 +292,20 @@ fn select<'e>(operand: Val<'e>, name: &str, optional: bool) -> Evaluated<'e> {
 }
 
 fn field<'e>(operand: &Val<'e>, name: &str) -> Evaluated<'e> {
-    match operand {
-        Val::Map(map) => map.get(name).ok_or_else(|| EvalError::NoSuchKey(name.to_owned())),
-        other => Err(overload(".", &[other])),
-    }
+    let Val::Map(map) = operand else { return Err(overload(".", &[operand])) };
+    map.get(name).ok_or_else(|| EvalError::NoSuchKey(name.to_owned()))
 }
 
 fn has<'e>(operand: &Val<'e>, name: &str) -> Evaluated<'e> {
-    match operand {
-        Val::Map(map) => Ok(Val::Bool(map.get(name).is_some())),
-        Val::Optional(None) => Ok(Val::Bool(false)),
-        Val::Optional(Some(inner)) => has(inner, name),
-        other => Err(overload("has", &[other])),
+    if let Val::Optional(inner) = operand {
+        return inner.as_ref().map_or(Ok(Val::Bool(false)), |inner| has(inner, name));
     }
+    let Val::Map(map) = operand else { return Err(overload("has", &[operand])) };
+    Ok(Val::Bool(map.get(name).is_some()))
 }
 
 fn element<'e>(operand: &Val<'e>, index: &Val<'e>) -> Evaluated<'e> {
     match (operand, index) {
-        (Val::Map(map), Val::Text(Text::Borrowed(key))) => {
-            map.get(key).ok_or_else(|| EvalError::NoSuchKey((*key).to_owned()))
-        }
         (Val::Map(map), Val::Text(key)) => {
             map.get(key.as_str()).ok_or_else(|| EvalError::NoSuchKey(key.as_str().to_owned()))
         }

@@ -4,12 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Function {
     Size,
-    Contains,
-    StartsWith,
-    EndsWith,
-    LowerAscii,
-    UpperAscii,
-    Trim,
+    Test(Test),
+    Change(Change),
     Split,
     Join,
     Replace,
@@ -27,6 +23,22 @@ pub(crate) enum Function {
     Value,
     OrValue,
     Or,
+}
+
+/// Asks something of a text and another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+/// Makes a text of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    LowerAscii,
+    UpperAscii,
+    Trim,
 }
 
 /// How a function is called: its name, whether on a receiver, how many arguments with the receiver.
@@ -47,12 +59,12 @@ const fn method(function: Function, name: &'static str, arguments: &'static [usi
 
 const SIGNATURES: &[Signature] = &[
     Signature { function: Function::Size, name: "size", method: None, arguments: &[1] },
-    method(Function::Contains, "contains", &[2]),
-    method(Function::StartsWith, "startsWith", &[2]),
-    method(Function::EndsWith, "endsWith", &[2]),
-    method(Function::LowerAscii, "lowerAscii", &[1]),
-    method(Function::UpperAscii, "upperAscii", &[1]),
-    method(Function::Trim, "trim", &[1]),
+    method(Function::Test(Test::Contains), "contains", &[2]),
+    method(Function::Test(Test::StartsWith), "startsWith", &[2]),
+    method(Function::Test(Test::EndsWith), "endsWith", &[2]),
+    method(Function::Change(Change::LowerAscii), "lowerAscii", &[1]),
+    method(Function::Change(Change::UpperAscii), "upperAscii", &[1]),
+    method(Function::Change(Change::Trim), "trim", &[1]),
     method(Function::Split, "split", &[2]),
     method(Function::Join, "join", &[1, 2]),
     method(Function::Replace, "replace", &[3]),
@@ -106,11 +118,10 @@ impl Function {
     /// Whether its value cannot be a boolean.
     pub(crate) const fn is_never_bool(self) -> bool {
         match self {
-            Self::Size | Self::LowerAscii | Self::UpperAscii | Self::Trim | Self::Split | Self::Join => true,
-            Self::Replace | Self::ToInt | Self::ToUint | Self::ToDouble | Self::ToText | Self::TypeOf => true,
-            Self::Contains | Self::StartsWith | Self::EndsWith | Self::ToBool | Self::Dyn | Self::OptionalOf => false,
-            Self::OptionalNone | Self::OptionalOfNonZero | Self::HasValue | Self::Value => false,
-            Self::OrValue | Self::Or => false,
+            Self::Size | Self::Change(_) | Self::Split | Self::Join | Self::Replace | Self::TypeOf => true,
+            Self::ToInt | Self::ToUint | Self::ToDouble | Self::ToText => true,
+            Self::Test(_) | Self::ToBool | Self::Dyn | Self::OptionalOf | Self::OptionalNone => false,
+            Self::OptionalOfNonZero | Self::HasValue | Self::Value | Self::OrValue | Self::Or => false,
         }
     }
 }

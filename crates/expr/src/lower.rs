@@ -3,7 +3,7 @@
 
 use crate::function::{self, Function, TYPES};
 use crate::macros;
-use crate::node::{Access, Accesses, Binary, Node, Segment};
+use crate::node::{Access, Accesses, Arithmetic, Binary, Node, Order, Segment};
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, SelectExpr, operators};
 use chancery_base::json;
 use serde_json::Value;
@@ -50,29 +50,19 @@ impl Lowering {
         let mut segments = Vec::new();
         let mut dynamic = false;
         let mut at = expr;
-        let root = loop {
-            let (operand, segment) = match &at.expr {
-                Expr::Ident(name) => break Some(name),
-                Expr::Select(SelectExpr { operand, field, .. }) => {
-                    (operand.as_ref(), Some(Segment { name: field.clone(), optional: false }))
-                }
-                Expr::Call(call) if is_index(call) => {
-                    let [operand, index] = call.args.as_slice() else { break None };
-                    let optional = call.func_name != operators::INDEX;
-                    (operand, constant_text(index).map(|name| Segment { name, optional }))
-                }
-                _ => break None,
-            };
-            match segment {
-                Some(segment) => segments.push(segment),
-                None => {
-                    segments.clear();
-                    dynamic = true;
-                }
+        while let Some((operand, segment)) = link(at) {
+            if let Some(segment) = segment {
+                segments.push(segment);
+            } else {
+                segments.clear();
+                dynamic = true;
             }
             at = operand;
-        };
-        if let Some(root) = root.filter(|root| !self.is_local(root) && !TYPES.contains(&root.as_str())) {
+        }
+        if let Expr::Ident(root) = &at.expr
+            && !self.is_local(root)
+            && !TYPES.contains(&root.as_str())
+        {
             segments.reverse();
             self.accesses.insert(Access { root: root.clone(), segments, dynamic, test });
         }
@@ -81,24 +71,21 @@ impl Lowering {
 
     /// One link of a chain whose access is noted already.
     fn lower_link(&mut self, expr: &IdedExpr) -> Lowered {
-        match &expr.expr {
-            Expr::Ident(name) => self.lower_ident(expr.id, name),
-            Expr::Select(SelectExpr { operand, field, .. }) => {
-                let operand = Box::new(self.lower_link(operand)?);
-                Ok(Node::Select { operand, field: Arc::from(field.as_str()), optional: false })
-            }
-            Expr::Call(call) if is_index(call) => {
-                let [operand, index] = call.args.as_slice() else { return fail(expr.id, "an index takes one value") };
-                let optional = call.func_name != operators::INDEX;
-                let operand = Box::new(self.lower_link(operand)?);
-                if call.func_name == operators::OPT_SELECT
-                    && let Some(field) = constant_text(index)
-                {
-                    return Ok(Node::Select { operand, field: Arc::from(field.as_str()), optional });
-                }
-                Ok(Node::Index { operand, index: Box::new(self.lower(index)?), optional })
-            }
-            _ => self.lower(expr),
+        if let Expr::Ident(name) = &expr.expr {
+            return self.lower_ident(expr.id, name);
+        }
+        let Some((operand, segment)) = link(expr) else { return self.lower(expr) };
+        let operand = Box::new(self.lower_link(operand)?);
+        if let Expr::Call(call) = &expr.expr
+            && let [_, index] = call.args.as_slice()
+            && call.func_name != operators::OPT_SELECT
+        {
+            let optional = call.func_name == operators::OPT_INDEX;
+            return Ok(Node::Index { operand, index: Box::new(self.lower(index)?), optional });
+        }
+        match segment {
+            Some(Segment { name, optional }) => Ok(Node::Select { operand, field: Arc::from(name), optional }),
+            None => fail(expr.id, "a field's name is expected here"),
         }
     }
 
@@ -145,17 +132,17 @@ impl Lowering {
             return None;
         }
         let binary = match call.func_name.as_str() {
-            operators::ADD => Binary::Add,
-            operators::SUBSTRACT => Binary::Subtract,
-            operators::MULTIPLY => Binary::Multiply,
-            operators::DIVIDE => Binary::Divide,
-            operators::MODULO => Binary::Remainder,
+            operators::ADD => Binary::Arithmetic(Arithmetic::Add),
+            operators::SUBSTRACT => Binary::Arithmetic(Arithmetic::Subtract),
+            operators::MULTIPLY => Binary::Arithmetic(Arithmetic::Multiply),
+            operators::DIVIDE => Binary::Arithmetic(Arithmetic::Divide),
+            operators::MODULO => Binary::Arithmetic(Arithmetic::Remainder),
             operators::EQUALS => Binary::Equal,
             operators::NOT_EQUALS => Binary::NotEqual,
-            operators::LESS => Binary::Less,
-            operators::LESS_EQUALS => Binary::LessOrEqual,
-            operators::GREATER => Binary::Greater,
-            operators::GREATER_EQUALS => Binary::GreaterOrEqual,
+            operators::LESS => Binary::Order(Order::Less),
+            operators::LESS_EQUALS => Binary::Order(Order::LessOrEqual),
+            operators::GREATER => Binary::Order(Order::Greater),
+            operators::GREATER_EQUALS => Binary::Order(Order::GreaterOrEqual),
             operators::IN => Binary::In,
             _ => return self.lower_logic(id, call),
         };
@@ -212,11 +199,22 @@ fn is_index(call: &CallExpr) -> bool {
     call.target.is_none() && [operators::INDEX, operators::OPT_INDEX, operators::OPT_SELECT].contains(&name)
 }
 
-fn constant_text(expr: &IdedExpr) -> Option<String> {
-    match &expr.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
-        _ => None,
+/// What a lookup looks into, and its key if that is constant; `None` if the expression is no lookup.
+fn link(expr: &IdedExpr) -> Option<(&IdedExpr, Option<Segment>)> {
+    if let Expr::Select(SelectExpr { operand, field, .. }) = &expr.expr {
+        return Some((operand, Some(Segment { name: field.clone(), optional: false })));
     }
+    let Expr::Call(call) = &expr.expr else { return None };
+    let [operand, index] = call.args.as_slice() else { return None };
+    let optional = call.func_name != operators::INDEX;
+    is_index(call).then(|| (operand, constant_text(index).map(|name| Segment { name, optional })))
+}
+
+fn constant_text(expr: &IdedExpr) -> Option<String> {
+    if let Expr::Literal(LiteralValue::String(text)) = &expr.expr {
+        return Some(text.inner().to_owned());
+    }
+    None
 }
 
 fn lower_literal(id: u64, literal: &LiteralValue) -> Lowered {

@@ -36,10 +36,9 @@ fn lower_has(lowering: &mut Lowering, id: u64, arguments: &[IdedExpr]) -> Lowere
     let Expr::Select(SelectExpr { field, .. }) = &argument.expr else {
         return fail(argument.id, "`has` takes a field, as `has(a.b)`");
     };
-    match lowering.lower_chain(argument, true)? {
-        Node::Select { operand, .. } => Ok(Node::Has { operand, field: Arc::from(field.as_str()) }),
-        _ => fail(argument.id, "`has` takes a field, as `has(a.b)`"),
-    }
+    let chain = lowering.lower_chain(argument, true)?;
+    let Node::Select { operand, .. } = chain else { return fail(argument.id, "`has` takes a field, as `has(a.b)`") };
+    Ok(Node::Has { operand, field: Arc::from(field.as_str()) })
 }
 
 fn lower_loop(

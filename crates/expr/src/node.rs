@@ -2,6 +2,7 @@
 
 use crate::function::Function;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -71,21 +72,31 @@ pub(crate) enum LoopKind {
 /// An operator of two operands that evaluates both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
+    Arithmetic(Arithmetic),
+    Order(Order),
+    Equal,
+    NotEqual,
+    In,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
     Add,
     Subtract,
     Multiply,
     Divide,
     Remainder,
-    Equal,
-    NotEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-    In,
 }
 
-impl Binary {
+impl Arithmetic {
     pub(crate) const fn symbol(self) -> &'static str {
         match self {
             Self::Add => "+",
@@ -93,13 +104,26 @@ impl Binary {
             Self::Multiply => "*",
             Self::Divide => "/",
             Self::Remainder => "%",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
+        }
+    }
+}
+
+impl Order {
+    pub(crate) const fn symbol(self) -> &'static str {
+        match self {
             Self::Less => "<",
             Self::LessOrEqual => "<=",
             Self::Greater => ">",
             Self::GreaterOrEqual => ">=",
-            Self::In => "in",
+        }
+    }
+
+    pub(crate) const fn accepts(self, order: Ordering) -> bool {
+        match self {
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
         }
     }
 }
@@ -116,10 +140,7 @@ impl Node {
                 let [_, then, other] = parts.as_ref();
                 then.is_never_bool() && other.is_never_bool()
             }
-            Self::Binary(operator, ..) => matches!(
-                operator,
-                Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide | Binary::Remainder
-            ),
+            Self::Binary(operator, ..) => matches!(operator, Binary::Arithmetic(_)),
             Self::Call(function, _) => function.is_never_bool(),
             Self::Loop(inner) => matches!(inner.kind, LoopKind::Filter | LoopKind::Map),
         }

@@ -2,39 +2,23 @@
 
 use crate::error::EvalError;
 use crate::eval::{Evaluated, Machine, overload, unwrap_optional};
-use crate::function::Function;
-use crate::node::{Binary, Node};
-use crate::value::{List, Text, Val};
+use crate::function::{Change, Function, Test};
+use crate::node::{Arithmetic, Binary, Node};
+use crate::value::{List, Val};
 use chancery_base::json;
-use std::cmp::Ordering;
 
 impl<'e> Machine<'e> {
-    pub(crate) fn binary(&mut self, operator: Binary, left: Val<'e>, right: Val<'e>) -> Evaluated<'e> {
+    pub(crate) fn binary(&mut self, operator: Binary, left: &Val<'e>, right: &Val<'e>) -> Evaluated<'e> {
         match operator {
-            Binary::Equal => self.equal(&left, &right).map(Val::Bool),
-            Binary::NotEqual => self.equal(&left, &right).map(|equal| Val::Bool(!equal)),
-            Binary::In => self.contains(&left, &right),
-            Binary::Less => self.ordered(operator, &left, &right, Ordering::is_lt),
-            Binary::LessOrEqual => self.ordered(operator, &left, &right, Ordering::is_le),
-            Binary::Greater => self.ordered(operator, &left, &right, Ordering::is_gt),
-            Binary::GreaterOrEqual => self.ordered(operator, &left, &right, Ordering::is_ge),
-            Binary::Add => self.add(left, right),
-            Binary::Subtract | Binary::Multiply | Binary::Divide | Binary::Remainder => {
-                arithmetic(operator, &left, &right)
-            }
-        }
-    }
-
-    fn ordered(
-        &mut self,
-        operator: Binary,
-        left: &Val<'e>,
-        right: &Val<'e>,
-        accept: fn(Ordering) -> bool,
-    ) -> Evaluated<'e> {
-        match self.order(left, right)? {
-            Some(order) => Ok(Val::Bool(order.is_some_and(accept))),
-            None => Err(overload(operator.symbol(), &[left, right])),
+            Binary::Equal => self.equal(left, right).map(Val::Bool),
+            Binary::NotEqual => self.equal(left, right).map(|equal| Val::Bool(!equal)),
+            Binary::In => self.contains(left, right),
+            Binary::Order(order) => match self.order(left, right)? {
+                Some(found) => Ok(Val::Bool(found.is_some_and(|found| order.accepts(found)))),
+                None => Err(overload(order.symbol(), &[left, right])),
+            },
+            Binary::Arithmetic(Arithmetic::Add) => self.add(left, right),
+            Binary::Arithmetic(operator) => arithmetic(operator, left, right),
         }
     }
 
@@ -54,8 +38,8 @@ impl<'e> Machine<'e> {
         }
     }
 
-    fn add(&mut self, left: Val<'e>, right: Val<'e>) -> Evaluated<'e> {
-        match (&left, &right) {
+    fn add(&mut self, left: &Val<'e>, right: &Val<'e>) -> Evaluated<'e> {
+        match (left, right) {
             (Val::Text(a), Val::Text(b)) => {
                 self.charge_text(a.as_str().len() + b.as_str().len())?;
                 Ok(Val::text([a.as_str(), b.as_str()].concat()))
@@ -64,7 +48,7 @@ impl<'e> Machine<'e> {
                 self.charge(a.len() + b.len())?;
                 Ok(Val::list(a.iter().chain(b.iter()).collect()))
             }
-            _ => arithmetic(Binary::Add, &left, &right),
+            _ => arithmetic(Arithmetic::Add, left, right),
         }
     }
 
@@ -93,7 +77,7 @@ impl<'e> Machine<'e> {
             Function::ToInt => to_int(&argument),
             Function::ToUint => to_uint(&argument),
             Function::ToDouble => to_double(&argument),
-            Function::ToText => self.to_text(argument),
+            Function::ToText => self.string(argument),
             Function::ToBool => to_bool(&argument),
             Function::Dyn => Ok(argument),
             Function::TypeOf => Ok(Val::Type(argument.type_name())),
@@ -104,45 +88,58 @@ impl<'e> Machine<'e> {
             Function::HasValue => unwrap_optional("hasValue", argument).map(|inner| Val::Bool(inner.is_some())),
             Function::Value => unwrap_optional("value", argument)?.ok_or(EvalError::Absent),
             Function::Join => self.join(&argument, ""),
-            Function::LowerAscii | Function::UpperAscii | Function::Trim => self.change_text(function, &argument),
-            Function::Contains | Function::StartsWith | Function::EndsWith | Function::Split | Function::Replace => {
+            Function::Change(change) => self.change_text(change, &argument),
+            Function::Test(_) | Function::Split | Function::Replace | Function::OptionalNone => {
                 Err(overload(function.name(), &[&argument]))
             }
-            Function::OptionalNone | Function::OrValue | Function::Or => Err(overload(function.name(), &[&argument])),
+            Function::OrValue | Function::Or => Err(overload(function.name(), &[&argument])),
         }
     }
 
     fn call_two(&mut self, function: Function, receiver: Val<'e>, argument: &'e Node) -> Evaluated<'e> {
-        // The alternative is evaluated only if it is needed.
         if function == Function::OrValue || function == Function::Or {
-            return match (function, receiver) {
-                (Function::Or, present @ Val::Optional(Some(_))) => Ok(present),
-                (_, Val::Optional(Some(inner))) => Ok(inner.as_ref().clone()),
-                (_, Val::Optional(None)) => self.eval(argument),
-                (_, other) => Err(overload(function.name(), &[&other])),
-            };
+            return self.alternative(function, receiver, argument);
         }
         let argument = self.eval(argument)?;
-        let (Val::Text(text), Val::Text(part)) = (&receiver, &argument) else {
-            return match (function, &receiver, &argument) {
-                (Function::Join, list @ Val::List(_), Val::Text(separator)) => self.join(list, separator.as_str()),
-                (_, receiver, argument) => Err(overload(function.name(), &[receiver, argument])),
-            };
-        };
-        let (text, part) = (text.as_str(), part.as_str());
+        let wrong = || overload(function.name(), &[&receiver, &argument]);
+        let part = argument.as_text().ok_or_else(wrong)?;
+        if function == Function::Join {
+            return self.join(&receiver, part);
+        }
+        let text = receiver.as_text().ok_or_else(wrong)?;
         self.charge_text(text.len() + part.len())?;
-        match function {
-            Function::Contains => Ok(Val::Bool(text.contains(part))),
-            Function::StartsWith => Ok(Val::Bool(text.starts_with(part))),
-            Function::EndsWith => Ok(Val::Bool(text.ends_with(part))),
-            Function::Split => {
-                self.charge(text.len())?;
-                // CEL: splitting by nothing gives the characters, without the empty texts around them.
-                let by_part = || text.split(part).map(|piece| Val::text(piece.to_owned())).collect();
-                let by_character = || text.chars().map(|piece| Val::text(piece.to_string())).collect();
-                Ok(Val::list(if part.is_empty() { by_character() } else { by_part() }))
-            }
-            _ => Err(overload(function.name(), &[&receiver, &argument])),
+        if let Function::Test(test) = function {
+            return Ok(Val::Bool(match test {
+                Test::Contains => text.contains(part),
+                Test::StartsWith => text.starts_with(part),
+                Test::EndsWith => text.ends_with(part),
+            }));
+        }
+        if function == Function::Split {
+            self.charge(text.len())?;
+            // CEL: splitting by nothing gives the characters, without the empty texts around them.
+            let by_part = || text.split(part).map(|piece| Val::text(piece.to_owned())).collect();
+            let by_character = || text.chars().map(|piece| Val::text(piece.to_string())).collect();
+            return Ok(Val::list(if part.is_empty() { by_character() } else { by_part() }));
+        }
+        Err(wrong())
+    }
+
+    /// `or` and `orValue`, whose argument is evaluated only if it is needed.
+    fn alternative(&mut self, function: Function, receiver: Val<'e>, argument: &'e Node) -> Evaluated<'e> {
+        match &receiver {
+            Val::Optional(Some(_)) if function == Function::Or => Ok(receiver),
+            Val::Optional(Some(inner)) => Ok(inner.as_ref().clone()),
+            Val::Optional(None) => self.eval(argument),
+            Val::Null
+            | Val::Bool(_)
+            | Val::Int(_)
+            | Val::Uint(_)
+            | Val::Double(_)
+            | Val::Text(_)
+            | Val::List(_)
+            | Val::Map(_)
+            | Val::Type(_) => Err(overload(function.name(), &[&receiver])),
         }
     }
 
@@ -154,19 +151,26 @@ impl<'e> Machine<'e> {
             }
             Val::List(list) => list.len(),
             Val::Map(map) => map.len(),
-            other => return Err(overload("size", &[other])),
+            Val::Null
+            | Val::Bool(_)
+            | Val::Int(_)
+            | Val::Uint(_)
+            | Val::Double(_)
+            | Val::Optional(_)
+            | Val::Type(_) => {
+                return Err(overload("size", &[value]));
+            }
         };
         Ok(Val::Int(i64::try_from(size).unwrap_or(i64::MAX)))
     }
 
-    fn change_text(&mut self, function: Function, value: &Val<'e>) -> Evaluated<'e> {
-        let Val::Text(text) = value else { return Err(overload(function.name(), &[value])) };
-        let text = text.as_str();
+    fn change_text(&mut self, change: Change, value: &Val<'e>) -> Evaluated<'e> {
+        let text = value.as_text().ok_or_else(|| overload(Function::Change(change).name(), &[value]))?;
         self.charge_text(text.len())?;
-        Ok(Val::text(match function {
-            Function::LowerAscii => text.to_ascii_lowercase(),
-            Function::UpperAscii => text.to_ascii_uppercase(),
-            _ => text.trim().to_owned(),
+        Ok(Val::text(match change {
+            Change::LowerAscii => text.to_ascii_lowercase(),
+            Change::UpperAscii => text.to_ascii_uppercase(),
+            Change::Trim => text.trim().to_owned(),
         }))
     }
 
@@ -198,10 +202,13 @@ impl<'e> Machine<'e> {
         Ok(Val::text(text.replace(from, to)))
     }
 
-    fn to_text(&mut self, value: Val<'e>) -> Evaluated<'e> {
-        match value {
-            Val::Text(_) => Ok(value),
-            other => self.scalar_text(&other).map(Val::text).map_err(|_kept| overload("string", &[&other])),
+    fn string(&mut self, value: Val<'e>) -> Evaluated<'e> {
+        if let Val::Text(_) = value {
+            return Ok(value);
+        }
+        match self.scalar_text(&value) {
+            Err(EvalError::NotText(_)) => Err(overload("string", &[&value])),
+            text => text.map(Val::text),
         }
     }
 
@@ -228,43 +235,39 @@ impl<'e> Machine<'e> {
     }
 }
 
-fn arithmetic<'e>(operator: Binary, left: &Val<'e>, right: &Val<'e>) -> Evaluated<'e> {
-    let symbol = operator.symbol();
-    let overflow = EvalError::Overflow(symbol);
+fn arithmetic<'e>(operator: Arithmetic, left: &Val<'e>, right: &Val<'e>) -> Evaluated<'e> {
+    let divides = matches!(operator, Arithmetic::Divide | Arithmetic::Remainder);
+    let overflow = EvalError::Overflow(operator.symbol());
     match (left, right) {
-        (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0))
-            if matches!(operator, Binary::Divide | Binary::Remainder) =>
-        {
-            Err(EvalError::DivisionByZero)
+        (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0)) if divides => Err(EvalError::DivisionByZero),
+        (Val::Int(a), Val::Int(b)) => {
+            let result = match operator {
+                Arithmetic::Add => a.checked_add(*b),
+                Arithmetic::Subtract => a.checked_sub(*b),
+                Arithmetic::Multiply => a.checked_mul(*b),
+                Arithmetic::Divide => a.checked_div(*b),
+                Arithmetic::Remainder => a.checked_rem(*b),
+            };
+            result.map(Val::Int).ok_or(overflow)
         }
-        (Val::Int(a), Val::Int(b)) => match operator {
-            Binary::Add => a.checked_add(*b),
-            Binary::Subtract => a.checked_sub(*b),
-            Binary::Multiply => a.checked_mul(*b),
-            Binary::Divide => a.checked_div(*b),
-            Binary::Remainder => a.checked_rem(*b),
-            _ => None,
+        (Val::Uint(a), Val::Uint(b)) => {
+            let result = match operator {
+                Arithmetic::Add => a.checked_add(*b),
+                Arithmetic::Subtract => a.checked_sub(*b),
+                Arithmetic::Multiply => a.checked_mul(*b),
+                Arithmetic::Divide => a.checked_div(*b),
+                Arithmetic::Remainder => a.checked_rem(*b),
+            };
+            result.map(Val::Uint).ok_or(overflow)
         }
-        .map(Val::Int)
-        .ok_or(overflow),
-        (Val::Uint(a), Val::Uint(b)) => match operator {
-            Binary::Add => a.checked_add(*b),
-            Binary::Subtract => a.checked_sub(*b),
-            Binary::Multiply => a.checked_mul(*b),
-            Binary::Divide => a.checked_div(*b),
-            Binary::Remainder => a.checked_rem(*b),
-            _ => None,
-        }
-        .map(Val::Uint)
-        .ok_or(overflow),
         (Val::Double(a), Val::Double(b)) => match operator {
-            Binary::Add => Ok(Val::Double(a + b)),
-            Binary::Subtract => Ok(Val::Double(a - b)),
-            Binary::Multiply => Ok(Val::Double(a * b)),
-            Binary::Divide => Ok(Val::Double(a / b)),
-            _ => Err(overload(symbol, &[left, right])),
+            Arithmetic::Add => Ok(Val::Double(a + b)),
+            Arithmetic::Subtract => Ok(Val::Double(a - b)),
+            Arithmetic::Multiply => Ok(Val::Double(a * b)),
+            Arithmetic::Divide => Ok(Val::Double(a / b)),
+            Arithmetic::Remainder => Err(overload(operator.symbol(), &[left, right])),
         },
-        (left, right) => Err(overload(symbol, &[left, right])),
+        (left, right) => Err(overload(operator.symbol(), &[left, right])),
     }
 }
 
@@ -298,7 +301,9 @@ fn to_int<'e>(value: &Val<'e>) -> Evaluated<'e> {
         Val::Uint(number) => i64::try_from(*number).ok(),
         Val::Double(number) if *number > -BOUND && *number < BOUND => Some(*number as i64),
         Val::Text(text) => text.as_str().parse().ok(),
-        _ => None,
+        Val::Null | Val::Bool(_) | Val::Double(_) | Val::List(_) | Val::Map(_) | Val::Optional(_) | Val::Type(_) => {
+            None
+        }
     };
     converted.map(Val::Int).ok_or_else(|| conversion("int", value))
 }
@@ -311,7 +316,9 @@ fn to_uint<'e>(value: &Val<'e>) -> Evaluated<'e> {
         Val::Int(number) => u64::try_from(*number).ok(),
         Val::Double(number) if *number > -1.0 && *number < BOUND => Some(*number as u64),
         Val::Text(text) => text.as_str().parse().ok(),
-        _ => None,
+        Val::Null | Val::Bool(_) | Val::Double(_) | Val::List(_) | Val::Map(_) | Val::Optional(_) | Val::Type(_) => {
+            None
+        }
     };
     converted.map(Val::Uint).ok_or_else(|| conversion("uint", value))
 }
@@ -322,21 +329,19 @@ fn to_double<'e>(value: &Val<'e>) -> Evaluated<'e> {
         Val::Double(number) => Some(*number),
         Val::Int(number) => Some(*number as f64),
         Val::Uint(number) => Some(*number as f64),
-        Val::Text(Text::Borrowed(text)) => text.parse().ok(),
-        Val::Text(Text::Owned(text)) => text.parse().ok(),
-        _ => None,
+        Val::Text(text) => text.as_str().parse().ok(),
+        Val::Null | Val::Bool(_) | Val::List(_) | Val::Map(_) | Val::Optional(_) | Val::Type(_) => None,
     };
     converted.map(Val::Double).ok_or_else(|| conversion("double", value))
 }
 
 fn to_bool<'e>(value: &Val<'e>) -> Evaluated<'e> {
-    match value {
-        Val::Bool(boolean) => Ok(Val::Bool(*boolean)),
-        Val::Text(text) => match text.as_str() {
-            "true" | "True" | "TRUE" | "t" | "1" => Ok(Val::Bool(true)),
-            "false" | "False" | "FALSE" | "f" | "0" => Ok(Val::Bool(false)),
-            _ => Err(conversion("bool", value)),
-        },
-        _ => Err(conversion("bool", value)),
+    if let Val::Bool(boolean) = value {
+        return Ok(Val::Bool(*boolean));
+    }
+    match value.as_text() {
+        Some("true" | "True" | "TRUE" | "t" | "1") => Ok(Val::Bool(true)),
+        Some("false" | "False" | "FALSE" | "f" | "0") => Ok(Val::Bool(false)),
+        Some(_) | None => Err(conversion("bool", value)),
     }
 }

@@ -60,7 +60,7 @@ impl Program {
     pub fn evaluate(&self, scope: &Scope<'_>, fuel: u64) -> Result<Option<Value>, EvalError> {
         let mut machine = Machine::new(scope, fuel);
         let value = machine.eval(&self.inner.node)?;
-        machine.to_json(&value, 0)
+        machine.make_json(&value, 0)
     }
 
     /// Evaluates a condition; an absent optional is false.
@@ -68,15 +68,12 @@ impl Program {
     /// # Errors
     /// As [`Program::evaluate`], or if the result is not a boolean.
     pub fn evaluate_bool(&self, scope: &Scope<'_>, fuel: u64) -> Result<bool, EvalError> {
-        match Machine::new(scope, fuel).eval(&self.inner.node)? {
-            Val::Bool(boolean) => Ok(boolean),
-            Val::Optional(None) => Ok(false),
-            Val::Optional(Some(inner)) => match inner.as_ref() {
-                Val::Bool(boolean) => Ok(*boolean),
-                other => Err(EvalError::NotBool(other.type_name())),
-            },
-            other => Err(EvalError::NotBool(other.type_name())),
+        let value = Machine::new(scope, fuel).eval(&self.inner.node)?;
+        if let Val::Optional(None) = value {
+            return Ok(false);
         }
+        let inner = if let Val::Optional(Some(inner)) = &value { inner } else { &value };
+        inner.as_bool().ok_or_else(|| EvalError::NotBool(inner.type_name()))
     }
 
     pub(crate) fn node(&self) -> &Node {

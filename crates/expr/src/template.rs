@@ -270,11 +270,11 @@ impl<'e> Rendering<'e> {
         match part {
             Part::Literal(value) => {
                 // Paid for as if it were a value of the scope, since it is copied as one.
-                self.machine.to_json(&crate::value::Val::from_json(value), self.path.len())
+                self.machine.make_json(&crate::value::Val::from_json(value), self.path.len())
             }
             Part::Hole(program) => {
                 let value = self.machine.eval(program.node())?;
-                self.machine.to_json(&value, self.path.len())
+                self.machine.make_json(&value, self.path.len())
             }
             Part::Text(pieces) => self.render_text(pieces).map(|text| Some(Value::String(text))),
             Part::List(parts) => {

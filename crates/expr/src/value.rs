@@ -74,6 +74,14 @@ impl<'e> Val<'e> {
         Self::Optional(Some(Rc::new(value)))
     }
 
+    pub(crate) const fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(boolean) = self { Some(*boolean) } else { None }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text.as_str()) } else { None }
+    }
+
     pub(crate) const fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null_type",

@@ -23,17 +23,14 @@ pub(crate) fn parse(text: &str) -> Parsed {
     let mut reader = Reader { parser: Parser::new_from_str_with_options(text, options), place: Place::START };
     let mut root = None;
     while let Some(event) = reader.next()? {
-        match event {
-            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
-            Event::DocumentStart(..) if root.is_some() => {
-                return Err(SyntaxError::new(reader.place, "a second document begins; one is allowed"));
-            }
-            Event::DocumentStart(..) => {
-                let first = reader.next()?.ok_or_else(|| SyntaxError::new(Place::START, "the document is empty"))?;
-                root = Some(reader.node(first, 0)?);
-            }
-            _ => return Err(SyntaxError::new(reader.place, "this does not belong to the document")),
+        if !matches!(event, Event::DocumentStart(..)) {
+            continue;
         }
+        if root.is_some() {
+            return reader.fail("a second document begins; one is allowed");
+        }
+        let Some(first) = reader.next()? else { break };
+        root = Some(reader.node(first, 0)?);
     }
     root.ok_or_else(|| SyntaxError::new(Place::START, "the document is empty"))
 }
@@ -68,14 +65,16 @@ impl<'t> Reader<'t> {
         if event.tag().is_some() {
             return self.fail("tags are not allowed");
         }
-        let data = match event {
-            Event::Scalar(text, style, ..) => scalar(&text, style).or_else(|message| self.fail(message))?,
-            Event::SequenceStart(..) | Event::MappingStart(..) if depth >= NESTING_MAX => {
-                return self.fail(format!("nested deeper than {NESTING_MAX}"));
-            }
-            Event::SequenceStart(..) => self.sequence(depth)?,
-            Event::MappingStart(..) => self.mapping(depth)?,
-            _ => return self.fail("a value is missing here"),
+        let data = if let Event::Scalar(text, style, ..) = event {
+            scalar(&text, style).or_else(|message| self.fail(message))?
+        } else if depth >= NESTING_MAX {
+            return self.fail(format!("nested deeper than {NESTING_MAX}"));
+        } else if let Event::SequenceStart(..) = event {
+            self.sequence(depth)?
+        } else if let Event::MappingStart(..) = event {
+            self.mapping(depth)?
+        } else {
+            return self.fail("a value is missing here");
         };
         Ok(Node { data, place })
     }

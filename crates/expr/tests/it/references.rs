@@ -3,8 +3,9 @@
 use chancery_expr::Program;
 
 fn check(text: &str, expected: &[&str]) {
-    let program = Program::compile(text).unwrap();
-    let shown = program.references().map(|access| {
+    let program = Program::compile(text);
+    let accesses = program.iter().flat_map(Program::references);
+    let shown = accesses.map(|access| {
         let mut out = if access.test { format!("has {}", access.root) } else { access.root.clone() };
         for segment in &access.segments {
             out += if segment.optional { ".?" } else { "." };
