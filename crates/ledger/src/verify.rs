@@ -274,7 +274,7 @@ impl<'a> LogVerifier<'a> {
 
     fn tile_hash(&mut self, height: u32, hash: Hash) -> Result<(), Fault> {
         match &mut self.tiles {
-            Some(tiles) if height % 8 == 0 => tiles.add(height / 8, hash),
+            Some(tiles) if height.is_multiple_of(8) => tiles.add(height / 8, hash),
             Some(_) | None => Ok(()),
         }
     }

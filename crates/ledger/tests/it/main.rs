@@ -1,9 +1,16 @@
 //! The crate's integration tests, in one binary.
 
+#[cfg(test)]
 mod note;
+#[cfg(test)]
 mod receipt;
+#[cfg(test)]
 mod record;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tile;
+#[cfg(test)]
 mod tree;
+#[cfg(test)]
 mod verify;

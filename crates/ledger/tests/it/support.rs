@@ -1,13 +1,8 @@
 //! A log made with the crate, for tests to verify and to damage.
 
 use chancery_base::{DecisionId, Digest, Entropy, PrincipalId, PrincipalKind, Salt, Slot, Timestamp, TransactionId};
-use chancery_ledger::proof::inclusion_proof;
-use chancery_ledger::{
-    Checkpoint, Data, Keys, LeafIndex, Origin, Proven, Receipt, Record, Refs, Shown, SigningKey, TileId, Tree,
-    TreeSize, Word, leaf_hash,
-};
+use chancery_ledger::{Checkpoint, Data, Keys, Origin, Record, Refs, SigningKey, TileId, Tree, Word, leaf_hash};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 /// Entries of one transaction of the sample.
 const KINDS: [&str; 4] = ["transaction.started", "step.dispatched", "step.completed", "transaction.completed"];
@@ -15,7 +10,7 @@ const KINDS: [&str; 4] = ["transaction.started", "step.dispatched", "step.comple
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) record: Vec<u8>,
-    pub(crate) payload: Option<(Salt, Vec<u8>)>,
+    pub(crate) payload: Payload,
 }
 
 #[derive(Debug, Clone)]
@@ -39,8 +34,11 @@ pub(crate) fn bundle() -> Digest {
     Digest::of(b"a bundle")
 }
 
+/// What is kept beside a record.
+pub(crate) type Payload = Option<(Salt, Vec<u8>)>;
+
 /// The records of `count` entries: transactions of four entries each, two at a time.
-pub(crate) fn records(count: u64) -> Vec<(Record, Option<(Salt, Vec<u8>)>)> {
+pub(crate) fn records(count: u64) -> Vec<(Record, Payload)> {
     let mut entropy = Entropy::from_seed([3; 32]);
     let origin = origin();
     let mut at = Timestamp::from_micros(1_795_246_020_000_000);
@@ -108,30 +106,5 @@ impl Log {
 
     pub(crate) fn keys(&self) -> Keys {
         Keys::one(self.key.verifier())
-    }
-
-    pub(crate) fn read(&self, id: TileId) -> Result<Vec<u8>, Infallible> {
-        Ok(self.tiles.get(&id).cloned().unwrap_or_default())
-    }
-
-    /// The receipt of an outcome under the last checkpoint.
-    pub(crate) fn receipt(&self, permit: u64, outcome: u64) -> Receipt {
-        let checkpoint = self.checkpoints.last().unwrap().clone();
-        let size = Checkpoint::open(&checkpoint, &self.keys()).unwrap().size;
-        let proven = |seq: u64| self.proven(seq, size);
-        Receipt { outcome: proven(outcome), permit: proven(permit), checkpoint, bundle: bundle() }
-    }
-
-    fn proven(&self, seq: u64, size: TreeSize) -> Proven {
-        let entry = &self.entries[usize::try_from(seq).unwrap()];
-        let payload = match &entry.payload {
-            Some((salt, bytes)) => Shown::Payload { salt: *salt, text: String::from_utf8(bytes.clone()).unwrap() },
-            None => Shown::Nothing,
-        };
-        Proven {
-            record: String::from_utf8(entry.record.clone()).unwrap(),
-            payload,
-            proof: inclusion_proof(LeafIndex(seq), size, |id| self.read(id)).unwrap(),
-        }
     }
 }

@@ -95,7 +95,7 @@ fn check(leaves: &[Hash], steps: &[usize], old: usize, leaf: usize) {
     let proof = inclusion_proof(index, new, |id| read(&rows, id)).unwrap();
     assert_eq!(proof, model_inclusion(leaf, leaves));
     verify_inclusion(&leaves[leaf], index, new, &proof, &root).unwrap();
-    let mut wrong = proof.clone();
+    let mut wrong = proof;
     if let Some(hash) = wrong.last_mut() {
         hash.0[3] ^= 4;
         assert!(verify_inclusion(&leaves[leaf], index, new, &wrong, &root).is_err());

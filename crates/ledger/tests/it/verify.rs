@@ -78,7 +78,7 @@ fn what_is_missing_or_moved_is_named() {
     check(|log| log.entries.swap(41, 42), "entry 41: its seq is 42");
     check(|log| log.entries.insert(41, log.entries[41].clone()), "entry 42: its seq is 41");
     check(|log| log.entries.truncate(811), "entry 811: it is missing, and checkpoint 812 covers it");
-    check(|log| log.entries.truncate(0), "entry 0: it is missing, and checkpoint 812 covers it");
+    check(|log| log.entries.truncate(0), "entry 0: it is missing, and checkpoint 1 covers it");
     check(
         |log| {
             log.checkpoints.clear();
@@ -103,7 +103,7 @@ fn an_entry_missing_inside_a_transaction_is_named() {
             }
             (log.tiles, log.checkpoints) = Default::default();
         },
-        "tile 0/0: it is missing or",
+        "entry 43: it is n 2 of txn_",
     );
 }
 
@@ -113,7 +113,7 @@ fn what_a_record_must_not_say_is_named() {
     check(|log| rewrite(log, 150, |r| r.epoch = 1), "entry 150: its epoch 1 is lower than 2 before it");
     check(|log| rewrite(log, 41, |r| r.refs.n = Some(2)), "entry 41: it is n 2 of txn_");
     check(|log| rewrite(log, 41, |r| r.refs.n = None), "entry 41: its refs name a transaction without n");
-    check(|log| rewrite(log, 41, |r| r.refs.transaction = Some(other)), "ok");
+    check(|log| rewrite(log, 41, |r| r.refs.transaction = Some(other)), "entry 43: it is n 1 of txn_");
     check(
         |log| rewrite(log, 43, |r| r.refs.transaction = Some(other)),
         "entry 43: it is n 1 of txn_01010101010101010101010101010101, which comes to n 0",
@@ -194,35 +194,35 @@ fn flip(bytes: &mut [u8], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// Each bit of a small log, one at a time; the log must be refused each time and be sound again after.
+type Place = fn(&mut Log, usize) -> &mut [u8];
+
+/// Flips each bit of a place, one at a time; the log must be refused each time.
+fn check_bits(log: &mut Log, place: Place, at: usize) {
+    for bit in 0..place(log, at).len() * 8 {
+        flip(place(log, at), bit);
+        assert!(run(log).is_err(), "bit {bit} of {at}");
+        flip(place(log, at), bit);
+    }
+}
+
 #[test]
 fn every_flipped_bit_of_a_log_is_noticed() {
-    let sound = Log::new(24, &[9, 20]);
-    run(&sound).unwrap();
+    let covered = 7;
+    let sound = Log::new(8, &[3, 7]);
     let mut log = sound.clone();
-    let places = |log: &mut Log, visit: &mut dyn FnMut(&mut Log, fn(&mut Log, usize) -> &mut [u8], usize)| {
-        for at in 0..log.entries.len() {
-            visit(log, |log, at| &mut log.entries[at].record, at);
-            if log.entries[at].payload.is_some() {
-                visit(log, |log, at| log.entries[at].payload.as_mut().unwrap().1.as_mut_slice(), at);
-                visit(log, |log, at| &mut log.entries[at].payload.as_mut().unwrap().0.0, at);
-            }
+    for at in 0..log.entries.len() {
+        // The last record is covered by no checkpoint and no tile yet, so that nothing outside of it fixes it.
+        if at < covered {
+            check_bits(&mut log, |log, at| &mut log.entries[at].record, at);
         }
-        for at in 0..log.tiles.len() {
-            visit(log, |log, at| log.tiles.values_mut().nth(at).unwrap(), at);
+        if log.entries[at].payload.is_some() {
+            check_bits(&mut log, |log, at| log.entries[at].payload.as_mut().unwrap().1.as_mut_slice(), at);
+            check_bits(&mut log, |log, at| &mut log.entries[at].payload.as_mut().unwrap().0.0, at);
         }
-    };
-    // Entries 20 to 23 are covered by no checkpoint and no tile yet: what is not fixed by anything cannot be missed,
-    // so their records are left out; the store's rows beside them are for another check.
-    places(&mut log, &mut |log, get, at| {
-        let uncovered = at >= 20;
-        let bits = if uncovered { 0 } else { get(log, at).len() * 8 };
-        for bit in 0..bits {
-            flip(get(log, at), bit);
-            assert!(run(log).is_err(), "bit {bit} of {at}");
-            flip(get(log, at), bit);
-        }
-    });
+    }
+    for at in 0..log.tiles.len() {
+        check_bits(&mut log, |log, at| log.tiles.values_mut().nth(at).unwrap(), at);
+    }
     for at in 0..log.checkpoints.len() {
         for bit in 0..log.checkpoints[at].len() * 8 {
             let mut bytes = sound.checkpoints[at].clone().into_bytes();
