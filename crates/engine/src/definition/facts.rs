@@ -31,7 +31,7 @@ pub struct BadExpression {
 }
 
 /// The resource of a decision.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its Cedar entity type.
     pub resource_type: String,
