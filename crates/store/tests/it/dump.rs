@@ -1,0 +1,77 @@
+//! Everything in a store, read in pages of two rows, so that every scan's paging is exercised.
+
+use chancery_base::TenantId;
+use chancery_shard::row::*;
+use chancery_store::scan::{PointerRow, Scan, SlotRow};
+use chancery_store::{CheckpointRow, TileRow};
+use std::fmt::Debug;
+
+const PAGE: usize = 2;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FullDump {
+    pub(crate) tenants: Vec<TenantRow>,
+    pub(crate) logs: Vec<LogRow>,
+    pub(crate) slots: Vec<SlotRow>,
+    pub(crate) entries: Vec<(LogId, Vec<EntryRow>)>,
+    pub(crate) transactions: Vec<TransactionRow>,
+    pub(crate) steps: Vec<StepRow>,
+    pub(crate) keys: Vec<(TenantId, KeyRow)>,
+    pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
+    pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
+    pub(crate) definitions: Vec<(TenantId, DefinitionRow)>,
+    pub(crate) bundles: Vec<(TenantId, BundleRow)>,
+    pub(crate) pointers: Vec<PointerRow>,
+    pub(crate) tiles: Vec<(LogId, Vec<TileRow>)>,
+    pub(crate) checkpoints: Vec<(LogId, Vec<CheckpointRow>)>,
+}
+
+fn pages<T: Debug, E: Debug>(mut page: impl FnMut(Option<&T>) -> Result<Vec<T>, E>) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    loop {
+        let next = page(all.last()).unwrap();
+        assert!(next.len() <= PAGE, "a page is longer than asked: {next:?}");
+        if next.is_empty() {
+            return all;
+        }
+        all.extend(next);
+    }
+}
+
+pub(crate) fn dump(scan: &dyn Scan) -> FullDump {
+    let logs = scan.logs().unwrap();
+    let ids: Vec<LogId> = logs.iter().map(|log| log.id).collect();
+    assert!(scan.entry_logs().unwrap().iter().all(|log| ids.contains(log)));
+    FullDump {
+        tenants: pages(|last| scan.tenants(last.map(|row: &TenantRow| &row.tenant), PAGE)),
+        slots: pages(|last| scan.slots(last.map(|row: &SlotRow| (&row.tenant, row.first)), PAGE)),
+        entries: ids
+            .iter()
+            .map(|log| {
+                (*log, pages(|last: Option<&EntryRow>| scan.entries(*log, last.map_or(0, |row| row.seq + 1), PAGE)))
+            })
+            .collect(),
+        transactions: pages(|last| scan.transactions(last.map(|row: &TransactionRow| row.id), PAGE)),
+        steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE)),
+        keys: pages(|last: Option<&(TenantId, KeyRow)>| {
+            let place = last.map(|(tenant, row)| (tenant.clone(), row.scope, row.slot, row.key));
+            scan.keys(place.as_ref(), PAGE)
+        }),
+        principals: pages(|last| scan.principals(last.map(|(t, row): &(_, PrincipalRow)| (t, row.id)), PAGE)),
+        credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE)),
+        definitions: pages(|last| {
+            scan.definitions(last.map(|(t, row): &(_, DefinitionRow)| (t, &row.name, row.version)), PAGE)
+        }),
+        bundles: pages(|last| scan.bundles(last.map(|(t, row): &(_, BundleRow)| (t, &row.name, row.version)), PAGE)),
+        pointers: scan.pointers().unwrap(),
+        tiles: ids
+            .iter()
+            .map(|log| (*log, pages(|last| scan.tiles(*log, last.map(|row: &TileRow| (row.level, row.index)), PAGE))))
+            .collect(),
+        checkpoints: ids
+            .iter()
+            .map(|log| (*log, pages(|last| scan.checkpoints(*log, last.map(|row: &CheckpointRow| row.size), PAGE))))
+            .collect(),
+        logs,
+    }
+}

@@ -1,0 +1,180 @@
+//! Rows to write.
+
+use chancery_base::*;
+use chancery_shard::row::*;
+use chancery_shard::{Batch, Grant, Origin};
+use chancery_store::Store;
+use std::sync::Arc;
+
+pub(crate) fn time(second: u32) -> Timestamp {
+    Timestamp::from_micros(1_795_246_020_000_000 + i64::from(second) * 1_000_000)
+}
+
+fn entropy(number: u32) -> Entropy {
+    let mut seed = [0; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    Entropy::from_seed(seed)
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub(crate) fn grant(name: &str) -> Grant {
+    Grant::system("test", tenant(name))
+}
+
+pub(crate) fn tenant_row(name: &str, shards: u16) -> TenantRow {
+    TenantRow { tenant: tenant(name), shards, hash_key: [7; 32], created_at: time(0) }
+}
+
+pub(crate) fn origins(name: &str, shards: u16) -> Vec<Origin> {
+    (0..shards).map(|shard| format!("test/{name}/{shard}/1").parse().unwrap()).collect()
+}
+
+/// The id of a transaction; a greater number is a greater id.
+pub(crate) fn id(number: u32) -> TransactionId {
+    let slot = Slot::new(u16::try_from(number % 4096).unwrap()).unwrap();
+    TransactionId::draw(time(number), slot, &mut entropy(number))
+}
+
+pub(crate) fn principal(number: u32) -> PrincipalId {
+    let kind = PrincipalKind::ALL[number as usize % 3];
+    PrincipalId::draw(kind, time(number), &mut entropy(number))
+}
+
+pub(crate) fn key_id(number: u32) -> KeyId {
+    KeyId::draw(time(number), &mut entropy(number))
+}
+
+pub(crate) fn payload(number: u64) -> PayloadRow {
+    let byte = number.to_be_bytes()[7];
+    // Every third is as it will be once there are keys and subjects.
+    let sealed = if number.is_multiple_of(3) {
+        Sealed { key: "k1".into(), nonce: vec![byte; 12], bytes: vec![byte, 0, 0xff] }
+    } else {
+        Sealed::plain(format!("{{\"payload\":{number}}}").into_bytes())
+    };
+    let subject = number.is_multiple_of(3).then_some([byte; 32]);
+    PayloadRow { salt: Salt([byte; 16]), sealed, subject }
+}
+
+/// An entry, with a payload if its number is even.
+pub(crate) fn entry(seq: u64, transaction: Option<(TransactionId, u64)>) -> EntryRow {
+    let payload = seq.is_multiple_of(2).then(|| payload(seq));
+    EntryRow { seq, transaction, record: format!("{{\"seq\":{seq}}}").into_bytes(), payload }
+}
+
+pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> TransactionRow {
+    let ended = matches!(status, "completed" | "failed" | "cancelled" | "compensated" | "terminated");
+    TransactionRow {
+        id: id(number),
+        log,
+        definition: name(if number.is_multiple_of(2) { "order" } else { "refund" }),
+        version: 1 + number % 2,
+        definition_digest: Digest::of(b"definition"),
+        status,
+        principal: principal(number % 3),
+        started_at: time(number),
+        ended_at: ended.then(|| time(number + 100)),
+        wake_at: (!ended).then(|| time(number + 10)),
+        input_seq: 0,
+        output_seq: ended.then_some(2),
+        body: Sealed::plain(b"{\"v\":1}".to_vec()),
+    }
+}
+
+pub(crate) fn step(number: u32, step: u32, status: &'static str) -> StepRow {
+    StepRow {
+        transaction: id(number),
+        step,
+        clone: step / 2,
+        status,
+        attempt: 1,
+        wake_at: (status == "dispatched").then(|| time(number)),
+        output_seq: (status == "completed").then_some(1),
+        undo_seq: status.starts_with("undo").then_some(2),
+        body: Sealed::plain(b"{}".to_vec()),
+    }
+}
+
+pub(crate) fn key(scope: KeyScope, number: u8, transaction: u32) -> KeyRow {
+    let request = match scope {
+        KeyScope::Start => [number; 32],
+        KeyScope::Business => [0; 32],
+    };
+    KeyRow { scope, slot: u16::from(number) * 16, key: [number; 32], request, transaction: id(transaction) }
+}
+
+pub(crate) fn principal_row(number: u32, body: &str) -> PrincipalRow {
+    PrincipalRow { id: principal(number), body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn credential(number: u32, revoked: bool) -> CredentialRow {
+    CredentialRow {
+        id: key_id(number),
+        principal: principal(number),
+        hash: Digest::of(&number.to_be_bytes()),
+        issued_at: time(number),
+        expires_at: number.is_multiple_of(2).then(|| time(number + 1000)),
+        revoked_at: revoked.then(|| time(number + 500)),
+    }
+}
+
+pub(crate) fn definition(text: &str, version: u32) -> DefinitionRow {
+    let source: Arc<[u8]> = format!("{{\"name\":\"{text}\",\"version\":{version}}}").into_bytes().into();
+    DefinitionRow { name: name(text), version, digest: Digest::of(&source), registered_at: time(version), source }
+}
+
+pub(crate) fn bundle(text: &str, version: u32) -> BundleRow {
+    let source: Arc<[u8]> = format!("{{\"bundle\":\"{text}\",\"version\":{version}}}").into_bytes().into();
+    BundleRow { name: name(text), version, digest: Digest::of(&source), pushed_at: time(version), source }
+}
+
+/// An empty batch whose guard expects the log as it is.
+pub(crate) fn batch(log: &LogRow) -> Batch {
+    Batch {
+        log: log.id,
+        epoch: log.epoch,
+        size: log.size,
+        control_epoch: log.control_epoch,
+        raises_control_epoch: false,
+        entries: Vec::new(),
+        transactions: Vec::new(),
+        steps: Vec::new(),
+        keys: Vec::new(),
+        control: Vec::new(),
+    }
+}
+
+/// A batch with an entry for each of its transaction's numbers.
+pub(crate) fn batch_of(log: &LogRow, number: u32, from: u64, count: u64) -> Batch {
+    let entry = |index| entry(log.size + index, Some((id(number), from + index)));
+    Batch { entries: (0..count).map(entry).collect(), ..batch(log) }
+}
+
+pub(crate) async fn log(store: &dyn Store, tenant: &str, shard: u16) -> LogRow {
+    let logs = store.logs().await.unwrap();
+    logs.into_iter().find(|log| log.tenant.as_str() == tenant && log.shard == shard).unwrap()
+}
+
+/// Makes the tenant `system` and owns its log.
+pub(crate) async fn system(store: &dyn Store) -> LogRow {
+    let log = store.bootstrap(tenant_row("system", 1), origins("system", 1).remove(0)).await.unwrap();
+    store.own(log.id, "node-1").await.unwrap()
+}
+
+/// Makes tenants with this many shards beside `system`, and owns all their logs.
+pub(crate) async fn tenants(store: &dyn Store, tenants: &[(&str, u16)]) {
+    let log = system(store).await;
+    let rows =
+        tenants.iter().map(|(name, shards)| ControlRow::Tenant(tenant_row(name, *shards), origins(name, *shards)));
+    store.commit(Batch { control: rows.collect(), ..batch(&log) }).await.unwrap();
+    for log in store.logs().await.unwrap().into_iter().filter(|log| log.epoch == 0) {
+        store.own(log.id, "node-1").await.unwrap();
+    }
+}
