@@ -1,1 +1,184 @@
+//! Random calls to SQLite and to the memory store: the same answers, and in the end the same rows.
 
+use crate::fixture::*;
+use crate::subject::{Subject, block_on};
+use chancery_base::Kind;
+use chancery_shard::row::*;
+use chancery_shard::{Batch, CommitError, StoreError};
+use chancery_store::{CheckpointRow, Durability, Options, Store, TileRow};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Op {
+    Commit(Box<Plan>),
+    Own(u8),
+    Checkpoint { log: u8, size: u8, tile: u8, epoch_off: bool },
+    Read(u8, u8),
+}
+
+/// A batch, but for what depends on how its log is when its turn comes.
+#[derive(Debug, Clone)]
+struct Plan {
+    log: u8,
+    stale: u8,
+    raises: bool,
+    entries: Vec<Option<(u8, u8)>>,
+    transactions: Vec<(u8, u8)>,
+    steps: Vec<(u8, u8, u8)>,
+    keys: Vec<(bool, u8, u8)>,
+    control: Vec<(u8, u8)>,
+}
+
+const STATUSES: [&str; 5] = ["running", "parked", "compensating", "completed", "failed"];
+const STEPS: [&str; 4] = ["ready", "dispatched", "completed", "undo_completed"];
+
+fn plan() -> impl Strategy<Value = Plan> {
+    use prop::collection::vec;
+    // Mostly right, and few ids, so that most batches are written and many rows meet.
+    let stale = prop_oneof![8 => Just(0_u8), 1 => 1..4_u8];
+    let few = 0..12_u8;
+    (
+        (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
+        (vec((few.clone(), 0..5_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
+        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..7_u8, 0..20_u8), 0..2)),
+    )
+        .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {
+            log,
+            stale,
+            raises,
+            entries,
+            transactions,
+            steps,
+            keys,
+            control,
+        })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => plan().prop_map(|plan| Op::Commit(Box::new(plan))),
+        1 => (0..4_u8).prop_map(Op::Own),
+        2 => (0..3_u8, 0..20_u8, 0..9_u8, prop::bool::weighted(0.2))
+            .prop_map(|(log, size, tile, epoch_off)| Op::Checkpoint { log, size, tile, epoch_off }),
+        3 => (0..3_u8, 0..12_u8).prop_map(|(log, id)| Op::Read(log, id)),
+    ]
+}
+
+fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
+    let version = u32::from(number % 5);
+    match kind {
+        0 => ControlRow::Principal(principal_row(version, &number.to_string())),
+        1 => ControlRow::Credential(credential(version, number.is_multiple_of(2))),
+        2 => ControlRow::Definition(definition("order", version)),
+        3 => ControlRow::Bundle(bundle("main", version)),
+        4 => ControlRow::ActiveBundle(bundle("main", version).digest),
+        // On another log than the platform's it is refused.
+        _ => {
+            let name = format!("{tenant}-{}", number % 3);
+            ControlRow::Tenant(tenant_row(&name, 1), origins(&name, 1))
+        }
+    }
+}
+
+impl Plan {
+    fn batch(&self, log: &LogRow) -> Batch {
+        let off = |which| u64::from(self.stale == which);
+        let size = log.size + off(1);
+        let entries = (size..).zip(&self.entries);
+        // Numbers within a transaction are wild, so that some are there already.
+        let number = |(transaction, n): &(u8, u8)| (id(u32::from(*transaction)), u64::from(n % 32));
+        Batch {
+            epoch: log.epoch + off(2),
+            size,
+            control_epoch: log.control_epoch + off(3),
+            raises_control_epoch: self.raises,
+            entries: entries.map(|(seq, numbers)| entry(seq, numbers.as_ref().map(number))).collect(),
+            transactions: self
+                .transactions
+                .iter()
+                .map(|(number, status)| transaction(log.id, u32::from(*number), STATUSES[usize::from(*status)]))
+                .collect(),
+            steps: self
+                .steps
+                .iter()
+                .map(|(number, index, status)| step(u32::from(*number), u32::from(*index), STEPS[usize::from(*status)]))
+                .collect(),
+            keys: self
+                .keys
+                .iter()
+                .map(|(start, number, transaction)| {
+                    let scope = if *start { KeyScope::Start } else { KeyScope::Business };
+                    key(scope, *number, u32::from(*transaction))
+                })
+                .collect(),
+            control: self.control.iter().map(|(kind, number)| control(log.tenant.as_str(), *kind, *number)).collect(),
+            ..batch(log)
+        }
+    }
+}
+
+/// An answer without the words that each store chooses itself.
+fn plain<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> Result<String, Kind> {
+    answer.map(|value| format!("{value:?}")).map_err(|error| error.kind)
+}
+
+fn plain_commit(answer: Result<(), CommitError>) -> Result<(), String> {
+    answer.map_err(|error| match error {
+        CommitError::Failed(error) => format!("failed: {:?}", error.kind),
+        CommitError::Unknown(error) => format!("unknown: {error:?}"),
+        CommitError::Fenced { .. } | CommitError::Control { .. } => format!("{error:?}"),
+    })
+}
+
+async fn apply(store: &dyn Store, op: &Op) -> String {
+    let logs = store.logs().await.unwrap();
+    match op {
+        Op::Commit(plan) => {
+            let batch = plan.batch(&logs[usize::from(plan.log)]);
+            format!("{:?}", plain_commit(store.commit(batch).await))
+        }
+        Op::Own(log) => format!("{:?}", plain(store.own(LogId(i64::from(*log)), "node").await)),
+        Op::Checkpoint { log, size, tile, epoch_off } => {
+            let log = &logs[usize::from(*log)];
+            let epoch = log.epoch + u64::from(*epoch_off);
+            let tiles = vec![TileRow {
+                level: tile % 2,
+                index: u64::from(tile % 3),
+                hashes: vec![*tile; usize::from(*tile) * 32],
+            }];
+            let checkpoint = CheckpointRow { size: u64::from(*size), epoch, note: size.to_string() };
+            let checkpoint = (!size.is_multiple_of(4)).then_some(checkpoint);
+            format!("{:?}", plain(store.checkpoint_put(log.id, tiles, checkpoint, epoch).await))
+        }
+        Op::Read(log, number) => {
+            let (log, id) = (&logs[usize::from(*log)], id(u32::from(*number)));
+            let grant = grant(log.tenant.as_str());
+            let loaded = plain(store.load(log.id, vec![id], vec![(KeyScope::Start, 16, [1; 32])]).await);
+            let recovered = plain(store.recover(log.id, Some(id), 2).await);
+            let control = plain(store.control(log.id).await);
+            let history = plain(store.history(&grant, id, 3, 4).await);
+            let listed = plain(store.transactions(&grant, Default::default(), Some(id), 3).await);
+            format!("{:?}", (loaded, recovered, control, history, listed))
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_and_memory_answer_the_same(ops in prop::collection::vec(op(), 1..40)) {
+        let sqlite = Subject::sqlite_with(&Options { durability: Durability::Off, ..Options::default() });
+        let sim = Subject::sim();
+        block_on(async {
+            for subject in [&sqlite, &sim] {
+                tenants(subject.store(), &[("acme", 2)]).await;
+            }
+            for op in &ops {
+                prop_assert_eq!(apply(sqlite.store(), op).await, apply(sim.store(), op).await, "{:?}", op);
+            }
+            Ok(())
+        })?;
+        prop_assert_eq!(sqlite.dump(), sim.dump());
+    }
+}

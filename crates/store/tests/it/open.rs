@@ -1,1 +1,164 @@
+//! What opening says about files that are not as they must be, and that it leaves them alone.
 
+use crate::disk::Mount;
+use crate::fixture::*;
+use crate::subject::block_on;
+use chancery_base::Kind;
+use chancery_store::sqlite::{DATABASE, LOCK};
+use chancery_store::{OpenError, Options, SqliteStore, Store};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(dir, &Options::default())
+}
+
+/// A directory with a store that has a tenant and is closed.
+fn closed_store() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    block_on(system(&store));
+    drop(store);
+    dir
+}
+
+fn alter(dir: &Path, sql: &str) {
+    rusqlite::Connection::open(dir.join(DATABASE)).unwrap().execute_batch(sql).unwrap();
+}
+
+/// Checks the error of opening, for writing and for reading, and that the database is as before.
+fn check(dir: &Path, kind: Kind, says: &[&str]) {
+    let before = std::fs::read(dir.join(DATABASE)).unwrap();
+    let errors = [open(dir).unwrap_err(), SqliteStore::open_read_only(dir).unwrap_err()];
+    for error in errors {
+        assert_eq!(error.kind(), kind, "{error}");
+        for words in says {
+            assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
+        }
+    }
+    assert_eq!(std::fs::read(dir.join(DATABASE)).unwrap(), before);
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    for garbage in [&b"hello"[..], &[b'x'; 5_000], &b"SQLite format 3\0"[..]] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(DATABASE), garbage).unwrap();
+        check(dir.path(), Kind::Invalid, &["is not a SQLite database", DATABASE]);
+    }
+}
+
+#[test]
+fn a_header_over_garbage_is_damage() {
+    let dir = closed_store();
+    let path = dir.path().join(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100..4096].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    check(dir.path(), Kind::Broken, &["is damaged"]);
+}
+
+#[test]
+fn another_program_s_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    alter(dir.path(), "CREATE TABLE t (x); PRAGMA application_id = 77;");
+    check(dir.path(), Kind::Invalid, &["another program", "0x0000004d"]);
+    let dir = tempfile::tempdir().unwrap();
+    alter(dir.path(), "CREATE TABLE t (x);");
+    check(dir.path(), Kind::Invalid, &["another program"]);
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let dir = closed_store();
+    alter(dir.path(), "PRAGMA user_version = 2;");
+    check(dir.path(), Kind::Invalid, &["schema version 2", "up to 1", "newer build"]);
+}
+
+#[test]
+fn a_changed_schema_is_damage() {
+    for (sql, says) in [
+        ("DROP TABLE slots", "table `slots` is missing"),
+        ("DROP INDEX transactions_live", "index `transactions_live` is missing"),
+        ("ALTER TABLE keys ADD COLUMN x INTEGER", "table `keys` is missing or is not as this build makes it"),
+        ("CREATE TABLE x (y INTEGER)", "table `x` does not belong there"),
+    ] {
+        let dir = closed_store();
+        alter(dir.path(), sql);
+        check(dir.path(), Kind::Broken, &["is damaged", says]);
+    }
+    // What ANALYZE leaves behind is none of these.
+    let dir = closed_store();
+    alter(dir.path(), "ANALYZE");
+    assert_eq!(block_on(open(dir.path()).unwrap().logs()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_second_opener_is_told_who_holds_it() {
+    let dir = closed_store();
+    let store = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    let text = error.to_string();
+    assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+    assert!(text.contains("stop it, or name another directory"), "{text}");
+    block_on(store.ping()).unwrap();
+    // To read is no conflict, and with the store the lock goes.
+    SqliteStore::open_read_only(dir.path()).unwrap();
+    drop(store);
+    open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_lock_file_without_its_process_is_no_lock() {
+    let dir = closed_store();
+    std::fs::write(dir.path().join(LOCK), "4194304\n").unwrap();
+    open(dir.path()).unwrap();
+}
+
+#[test]
+fn there_is_nothing_to_read_where_there_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open_read_only(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_new_store_is_for_its_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/b");
+    let store = open(&path).unwrap();
+    block_on(system(&store));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    for file in std::fs::read_dir(&path).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_read_only() {
+    let Some(mount) = Mount::tmpfs("4m") else { return };
+    let store = open(mount.path()).unwrap();
+    block_on(system(&store));
+    drop(store);
+    mount.read_only();
+    let error = open(mount.path()).unwrap_err();
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+    // To read is still possible.
+    use chancery_store::Scan as _;
+    assert_eq!(SqliteStore::open_read_only(mount.path()).unwrap().logs().unwrap().len(), 1);
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let Some(mount) = Mount::tmpfs("2m") else { return };
+    mount.fill();
+    let error = open(mount.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Full { .. }), "{error:?}");
+    mount.free();
+    block_on(system(&open(mount.path()).unwrap()));
+}
