@@ -26,6 +26,9 @@ pub struct Receipt {
     pub outcome: Proven,
     /// The entry that permitted it: the hand-out of the same attempt, or the transaction's start.
     pub permit: Proven,
+    /// Of a compensation, the hand-out of the forward step: a compensation is authorised with its step, so its own
+    /// hand-out only cites the decision that stands there.
+    pub forward: Option<Proven>,
     /// The checkpoint's note, to the letter.
     pub checkpoint: String,
     /// The digest of the bundle under which it was permitted.
@@ -59,19 +62,21 @@ pub enum Shown {
     },
 }
 
-/// Which of the receipt's two entries.
+/// Which of the receipt's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The entry of the outcome.
     Outcome,
     /// The entry that permitted it.
     Permit,
+    /// The entry of the decision that a compensation's permit cites.
+    Forward,
 }
 
 /// What a verified receipt proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptReport {
-    /// The checkpoint that covers both entries.
+    /// The checkpoint that covers the entries.
     pub checkpoint: Checkpoint,
     /// The keys that signed it.
     pub signers: Vec<KeyName>,
@@ -79,6 +84,8 @@ pub struct ReceiptReport {
     pub outcome: Record,
     /// The permit's record.
     pub permit: Record,
+    /// Of a compensation, the record of the forward step's hand-out, with the decision that the permit cites.
+    pub forward: Option<Record>,
     /// The digest of the bundle under which it was permitted.
     pub bundle: Digest,
 }
@@ -160,6 +167,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Outcome => "outcome",
             Self::Permit => "permit",
+            Self::Forward => "forward step",
         })
     }
 }
@@ -214,6 +222,34 @@ pub fn check_pair(outcome: &Record, permit: &Record) -> Result<(), &'static str>
     Ok(())
 }
 
+/// Whether a permit of this kind only cites a decision, so that a receipt also has the entry of the decision.
+#[must_use]
+pub fn cites_forward(permit: &Record) -> bool {
+    permit.kind == "compensation.started"
+}
+
+/// Whether `forward` is the hand-out of the step that `permit` compensates, with the decision that it cites.
+///
+/// # Errors
+/// Says why it is not.
+pub fn check_forward(permit: &Record, forward: &Record) -> Result<(), &'static str> {
+    let (about, by) = (&permit.refs, &forward.refs);
+    if !cites_forward(permit) || forward.kind != "step.dispatched" {
+        return Err("the forward entry is not the hand-out of a compensated step");
+    }
+    if forward.log != permit.log || (about.transaction, about.step, about.clone) != (by.transaction, by.step, by.clone)
+    {
+        return Err("the forward entry is of another step");
+    }
+    if about.decision.is_none() || about.decision != by.decision {
+        return Err("it cites another decision than that of the forward entry");
+    }
+    if forward.seq >= permit.seq || by.n >= about.n || forward.epoch > permit.epoch {
+        return Err("the forward entry does not come before it");
+    }
+    Ok(())
+}
+
 impl Receipt {
     /// The file: one line of canonical JSON.
     #[must_use]
@@ -230,8 +266,8 @@ impl Receipt {
         if receipt.to_text().as_bytes() == text { Ok(receipt) } else { Err(ReceiptError::Spelling) }
     }
 
-    /// Verifies everything that a receipt claims: signature, both inclusions, both payloads, that the permit is the
-    /// outcome's and comes before it, decision and bundle.
+    /// Verifies everything that a receipt claims: signature, inclusions, payloads, that the permit is the outcome's
+    /// and comes before it, decision and bundle.
     ///
     /// # Errors
     /// The first thing that does not hold.
@@ -240,12 +276,26 @@ impl Receipt {
         let outcome = self.outcome.verify(Part::Outcome, &checkpoint)?;
         let permit = self.permit.verify(Part::Permit, &checkpoint)?;
         check_pair(&outcome, &permit).map_err(ReceiptError::Pair)?;
-        let found = permit.data.get_digest("bundle");
+        let forward = self.verify_forward(&permit, &checkpoint)?;
+        let found = forward.as_ref().unwrap_or(&permit).data.get_digest("bundle");
         if found != Some(self.bundle) {
             let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
             return Err(ReceiptError::Bundle { named: self.bundle, found });
         }
-        Ok(ReceiptReport { checkpoint, signers, outcome, permit, bundle: self.bundle })
+        Ok(ReceiptReport { checkpoint, signers, outcome, permit, forward, bundle: self.bundle })
+    }
+
+    fn verify_forward(&self, permit: &Record, checkpoint: &Checkpoint) -> Result<Option<Record>, ReceiptError> {
+        match (cites_forward(permit), &self.forward) {
+            (false, None) => Ok(None),
+            (false, Some(_)) => Err(ReceiptError::Pair("it has a decision of its own and cites no forward entry")),
+            (true, None) => Err(ReceiptError::Pair("it cites a decision, and the forward entry is missing")),
+            (true, Some(forward)) => {
+                let forward = forward.verify(Part::Forward, checkpoint)?;
+                check_forward(permit, &forward).map_err(ReceiptError::Pair)?;
+                Ok(Some(forward))
+            }
+        }
     }
 
     /// Unlike a note at large, a receipt has no signature that cannot be checked: else its bits could be changed.
@@ -260,7 +310,7 @@ impl Receipt {
         Ok((checkpoint, signers.into_iter().map(|key| key.name().clone()).collect()))
     }
 
-    /// The tree that both inclusion proofs are for, before anything is verified.
+    /// The size of the tree that the inclusion proofs are for, before anything is verified.
     ///
     /// # Errors
     /// If the checkpoint is not one.

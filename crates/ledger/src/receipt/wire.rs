@@ -15,6 +15,8 @@ const FORMAT: &str = "chancery-receipt/1";
 struct File {
     bundle: Digest,
     checkpoint: String,
+    #[serde(default)]
+    forward: Option<Entry>,
     format: String,
     outcome: Entry,
     permit: Entry,
@@ -41,13 +43,16 @@ struct Payload {
 }
 
 pub(super) fn write(receipt: &Receipt) -> String {
-    let file = json!({
+    let mut file = json!({
         "bundle": receipt.bundle.to_string(),
         "checkpoint": receipt.checkpoint,
         "format": FORMAT,
         "outcome": write_entry(&receipt.outcome),
         "permit": write_entry(&receipt.permit),
     });
+    if let (Some(forward), Some(object)) = (&receipt.forward, file.as_object_mut()) {
+        object.insert("forward".to_owned(), write_entry(forward));
+    }
     let mut out = String::new();
     json::write_canonical(&file, &mut out);
     out.push('\n');
@@ -76,6 +81,7 @@ pub(super) fn read(text: &[u8]) -> Result<Receipt, ReceiptError> {
     Ok(Receipt {
         outcome: read_entry(file.outcome)?,
         permit: read_entry(file.permit)?,
+        forward: file.forward.map(read_entry).transpose()?,
         checkpoint: file.checkpoint,
         bundle: file.bundle,
     })

@@ -1,8 +1,8 @@
-use crate::support::{Log, bundle, signing_key};
+use crate::support::{Log, bundle, records, signing_key};
 use chancery_base::Digest;
 use chancery_ledger::note::Note;
 use chancery_ledger::proof::inclusion_proof;
-use chancery_ledger::{Checkpoint, Keys, LeafIndex, Proven, Receipt, Shown, TreeSize};
+use chancery_ledger::{Checkpoint, Data, Keys, LeafIndex, Proven, Receipt, Record, Refs, Shown, TreeSize, Word};
 use std::convert::Infallible;
 
 /// Of the sample's entries 8 to 15, 8 and 9 start, 10 and 11 hand out, 12 and 13 complete steps, 14 and 15 end.
@@ -17,7 +17,8 @@ fn log() -> Log {
 fn receipt(log: &Log, permit: u64, outcome: u64) -> Receipt {
     let checkpoint = log.checkpoints.last().unwrap().clone();
     let size = Checkpoint::open(&checkpoint, &log.keys()).unwrap().size;
-    Receipt { outcome: proven(log, outcome, size), permit: proven(log, permit, size), checkpoint, bundle: bundle() }
+    let (outcome, permit) = (proven(log, outcome, size), proven(log, permit, size));
+    Receipt { outcome, permit, forward: None, checkpoint, bundle: bundle() }
 }
 
 fn proven(log: &Log, seq: u64, size: TreeSize) -> Proven {
@@ -64,7 +65,8 @@ fn every_flipped_bit_of_a_receipt_is_noticed() {
     let keys = log.keys();
     let mut redacted = receipt(&log, PERMIT, OUTCOME);
     redacted.permit.payload = Shown::Redacted;
-    for receipt in [receipt(&log, PERMIT, OUTCOME), redacted] {
+    let (_, undo) = compensated(|_| ());
+    for receipt in [receipt(&log, PERMIT, OUTCOME), redacted, undo] {
         let mut bytes = receipt.to_text().into_bytes();
         assert!(Receipt::parse(&bytes).unwrap().verify(&keys).is_ok());
         for bit in 0..bytes.len() * 8 {
@@ -143,4 +145,56 @@ fn a_receipt_has_no_signature_that_nobody_can_check() {
         "the receipt's checkpoint has a signature by `witness.example`, which is not a known key"
     );
     assert!(receipt.verify(&Keys::one(stranger.verifier())).is_err());
+}
+
+/// Of a transaction with entries 0, 2, 4 and 6: started, handed out, and the step's compensation, which cites the
+/// decision of the hand-out.
+fn compensated(change: impl FnOnce(&mut Vec<Record>)) -> (Log, Receipt) {
+    let (mut records, payloads): (Vec<_>, Vec<_>) = records(8).into_iter().unzip();
+    let forward = records[2].refs.clone();
+    records[4].kind = Word::literal("compensation.started");
+    records[4].refs.decision = forward.decision;
+    records[4].data = Data::new();
+    records[6].kind = Word::literal("compensation.completed");
+    records[6].refs = Refs { n: Some(3), last: true, decision: None, ..forward };
+    change(&mut records);
+    let log = Log::of(records.into_iter().zip(payloads).collect(), &[8]);
+    let mut receipt = receipt(&log, 4, 6);
+    receipt.forward = Some(proven(&log, 2, TreeSize(8)));
+    (log, receipt)
+}
+
+#[test]
+fn a_compensation_is_permitted_with_its_step() {
+    let check = |change: fn(&mut Vec<Record>), expected: &str| {
+        let (log, receipt) = compensated(change);
+        let error = receipt.verify(&log.keys()).map_or_else(|err| err.to_string(), |_| "ok".to_owned());
+        assert_eq!(error, expected);
+    };
+    check(|_| (), "ok");
+    check(
+        |records| records[4].refs.decision = records[0].refs.decision,
+        "the permit is not the outcome's: it cites another decision than that of the forward entry",
+    );
+    check(
+        |records| records[2].refs.step = Some(7),
+        "the permit is not the outcome's: the forward entry is of another step",
+    );
+    check(
+        |records| records[2].kind = Word::literal("step.completed"),
+        "the permit is not the outcome's: the forward entry is not the hand-out of a compensated step",
+    );
+
+    let (log, mut receipt) = compensated(|_| ());
+    let read = Receipt::parse(receipt.to_text().as_bytes()).unwrap();
+    assert_eq!(read, receipt);
+    assert_eq!(read.verify(&log.keys()).unwrap().forward.unwrap().seq, 2);
+    let forward = receipt.forward.take();
+    let error = receipt.verify(&log.keys()).unwrap_err().to_string();
+    assert_eq!(error, "the permit is not the outcome's: it cites a decision, and the forward entry is missing");
+    let stray = Log::new(8, &[8]);
+    let mut receipt = self::receipt(&stray, 2, 4);
+    receipt.forward = forward;
+    let error = receipt.verify(&stray.keys()).unwrap_err().to_string();
+    assert_eq!(error, "the permit is not the outcome's: it has a decision of its own and cites no forward entry");
 }

@@ -85,11 +85,16 @@ pub(crate) fn records(count: u64) -> Vec<(Record, Payload)> {
 impl Log {
     /// A log with a checkpoint at each of the sizes, of which the last one is that of the tiles.
     pub(crate) fn new(entries: u64, checkpoints: &[u64]) -> Self {
+        Self::of(records(entries), checkpoints)
+    }
+
+    /// As [`Log::new`], of these records.
+    pub(crate) fn of(records: Vec<(Record, Payload)>, checkpoints: &[u64]) -> Self {
         let key = signing_key("example.org", 7);
         let mut log =
             Self { origin: origin(), key, entries: Vec::new(), tiles: BTreeMap::new(), checkpoints: Vec::new() };
         let mut tree = Tree::new();
-        for (record, payload) in records(entries) {
+        for (record, payload) in records {
             let record = record.to_bytes();
             if checkpoints.last().is_some_and(|last| tree.size().0 < *last) {
                 tree.push(leaf_hash(&record));
