@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+type HandlingResult = Result<(Id, Result<Value, HandlerError>), JoinError>;
 type CallResult = (CallId, Result<(Exchanged, Option<Timestamp>), Error>);
 
 struct Loop {
@@ -22,18 +23,17 @@ struct Loop {
     began: Instant,
     session: Session,
     calls: JoinSet<CallResult>,
-    /// Calls by the task that makes them, for those that end in a panic.
     handling: JoinSet<Result<Value, HandlerError>>,
     /// Which task token a running handler works on.
     tokens: HashMap<Id, String>,
     aborts: BTreeMap<String, AbortHandle>,
-    /// Whether the server answered the last call.
+    /// Whether the last call got no answer.
     away: bool,
 }
 
 /// Something that happened.
 enum Event {
-    Handled(Option<Result<(Id, Result<Value, HandlerError>), JoinError>>),
+    Handled(Option<HandlingResult>),
     Answered(Option<Result<CallResult, JoinError>>),
     Woken,
     Shutdown,
@@ -117,7 +117,7 @@ impl Loop {
         }
     }
 
-    fn handled(&mut self, ended: Result<(Id, Result<Value, HandlerError>), JoinError>) {
+    fn handled(&mut self, ended: HandlingResult) {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, outcome),
             Err(error) => (error.id(), Err(crashed(error))),

@@ -327,3 +327,6 @@ impl Session {
         Call { id, body }
     }
 }
+
+#[cfg(test)]
+mod tests;
