@@ -21,6 +21,7 @@ use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Digest, Name, json};
 use chancery_expr::{Program, Template, on_large_stack};
 use document::{Node, Place};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,8 @@ pub struct Definition {
 }
 
 /// Which step of a definition, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct StepIndex(pub u32);
 
 /// One step.
