@@ -1,3 +1,17 @@
-//! What a transaction does: definitions, and the state machine that runs them.
+//! Definitions of sagas and the state machine that runs them: commands and answers in, events out.
+//!
+//! Pure: time is an argument, and nothing here knows of workers' connections, policies or the ledger.
 
 pub mod definition;
+mod event;
+mod state;
+mod status;
+mod transaction;
+
+pub use event::{Beginning, Cause, Event, Failure, StepError};
+pub use state::{Head, StepState, UndoState};
+pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+pub use transaction::{
+    Answer, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, Parts, Ready, Refusal, Staged, Summary,
+    Transaction,
+};

@@ -1,0 +1,264 @@
+//! What happens to a transaction. Each event becomes one ledger entry; the state is what applying them gives.
+
+use crate::definition::StepIndex;
+use crate::status::{CauseKind, Phase, Status};
+use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
+use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An error of a step, as the target reports it or the engine finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepError {
+    /// Its type, such as `OutOfStock`: what a retry's `unless` lists.
+    pub r#type: String,
+    /// For people.
+    #[serde(default)]
+    pub message: String,
+    /// For programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// The target says that no further attempt can end otherwise.
+    #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
+}
+
+impl StepError {
+    /// An expression failed when the step was to be handed out.
+    pub const BAD_EXPRESSION: &'static str = "BadExpression";
+    /// The tenant's policy denied the attempt.
+    pub const POLICY_DENIED: &'static str = "PolicyDenied";
+    /// The attempt's answer did not come in time.
+    pub const TIMEOUT: &'static str = "Timeout";
+    /// No worker took it in time.
+    pub const QUEUE_TIMEOUT: &'static str = "QueueTimeout";
+    /// The worker stopped renewing its lease.
+    pub const LEASE_LAPSED: &'static str = "LeaseLapsed";
+    /// The transaction has as many entries as one may have.
+    pub const TOO_MANY_ENTRIES: &'static str = "TooManyEntries";
+
+    /// An error of ours; type and message are cut to their limits.
+    #[must_use]
+    pub fn new(r#type: &str, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        let r#type = r#type.chars().take(NAME_BYTES_MAX).collect();
+        Self { r#type, message: message.chars().take(TEXT_BYTES_MAX).collect(), detail: None, is_final: false }
+    }
+
+    /// The same, final.
+    #[must_use]
+    pub fn fatal(r#type: &str, message: impl Into<String>) -> Self {
+        Self { is_final: true, ..Self::new(r#type, message) }
+    }
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// It took no effect.
+    Failed,
+    /// It may have taken effect.
+    Unknown,
+    /// Its answer did not come in time: it may have taken effect.
+    TimedOut,
+    /// Its worker stopped renewing the lease: it may have taken effect.
+    Lapsed,
+    /// It was not handed out: no worker took it in time.
+    QueueTimedOut,
+    /// It was not handed out: policy denied it.
+    Denied,
+    /// It was not handed out: an expression failed, or a limit is reached.
+    Refused,
+}
+
+impl Failure {
+    /// Whether the attempt may have taken effect.
+    #[must_use]
+    pub const fn is_unknown(self) -> bool {
+        match self {
+            Self::Unknown | Self::TimedOut | Self::Lapsed => true,
+            Self::Failed | Self::QueueTimedOut | Self::Denied | Self::Refused => false,
+        }
+    }
+
+    /// Whether the attempt had been handed out.
+    #[must_use]
+    pub const fn was_dispatched(self) -> bool {
+        match self {
+            Self::Failed | Self::Unknown | Self::TimedOut | Self::Lapsed => true,
+            Self::QueueTimedOut | Self::Denied | Self::Refused => false,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::TimedOut => "timed_out",
+            Self::Lapsed => "lapsed",
+            Self::QueueTimedOut => "queue_timed_out",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+        }
+    }
+
+    pub(crate) const fn cause(self) -> CauseKind {
+        match self {
+            Self::Denied => CauseKind::StepDenied,
+            Self::TimedOut | Self::QueueTimedOut => CauseKind::StepTimedOut,
+            Self::Failed | Self::Unknown | Self::Lapsed | Self::Refused => CauseKind::StepFailed,
+        }
+    }
+}
+
+/// Why a transaction did not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Of what kind.
+    pub kind: CauseKind,
+    /// At which step, if at one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepIndex>,
+}
+
+/// What a transaction begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// Its id.
+    pub id: TransactionId,
+    /// The definition's name.
+    pub definition: Name,
+    /// The definition's version.
+    pub version: u32,
+    /// The definition's digest.
+    pub digest: Digest,
+    /// Who started it.
+    pub principal: PrincipalId,
+    /// The bundle that its decisions are taken under.
+    pub bundle: Digest,
+    /// The caller's idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// The business key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<String>,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// What happened. Words in the past: an event is a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The transaction began.
+    Started {
+        /// With what.
+        beginning: Arc<Beginning>,
+        /// Its input.
+        input: Arc<Value>,
+        /// The decision that permitted it.
+        decision: DecisionId,
+    },
+    /// An attempt was handed out.
+    Dispatched {
+        /// Which step.
+        step: StepIndex,
+        /// The step or its compensation.
+        phase: Phase,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The decision that permitted it; a compensation cites its step's.
+        decision: DecisionId,
+        /// What the worker got.
+        input: Arc<Value>,
+        /// When it counts as failed.
+        deadline: Timestamp,
+    },
+    /// An attempt was done.
+    Completed {
+        /// Which step.
+        step: StepIndex,
+        /// The step or its compensation.
+        phase: Phase,
+        /// Which attempt.
+        attempt: u32,
+        /// What came of it.
+        output: Arc<Value>,
+    },
+    /// A parked compensation was settled by hand: it counts as done.
+    Resolved {
+        /// Which step's.
+        step: StepIndex,
+        /// What came of it.
+        output: Arc<Value>,
+        /// Why.
+        justification: String,
+    },
+    /// An attempt failed.
+    AttemptFailed {
+        /// Which step.
+        step: StepIndex,
+        /// The step or its compensation.
+        phase: Phase,
+        /// Which attempt; where it was not handed out, the one before.
+        attempt: u32,
+        /// How.
+        failure: Failure,
+        /// What the target said.
+        error: StepError,
+        /// When the next attempt may be handed out; none: it failed for good.
+        retry_at: Option<Timestamp>,
+    },
+    /// Policy denied an attempt; an [`Event::AttemptFailed`] follows.
+    Denied {
+        /// Which step.
+        step: StepIndex,
+        /// The decision.
+        decision: DecisionId,
+    },
+    /// A step's `when` said no.
+    Skipped {
+        /// Which step.
+        step: StepIndex,
+    },
+    /// The definition's `output` could not be evaluated.
+    OutputFailed {
+        /// Why.
+        error: StepError,
+    },
+    /// Somebody asked to cancel.
+    CancelRequested {
+        /// Why.
+        justification: String,
+    },
+    /// It waits for a person, because a compensation failed for good.
+    Parked {
+        /// Which step's.
+        step: StepIndex,
+    },
+    /// Somebody had a parked compensation tried again.
+    Resumed {
+        /// Which step's.
+        step: StepIndex,
+        /// Why.
+        justification: String,
+    },
+    /// It ended.
+    Ended {
+        /// How.
+        status: Status,
+        /// The output, where it completed.
+        output: Option<Arc<Value>>,
+        /// Why, where somebody terminated it.
+        justification: Option<String>,
+    },
+}

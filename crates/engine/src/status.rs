@@ -1,0 +1,142 @@
+//! The words for where a transaction, a step and a compensation stand.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $type {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $type {
+            /// Every value there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word for it on the wire and in the store.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            /// The value with this word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.word() == word)
+            }
+        }
+    };
+}
+
+words!(
+    /// Where a transaction stands.
+    Status {
+        /// Steps go forward.
+        Running = "running",
+        /// It failed or was cancelled: what is out comes in, then what was done is undone.
+        Compensating = "compensating",
+        /// It waits for a person: a compensation failed for good.
+        Parked = "parked",
+        /// All steps are done.
+        Completed = "completed",
+        /// It failed, and what was done is undone.
+        Compensated = "compensated",
+        /// It failed, and nothing had been done that could be undone.
+        Failed = "failed",
+        /// It was cancelled, and what was done is undone.
+        Cancelled = "cancelled",
+        /// It was ended at once; nothing was undone.
+        Terminated = "terminated",
+    }
+);
+
+words!(
+    /// Where a step stands.
+    StepStatus {
+        /// Steps before it are not done.
+        Pending = "pending",
+        /// It waits for a worker.
+        Ready = "ready",
+        /// An attempt is with a worker.
+        Dispatched = "dispatched",
+        /// An attempt failed; the next waits for its time.
+        Backoff = "backoff",
+        /// It is done.
+        Completed = "completed",
+        /// It failed for good and took no effect.
+        Failed = "failed",
+        /// It failed for good and may have taken effect.
+        Unknown = "unknown",
+        /// Its `when` said no.
+        Skipped = "skipped",
+        /// It was not handed out any more because the transaction failed or was cancelled.
+        Cancelled = "cancelled",
+    }
+);
+
+words!(
+    /// Where a compensation stands.
+    UndoStatus {
+        /// There is none, or its turn has not come.
+        None = "none",
+        /// It waits for a worker.
+        Ready = "ready",
+        /// An attempt is with a worker.
+        Dispatched = "dispatched",
+        /// An attempt failed; the next waits for its time.
+        Backoff = "backoff",
+        /// It is done.
+        Completed = "completed",
+        /// It failed for good: the transaction is parked.
+        Failed = "failed",
+    }
+);
+
+words!(
+    /// A step or its compensation.
+    Phase {
+        /// The step.
+        Do = "do",
+        /// Its compensation.
+        Undo = "undo",
+    }
+);
+
+words!(
+    /// Why a transaction did not complete.
+    CauseKind {
+        /// A step failed.
+        StepFailed = "step_failed",
+        /// Policy denied a step.
+        StepDenied = "step_denied",
+        /// A step's attempts or its wait for a worker timed out.
+        StepTimedOut = "step_timed_out",
+        /// The definition's `output` could not be evaluated.
+        OutputFailed = "output_failed",
+        /// Somebody cancelled it.
+        Cancelled = "cancelled",
+        /// Somebody terminated it.
+        Terminated = "terminated",
+    }
+);
+
+impl Status {
+    /// Whether it is final.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        match self {
+            Self::Running | Self::Compensating | Self::Parked => false,
+            Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
+        }
+    }
+
+    /// Whether nothing happens by itself any more: ended, or waiting for a person.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        self.is_ended() || matches!(self, Self::Parked)
+    }
+}

@@ -1,0 +1,306 @@
+//! One run of a definition: commands and answers in, events out.
+//!
+//! Every event is applied as it is emitted, by the same transition table that a replay uses, so that the live state
+//! and the replayed one can't differ. What follows from an event at once (a skip, the end) is emitted by
+//! [`Transaction::advance`] in the same call; what follows without being an event (a step becoming ready) is part of
+//! applying.
+
+mod apply;
+mod command;
+mod load;
+mod offer;
+
+pub use apply::IllegalEvent;
+pub use command::{Answer, Refusal};
+pub use load::{LoadError, Parts};
+pub use offer::{Authorization, Call, Offer};
+
+use crate::definition::{Definition, StepIndex};
+use crate::event::{Beginning, Cause, Event, StepError};
+use crate::state::{Head, StepState};
+use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use chancery_base::{DecisionId, Timestamp, TransactionId};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A transaction.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    definition: Arc<Definition>,
+    head: Head,
+    steps: Vec<StepState>,
+    input: Arc<Value>,
+    outputs: Vec<Option<Arc<Value>>>,
+    /// Steps that became ready since [`Transaction::advance`] looked: their `when` is to be asked.
+    fresh: Vec<StepIndex>,
+    /// Steps whose rows are to be written.
+    touched: BTreeSet<u32>,
+}
+
+/// Where events go: the time, the number of the next entry, and the list.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The time of everything in this call.
+    pub now: Timestamp,
+    /// The sequence number that the next entry gets.
+    pub seq: u64,
+    /// The events so far.
+    pub out: &'a mut Vec<Staged>,
+}
+
+/// An event with its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// What happened.
+    pub event: Event,
+    /// The number of its entry in the log.
+    pub seq: u64,
+    /// The number of its entry in the transaction, from 0.
+    pub n: u64,
+}
+
+/// A step or compensation that can be handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ready {
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// Which step.
+    pub step: StepIndex,
+    /// The step or its compensation.
+    pub phase: Phase,
+}
+
+/// How a transaction stands, for those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Which.
+    pub id: TransactionId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it does not complete.
+    pub cause: Option<Cause>,
+    /// The error that belongs to the cause.
+    pub error: Option<StepError>,
+    /// Its output, where it completed.
+    pub output: Option<Arc<Value>>,
+}
+
+impl Transaction {
+    /// The state right after [`Event::Started`] at `now`, whose entry is number `seq` of the log.
+    #[must_use]
+    pub fn begin(
+        definition: Arc<Definition>,
+        beginning: Arc<Beginning>,
+        input: Arc<Value>,
+        now: Timestamp,
+        seq: u64,
+    ) -> Self {
+        let count = definition.steps.len();
+        let head = Head {
+            beginning,
+            status: Status::Running,
+            cause: None,
+            error: None,
+            entries: 1,
+            started_at: now,
+            ended_at: None,
+            input_seq: seq,
+            output_seq: None,
+            parked_at: None,
+        };
+        let mut transaction = Self {
+            definition,
+            head,
+            steps: vec![StepState::new(); count],
+            input,
+            outputs: vec![None; count],
+            fresh: Vec::new(),
+            touched: (0..).take(count).collect(),
+        };
+        transaction.ready_all(now);
+        transaction
+    }
+
+    /// Emits [`Event::Started`] for what [`Transaction::begin`] made at the same time and number, and what follows.
+    ///
+    /// # Errors
+    /// Only for a defect.
+    pub fn start(&mut self, decision: DecisionId, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.input));
+        cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
+        cx.seq += 1;
+        self.advance(cx)
+    }
+
+    /// What it runs.
+    #[must_use]
+    pub const fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// Its head.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        self.head.beginning.id
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.head.status
+    }
+
+    /// Its steps, in the definition's order.
+    #[must_use]
+    pub fn steps(&self) -> &[StepState] {
+        &self.steps
+    }
+
+    /// A step.
+    #[must_use]
+    pub fn step(&self, step: StepIndex) -> Option<&StepState> {
+        self.steps.get(step.position())
+    }
+
+    /// The attempt that is out, and its deadline.
+    #[must_use]
+    pub fn dispatched(&self, step: StepIndex, phase: Phase) -> Option<(u32, Timestamp)> {
+        let state = self.step(step)?;
+        let (is_out, attempt, deadline) = match phase {
+            Phase::Do => (state.status == StepStatus::Dispatched, state.attempts, state.wake_at),
+            Phase::Undo => (state.undo.status == UndoStatus::Dispatched, state.undo.attempts, state.undo.wake_at),
+        };
+        if is_out { Some((attempt, deadline?)) } else { None }
+    }
+
+    /// Whether the answer of an attempt that is out is still wanted: not where the transaction goes backward.
+    #[must_use]
+    pub const fn wants(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Do => matches!(self.head.status, Status::Running),
+            Phase::Undo => !self.head.status.is_ended(),
+        }
+    }
+
+    /// Takes the list of steps whose rows have changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// What can be handed out at `now`, in the definition's order, as far as `concurrency` allows.
+    pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
+        let mut out = Vec::new();
+        let mut room = match self.head.status {
+            Status::Running => {
+                let is_out = |step: &&StepState| step.status == StepStatus::Dispatched;
+                let busy = self.steps.iter().filter(is_out).count();
+                usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX).saturating_sub(busy)
+            }
+            Status::Compensating => 0,
+            Status::Parked
+            | Status::Completed
+            | Status::Compensated
+            | Status::Failed
+            | Status::Cancelled
+            | Status::Terminated => return out,
+        };
+        for (step, state) in (0..).map(StepIndex).zip(&self.steps) {
+            let forward = match state.status {
+                StepStatus::Ready => state.ready_at,
+                StepStatus::Backoff => state.wake_at.filter(|at| *at <= now),
+                StepStatus::Pending
+                | StepStatus::Dispatched
+                | StepStatus::Completed
+                | StepStatus::Failed
+                | StepStatus::Unknown
+                | StepStatus::Skipped
+                | StepStatus::Cancelled => None,
+            };
+            if let Some(since) = forward.filter(|_| room > 0) {
+                room -= 1;
+                out.push(Ready { since, step, phase: Phase::Do });
+            }
+            let backward = match state.undo.status {
+                UndoStatus::Ready => state.undo.ready_at,
+                UndoStatus::Backoff => state.undo.wake_at.filter(|at| *at <= now),
+                UndoStatus::None | UndoStatus::Dispatched | UndoStatus::Completed | UndoStatus::Failed => None,
+            };
+            out.extend(backward.map(|since| Ready { since, step, phase: Phase::Undo }));
+        }
+        out
+    }
+
+    /// When it next needs a look though nothing arrives: a deadline, a retry, a wait for a worker that lasts too long.
+    /// A function of the state alone, so that the row that keeps it can be computed from the entries.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.wakes().min()
+    }
+
+    /// As [`Transaction::wake_at`], leaving out what came to pass by `now` and waits for a worker since.
+    #[must_use]
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.wakes().filter(|at| *at > now).min()
+    }
+
+    fn wakes(&self) -> impl Iterator<Item = Timestamp> {
+        let active = !self.head.status.is_settled();
+        let steps = self.steps.iter().zip(&self.definition.steps).filter(move |_| active);
+        steps.flat_map(|(state, step)| {
+            let queued = state.queued_since().map(|since| since.plus(step.queue_timeout));
+            [queued, state.wake_at, state.undo.wake_at].into_iter().flatten()
+        })
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn summary(&self, output: Option<Arc<Value>>) -> Summary {
+        Summary {
+            id: self.id(),
+            status: self.head.status,
+            cause: self.head.cause.clone(),
+            error: self.head.error.clone(),
+            output,
+        }
+    }
+
+    /// Emits what follows at once: skips, and the end.
+    /// Forgets what only a live run needs: in replay, what follows from an event is in the log itself.
+    pub fn settle_replay(&mut self) {
+        self.fresh.clear();
+        self.touched.clear();
+    }
+
+    pub(crate) fn advance(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        while self.head.status == Status::Running {
+            let Some(step) = self.fresh.pop() else { break };
+            self.ask_when(step, cx)?;
+        }
+        self.fresh.clear();
+        match self.head.status {
+            Status::Running => self.complete_if_done(cx),
+            Status::Compensating => self.end_if_undone(cx),
+            Status::Parked
+            | Status::Completed
+            | Status::Compensated
+            | Status::Failed
+            | Status::Cancelled
+            | Status::Terminated => Ok(()),
+        }
+    }
+
+    pub(crate) fn emit(&mut self, event: Event, cx: &mut Cx<'_>) -> Result<(), IllegalEvent> {
+        let n = self.head.entries;
+        self.apply(&event, cx.now, cx.seq)?;
+        cx.out.push(Staged { event, seq: cx.seq, n });
+        cx.seq += 1;
+        Ok(())
+    }
+}

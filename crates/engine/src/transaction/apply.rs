@@ -1,0 +1,445 @@
+//! The transition table: what an event does to a transaction, live and in replay.
+
+use super::Transaction;
+use crate::definition::StepIndex;
+use crate::event::{Cause, Event, Failure, StepError};
+use crate::state::{StepState, UndoState};
+use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+use chancery_base::{Digest, Timestamp, json};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An event that can't happen in this state: a defect, or a log that was tampered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event `{event}` is illegal: {state}")]
+pub struct IllegalEvent {
+    event: &'static str,
+    state: String,
+}
+
+impl Transaction {
+    /// Applies an event whose entry is number `seq` of the log.
+    ///
+    /// # Errors
+    /// If the event can't happen in this state; then nothing of use is left of the transaction.
+    pub fn apply(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
+        if self.head.status.is_ended() {
+            return Err(self.illegal(event));
+        }
+        let n = self.head.entries;
+        match event {
+            Event::Started { .. } => return Err(self.illegal(event)),
+            Event::Dispatched { step, phase: Phase::Do, .. } => self.apply_dispatched(*step, event, now)?,
+            Event::Dispatched { step, phase: Phase::Undo, .. } => self.apply_undo_dispatched(*step, event, now)?,
+            Event::Completed { step, phase: Phase::Do, attempt, output } => {
+                self.expect(*step, event, |state| {
+                    state.status == StepStatus::Dispatched && state.attempts == *attempt
+                })?;
+                self.finish(*step, StepStatus::Completed, now, n);
+                self.set_output(*step, output, seq);
+                self.ready_dependents(*step, now);
+            }
+            Event::Completed { step, phase: Phase::Undo, attempt, .. } => {
+                self.expect(*step, event, |state| {
+                    state.undo.status == UndoStatus::Dispatched && state.undo.attempts == *attempt
+                })?;
+                self.undone(*step, now, seq);
+            }
+            Event::Resolved { step, .. } => {
+                self.expect_parked(*step, event)?;
+                self.head.status = Status::Compensating;
+                self.head.parked_at = None;
+                self.undone(*step, now, seq);
+            }
+            Event::AttemptFailed { step, phase: Phase::Do, .. } => self.apply_failed(*step, event, now, n)?,
+            Event::AttemptFailed { step, phase: Phase::Undo, .. } => self.apply_undo_failed(*step, event, now)?,
+            Event::Denied { step, decision } => {
+                self.expect(*step, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
+                self.touch(*step).decision = Some(*decision);
+            }
+            Event::Skipped { step } => {
+                self.expect(*step, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
+                self.finish(*step, StepStatus::Skipped, now, n);
+                self.ready_dependents(*step, now);
+            }
+            Event::OutputFailed { error } => {
+                self.expect_status(event, Status::Running)?;
+                self.turn(CauseKind::OutputFailed, None, Some(error.clone()), now, n);
+            }
+            Event::CancelRequested { .. } => {
+                self.expect_status(event, Status::Running)?;
+                self.turn(CauseKind::Cancelled, None, None, now, n);
+            }
+            Event::Parked { step } => {
+                self.expect_status(event, Status::Compensating)?;
+                self.expect(*step, event, |state| state.undo.status == UndoStatus::Failed)?;
+                self.head.status = Status::Parked;
+                self.head.parked_at = Some(*step);
+            }
+            Event::Resumed { step, .. } => {
+                self.expect_parked(*step, event)?;
+                self.head.status = Status::Compensating;
+                self.head.parked_at = None;
+                let undo = &mut self.touch(*step).undo;
+                *undo = UndoState {
+                    status: UndoStatus::Ready,
+                    ready_at: Some(now),
+                    ended_at: None,
+                    attempts_before: undo.attempts,
+                    ..undo.clone()
+                };
+            }
+            Event::Ended { status, output, .. } => self.apply_ended(*status, output.is_some(), event, now, seq)?,
+        }
+        self.head.entries = n + 1;
+        self.undo_next(now);
+        Ok(())
+    }
+
+    fn apply_dispatched(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
+            return Err(self.illegal(event));
+        };
+        self.expect_status(event, Status::Running)?;
+        self.expect(step, event, |state| {
+            matches!(state.status, StepStatus::Ready | StepStatus::Backoff) && state.attempts + 1 == *attempt
+        })?;
+        let state = self.touch(step);
+        state.status = StepStatus::Dispatched;
+        state.attempts = *attempt;
+        state.wake_at = Some(*deadline);
+        state.started_at.get_or_insert(now);
+        state.decision = Some(*decision);
+        state.input = Some(Digest::of(&json::canonical(input)));
+        Ok(())
+    }
+
+    fn apply_undo_dispatched(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
+            return Err(self.illegal(event));
+        };
+        self.expect_status(event, Status::Compensating)?;
+        self.expect(step, event, |state| {
+            matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
+                && state.undo.attempts + 1 == *attempt
+                && state.decision == Some(*decision)
+        })?;
+        let undo = &mut self.touch(step).undo;
+        undo.status = UndoStatus::Dispatched;
+        undo.attempts = *attempt;
+        undo.wake_at = Some(*deadline);
+        undo.started_at.get_or_insert(now);
+        undo.input = Some(Digest::of(&json::canonical(input)));
+        Ok(())
+    }
+
+    fn apply_failed(&mut self, step: StepIndex, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
+        let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
+            return Err(self.illegal(event));
+        };
+        let running = self.head.status == Status::Running;
+        self.expect(step, event, |state| {
+            let stands = if failure.was_dispatched() {
+                state.status == StepStatus::Dispatched
+            } else {
+                running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+            };
+            stands && state.attempts == *attempt && (retry_at.is_none() || running && failure.was_dispatched())
+        })?;
+        let state = self.touch(step);
+        state.unknown |= failure.is_unknown();
+        state.error = Some(error.clone());
+        if let Some(at) = retry_at {
+            state.status = StepStatus::Backoff;
+            state.wake_at = Some(*at);
+            return Ok(());
+        }
+        let status = if state.unknown { StepStatus::Unknown } else { StepStatus::Failed };
+        self.finish(step, status, now, n);
+        if running {
+            self.turn(failure.cause(), Some(step), Some(error.clone()), now, n);
+        }
+        Ok(())
+    }
+
+    fn apply_undo_failed(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
+            return Err(self.illegal(event));
+        };
+        self.expect_status(event, Status::Compensating)?;
+        self.expect(step, event, |state| {
+            let stands = match failure {
+                Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
+                    state.undo.status == UndoStatus::Dispatched
+                }
+                Failure::Refused => matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff),
+                Failure::QueueTimedOut | Failure::Denied => false,
+            };
+            stands && state.undo.attempts == *attempt
+        })?;
+        let undo = &mut self.touch(step).undo;
+        undo.error = Some(error.clone());
+        undo.wake_at = *retry_at;
+        if retry_at.is_some() {
+            undo.status = UndoStatus::Backoff;
+        } else {
+            undo.status = UndoStatus::Failed;
+            undo.ended_at = Some(now);
+        }
+        Ok(())
+    }
+
+    fn apply_ended(
+        &mut self,
+        status: Status,
+        has_output: bool,
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
+        let legal = match status {
+            Status::Terminated => true,
+            Status::Completed => self.head.status == Status::Running && self.all_done(),
+            Status::Compensated | Status::Failed | Status::Cancelled => self.ending() == Some(status),
+            Status::Running | Status::Compensating | Status::Parked => false,
+        };
+        if !legal || has_output != (status == Status::Completed) {
+            return Err(self.illegal(event));
+        }
+        self.head.status = status;
+        self.head.parked_at = None;
+        self.head.ended_at = Some(now);
+        self.head.output_seq = has_output.then_some(seq);
+        if status == Status::Terminated {
+            self.head.cause = Some(Cause { kind: CauseKind::Terminated, step: None });
+        }
+        Ok(())
+    }
+
+    /// The status that the transaction ends with, if everything that was to be undone is.
+    pub(super) fn ending(&self) -> Option<Status> {
+        let cause = self.head.cause.as_ref().filter(|_| self.head.status == Status::Compensating)?;
+        let open = |state: &StepState| {
+            state.status == StepStatus::Dispatched
+                || !matches!(state.undo.status, UndoStatus::None | UndoStatus::Completed)
+        };
+        if self.steps.iter().any(open) || self.next_to_undo().is_some() {
+            return None;
+        }
+        let undone = self.steps.iter().any(|state| state.undo.status == UndoStatus::Completed);
+        Some(match cause.kind {
+            CauseKind::Cancelled => Status::Cancelled,
+            CauseKind::StepFailed
+            | CauseKind::StepDenied
+            | CauseKind::StepTimedOut
+            | CauseKind::OutputFailed
+            | CauseKind::Terminated => {
+                if undone {
+                    Status::Compensated
+                } else {
+                    Status::Failed
+                }
+            }
+        })
+    }
+
+    pub(super) fn all_done(&self) -> bool {
+        self.steps.iter().all(|state| matches!(state.status, StepStatus::Completed | StepStatus::Skipped))
+    }
+
+    /// Makes every step without predecessors ready.
+    pub(super) fn ready_all(&mut self, now: Timestamp) {
+        let roots = (0..).map(StepIndex).zip(&self.definition.steps);
+        let roots: Vec<StepIndex> = roots.filter(|(_, step)| step.after.is_empty()).map(|(index, _)| index).collect();
+        for step in roots {
+            self.make_ready(step, now);
+        }
+    }
+
+    fn ready_dependents(&mut self, step: StepIndex, now: Timestamp) {
+        if self.head.status != Status::Running {
+            return;
+        }
+        let definition = Arc::clone(&self.definition);
+        let dependents = definition.steps.get(step.position()).map_or(&[][..], |step| &step.dependents);
+        for dependent in dependents {
+            let after = definition.steps.get(dependent.position()).map_or(&[][..], |step| &step.after);
+            let is_done = |index: &StepIndex| {
+                self.step(*index)
+                    .is_some_and(|state| matches!(state.status, StepStatus::Completed | StepStatus::Skipped))
+            };
+            if after.iter().all(is_done) {
+                self.make_ready(*dependent, now);
+            }
+        }
+    }
+
+    fn make_ready(&mut self, step: StepIndex, now: Timestamp) {
+        let state = self.touch(step);
+        state.status = StepStatus::Ready;
+        state.ready_at = Some(now);
+        self.fresh.push(step);
+    }
+
+    /// The transaction goes backward from here: what is queued is cancelled, unless an attempt of it may have taken
+    /// effect; what is out comes in first.
+    fn turn(&mut self, kind: CauseKind, step: Option<StepIndex>, error: Option<StepError>, now: Timestamp, n: u64) {
+        self.head.status = Status::Compensating;
+        self.head.cause = Some(Cause { kind, step });
+        self.head.error = error;
+        let queued: Vec<StepIndex> = (0..)
+            .map(StepIndex)
+            .zip(&self.steps)
+            .filter(|(_, state)| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff))
+            .map(|(index, _)| index)
+            .collect();
+        for index in queued {
+            let unknown = self.step(index).is_some_and(|state| state.unknown);
+            self.finish(index, if unknown { StepStatus::Unknown } else { StepStatus::Cancelled }, now, n);
+        }
+    }
+
+    /// The next compensation in reverse order of completion.
+    fn next_to_undo(&self) -> Option<StepIndex> {
+        let steps = (0..).map(StepIndex).zip(&self.steps).zip(&self.definition.steps);
+        steps
+            .filter(|((_, state), step)| {
+                step.compensate.is_some()
+                    && matches!(state.status, StepStatus::Completed | StepStatus::Unknown)
+                    && state.undo.status == UndoStatus::None
+            })
+            .max_by_key(|((index, state), _)| (state.ended_n, *index))
+            .map(|((index, _), _)| index)
+    }
+
+    /// Strict-sequential: one compensation at a time, once nothing is out any more.
+    fn undo_next(&mut self, now: Timestamp) {
+        let busy = |state: &StepState| {
+            state.status == StepStatus::Dispatched
+                || !matches!(state.undo.status, UndoStatus::None | UndoStatus::Completed)
+        };
+        if self.head.status != Status::Compensating || self.steps.iter().any(busy) {
+            return;
+        }
+        if let Some(step) = self.next_to_undo() {
+            let undo = &mut self.touch(step).undo;
+            undo.status = UndoStatus::Ready;
+            undo.ready_at = Some(now);
+        }
+    }
+
+    fn finish(&mut self, step: StepIndex, status: StepStatus, now: Timestamp, n: u64) {
+        let state = self.touch(step);
+        state.status = status;
+        state.wake_at = None;
+        state.ended_at = Some(now);
+        state.ended_n = Some(n);
+    }
+
+    fn undone(&mut self, step: StepIndex, now: Timestamp, seq: u64) {
+        let undo = &mut self.touch(step).undo;
+        undo.status = UndoStatus::Completed;
+        undo.wake_at = None;
+        undo.ended_at = Some(now);
+        undo.output_seq = Some(seq);
+    }
+
+    fn set_output(&mut self, step: StepIndex, output: &Arc<Value>, seq: u64) {
+        self.touch(step).output_seq = Some(seq);
+        if let Some(slot) = self.outputs.get_mut(step.position()) {
+            *slot = Some(Arc::clone(output));
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "callers come through `expect` or hold an index of the definition")]
+    fn touch(&mut self, step: StepIndex) -> &mut StepState {
+        self.touched.insert(step.0);
+        &mut self.steps[step.position()]
+    }
+
+    fn expect(&self, step: StepIndex, event: &Event, holds: impl Fn(&StepState) -> bool) -> Result<(), IllegalEvent> {
+        if self.step(step).is_some_and(holds) { Ok(()) } else { Err(self.illegal(event)) }
+    }
+
+    fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
+        if self.head.status == status { Ok(()) } else { Err(self.illegal(event)) }
+    }
+
+    fn expect_parked(&self, step: StepIndex, event: &Event) -> Result<(), IllegalEvent> {
+        self.expect_status(event, Status::Parked)?;
+        if self.head.parked_at == Some(step) { Ok(()) } else { Err(self.illegal(event)) }
+    }
+
+    pub(super) fn illegal(&self, event: &Event) -> IllegalEvent {
+        let step = event.step().and_then(|step| self.step(step));
+        let of_step = step.map_or(String::new(), |state| {
+            format!(
+                ", step {} after {} attempts, undo {}",
+                state.status.word(),
+                state.attempts,
+                state.undo.status.word()
+            )
+        });
+        IllegalEvent { event: event.word(), state: format!("transaction {}{of_step}", self.head.status.word()) }
+    }
+}
+
+impl Event {
+    /// The step that it is about.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepIndex> {
+        match self {
+            Self::Dispatched { step, .. }
+            | Self::Completed { step, .. }
+            | Self::Resolved { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::Denied { step, .. }
+            | Self::Skipped { step }
+            | Self::Parked { step }
+            | Self::Resumed { step, .. } => Some(*step),
+            Self::Started { .. } | Self::OutputFailed { .. } | Self::CancelRequested { .. } | Self::Ended { .. } => {
+                None
+            }
+        }
+    }
+
+    /// A word for it, for errors.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Dispatched { phase: Phase::Do, .. } => "dispatched",
+            Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
+            Self::Completed { phase: Phase::Do, .. } => "completed",
+            Self::Completed { phase: Phase::Undo, .. } => "undo completed",
+            Self::Resolved { .. } => "resolved",
+            Self::AttemptFailed { phase: Phase::Do, .. } => "attempt failed",
+            Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
+            Self::Denied { .. } => "denied",
+            Self::Skipped { .. } => "skipped",
+            Self::OutputFailed { .. } => "output failed",
+            Self::CancelRequested { .. } => "cancel requested",
+            Self::Parked { .. } => "parked",
+            Self::Resumed { .. } => "resumed",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
+    /// The value that later steps and callers see of it.
+    #[must_use]
+    pub const fn output(&self) -> Option<&Arc<Value>> {
+        match self {
+            Self::Completed { output, .. } | Self::Resolved { output, .. } => Some(output),
+            Self::Ended { output, .. } => output.as_ref(),
+            Self::Started { .. }
+            | Self::Dispatched { .. }
+            | Self::AttemptFailed { .. }
+            | Self::Denied { .. }
+            | Self::Skipped { .. }
+            | Self::OutputFailed { .. }
+            | Self::CancelRequested { .. }
+            | Self::Parked { .. }
+            | Self::Resumed { .. } => None,
+        }
+    }
+}

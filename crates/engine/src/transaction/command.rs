@@ -1,0 +1,314 @@
+//! What can be asked of a transaction, and what answers and time do to it.
+
+use super::apply::IllegalEvent;
+use super::{Cx, Transaction};
+use crate::definition::{Retry, StepIndex};
+use crate::event::{Event, Failure, StepError};
+use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
+use chancery_base::{DecisionId, Kind, Timestamp};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Why a command was not done. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The transaction does not stand where the operation is possible.
+    #[error("can't {operation} a transaction that is {}", status.word())]
+    Status {
+        /// What was asked.
+        operation: &'static str,
+        /// Where it stands.
+        status: Status,
+    },
+    /// It is parked at another step.
+    #[error("the transaction is parked at step `{parked}`, not at `{asked}`")]
+    OtherStep {
+        /// Where it is parked.
+        parked: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// A defect of ours.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+}
+
+impl Refusal {
+    /// What it means to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Status { .. } | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Illegal(_) => Kind::Bug,
+        }
+    }
+}
+
+/// How an attempt that was handed out ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Completed(Arc<Value>),
+    /// It took no effect, the target says.
+    Failed(StepError),
+    /// It may have taken effect.
+    Unknown(StepError),
+    /// Its worker stopped renewing the lease.
+    Lapsed,
+}
+
+impl Transaction {
+    /// Records that a ready step or compensation was handed out.
+    ///
+    /// # Errors
+    /// If it is not ready.
+    pub fn dispatch(
+        &mut self,
+        step: StepIndex,
+        phase: Phase,
+        decision: DecisionId,
+        input: Arc<Value>,
+        deadline: Timestamp,
+        cx: &mut Cx<'_>,
+    ) -> Result<u32, Refusal> {
+        let attempt = self.attempts(step, phase) + 1;
+        self.emit(Event::Dispatched { step, phase, attempt, decision, input, deadline }, cx)?;
+        Ok(attempt)
+    }
+
+    /// Records how an attempt ended. `false`: it is not out (any more), and nothing changed.
+    ///
+    /// # Errors
+    /// Only for a defect.
+    pub fn answer(
+        &mut self,
+        step: StepIndex,
+        phase: Phase,
+        attempt: u32,
+        answer: Answer,
+        cx: &mut Cx<'_>,
+    ) -> Result<bool, Refusal> {
+        if self.head.status.is_ended() || self.dispatched(step, phase).is_none_or(|(out, _)| out != attempt) {
+            return Ok(false);
+        }
+        let (failure, error) = match answer {
+            Answer::Completed(output) => {
+                self.emit(Event::Completed { step, phase, attempt, output }, cx)?;
+                self.advance(cx)?;
+                return Ok(true);
+            }
+            Answer::Failed(error) => (Failure::Failed, error),
+            Answer::Unknown(error) => (Failure::Unknown, error),
+            Answer::Lapsed => {
+                let message = "the worker stopped renewing its lease; whether the attempt took effect is unknown";
+                (Failure::Lapsed, StepError::new(StepError::LEASE_LAPSED, message))
+            }
+        };
+        self.fail(step, phase, failure, error, cx)?;
+        Ok(true)
+    }
+
+    /// Records what time has done: attempts past their deadline, waits for a worker that lasted too long.
+    ///
+    /// # Errors
+    /// Only for a defect.
+    pub fn time_out(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        for step in (0..).map(StepIndex).take(self.steps.len()) {
+            if self.head.status.is_settled() {
+                break;
+            }
+            if let Some((phase, failure, error)) = self.overdue(step, cx.now) {
+                self.fail(step, phase, failure, error, cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn overdue(&self, step: StepIndex, now: Timestamp) -> Option<(Phase, Failure, StepError)> {
+        for phase in [Phase::Do, Phase::Undo] {
+            if self.dispatched(step, phase).is_some_and(|(_, deadline)| deadline <= now) {
+                let message = "no answer before the deadline; whether the attempt took effect is unknown";
+                return Some((phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
+            }
+        }
+        let since = self.step(step)?.queued_since()?;
+        let limit = self.definition.steps.get(step.position())?.queue_timeout;
+        if since.plus(limit) > now {
+            return None;
+        }
+        let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
+        Some((Phase::Do, Failure::QueueTimedOut, error))
+    }
+
+    /// Records that policy denied a ready step.
+    ///
+    /// # Errors
+    /// If it is not ready.
+    pub fn deny(
+        &mut self,
+        step: StepIndex,
+        decision: DecisionId,
+        reason: String,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        self.emit(Event::Denied { step, decision }, cx)?;
+        self.fail(step, Phase::Do, Failure::Denied, StepError::fatal(StepError::POLICY_DENIED, reason), cx)
+    }
+
+    /// Records that a ready step or compensation can't be handed out at all.
+    ///
+    /// # Errors
+    /// If it is not ready.
+    pub fn refuse(&mut self, step: StepIndex, phase: Phase, error: StepError, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.fail(step, phase, Failure::Refused, error, cx)
+    }
+
+    /// Whether it has as many entries as forward steps may make.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.head.entries >= TRANSACTION_ENTRIES_MAX
+    }
+
+    /// Undoes what was done and ends as cancelled.
+    ///
+    /// # Errors
+    /// Unless it is running.
+    pub fn cancel(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.expect_standing("cancel", &[Status::Running])?;
+        self.emit(Event::CancelRequested { justification }, cx)?;
+        self.advance(cx)
+    }
+
+    /// Ends it at once; nothing is undone.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn terminate(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.expect_standing("terminate", &[Status::Running, Status::Compensating, Status::Parked])?;
+        let justification = Some(justification);
+        Ok(self.emit(Event::Ended { status: Status::Terminated, output: None, justification }, cx)?)
+    }
+
+    /// Has the parked compensation tried again.
+    ///
+    /// # Errors
+    /// Unless it is parked.
+    pub fn retry(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let step = self.parked_step("retry", None)?;
+        Ok(self.emit(Event::Resumed { step, justification }, cx)?)
+    }
+
+    /// Counts the parked compensation as done, by hand.
+    ///
+    /// # Errors
+    /// Unless it is parked, at the step named.
+    pub fn resolve(
+        &mut self,
+        named: &str,
+        output: Arc<Value>,
+        justification: String,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        let step = self.parked_step("resolve", Some(named))?;
+        self.emit(Event::Resolved { step, output, justification }, cx)?;
+        self.advance(cx)
+    }
+
+    fn parked_step(&self, operation: &'static str, named: Option<&str>) -> Result<StepIndex, Refusal> {
+        self.expect_standing(operation, &[Status::Parked])?;
+        let parked = self.head.parked_at.ok_or(Refusal::Status { operation, status: self.head.status })?;
+        let name = self.definition.steps.get(parked.position()).map_or("", |step| step.id.as_str());
+        match named {
+            Some(asked) if asked != name => {
+                Err(Refusal::OtherStep { parked: name.to_owned(), asked: asked.chars().take(128).collect() })
+            }
+            Some(_) | None => Ok(parked),
+        }
+    }
+
+    fn expect_standing(&self, operation: &'static str, allowed: &[Status]) -> Result<(), Refusal> {
+        let status = self.head.status;
+        if allowed.contains(&status) { Ok(()) } else { Err(Refusal::Status { operation, status }) }
+    }
+
+    fn attempts(&self, step: StepIndex, phase: Phase) -> u32 {
+        self.step(step).map_or(0, |state| match phase {
+            Phase::Do => state.attempts,
+            Phase::Undo => state.undo.attempts,
+        })
+    }
+
+    /// Records a failed attempt, and when the next one may be handed out; parks if a compensation failed for good.
+    fn fail(
+        &mut self,
+        step: StepIndex,
+        phase: Phase,
+        failure: Failure,
+        error: StepError,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        let attempt = self.attempts(step, phase);
+        let retry_at = self.retry_at(step, phase, failure, &error, cx.now);
+        self.emit(Event::AttemptFailed { step, phase, attempt, failure, error, retry_at }, cx)?;
+        if phase == Phase::Undo && retry_at.is_none() {
+            self.emit(Event::Parked { step }, cx)?;
+        }
+        self.advance(cx)
+    }
+
+    fn retry_at(
+        &self,
+        step: StepIndex,
+        phase: Phase,
+        failure: Failure,
+        error: &StepError,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let definition = self.definition.steps.get(step.position())?;
+        let state = self.step(step)?;
+        let (retry, used, wanted): (&Retry, u32, bool) = match phase {
+            Phase::Do => (&definition.retry, state.attempts, self.head.status == Status::Running && !self.is_full()),
+            Phase::Undo => {
+                let undo = definition.compensate.as_ref()?;
+                (&undo.retry, state.undo.attempts - state.undo.attempts_before, true)
+            }
+        };
+        let is_final = error.is_final || retry.is_final(&error.r#type);
+        if !wanted || !failure.was_dispatched() || is_final || used >= retry.attempts {
+            return None;
+        }
+        Some(now.plus(retry.delay(&self.id(), &definition.id, used)))
+    }
+
+    pub(super) fn ask_when(&mut self, step: StepIndex, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let is_ready = self.step(step).is_some_and(|state| state.status == StepStatus::Ready);
+        match if is_ready { self.evaluate_when(step) } else { Ok(true) } {
+            Ok(true) => Ok(()),
+            Ok(false) => Ok(self.emit(Event::Skipped { step }, cx)?),
+            Err(error) => self.fail(step, Phase::Do, Failure::Refused, error, cx),
+        }
+    }
+
+    pub(super) fn complete_if_done(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if !self.all_done() {
+            return Ok(());
+        }
+        match self.evaluate_output(cx.now) {
+            Ok(output) => {
+                let output = Some(Arc::new(output));
+                Ok(self.emit(Event::Ended { status: Status::Completed, output, justification: None }, cx)?)
+            }
+            Err(error) => {
+                self.emit(Event::OutputFailed { error }, cx)?;
+                self.end_if_undone(cx)
+            }
+        }
+    }
+
+    pub(super) fn end_if_undone(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let Some(status) = self.ending() else { return Ok(()) };
+        debug_assert!(self.steps.iter().all(|state| state.undo.status != UndoStatus::Dispatched));
+        Ok(self.emit(Event::Ended { status, output: None, justification: None }, cx)?)
+    }
+}

@@ -1,0 +1,179 @@
+//! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
+
+use super::Transaction;
+use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Step, StepIndex};
+use crate::event::StepError;
+use crate::status::{Phase, StepStatus};
+use chancery_base::{DecisionId, Name, Timestamp};
+use chancery_expr::Scope;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A ready step or compensation, rendered.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// What is to be called.
+    pub call: Call,
+    /// With what.
+    pub input: Arc<Value>,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// The same for every attempt.
+    pub idempotency_key: String,
+    /// For a compensation: the key of its step.
+    pub forward_key: Option<String>,
+    /// For a compensation: whether it is unknown if the step took effect.
+    pub forward_unknown: bool,
+    /// What policy is asked; a compensation was authorised with its step.
+    pub authorization: Authorization,
+}
+
+/// What is to be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A worker's queue.
+    Worker(Name),
+    /// A URL; the body is the input.
+    Http(HttpRequest),
+    /// Nothing: the output is the input.
+    Noop,
+}
+
+/// On what ground a step may be handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Authorization {
+    /// Policy is to be asked this.
+    Ask {
+        /// The action.
+        action: String,
+        /// The resource; none: the step itself.
+        resource: Option<Resource>,
+        /// The context.
+        context: Map<String, Value>,
+    },
+    /// A decision taken before covers it.
+    Cite(DecisionId),
+}
+
+impl Transaction {
+    /// Renders a ready step or compensation. The same for every attempt of it, whenever it is asked.
+    ///
+    /// # Errors
+    /// [`StepError::BAD_EXPRESSION`] if an expression fails, [`StepError::TOO_MANY_ENTRIES`] if the transaction is full.
+    pub fn offer(&self, index: StepIndex, phase: Phase) -> Result<Offer, StepError> {
+        let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
+        let step = self.definition.step(index).ok_or_else(missing)?;
+        let state = self.step(index).ok_or_else(missing)?;
+        let forward_key = format!("{}/{}", self.key_prefix(), step.id);
+        match phase {
+            Phase::Do if self.is_full() => Err(StepError::fatal(
+                StepError::TOO_MANY_ENTRIES,
+                "the transaction has as many entries as one may have",
+            )),
+            Phase::Do => Ok(self.offer_do(step, state.ready_at, forward_key)?),
+            Phase::Undo => {
+                let undo = step.compensate.as_ref().ok_or_else(missing)?;
+                let decision = state.decision.ok_or_else(missing)?;
+                let scope = self.scope(step, state.undo.ready_at);
+                let output = self.outputs.get(index.position()).and_then(Option::as_deref);
+                let forward_input = match (output, &undo.with) {
+                    (None, None) => step.input(&self.scope(step, state.ready_at))?,
+                    (Some(_), _) | (_, Some(_)) => Value::Null,
+                };
+                Ok(Offer {
+                    call: render_call(&undo.run, &scope)?,
+                    input: Arc::new(undo.input(&scope, output, &forward_input)?),
+                    timeout: undo.timeout,
+                    idempotency_key: format!("{forward_key}/undo"),
+                    forward_key: Some(forward_key),
+                    forward_unknown: state.status == StepStatus::Unknown,
+                    authorization: Authorization::Cite(decision),
+                })
+            }
+        }
+    }
+
+    fn offer_do(
+        &self,
+        step: &Step,
+        ready_at: Option<Timestamp>,
+        idempotency_key: String,
+    ) -> Result<Offer, BadExpression> {
+        let scope = self.scope(step, ready_at);
+        Ok(Offer {
+            call: render_call(&step.run, &scope)?,
+            input: Arc::new(step.input(&scope)?),
+            timeout: step.timeout,
+            idempotency_key,
+            forward_key: None,
+            forward_unknown: false,
+            authorization: Authorization::Ask {
+                action: step.action.to_string(),
+                resource: step.decision_resource(&scope)?,
+                context: step.decision_context(&scope)?,
+            },
+        })
+    }
+
+    /// What policy is asked about the start.
+    ///
+    /// # Errors
+    /// If an expression of the definition's `context` fails.
+    pub fn start_context(&self) -> Result<Map<String, Value>, StepError> {
+        Ok(self.definition.start_context(&self.facts(self.head.started_at).start_scope())?)
+    }
+
+    pub(super) fn evaluate_when(&self, index: StepIndex) -> Result<bool, StepError> {
+        let Some(step) = self.definition.step(index) else { return Ok(true) };
+        let ready_at = self.step(index).and_then(|state| state.ready_at);
+        Ok(step.condition(&self.scope(step, ready_at))?)
+    }
+
+    pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Value, StepError> {
+        let scope = self.facts(now).output_scope(&self.definition, |step| self.output_of(step));
+        Ok(self.definition.result(&scope)?)
+    }
+
+    /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
+    /// sees the same.
+    fn scope(&self, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
+        let facts = self.facts(now.unwrap_or(self.head.started_at));
+        facts.step_scope(&self.definition, step, |step| self.output_of(step))
+    }
+
+    fn output_of(&self, step: StepIndex) -> Option<&Value> {
+        self.outputs.get(step.position()).and_then(Option::as_deref)
+    }
+
+    fn facts(&self, now: Timestamp) -> Facts<'_> {
+        let key = self.head.beginning.business_key.as_deref();
+        Facts { transaction: self.id(), key, input: &self.input, now }
+    }
+
+    /// What a participant's idempotency keys begin with: the start's key, so that what is started again after a
+    /// restore does not act twice, else the id. `/` in a caller's key is escaped, so that keys can't be confused.
+    fn key_prefix(&self) -> String {
+        let escape = |key: &String| key.replace('%', "%25").replace('/', "%2F");
+        let beginning = &self.head.beginning;
+        match (&beginning.business_key, &beginning.idempotency_key) {
+            (Some(business), Some(start)) => format!("{}/{}", escape(business), escape(start)),
+            (None, Some(start)) => escape(start),
+            (_, None) => beginning.id.to_string(),
+        }
+    }
+}
+
+fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {
+    Ok(match run {
+        Run::Worker(name) => Call::Worker(name.clone()),
+        Run::Noop => Call::Noop,
+        Run::Http(http) => Call::Http(http.request(scope)?),
+    })
+}
+
+impl From<BadExpression> for StepError {
+    fn from(bad: BadExpression) -> Self {
+        Self::fatal(BadExpression::ERROR_TYPE, bad.to_string())
+    }
+}

@@ -1,0 +1,168 @@
+//! What a shard asks of the store, and what it is told.
+
+use crate::row::{
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow,
+    PrincipalRow, StepRow, TenantRow, TransactionRow,
+};
+use chancery_base::{Digest, Kind, Name, TransactionId};
+use std::sync::Arc;
+
+/// One commit of one shard: all or nothing, and only if the log is as the shard believes it to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Which log.
+    pub log: LogId,
+    /// Guard: the epoch that this owner raised the log to.
+    pub epoch: u64,
+    /// Guard: the log's size before this batch.
+    pub size: u64,
+    /// Guard: the control epoch under which every decision in it was taken.
+    pub control_epoch: u64,
+    /// Whether the commit raises the control epoch of every log of the tenant.
+    pub raises_control_epoch: bool,
+    /// New entries, in order, from `size` on.
+    pub entries: Vec<EntryRow>,
+    /// Touched transactions, each once, as they are after the batch.
+    pub transactions: Vec<TransactionRow>,
+    /// Touched steps, each once, as they are after the batch.
+    pub steps: Vec<StepRow>,
+    /// New idempotency keys, and business keys as they are after the batch.
+    pub keys: Vec<KeyRow>,
+    /// Changes of the directory, definitions, bundles.
+    pub control: Vec<ControlRow>,
+}
+
+/// Why a batch is not in the log, or may not be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Another owner raised the epoch or wrote: this one must stop.
+    #[error("log {log:?} is owned by another: its epoch is {epoch}, its size {size}")]
+    Fenced {
+        /// Which log.
+        log: LogId,
+        /// Its epoch now.
+        epoch: u64,
+        /// Its size now.
+        size: u64,
+    },
+    /// The control epoch was raised meanwhile: load it and decide again.
+    #[error("the control epoch is {now} now")]
+    Control {
+        /// What it is now.
+        now: u64,
+    },
+    /// Nothing was written.
+    #[error("the batch was not written: {0}")]
+    Failed(StoreError),
+    /// It may have been written or may yet be: own the log anew, then look.
+    #[error("whether the batch was written is unknown: {0}")]
+    Unknown(StoreError),
+}
+
+/// Why the store did not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {message}")]
+pub struct StoreError {
+    /// What was tried, such as `load transactions`.
+    pub operation: &'static str,
+    /// What it means: `Busy` may pass, `Broken` needs an operator.
+    pub kind: Kind,
+    /// What the database said.
+    pub message: String,
+}
+
+/// A call that the shard wants made; one is out at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// Raise the log's epoch and become its owner.
+    Own {
+        /// Which log.
+        log: LogId,
+    },
+    /// Load the tenant's control state.
+    Control {
+        /// Which log of the tenant asks.
+        log: LogId,
+    },
+    /// Load transactions that have not ended and are not parked, `limit` at most, in order of their ids.
+    Recover {
+        /// Which log.
+        log: LogId,
+        /// The last id of the page before.
+        after: Option<TransactionId>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Load what inputs name: absent ones are left out of the answer.
+    Load {
+        /// Which log.
+        log: LogId,
+        /// Transactions.
+        transactions: Vec<TransactionId>,
+        /// Keys.
+        keys: Vec<(KeyScope, u16, [u8; 32])>,
+    },
+    /// Load a bundle that running transactions are pinned to.
+    Bundle {
+        /// Which log of the tenant asks.
+        log: LogId,
+        /// Which.
+        digest: Digest,
+    },
+    /// Commit.
+    Commit(Box<Batch>),
+}
+
+/// The answer to a [`Call`].
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// To [`Call::Own`]: the log as it is now, its epoch raised.
+    Owned(Result<LogRow, StoreError>),
+    /// To [`Call::Control`].
+    Control(Result<Box<ControlRows>, StoreError>),
+    /// To [`Call::Recover`] and [`Call::Load`].
+    Loaded(Result<Loaded, StoreError>),
+    /// To [`Call::Bundle`].
+    Bundle(Result<Option<BundleRow>, StoreError>),
+    /// To [`Call::Commit`].
+    Committed(Result<(), CommitError>),
+}
+
+/// A tenant's control state at one control epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRows {
+    /// The epoch of this state.
+    pub control_epoch: u64,
+    /// The tenant.
+    pub tenant: TenantRow,
+    /// All its principals.
+    pub principals: Vec<PrincipalRow>,
+    /// All its credentials.
+    pub credentials: Vec<CredentialRow>,
+    /// The newest version of each definition, without its source.
+    pub definitions: Vec<(Name, u32, Digest)>,
+    /// The active bundle.
+    pub bundle: Option<BundleRow>,
+}
+
+/// What a load brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Transactions.
+    pub transactions: Vec<LoadedTransaction>,
+    /// Keys.
+    pub keys: Vec<KeyRow>,
+    /// The definitions of these transactions, each once.
+    pub definitions: Vec<DefinitionRow>,
+}
+
+/// A transaction with all that its state is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedTransaction {
+    /// The row.
+    pub row: TransactionRow,
+    /// Its steps, in order of (step, clone).
+    pub steps: Vec<StepRow>,
+    /// The payloads at `input_seq` and the steps' `output_seq` and `undo_seq`, by sequence number.
+    pub payloads: Vec<(u64, Arc<PayloadRow>)>,
+}

@@ -1,0 +1,75 @@
+//! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
+
+use crate::batch::ControlRows;
+use crate::row::{CredentialRow, PrincipalRow, TenantRow};
+use chancery_base::{Digest, KeyId, Name, json};
+use chancery_policy::{Bundle, Directory, Principal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What decisions are taken under. Never changed in place: each change makes another.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Its epoch.
+    pub epoch: u64,
+    /// The tenant.
+    pub tenant: TenantRow,
+    /// Its principals.
+    pub directory: Directory,
+    /// Its credentials, by their public ids.
+    pub credentials: BTreeMap<KeyId, CredentialRow>,
+    /// The newest version of each definition.
+    pub definitions: BTreeMap<Name, (u32, Digest)>,
+    /// The active bundle.
+    pub bundle: Option<Arc<Bundle>>,
+}
+
+/// Why rows do not make a control state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tenant's control state can't be read: {0}")]
+pub struct ControlError(pub String);
+
+impl Control {
+    /// Reads the rows; `bundle_of` gives the parsed bundle of a source, from a cache where it is known.
+    ///
+    /// # Errors
+    /// If a row is damaged.
+    pub fn from_rows(
+        rows: &ControlRows,
+        bundle_of: impl FnOnce(Digest, &[u8]) -> Result<Arc<Bundle>, String>,
+    ) -> Result<Self, ControlError> {
+        let principals = rows.principals.iter().map(principal).collect::<Result<Vec<_>, _>>()?;
+        let bundle = rows.bundle.as_ref().map(|row| bundle_of(row.digest, &row.source)).transpose();
+        Ok(Self {
+            epoch: rows.control_epoch,
+            tenant: rows.tenant.clone(),
+            directory: Directory::new(principals).map_err(|err| ControlError(err.to_string()))?,
+            credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
+            definitions: rows
+                .definitions
+                .iter()
+                .map(|(name, version, digest)| (name.clone(), (*version, *digest)))
+                .collect(),
+            bundle: bundle.map_err(ControlError)?,
+        })
+    }
+}
+
+/// The principal of a row.
+///
+/// # Errors
+/// If the row is damaged.
+pub fn principal(row: &PrincipalRow) -> Result<Principal, ControlError> {
+    let damaged = |what: &dyn std::fmt::Display| ControlError(format!("principal {}: {what}", row.id));
+    let bytes = row.body.open().ok_or_else(|| damaged(&"its body is under a key that is not here"))?;
+    let principal: Principal = json::parse_as(bytes, bytes.len()).map_err(|err| damaged(&err))?;
+    if principal.id == row.id { Ok(principal) } else { Err(damaged(&"its body is another's")) }
+}
+
+/// The row of a principal.
+#[must_use]
+pub fn principal_row(principal: &Principal) -> PrincipalRow {
+    // A principal has text keys and values that came through the JSON reader.
+    let value = serde_json::to_value(principal).unwrap_or_default();
+    PrincipalRow { id: principal.id, body: crate::row::Sealed::plain(json::canonical(&value)) }
+}

@@ -1,0 +1,82 @@
+//! Events become entries, and entries events again: the one place that knows the kinds of entry.
+//!
+//! A record holds ids, salted digests, fixed words and small numbers. Whatever a caller chose is in the payload.
+
+mod decode;
+mod encode;
+
+pub use decode::{DecodeError, Recorded, decode};
+pub(crate) use encode::{EntryWriter, OfTransaction};
+
+use chancery_ledger::Word;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        $($(#[$doc])* pub const $name: Word = Word::literal($word);)*
+
+        /// Every kind of entry that this version writes.
+        pub const ALL: &[Word] = &[$($name,)*];
+    };
+}
+
+/// The kinds of entry.
+pub mod kind {
+    use super::Word;
+
+    kinds! {
+        /// A log begins.
+        LOG_OPENED = "log.opened",
+        /// A tenant was made; in the log of `system`.
+        TENANT_CREATED = "tenant.created",
+        /// A principal was made.
+        PRINCIPAL_CREATED = "principal.created",
+        /// A principal was changed.
+        PRINCIPAL_CHANGED = "principal.changed",
+        /// A key was issued.
+        KEY_ISSUED = "key.issued",
+        /// A key was revoked.
+        KEY_REVOKED = "key.revoked",
+        /// A definition was registered.
+        DEFINITION_REGISTERED = "definition.registered",
+        /// A bundle was pushed.
+        BUNDLE_PUSHED = "bundle.pushed",
+        /// A bundle was activated.
+        BUNDLE_ACTIVATED = "bundle.activated",
+        /// A question was answered with permit.
+        DECISION_PERMITTED = "decision.permitted",
+        /// A start, an attempt, a question or a call was denied.
+        DECISION_DENIED = "decision.denied",
+        /// A transaction began.
+        TRANSACTION_STARTED = "transaction.started",
+        /// All its steps are done.
+        TRANSACTION_COMPLETED = "transaction.completed",
+        /// It failed; `data.status` says whether something was undone.
+        TRANSACTION_FAILED = "transaction.failed",
+        /// It was cancelled, and what was done is undone.
+        TRANSACTION_CANCELLED = "transaction.cancelled",
+        /// It was ended at once.
+        TRANSACTION_TERMINATED = "transaction.terminated",
+        /// Somebody asked to cancel it.
+        TRANSACTION_CANCEL_REQUESTED = "transaction.cancel_requested",
+        /// Its `output` could not be evaluated.
+        TRANSACTION_OUTPUT_FAILED = "transaction.output_failed",
+        /// It waits for a person.
+        TRANSACTION_PARKED = "transaction.parked",
+        /// A person had it go on.
+        TRANSACTION_RESUMED = "transaction.resumed",
+        /// An attempt of a step was handed out.
+        STEP_DISPATCHED = "step.dispatched",
+        /// A step was done.
+        STEP_COMPLETED = "step.completed",
+        /// An attempt of a step failed.
+        STEP_FAILED = "step.failed",
+        /// A step's `when` said no.
+        STEP_SKIPPED = "step.skipped",
+        /// An attempt of a compensation was handed out.
+        COMPENSATION_STARTED = "compensation.started",
+        /// A compensation was done.
+        COMPENSATION_COMPLETED = "compensation.completed",
+        /// An attempt of a compensation failed.
+        COMPENSATION_FAILED = "compensation.failed",
+    }
+}

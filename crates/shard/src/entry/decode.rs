@@ -1,0 +1,181 @@
+//! Entries as events again, for replay.
+
+use super::kind;
+use chancery_base::{Timestamp, json};
+use chancery_engine::definition::StepIndex;
+use chancery_engine::{Beginning, Event, Failure, Phase, Status, StepError};
+use chancery_ledger::Record;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Why an entry is not the event that its kind says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A part of the record or the payload is missing or has another form.
+    #[error("`{kind}` without a proper `{part}`")]
+    Part {
+        /// The kind of entry.
+        kind: String,
+        /// Which part.
+        part: &'static str,
+    },
+    /// A kind that this version does not know.
+    #[error("kind `{0}` is unknown to this version")]
+    Kind(String),
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// An event of a transaction.
+    Event(Event),
+    /// Something else: the payload, for those who know the kind.
+    Other(Map<String, Value>),
+}
+
+struct Reader<'a> {
+    record: &'a Record,
+    payload: Map<String, Value>,
+}
+
+/// Reads an entry whose record parsed and whose payload's digest was checked.
+///
+/// # Errors
+/// If a part is missing, or the kind is unknown.
+pub fn decode(record: &Record, payload: Option<&[u8]>) -> Result<Recorded, DecodeError> {
+    let fail = |part| DecodeError::Part { kind: record.kind.to_string(), part };
+    let payload = match payload {
+        Some(bytes) => match json::parse(bytes, bytes.len()) {
+            Ok(Value::Object(map)) => map,
+            Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
+                return Err(fail("payload"));
+            }
+        },
+        None => Map::new(),
+    };
+    if !kind::ALL.contains(&record.kind) {
+        return Err(DecodeError::Kind(record.kind.to_string()));
+    }
+    let reader = Reader { record, payload };
+    if record.refs.transaction.is_none() {
+        return Ok(Recorded::Other(reader.payload));
+    }
+    reader.event().map(Recorded::Event)
+}
+
+impl Reader<'_> {
+    fn event(mut self) -> Result<Event, DecodeError> {
+        let kind = self.record.kind.clone();
+        Ok(match kind.as_str() {
+            "transaction.started" => {
+                let beginning: Beginning = self.typed("beginning")?;
+                Event::Started {
+                    beginning: Arc::new(beginning),
+                    input: self.value("input")?,
+                    decision: self.decision()?,
+                }
+            }
+            "step.dispatched" => self.dispatched(Phase::Do)?,
+            "compensation.started" => self.dispatched(Phase::Undo)?,
+            "step.completed" => self.completed(Phase::Do)?,
+            "compensation.completed" if self.record.data.get_bool("by_hand") == Some(true) => Event::Resolved {
+                step: self.step()?,
+                output: self.value("output")?,
+                justification: self.text("justification")?,
+            },
+            "compensation.completed" => self.completed(Phase::Undo)?,
+            "step.failed" => self.failed(Phase::Do)?,
+            "compensation.failed" => self.failed(Phase::Undo)?,
+            "decision.denied" => Event::Denied { step: self.step()?, decision: self.decision()? },
+            "step.skipped" => Event::Skipped { step: self.step()? },
+            "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
+            "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
+            "transaction.parked" => Event::Parked { step: self.step()? },
+            "transaction.resumed" => Event::Resumed { step: self.step()?, justification: self.text("justification")? },
+            "transaction.completed" | "transaction.failed" | "transaction.cancelled" | "transaction.terminated" => {
+                self.ended()?
+            }
+            other => return Err(DecodeError::Kind(other.to_owned())),
+        })
+    }
+
+    fn dispatched(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+        let deadline = self.record.data.get_int("deadline").ok_or_else(|| self.fail("data.deadline"))?;
+        Ok(Event::Dispatched {
+            step: self.step()?,
+            phase,
+            attempt: self.attempt()?,
+            decision: self.decision()?,
+            input: self.value("input")?,
+            deadline: Timestamp::from_micros(deadline),
+        })
+    }
+
+    fn completed(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+        Ok(Event::Completed { step: self.step()?, phase, attempt: self.attempt()?, output: self.value("output")? })
+    }
+
+    fn failed(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+        let word = self.record.data.get_word("failure").unwrap_or_default();
+        let failure = FAILURES.iter().copied().find(|failure| failure.word() == word);
+        let error: StepError = self.typed("error")?;
+        Ok(Event::AttemptFailed {
+            step: self.step()?,
+            phase,
+            attempt: self.attempt()?,
+            failure: failure.ok_or_else(|| self.fail("data.failure"))?,
+            error,
+            retry_at: self.record.data.get_int("retry_at").map(Timestamp::from_micros),
+        })
+    }
+
+    fn ended(&mut self) -> Result<Event, DecodeError> {
+        let status = self.record.data.get_word("status").and_then(Status::from_word);
+        let status = status.filter(|status| status.is_ended() && self.record.refs.last);
+        let status = status.ok_or_else(|| self.fail("data.status"))?;
+        let justification = match self.payload.contains_key("justification") {
+            true => Some(self.text("justification")?),
+            false => None,
+        };
+        Ok(Event::Ended { status, output: self.payload.remove("output").map(Arc::new), justification })
+    }
+
+    fn step(&self) -> Result<StepIndex, DecodeError> {
+        self.record.refs.step.map(StepIndex).ok_or_else(|| self.fail("refs.step"))
+    }
+
+    fn attempt(&self) -> Result<u32, DecodeError> {
+        self.record.refs.attempt.ok_or_else(|| self.fail("refs.attempt"))
+    }
+
+    fn decision(&self) -> Result<chancery_base::DecisionId, DecodeError> {
+        self.record.refs.decision.ok_or_else(|| self.fail("refs.decision"))
+    }
+
+    fn value(&mut self, part: &'static str) -> Result<Arc<Value>, DecodeError> {
+        self.payload.remove(part).map(Arc::new).ok_or_else(|| self.fail(part))
+    }
+
+    fn typed<T: serde::de::DeserializeOwned>(&mut self, part: &'static str) -> Result<T, DecodeError> {
+        let value = self.payload.remove(part).ok_or_else(|| self.fail(part))?;
+        serde_json::from_value(value).ok().ok_or_else(|| self.fail(part))
+    }
+
+    fn text(&mut self, part: &'static str) -> Result<String, DecodeError> {
+        self.typed(part)
+    }
+
+    fn fail(&self, part: &'static str) -> DecodeError {
+        DecodeError::Part { kind: self.record.kind.to_string(), part }
+    }
+}
+
+const FAILURES: [Failure; 7] = [
+    Failure::Failed,
+    Failure::Unknown,
+    Failure::TimedOut,
+    Failure::Lapsed,
+    Failure::QueueTimedOut,
+    Failure::Denied,
+    Failure::Refused,
+];

@@ -1,0 +1,230 @@
+//! Events as entries.
+
+use super::kind;
+use crate::payload::Payload;
+use crate::row::{EntryRow, PayloadRow, Sealed};
+use chancery_base::{DecisionId, Digest, Entropy, PrincipalId, Salt, Timestamp, TransactionId, json};
+use chancery_engine::{Event, Phase, Staged, Status};
+use chancery_ledger::{Data, Origin, Record, Refs, Word};
+use chancery_policy::Decision;
+
+/// Writes the entries of one batch.
+#[derive(Debug)]
+pub(crate) struct EntryWriter<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) epoch: u64,
+    pub(crate) now: Timestamp,
+    pub(crate) entropy: &'a mut Entropy,
+    pub(crate) out: &'a mut Vec<EntryRow>,
+}
+
+/// What the entries of a transaction share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfTransaction<'a> {
+    pub(crate) id: TransactionId,
+    pub(crate) actor: PrincipalId,
+    /// The decision that an event of this call names.
+    pub(crate) decision: Option<&'a Decision>,
+}
+
+/// An entry before it is numbered and digested.
+struct Draft {
+    kind: Word,
+    data: Data,
+    payload: Option<Vec<u8>>,
+}
+
+impl EntryWriter<'_> {
+    /// Adds the entry of a transaction's event.
+    pub(crate) fn transaction(&mut self, staged: &Staged, of: OfTransaction<'_>) {
+        let salt = Salt::draw(self.entropy);
+        let draft = draft(&staged.event, of.decision, &salt);
+        let refs = Refs {
+            n: Some(staged.n),
+            transaction: Some(of.id),
+            last: matches!(staged.event, Event::Ended { .. }),
+            ..refs(&staged.event)
+        };
+        self.write(staged.seq, draft, refs, of.actor, &salt);
+    }
+
+    /// Adds an entry that belongs to no transaction.
+    pub(crate) fn control(&mut self, seq: u64, kind: Word, actor: PrincipalId, data: Data, payload: Option<Vec<u8>>) {
+        let salt = Salt::draw(self.entropy);
+        self.write(seq, Draft { kind, data, payload }, Refs::default(), actor, &salt);
+    }
+
+    /// Adds the entry of a decision that belongs to no transaction.
+    pub(crate) fn decision(
+        &mut self,
+        seq: u64,
+        actor: PrincipalId,
+        id: DecisionId,
+        decision: Option<&Decision>,
+        payload: Payload,
+    ) {
+        let salt = Salt::draw(self.entropy);
+        let permitted = decision.is_some_and(Decision::is_permit);
+        let kind = if permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };
+        let data = of_decision(Data::new(), decision, &salt);
+        let refs = Refs { decision: Some(id), ..Refs::default() };
+        self.write(seq, Draft { kind, data, payload: Some(payload.finish()) }, refs, actor, &salt);
+    }
+
+    fn write(&mut self, seq: u64, draft: Draft, refs: Refs, actor: PrincipalId, salt: &Salt) {
+        let transaction = refs.transaction.zip(refs.n);
+        let record = Record {
+            actor,
+            at: self.now,
+            data: draft.data,
+            epoch: self.epoch,
+            kind: draft.kind,
+            log: self.origin.clone(),
+            payload: draft.payload.as_deref().map(|payload| salt.digest(payload)),
+            refs,
+            seq,
+        };
+        let payload =
+            draft.payload.map(|bytes| PayloadRow { salt: *salt, sealed: Sealed::plain(bytes), subject: None });
+        self.out.push(EntryRow { seq, transaction, record: record.to_bytes(), payload });
+    }
+}
+
+fn refs(event: &Event) -> Refs {
+    let attempt = match event {
+        Event::Dispatched { attempt, .. } | Event::Completed { attempt, .. } | Event::AttemptFailed { attempt, .. } => {
+            Some(*attempt)
+        }
+        Event::Started { .. }
+        | Event::Resolved { .. }
+        | Event::Denied { .. }
+        | Event::Skipped { .. }
+        | Event::OutputFailed { .. }
+        | Event::CancelRequested { .. }
+        | Event::Parked { .. }
+        | Event::Resumed { .. }
+        | Event::Ended { .. } => None,
+    };
+    let decision = match event {
+        Event::Started { decision, .. } | Event::Dispatched { decision, .. } | Event::Denied { decision, .. } => {
+            Some(*decision)
+        }
+        Event::Completed { .. }
+        | Event::Resolved { .. }
+        | Event::AttemptFailed { .. }
+        | Event::Skipped { .. }
+        | Event::OutputFailed { .. }
+        | Event::CancelRequested { .. }
+        | Event::Parked { .. }
+        | Event::Resumed { .. }
+        | Event::Ended { .. } => None,
+    };
+    let step = event.step().map(|step| step.0);
+    Refs { attempt, decision, step, clone: step.map(|_| 0), ..Refs::default() }
+}
+
+/// Adds what a record says of a decision: the bundle, and salted digests of what it was asked and of whom.
+fn of_decision(data: Data, decision: Option<&Decision>, salt: &Salt) -> Data {
+    let Some(decision) = decision else { return data };
+    data.digest("bundle", decision.bundle)
+        .digest("entities", salt.digest(decision.entities.as_bytes()))
+        .digest("request", salt.digest(decision.request.as_bytes()))
+}
+
+fn salted(salt: &Salt, value: &serde_json::Value) -> Digest {
+    salt.digest(&json::canonical(value))
+}
+
+fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
+    match decision {
+        Some(decision) => payload.value("decision", &decision.payload()),
+        None => payload,
+    }
+}
+
+fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
+    let empty = Data::new;
+    match event {
+        Event::Started { beginning, input, .. } => {
+            let data = of_decision(empty(), decision, salt)
+                .digest("definition", beginning.digest)
+                .digest("input", salted(salt, input))
+                .count("version", u64::from(beginning.version));
+            let payload = Payload::new().serialize("beginning", &**beginning);
+            let payload = with_decision(payload, decision).value("input", input);
+            Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
+        }
+        Event::Dispatched { phase, input, deadline, .. } => {
+            let data = of_decision(empty(), decision, salt)
+                .int("deadline", deadline.as_micros())
+                .digest("input", salted(salt, input));
+            let payload = with_decision(Payload::new(), decision).value("input", input);
+            let kind = match phase {
+                Phase::Do => kind::STEP_DISPATCHED,
+                Phase::Undo => kind::COMPENSATION_STARTED,
+            };
+            Draft { kind, data, payload: Some(payload.finish()) }
+        }
+        Event::Completed { phase, output, .. } => {
+            let kind = match phase {
+                Phase::Do => kind::STEP_COMPLETED,
+                Phase::Undo => kind::COMPENSATION_COMPLETED,
+            };
+            let payload = Payload::new().value("output", output);
+            Draft { kind, data: empty(), payload: Some(payload.finish()) }
+        }
+        Event::Resolved { output, justification, .. } => {
+            let payload = Payload::new().text("justification", justification).value("output", output);
+            let data = empty().bool("by_hand", true);
+            Draft { kind: kind::COMPENSATION_COMPLETED, data, payload: Some(payload.finish()) }
+        }
+        Event::AttemptFailed { phase, failure, error, retry_at, .. } => {
+            let data = empty().word("failure", failure.word());
+            let data = match retry_at {
+                Some(at) => data.int("retry_at", at.as_micros()),
+                None => data,
+            };
+            let kind = match phase {
+                Phase::Do => kind::STEP_FAILED,
+                Phase::Undo => kind::COMPENSATION_FAILED,
+            };
+            Draft { kind, data, payload: Some(Payload::new().serialize("error", error).finish()) }
+        }
+        Event::Denied { .. } => {
+            let payload = with_decision(Payload::new(), decision);
+            let data = of_decision(empty(), decision, salt);
+            Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
+        }
+        Event::Skipped { .. } => Draft { kind: kind::STEP_SKIPPED, data: empty(), payload: None },
+        Event::OutputFailed { error } => {
+            let payload = Payload::new().serialize("error", error);
+            Draft { kind: kind::TRANSACTION_OUTPUT_FAILED, data: empty(), payload: Some(payload.finish()) }
+        }
+        Event::CancelRequested { justification } => justified(kind::TRANSACTION_CANCEL_REQUESTED, justification),
+        Event::Parked { .. } => Draft { kind: kind::TRANSACTION_PARKED, data: empty(), payload: None },
+        Event::Resumed { justification, .. } => justified(kind::TRANSACTION_RESUMED, justification),
+        Event::Ended { status, output, justification } => {
+            let payload = Payload::new()
+                .maybe_text("justification", justification.as_deref())
+                .maybe_value("output", output.as_deref());
+            let data = empty().word("status", status.word());
+            Draft { kind: ended_kind(*status), data, payload: Some(payload.finish()) }
+        }
+    }
+}
+
+fn justified(kind: Word, justification: &str) -> Draft {
+    let payload = Payload::new().text("justification", justification);
+    Draft { kind, data: Data::new(), payload: Some(payload.finish()) }
+}
+
+const fn ended_kind(status: Status) -> Word {
+    match status {
+        Status::Completed => kind::TRANSACTION_COMPLETED,
+        Status::Cancelled => kind::TRANSACTION_CANCELLED,
+        Status::Terminated => kind::TRANSACTION_TERMINATED,
+        Status::Failed | Status::Compensated | Status::Running | Status::Compensating | Status::Parked => {
+            kind::TRANSACTION_FAILED
+        }
+    }
+}

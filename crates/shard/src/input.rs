@@ -1,0 +1,448 @@
+//! What a shard takes in and what it lets out.
+
+use crate::token::TaskToken;
+use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, HttpRequest};
+use chancery_engine::{Phase, Refusal as EngineRefusal, StepError, Summary};
+use chancery_policy::{Bundle, Principal};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whom an answer is for: the pump's own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplyTo(pub u64);
+
+/// An input: what is asked and who waits for the answer.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Who waits.
+    pub reply: ReplyTo,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What can be asked of a shard. The caller was authenticated and the call authorised before; what the *tenant's*
+/// policy says is decided here.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Start a transaction.
+    Start(Box<Start>),
+    /// A worker hands in and takes out.
+    Exchange(Exchange),
+    /// Compensate what was done and end as cancelled.
+    Cancel(Operation),
+    /// End at once, nothing undone.
+    Terminate(Operation),
+    /// Try a parked step again.
+    Retry(Operation),
+    /// Count a parked step's compensation as done, by hand: the step's name and what came of it.
+    Resolve(Operation, String, Arc<Value>),
+    /// Decide a question of the tenant's policy and record it.
+    Decide(Box<Question>),
+    /// Record that a call was refused by the role bundle.
+    Deny(Denial),
+    /// Change what belongs to the tenant as a whole; only on its shard 0.
+    Control(Box<ControlChange>),
+}
+
+/// A start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Its id, drawn in the slot of the business key, else the idempotency key, else at random.
+    pub id: TransactionId,
+    /// Who starts it: the principal of every decision in it.
+    pub actor: PrincipalId,
+    /// What it runs.
+    pub definition: Arc<Definition>,
+    /// Its input, in the domain of values.
+    pub input: Arc<Value>,
+    /// The same key with the same body gives the same transaction.
+    pub idempotency_key: Option<String>,
+    /// One running transaction per key: the definition's `key`, evaluated.
+    pub business_key: Option<String>,
+    /// For people to search by.
+    pub labels: BTreeMap<String, String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+/// An operation on a transaction.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// On which.
+    pub id: TransactionId,
+    /// Who asks.
+    pub actor: PrincipalId,
+    /// Why; at least 1 byte where the operation is an operator's (terminate, retry, resolve).
+    pub justification: String,
+}
+
+/// A question for the tenant's policy.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Who asks.
+    pub actor: PrincipalId,
+    /// What about.
+    pub request: chancery_policy::Request,
+}
+
+/// A call that the role bundle refused.
+#[derive(Debug, Clone)]
+pub struct Denial {
+    /// Who called.
+    pub actor: PrincipalId,
+    /// What: the wire name of a `chancery_policy::Action`.
+    pub action: String,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// A change of what belongs to the tenant as a whole.
+#[derive(Debug, Clone)]
+pub struct ControlChange {
+    /// Who asks.
+    pub actor: PrincipalId,
+    /// What.
+    pub change: Change,
+}
+
+/// The kinds of [`ControlChange`].
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Make a tenant; only on `system`.
+    TenantCreate {
+        /// Its name.
+        tenant: TenantId,
+        /// The random key of its hashes.
+        hash_key: [u8; 32],
+    },
+    /// Make a principal; refused if the id or the name exists.
+    PrincipalCreate(Principal),
+    /// Change a principal; refused if it does not exist. Suspension is one of its fields.
+    PrincipalSet(Principal),
+    /// Issue a key.
+    KeyIssue {
+        /// Its public id.
+        id: KeyId,
+        /// Whose.
+        principal: PrincipalId,
+        /// SHA-256 of its secret.
+        hash: Digest,
+        /// Until when it works.
+        expires_at: Option<Timestamp>,
+    },
+    /// Revoke a key.
+    KeyRevoke(KeyId),
+    /// Register a definition; the same content again is no change, another content under the same version is refused.
+    Register(Arc<Definition>),
+    /// Push a bundle, likewise.
+    BundlePush(Arc<Bundle>),
+    /// Make a pushed bundle the active one.
+    BundleActivate(Arc<Bundle>),
+}
+
+/// Which queue a ready step waits in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    /// Remote code or an in-process closure, by its name.
+    Worker(Name),
+    /// The node's own caller of URLs; its credit is the bulkhead's free places.
+    Http,
+}
+
+/// A worker process: an instance of a principal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Worker {
+    /// Who it authenticated as.
+    pub principal: PrincipalId,
+    /// Which process, as it names itself.
+    pub instance: Arc<str>,
+}
+
+/// One call of a worker.
+///
+/// A call that names queues is the instance's one *taking* call: it replaces the one before (which is answered
+/// empty), its `want` is all the credit that the instance has, and what it neither holds nor reports is taken for
+/// not arrived and sent again. A call without queues only reports. Only a call without `done` is held.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Who.
+    pub worker: Worker,
+    /// How many tasks it takes, by queue.
+    pub queues: Vec<(Queue, u32)>,
+    /// How tasks ended.
+    pub done: Vec<Report>,
+    /// Tasks that it still works on: renews their leases.
+    pub holding: Vec<TaskToken>,
+    /// Until when a call that finds nothing waits.
+    pub hold_until: Timestamp,
+}
+
+/// How a task ended, as the worker says.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Which.
+    pub task: TaskToken,
+    /// How.
+    pub outcome: ReportedOutcome,
+}
+
+/// What a worker can say of a task.
+#[derive(Debug, Clone)]
+pub enum ReportedOutcome {
+    /// It was done.
+    Completed(Arc<Value>),
+    /// It was not done, and the target says so for good or for now.
+    Failed(StepError),
+    /// It may have been done: a cut connection, a 5xx.
+    Unknown(StepError),
+}
+
+/// The answer to an [`Exchange`].
+#[derive(Debug, Clone, Default)]
+pub struct Exchanged {
+    /// Tasks handed out.
+    pub tasks: Vec<Arc<Task>>,
+    /// What became of the reports, in their order.
+    pub acks: Vec<(TaskToken, Ack)>,
+    /// Tasks among `holding` whose answer is no longer wanted.
+    pub cancelled: Vec<TaskToken>,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// It is in the ledger.
+    Recorded,
+    /// The attempt was superseded or had been reported: nothing changed.
+    Superseded,
+    /// The token is not one of ours: nothing changed.
+    Refused,
+}
+
+/// An attempt handed to a worker.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Names the attempt and proves that it was handed out.
+    pub token: TaskToken,
+    /// The queue that it came from.
+    pub queue: Queue,
+    /// Whose step.
+    pub transaction: TransactionId,
+    /// The step's name.
+    pub step: Name,
+    /// The step or its compensation.
+    pub phase: Phase,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// What to do it with.
+    pub input: Arc<Value>,
+    /// The same for every attempt.
+    pub idempotency_key: String,
+    /// For a compensation: the key of the step that it undoes.
+    pub forward_key: Option<String>,
+    /// For a compensation: whether it is unknown if the step took effect.
+    pub forward_unknown: bool,
+    /// The decision that permitted it.
+    pub decision: chancery_base::DecisionId,
+    /// When the attempt counts as failed.
+    pub deadline: Timestamp,
+    /// W3C trace context of the start.
+    pub traceparent: Option<String>,
+    /// For [`Queue::Http`]: the call.
+    pub http: Option<HttpRequest>,
+}
+
+/// What a shard lets out, after the commit that it rests on.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// An answer.
+    Reply(ReplyTo, Result<Response, Refusal>),
+    /// A transaction ended or was parked: for those who wait for its result.
+    Settled(TransactionId, Arc<Summary>),
+    /// The log grew to this size.
+    Grown(u64),
+    /// The tenant's control state is another now.
+    Control(Arc<crate::control::Control>),
+    /// A tenant was made: its shards can be run.
+    TenantCreated(TenantId),
+    /// The shard can't go on: another owns the log.
+    Fenced,
+    /// Something to count.
+    Observed(Observation),
+}
+
+/// The answers there are.
+#[derive(Debug, Clone)]
+pub enum Response {
+    /// To a start.
+    Started {
+        /// The transaction.
+        id: TransactionId,
+        /// Whether it had been started before under the same idempotency key.
+        existing: bool,
+    },
+    /// To an exchange.
+    Exchanged(Exchanged),
+    /// To an operation: the status that the transaction has now.
+    Operated(Arc<Summary>),
+    /// To a question.
+    Decided(Arc<DecisionSummary>),
+    /// To a control change, a denial.
+    Done {
+        /// The entry that records it; none where nothing changed.
+        seq: Option<u64>,
+    },
+}
+
+/// A decision as the caller sees it.
+#[derive(Debug, Clone)]
+pub struct DecisionSummary {
+    /// Its id.
+    pub id: chancery_base::DecisionId,
+    /// Permitted or not.
+    pub permitted: bool,
+    /// The determining policies and what they say.
+    pub reasons: Vec<chancery_policy::Reason>,
+    /// The bundle that it was decided by; none where none is active.
+    pub bundle: Option<Digest>,
+    /// The entry that records it.
+    pub seq: u64,
+}
+
+/// Why an input was not done. Nothing changed, but for [`Refusal::Unknown`] and the entry of a denial.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// No such transaction here.
+    #[error("there is no transaction {0}")]
+    Missing(TransactionId),
+    /// The tenant's policy denies.
+    #[error("denied by policy")]
+    Denied(Arc<DecisionSummary>),
+    /// The idempotency key was used for another request.
+    #[error("this idempotency key was used for another request: {0}")]
+    KeyReused(TransactionId),
+    /// A running transaction has the business key.
+    #[error("transaction {0} with the same business key is running")]
+    BusinessKeyTaken(TransactionId),
+    /// The transaction is not in a state that allows it.
+    #[error(transparent)]
+    Illegal(#[from] EngineRefusal),
+    /// The thing exists with other content.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// The thing that a change names does not exist.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The request is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// A limit is reached.
+    #[error("{what}: at most {max}")]
+    Limited {
+        /// Of what there are too many.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The store did not commit; nothing changed.
+    #[error("the store did not take it: {0}")]
+    Unavailable(String),
+    /// The store did not say whether it committed: ask again with the same key.
+    #[error("the outcome is unknown: the store did not answer")]
+    Unknown,
+    /// The shard is being given up.
+    #[error("the server is shutting down")]
+    Stopping,
+}
+
+impl Refusal {
+    /// What it means to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Missing(_) | Self::NotFound(_) => Kind::Missing,
+            Self::Denied(_) => Kind::Denied,
+            Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Illegal(_) | Self::Exists(_) => Kind::Conflict,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Limited { .. } => Kind::Limited,
+            Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
+        }
+    }
+}
+
+/// Something to count. Labels are bounded: names of definitions, never ids.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// A transaction began.
+    Started {
+        /// What it runs.
+        definition: Name,
+    },
+    /// A transaction ended or was parked.
+    Ended {
+        /// What it ran.
+        definition: Name,
+        /// How.
+        status: &'static str,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An attempt was handed out.
+    Dispatched {
+        /// Step or compensation.
+        phase: Phase,
+        /// Which attempt.
+        attempt: u32,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// An attempt ended.
+    Attempted {
+        /// Step or compensation.
+        phase: Phase,
+        /// `completed`, `failed`, `unknown`, `lapsed`, `timed_out`, `denied`.
+        outcome: &'static str,
+    },
+    /// A decision was taken.
+    Decided {
+        /// The Cedar action.
+        action: String,
+        /// Permitted or not.
+        permitted: bool,
+        /// Policies that erred.
+        errors: usize,
+    },
+    /// A batch was committed.
+    Committed {
+        /// Inputs in it.
+        inputs: usize,
+        /// Entries in it.
+        entries: usize,
+    },
+}
+
+/// Numbers of the moment, for gauges.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Running transactions in memory.
+    pub active: usize,
+    /// Ready steps by queue, with the age of the oldest.
+    pub queues: Vec<(Queue, usize, Option<Timestamp>)>,
+    /// Workers with a call open or a lease.
+    pub workers: usize,
+    /// Open hand-outs.
+    pub leases: usize,
+    /// Inputs waiting.
+    pub inputs: usize,
+    /// The log's size.
+    pub size: u64,
+    /// The owner's epoch.
+    pub epoch: u64,
+    /// The control epoch.
+    pub control_epoch: u64,
+}

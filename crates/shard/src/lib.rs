@@ -1,0 +1,23 @@
+//! The joint: engine, policy and ledger in one pure state machine whose output is one database commit.
+//!
+//! A [`Shard`] takes inputs, asks for one store call at a time, and lets effects out only after the commit that they
+//! rest on. It has no clock, no randomness and no I/O: whoever pumps it gives the time and the entropy and carries
+//! the calls out.
+
+pub mod batch;
+pub mod control;
+pub mod entry;
+pub mod input;
+mod payload;
+pub mod replay;
+pub mod row;
+pub mod rows;
+mod shard;
+pub mod token;
+
+pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
+pub use chancery_ledger::Origin;
+pub use chancery_policy::Grant;
+pub use control::Control;
+pub use shard::{Config, Poll, Shard, Stage};
+pub use token::{TaskToken, TokenKey};

@@ -1,0 +1,65 @@
+//! Payloads: canonical JSON objects, written without building a tree of them first.
+
+use chancery_base::json;
+use serde_json::Value;
+
+/// Writes one canonical object; keys must come in code-point order.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    text: String,
+    last: &'static str,
+}
+
+impl Payload {
+    pub(crate) fn new() -> Self {
+        Self { text: String::from("{"), last: "" }
+    }
+
+    pub(crate) fn value(mut self, key: &'static str, value: &Value) -> Self {
+        self.key(key);
+        json::write_canonical(value, &mut self.text);
+        self
+    }
+
+    pub(crate) fn text(mut self, key: &'static str, text: &str) -> Self {
+        self.key(key);
+        json::write_string(text, &mut self.text);
+        self
+    }
+
+    /// Something that serialises; what it gives is brought into canonical form.
+    pub(crate) fn serialize(self, key: &'static str, value: &impl serde::Serialize) -> Self {
+        // Types of ours serialise: they have text keys and finite numbers.
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.value(key, &value)
+    }
+
+    pub(crate) fn maybe_text(self, key: &'static str, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.text(key, text),
+            None => self,
+        }
+    }
+
+    pub(crate) fn maybe_value(self, key: &'static str, value: Option<&Value>) -> Self {
+        match value {
+            Some(value) => self.value(key, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.text.push('}');
+        self.text.into_bytes()
+    }
+
+    fn key(&mut self, key: &'static str) {
+        debug_assert!(self.last < key, "keys of a payload come in order: {} before {key}", self.last);
+        if !self.last.is_empty() {
+            self.text.push(',');
+        }
+        self.last = key;
+        json::write_string(key, &mut self.text);
+        self.text.push(':');
+    }
+}

@@ -1,0 +1,253 @@
+//! Rows as the store keeps them: what a [`Batch`](crate::Batch) writes and a load brings back.
+//!
+//! Entries are the truth; every other row is a cache of them, written in the same commit, that
+//! `chancery verify` computes anew from the entries and compares. Key columns are there to be searched by; what
+//! else a row holds is in its `body`, canonical JSON with a version, sealed as payloads are.
+
+use chancery_base::{Digest, KeyId, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
+use chancery_ledger::Origin;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The store's number of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogId(pub i64);
+
+/// Bytes at rest and the key that they are encrypted under: `none` until there are keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The data key's id; [`Sealed::PLAIN`] for none.
+    pub key: Cow<'static, str>,
+    /// The nonce, empty where the key is `none`.
+    pub nonce: Vec<u8>,
+    /// The bytes, encrypted under `key`.
+    pub bytes: Vec<u8>,
+}
+
+impl Sealed {
+    /// The key of bytes that are not encrypted.
+    pub const PLAIN: &'static str = "none";
+
+    /// Bytes as they are.
+    #[must_use]
+    pub const fn plain(bytes: Vec<u8>) -> Self {
+        Self { key: Cow::Borrowed(Self::PLAIN), nonce: Vec::new(), bytes }
+    }
+
+    /// The bytes, if this build can read them: key `none`, no nonce.
+    #[must_use]
+    pub fn open(&self) -> Option<&[u8]> {
+        (self.key == Self::PLAIN && self.nonce.is_empty()).then_some(self.bytes.as_slice())
+    }
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRow {
+    /// Its name.
+    pub tenant: TenantId,
+    /// How many shards it has.
+    pub shards: u16,
+    /// What its keys and request digests are hashed with; destroyed with the tenant.
+    pub hash_key: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A log: one shard of a tenant, one generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// The store's number.
+    pub id: LogId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which shard, from 0.
+    pub shard: u16,
+    /// Which generation, from 1.
+    pub generation: u32,
+    /// Its name in checkpoints: `<cluster>/<tenant>/<shard>/<generation>`.
+    pub origin: Origin,
+    /// Raised by each new owner.
+    pub epoch: u64,
+    /// How many entries it has.
+    pub size: u64,
+    /// Raised by each change of the tenant's directory, active bundle, definitions or stops.
+    pub control_epoch: u64,
+    /// Who owns it: a node's name.
+    pub owner: String,
+}
+
+/// A payload beside its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadRow {
+    /// Goes before the bytes when they are digested.
+    pub salt: Salt,
+    /// The canonical JSON.
+    pub sealed: Sealed,
+    /// The keyed hash of the person whose data it is; none until definitions name subjects.
+    pub subject: Option<[u8; 32]>,
+}
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRow {
+    /// Its number in the log, from 0.
+    pub seq: u64,
+    /// The transaction that it belongs to, and its number within, from 0.
+    pub transaction: Option<(TransactionId, u64)>,
+    /// The record's canonical bytes: what the leaf is the hash of.
+    pub record: Vec<u8>,
+    /// Its payload, if it has one that was not erased.
+    pub payload: Option<PayloadRow>,
+}
+
+/// A transaction: key columns and the head of its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionRow {
+    /// Its id; its slot is in it.
+    pub id: TransactionId,
+    /// The log that it is on.
+    pub log: LogId,
+    /// The definition's name.
+    pub definition: Name,
+    /// The definition's version.
+    pub version: u32,
+    /// The definition's digest.
+    pub definition_digest: Digest,
+    /// The status' word, such as `running`.
+    pub status: &'static str,
+    /// Who started it.
+    pub principal: PrincipalId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When it next needs a look though nothing arrives: a retry, a deadline.
+    pub wake_at: Option<Timestamp>,
+    /// The sequence number of `transaction.started`, whose payload is the input.
+    pub input_seq: u64,
+    /// The sequence number of the closing entry, whose payload is the output.
+    pub output_seq: Option<u64>,
+    /// The rest of the head.
+    pub body: Sealed,
+}
+
+/// A step of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRow {
+    /// Whose step.
+    pub transaction: TransactionId,
+    /// Which step, by its index in the definition.
+    pub step: u32,
+    /// Which clone of a fan-out; 0 where there is none.
+    pub clone: u32,
+    /// The status' word, such as `completed`.
+    pub status: &'static str,
+    /// Attempts handed out so far.
+    pub attempt: u32,
+    /// When the attempt that is out expires, or the next one may be handed out.
+    pub wake_at: Option<Timestamp>,
+    /// The sequence number of the entry whose payload is the output.
+    pub output_seq: Option<u64>,
+    /// The sequence number of the entry whose payload is the undo's output.
+    pub undo_seq: Option<u64>,
+    /// The rest.
+    pub body: Sealed,
+}
+
+/// What a [`KeyRow`] keeps one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyScope {
+    /// An idempotency key: the same key and body give the same transaction.
+    Start,
+    /// A business key: one running transaction per key.
+    Business,
+}
+
+/// An idempotency or business key. A business key's row moves to the newest transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Which kind.
+    pub scope: KeyScope,
+    /// The slot that it is in.
+    pub slot: u16,
+    /// The keyed hash of tenant, business key and idempotency key.
+    pub key: [u8; 32],
+    /// The keyed hash of the request, to tell the same from another; zero for a business key.
+    pub request: [u8; 32],
+    /// The transaction that it stands for.
+    pub transaction: TransactionId,
+}
+
+/// A principal of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrincipalRow {
+    /// Its id.
+    pub id: PrincipalId,
+    /// Name, roles, attributes, whether suspended: canonical JSON.
+    pub body: Sealed,
+}
+
+/// A credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// Its id, which is public.
+    pub id: KeyId,
+    /// Whose it is.
+    pub principal: PrincipalId,
+    /// SHA-256 of the secret.
+    pub hash: Digest,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A definition: immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefinitionRow {
+    /// Its name.
+    pub name: Name,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of `source`.
+    pub digest: Digest,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// Its canonical JSON.
+    pub source: Arc<[u8]>,
+}
+
+/// A bundle: immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleRow {
+    /// Its name.
+    pub name: Name,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of `source`.
+    pub digest: Digest,
+    /// When it was pushed.
+    pub pushed_at: Timestamp,
+    /// Its canonical JSON.
+    pub source: Arc<[u8]>,
+}
+
+/// A change of what belongs to the tenant as a whole, on its shard 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlRow {
+    /// A tenant was made, with one log a shard. Only on the log of the tenant `system`.
+    Tenant(TenantRow, Vec<Origin>),
+    /// A principal was made or changed.
+    Principal(PrincipalRow),
+    /// A credential was issued or revoked.
+    Credential(CredentialRow),
+    /// A definition was registered; the newest version is the active one.
+    Definition(DefinitionRow),
+    /// A bundle was pushed.
+    Bundle(BundleRow),
+    /// A bundle was activated.
+    ActiveBundle(Digest),
+}

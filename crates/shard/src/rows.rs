@@ -1,0 +1,128 @@
+//! A transaction as rows, and back.
+
+use crate::batch::LoadedTransaction;
+use crate::row::{LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use chancery_base::{TransactionId, json};
+use chancery_engine::definition::Definition;
+use chancery_engine::{Head, LoadError, Parts, StepState, Transaction, UndoStatus};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why rows do not make a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// A body is under a key that is not here.
+    #[error("{0} is under a key that is not here")]
+    Sealed(&'static str),
+    /// A body or payload is not what it should be.
+    #[error("{part}: {message}")]
+    Damaged {
+        /// Which part.
+        part: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// A payload is missing.
+    #[error("the payload of entry {0} is missing")]
+    Missing(u64),
+    /// The parts do not fit.
+    #[error(transparent)]
+    Parts(#[from] LoadError),
+}
+
+/// The row of a transaction's head.
+#[must_use]
+pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow {
+    let head = transaction.head();
+    TransactionRow {
+        id: transaction.id(),
+        log,
+        definition: head.beginning.definition.clone(),
+        version: head.beginning.version,
+        definition_digest: head.beginning.digest,
+        status: head.status.word(),
+        principal: head.beginning.principal,
+        started_at: head.started_at,
+        ended_at: head.ended_at,
+        wake_at: transaction.wake_at(),
+        input_seq: head.input_seq,
+        output_seq: head.output_seq,
+        body: body(head),
+    }
+}
+
+/// The row of a step.
+#[must_use]
+pub fn step_row(transaction: TransactionId, step: u32, state: &StepState) -> StepRow {
+    StepRow {
+        transaction,
+        step,
+        clone: 0,
+        status: step_word(state),
+        attempt: state.attempts,
+        wake_at: state.wakes_at(),
+        output_seq: state.output_seq,
+        undo_seq: state.undo.output_seq,
+        body: body(state),
+    }
+}
+
+/// The word of a step's row: its compensation's where that is under way or done, such as `undo_completed`.
+const fn step_word(state: &StepState) -> &'static str {
+    match state.undo.status {
+        UndoStatus::None => state.status.word(),
+        UndoStatus::Ready => "undo_ready",
+        UndoStatus::Dispatched => "undo_dispatched",
+        UndoStatus::Backoff => "undo_backoff",
+        UndoStatus::Completed => "undo_completed",
+        UndoStatus::Failed => "undo_failed",
+    }
+}
+
+fn body(part: &impl Serialize) -> Sealed {
+    // Heads and steps have text keys and whole numbers.
+    let value = serde_json::to_value(part).unwrap_or_default();
+    Sealed::plain(json::canonical(&value))
+}
+
+/// Puts a transaction together from its rows.
+///
+/// # Errors
+/// If a row or payload is damaged or missing.
+pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> Result<Transaction, RowError> {
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
+    let head: Head = open("the transaction's body", &loaded.row.body)?;
+    let mut steps = Vec::with_capacity(loaded.steps.len());
+    let mut outputs = Vec::with_capacity(loaded.steps.len());
+    for row in &loaded.steps {
+        let state: StepState = open("a step's body", &row.body)?;
+        let output = state.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()?;
+        outputs.push(output);
+        steps.push(state);
+    }
+    let input = part_of(&payloads, head.input_seq, "input")?;
+    Ok(Transaction::from_parts(Parts { definition, head, steps, input, outputs })?)
+}
+
+/// The output of a transaction that completed.
+///
+/// # Errors
+/// If the payload is damaged or missing.
+pub fn output(loaded: &LoadedTransaction) -> Result<Option<Arc<Value>>, RowError> {
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
+    loaded.row.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()
+}
+
+fn part_of(payloads: &BTreeMap<u64, &PayloadRow>, seq: u64, part: &'static str) -> Result<Arc<Value>, RowError> {
+    let row = payloads.get(&seq).ok_or(RowError::Missing(seq))?;
+    let mut payload: BTreeMap<String, Value> = open("a payload", &row.sealed)?;
+    payload.remove(part).map(Arc::new).ok_or(RowError::Missing(seq))
+}
+
+fn open<T: DeserializeOwned>(part: &'static str, sealed: &Sealed) -> Result<T, RowError> {
+    let bytes = sealed.open().ok_or(RowError::Sealed(part))?;
+    json::parse_as(bytes, bytes.len()).map_err(|err| RowError::Damaged { part, message: err.to_string() })
+}

@@ -1,0 +1,538 @@
+//! The shard: one log and the transactions on it.
+//!
+//! Its life: own the log → load the control state → load what runs → take inputs, a batch at a time. A batch is built
+//! from committed state only, then committed; a shard takes no input meanwhile. When a commit fails or its outcome is
+//! unknown the shard forgets all it knows and begins its life again, so nothing is ever built on what may not be.
+
+mod build;
+mod change;
+mod desk;
+mod dispatch;
+mod exchange;
+mod index;
+mod work;
+
+use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
+use crate::control::Control;
+use crate::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo};
+use crate::row::{KeyRow, KeyScope, LogId, LogRow};
+use crate::rows;
+use crate::token::TokenKey;
+use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_base::{Digest, Entropy, Timestamp, TransactionId};
+use chancery_engine::definition::Definition;
+use chancery_engine::{Phase, Transaction};
+use chancery_policy::Bundle;
+use desk::{Desk, Lease, LeaseKey};
+use index::Index;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use work::Pending;
+
+/// Transactions of one page of recovery.
+const RECOVER_PAGE: usize = 1_000;
+/// How long a shard waits before it tries again to own a log that it could not.
+const OWN_AGAIN: Duration = Duration::from_millis(250);
+
+/// What a shard is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its log.
+    pub log: LogId,
+    /// What task tokens are made with.
+    pub token_key: TokenKey,
+    /// How long a hand-out is leased without renewal.
+    pub lease: Duration,
+    /// Running transactions at most.
+    pub active_max: usize,
+}
+
+impl Config {
+    /// The usual times and limits.
+    #[must_use]
+    pub const fn new(log: LogId, token_key: TokenKey) -> Self {
+        Self { log, token_key, lease: Duration::from_secs(10), active_max: ACTIVE_TRANSACTIONS_MAX }
+    }
+}
+
+/// What a shard wants next.
+#[derive(Debug)]
+pub enum Poll {
+    /// Carry this out and give the [`Reply`].
+    Call(Call),
+    /// Nothing until an input arrives or this time comes.
+    Wait(Option<Timestamp>),
+}
+
+/// Where a shard stands, as others may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It does not own its log yet, or not any more, and tries to.
+    Starting,
+    /// It takes inputs.
+    Open,
+    /// Another owner has its log.
+    Fenced,
+    /// It was asked to stop and has.
+    Stopped,
+}
+
+#[derive(Debug)]
+enum State {
+    Own,
+    OwnAt(Timestamp),
+    LoadControl,
+    Recover(Option<TransactionId>),
+    /// Inputs are taken, what they name may have to be loaded.
+    Open,
+    Waiting(Waiting),
+    Fenced,
+    Stopped,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Own,
+    Control,
+    Recover,
+    Load,
+    Bundle(Digest),
+    Commit(Box<Pending>),
+}
+
+/// A shard.
+#[derive(Debug)]
+pub struct Shard {
+    config: Config,
+    state: State,
+    stopping: bool,
+    log: Option<LogRow>,
+    control: Option<Arc<Control>>,
+    queue: VecDeque<Input>,
+    /// Inputs taken for the next batch.
+    taken: Vec<Input>,
+    /// Transactions in memory: all that run, and for one batch those that inputs name.
+    members: HashMap<TransactionId, Box<Transaction>>,
+    running: usize,
+    /// Whether everything that runs is in memory.
+    is_recovered: bool,
+    /// What was asked of the store for the next batch, found or not.
+    asked: BTreeSet<TransactionId>,
+    keys: HashMap<(KeyScope, u16, [u8; 32]), Option<KeyRow>>,
+    definitions: HashMap<Digest, Arc<Definition>>,
+    bundles: HashMap<Digest, Option<Arc<Bundle>>>,
+    wanted_bundles: BTreeSet<Digest>,
+    index: Index,
+    desk: Desk,
+    effects: Vec<Effect>,
+    /// The time of the newest batch.
+    latest: Timestamp,
+}
+
+impl Shard {
+    /// A shard that begins with owning its log.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            state: State::Own,
+            stopping: false,
+            log: None,
+            control: None,
+            queue: VecDeque::new(),
+            taken: Vec::new(),
+            members: HashMap::new(),
+            running: 0,
+            is_recovered: false,
+            asked: BTreeSet::new(),
+            keys: HashMap::new(),
+            definitions: HashMap::new(),
+            bundles: HashMap::new(),
+            wanted_bundles: BTreeSet::new(),
+            index: Index::default(),
+            desk: Desk::default(),
+            effects: Vec::new(),
+            latest: Timestamp::EPOCH,
+        }
+    }
+
+    /// Takes an input in. What is refused at once is answered among the effects.
+    pub fn push(&mut self, input: Input) {
+        let limit = match input.command {
+            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) => SHARD_QUEUE_MAX,
+            Command::Start(_)
+            | Command::Retry(_)
+            | Command::Resolve(..)
+            | Command::Decide(_)
+            | Command::Deny(_)
+            | Command::Control(_) => SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED,
+        };
+        if self.stopping || matches!(self.state, State::Fenced | State::Stopped) {
+            self.refuse(input.reply, Refusal::Stopping);
+        } else if self.queue.len() >= limit {
+            let refusal = Refusal::Limited { what: "inputs waiting", max: limit, retry_after: Duration::from_secs(1) };
+            self.refuse(input.reply, refusal);
+        } else {
+            self.queue.push_back(input);
+        }
+    }
+
+    /// Says what is to be done next. After a [`Poll::Call`] it is not asked again until the reply is given.
+    pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
+        loop {
+            match &self.state {
+                State::OwnAt(at) if *at > now => return Poll::Wait(Some(*at)),
+                State::Own | State::OwnAt(_) => return self.call(Waiting::Own, Call::Own { log: self.config.log }),
+                State::LoadControl => {
+                    return self.call(Waiting::Control, Call::Control { log: self.config.log });
+                }
+                State::Recover(after) => {
+                    let call = Call::Recover { log: self.config.log, after: *after, limit: RECOVER_PAGE };
+                    return self.call(Waiting::Recover, call);
+                }
+                State::Waiting(_) => return Poll::Wait(None),
+                State::Fenced | State::Stopped => {
+                    self.refuse_all(&Refusal::Stopping);
+                    return Poll::Wait(None);
+                }
+                State::Open => {
+                    if let Some(poll) = self.poll_open(now, entropy) {
+                        return poll;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the reply to the call that is out.
+    pub fn reply(&mut self, reply: Reply, now: Timestamp) {
+        let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Own) else { return };
+        match (waiting, reply) {
+            (Waiting::Own, Reply::Owned(Ok(log))) => {
+                self.log = Some(log);
+                self.state = State::LoadControl;
+            }
+            (Waiting::Control, Reply::Control(Ok(rows))) => self.control_loaded(&rows, now),
+            (Waiting::Recover, Reply::Loaded(Ok(loaded))) => self.recovered(loaded, now),
+            (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
+            (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
+                let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);
+                self.bundles.insert(digest, bundle);
+                self.state = State::Open;
+            }
+            (Waiting::Commit(pending), Reply::Committed(Ok(()))) => self.committed(*pending),
+            (Waiting::Commit(pending), Reply::Committed(Err(err))) => self.failed(*pending, err, now),
+            (Waiting::Commit(pending), _) => self.failed(*pending, CommitError::Unknown(out_of_turn()), now),
+            (
+                _,
+                Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)),
+            ) => self.unavailable(&err, now),
+            (_, _) => self.unavailable(&out_of_turn(), now),
+        }
+    }
+
+    /// Takes the effects that may go out now.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes no new work from here on; held calls are answered, what is in the queue is finished.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        let answers = self.desk.close_all();
+        self.effects.extend(answers);
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        match self.state {
+            State::Fenced => Stage::Fenced,
+            State::Stopped => Stage::Stopped,
+            State::Open | State::Waiting(Waiting::Load | Waiting::Bundle(_) | Waiting::Commit(_)) => Stage::Open,
+            State::Own
+            | State::OwnAt(_)
+            | State::LoadControl
+            | State::Recover(_)
+            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover) => Stage::Starting,
+        }
+    }
+
+    /// Numbers of the moment.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            active: self.running,
+            queues: self.index.depths(),
+            workers: self.desk.worker_count(),
+            leases: self.desk.lease_count(),
+            inputs: self.queue.len(),
+            size: self.log.as_ref().map_or(0, |log| log.size),
+            epoch: self.log.as_ref().map_or(0, |log| log.epoch),
+            control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
+        }
+    }
+
+    fn call(&mut self, waiting: Waiting, call: Call) -> Poll {
+        self.state = State::Waiting(waiting);
+        Poll::Call(call)
+    }
+
+    fn poll_open(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Poll> {
+        self.take_inputs();
+        if let Some(digest) = self.wanted_bundles.pop_first() {
+            if self.bundles.contains_key(&digest) {
+                return None;
+            }
+            return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
+        }
+        if let Some(call) = self.needs() {
+            return Some(self.call(Waiting::Load, call));
+        }
+        let (batch, pending) = self.build(now, entropy)?;
+        if batch.entries.is_empty() {
+            self.release(pending);
+            return self.rest(now);
+        }
+        Some(self.call(Waiting::Commit(Box::new(pending)), Call::Commit(Box::new(batch))))
+    }
+
+    /// What to do when a batch came out empty: go on with what is queued, or wait.
+    fn rest(&mut self, now: Timestamp) -> Option<Poll> {
+        if !self.queue.is_empty() || !self.taken.is_empty() {
+            return None;
+        }
+        if self.stopping {
+            self.state = State::Stopped;
+            return None;
+        }
+        let wake = [self.index.next_wake(), self.desk.next_wake()].into_iter().flatten().min();
+        // What is due by now was looked at and came to nothing: not before the next moment.
+        Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
+    }
+
+    fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
+        let bundles = &mut self.bundles;
+        let control = Control::from_rows(rows, |digest, source| {
+            if let Some(Some(known)) = bundles.get(&digest) {
+                return Ok(Arc::clone(known));
+            }
+            let bundle = Arc::new(Bundle::parse(source).map_err(|err| err.to_string())?);
+            bundles.insert(digest, Some(Arc::clone(&bundle)));
+            Ok(bundle)
+        });
+        match control {
+            Ok(control) => {
+                let control = Arc::new(control);
+                if let Some(log) = &mut self.log {
+                    log.control_epoch = control.epoch;
+                }
+                self.effects.push(Effect::Control(Arc::clone(&control)));
+                self.control = Some(control);
+                self.state = if self.is_recovered { State::Open } else { State::Recover(None) };
+            }
+            Err(err) => {
+                let err = StoreError {
+                    operation: "read the control state",
+                    kind: chancery_base::Kind::Broken,
+                    message: err.to_string(),
+                };
+                self.unavailable(&err, now);
+            }
+        }
+    }
+
+    fn recovered(&mut self, loaded: Loaded, now: Timestamp) {
+        let last = loaded.transactions.last().map(|transaction| transaction.row.id);
+        let is_page = loaded.transactions.len() >= RECOVER_PAGE;
+        if let Err(err) = self.admit(loaded, now) {
+            return self.unavailable(&err, now);
+        }
+        if is_page && last.is_some() {
+            self.state = State::Recover(last);
+            return;
+        }
+        for key in self.desk.lease_keys() {
+            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.step, key.phase));
+            if out.is_none() {
+                self.desk.drop_lease(key);
+            }
+        }
+        self.is_recovered = true;
+        self.state = State::Open;
+    }
+
+    fn loaded(&mut self, loaded: Loaded, now: Timestamp) {
+        for row in &loaded.keys {
+            self.keys.insert((row.scope, row.slot, row.key), Some(row.clone()));
+        }
+        match self.admit(loaded, now) {
+            Ok(()) => self.state = State::Open,
+            Err(err) => self.unavailable(&err, now),
+        }
+    }
+
+    /// Takes loaded transactions into memory; every attempt that is out and has no lease gets a full one.
+    fn admit(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), StoreError> {
+        let damaged = |message: String| StoreError {
+            operation: "read a transaction",
+            kind: chancery_base::Kind::Broken,
+            message,
+        };
+        for row in loaded.definitions {
+            if !self.definitions.contains_key(&row.digest) {
+                let definition = Definition::from_canonical(&row.source)
+                    .map_err(|err| damaged(format!("definition {} {}: {err}", row.name, row.version)))?;
+                self.definitions.insert(row.digest, Arc::new(definition));
+            }
+        }
+        for transaction in loaded.transactions {
+            let id = transaction.row.id;
+            let definition = self.definitions.get(&transaction.row.definition_digest);
+            let definition = definition.ok_or_else(|| damaged(format!("{id}: its definition is missing")))?;
+            let member = rows::transaction(&transaction, Arc::clone(definition))
+                .map_err(|err| damaged(format!("{id}: {err}")))?;
+            self.wanted_bundles.insert(member.head().beginning.bundle);
+            self.index.refresh(&member, now);
+            for (step, phase) in attempts_out(&member) {
+                let key = LeaseKey { transaction: id, step, phase };
+                if self.desk.lease(key).is_none() {
+                    let until = now.plus(self.config.lease);
+                    self.desk.set_lease(key, Lease { worker: None, until, token: None, task: None });
+                }
+            }
+            if !member.status().is_settled() {
+                self.running += 1;
+            }
+            self.members.insert(id, Box::new(member));
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, pending: Pending) {
+        if let Some(log) = &mut self.log {
+            log.size = pending.size_after;
+        }
+        self.state = if pending.raises { State::LoadControl } else { State::Open };
+        self.effects.push(Effect::Grown(pending.size_after));
+        self.release(pending);
+    }
+
+    /// Lets out what a batch gives, and forgets what only that batch needed.
+    fn release(&mut self, pending: Pending) {
+        self.effects.extend(pending.effects);
+        for id in pending.ripe {
+            self.effects.extend(self.desk.close(id).map(desk::OpenCall::into_reply));
+        }
+        for id in pending.visitors {
+            if self.members.get(&id).is_some_and(|member| member.status().is_settled()) {
+                self.members.remove(&id);
+                self.index.remove(id);
+            }
+        }
+        self.asked.clear();
+        self.keys.clear();
+    }
+
+    fn failed(&mut self, pending: Pending, err: CommitError, now: Timestamp) {
+        for (call, queue, token) in &pending.deliveries {
+            self.desk.undeliver(*call, queue, token);
+        }
+        for key in &pending.leases {
+            self.desk.drop_lease(*key);
+        }
+        for id in &pending.ripe {
+            self.desk.hush(*id);
+        }
+        self.forget();
+        match err {
+            CommitError::Control { .. } => {
+                // Nothing was written and nobody was told: the same inputs are decided again under the new epoch.
+                for input in pending.inputs.into_iter().rev() {
+                    self.queue.push_front(input);
+                }
+                for id in pending.calls {
+                    drop(self.desk.close(id));
+                }
+                self.state = State::LoadControl;
+            }
+            CommitError::Fenced { .. } => {
+                self.refuse_inputs(&pending, &Refusal::Stopping);
+                let answers = self.desk.close_all();
+                self.effects.extend(answers);
+                self.effects.push(Effect::Fenced);
+                self.state = State::Fenced;
+            }
+            CommitError::Failed(err) => {
+                self.refuse_inputs(&pending, &Refusal::Unavailable(err.to_string()));
+                self.unavailable(&err, now);
+            }
+            CommitError::Unknown(_) => {
+                self.refuse_inputs(&pending, &Refusal::Unknown);
+                self.state = State::Own;
+            }
+        }
+    }
+
+    fn refuse_inputs(&mut self, pending: &Pending, refusal: &Refusal) {
+        for id in &pending.calls {
+            drop(self.desk.close(*id));
+        }
+        for input in &pending.inputs {
+            self.refuse(input.reply, refusal.clone());
+        }
+    }
+
+    /// The store does not answer: nothing is known any more, and those who wait are told.
+    fn unavailable(&mut self, err: &StoreError, now: Timestamp) {
+        let refusal = Refusal::Unavailable(err.to_string());
+        self.forget();
+        self.refuse_all(&refusal);
+        let answers = self.desk.close_all();
+        self.effects.extend(answers);
+        self.state = State::OwnAt(now.plus(OWN_AGAIN));
+    }
+
+    /// Forgets everything that came from the store. Leases stay: they are on attempts that were committed, and
+    /// recovery drops those that were not.
+    fn forget(&mut self) {
+        self.members.clear();
+        self.running = 0;
+        self.index = Index::default();
+        self.asked.clear();
+        self.keys.clear();
+        self.wanted_bundles.clear();
+        self.is_recovered = false;
+    }
+
+    fn refuse_all(&mut self, refusal: &Refusal) {
+        for input in std::mem::take(&mut self.taken).into_iter().chain(std::mem::take(&mut self.queue)) {
+            self.refuse(input.reply, refusal.clone());
+        }
+    }
+
+    fn refuse(&mut self, reply: ReplyTo, refusal: Refusal) {
+        self.effects.push(Effect::Reply(reply, Err(refusal)));
+    }
+}
+
+/// The attempts of a transaction that are with workers.
+fn attempts_out(transaction: &Transaction) -> Vec<(chancery_engine::definition::StepIndex, Phase)> {
+    let steps = (0..).map(chancery_engine::definition::StepIndex).take(transaction.steps().len());
+    steps
+        .flat_map(|step| [(step, Phase::Do), (step, Phase::Undo)])
+        .filter(|(step, phase)| transaction.dispatched(*step, *phase).is_some())
+        .collect()
+}
+
+fn out_of_turn() -> StoreError {
+    StoreError {
+        operation: "answer a call",
+        kind: chancery_base::Kind::Bug,
+        message: "the answer is not to the call that is out".to_owned(),
+    }
+}
+
+/// What [`Shard::build`] makes: the batch to commit, and what to do when it is.
+type Built = (Batch, Pending);

@@ -1,0 +1,303 @@
+//! Building a batch: time first, then inputs in their order, then hand-outs.
+
+use super::work::{Pending, Work};
+use super::{Built, Shard};
+use crate::batch::{Batch, Call};
+use crate::entry::kind;
+use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, Response};
+use crate::payload::Payload;
+use crate::row::KeyScope;
+use crate::rows;
+use crate::shard::dispatch::Standing;
+use chancery_base::limits::BATCH_INPUTS_MAX;
+use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
+use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
+use chancery_ledger::Data;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Shard {
+    /// Takes inputs for the next batch.
+    pub(super) fn take_inputs(&mut self) {
+        let room = BATCH_INPUTS_MAX.saturating_sub(self.taken.len()).min(self.queue.len());
+        self.taken.extend(self.queue.drain(..room));
+    }
+
+    /// What the taken inputs name and nobody has asked the store for.
+    pub(super) fn needs(&mut self) -> Option<Call> {
+        let mut transactions = BTreeSet::new();
+        let mut keys = BTreeSet::new();
+        for input in &self.taken {
+            match &input.command {
+                Command::Start(start) => {
+                    for key in self.keys_of(start).into_iter().flatten() {
+                        match self.keys.get(&key) {
+                            None => {
+                                keys.insert(key);
+                            }
+                            Some(Some(row)) if row.scope == KeyScope::Business => {
+                                transactions.insert(row.transaction);
+                            }
+                            Some(_) => {}
+                        }
+                    }
+                }
+                Command::Exchange(exchange) => {
+                    let reported = exchange.done.iter().map(|report| &report.task);
+                    transactions.extend(reported.chain(&exchange.holding).map(|token| token.attempt.transaction));
+                }
+                Command::Cancel(operation)
+                | Command::Terminate(operation)
+                | Command::Retry(operation)
+                | Command::Resolve(operation, ..) => {
+                    transactions.insert(operation.id);
+                }
+                Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
+            }
+        }
+        transactions.retain(|id| !self.members.contains_key(id) && !self.asked.contains(id));
+        if transactions.is_empty() && keys.is_empty() {
+            return None;
+        }
+        self.asked.extend(&transactions);
+        self.keys.extend(keys.iter().map(|key| (*key, None)));
+        Some(Call::Load {
+            log: self.config.log,
+            transactions: transactions.into_iter().collect(),
+            keys: keys.into_iter().collect(),
+        })
+    }
+
+    /// Builds a batch from the taken inputs. `None` if the log or the control state is not there.
+    pub(super) fn build(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Built> {
+        let (log, control) = (self.log.clone()?, self.control.clone()?);
+        // A clock that is set back does not take the log's times back.
+        let now = now.max(self.latest);
+        self.latest = now;
+        let mut work = Work::new(now, entropy, log.origin.clone(), log.epoch, log.size);
+        if log.size == 0 {
+            self.open_log(&mut work, &control.tenant);
+        }
+        self.pass_time(&mut work);
+        let inputs = std::mem::take(&mut self.taken);
+        let mut done = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            if work.is_full() {
+                self.taken.push(input);
+                continue;
+            }
+            self.handle(&input, &control, &mut work);
+            done.push(input);
+        }
+        self.hand_out(&control, &mut work);
+        let ripe = self.desk.ripe(now);
+        let (transactions, steps) = self.rows(&work.touched);
+        if !work.entries.is_empty() {
+            work.effects
+                .push(Effect::Observed(Observation::Committed { inputs: done.len(), entries: work.entries.len() }));
+        }
+        let size_after = work.seq();
+        let visitors = self.asked.union(&work.touched).copied().collect();
+        let batch = Batch {
+            log: self.config.log,
+            epoch: log.epoch,
+            size: log.size,
+            control_epoch: control.epoch,
+            raises_control_epoch: work.raises,
+            entries: work.entries,
+            transactions,
+            steps,
+            keys: work.keys,
+            control: work.control,
+        };
+        let pending = Pending {
+            size_after,
+            raises: work.raises,
+            inputs: done,
+            effects: work.effects,
+            ripe,
+            calls: work.calls,
+            deliveries: work.deliveries,
+            leases: work.leases,
+            visitors,
+        };
+        Some((batch, pending))
+    }
+
+    /// The first entry of a log says whose it is, and what its hashes are keyed with.
+    fn open_log(&self, work: &mut Work<'_>, tenant: &crate::row::TenantRow) {
+        let data =
+            Data::new().int("created_at", tenant.created_at.as_micros()).count("shards", u64::from(tenant.shards));
+        let payload = Payload::new().text("hash_key", &digest::hex_encode(&tenant.hash_key));
+        work.write_control(kind::LOG_OPENED, PrincipalId::SYSTEM, data, Some(payload.finish()));
+    }
+
+    /// What time has done: deadlines, waits that lasted too long, leases that lapsed.
+    fn pass_time(&mut self, work: &mut Work<'_>) {
+        for id in self.index.due(work.now, BATCH_INPUTS_MAX) {
+            let outcome = self.run(id, Standing::system(), work, Transaction::time_out);
+            debug_assert!(outcome.is_ok(), "{outcome:?}");
+        }
+        for key in self.desk.lapsed(work.now, BATCH_INPUTS_MAX) {
+            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.step, key.phase));
+            if let Some((attempt, _)) = out {
+                let outcome = self.run(key.transaction, Standing::system(), work, |transaction, cx| {
+                    transaction.answer(key.step, key.phase, attempt, Answer::Lapsed, cx)
+                });
+                debug_assert!(outcome.is_ok(), "{outcome:?}");
+            }
+            self.desk.drop_lease(key);
+        }
+    }
+
+    fn handle(&mut self, input: &Input, control: &Arc<crate::control::Control>, work: &mut Work<'_>) {
+        match &input.command {
+            Command::Start(start) => self.start(input.reply, start, control, work),
+            Command::Exchange(exchange) => self.exchange(input.reply, exchange, control, work),
+            Command::Cancel(operation) => {
+                let why = operation.justification.clone();
+                self.operate(input, operation, work, |transaction, cx| transaction.cancel(why, cx));
+            }
+            Command::Terminate(operation) => {
+                let why = operation.justification.clone();
+                self.operate(input, operation, work, |transaction, cx| transaction.terminate(why, cx));
+            }
+            Command::Retry(operation) => {
+                let why = operation.justification.clone();
+                self.operate(input, operation, work, |transaction, cx| transaction.retry(why, cx));
+            }
+            Command::Resolve(operation, step, output) => {
+                let why = operation.justification.clone();
+                let output = Arc::clone(output);
+                self.operate(input, operation, work, |transaction, cx| transaction.resolve(step, output, why, cx));
+            }
+            Command::Decide(question) => self.decide(input.reply, question, control, work),
+            Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
+            Command::Control(change) => self.change(input.reply, change, control, work),
+        }
+    }
+
+    fn operate(
+        &mut self,
+        input: &Input,
+        operation: &Operation,
+        work: &mut Work<'_>,
+        f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<(), chancery_engine::Refusal>,
+    ) {
+        let standing = Standing { actor: operation.actor, decision: None };
+        let answer = match self.run(operation.id, standing, work, f) {
+            Ok(()) => match self.members.get(&operation.id) {
+                Some(member) => Ok(Response::Operated(Arc::new(member.summary(None)))),
+                None => Err(Refusal::Missing(operation.id)),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        work.reply(input.reply, answer);
+    }
+
+    /// Has something done to a transaction, and writes down what came of it.
+    pub(super) fn run<R>(
+        &mut self,
+        id: TransactionId,
+        standing: Standing<'_>,
+        work: &mut Work<'_>,
+        f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<R, chancery_engine::Refusal>,
+    ) -> Result<R, Refusal> {
+        let Some(mut member) = self.members.remove(&id) else { return Err(Refusal::Missing(id)) };
+        let before = member.status();
+        let mut staged = std::mem::take(&mut work.staged);
+        let mut cx = Cx { now: work.now, seq: work.seq(), out: &mut staged };
+        let outcome = f(&mut member, &mut cx);
+        work.staged = staged;
+        self.note(&member, before, work);
+        if !work.staged.is_empty() {
+            work.write_staged(id, standing.actor, standing.decision);
+            work.touched.insert(id);
+        }
+        self.index.refresh(&member, work.now);
+        self.members.insert(id, member);
+        Ok(outcome?)
+    }
+
+    /// Counts what happened, tells those who wait, and ends leases on what is no longer out.
+    fn note(&mut self, member: &Transaction, before: Status, work: &mut Work<'_>) {
+        let id = member.id();
+        for key in self.desk.leases_of(id) {
+            let is_out = member.dispatched(key.step, key.phase).is_some();
+            if is_out && before == Status::Running && !member.wants(key.phase) {
+                self.desk.tell_cancelled(key);
+            }
+            if !is_out || member.status().is_ended() {
+                self.desk.drop_lease(key);
+            }
+        }
+        let after = member.status();
+        for event in &work.staged {
+            work.effects.extend(observed(&event.event).map(Effect::Observed));
+        }
+        if after.is_settled() && !before.is_settled() {
+            self.running = self.running.saturating_sub(1);
+        }
+        if !after.is_settled() && before.is_settled() {
+            self.running += 1;
+        }
+        if after.is_settled() && after != before {
+            let output = work.staged.iter().rev().find_map(|staged| match &staged.event {
+                Event::Ended { output, .. } => output.clone(),
+                Event::Started { .. }
+                | Event::Dispatched { .. }
+                | Event::Completed { .. }
+                | Event::Resolved { .. }
+                | Event::AttemptFailed { .. }
+                | Event::Denied { .. }
+                | Event::Skipped { .. }
+                | Event::OutputFailed { .. }
+                | Event::CancelRequested { .. }
+                | Event::Parked { .. }
+                | Event::Resumed { .. } => None,
+            });
+            work.observe(Observation::Ended {
+                definition: member.definition().name.clone(),
+                status: after.word(),
+                took: work.now.since(member.head().started_at),
+            });
+            work.effects.push(Effect::Settled(id, Arc::new(member.summary(output))));
+        }
+    }
+
+    fn rows(
+        &mut self,
+        touched: &BTreeSet<TransactionId>,
+    ) -> (Vec<crate::row::TransactionRow>, Vec<crate::row::StepRow>) {
+        let mut transactions = Vec::with_capacity(touched.len());
+        let mut steps = Vec::new();
+        for id in touched {
+            let Some(member) = self.members.get_mut(id) else { continue };
+            for step in member.take_touched() {
+                let state = member.step(chancery_engine::definition::StepIndex(step));
+                steps.extend(state.map(|state| rows::step_row(*id, step, state)));
+            }
+            transactions.push(rows::transaction_row(self.config.log, member));
+        }
+        (transactions, steps)
+    }
+}
+
+fn observed(event: &Event) -> Option<Observation> {
+    match event {
+        Event::Completed { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "completed" }),
+        Event::AttemptFailed { phase, failure, .. } => {
+            Some(Observation::Attempted { phase: *phase, outcome: failure.word() })
+        }
+        Event::Started { beginning, .. } => Some(Observation::Started { definition: beginning.definition.clone() }),
+        Event::Resolved { .. } => Some(Observation::Attempted { phase: Phase::Undo, outcome: "resolved" }),
+        Event::Dispatched { .. }
+        | Event::Denied { .. }
+        | Event::Skipped { .. }
+        | Event::OutputFailed { .. }
+        | Event::CancelRequested { .. }
+        | Event::Parked { .. }
+        | Event::Resumed { .. }
+        | Event::Ended { .. } => None,
+    }
+}

@@ -1,0 +1,256 @@
+//! The desk where workers call: open calls with their credit, and the leases on what was handed out.
+//!
+//! All of it is memory: credit lives as long as its call, and after a restart every hand-out gets one full lease.
+
+use crate::input::{Effect, Exchanged, Queue, ReplyTo, Response, Task, Worker};
+use crate::token::TaskToken;
+use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::Phase;
+use chancery_engine::definition::StepIndex;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Which attempt a lease is on: a step has one attempt out at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LeaseKey {
+    pub(super) transaction: TransactionId,
+    pub(super) step: StepIndex,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    /// Who has it; none after a restart, until somebody says so.
+    pub(super) worker: Option<Worker>,
+    pub(super) until: Timestamp,
+    pub(super) token: Option<TaskToken>,
+    /// What was sent, to send it again if it did not arrive.
+    pub(super) task: Option<Arc<Task>>,
+}
+
+#[derive(Debug)]
+pub(super) struct OpenCall {
+    pub(super) reply: ReplyTo,
+    pub(super) worker: Worker,
+    pub(super) credit: BTreeMap<Queue, u32>,
+    pub(super) answer: Exchanged,
+    /// It reported something, so it is answered in this batch.
+    pub(super) reports: bool,
+    pub(super) until: Timestamp,
+}
+
+/// A call's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CallId(u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    calls: BTreeMap<CallId, OpenCall>,
+    taking: HashMap<Worker, CallId>,
+    waiting: BTreeMap<Queue, BTreeSet<CallId>>,
+    ends: BTreeSet<(Timestamp, CallId)>,
+    /// Calls with something to say.
+    ripe: BTreeSet<CallId>,
+    leases: BTreeMap<LeaseKey, Lease>,
+    lapses: BTreeSet<(Timestamp, LeaseKey)>,
+    held: HashMap<Worker, BTreeSet<LeaseKey>>,
+    next: u64,
+}
+
+impl Desk {
+    /// Opens a call. Its credit counts from here.
+    pub(super) fn open(&mut self, call: OpenCall) -> CallId {
+        let id = CallId(self.next);
+        self.next += 1;
+        for queue in call.credit.iter().filter(|(_, want)| **want > 0).map(|(queue, _)| queue) {
+            self.waiting.entry(queue.clone()).or_default().insert(id);
+        }
+        self.ends.insert((call.until, id));
+        if call.reports {
+            self.ripe.insert(id);
+        }
+        self.calls.insert(id, call);
+        id
+    }
+
+    /// Makes a call its instance's taking call; the one before is closed and returned.
+    pub(super) fn take_over(&mut self, worker: &Worker, id: CallId) -> Option<OpenCall> {
+        let before = self.taking.insert(worker.clone(), id)?;
+        self.close(before)
+    }
+
+    /// Closes a call.
+    pub(super) fn close(&mut self, id: CallId) -> Option<OpenCall> {
+        let call = self.calls.remove(&id)?;
+        for queue in call.credit.keys() {
+            self.leave(queue, id);
+        }
+        self.ends.remove(&(call.until, id));
+        self.ripe.remove(&id);
+        if self.taking.get(&call.worker) == Some(&id) {
+            self.taking.remove(&call.worker);
+        }
+        Some(call)
+    }
+
+    /// The longest-waiting call with credit on a queue.
+    pub(super) fn credit(&self, queue: &Queue) -> Option<CallId> {
+        self.waiting.get(queue)?.first().copied()
+    }
+
+    /// Who called.
+    pub(super) fn worker(&self, id: CallId) -> Option<&Worker> {
+        self.calls.get(&id).map(|call| &call.worker)
+    }
+
+    /// Puts a task into a call's answer and takes one credit for it.
+    pub(super) fn deliver(&mut self, id: CallId, queue: &Queue, task: Arc<Task>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.answer.tasks.push(task);
+        self.ripe.insert(id);
+        let left = call.credit.get_mut(queue).map(|want| {
+            *want = want.saturating_sub(1);
+            *want
+        });
+        if left == Some(0) {
+            self.leave(queue, id);
+        }
+    }
+
+    /// Takes a delivery back that was not committed.
+    pub(super) fn undeliver(&mut self, id: CallId, queue: &Queue, token: &TaskToken) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.answer.tasks.retain(|task| task.token != *token);
+        if let Some(want) = call.credit.get_mut(queue) {
+            *want += 1;
+            self.waiting.entry(queue.clone()).or_default().insert(id);
+        }
+    }
+
+    /// Tells the worker that has a lease, if it is on the line, that its answer is no longer wanted.
+    pub(super) fn tell_cancelled(&mut self, key: LeaseKey) {
+        let Some(lease) = self.leases.get(&key) else { return };
+        let (Some(worker), Some(token)) = (&lease.worker, lease.token) else { return };
+        let Some(id) = self.taking.get(worker).copied() else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if !call.answer.cancelled.contains(&token) {
+            call.answer.cancelled.push(token);
+            self.ripe.insert(id);
+        }
+    }
+
+    /// Marks a call as having something to say.
+    pub(super) fn ripen(&mut self, id: CallId) {
+        self.ripe.insert(id);
+    }
+
+    /// The calls that have something to say or have waited long enough.
+    pub(super) fn ripe(&self, now: Timestamp) -> Vec<CallId> {
+        let over = self.ends.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id);
+        self.ripe.iter().copied().chain(over).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Takes back what a call was to be told of a batch that was not committed.
+    pub(super) fn hush(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.answer.cancelled.clear();
+            if call.answer.tasks.is_empty() && !call.reports {
+                self.ripe.remove(&id);
+            }
+        }
+    }
+
+    /// Closes all calls.
+    pub(super) fn close_all(&mut self) -> Vec<Effect> {
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        ids.into_iter().filter_map(|id| self.close(id)).map(OpenCall::into_reply).collect()
+    }
+
+    pub(super) fn lease(&self, key: LeaseKey) -> Option<&Lease> {
+        self.leases.get(&key)
+    }
+
+    /// Sets a lease.
+    pub(super) fn set_lease(&mut self, key: LeaseKey, lease: Lease) {
+        self.drop_lease(key);
+        self.lapses.insert((lease.until, key));
+        if let Some(worker) = &lease.worker {
+            self.held.entry(worker.clone()).or_default().insert(key);
+        }
+        self.leases.insert(key, lease);
+    }
+
+    pub(super) fn drop_lease(&mut self, key: LeaseKey) {
+        let Some(lease) = self.leases.remove(&key) else { return };
+        self.lapses.remove(&(lease.until, key));
+        if let Some(worker) = &lease.worker
+            && let Some(keys) = self.held.get_mut(worker)
+        {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.held.remove(worker);
+            }
+        }
+    }
+
+    /// The leases on attempts of a transaction.
+    pub(super) fn leases_of(&self, transaction: TransactionId) -> Vec<LeaseKey> {
+        let first = LeaseKey { transaction, step: StepIndex(0), phase: Phase::Do };
+        let last = LeaseKey { transaction, step: StepIndex(u32::MAX), phase: Phase::Undo };
+        self.leases.range(first..=last).map(|(key, _)| *key).collect()
+    }
+
+    /// All leases.
+    pub(super) fn lease_keys(&self) -> Vec<LeaseKey> {
+        self.leases.keys().copied().collect()
+    }
+
+    /// What a worker has.
+    pub(super) fn leases_with(&self, worker: &Worker) -> Vec<LeaseKey> {
+        self.held.get(worker).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Leases that lapsed, `limit` at most.
+    pub(super) fn lapsed(&self, now: Timestamp, limit: usize) -> Vec<LeaseKey> {
+        self.lapses.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, key)| *key).collect()
+    }
+
+    /// When something happens here though nobody calls.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        let ends = self.ends.first().map(|(at, _)| *at);
+        let lapses = self.lapses.first().map(|(at, _)| *at);
+        ends.into_iter().chain(lapses).min()
+    }
+
+    /// Open hand-outs.
+    pub(super) fn lease_count(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Instances with a taking call open or a lease.
+    pub(super) fn worker_count(&self) -> usize {
+        let leased = self.leases.values().filter_map(|lease| lease.worker.as_ref());
+        let calling = self.calls.values().map(|call| &call.worker);
+        leased.chain(calling).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Open calls.
+    pub(super) fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    fn leave(&mut self, queue: &Queue, id: CallId) {
+        if let Some(ids) = self.waiting.get_mut(queue) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.waiting.remove(queue);
+            }
+        }
+    }
+}
+
+impl OpenCall {
+    pub(super) fn into_reply(self) -> Effect {
+        Effect::Reply(self.reply, Ok(Response::Exchanged(self.answer)))
+    }
+}

@@ -1,0 +1,392 @@
+//! Decisions: of a start, of each hand-out, of a question. A hand-out and its permit are one entry.
+
+use super::desk::{CallId, Lease, LeaseKey};
+use super::index::{Place, ReadyKey};
+use super::work::Work;
+use super::{Control, Shard};
+use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task};
+use crate::payload::Payload;
+use crate::row::{KeyRow, KeyScope};
+use crate::token::{AttemptRef, hmac_sha256};
+use chancery_base::{DecisionId, Digest, PrincipalId, TransactionId, json};
+use chancery_engine::definition::Resource;
+use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
+use chancery_policy::{Decision, EntityRef, Reason, Request, ResourceRef, decide};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A key's row: its scope, slot and keyed hash.
+pub(super) type KeyOf = (KeyScope, u16, [u8; 32]);
+
+/// Who causes what happens, and by which decision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) actor: PrincipalId,
+    pub(super) decision: Option<&'a Decision>,
+}
+
+impl Standing<'_> {
+    /// The platform itself: time, leases.
+    pub(super) const fn system() -> Self {
+        Self { actor: PrincipalId::SYSTEM, decision: None }
+    }
+}
+
+const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
+const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
+
+impl Shard {
+    /// The rows that a start's keys would have.
+    pub(super) fn keys_of(&self, start: &Start) -> [Option<KeyOf>; 2] {
+        let Some(control) = &self.control else { return [None, None] };
+        let (hash_key, slot) = (&control.tenant.hash_key, start.id.slot().number());
+        let business = start.business_key.as_deref().unwrap_or_default();
+        let hash = |scope: u8, key: &str| {
+            let business_len = u64::try_from(business.len()).unwrap_or(u64::MAX).to_be_bytes();
+            hmac_sha256(hash_key, &[&[scope], &business_len, business.as_bytes(), key.as_bytes()])
+        };
+        let of_start = start.idempotency_key.as_deref().map(|key| (KeyScope::Start, slot, hash(1, key)));
+        let of_business = start.business_key.as_deref().map(|_| (KeyScope::Business, slot, hash(2, "")));
+        [of_start, of_business]
+    }
+
+    pub(super) fn start(&mut self, reply: ReplyTo, start: &Start, control: &Control, work: &mut Work<'_>) {
+        let answer = self.try_start(start, control, work);
+        work.reply(reply, answer);
+    }
+
+    fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work<'_>) -> Result<Response, Refusal> {
+        let [of_start, of_business] = self.keys_of(start);
+        let request = request_digest(&control.tenant.hash_key, start);
+        if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
+            if row.request == request {
+                return Ok(Response::Started { id: row.transaction, existing: true });
+            }
+            return Err(Refusal::KeyReused(row.transaction));
+        }
+        if let Some(Some(row)) = of_business.and_then(|key| self.keys.get(&key))
+            && self.members.get(&row.transaction).is_some_and(|member| !member.status().is_ended())
+        {
+            return Err(Refusal::BusinessKeyTaken(row.transaction));
+        }
+        if self.members.contains_key(&start.id) {
+            return Err(Refusal::Exists(format!("transaction {}", start.id)));
+        }
+        if self.running >= self.config.active_max {
+            let retry_after = Duration::from_secs(1);
+            return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
+        }
+        let id = DecisionId::draw(work.now, work.entropy);
+        let Some(bundle) = &control.bundle else {
+            return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
+        };
+        let mut member = begin(start, bundle.digest(), work);
+        let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
+        let question = Request {
+            principal: start.actor,
+            action: "start".to_owned(),
+            resource: ResourceRef::new("Definition", start.definition.name.as_str()),
+            context,
+        };
+        let decision = decide(bundle, &control.directory, &question);
+        if decision.is_permit() {
+            observe(&question.action, &decision, work);
+        } else {
+            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, &question, &decision, work))));
+        }
+        self.keep_keys(of_start, of_business, request, start.id, work);
+        self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
+        self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
+        member.take_touched();
+        self.running += 1;
+        self.members.insert(start.id, Box::new(member));
+        let standing = Standing { actor: start.actor, decision: Some(&decision) };
+        self.run(start.id, standing, work, |transaction, cx| transaction.start(id, cx))?;
+        Ok(Response::Started { id: start.id, existing: false })
+    }
+
+    fn keep_keys(
+        &mut self,
+        of_start: Option<KeyOf>,
+        of_business: Option<KeyOf>,
+        request: [u8; 32],
+        transaction: TransactionId,
+        work: &mut Work<'_>,
+    ) {
+        let rows = [(of_start, request), (of_business, [0; 32])];
+        for (key, request) in rows.into_iter().filter_map(|(key, request)| Some((key?, request))) {
+            let (scope, slot, hash) = key;
+            let row = KeyRow { scope, slot, key: hash, request, transaction };
+            self.keys.insert(key, Some(row.clone()));
+            // A business key may move twice in one batch: the last one stands.
+            work.keys.retain(|other| (other.scope, other.slot, other.key) != key);
+            work.keys.push(row);
+        }
+    }
+
+    /// Hands out what is ready and wanted.
+    pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work<'_>) {
+        loop {
+            let mut progress = false;
+            for place in self.index.places() {
+                while !work.is_full() {
+                    let Some(key) = self.index.oldest(&place) else { break };
+                    let call = match &place {
+                        Place::Noop => None,
+                        Place::Queue(queue) => match self.desk.credit(queue) {
+                            Some(call) => Some((call, queue)),
+                            None => break,
+                        },
+                    };
+                    progress = true;
+                    if let Err(refusal) = self.hand_out_one(key, call, control, work) {
+                        debug_assert!(false, "{refusal}");
+                        self.index.remove(key.transaction);
+                    }
+                }
+            }
+            if !progress || work.is_full() {
+                return;
+            }
+        }
+    }
+
+    fn hand_out_one(
+        &mut self,
+        key: ReadyKey,
+        call: Option<(CallId, &Queue)>,
+        control: &Control,
+        work: &mut Work<'_>,
+    ) -> Result<(), Refusal> {
+        let (id, step, phase) = (key.transaction, key.step, key.phase);
+        let Some(member) = self.members.get(&id) else { return Err(Refusal::Missing(id)) };
+        let offer = match member.offer(step, phase) {
+            Ok(offer) => offer,
+            Err(err) => {
+                return self.run(id, Standing::system(), work, |member, cx| member.refuse(step, phase, err, cx));
+            }
+        };
+        let worker = call.and_then(|(call, _)| self.desk.worker(call)).map(|worker| worker.principal);
+        let actor = worker.unwrap_or(PrincipalId::SYSTEM);
+        let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
+        let decision = match (&offer.authorization, bundle) {
+            (Authorization::Cite(decision), _) => Ok((*decision, None)),
+            (Authorization::Ask { .. }, None) => Err((None, BUNDLE_LOST.to_owned())),
+            (Authorization::Ask { action, resource, context }, Some(bundle)) => {
+                let mut context = context.clone();
+                add_built_ins(&bundle, action, member, key, worker, &mut context);
+                let resource = resource_of(member, key, resource.as_ref());
+                let principal = member.head().beginning.principal;
+                let request = Request { principal, action: action.clone(), resource, context };
+                let decision = decide(&bundle, &control.directory, &request);
+                observe(action, &decision, work);
+                if decision.is_permit() {
+                    Ok((DecisionId::draw(work.now, work.entropy), Some(decision)))
+                } else {
+                    let why = decision.explanation();
+                    Err((Some(decision), why))
+                }
+            }
+        };
+        match decision {
+            Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_ref(), actor), work),
+            Err((decision, why)) => {
+                let decision_id = DecisionId::draw(work.now, work.entropy);
+                let standing = Standing { actor, decision: decision.as_ref() };
+                self.run(id, standing, work, |member, cx| member.deny(step, decision_id, why, cx))
+            }
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        key: ReadyKey,
+        call: Option<(CallId, &Queue)>,
+        offer: &Offer,
+        (decision_id, decision, actor): (DecisionId, Option<&Decision>, PrincipalId),
+        work: &mut Work<'_>,
+    ) -> Result<(), Refusal> {
+        let (id, step, phase) = (key.transaction, key.step, key.phase);
+        let deadline = work.now.plus(offer.timeout);
+        let input = Arc::clone(&offer.input);
+        let attempt = self.run(id, Standing { actor, decision }, work, |member, cx| {
+            member.dispatch(step, phase, decision_id, input, deadline, cx)
+        })?;
+        work.observe(Observation::Dispatched { phase, attempt, waited: work.now.since(key.since) });
+        let Some((call, queue)) = call else {
+            let output = Arc::clone(&offer.input);
+            return self
+                .run(id, Standing { actor, decision: None }, work, |member, cx| {
+                    member.answer(step, phase, attempt, Answer::Completed(output), cx)
+                })
+                .map(|_| ());
+        };
+        let Some(task) = self.task(LeaseKey { transaction: id, step, phase }, queue, offer, decision_id) else {
+            return Err(Refusal::Missing(id));
+        };
+        let task = Arc::new(task);
+        let lease = Lease {
+            worker: self.desk.worker(call).cloned(),
+            until: work.now.plus(self.config.lease),
+            token: Some(task.token),
+            task: Some(Arc::clone(&task)),
+        };
+        let lease_key = LeaseKey { transaction: id, step, phase };
+        self.desk.set_lease(lease_key, lease);
+        work.leases.push(lease_key);
+        work.deliveries.push((call, queue.clone(), task.token));
+        self.desk.deliver(call, queue, task);
+        Ok(())
+    }
+
+    /// The task of an attempt that is out.
+    pub(super) fn task(&self, key: LeaseKey, queue: &Queue, offer: &Offer, decision: DecisionId) -> Option<Task> {
+        let member = self.members.get(&key.transaction)?;
+        let (attempt, deadline) = member.dispatched(key.step, key.phase)?;
+        let state = member.step(key.step)?;
+        let input = match key.phase {
+            Phase::Do => state.input?,
+            Phase::Undo => state.undo.input?,
+        };
+        let attempt_ref =
+            AttemptRef { transaction: key.transaction, step: key.step.0, clone: 0, phase: key.phase, attempt };
+        let http = match &offer.call {
+            Call::Http(request) => Some(request.clone()),
+            Call::Worker(_) | Call::Noop => None,
+        };
+        Some(Task {
+            token: self.config.token_key.issue(&self.control.as_ref()?.tenant.tenant, attempt_ref, &input),
+            queue: queue.clone(),
+            transaction: key.transaction,
+            step: member.definition().steps.get(key.step.position())?.id.clone(),
+            phase: key.phase,
+            attempt,
+            input: Arc::clone(&offer.input),
+            idempotency_key: offer.idempotency_key.clone(),
+            forward_key: offer.forward_key.clone(),
+            forward_unknown: offer.forward_unknown,
+            decision,
+            deadline,
+            traceparent: member.head().beginning.traceparent.clone(),
+            http,
+        })
+    }
+
+    pub(super) fn decide(&mut self, reply: ReplyTo, question: &Question, control: &Control, work: &mut Work<'_>) {
+        let id = DecisionId::draw(work.now, work.entropy);
+        let summary = match &control.bundle {
+            Some(bundle) => {
+                let decision = decide(bundle, &control.directory, &question.request);
+                recorded(question.actor, id, &question.request, &decision, work)
+            }
+            None => refused(question.actor, id, NO_BUNDLE, work),
+        };
+        work.reply(reply, Ok(Response::Decided(Arc::new(summary))));
+    }
+
+    /// Records a call that the role bundle refused.
+    pub(super) fn deny_call(reply: ReplyTo, denial: &Denial, work: &mut Work<'_>) {
+        let id = DecisionId::draw(work.now, work.entropy);
+        let payload = Payload::new().text("call", &denial.action).serialize("reasons", &denial.reasons);
+        let seq = work.write_decision(denial.actor, id, None, payload);
+        work.reply(reply, Ok(Response::Done { seq: Some(seq) }));
+    }
+}
+
+fn begin(start: &Start, bundle: Digest, work: &Work<'_>) -> Transaction {
+    let beginning = Beginning {
+        id: start.id,
+        definition: start.definition.name.clone(),
+        version: start.definition.version,
+        digest: start.definition.digest,
+        principal: start.actor,
+        bundle,
+        idempotency_key: start.idempotency_key.clone(),
+        business_key: start.business_key.clone(),
+        labels: start.labels.clone(),
+        traceparent: start.traceparent.clone(),
+    };
+    let (definition, input) = (Arc::clone(&start.definition), Arc::clone(&start.input));
+    Transaction::begin(definition, Arc::new(beginning), input, work.now, work.seq())
+}
+
+/// What tells one request under an idempotency key from another.
+pub(crate) fn request_digest(hash_key: &[u8; 32], start: &Start) -> [u8; 32] {
+    let labels =
+        Value::Object(start.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect());
+    let body = [start.definition.digest.as_bytes(), &json::canonical(&labels)[..], &json::canonical(&start.input)[..]];
+    hmac_sha256(hash_key, &body)
+}
+
+fn observe(action: &str, decision: &Decision, work: &mut Work<'_>) {
+    let (permitted, errors) = (decision.is_permit(), decision.errors.len());
+    work.observe(Observation::Decided { action: action.to_owned(), permitted, errors });
+}
+
+/// Records a decision about a start or a question.
+fn recorded(
+    actor: PrincipalId,
+    id: DecisionId,
+    request: &Request,
+    decision: &Decision,
+    work: &mut Work<'_>,
+) -> DecisionSummary {
+    let payload = Payload::new().value("decision", &decision.payload());
+    let seq = work.write_decision(actor, id, Some(decision), payload);
+    observe(&request.action, decision, work);
+    DecisionSummary {
+        id,
+        permitted: decision.is_permit(),
+        reasons: decision.reasons.clone(),
+        bundle: Some(decision.bundle),
+        seq,
+    }
+}
+
+/// Records a denial that no bundle could be asked about.
+fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work<'_>) -> DecisionSummary {
+    let reasons = vec![Reason { policy: None, effect: None, text: why.to_owned() }];
+    let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
+    DecisionSummary { id, permitted: false, reasons, bundle: None, seq }
+}
+
+fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {
+    let definition = member.definition();
+    match named {
+        Some(resource) => ResourceRef {
+            entity: EntityRef::new(&resource.resource_type, &resource.id),
+            attributes: resource.attributes.clone(),
+            parents: Vec::new(),
+        },
+        None => {
+            let step = definition.step(key.step).map_or("", |step| step.id.as_str());
+            ResourceRef {
+                parents: vec![EntityRef::new("Definition", definition.name.as_str())],
+                ..ResourceRef::new("Step", format!("{}/{step}", definition.name))
+            }
+        }
+    }
+}
+
+/// What the platform says of an attempt, where the bundle's schema declares it.
+fn add_built_ins(
+    bundle: &chancery_policy::Bundle,
+    action: &str,
+    member: &Transaction,
+    key: ReadyKey,
+    worker: Option<PrincipalId>,
+    context: &mut Map<String, Value>,
+) {
+    let attempt = member.step(key.step).map_or(0, |state| state.attempts) + 1;
+    let built_ins = [
+        ("attempt", Some(Value::from(attempt))),
+        ("transaction", Some(Value::from(key.transaction.to_string()))),
+        ("worker", worker.map(|worker| Value::from(worker.to_string()))),
+    ];
+    for (name, value) in built_ins {
+        if let Some(value) = value.filter(|_| bundle.context_declares(action, name)) {
+            context.insert(name.to_owned(), value);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A worker's call: reports in, leases renewed, credit taken.
+
+use super::desk::{Lease, LeaseKey, OpenCall};
+use super::dispatch::Standing;
+use super::work::Work;
+use super::{Control, Shard};
+use crate::input::{Ack, Exchange, Exchanged, Refusal, ReplyTo, Report, ReportedOutcome};
+use crate::token::TaskToken;
+use chancery_base::limits::WORKERS_MAX;
+use chancery_engine::definition::StepIndex;
+use chancery_engine::{Answer, Phase};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Shard {
+    pub(super) fn exchange(&mut self, reply: ReplyTo, exchange: &Exchange, control: &Control, work: &mut Work<'_>) {
+        if self.desk.call_count() >= WORKERS_MAX {
+            let refusal =
+                Refusal::Limited { what: "open worker calls", max: WORKERS_MAX, retry_after: Duration::from_secs(1) };
+            return work.reply(reply, Err(refusal));
+        }
+        let mut answer = Exchanged::default();
+        for report in &exchange.done {
+            let ack = self.report(exchange, report, control, work);
+            answer.acks.push((report.task, ack));
+        }
+        self.renew(exchange, control, work, &mut answer);
+        let is_taking = !exchange.queues.is_empty();
+        let mut credit = BTreeMap::new();
+        for (queue, want) in &exchange.queues {
+            credit.insert(queue.clone(), *want);
+        }
+        if is_taking {
+            self.send_again(exchange, &mut credit, &mut answer);
+        }
+        let has_something = !answer.tasks.is_empty() || !answer.cancelled.is_empty();
+        let call = OpenCall {
+            reply,
+            worker: exchange.worker.clone(),
+            credit,
+            answer,
+            reports: !exchange.done.is_empty(),
+            until: exchange.hold_until,
+        };
+        let id = self.desk.open(call);
+        work.calls.push(id);
+        if has_something || !is_taking {
+            self.desk.ripen(id);
+        }
+        if is_taking && let Some(before) = self.desk.take_over(&exchange.worker, id) {
+            // The call before gets what it was to get, which is nothing that rests on this batch.
+            self.effects.push(before.into_reply());
+        }
+    }
+
+    /// Takes a report. The token must be the one that was issued for the attempt; a report on an attempt that is not
+    /// out any more changes nothing.
+    fn report(&mut self, exchange: &Exchange, report: &Report, control: &Control, work: &mut Work<'_>) -> Ack {
+        let attempt = report.task.attempt;
+        if !self.is_genuine(&report.task, control) {
+            return Ack::Refused;
+        }
+        let answer = match &report.outcome {
+            ReportedOutcome::Completed(output) => Answer::Completed(Arc::clone(output)),
+            ReportedOutcome::Failed(error) => Answer::Failed(error.clone()),
+            ReportedOutcome::Unknown(error) => Answer::Unknown(error.clone()),
+        };
+        let standing = Standing { actor: exchange.worker.principal, decision: None };
+        let step = StepIndex(attempt.step);
+        let outcome = self.run(attempt.transaction, standing, work, |member, cx| {
+            member.answer(step, attempt.phase, attempt.attempt, answer, cx)
+        });
+        match outcome {
+            Ok(true) => Ack::Recorded,
+            Ok(false) => Ack::Superseded,
+            Err(_) => Ack::Refused,
+        }
+    }
+
+    /// Renews the leases of what the worker holds, takes over what nobody had since a restart, and says what is no
+    /// longer wanted.
+    fn renew(&mut self, exchange: &Exchange, control: &Control, work: &Work<'_>, answer: &mut Exchanged) {
+        for token in &exchange.holding {
+            let key = key_of(token);
+            let member = self.members.get(&key.transaction);
+            let out = member.and_then(|member| member.dispatched(key.step, key.phase));
+            let is_out = out.is_some_and(|(attempt, _)| attempt == token.attempt.attempt);
+            let is_wanted = member.is_some_and(|member| member.wants(key.phase));
+            if !is_out || !is_wanted {
+                answer.cancelled.push(*token);
+            }
+            if !is_out || !self.is_genuine(token, control) {
+                continue;
+            }
+            let before = self.desk.lease(key).cloned();
+            if before.as_ref().and_then(|lease| lease.worker.as_ref()).is_some_and(|worker| *worker != exchange.worker)
+            {
+                continue;
+            }
+            let lease = Lease {
+                worker: Some(exchange.worker.clone()),
+                until: work.now.plus(self.config.lease),
+                token: Some(*token),
+                task: before.and_then(|lease| lease.task),
+            };
+            self.desk.set_lease(key, lease);
+        }
+    }
+
+    /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again.
+    fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<crate::input::Queue, u32>, answer: &mut Exchanged) {
+        let reported = exchange.done.iter().map(|report| report.task);
+        let known: BTreeSet<TaskToken> = reported.chain(exchange.holding.iter().copied()).collect();
+        for key in self.desk.leases_with(&exchange.worker) {
+            let Some(Lease { token: Some(token), task: Some(task), .. }) = self.desk.lease(key) else { continue };
+            if known.contains(token) {
+                continue;
+            }
+            if let Some(want) = credit.get_mut(&task.queue) {
+                *want = want.saturating_sub(1);
+            }
+            answer.tasks.push(Arc::clone(task));
+        }
+    }
+
+    fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {
+        let state = self.members.get(&token.attempt.transaction);
+        let state = state.and_then(|member| member.step(StepIndex(token.attempt.step)));
+        let input = state.and_then(|state| match token.attempt.phase {
+            Phase::Do => state.input,
+            Phase::Undo => state.undo.input,
+        });
+        input.is_some_and(|input| self.config.token_key.verify(&control.tenant.tenant, token, &input))
+    }
+}
+
+const fn key_of(token: &TaskToken) -> LeaseKey {
+    LeaseKey { transaction: token.attempt.transaction, step: StepIndex(token.attempt.step), phase: token.attempt.phase }
+}

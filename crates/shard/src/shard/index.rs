@@ -1,0 +1,129 @@
+//! What is ready, by queue and age, and what wakes when. Derived from the transactions in memory, never counted.
+
+use crate::input::Queue;
+use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, Run, StepIndex};
+use chancery_engine::{Phase, Transaction};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Where a ready step waits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// For a worker.
+    Queue(Queue),
+    /// For nobody: it does nothing.
+    Noop,
+}
+
+/// A ready step: oldest first, ties by transaction and step, so that every run has one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReadyKey {
+    pub(super) since: Timestamp,
+    pub(super) transaction: TransactionId,
+    pub(super) step: StepIndex,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Default)]
+struct Placed {
+    ready: Vec<(Place, ReadyKey)>,
+    wake: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    ready: BTreeMap<Place, BTreeSet<ReadyKey>>,
+    timers: BTreeSet<(Timestamp, TransactionId)>,
+    placed: HashMap<TransactionId, Placed>,
+}
+
+impl Index {
+    /// Brings the index up to date with a transaction.
+    pub(super) fn refresh(&mut self, transaction: &Transaction, now: Timestamp) {
+        let id = transaction.id();
+        self.remove(id);
+        let wake = transaction.next_wake(now);
+        let ready: Vec<(Place, ReadyKey)> = transaction
+            .ready(now)
+            .into_iter()
+            .filter_map(|ready| {
+                let key = ReadyKey { since: ready.since, transaction: id, step: ready.step, phase: ready.phase };
+                Some((place(transaction.definition(), ready.step, ready.phase)?, key))
+            })
+            .collect();
+        if ready.is_empty() && wake.is_none() {
+            return;
+        }
+        for (place, key) in &ready {
+            match self.ready.get_mut(place) {
+                Some(keys) => {
+                    keys.insert(*key);
+                }
+                None => {
+                    self.ready.insert(place.clone(), BTreeSet::from([*key]));
+                }
+            }
+        }
+        self.timers.extend(wake.map(|at| (at, id)));
+        self.placed.insert(id, Placed { ready, wake });
+    }
+
+    /// Forgets a transaction.
+    pub(super) fn remove(&mut self, id: TransactionId) {
+        let Some(placed) = self.placed.remove(&id) else { return };
+        for (place, key) in &placed.ready {
+            if let Some(keys) = self.ready.get_mut(place) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.ready.remove(place);
+                }
+            }
+        }
+        if let Some(at) = placed.wake {
+            self.timers.remove(&(at, id));
+        }
+    }
+
+    /// Transactions whose time has come, `limit` at most.
+    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<TransactionId> {
+        self.timers.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect()
+    }
+
+    /// When the next transaction wakes.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The oldest ready step of a place.
+    pub(super) fn oldest(&self, place: &Place) -> Option<ReadyKey> {
+        self.ready.get(place)?.first().copied()
+    }
+
+    /// The places where something is ready.
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.ready.keys().cloned().collect()
+    }
+
+    /// Ready steps by queue: how many, and since when the oldest.
+    pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
+        let of_queue = |(place, keys): (&Place, &BTreeSet<ReadyKey>)| match place {
+            Place::Queue(queue) => Some((queue.clone(), keys.len(), keys.first().map(|key| key.since))),
+            Place::Noop => None,
+        };
+        self.ready.iter().filter_map(of_queue).collect()
+    }
+}
+
+/// Where a step or its compensation waits.
+fn place(definition: &Definition, step: StepIndex, phase: Phase) -> Option<Place> {
+    let step = definition.steps.get(step.position())?;
+    let run = match phase {
+        Phase::Do => &step.run,
+        Phase::Undo => &step.compensate.as_ref()?.run,
+    };
+    Some(match run {
+        Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
+        Run::Http(_) => Place::Queue(Queue::Http),
+        Run::Noop => Place::Noop,
+    })
+}

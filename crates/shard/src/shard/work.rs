@@ -1,0 +1,143 @@
+//! A batch while it is built, and while it is out.
+
+use super::desk::{CallId, LeaseKey};
+use crate::entry::{EntryWriter, OfTransaction};
+use crate::input::{Effect, Input, Observation, Queue, Refusal, ReplyTo, Response};
+use crate::payload::Payload;
+use crate::row::{ControlRow, EntryRow, KeyRow};
+use crate::token::TaskToken;
+use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_engine::Staged;
+use chancery_ledger::{Data, Origin, Word};
+use chancery_policy::Decision;
+use std::collections::BTreeSet;
+
+/// What to do with the outcome of the commit that is out.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) size_after: u64,
+    pub(super) raises: bool,
+    pub(super) inputs: Vec<Input>,
+    pub(super) effects: Vec<Effect>,
+    /// Calls to answer once it is committed.
+    pub(super) ripe: Vec<CallId>,
+    /// Calls that its inputs opened.
+    pub(super) calls: Vec<CallId>,
+    pub(super) deliveries: Vec<(CallId, Queue, TaskToken)>,
+    pub(super) leases: Vec<LeaseKey>,
+    /// Transactions to forget if they are settled.
+    pub(super) visitors: BTreeSet<TransactionId>,
+}
+
+/// A batch while it is built.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) now: Timestamp,
+    pub(super) entropy: &'a mut Entropy,
+    pub(super) origin: Origin,
+    pub(super) epoch: u64,
+    pub(super) size: u64,
+    pub(super) entries: Vec<EntryRow>,
+    pub(super) touched: BTreeSet<TransactionId>,
+    pub(super) keys: Vec<KeyRow>,
+    pub(super) control: Vec<ControlRow>,
+    pub(super) raises: bool,
+    pub(super) effects: Vec<Effect>,
+    pub(super) calls: Vec<CallId>,
+    pub(super) deliveries: Vec<(CallId, Queue, TaskToken)>,
+    pub(super) leases: Vec<LeaseKey>,
+    pub(super) staged: Vec<Staged>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(now: Timestamp, entropy: &'a mut Entropy, origin: Origin, epoch: u64, size: u64) -> Self {
+        Self {
+            now,
+            entropy,
+            origin,
+            epoch,
+            size,
+            entries: Vec::new(),
+            touched: BTreeSet::new(),
+            keys: Vec::new(),
+            control: Vec::new(),
+            raises: false,
+            effects: Vec::new(),
+            calls: Vec::new(),
+            deliveries: Vec::new(),
+            leases: Vec::new(),
+            staged: Vec::new(),
+        }
+    }
+
+    /// The sequence number of the next entry.
+    pub(super) fn seq(&self) -> u64 {
+        self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it takes no further input.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= chancery_base::limits::BATCH_ENTRIES_MAX
+    }
+
+    /// Writes what `staged` holds as entries of a transaction.
+    pub(super) fn write_staged(&mut self, id: TransactionId, actor: PrincipalId, decision: Option<&Decision>) {
+        let staged = std::mem::take(&mut self.staged);
+        let mut writer = EntryWriter {
+            origin: &self.origin,
+            epoch: self.epoch,
+            now: self.now,
+            entropy: self.entropy,
+            out: &mut self.entries,
+        };
+        for event in &staged {
+            writer.transaction(event, OfTransaction { id, actor, decision });
+        }
+        self.staged = staged;
+        self.staged.clear();
+    }
+
+    /// Writes an entry that belongs to no transaction; gives its number.
+    pub(super) fn write_control(
+        &mut self,
+        kind: Word,
+        actor: PrincipalId,
+        data: Data,
+        payload: Option<Vec<u8>>,
+    ) -> u64 {
+        let seq = self.seq();
+        self.writer().control(seq, kind, actor, data, payload);
+        seq
+    }
+
+    /// Writes a decision that belongs to no transaction; gives its number.
+    pub(super) fn write_decision(
+        &mut self,
+        actor: PrincipalId,
+        id: DecisionId,
+        decision: Option<&Decision>,
+        payload: Payload,
+    ) -> u64 {
+        let seq = self.seq();
+        self.writer().decision(seq, actor, id, decision, payload);
+        seq
+    }
+
+    pub(super) fn reply(&mut self, to: ReplyTo, answer: Result<Response, Refusal>) {
+        self.effects.push(Effect::Reply(to, answer));
+    }
+
+    pub(super) fn observe(&mut self, observation: Observation) {
+        self.effects.push(Effect::Observed(observation));
+    }
+
+    fn writer(&mut self) -> EntryWriter<'_> {
+        EntryWriter {
+            origin: &self.origin,
+            epoch: self.epoch,
+            now: self.now,
+            entropy: self.entropy,
+            out: &mut self.entries,
+        }
+    }
+}
