@@ -14,9 +14,12 @@ mod support;
 use chancery_ledger::tile::{TILE_WIDTH, write_bundle};
 use chancery_ledger::{Checkpoint, Resource};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::{fs, thread};
 use support::{Log, signing_key};
 
 /// Three levels would take 65,536 entries; two, both with partial tiles, are what a proof crosses.
@@ -25,8 +28,9 @@ const OLD: u64 = 1_117;
 
 type Test = fn(&Path) -> Result<(), Failed>;
 
-const TESTS: [(&str, Test); 3] = [
+const TESTS: [(&str, Test); 4] = [
     ("go verifies a log", sound),
+    ("go verifies a log over HTTP", over_http),
     ("go refuses a log with one flipped bit", flipped),
     ("go verifies logs of every awkward size", sizes),
 ];
@@ -100,12 +104,14 @@ fn write(folder: &Path, resource: &Resource, bytes: &[u8]) -> Result<(), Failed>
 
 /// The verifier's answer: its one line, or what it says is wrong.
 fn verify(verifier: &Path, folder: &Path, key: &str, old: Option<&Path>) -> Result<String, Failed> {
-    let mut command = Command::new(verifier);
-    command.args(["-key", key]);
+    answer(Command::new(verifier).args(["-key", key]), folder.as_os_str(), old)
+}
+
+fn answer(command: &mut Command, base: &OsStr, old: Option<&Path>) -> Result<String, Failed> {
     if let Some(old) = old {
         command.arg("-old").arg(old);
     }
-    let output = command.arg(folder).output()?;
+    let output = command.arg(base).output()?;
     match output.status.code() {
         Some(0) => Ok(String::from_utf8(output.stdout)?),
         Some(1) => Err(String::from_utf8(output.stderr)?.into()),
@@ -129,6 +135,40 @@ fn sound(verifier: &Path) -> Result<(), Failed> {
         !payload.is_empty() && entry.record.windows(payload.len()).any(|part| part == payload)
     });
     told.map_or(Ok(()), |_| Err("a record has a payload in it".into()))
+}
+
+fn over_http(verifier: &Path) -> Result<(), Failed> {
+    let (folder, log) = (tempfile::tempdir()?, Log::new(700, &[700]));
+    serve(&log, folder.path())?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let base = OsString::from(format!("http://{}/log/", listener.local_addr()?));
+    let root = folder.path().to_owned();
+    // It serves until the process ends.
+    thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| reply(&stream, &root)));
+    let with = |authorization: &str| {
+        let mut command = Command::new(verifier);
+        command.args(["-key", &log.key.verifier().to_string()]).env("LOGVERIFY_AUTHORIZATION", authorization);
+        answer(&mut command, &base, None)
+    };
+    with("Bearer one")?;
+    match with("Bearer two") {
+        Ok(_) => Err("it was verified without having been read".into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Answers one request with a file, if it names one and is authorised.
+fn reply(mut stream: &TcpStream, root: &Path) -> io::Result<()> {
+    let head: Vec<String> =
+        BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let path = head.first().and_then(|line| line.strip_prefix("GET /log/")?.strip_suffix(" HTTP/1.1"));
+    let file = path.filter(|_| head.iter().any(|line| line == "Authorization: Bearer one"));
+    let (status, body) = match file.and_then(|path| fs::read(root.join(path)).ok()) {
+        Some(body) => ("200 OK", body),
+        None => ("404 Not Found", Vec::new()),
+    };
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    stream.write_all(&body)
 }
 
 fn sizes(verifier: &Path) -> Result<(), Failed> {
