@@ -12,11 +12,15 @@ mod readers;
 mod rows;
 mod schema;
 mod snapshot;
+#[cfg(feature = "tamper")]
+mod tamper;
 mod wal;
 mod writer;
 
 pub use open::{DATABASE, LOCK, OpenError};
 pub use snapshot::{Snapshot, Table};
+#[cfg(feature = "tamper")]
+pub use tamper::flip_bit;
 
 use crate::{Answer, CheckpointRow, Loaded, Store, StoreError, StoreStats, TileRow, TransactionFilter};
 use chancery_base::{Digest, Name, TenantId, TransactionId};

@@ -1,6 +1,7 @@
 //! Everything in a store, read in pages of two rows, so that every scan's paging is exercised.
 
 use chancery_base::TenantId;
+use chancery_shard::StoreError;
 use chancery_shard::row::*;
 use chancery_store::scan::{PointerRow, Scan, SlotRow};
 use chancery_store::{CheckpointRow, TileRow};
@@ -12,6 +13,7 @@ const PAGE: usize = 2;
 pub(crate) struct FullDump {
     pub(crate) tenants: Vec<TenantRow>,
     pub(crate) logs: Vec<LogRow>,
+    pub(crate) entry_logs: Vec<LogId>,
     pub(crate) slots: Vec<SlotRow>,
     pub(crate) entries: Vec<(LogId, Vec<EntryRow>)>,
     pub(crate) transactions: Vec<TransactionRow>,
@@ -26,52 +28,58 @@ pub(crate) struct FullDump {
     pub(crate) checkpoints: Vec<(LogId, Vec<CheckpointRow>)>,
 }
 
-fn pages<T: Debug, E: Debug>(mut page: impl FnMut(Option<&T>) -> Result<Vec<T>, E>) -> Vec<T> {
+fn pages<T: Debug>(mut page: impl FnMut(Option<&T>) -> Result<Vec<T>, StoreError>) -> Result<Vec<T>, StoreError> {
     let mut all: Vec<T> = Vec::new();
     loop {
-        let next = page(all.last()).unwrap();
+        let next = page(all.last())?;
         assert!(next.len() <= PAGE, "a page is longer than asked: {next:?}");
         if next.is_empty() {
-            return all;
+            return Ok(all);
         }
         all.extend(next);
     }
 }
 
+/// A table of each log.
+fn of_logs<T>(
+    logs: &[LogRow],
+    rows: impl Fn(LogId) -> Result<Vec<T>, StoreError>,
+) -> Result<Vec<(LogId, Vec<T>)>, StoreError> {
+    logs.iter().map(|log| Ok((log.id, rows(log.id)?))).collect()
+}
+
 pub(crate) fn dump(scan: &dyn Scan) -> FullDump {
-    let logs = scan.logs().unwrap();
-    let ids: Vec<LogId> = logs.iter().map(|log| log.id).collect();
-    assert!(scan.entry_logs().unwrap().iter().all(|log| ids.contains(log)));
-    FullDump {
-        tenants: pages(|last| scan.tenants(last.map(|row: &TenantRow| &row.tenant), PAGE)),
-        slots: pages(|last| scan.slots(last.map(|row: &SlotRow| (&row.tenant, row.first)), PAGE)),
-        entries: ids
-            .iter()
-            .map(|log| {
-                (*log, pages(|last: Option<&EntryRow>| scan.entries(*log, last.map_or(0, |row| row.seq + 1), PAGE)))
-            })
-            .collect(),
-        transactions: pages(|last| scan.transactions(last.map(|row: &TransactionRow| row.id), PAGE)),
-        steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE)),
+    try_dump(scan).unwrap()
+}
+
+pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
+    let logs = scan.logs()?;
+    Ok(FullDump {
+        tenants: pages(|last| scan.tenants(last.map(|row: &TenantRow| &row.tenant), PAGE))?,
+        slots: pages(|last| scan.slots(last.map(|row: &SlotRow| (&row.tenant, row.first)), PAGE))?,
+        entry_logs: scan.entry_logs()?,
+        entries: of_logs(&logs, |log| {
+            pages(|last: Option<&EntryRow>| scan.entries(log, last.map_or(0, |row| row.seq + 1), PAGE))
+        })?,
+        transactions: pages(|last| scan.transactions(last.map(|row: &TransactionRow| row.id), PAGE))?,
+        steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE))?,
         keys: pages(|last: Option<&(TenantId, KeyRow)>| {
             let place = last.map(|(tenant, row)| (tenant.clone(), row.scope, row.slot, row.key));
             scan.keys(place.as_ref(), PAGE)
-        }),
-        principals: pages(|last| scan.principals(last.map(|(t, row): &(_, PrincipalRow)| (t, row.id)), PAGE)),
-        credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE)),
+        })?,
+        principals: pages(|last| scan.principals(last.map(|(t, row): &(_, PrincipalRow)| (t, row.id)), PAGE))?,
+        credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE))?,
         definitions: pages(|last| {
             scan.definitions(last.map(|(t, row): &(_, DefinitionRow)| (t, &row.name, row.version)), PAGE)
-        }),
-        bundles: pages(|last| scan.bundles(last.map(|(t, row): &(_, BundleRow)| (t, &row.name, row.version)), PAGE)),
-        pointers: scan.pointers().unwrap(),
-        tiles: ids
-            .iter()
-            .map(|log| (*log, pages(|last| scan.tiles(*log, last.map(|row: &TileRow| (row.level, row.index)), PAGE))))
-            .collect(),
-        checkpoints: ids
-            .iter()
-            .map(|log| (*log, pages(|last| scan.checkpoints(*log, last.map(|row: &CheckpointRow| row.size), PAGE))))
-            .collect(),
+        })?,
+        bundles: pages(|last| scan.bundles(last.map(|(t, row): &(_, BundleRow)| (t, &row.name, row.version)), PAGE))?,
+        pointers: scan.pointers()?,
+        tiles: of_logs(&logs, |log| {
+            pages(|last| scan.tiles(log, last.map(|row: &TileRow| (row.level, row.index)), PAGE))
+        })?,
+        checkpoints: of_logs(&logs, |log| {
+            pages(|last| scan.checkpoints(log, last.map(|row: &CheckpointRow| row.size), PAGE))
+        })?,
         logs,
-    }
+    })
 }

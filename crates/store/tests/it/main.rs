@@ -1,11 +1,20 @@
 //! One suite that every store passes, and what is each one's own.
 
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod differential;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
 mod dump;
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod open;
+#[cfg(test)]
 mod sim;
+#[cfg(test)]
 mod sqlite;
+#[cfg(test)]
 mod subject;

@@ -1,14 +1,14 @@
 //! What is SQLite's own: merging, the write-ahead log, reading the files without the store.
 
-use crate::dump::dump;
+use crate::dump::{dump, try_dump};
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
 use chancery_engine::status::{Status, StepStatus, UndoStatus};
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
-use chancery_store::sqlite::DATABASE;
-use chancery_store::{Durability, Options, Scan as _, SqliteStore, Store, words};
+use chancery_store::sqlite::{DATABASE, flip_bit};
+use chancery_store::{CheckpointRow, Durability, Options, Scan as _, SqliteStore, Store, TileRow, words};
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
@@ -276,6 +276,53 @@ fn a_bad_row_is_named_by_table_column_and_key() {
             assert_eq!(block_on(store.load(LogId(1), vec![id(1)], vec![])).unwrap_err().kind, Kind::Broken);
         }
     }
+}
+
+#[test]
+fn every_column_can_be_tampered_with() {
+    let Subject::Sqlite(store, dir) = Subject::sqlite() else { panic!() };
+    block_on(async {
+        let log = system(&store).await;
+        let written = Batch {
+            transactions: vec![TransactionRow { wake_at: Some(time(1)), ..transaction(log.id, 1, "completed") }],
+            steps: vec![StepRow { output_seq: Some(1), undo_seq: Some(2), ..step(1, 0, "dispatched") }],
+            keys: vec![key(KeyScope::Start, 1, 1)],
+            control: vec![
+                ControlRow::Principal(principal_row(1, "{}")),
+                ControlRow::Credential(credential(2, true)),
+                ControlRow::Definition(definition("order", 1)),
+                ControlRow::Bundle(bundle("main", 1)),
+                ControlRow::ActiveBundle(bundle("main", 1).digest),
+            ],
+            ..batch_of(&log, 1, 0, 1)
+        };
+        store.commit(written).await.unwrap();
+        let tile = TileRow { level: 0, index: 0, hashes: vec![1; 32] };
+        let checkpoint = CheckpointRow { size: 1, epoch: 1, note: "note".to_owned() };
+        assert!(store.checkpoint_put(log.id, vec![tile], Some(checkpoint), 1).await.unwrap());
+    });
+    drop(store);
+    let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
+    let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
+    // A nonce is empty where there is no key, so there is nothing in it to flip.
+    let empty = ["principals.body_nonce", "steps.body_nonce", "transactions.body_nonce"];
+    for table in &tables {
+        for column in &table.columns {
+            let name = format!("{}.{column}", table.name);
+            let flipped = flip_bit(dir.path(), table, column, 0, 0).unwrap();
+            assert_eq!(flipped, !empty.contains(&name.as_str()), "{name}");
+            let snapshot = SqliteStore::open_read_only(dir.path()).unwrap();
+            let read = try_dump(&snapshot);
+            assert_eq!(read.ok().as_ref() == Some(&before), !flipped, "{name}");
+            drop(snapshot);
+            if flipped {
+                assert!(flip_bit(dir.path(), table, column, 0, 0).unwrap(), "{name}");
+            }
+        }
+    }
+    assert_eq!(dump(&SqliteStore::open_read_only(dir.path()).unwrap()), before);
+    assert!(!flip_bit(dir.path(), &tables[0], "name", 1, 0).unwrap());
+    assert_eq!(flip_bit(dir.path(), &tables[0], "nothing", 0, 0).unwrap_err().kind, Kind::Missing);
 }
 
 #[test]
