@@ -5,6 +5,7 @@ mod error;
 mod load;
 
 pub use error::{BundleError, Problem};
+pub use load::faults;
 
 use crate::decide::Effect;
 use crate::entity::{Statics, reach};
@@ -128,14 +129,15 @@ impl Bundle {
     /// `worker`) are put in only where it does.
     #[must_use]
     pub fn context_declares(&self, action: &str, name: &str) -> bool {
-        self.inner.loaded.facts.context(action).is_some_and(|names| names.contains(name))
+        self.inner.loaded.facts.context(action).is_some_and(|context| context.attributes.contains_key(name))
     }
 
     /// Whether a request may fill this attribute of a resource of this type.
     #[must_use]
     pub fn is_asserted(&self, resource_type: &str, attribute: &str) -> bool {
         let declared = self.inner.loaded.facts.entity_type(resource_type);
-        declared.and_then(|declared| declared.attributes.get(attribute)).copied().unwrap_or(false)
+        let declared = declared.and_then(|declared| declared.attributes.attributes.get(attribute));
+        declared.is_some_and(|attribute| attribute.is_asserted)
     }
 
     pub(crate) fn schema(&self) -> &Schema {
@@ -170,9 +172,10 @@ impl Bundle {
     /// and what can be reached from there.
     pub(crate) fn base<'a>(&self, slice: &'a Slice, action: &EntityUid) -> &'a Base {
         slice.base.get_or_init(|| {
-            let seeds = slice.literals.iter().map(|uid| {
-                EntityRef::new(uid.type_name().to_string(), AsRef::<str>::as_ref(uid.id()))
-            });
+            let seeds = slice
+                .literals
+                .iter()
+                .map(|uid| EntityRef::new(uid.type_name().to_string(), AsRef::<str>::as_ref(uid.id())));
             let (known, others) = reach(self.statics(), seeds);
             let actions = self.index().action_entities(action);
             let entities = known.values().map(|found| found.entity.clone()).chain(actions);

@@ -141,9 +141,8 @@ impl Decision {
         map.insert("engine".to_owned(), Value::from(engine()));
         map.insert("entities".to_owned(), self.facts.entities().clone());
         map.insert("entities_digest".to_owned(), Value::from(self.entities.to_string()));
-        let failures = self.errors.iter().map(|failure| {
-            serde_json::json!({ "policy": failure.policy, "error": failure.error })
-        });
+        let failures =
+            self.errors.iter().map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error }));
         map.insert("errors".to_owned(), failures.collect());
         map.insert("outcome".to_owned(), Value::from(self.outcome.word()));
         map.insert("reasons".to_owned(), self.reasons.iter().map(Reason::to_json).collect());
@@ -241,7 +240,11 @@ fn verdict(bundle: &Bundle, facts: &Facts, answer: &Answer) -> Verdict {
     }
     for (id, error) in answer.errors() {
         let text = format!("this policy failed, and a policy that fails denies: {error}");
-        reasons.push(Reason { policy: Some(id.to_string()), effect: bundle.policy(id).map(|policy| policy.effect), text });
+        reasons.push(Reason {
+            policy: Some(id.to_string()),
+            effect: bundle.policy(id).map(|policy| policy.effect),
+            text,
+        });
     }
     if reasons.is_empty() {
         return denied(format!("no policy permits {}", facts.describe()));

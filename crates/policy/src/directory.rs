@@ -163,7 +163,7 @@ impl Principal {
         let kind = self.id.kind().entity_type();
         let declared = bundle.schema_facts().entity_type(kind)?;
         let mut attributes = Map::new();
-        for name in declared.attributes.keys() {
+        for name in declared.attributes.attributes.keys() {
             let value = match name.as_str() {
                 "id" => Some(Value::from(self.id.to_string())),
                 "name" => Some(Value::from(self.name.clone())),

@@ -114,5 +114,5 @@ fn height<'a>(
 }
 
 fn too_high(at: &EntityRef) -> String {
-    format!("{}::{:?} stands in a chain of more than {NESTING_MAX} parents, or in a circle", at.kind, at.id)
+    format!("{at} stands in a chain of more than {NESTING_MAX} parents, or in a circle")
 }

@@ -61,9 +61,7 @@ impl Grant {
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.basis {
-            Basis::Decision { reasons, .. } => {
-                reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-            }
+            Basis::Decision { reasons, .. } => reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             Basis::System { reason } => (*reason).to_owned(),
         }
     }

@@ -23,6 +23,7 @@ pub mod index;
 mod request;
 pub mod scan;
 mod schema;
+mod types;
 
 pub use access::{Access, AccessDenied, Action};
 pub use bundle::{Bundle, BundleError, Problem};

@@ -22,8 +22,20 @@ impl EntityRef {
         Self { kind: kind.into(), id: id.into() }
     }
 
+    /// The entity that `{"type": …, "id": …}` names, also inside `__entity`.
+    pub(crate) fn of_json(json: &Value) -> Option<Self> {
+        let json = json.get("__entity").unwrap_or(json);
+        Some(Self::new(json.get("type")?.as_str()?, json.get("id")?.as_str()?))
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         json!({ "type": self.kind, "id": self.id })
+    }
+}
+
+impl std::fmt::Display for EntityRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}::{:?}", self.kind, self.id)
     }
 }
 

@@ -141,8 +141,7 @@ impl<'a> Scan<'a> {
         let len = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
         let word = rest.get(..len).unwrap_or_default();
         // After a dot or `::` these are names, and counting them all the same only counts too much.
-        let is_operator =
-            matches!(word, "in" | "has" | "like" | "is" | "if" | "when" | "unless");
+        let is_operator = matches!(word, "in" | "has" | "like" | "is" | "if" | "when" | "unless");
         if is_operator {
             self.operator()?;
         }

@@ -2,6 +2,7 @@
 
 use crate::entity::check_hierarchy;
 use crate::request::EntityRef;
+use crate::types::{Attribute, Record, Type};
 use chancery_base::limits::{ENVIRONMENTS_MAX, NESTING_MAX, SCHEMA_ITEMS_MAX};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,18 +15,20 @@ const TYPE_NODES_MAX: usize = 100_000;
 /// What is declared of an entity type.
 #[derive(Debug, Default)]
 pub(crate) struct EntityTypeFacts {
-    /// Its attributes; whether the request may fill each.
-    pub(crate) attributes: BTreeMap<String, bool>,
-    /// The types that it may be in.
+    pub(crate) attributes: Record,
+    /// The types that it may be in, directly or through others.
     pub(crate) parents: BTreeSet<String>,
+    pub(crate) tags: Option<Type>,
+    /// The only ids there are, if the schema lists them.
+    pub(crate) ids: Option<BTreeSet<String>>,
 }
 
 /// What a schema declares.
 #[derive(Debug, Default)]
 pub(crate) struct SchemaFacts {
     entity_types: BTreeMap<String, EntityTypeFacts>,
-    /// Names in the context of each action that is declared outside any namespace.
-    contexts: BTreeMap<String, BTreeSet<String>>,
+    /// The context of each action that is declared outside any namespace.
+    contexts: BTreeMap<String, Record>,
 }
 
 impl SchemaFacts {
@@ -33,7 +36,7 @@ impl SchemaFacts {
         self.entity_types.get(name)
     }
 
-    pub(crate) fn context(&self, action: &str) -> Option<&BTreeSet<String>> {
+    pub(crate) fn context(&self, action: &str) -> Option<&Record> {
         self.contexts.get(action)
     }
 
@@ -47,14 +50,39 @@ impl SchemaFacts {
         let mut facts = Self::default();
         for (namespace, declared) in reader.namespaces() {
             for (name, entity_type) in members(declared, "entityTypes") {
-                facts.entity_types.insert(qualify(namespace, name), reader.entity_type(namespace, entity_type));
+                facts.entity_types.insert(qualify(namespace, name), reader.entity_type(namespace, entity_type)?);
             }
             for (id, action) in members(declared, "actions").filter(|_| namespace.is_empty()) {
-                facts.contexts.insert(id.clone(), reader.context(action));
+                facts.contexts.insert(id.clone(), reader.context(action)?);
             }
         }
+        facts.close_parents();
         Ok(facts)
     }
+
+    fn close_parents(&mut self) {
+        let direct: BTreeMap<String, BTreeSet<String>> =
+            self.entity_types.iter().map(|(name, declared)| (name.clone(), declared.parents.clone())).collect();
+        for (name, declared) in &mut self.entity_types {
+            declared.parents = reachable(&direct, name);
+        }
+    }
+}
+
+/// What can be reached from `start` by one step or more.
+fn reachable(direct: &BTreeMap<String, BTreeSet<String>>, start: &str) -> BTreeSet<String> {
+    let (mut reached, mut queue) = (BTreeSet::new(), vec![start]);
+    while let Some(next) = queue.pop() {
+        queue.extend(
+            direct
+                .get(next)
+                .into_iter()
+                .flatten()
+                .filter(|parent| reached.insert((*parent).clone()))
+                .map(String::as_str),
+        );
+    }
+    reached
 }
 
 struct Reader<'a> {
@@ -62,43 +90,80 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn namespaces(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    fn namespaces(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
         self.namespaces.into_iter().flatten()
     }
 
-    fn entity_type(&self, namespace: &str, declared: &Value) -> EntityTypeFacts {
-        let attributes = declared.pointer("/shape/attributes").and_then(Value::as_object);
-        let is_asserted = |attribute: &Value| attribute.pointer("/annotations").and_then(|all| all.get(ASSERTED)).is_some();
-        let parents = declared.get("memberOfTypes").and_then(Value::as_array);
-        EntityTypeFacts {
-            attributes: attributes
-                .into_iter()
-                .flatten()
-                .map(|(name, attribute)| (name.clone(), is_asserted(attribute)))
-                .collect(),
+    fn entity_type(&self, namespace: &str, declared: &'a Value) -> Result<EntityTypeFacts, String> {
+        let parents = declared.get("memberOfTypes").and_then(Value::as_array).into_iter().flatten();
+        let ids = declared.get("enum").and_then(Value::as_array);
+        Ok(EntityTypeFacts {
+            attributes: declared
+                .get("shape")
+                .map_or_else(|| Ok(Record::default()), |shape| self.record(namespace, shape))?,
             parents: parents
-                .into_iter()
-                .flatten()
                 .filter_map(Value::as_str)
-                .map(|parent| self.resolve_entity_type(namespace, parent))
+                .map(|parent| self.entity_name(namespace, parent).unwrap_or_else(|| parent.to_owned()))
                 .collect(),
+            tags: declared.get("tags").map(|tags| self.resolve(namespace, tags)).transpose()?,
+            ids: ids.map(|ids| ids.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        })
+    }
+
+    fn context(&self, action: &'a Value) -> Result<Record, String> {
+        match action.pointer("/appliesTo/context").map(|context| self.resolve("", context)).transpose()? {
+            Some(Type::Record(record)) => Ok(record),
+            Some(_) | None => Ok(Record::default()),
         }
     }
 
-    /// A name without a namespace is of this one, if this one declares it.
-    fn resolve_entity_type(&self, namespace: &str, name: &str) -> String {
-        let here = self.namespaces.and_then(|all| all.get(namespace)).and_then(|own| own.get("entityTypes"));
-        if here.is_some_and(|types| types.get(name).is_some()) { qualify(namespace, name) } else { name.to_owned() }
+    fn record(&self, namespace: &str, declared: &'a Value) -> Result<Record, String> {
+        match self.resolve(namespace, declared)? {
+            Type::Record(record) => Ok(record),
+            Type::Long | Type::String | Type::Bool | Type::Set(_) | Type::Entity(_) | Type::Extension(_) => {
+                Err("the shape of an entity type must be a record".to_owned())
+            }
+        }
     }
 
-    fn context(&self, action: &Value) -> BTreeSet<String> {
-        let mut context = action.pointer("/appliesTo/context");
-        // INVARIANT: ends, because `check_sizes` refused circles.
-        while let Some((_, common)) = context.and_then(|declared| self.common("", declared)) {
-            context = Some(common);
+    /// The type that is declared, with common types written out. Ends, because `check_sizes` refused circles.
+    fn resolve(&self, namespace: &str, declared: &'a Value) -> Result<Type, String> {
+        let word = declared.get("type").and_then(Value::as_str).unwrap_or_default();
+        let name = declared.get("name").and_then(Value::as_str).unwrap_or(word);
+        if let Some((home, common)) = self.common(namespace, declared) {
+            return self.resolve(&home, common);
         }
-        let attributes = context.and_then(|declared| declared.get("attributes")).and_then(Value::as_object);
-        attributes.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        Ok(match word {
+            "Record" => {
+                let attributes = declared.get("attributes").and_then(Value::as_object).into_iter().flatten();
+                let attributes = attributes.map(|(name, attribute)| {
+                    let kind = self.resolve(namespace, attribute)?;
+                    let is_required = attribute.get("required").and_then(Value::as_bool).unwrap_or(true);
+                    let is_asserted = attribute.pointer("/annotations").and_then(|all| all.get(ASSERTED)).is_some();
+                    Ok((name.clone(), Attribute { kind, is_required, is_asserted }))
+                });
+                Type::Record(Record { attributes: attributes.collect::<Result<_, String>>()? })
+            }
+            "Set" => {
+                let element = declared.get("element").ok_or("a set has no element type")?;
+                Type::Set(Box::new(self.resolve(namespace, element)?))
+            }
+            "Entity" => Type::Entity(self.entity_name(namespace, name).unwrap_or_else(|| name.to_owned())),
+            _ => match Type::builtin(name.trim_start_matches("__cedar::")) {
+                Some(builtin) if self.entity_name(namespace, name).is_none() => builtin,
+                Some(_) | None => {
+                    Type::Entity(self.entity_name(namespace, name).ok_or_else(|| format!("type `{name}` is unknown"))?)
+                }
+            },
+        })
+    }
+
+    /// The full name of an entity type; one without a namespace is of this namespace, if this one declares it.
+    fn entity_name(&self, namespace: &str, name: &str) -> Option<String> {
+        let (home, base) = name.rsplit_once("::").unwrap_or((namespace, name));
+        [home, ""]
+            .into_iter()
+            .find_map(|home| self.namespaces?.get(home)?.get("entityTypes")?.get(base).map(|_| qualify(home, base)))
     }
 
     /// The common type that a type names, and the namespace it stands in.

@@ -8,7 +8,17 @@ use serde_json::{Map, Value};
 
 /// Keys of documents of later versions.
 const LATER: [&str; 11] = [
-    "budgets", "delegation", "mode", "modes", "obligations", "risk", "rules", "shadow", "signatures", "stops", "tests",
+    "budgets",
+    "delegation",
+    "mode",
+    "modes",
+    "obligations",
+    "risk",
+    "rules",
+    "shadow",
+    "signatures",
+    "stops",
+    "tests",
 ];
 
 #[derive(Debug)]
@@ -59,7 +69,11 @@ impl Document {
         };
         if let Some(key) = map.keys().next() {
             let is_later = LATER.contains(&key.as_str());
-            return Err(if is_later { BundleError::NotSupported(key.clone()) } else { BundleError::UnknownKey(key.clone()) });
+            return Err(if is_later {
+                BundleError::NotSupported(key.clone())
+            } else {
+                BundleError::UnknownKey(key.clone())
+            });
         }
         let texts = Texts { schema, policies, entities };
         texts.scan()?;

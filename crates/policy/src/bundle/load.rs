@@ -10,7 +10,8 @@ use crate::request::EntityRef;
 use crate::scan::line_column;
 use crate::schema::SchemaFacts;
 use cedar_policy::{
-    Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, Validator,
+    Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, ValidationResult,
+    ValidationWarning, Validator,
 };
 use chancery_base::PrincipalKind;
 use miette::Diagnostic;
@@ -127,14 +128,24 @@ fn policy_facts(policy: &Policy) -> PolicyFacts {
 
 fn validate(schema: &Schema, set: &PolicySet, files: &[File], by_id: &ById) -> Result<(), BundleError> {
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let problems = result.validation_errors().map(|err| {
-        let id = err.policy_id();
+    let problems = faults(&result).map(|(id, err)| {
         let file = by_id.get(id).and_then(|(number, _)| files.get(*number));
         let (name, text) = file.map_or(("policies", ""), |file| (file.name.as_str(), file.text.as_str()));
         problem(name, text, Some(id), err)
     });
     let problems: Vec<Problem> = problems.collect();
     if problems.is_empty() { Ok(()) } else { Err(sorted(problems)) }
+}
+
+/// What of a validation keeps a bundle from being taken: every error, and of the warnings that no action of the schema
+/// lets the policy apply. (To Cedar this was an error until 4.13; a policy that can never apply is a mistake.)
+pub fn faults(result: &ValidationResult) -> impl Iterator<Item = (&PolicyId, &dyn Diagnostic)> {
+    let errors = result.validation_errors().map(|err| (err.policy_id(), err as &dyn Diagnostic));
+    let warnings = result.validation_warnings().filter_map(|warning| {
+        let is_fault = matches!(warning, ValidationWarning::InvalidActionApplication(_));
+        is_fault.then(|| (warning.policy_id(), warning as &dyn Diagnostic))
+    });
+    errors.chain(warnings)
 }
 
 fn read_entities(entities: &[Value], schema: &Schema) -> Result<Statics, BundleError> {
@@ -161,7 +172,7 @@ fn check_entities(entities: &[Value]) -> Result<BTreeMap<EntityRef, Vec<EntityRe
     let mut hierarchy = BTreeMap::new();
     for (number, json) in entities.iter().enumerate() {
         let at = format!("entities[{number}]");
-        let own = json.get("uid").and_then(reference_of).ok_or_else(|| BundleError::Form {
+        let own = json.get("uid").and_then(EntityRef::of_json).ok_or_else(|| BundleError::Form {
             at: format!("{at}.uid"),
             expected: "an object of `type` and `id`".to_owned(),
         })?;
@@ -174,21 +185,15 @@ fn check_entities(entities: &[Value]) -> Result<BTreeMap<EntityRef, Vec<EntityRe
             return Err(one("entities", problem));
         }
         let parents = json.get("parents").and_then(Value::as_array).into_iter().flatten();
-        if hierarchy.insert(own.clone(), parents.filter_map(reference_of).collect()).is_some() {
-            return Err(one("entities", format!("{at}: {}::{:?} stands twice", own.kind, own.id)));
+        if hierarchy.insert(own.clone(), parents.filter_map(EntityRef::of_json).collect()).is_some() {
+            return Err(one("entities", format!("{at}: {own} stands twice")));
         }
     }
     Ok(hierarchy)
 }
 
 fn check_order(entities: &[Value]) -> impl Iterator<Item = EntityRef> {
-    entities.iter().filter_map(|json| json.get("uid").and_then(reference_of))
-}
-
-/// `{"type": …, "id": …}`, also inside `__entity`.
-fn reference_of(value: &Value) -> Option<EntityRef> {
-    let value = value.get("__entity").unwrap_or(value);
-    Some(EntityRef::new(value.get("type")?.as_str()?, value.get("id")?.as_str()?))
+    entities.iter().filter_map(|json| json.get("uid").and_then(EntityRef::of_json))
 }
 
 fn problem(file: &str, text: &str, policy: Option<&PolicyId>, err: &dyn Diagnostic) -> Problem {

@@ -6,7 +6,8 @@ use crate::directory::{Directory, Principal};
 use crate::entity::{self, reach};
 use crate::index::{Answer, Slice};
 use crate::request::{EntityRef, Request};
-use cedar_policy::{Context, Entity, EntityId, EntityUid};
+use crate::types::{self, Key, Path, no_type};
+use cedar_policy::{Context, Entities, EntityUid};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -65,7 +66,7 @@ impl Facts {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("`{}` on {}::{:?}", self.action, self.resource.kind, self.resource.id)
+        format!("`{}` on {}", self.action, self.resource)
     }
 
     /// Adds the entities that the directory and the request give.
@@ -101,11 +102,8 @@ impl Facts {
     fn environment<'a>(&self, bundle: &'a Bundle) -> Result<Environment<'a>, String> {
         let action = bundle.action(&self.action);
         let action = action.ok_or_else(|| format!("the bundle's schema has no action `{}`", self.action))?;
-        let uid = |entity: &EntityRef| -> Result<EntityUid, String> {
-            let kind = bundle.type_name(&entity.kind).ok_or_else(|| no_type(&entity.kind))?;
-            Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&entity.id)))
-        };
-        let (principal, resource) = (uid(&self.principal)?, uid(&self.resource)?);
+        let principal = bundle.uid(&self.principal.kind, &self.principal.id)?;
+        let resource = bundle.uid(&self.resource.kind, &self.resource.id)?;
         let slice = bundle.index().slice(action, principal.type_name(), resource.type_name()).ok_or_else(|| {
             let (who, what) = (&self.principal.kind, &self.resource.kind);
             format!("the bundle's schema does not let `{}` be done by {who} to {what}", self.action)
@@ -119,30 +117,45 @@ impl Facts {
     /// Says what does not conform to the schema.
     pub(super) fn evaluate(&self, bundle: &Bundle) -> Result<Answer, String> {
         let Environment { principal, action, resource, slice, base } = self.environment(bundle)?;
-        let schema = bundle.schema();
-        let context = self.request.get("context").cloned().unwrap_or_default();
-        let mut named = BTreeSet::new();
-        entity::references(&context, &mut named);
-        let mut added = Vec::new();
-        let mut given = BTreeSet::new();
+        let none = Map::new();
+        let context = self.request.get("context").and_then(Value::as_object).unwrap_or(&none);
+        let (mut named, mut given, mut added) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        context.values().for_each(|value| entity::references(value, &mut named));
         for json in self.entities.as_array().into_iter().flatten() {
             entity::references(json, &mut named);
-            given.extend(json.get("uid").cloned().and_then(|uid| serde_json::from_value::<EntityRef>(uid).ok()));
-            added.push(Entity::from_json_value(json.clone(), Some(schema)).map_err(|err| chain(&err))?);
+            let own = json.get("uid").and_then(EntityRef::of_json);
+            added.push(types::entity(bundle, self.root(own.as_ref()), json)?);
+            given.extend(own);
         }
         let (known, _) = reach(bundle.statics(), named);
         let statics = known.into_iter().filter(|(own, _)| !given.contains(*own));
         added.extend(statics.map(|(_, found)| found.entity.clone()));
-        let entities = base.entities.clone().upsert_entities(added, Some(schema)).map_err(|err| chain(&err))?;
-        let context = Context::from_json_value(context, Some((schema, action))).map_err(|err| chain(&err))?;
-        let request = cedar_policy::Request::new(principal, action.clone(), resource, context, Some(schema));
+        let entities = base.entities.clone().upsert_entities(added, None).map_err(|err| chain(&err))?;
+        let declared = bundle.schema_facts().context(&self.action);
+        let at = Path { before: None, last: Key::Name("context") };
+        let pairs = declared.map_or_else(|| Ok(Vec::new()), |record| record.pairs(bundle, &at, context))?;
+        let context = Context::from_pairs(pairs).map_err(|err| chain(&err))?;
+        debug_assert_eq!(conformity(bundle, &entities, &context, action), Ok(()), "we take what Cedar would not");
+        let request = cedar_policy::Request::new(principal, action.clone(), resource, context, None);
         let request = request.map_err(|err| chain(&err))?;
         Ok(bundle.index().evaluate_in(slice, &request, &entities))
     }
+
+    /// What an error calls an entity.
+    fn root(&self, own: Option<&EntityRef>) -> &'static str {
+        match own {
+            Some(own) if *own == self.principal => "principal",
+            Some(own) if *own == self.resource => "resource",
+            Some(_) | None => "entity",
+        }
+    }
 }
 
-fn no_type(kind: &str) -> String {
-    format!("the bundle's schema has no entity type `{kind}`")
+/// Cedar's own opinion of what [`types`] made.
+fn conformity(bundle: &Bundle, entities: &Entities, context: &Context, action: &EntityUid) -> Result<(), String> {
+    context.validate(bundle.schema(), action).map_err(|err| chain(&err))?;
+    let own = entities.iter().cloned();
+    Entities::from_entities(own, Some(bundle.schema())).map(|_| ()).map_err(|err| chain(&err))
 }
 
 fn named(id: &chancery_base::PrincipalId) -> EntityRef {
@@ -156,7 +169,9 @@ fn resource_json(bundle: &Bundle, request: &Request) -> Result<Option<Value>, St
     for name in resource.attributes.keys() {
         if !bundle.is_asserted(&resource.entity.kind, name) {
             let kind = &resource.entity.kind;
-            return Err(format!("`resource.attributes.{name}` may not be given: the schema does not mark it @asserted on {kind}"));
+            return Err(format!(
+                "`resource.attributes.{name}` may not be given: the schema does not mark it @asserted on {kind}"
+            ));
         }
     }
     if resource.entity.principal().is_some() {
@@ -204,7 +219,9 @@ fn add_principals(
             entities.push(json);
             added.insert(other);
             if added.len() > PRINCIPALS_NAMED_MAX {
-                return Err(format!("the entities that this rests on name more than {PRINCIPALS_NAMED_MAX} principals"));
+                return Err(format!(
+                    "the entities that this rests on name more than {PRINCIPALS_NAMED_MAX} principals"
+                ));
             }
         }
         wanted.retain(|reference| !added.contains(reference));
