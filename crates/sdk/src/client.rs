@@ -76,8 +76,7 @@ impl Start {
     /// The newest version of a definition with an input.
     #[must_use]
     pub fn new(definition: Name, input: Value) -> Self {
-        let request =
-            StartTransaction { definition, version: None, input, labels: BTreeMap::new(), wait: None };
+        let request = StartTransaction { definition, version: None, input, labels: BTreeMap::new(), wait: None };
         Self { request, idempotency_key: None, traceparent: None, wait: Duration::ZERO }
     }
 

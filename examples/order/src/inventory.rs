@@ -2,9 +2,10 @@
 
 use crate::participant::{OrNotDone as _, Participant};
 use chancery_sdk::{HandlerError, Task, Worker};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The database's schema, with something in stock.
 pub const SCHEMA: &str = "
@@ -25,6 +26,15 @@ pub fn handle(worker: Worker, db: Participant) -> Worker {
     worker
         .handle("inventory.reserve", move |task| reserve(db.clone(), task))
         .handle("inventory.release", move |task| release(undo_db.clone(), task))
+}
+
+/// How many of something a database has in stock.
+///
+/// # Errors
+/// If there is no such database, or it has never heard of it.
+pub fn stock(database: &Path, sku: &str) -> Result<i64, rusqlite::Error> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.query_row("SELECT count FROM stock WHERE sku = ?1", [sku], |row| row.get(0))
 }
 
 async fn reserve(db: Participant, task: Task) -> Result<Value, HandlerError> {

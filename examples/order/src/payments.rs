@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use chancery_sdk::fence::sqlite::{self, FenceError, Forward, Undo};
-use log::Log;
+use log::{Call, Log};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -155,41 +155,48 @@ impl Payments {
 }
 
 async fn charge(State(service): State<Payments>, headers: HeaderMap, Json(body): Json<Charge>) -> Response {
+    let Some(call) = call("/charges", &headers, &body.reference) else { return without_key() };
     let delay = Duration::from_millis(body.delay_ms).min(DELAY_MAX);
-    serve(service, "/charges", &headers, delay, move |service, key| service.charge(key, &body)).await
+    serve(service, call, delay, move |service, key| service.charge(key, &body)).await
 }
 
 async fn refund(State(service): State<Payments>, headers: HeaderMap, Json(body): Json<Refund>) -> Response {
-    serve(service, "/refunds", &headers, Duration::ZERO, move |service, key| service.refund(key, &body)).await
+    let Some(call) = call("/refunds", &headers, &body.reference) else { return without_key() };
+    serve(service, call, Duration::ZERO, move |service, key| service.refund(key, &body)).await
+}
+
+fn call(path: &'static str, headers: &HeaderMap, reference: &str) -> Option<Call> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?.to_owned();
+    Some(Call { path, key, reference: reference.to_owned() })
+}
+
+fn without_key() -> Response {
+    reply((400, json!({"error": "no_idempotency_key"})))
 }
 
 /// Logs a call, does it, and logs the answer. On a thread of its own, which goes on when the caller hangs up: a real
 /// payment is made or not made whoever still listens.
-async fn serve<F>(service: Payments, path: &'static str, headers: &HeaderMap, delay: Duration, act: F) -> Response
+async fn serve<F>(service: Payments, call: Call, delay: Duration, act: F) -> Response
 where
     F: FnOnce(&Payments, &str) -> Result<(Answer, bool), PaymentError> + Send + 'static,
 {
-    let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned) else {
-        return reply((400, json!({"error": "no_idempotency_key"})));
-    };
     let answered = tokio::task::spawn_blocking(move || {
-        service.log.write(path, &key, "received", None)?;
+        service.log.write(&call, "received", None)?;
         std::thread::sleep(delay);
-        let ((status, body), repeated) = act(&service, &key)?;
-        service.log.write(path, &key, if repeated { "repeated" } else { "answered" }, Some(status))?;
+        let ((status, body), repeated) = act(&service, &call.key)?;
+        service.log.write(&call, if repeated { "repeated" } else { "answered" }, Some(status))?;
         Ok::<Answer, PaymentError>((status, body))
     });
     match answered.await {
         Ok(Ok(answer)) => reply(answer),
-        Ok(Err(error)) => {
-            tracing::error!(error = %error, "failed to answer a call");
-            reply((500, json!({"error": "internal"})))
-        }
-        Err(error) => {
-            tracing::error!(error = %error, "failed to answer a call");
-            reply((500, json!({"error": "internal"})))
-        }
+        Ok(Err(error)) => broken(&error),
+        Err(error) => broken(&error),
     }
+}
+
+fn broken(error: &dyn std::error::Error) -> Response {
+    tracing::error!(error = %error, "failed to answer a call");
+    reply((500, json!({"error": "internal"})))
 }
 
 fn reply((status, body): Answer) -> Response {

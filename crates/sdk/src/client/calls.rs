@@ -289,13 +289,7 @@ impl Client {
     ///
     /// # Errors
     /// If the server refuses.
-    pub async fn log_file(
-        &self,
-        tenant: &TenantId,
-        shard: u16,
-        generation: u32,
-        file: &str,
-    ) -> Result<Vec<u8>, Error> {
+    pub async fn log_file(&self, tenant: &TenantId, shard: u16, generation: u32, file: &str) -> Result<Vec<u8>, Error> {
         let (shard, generation) = (shard.to_string(), generation.to_string());
         let path: Vec<&str> =
             ["tlog", tenant.as_str(), &shard, &generation].into_iter().chain(file.split('/')).collect();

@@ -56,7 +56,8 @@ fn presentable(error: HandlerError) -> (ReportError, usize) {
 /// A kind that is no name, as one: other characters become `-`.
 fn as_name(kind: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = kind.chars().map(plain).skip_while(|c| !c.is_ascii_alphanumeric()).take(NAME_BYTES_MAX).collect();
+    let name: String =
+        kind.chars().map(plain).skip_while(|c| !c.is_ascii_alphanumeric()).take(NAME_BYTES_MAX).collect();
     if name.is_empty() { "Error".to_owned() } else { name }
 }
 

@@ -91,11 +91,7 @@ impl Loop {
         self.began.elapsed()
     }
 
-    async fn next_event(
-        &mut self,
-        shutdown: impl Future<Output = ()>,
-        gives_up_at: Option<Instant>,
-    ) -> Event {
+    async fn next_event(&mut self, shutdown: impl Future<Output = ()>, gives_up_at: Option<Instant>) -> Event {
         let wake_at = self.session.wake_at(self.now()).map(|at| self.began + at);
         tokio::select! {
             ended = self.handling.join_next_with_id(), if !self.handling.is_empty() => Event::Handled(ended),

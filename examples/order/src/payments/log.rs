@@ -16,6 +16,8 @@ pub struct Line {
     pub path: String,
     /// The call's `Idempotency-Key`.
     pub key: String,
+    /// What it is for, as the caller says.
+    pub reference: String,
     /// `received`; then `answered`, or `repeated` if the key had been answered before.
     pub result: String,
     /// The answer's status.
@@ -46,6 +48,14 @@ pub enum LogError {
     },
 }
 
+/// A call, as the log names it.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) path: &'static str,
+    pub(super) key: String,
+    pub(super) reference: String,
+}
+
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
@@ -59,8 +69,9 @@ impl Log {
         Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
     }
 
-    pub(super) fn write(&self, path: &str, key: &str, result: &str, status: Option<u16>) -> Result<(), LogError> {
-        let line = Line { at: now_ms(), path: path.to_owned(), key: key.to_owned(), result: result.to_owned(), status };
+    pub(super) fn write(&self, call: &Call, result: &str, status: Option<u16>) -> Result<(), LogError> {
+        let Call { path, key, reference } = call.clone();
+        let line = Line { at: now_ms(), path: path.to_owned(), key, reference, result: result.to_owned(), status };
         let text = serde_json::to_string(&line).map_err(|source| LogError::Line { path: self.path.clone(), source })?;
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(file, "{text}").map_err(|source| LogError::File { path: self.path.clone(), source })
