@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 pub fn format(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, per_unit) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis >= per_unit && millis % per_unit == 0 {
+        if millis >= per_unit && millis.is_multiple_of(per_unit) {
             return format!("{}{unit}", millis / per_unit);
         }
     }

@@ -1,1 +1,319 @@
-//! later
+//! Replay: the rows that a log's entries amount to, computed from the entries alone.
+//!
+//! `chancery verify` feeds the entries in order and compares what comes out with what the store has. Only the
+//! transactions that have not ended are in memory; the rows of one that ends are given back at once.
+
+use crate::control::principal_row;
+use crate::entry::{DecodeError, Recorded, decode};
+use crate::row::{
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, PrincipalRow, StepRow, TenantRow,
+    TransactionRow,
+};
+use crate::rows;
+use crate::shard::{key_hash, request_hash};
+use chancery_base::{Digest, KeyId, PrincipalId, TenantId, Timestamp, TransactionId, digest};
+use chancery_engine::definition::Definition;
+use chancery_engine::{Beginning, Event, Transaction};
+use chancery_ledger::{Record, RecordError};
+use chancery_policy::{Bundle, Principal};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Why an entry does not follow from those before it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The record is damaged.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The entry is not what its kind says.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The payload is under a key that is not here.
+    #[error("the payload is under key `{0}`, which is not here")]
+    Sealed(String),
+    /// The event can't happen there.
+    #[error("{0}")]
+    Illegal(String),
+    /// The entry names what no entry before it made.
+    #[error("it names {0}, which no entry before it made")]
+    Dangling(String),
+    /// A digest in the record is not that of the payload's part.
+    #[error("`data.{0}` is not the digest of what the payload holds")]
+    Digest(&'static str),
+    /// The row's copy of a number differs from the record's.
+    #[error("the row's {0} is not the record's")]
+    Row(&'static str),
+}
+
+/// The rows of a transaction, as the entries have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionRows {
+    /// The head.
+    pub transaction: TransactionRow,
+    /// The steps, in order.
+    pub steps: Vec<StepRow>,
+}
+
+/// The rows that belong to the tenant as a whole, as the entries have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantRows {
+    /// The tenant itself, from the log's first entry.
+    pub tenant: Option<TenantRow>,
+    /// Tenants made on this log, which is that of `system`; their hash keys are in their own logs.
+    pub tenants: Vec<(TenantId, Timestamp)>,
+    /// Principals.
+    pub principals: BTreeMap<PrincipalId, PrincipalRow>,
+    /// Credentials.
+    pub credentials: BTreeMap<KeyId, CredentialRow>,
+    /// Definitions, in the order of registration.
+    pub definitions: Vec<DefinitionRow>,
+    /// Bundles, in the order in which they were pushed.
+    pub bundles: Vec<BundleRow>,
+    /// The active bundle.
+    pub active_bundle: Option<Digest>,
+    /// How often the control epoch was raised.
+    pub control_epoch: u64,
+    /// Keys.
+    pub keys: BTreeMap<(KeyScope, u16, [u8; 32]), KeyRow>,
+}
+
+/// A replay of one log.
+#[derive(Debug)]
+pub struct Replay {
+    log: LogId,
+    open: HashMap<TransactionId, Transaction>,
+    definitions: HashMap<Digest, Arc<Definition>>,
+    rows: TenantRows,
+    epoch: u64,
+}
+
+impl Replay {
+    /// A replay that begins with entry 0 of a log.
+    #[must_use]
+    pub fn new(log: LogId) -> Self {
+        let rows = TenantRows::default();
+        Self { log, open: HashMap::new(), definitions: HashMap::new(), rows, epoch: 0 }
+    }
+
+    /// Takes the next entry. Gives the rows of its transaction if that ended with it.
+    ///
+    /// # Errors
+    /// If the entry does not follow from those before it.
+    pub fn entry(&mut self, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
+        let record = Record::parse(&entry.record)?;
+        if record.seq != entry.seq {
+            return Err(ReplayError::Row("number"));
+        }
+        if record.refs.transaction.zip(record.refs.n) != entry.transaction {
+            return Err(ReplayError::Row("transaction"));
+        }
+        self.epoch = record.epoch;
+        let payload = match &entry.payload {
+            Some(row) => {
+                if row.subject.is_some() {
+                    return Err(ReplayError::Row("subject"));
+                }
+                Some(row.sealed.open().ok_or_else(|| ReplayError::Sealed(row.sealed.key.to_string()))?)
+            }
+            None => None,
+        };
+        let recorded = decode(&record, payload)?;
+        if let Some(row) = &entry.payload {
+            check_salted(&record, &recorded, row)?;
+        }
+        match (recorded, record.refs.transaction) {
+            (Recorded::Event(event), Some(id)) => self.event(id, &event, &record),
+            (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
+            (Recorded::Other(payload), _) => self.other(payload, &record).map(|()| None),
+        }
+    }
+
+    /// The rows of what has not ended, and of the tenant as a whole.
+    #[must_use]
+    pub fn finish(self) -> (Vec<TransactionRows>, TenantRows) {
+        let log = self.log;
+        let mut open: Vec<TransactionRows> = self.open.values().map(|open| rows_of(log, open)).collect();
+        open.sort_by_key(|rows| rows.transaction.id);
+        (open, self.rows)
+    }
+
+    /// The owner's epoch of the newest entry.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn event(
+        &mut self,
+        id: TransactionId,
+        event: &Event,
+        record: &Record,
+    ) -> Result<Option<TransactionRows>, ReplayError> {
+        if let Event::Started { beginning, input, .. } = event {
+            self.begin(id, beginning, input, record)?;
+            return Ok(None);
+        }
+        let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
+        open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
+        open.settle_replay();
+        if !open.status().is_ended() {
+            return Ok(None);
+        }
+        Ok(self.open.remove(&id).map(|ended| rows_of(self.log, &ended)))
+    }
+
+    fn begin(
+        &mut self,
+        id: TransactionId,
+        beginning: &Arc<Beginning>,
+        input: &Arc<Value>,
+        record: &Record,
+    ) -> Result<(), ReplayError> {
+        if beginning.id != id || self.open.contains_key(&id) {
+            return Err(ReplayError::Row("transaction"));
+        }
+        let definition = self.definitions.get(&beginning.digest);
+        let definition = definition.ok_or_else(|| ReplayError::Dangling(format!("definition {}", beginning.digest)))?;
+        let slot = id.slot().number();
+        if let Some(tenant) = &self.rows.tenant {
+            let business = beginning.business_key.as_deref();
+            let request = request_hash(&tenant.hash_key, beginning.digest, &beginning.labels, input);
+            let of_start = beginning.idempotency_key.as_deref().map(|key| (KeyScope::Start, key, request));
+            let of_business = business.map(|_| (KeyScope::Business, "", [0; 32]));
+            for (scope, key, request) in of_start.into_iter().chain(of_business) {
+                let hash = key_hash(&tenant.hash_key, scope, business.unwrap_or_default(), key);
+                let row = KeyRow { scope, slot, key: hash, request, transaction: id };
+                self.rows.keys.insert((scope, slot, hash), row);
+            }
+        }
+        let (beginning, input) = (Arc::clone(beginning), Arc::clone(input));
+        let mut open = Transaction::begin(Arc::clone(definition), beginning, input, record.at, record.seq);
+        open.settle_replay();
+        self.open.insert(id, open);
+        Ok(())
+    }
+
+    fn other(&mut self, mut payload: Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let mut raises = true;
+        match record.kind.as_str() {
+            "log.opened" => {
+                self.rows.tenant = Some(opened(&payload, record)?);
+                raises = false;
+            }
+            "tenant.created" => {
+                let tenant: TenantId = typed(&mut payload, "tenant")?;
+                self.rows.tenants.push((tenant, record.at));
+                raises = false;
+            }
+            "principal.created" | "principal.changed" => {
+                let principal: Principal = typed(&mut payload, "principal")?;
+                self.rows.principals.insert(principal.id, principal_row(&principal));
+            }
+            "key.issued" | "key.revoked" => self.key(&mut payload, record)?,
+            "definition.registered" => self.definition(&mut payload, record)?,
+            "bundle.pushed" => {
+                self.bundle(&mut payload, record)?;
+                raises = false;
+            }
+            "bundle.activated" => {
+                let bundle = record.data.get_digest("bundle").ok_or(ReplayError::Digest("bundle"))?;
+                if !self.rows.bundles.iter().any(|row| row.digest == bundle) {
+                    return Err(ReplayError::Dangling(format!("bundle {bundle}")));
+                }
+                self.rows.active_bundle = Some(bundle);
+            }
+            _ => raises = false,
+        }
+        self.rows.control_epoch += u64::from(raises);
+        Ok(())
+    }
+
+    fn key(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let id = record.data.get_word("key").and_then(|word| word.parse::<KeyId>().ok());
+        let id = id.ok_or(ReplayError::Row("key"))?;
+        let (principal, hash) = (typed(payload, "principal")?, typed(payload, "hash")?);
+        let expires_at = record.data.get_int("expires_at").map(Timestamp::from_micros);
+        let before = self.rows.credentials.get(&id);
+        let row = match (record.kind.as_str(), before) {
+            ("key.issued", None) => {
+                CredentialRow { id, principal, hash, issued_at: record.at, expires_at, revoked_at: None }
+            }
+            ("key.revoked", Some(before)) => CredentialRow { revoked_at: Some(record.at), ..before.clone() },
+            _ => return Err(ReplayError::Dangling(format!("key {id}"))),
+        };
+        self.rows.credentials.insert(id, row);
+        Ok(())
+    }
+
+    fn definition(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let source: String = typed(payload, "source")?;
+        let definition = Definition::from_canonical(source.as_bytes())
+            .map_err(|err| ReplayError::Illegal(format!("the definition can't be read: {err}")))?;
+        if record.data.get_digest("definition") != Some(definition.digest) {
+            return Err(ReplayError::Digest("definition"));
+        }
+        self.rows.definitions.push(DefinitionRow {
+            name: definition.name.clone(),
+            version: definition.version,
+            digest: definition.digest,
+            registered_at: record.at,
+            source: Arc::clone(&definition.source),
+        });
+        self.definitions.insert(definition.digest, Arc::new(definition));
+        Ok(())
+    }
+
+    fn bundle(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let source: String = typed(payload, "source")?;
+        let bundle = Bundle::parse(source.as_bytes())
+            .map_err(|err| ReplayError::Illegal(format!("the bundle can't be read: {err}")))?;
+        if record.data.get_digest("bundle") != Some(bundle.digest()) {
+            return Err(ReplayError::Digest("bundle"));
+        }
+        self.rows.bundles.retain(|row| row.digest != bundle.digest());
+        self.rows.bundles.push(BundleRow {
+            name: bundle.name().clone(),
+            version: u32::try_from(bundle.version()).unwrap_or(u32::MAX),
+            digest: bundle.digest(),
+            pushed_at: record.at,
+            source: Arc::from(bundle.canonical()),
+        });
+        Ok(())
+    }
+}
+
+fn opened(payload: &Map<String, Value>, record: &Record) -> Result<TenantRow, ReplayError> {
+    let hash_key = payload.get("hash_key").and_then(Value::as_str).and_then(digest::hex_decode::<32>);
+    let shards = record.data.get_int("shards").and_then(|shards| u16::try_from(shards).ok());
+    let created_at = record.data.get_int("created_at").map(Timestamp::from_micros);
+    Ok(TenantRow {
+        tenant: record.log.tenant().clone(),
+        shards: shards.ok_or(ReplayError::Row("shards"))?,
+        hash_key: hash_key.ok_or(ReplayError::Row("hash key"))?,
+        created_at: created_at.ok_or(ReplayError::Row("time"))?,
+    })
+}
+
+fn typed<T: serde::de::DeserializeOwned>(
+    payload: &mut Map<String, Value>,
+    part: &'static str,
+) -> Result<T, ReplayError> {
+    let value = payload.remove(part).unwrap_or(Value::Null);
+    serde_json::from_value(value).ok().ok_or(ReplayError::Row(part))
+}
+
+fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
+    let id = transaction.id();
+    let steps = (0..).zip(transaction.steps()).map(|(step, state)| rows::step_row(id, step, state));
+    TransactionRows { transaction: rows::transaction_row(log, transaction), steps: steps.collect() }
+}
+
+/// The salted digests in a record are those of the payload's parts.
+fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadRow) -> Result<(), ReplayError> {
+    let Recorded::Event(Event::Started { input, .. } | Event::Dispatched { input, .. }) = recorded else {
+        return Ok(());
+    };
+    let digest = row.salt.digest(&chancery_base::json::canonical(input));
+    if record.data.get_digest("input") == Some(digest) { Ok(()) } else { Err(ReplayError::Digest("input")) }
+}

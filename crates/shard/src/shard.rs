@@ -12,6 +12,8 @@ mod exchange;
 mod index;
 mod work;
 
+pub(crate) use dispatch::{key_hash, request_hash};
+
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
 use crate::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo};

@@ -4,7 +4,8 @@ use super::Transaction;
 use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Step, StepIndex};
 use crate::event::StepError;
 use crate::status::{Phase, StepStatus};
-use chancery_base::{DecisionId, Name, Timestamp};
+use chancery_base::limits::PAYLOAD_BYTES_MAX;
+use chancery_base::{DecisionId, Name, Timestamp, json};
 use chancery_expr::Scope;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Transaction {
                 StepError::TOO_MANY_ENTRIES,
                 "the transaction has as many entries as one may have",
             )),
-            Phase::Do => Ok(self.offer_do(step, state.ready_at, forward_key)?),
+            Phase::Do => self.offer_do(step, state.ready_at, forward_key),
             Phase::Undo => {
                 let undo = step.compensate.as_ref().ok_or_else(missing)?;
                 let decision = state.decision.ok_or_else(missing)?;
@@ -83,7 +84,7 @@ impl Transaction {
                 };
                 Ok(Offer {
                     call: render_call(&undo.run, &scope)?,
-                    input: Arc::new(undo.input(&scope, output, &forward_input)?),
+                    input: Arc::new(bounded(undo.input(&scope, output, &forward_input)?, "compensate.with")?),
                     timeout: undo.timeout,
                     idempotency_key: format!("{forward_key}/undo"),
                     forward_key: Some(forward_key),
@@ -94,16 +95,11 @@ impl Transaction {
         }
     }
 
-    fn offer_do(
-        &self,
-        step: &Step,
-        ready_at: Option<Timestamp>,
-        idempotency_key: String,
-    ) -> Result<Offer, BadExpression> {
+    fn offer_do(&self, step: &Step, ready_at: Option<Timestamp>, idempotency_key: String) -> Result<Offer, StepError> {
         let scope = self.scope(step, ready_at);
         Ok(Offer {
             call: render_call(&step.run, &scope)?,
-            input: Arc::new(step.input(&scope)?),
+            input: Arc::new(bounded(step.input(&scope)?, "with")?),
             timeout: step.timeout,
             idempotency_key,
             forward_key: None,
@@ -132,7 +128,7 @@ impl Transaction {
 
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Value, StepError> {
         let scope = self.facts(now).output_scope(&self.definition, |step| self.output_of(step));
-        Ok(self.definition.result(&scope)?)
+        bounded(self.definition.result(&scope)?, "output")
     }
 
     /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
@@ -162,6 +158,16 @@ impl Transaction {
             (_, None) => beginning.id.to_string(),
         }
     }
+}
+
+/// What an expression made is a payload: it has a payload's limit.
+fn bounded(value: Value, part: &str) -> Result<Value, StepError> {
+    let bytes = json::canonical(&value).len();
+    if bytes <= PAYLOAD_BYTES_MAX {
+        return Ok(value);
+    }
+    let message = format!("{part}: {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are allowed");
+    Err(StepError::fatal(StepError::BAD_EXPRESSION, message))
 }
 
 fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {

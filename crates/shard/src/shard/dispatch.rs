@@ -13,6 +13,7 @@ use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
 use chancery_policy::{Decision, EntityRef, Reason, Request, ResourceRef, decide};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,15 +41,13 @@ impl Shard {
     /// The rows that a start's keys would have.
     pub(super) fn keys_of(&self, start: &Start) -> [Option<KeyOf>; 2] {
         let Some(control) = &self.control else { return [None, None] };
-        let (hash_key, slot) = (&control.tenant.hash_key, start.id.slot().number());
-        let business = start.business_key.as_deref().unwrap_or_default();
-        let hash = |scope: u8, key: &str| {
-            let business_len = u64::try_from(business.len()).unwrap_or(u64::MAX).to_be_bytes();
-            hmac_sha256(hash_key, &[&[scope], &business_len, business.as_bytes(), key.as_bytes()])
+        let business = start.business_key.as_deref();
+        let hash = |scope, key| {
+            let hash = key_hash(&control.tenant.hash_key, scope, business.unwrap_or_default(), key);
+            (scope, start.id.slot().number(), hash)
         };
-        let of_start = start.idempotency_key.as_deref().map(|key| (KeyScope::Start, slot, hash(1, key)));
-        let of_business = start.business_key.as_deref().map(|_| (KeyScope::Business, slot, hash(2, "")));
-        [of_start, of_business]
+        let of_start = start.idempotency_key.as_deref().map(|key| hash(KeyScope::Start, key));
+        [of_start, business.map(|_| hash(KeyScope::Business, ""))]
     }
 
     pub(super) fn start(&mut self, reply: ReplyTo, start: &Start, control: &Control, work: &mut Work<'_>) {
@@ -58,7 +57,7 @@ impl Shard {
 
     fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work<'_>) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
-        let request = request_digest(&control.tenant.hash_key, start);
+        let request = request_hash(&control.tenant.hash_key, start.definition.digest, &start.labels, &start.input);
         if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
             if row.request == request {
                 return Ok(Response::Started { id: row.transaction, existing: true });
@@ -311,12 +310,26 @@ fn begin(start: &Start, bundle: Digest, work: &Work<'_>) -> Transaction {
     Transaction::begin(definition, Arc::new(beginning), input, work.now, work.seq())
 }
 
+/// The keyed hash of a key: an idempotency key counts within its business key.
+pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key: &str) -> [u8; 32] {
+    let scope = match scope {
+        KeyScope::Start => 1,
+        KeyScope::Business => 2,
+    };
+    let business_len = u64::try_from(business.len()).unwrap_or(u64::MAX).to_be_bytes();
+    hmac_sha256(hash_key, &[&[scope], &business_len, business.as_bytes(), key.as_bytes()])
+}
+
 /// What tells one request under an idempotency key from another.
-pub(crate) fn request_digest(hash_key: &[u8; 32], start: &Start) -> [u8; 32] {
-    let labels =
-        Value::Object(start.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect());
-    let body = [start.definition.digest.as_bytes(), &json::canonical(&labels)[..], &json::canonical(&start.input)[..]];
-    hmac_sha256(hash_key, &body)
+pub(crate) fn request_hash(
+    hash_key: &[u8; 32],
+    definition: Digest,
+    labels: &BTreeMap<String, String>,
+    input: &Value,
+) -> [u8; 32] {
+    let labels = labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
+    let labels = json::canonical(&Value::Object(labels));
+    hmac_sha256(hash_key, &[definition.as_bytes(), &labels, &json::canonical(input)])
 }
 
 fn observe(action: &str, decision: &Decision, work: &mut Work<'_>) {
