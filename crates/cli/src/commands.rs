@@ -1,0 +1,101 @@
+//! The commands, one module each.
+
+mod bundle;
+mod completions;
+mod context;
+mod decide;
+mod definition;
+mod key;
+mod ledger;
+mod principal;
+mod receipt;
+mod run;
+mod tenant;
+mod tx;
+mod verify;
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::session::Session;
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(run::Args),
+    #[command(subcommand)]
+    Tx(tx::Command),
+    Receipt(receipt::Args),
+    Verify(verify::Args),
+    #[command(subcommand)]
+    Definition(definition::Command),
+    #[command(subcommand)]
+    Bundle(bundle::Command),
+    Decide(decide::Args),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    #[command(subcommand)]
+    Principal(principal::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Context(context::Command),
+    Completions(completions::Args),
+}
+
+/// Does it.
+pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => Box::pin(run::run(args, session)).await,
+        Command::Tx(command) => Box::pin(tx::run(command, session)).await,
+        Command::Receipt(args) => receipt::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session),
+        Command::Definition(command) => Box::pin(definition::run(command, session)).await,
+        Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
+        Command::Decide(args) => decide::run(args, session).await,
+        Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
+        Command::Tenant(command) => tenant::run(command, session).await,
+        Command::Principal(command) => Box::pin(principal::run(command, session)).await,
+        Command::Key(command) => Box::pin(key::run(command, session)).await,
+        Command::Context(command) => Box::pin(context::run(command, session)).await,
+        Command::Completions(args) => completions::run(&args, session),
+    }
+}
+
+/// How much of a list to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PageArgs {
+    /// How many items at most.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: u32,
+    /// Go on after an earlier page: what it named as `next`.
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+impl PageArgs {
+    /// Fetches the page, shows it, and says where the next one begins.
+    async fn show<T>(
+        self,
+        session: &Session,
+        pages: chancery_sdk::client::Pages<T>,
+        table: impl FnOnce(&[T]) -> String,
+    ) -> Result<Exit, CliError>
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned,
+    {
+        let mut pages = pages.limit(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        if let Some(cursor) = self.cursor {
+            pages = pages.after(cursor);
+        }
+        let items = pages.next().await?.unwrap_or_default();
+        let page = chancery_api::Page { items, next: pages.cursor().map(str::to_owned) };
+        session.out.show(&page, |page| table(&page.items))?;
+        if let Some(next) = page.next.filter(|_| session.out.is_table()) {
+            session.out.say(&format!("there is more: --cursor {next}"));
+        }
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,190 @@
+//! `chancery bundle`
+
+use super::PageArgs;
+use super::definition::{registered_line, report_faults};
+use crate::bundle_source::{self, Source};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{Cell, Tone};
+use crate::session::Session;
+use crate::show;
+use chancery_api::bundle::{Activated, BundleSummary};
+use chancery_api::definition::{Checked, Registered};
+use chancery_base::Digest;
+use chancery_sdk::Client;
+use clap::Subcommand;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Check, push, activate and list policy bundles.
+#[derive(Debug, Subcommand)]
+#[command(before_help = "\
+Examples:
+  chancery bundle check policies/
+  chancery bundle push policies/ --activate
+  chancery bundle list")]
+pub(crate) enum Command {
+    Check(CheckArgs),
+    Push(PushArgs),
+    Activate(ActivateArgs),
+    List(ListArgs),
+}
+
+/// Check a bundle without a server, in Cedar's strict mode; exits 1 if it has faults.
+///
+/// DIR has a file `bundle.yaml` with the keys `name`, `schema` (a file of Cedar schema text), `policies` (a list of
+/// files of Cedar policies), and where wanted `version`, `description` and `entities` (a JSON file).
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle check chancery-starter
+  chancery bundle check bundle.json -o json")]
+pub(crate) struct CheckArgs {
+    /// A directory with a `bundle.yaml`, or one JSON or YAML document.
+    #[arg(value_name = "DIR|FILE")]
+    path: PathBuf,
+}
+
+/// Push a bundle. It decides nothing until it is activated.
+///
+/// Where the bundle names no version, it gets the number after the newest pushed one, unless that has the same content.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle push chancery-starter --activate
+  chancery bundle push bundle.json")]
+pub(crate) struct PushArgs {
+    /// A directory with a `bundle.yaml`, or one JSON or YAML document.
+    #[arg(value_name = "DIR|FILE")]
+    path: PathBuf,
+    /// Make it the active one, too.
+    #[arg(long)]
+    activate: bool,
+}
+
+/// Make a pushed bundle the active one: in force when this returns.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle activate sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+pub(crate) struct ActivateArgs {
+    /// Its digest, as `bundle push` and `bundle list` show it.
+    #[arg(value_parser = digest)]
+    digest: Digest,
+}
+
+/// List the pushed bundles.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle list
+  chancery bundle list -o json")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// What `push --activate -o json` writes.
+#[derive(Debug, Serialize)]
+struct PushedAndActive {
+    #[serde(flatten)]
+    pushed: Registered,
+    activated: Activated,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    text.parse().map_err(|_error| "a digest is `sha256:` and 64 hex digits".to_owned())
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
+    match command {
+        Command::Check(args) => check(&args, session),
+        Command::Push(args) => push(args, session).await,
+        Command::Activate(args) => {
+            let activated = session.client()?.bundle_activate(args.digest).await?;
+            session.out.show(&activated, activated_line)?;
+            Ok(Exit::Ok)
+        }
+        Command::List(args) => list(args, session).await,
+    }
+}
+
+fn check(args: &CheckArgs, session: &Session) -> Result<Exit, CliError> {
+    let source = match bundle_source::read(&args.path) {
+        Ok(source) => source,
+        Err(error) => return report_faults(session, error),
+    };
+    let bundle = match source.check(1) {
+        Ok(bundle) => bundle,
+        Err(error) => return report_faults(session, error),
+    };
+    let version = u32::try_from(bundle.version()).unwrap_or(u32::MAX);
+    let checked = Checked { name: bundle.name().clone(), version, digest: bundle.digest(), warnings: Vec::new() };
+    session.out.show(&checked, |checked| {
+        if source.is_unversioned() {
+            format!("{} is sound; a push gives it its version", checked.name)
+        } else {
+            format!("{} {} is sound: {}", checked.name, checked.version, checked.digest)
+        }
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn push(args: PushArgs, session: &Session) -> Result<Exit, CliError> {
+    let source = bundle_source::read(&args.path)?;
+    let client = session.client()?;
+    let pushed = push_source(&source, &client).await?;
+    if !args.activate {
+        session.out.show(&pushed, registered_line)?;
+        return Ok(Exit::Ok);
+    }
+    let activated = client.bundle_activate(pushed.digest).await?;
+    session.out.show(&PushedAndActive { pushed, activated }, |body| {
+        format!("{}\n{}", registered_line(&body.pushed), activated_line(&body.activated))
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Checks a bundle here, then pushes it there.
+pub(crate) async fn push_source(source: &Source, client: &Client) -> Result<Registered, CliError> {
+    source.check(1)?;
+    let version = if source.is_unversioned() { next_version(source, client).await? } else { 1 };
+    Ok(client.bundle_push(&source.document(version)).await?)
+}
+
+/// The newest version's number if that has the same content, else the one after it.
+async fn next_version(source: &Source, client: &Client) -> Result<u32, CliError> {
+    let pushed = client.bundles().all().await?;
+    let of_name = pushed.iter().filter(|bundle| Some(bundle.name.as_str()) == source.name());
+    let Some(newest) = of_name.max_by_key(|bundle: &&BundleSummary| bundle.version) else { return Ok(1) };
+    if source.check(newest.version)?.digest() == newest.digest {
+        return Ok(newest.version);
+    }
+    newest.version.checked_add(1).ok_or_else(|| CliError::Usage("the versions of this bundle are used up".to_owned()))
+}
+
+fn activated_line(body: &Activated) -> String {
+    match body.entry {
+        Some(entry) => format!("{} is active: entry {entry}", body.digest),
+        None => format!("{} was active already", body.digest),
+    }
+}
+
+async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
+    let pages = session.client()?.bundles();
+    args.page
+        .show(session, pages, |items| {
+            let mut grid = session.out.grid(&["NAME", "VERSION", "ACTIVE", "PUSHED", "DIGEST"]);
+            for item in items {
+                grid.row([
+                    Cell::from(item.name.as_str()),
+                    Cell::from(item.version.to_string()),
+                    if item.active { Cell::toned("active", Tone::Good) } else { Cell::from("-") },
+                    Cell::from(show::time(item.pushed_at)),
+                    Cell::from(item.digest.to_string()),
+                ]);
+            }
+            grid.text_or("no bundles")
+        })
+        .await
+}

@@ -1,0 +1,224 @@
+//! `chancery definition`
+
+use super::PageArgs;
+use crate::error::{CliError, Found};
+use crate::exit::Exit;
+use crate::input;
+use crate::output::{Cell, fields};
+use crate::session::Session;
+use crate::show;
+use chancery_api::Fault;
+use chancery_api::definition::{Checked, Registered};
+use chancery_base::Name;
+use chancery_base::limits::DEFINITION_BYTES_MAX;
+use chancery_engine::definition::{Definition, Problem};
+use chancery_sdk::Client;
+use chancery_sdk::client::Language;
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Check, push, draw and list definitions: what a transaction of a name and version does.
+#[derive(Debug, Subcommand)]
+#[command(before_help = "\
+Examples:
+  chancery definition check create-order.yaml
+  chancery definition push create-order.yaml
+  chancery definition graph create-order.yaml --format mermaid
+  chancery definition list")]
+pub(crate) enum Command {
+    Check(FileArgs),
+    Push(PushArgs),
+    Graph(GraphArgs),
+    List(ListArgs),
+    Get(GetArgs),
+}
+
+/// Check a definition without a server: every fault with its path, line and column; exits 1 if there is one.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition check create-order.yaml
+  chancery definition check - -o json < create-order.json")]
+pub(crate) struct FileArgs {
+    /// The document, YAML or JSON; - for the standard input.
+    file: PathBuf,
+}
+
+/// Register a definition with the server. The same content again changes nothing; other content needs a new version.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition push create-order.yaml
+  chancery definition push create-order.yaml -o json")]
+pub(crate) struct PushArgs {
+    /// The document, YAML or JSON; - for the standard input.
+    file: PathBuf,
+}
+
+/// Draw a definition's steps without a server: layers as ranks, compensations dashed.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition graph create-order.yaml | dot -Tsvg > create-order.svg
+  chancery definition graph create-order.yaml --format mermaid")]
+pub(crate) struct GraphArgs {
+    /// The document, YAML or JSON; - for the standard input.
+    file: PathBuf,
+    /// The language of the drawing.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    format: GraphFormat,
+}
+
+/// List the registered definitions.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition list
+  chancery definition list --limit 10 -o json")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Show a registered definition: this version, or the newest.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition get create-order -o yaml
+  chancery definition get create-order --version-number 2 -o json")]
+pub(crate) struct GetArgs {
+    /// Its name.
+    name: Name,
+    /// Its version; the newest without it.
+    #[arg(long, value_name = "N")]
+    version_number: Option<u32>,
+}
+
+/// The language of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+}
+
+/// What `check -o json` writes of a document with faults.
+#[derive(Debug, Serialize)]
+struct Faults<'a> {
+    errors: &'a [Found],
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
+    match command {
+        Command::Check(args) => check(&args, session),
+        Command::Push(args) => {
+            let registered = push(&args.file, &session.client()?).await?;
+            session.out.show(&registered, registered_line)?;
+            Ok(Exit::Ok)
+        }
+        Command::Graph(args) => {
+            let definition = parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?)?;
+            session.out.line(&match args.format {
+                GraphFormat::Dot => definition.graph_dot(),
+                GraphFormat::Mermaid => definition.graph_mermaid(),
+            })?;
+            Ok(Exit::Ok)
+        }
+        Command::List(args) => list(args, session).await,
+        Command::Get(args) => get(args, session).await,
+    }
+}
+
+/// Checks a document here, then registers it there.
+pub(crate) async fn push(file: &Path, client: &Client) -> Result<Registered, CliError> {
+    let bytes = input::read(file, DEFINITION_BYTES_MAX)?;
+    parse(file, &bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let language = if text.trim_start().starts_with('{') { Language::Json } else { Language::Yaml };
+    Ok(client.definition_register(language, &text).await?)
+}
+
+fn check(args: &FileArgs, session: &Session) -> Result<Exit, CliError> {
+    let definition = match parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?) {
+        Ok(definition) => definition,
+        Err(error) => return report_faults(session, error),
+    };
+    let checked = Checked {
+        name: definition.name.clone(),
+        version: definition.version,
+        digest: definition.digest,
+        warnings: Vec::new(),
+    };
+    session.out.show(&checked, |checked| {
+        let steps = definition.steps.len();
+        format!("{} {} is sound: {steps} steps, {}", checked.name, checked.version, checked.digest)
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// In JSON and YAML the faults are the data that were asked for.
+pub(crate) fn report_faults(session: &Session, error: CliError) -> Result<Exit, CliError> {
+    if let CliError::Faulty { faults, .. } = &error
+        && !session.out.is_table()
+    {
+        session.out.show(&Faults { errors: faults }, |_| String::new())?;
+        return Ok(error.exit());
+    }
+    Err(error)
+}
+
+fn parse(file: &Path, bytes: &[u8]) -> Result<Definition, CliError> {
+    let document = file.display().to_string();
+    Definition::parse(bytes).map_err(|error| {
+        let found = |problem: Problem| Found {
+            file: document.clone(),
+            fault: Fault {
+                path: problem.path,
+                line: Some(problem.line),
+                column: Some(problem.column),
+                message: problem.message,
+            },
+        };
+        CliError::Faulty { faults: error.problems.into_iter().map(found).collect(), document: document.clone() }
+    })
+}
+
+/// What was registered or pushed, in one line.
+pub(crate) fn registered_line(body: &Registered) -> String {
+    let was = if body.existing { "was there already" } else { "is registered" };
+    format!("{} {} {was}: {}", body.name, body.version, body.digest)
+}
+
+async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
+    let pages = session.client()?.definitions();
+    args.page
+        .show(session, pages, |items| {
+            let mut grid = session.out.grid(&["NAME", "VERSION", "REGISTERED", "DIGEST"]);
+            for item in items {
+                grid.row([
+                    Cell::from(item.name.as_str()),
+                    Cell::from(item.version.to_string()),
+                    Cell::from(show::time(item.registered_at)),
+                    Cell::from(item.digest.to_string()),
+                ]);
+            }
+            grid.text_or("no definitions")
+        })
+        .await
+}
+
+async fn get(args: GetArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.definition_get(&args.name, args.version_number).await?;
+    session.out.show(&body, |body| {
+        let head = fields([
+            ("definition", Some(format!("{} {}", body.name, body.version))),
+            ("digest", Some(body.digest.to_string())),
+            ("registered", Some(show::time(body.registered_at))),
+        ]);
+        let source = serde_saphyr::to_string(&body.source).unwrap_or_else(|_error| body.source.to_string());
+        format!("{head}\n{source}")
+    })?;
+    Ok(Exit::Ok)
+}

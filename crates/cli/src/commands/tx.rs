@@ -1,0 +1,46 @@
+//! `chancery tx`
+
+mod act;
+mod list;
+mod start;
+
+pub(crate) use start::{ended, wait_until};
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::session::Session;
+use clap::Subcommand;
+
+/// Start transactions, look at them, wait for them, and act on them.
+#[derive(Debug, Subcommand)]
+#[command(before_help = "\
+Examples:
+  chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
+  chancery tx list --status parked
+  chancery tx get txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
+  chancery tx retry txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the bank is back'")]
+pub(crate) enum Command {
+    Start(start::StartArgs),
+    Get(list::GetArgs),
+    List(list::ListArgs),
+    History(list::HistoryArgs),
+    Wait(start::WaitArgs),
+    Cancel(act::CancelArgs),
+    Retry(act::RetryArgs),
+    Resolve(act::ResolveArgs),
+    Terminate(act::TerminateArgs),
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
+    match command {
+        Command::Start(args) => start::start(args, session).await,
+        Command::Get(args) => list::get(&args, session).await,
+        Command::List(args) => list::list(args, session).await,
+        Command::History(args) => list::history(args, session).await,
+        Command::Wait(args) => start::wait(&args, session).await,
+        Command::Cancel(args) => act::cancel(&args, session).await,
+        Command::Retry(args) => act::retry(&args, session).await,
+        Command::Resolve(args) => act::resolve(args, session).await,
+        Command::Terminate(args) => act::terminate(&args, session).await,
+    }
+}

@@ -1,0 +1,98 @@
+//! Acting: each of these is an entry in the ledger.
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::input;
+use crate::session::Session;
+use crate::show;
+use chancery_api::transaction::{Resolve, Transaction};
+use chancery_base::{Name, TransactionId};
+use serde_json::Value;
+
+/// Undo what was done and end as cancelled.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx cancel txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
+  chancery tx cancel txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'ordered twice'")]
+pub(crate) struct CancelArgs {
+    /// Which.
+    id: TransactionId,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    justification: String,
+}
+
+/// Try what is parked again.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx retry txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the bank is back'")]
+pub(crate) struct RetryArgs {
+    /// Which.
+    id: TransactionId,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+/// Say by hand how a parked step is to count: done, with this output.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx resolve txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --step charge --result '{\"refund\": \"r-17\"}' \\
+      --justification 'refunded by hand'")]
+pub(crate) struct ResolveArgs {
+    /// Which.
+    id: TransactionId,
+    /// The step whose undo is parked.
+    #[arg(long, value_name = "STEP")]
+    step: Name,
+    /// The output that it counts as having had: JSON, @FILE, or - for the standard input; without it null.
+    #[arg(long, value_name = "JSON")]
+    result: Option<String>,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+/// End a transaction at once; nothing is undone.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx terminate txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the warehouse burnt down'")]
+pub(crate) struct TerminateArgs {
+    /// Which.
+    id: TransactionId,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+pub(crate) async fn cancel(args: &CancelArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.cancel(args.id, &args.justification).await?;
+    done(session, &body)
+}
+
+pub(crate) async fn retry(args: &RetryArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.retry(args.id, &args.justification).await?;
+    done(session, &body)
+}
+
+pub(crate) async fn resolve(args: ResolveArgs, session: &Session) -> Result<Exit, CliError> {
+    let output = args.result.as_deref().map(|text| input::json_value("--result", text)).transpose()?;
+    let resolve =
+        Resolve { step: args.step, justification: args.justification, output: output.unwrap_or(Value::Null) };
+    let body = session.client()?.resolve(args.id, &resolve).await?;
+    done(session, &body)
+}
+
+pub(crate) async fn terminate(args: &TerminateArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.terminate(args.id, &args.justification).await?;
+    done(session, &body)
+}
+
+fn done(session: &Session, body: &Transaction) -> Result<Exit, CliError> {
+    session.out.show(body, |body| show::transaction(&session.out, body))?;
+    Ok(Exit::Ok)
+}

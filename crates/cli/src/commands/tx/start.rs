@@ -1,0 +1,113 @@
+//! Starting and waiting.
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::input;
+use crate::progress;
+use crate::session::Session;
+use crate::show;
+use chancery_api::transaction::{Status, Transaction};
+use chancery_base::{Name, TransactionId, duration};
+use chancery_sdk::{Client, Start};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Start a transaction. With --wait, exits 0 if it completed, 1 if it ended otherwise or was parked, 6 if it goes on.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
+  chancery tx start create-order --input @order.json --idempotency-key order-17 --label region=eu
+  echo '{\"sku\": \"chair\"}' | chancery tx start create-order --input - -o json")]
+pub(crate) struct StartArgs {
+    /// The definition's name.
+    definition: Name,
+    /// Its version; the newest without it.
+    #[arg(long, value_name = "N")]
+    version_number: Option<u32>,
+    /// The input: JSON, @FILE, or - for the standard input; without it null.
+    #[arg(long, value_name = "JSON")]
+    input: Option<String>,
+    /// The same key with the same input gives the same transaction, however often it is started.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Something to search by. Can be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    label: Vec<(String, String)>,
+    /// Wait so long for its end, such as 60s.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    wait: Option<Duration>,
+}
+
+/// Wait until a transaction ended or was parked: exits 0 if it completed, 1 if not, 6 if it goes on.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx wait txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
+  chancery tx wait txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --timeout 5m -o json")]
+pub(crate) struct WaitArgs {
+    /// Which.
+    id: TransactionId,
+    /// How long at most, such as 5m.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse)]
+    timeout: Duration,
+}
+
+pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, CliError> {
+    let input = args.input.as_deref().map(|text| input::json_value("--input", text)).transpose()?;
+    let mut start = Start::new(args.definition, input.unwrap_or(Value::Null));
+    if let Some(version) = args.version_number {
+        start = start.version(version);
+    }
+    if let Some(key) = args.idempotency_key {
+        start = start.idempotency_key(key);
+    }
+    for (name, value) in args.label {
+        start = start.label(name, value);
+    }
+    let started = session.client()?.start(&start).await?;
+    match args.wait {
+        None => {
+            session.out.show(&started, |body| show::transaction(&session.out, body))?;
+            Ok(Exit::Ok)
+        }
+        Some(timeout) => {
+            let waited = wait_until(&session.patient_client()?, started.id, timeout).await?;
+            ended(session, &waited, timeout)
+        }
+    }
+}
+
+pub(crate) async fn wait(args: &WaitArgs, session: &Session) -> Result<Exit, CliError> {
+    let waited = wait_until(&session.patient_client()?, args.id, args.timeout).await?;
+    ended(session, &waited, args.timeout)
+}
+
+/// Waits until a transaction ended or was parked, or the time is over, and gives its state then.
+pub(crate) async fn wait_until(client: &Client, id: TransactionId, timeout: Duration) -> Result<Transaction, CliError> {
+    let until = Instant::now() + timeout;
+    let waiting = async {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let body = client.wait_for(id, left).await?;
+            if is_settled(body.status) || Instant::now() >= until {
+                return Ok(body);
+            }
+        }
+    };
+    progress::spin(&format!("waiting for {id}"), waiting).await
+}
+
+/// Shows what was waited for; fails if it goes on.
+pub(crate) fn ended(session: &Session, body: &Transaction, timeout: Duration) -> Result<Exit, CliError> {
+    session.out.show(body, |body| show::transaction(&session.out, body))?;
+    if !is_settled(body.status) {
+        return Err(CliError::TimedOut { id: body.id, status: body.status.word(), waited: timeout });
+    }
+    Ok(if show::is_success(body.status) { Exit::Ok } else { Exit::Failed })
+}
+
+fn is_settled(status: Status) -> bool {
+    status.is_final() || status == Status::Parked
+}

@@ -1,0 +1,178 @@
+//! Why a command could not do what it was asked, and what to do about it.
+
+use crate::exit::Exit;
+use chancery_api::Fault;
+use chancery_base::{Kind, TransactionId};
+use chancery_sdk::Error as SdkError;
+use serde::Serialize;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// A value on the command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A file cannot be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A file is larger than what it is taken for may be.
+    #[error("{} has more than {max} bytes", path.display())]
+    TooLarge { path: PathBuf, max: usize },
+    /// A file cannot be written.
+    #[error("failed to write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Others can read a file with a key in it.
+    #[error("{} holds a key and others can read it (mode {mode:04o})", path.display())]
+    Mode { path: PathBuf, mode: u32 },
+    /// A key file without a key.
+    #[error("{} does not hold an API key, which begins with `chk_`", path.display())]
+    NoKeyInFile { path: PathBuf },
+    /// The saved context is not one.
+    #[error("{} is not a context file: {reason}", path.display())]
+    Context { path: PathBuf, reason: String },
+    /// Nobody said which server.
+    #[error("no server is named")]
+    NoServer,
+    /// Nobody said which key.
+    #[error("no API key is named")]
+    NoKey,
+    /// The saved key is for another server than the one named.
+    #[error("the saved key is for {saved}, and is not sent to {named}")]
+    OtherServer { saved: String, named: String },
+    /// No key to verify with.
+    #[error("no verifier key is named")]
+    NoVerifierKey,
+    /// A document has faults.
+    #[error("{document} has {}", count(faults.len()))]
+    Faulty { document: String, faults: Vec<Found> },
+    /// A receipt, checkpoint or log does not verify.
+    #[error("{what} does not verify: {reason}")]
+    Unverified { what: String, reason: String },
+    /// The server, or the way to it.
+    #[error(transparent)]
+    Remote(#[from] SdkError),
+    /// It took longer than the caller wanted to wait.
+    #[error("{id} was still {status} after {}", chancery_base::duration::format(*waited))]
+    TimedOut { id: TransactionId, status: &'static str, waited: Duration },
+    /// The standard output is gone or full.
+    #[error("failed to write to the standard output")]
+    Stdout(#[source] io::Error),
+    /// The runtime does not start.
+    #[error("failed to start the runtime")]
+    Runtime {
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A fault and the file that it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Found {
+    pub(crate) file: String,
+    #[serde(flatten)]
+    pub(crate) fault: Fault,
+}
+
+/// `1 fault`, `2 faults`.
+fn count(faults: usize) -> String {
+    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
+}
+
+impl CliError {
+    /// A document with one fault, of which there is no more to say than this.
+    pub(crate) fn faulty(path: &Path, message: String) -> Self {
+        let file = path.display().to_string();
+        let fault = Fault { path: String::new(), line: None, column: None, message };
+        Self::Faulty { document: file.clone(), faults: vec![Found { file, fault }] }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_)
+            | Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::Write { .. }
+            | Self::Mode { .. }
+            | Self::NoKeyInFile { .. }
+            | Self::Context { .. }
+            | Self::NoServer
+            | Self::NoKey
+            | Self::OtherServer { .. }
+            | Self::NoVerifierKey => Exit::Usage,
+            Self::Faulty { .. } | Self::Unverified { .. } => Exit::Failed,
+            Self::Remote(error) => error.kind().into(),
+            Self::TimedOut { .. } => Exit::Unavailable,
+            Self::Stdout(_) | Self::Runtime { .. } => Exit::Broken,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Mode { path, .. } => {
+                format!("keep it to yourself with `chmod 600 {0}`; if others may have read it, issue another key", path.display())
+            }
+            Self::NoKeyInFile { .. } => "put the key alone into the file, as `chancery key issue --key-out FILE` does".to_owned(),
+            Self::Context { path, .. } => {
+                format!("remove {} and save it anew with `chancery context set`", path.display())
+            }
+            Self::NoServer => "name one with --server or CHANCERY_SERVER, save one with `chancery context set`, or start \
+                               a temporary one with `chancery dev`"
+                .to_owned(),
+            Self::NoKey => "name a file with --key-file, put the key into CHANCERY_KEY, or save it with `chancery context \
+                            set --key-file FILE`"
+                .to_owned(),
+            Self::OtherServer { .. } => "name the key for that server with --key-file".to_owned(),
+            Self::NoVerifierKey => "name it with --key TEXT or --key FILE; `chancery ledger key` asks the server for it".to_owned(),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                "it exists already and is not overwritten: name another file".to_owned()
+            }
+            Self::Remote(error) => return remote_hint(error),
+            Self::TimedOut { id, .. } => format!("go on waiting with `chancery tx wait {id}`"),
+            Self::Faulty { .. } => "mend what stands above; `--help` of the command shows an example".to_owned(),
+            Self::Usage(_)
+            | Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::Write { .. }
+            | Self::Unverified { .. }
+            | Self::Stdout(_)
+            | Self::Runtime { .. } => return None,
+        })
+    }
+}
+
+fn remote_hint(error: &SdkError) -> Option<String> {
+    if let SdkError::Unreachable { server, .. } = error {
+        return Some(format!(
+            "is the server up at {server}? Start one with `chancery serve` or `chancery dev`, or name another with --server"
+        ));
+    }
+    if let SdkError::Server { .. } = error {
+        return Some("a server is named as in http://127.0.0.1:8080".to_owned());
+    }
+    Some(match error.kind() {
+        Kind::Unauthenticated => "the key is unknown to this server, expired or revoked: name another with --key-file, \
+                                  or save it with `chancery context set`"
+            .to_owned(),
+        Kind::Denied => "ask an owner of the tenant for a role or a policy that permits it; `chancery decide` asks the \
+                         policy beforehand"
+            .to_owned(),
+        Kind::Limited | Kind::Busy => {
+            let after = error.retry_after().map_or_else(|| "later".to_owned(), |after| format!("in {} s", after.as_secs()));
+            format!("try again {after}")
+        }
+        Kind::Broken | Kind::Bug => "look into the server's log; the request's id stands above if there is one".to_owned(),
+        Kind::Invalid | Kind::Missing | Kind::Conflict | Kind::TooLarge => return None,
+    })
+}

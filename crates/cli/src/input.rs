@@ -1,0 +1,56 @@
+//! Values and files that the command line names.
+
+use crate::error::CliError;
+use chancery_base::json;
+use chancery_base::limits::PAYLOAD_BYTES_MAX;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Reads a file, or the standard input for `-`; at most `max` bytes.
+pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
+    let failed = |source| CliError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let reader: Box<dyn Read> =
+        if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
+    reader.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > max { Err(CliError::TooLarge { path: path.to_owned(), max }) } else { Ok(bytes) }
+}
+
+/// A JSON value: as text, as `@FILE`, or as `-` for the standard input.
+pub(crate) fn json_value(option: &str, text: &str) -> Result<Value, CliError> {
+    let from_file = if text == "-" { Some("-") } else { text.strip_prefix('@') };
+    let bytes = match from_file {
+        Some(path) => read(Path::new(path), PAYLOAD_BYTES_MAX)?,
+        None => text.as_bytes().to_vec(),
+    };
+    json::parse(&bytes, PAYLOAD_BYTES_MAX).map_err(|error| {
+        CliError::Usage(format!("{option} is not JSON: {error}; write it as '{{\"order\": 17}}', @FILE, or - for the standard input"))
+    })
+}
+
+/// As [`json_value`], for values that must be objects.
+pub(crate) fn json_object(option: &str, text: &str) -> Result<Map<String, Value>, CliError> {
+    match json_value(option, text)? {
+        Value::Object(object) => Ok(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(CliError::Usage(format!("{option} must be a JSON object, such as '{{\"amount\": 5}}'")))
+        }
+    }
+}
+
+/// Splits `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// `NAME=VALUE` pairs as attributes: a value that is JSON is that, any other is text.
+pub(crate) fn attributes(pairs: &[(String, String)]) -> Map<String, Value> {
+    let value = |text: &str| json::parse(text.as_bytes(), PAYLOAD_BYTES_MAX).unwrap_or_else(|_text| Value::from(text));
+    pairs.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+}

@@ -1,0 +1,47 @@
+//! Entries of the ledger.
+
+use super::time;
+use crate::output::{Cell, Output};
+use chancery_api::ledger::Entry;
+use chancery_ledger::Record;
+
+/// Entries of a log.
+pub(crate) fn entries(out: &Output, items: &[Entry]) -> String {
+    let mut grid = out.grid(&["SEQ", "AT", "KIND", "ACTOR", "TRANSACTION", "N"]);
+    for item in items {
+        let record = Record::parse(item.record.as_bytes()).ok();
+        let refs = record.as_ref().map(|record| &record.refs);
+        grid.row([
+            Cell::from(item.seq.to_string()),
+            Cell::from(record.as_ref().map(|record| time(record.at))),
+            Cell::from(record.as_ref().map(|record| record.kind.to_string())),
+            Cell::from(record.as_ref().map(|record| record.actor.to_string())),
+            Cell::from(refs.and_then(|refs| refs.transaction).map(|id| id.to_string())),
+            Cell::from(item.n.map(|n| n.to_string())),
+        ]);
+    }
+    grid.text_or("no entries")
+}
+
+/// A transaction's entries; `steps` are its steps' ids, which a record names by number.
+pub(crate) fn history(out: &Output, items: &[Entry], steps: &[String]) -> String {
+    let mut grid = out.grid(&["N", "SEQ", "AT", "KIND", "STEP", "ATTEMPT", "DECISION"]);
+    for item in items {
+        let record = Record::parse(item.record.as_bytes()).ok();
+        let refs = record.as_ref().map(|record| &record.refs);
+        let step = refs.and_then(|refs| refs.step).map(|number| {
+            let name = usize::try_from(number).ok().and_then(|number| steps.get(number));
+            name.cloned().unwrap_or_else(|| number.to_string())
+        });
+        grid.row([
+            Cell::from(item.n.map(|n| n.to_string())),
+            Cell::from(item.seq.to_string()),
+            Cell::from(record.as_ref().map(|record| time(record.at))),
+            Cell::from(record.as_ref().map(|record| record.kind.to_string())),
+            Cell::from(step),
+            Cell::from(refs.and_then(|refs| refs.attempt).map(|attempt| attempt.to_string())),
+            Cell::from(refs.and_then(|refs| refs.decision).map(|decision| decision.to_string())),
+        ]);
+    }
+    grid.text_or("no entries")
+}

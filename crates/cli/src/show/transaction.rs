@@ -1,0 +1,149 @@
+//! Transactions and their steps.
+
+use super::{micros, time};
+use crate::output::{Cell, Output, Tone, fields};
+use chancery_api::transaction::{Cause, Compensation, Status, Step, StepError, Transaction, TransactionSummary};
+use serde_json::Value;
+
+/// Characters of a value that a table shows.
+const VALUE_CHARS_MAX: usize = 240;
+
+/// Whether a transaction ended as its starter hoped.
+pub(crate) const fn is_success(status: Status) -> bool {
+    matches!(status, Status::Completed)
+}
+
+/// How good a status is.
+const fn tone(status: Status) -> Tone {
+    match status {
+        Status::Completed => Tone::Good,
+        Status::Running | Status::Compensating | Status::Compensated | Status::Cancelled => Tone::Busy,
+        Status::Parked | Status::Failed | Status::Terminated => Tone::Bad,
+    }
+}
+
+/// The ids of a transaction's steps, in the definition's order: a record names a step by its number.
+pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
+    transaction.steps.iter().map(|step| step.step.to_string()).collect()
+}
+
+/// A transaction in one line: `compensated: step `fail` failed: …`.
+fn headline(transaction: &Transaction) -> String {
+    let status = transaction.status.word();
+    match (&transaction.parked_at, &transaction.cause) {
+        (Some(step), _) => format!("{status}: the undo of step `{step}` waits for a person"),
+        (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
+        (None, None) => status.to_owned(),
+    }
+}
+
+fn cause_text(cause: &Cause) -> String {
+    let what = match (cause.kind.as_str(), &cause.step) {
+        ("step_failed", Some(step)) => format!("step `{step}` failed"),
+        ("step_denied", Some(step)) => format!("step `{step}` was denied"),
+        ("step_timed_out", Some(step)) => format!("step `{step}` timed out"),
+        (kind, Some(step)) => format!("{} at step `{step}`", kind.replace('_', " ")),
+        (kind, None) => kind.replace('_', " "),
+    };
+    match &cause.error {
+        Some(error) => format!("{what}: {}", error_text(error)),
+        None => what,
+    }
+}
+
+fn error_text(error: &StepError) -> String {
+    if error.message.is_empty() { error.error_type.clone() } else { format!("{}: {}", error.error_type, error.message) }
+}
+
+/// A transaction: what it is, and a table of its steps.
+pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
+    let undone: Vec<&str> = body.left_undone.iter().map(chancery_base::Name::as_str).collect();
+    let labels: Vec<String> = body.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let head = fields([
+        ("transaction", Some(body.id.to_string())),
+        ("definition", Some(format!("{} {}", body.definition, body.version))),
+        ("status", Some(headline(body))),
+        ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
+        ("ended", body.ended_at.map(time)),
+        ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
+        ("business key", body.business_key.clone()),
+        ("labels", Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
+        ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
+        ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
+    ]);
+    let mut grid = out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"]);
+    for step in &body.steps {
+        grid.row(step_cells(step));
+    }
+    format!("{head}\n{}", grid.text_or("no steps"))
+}
+
+fn step_cells(step: &Step) -> [Cell; 6] {
+    let status = if step.unknown && step.status != "unknown" {
+        format!("{} (may have taken effect)", step.status)
+    } else {
+        step.status.clone()
+    };
+    let undo_error = step.compensation.as_ref().and_then(|undo| undo.error.as_ref());
+    let error = match (&step.error, undo_error) {
+        (Some(error), None) => Some(error_text(error)),
+        (None, Some(undo)) => Some(format!("undo: {}", error_text(undo))),
+        (Some(error), Some(undo)) => Some(format!("{}; undo: {}", error_text(error), error_text(undo))),
+        (None, None) => None,
+    };
+    [
+        Cell::from(step.step.as_str()),
+        Cell::toned(status, step_tone(&step.status)),
+        Cell::from(step.attempts.to_string()),
+        Cell::from(step.latency_us.map(micros)),
+        compensation_cell(step.compensation.as_ref()),
+        Cell::from(error),
+    ]
+}
+
+fn compensation_cell(compensation: Option<&Compensation>) -> Cell {
+    let Some(undo) = compensation else { return Cell::from(None) };
+    let attempts = if undo.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", undo.attempts) };
+    let took = undo.latency_us.map(|span| format!(", {}", micros(span))).unwrap_or_default();
+    Cell::toned(format!("{} ({attempts}{took})", undo.status), step_tone(&undo.status))
+}
+
+fn step_tone(status: &str) -> Tone {
+    match status {
+        "completed" => Tone::Good,
+        "failed" | "unknown" => Tone::Bad,
+        "dispatched" | "backoff" | "ready" => Tone::Busy,
+        _ => Tone::Plain,
+    }
+}
+
+/// A list of transactions.
+pub(crate) fn transactions(out: &Output, items: &[TransactionSummary]) -> String {
+    let mut grid = out.grid(&["TRANSACTION", "DEFINITION", "STATUS", "STARTED", "TOOK", "LABELS"]);
+    for item in items {
+        let labels: Vec<String> = item.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        grid.row([
+            Cell::from(item.id.to_string()),
+            Cell::from(format!("{} {}", item.definition, item.version)),
+            Cell::toned(item.status.word(), tone(item.status)),
+            Cell::from(time(item.started_at)),
+            Cell::from(item.ended_at.map(|ended| span(ended.since(item.started_at)))),
+            Cell::from(Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
+        ]);
+    }
+    grid.text_or("no transactions")
+}
+
+fn span(span: std::time::Duration) -> String {
+    micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// A value in one line, cut where it would fill the screen.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    let mut cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}

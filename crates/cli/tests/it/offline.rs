@@ -1,0 +1,129 @@
+//! What needs no server.
+
+use crate::support::{run, run_with, write};
+use std::path::{Path, PathBuf};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+const BAD: &str = "\
+name: order
+version: 1
+steps:
+  - id: reserve
+    run: {worker: inventory.reserve}
+    after: [charge]
+  - id: charge
+    run: {worker: payments.charge}
+    each: \"${{ input.items }}\"
+";
+
+#[test]
+fn a_definition_is_checked_without_a_server() {
+    let hello = examples().join("hello.yaml");
+    let ran = run(Path::new("/"), &["definition".as_ref(), "check".as_ref(), hello.as_os_str()]).succeeds();
+    assert!(ran.stdout.starts_with("hello 1 is sound: 2 steps, sha256:"), "{ran:#?}");
+    let text = std::fs::read(&hello).unwrap();
+    let ran = run_with(Path::new("/"), &["definition", "check", "-", "-o", "json"], &text).succeeds();
+    assert_eq!(ran.json()["name"], "hello");
+    assert_eq!(ran.json()["version"], 1);
+}
+
+#[test]
+fn faults_of_a_definition_have_path_line_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "order.yaml", BAD, 0o644);
+    let ran = run(dir.path(), &["definition", "check", "order.yaml"]);
+    let ran = ran.fails(1, &["order.yaml:9:5: steps[1].each: ", "error: order.yaml has 1 fault", "try: "]);
+    assert_eq!(ran.stdout, "");
+    let ran = run(dir.path(), &["definition", "check", "order.yaml", "-o", "json"]).fails(1, &[]);
+    let fault = ran.json()["errors"][0].clone();
+    assert_eq!((&fault["line"], &fault["column"]), (&9.into(), &5.into()));
+    assert_eq!((&fault["path"], &fault["file"]), (&"steps[1].each".into(), &"order.yaml".into()));
+}
+
+#[test]
+fn bad_definitions_say_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = "[".repeat(5_000);
+    let chain = format!(
+        "name: a\nversion: 1\nsteps:\n  - {{id: a, run: noop, when: \"${{{{ 1{} == 2 }}}}\"}}\n",
+        "+1".repeat(5_000)
+    );
+    let twice = "{\"name\": \"a\", \"name\": \"b\"}";
+    for (name, text, said) in [
+        ("cut.json", "{\"name\": ", "cut.json:1"),
+        ("twice.json", twice, "twice.json:1"),
+        ("deep.json", deep.as_str(), "deep.json:1"),
+        ("chain.yaml", chain.as_str(), "chain.yaml:4"),
+        ("empty.yaml", "", "empty.yaml:1"),
+    ] {
+        write(dir.path(), name, text, 0o644);
+        run(dir.path(), &["definition", "check", name]).fails(1, &[said]);
+    }
+    std::fs::write(dir.path().join("latin.yaml"), b"name: \xe9").unwrap();
+    run(dir.path(), &["definition", "check", "latin.yaml"]).fails(1, &["not UTF-8"]);
+    std::fs::write(dir.path().join("large.yaml"), vec![b' '; 2 << 20]).unwrap();
+    run(dir.path(), &["definition", "check", "large.yaml"]).fails(2, &["large.yaml has more than 1048576 bytes"]);
+    run(dir.path(), &["definition", "check", "absent.yaml"]).fails(2, &["failed to read absent.yaml", "No such file"]);
+}
+
+#[test]
+fn a_definition_is_drawn() {
+    let hello = examples().join("hello.yaml");
+    let args = |format| ["definition".into(), "graph".into(), hello.clone().into(), "--format".into(), format];
+    let dot = run(Path::new("/"), &args(std::ffi::OsString::from("dot"))).succeeds();
+    assert!(dot.stdout.starts_with("digraph \"hello\" {") && dot.stdout.contains("style=dashed"), "{dot:#?}");
+    let mermaid = run(Path::new("/"), &args(std::ffi::OsString::from("mermaid"))).succeeds();
+    assert!(mermaid.stdout.starts_with("flowchart TD") && mermaid.stdout.contains("-.->"), "{mermaid:#?}");
+}
+
+#[test]
+fn a_bundle_is_checked_without_a_server() {
+    let starter = examples().join("starter");
+    let ran = run(Path::new("/"), &["bundle".as_ref(), "check".as_ref(), starter.as_os_str()]).succeeds();
+    assert_eq!(ran.stdout, "starter is sound; a push gives it its version\n");
+}
+
+#[test]
+fn faults_of_a_bundle_name_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = "name: b\nversion: 3\nschema: s.cedarschema\npolicies: [p.cedar]\n";
+    write(dir.path(), "bundle.yaml", bundle, 0o644);
+    let schema = "entity User; entity Order = {total: Long};\n\
+                  action ship appliesTo {principal: [User], resource: [Order]};\n";
+    write(dir.path(), "s.cedarschema", schema, 0o644);
+    write(dir.path(), "p.cedar", "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.totl > 3 };", 0o644);
+    run(dir.path(), &["bundle", "check", "."]).fails(1, &["./p.cedar:3:3: ", "totl", "./bundle.yaml has 1 fault"]);
+    write(dir.path(), "p.cedar", "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.total > 3 };", 0o644);
+    let ran = run(dir.path(), &["bundle", "check", ".", "-o", "yaml"]).succeeds();
+    assert!(ran.stdout.contains("name: b\n") && ran.stdout.contains("version: 3\n"), "{ran:#?}");
+
+    let chain = format!("permit (principal, action, resource) when {{ 1{} > 2 }};", "+1".repeat(5_000));
+    for (described, policy, said) in [
+        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar]\nobligations: []\n", "", "obligations"),
+        ("name: b\nschema: ../s.cedarschema\npolicies: []\n", "", "is not a path within the directory"),
+        ("name: b\nschema: /etc/passwd\npolicies: []\n", "", "is not a path within the directory"),
+        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar, p.cedar]\n", "", "`p.cedar` stands twice"),
+        ("name: b\nname: c\nschema: s.cedarschema\npolicies: []\n", "", "name"),
+        ("name: [\n", "", "bundle.yaml:"),
+        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar]\n", "permit (", "p.cedar"),
+        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar]\n", chain.as_str(), "p.cedar"),
+    ] {
+        write(dir.path(), "bundle.yaml", described, 0o644);
+        write(dir.path(), "p.cedar", policy, 0o644);
+        run(dir.path(), &["bundle", "check", "."]).fails(1, &[said]);
+    }
+    write(dir.path(), "bundle.yaml", "name: b\nschema: s.cedarschema\npolicies: [q.cedar]\n", 0o644);
+    run(dir.path(), &["bundle", "check", "."]).fails(2, &["failed to read ./q.cedar"]);
+}
+
+#[test]
+fn a_receipt_that_is_none_does_not_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "acme+f9d8a32b+AfQGbB3cmEFJdXrj0xJzF1W0hUXYQ7Ymq0eCZmXJfZ4Z";
+    run_with(dir.path(), &["verify", "receipt", "-"], b"{}").fails(2, &["no verifier key is named", "--key TEXT"]);
+    run(dir.path(), &["verify", "receipt", "absent", "--key", key]).fails(2, &["failed to read absent"]);
+    run_with(dir.path(), &["verify", "receipt", "-", "--key", "acme"], b"{}").fails(2, &["neither a verifier key"]);
+}

@@ -1,0 +1,79 @@
+//! Running the binary.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// What a run of the binary left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
+        let code = output.status.code().expect("the process was not killed");
+        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Holds that it ended with this code and said these things to the person.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, said: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        for text in said {
+            assert!(self.stderr.contains(text), "`{text}` is not said: {self:#?}");
+        }
+        self
+    }
+
+    /// Holds that it ended well.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self
+    }
+
+    /// The standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON, {error}: {self:#?}"))
+    }
+}
+
+/// The binary with these arguments in a directory, with nothing of the environment's context.
+pub(crate) fn command<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    command.args(args).current_dir(dir).stdin(Stdio::null());
+    for name in ["CHANCERY_SERVER", "CHANCERY_KEY", "XDG_CONFIG_HOME"] {
+        command.env_remove(name);
+    }
+    command.env("CHANCERY_CONFIG", dir.join("context.json")).env("HOME", dir);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Ran {
+    Ran::of(command(dir, args).output().expect("the binary runs"))
+}
+
+/// Runs it to its end with this standard input.
+pub(crate) fn run_with<S: AsRef<OsStr>>(dir: &Path, args: &[S], input: &[u8]) -> Ran {
+    let mut command = command(dir, args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    // What does not read its input may end before all of it is written.
+    drop(child.stdin.take().expect("it has an input").write_all(input));
+    Ran::of(child.wait_with_output().expect("it ends"))
+}
+
+/// Writes a file, readable by others or not.
+pub(crate) fn write(dir: &Path, name: &str, text: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode can be set");
+}
