@@ -1,0 +1,322 @@
+//! The node: what it serves, who may call it.
+
+use crate::config::Config;
+use crate::integrator::Integrator;
+use crate::local::Closures;
+use crate::pump::{self, Pump};
+use crate::tasks::Tasks;
+use crate::tenant::{KeyIndex, Tenant};
+use crate::{Error, clock};
+use arc_swap::ArcSwap;
+use chancery_base::{KeyId, PrincipalId, Secret, TenantId, TransactionId};
+use chancery_identity::{ApiKey, KeyRecord};
+use chancery_ledger::SigningKey;
+use chancery_policy::{Access, Action, Grant, Principal};
+use chancery_shard::input::{Command, Denial};
+use chancery_shard::row::LogRow;
+use chancery_shard::{Shard, TokenKey};
+use chancery_store::Store;
+use chancery_targets::HttpTarget;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+/// How long the shards have to finish the batch in hand and integrators to cover it.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// A node. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+}
+
+/// The keys of an installation.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Signs checkpoints. Its name is the cluster's.
+    pub log: SigningKey,
+    /// What task tokens are made with.
+    pub token: TokenKey,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The tenant as a whole.
+    Tenant,
+    /// One transaction: who started it may do more with it than others.
+    Transaction(TransactionId),
+    /// The caller's own transactions, where it may not see all of them.
+    Own,
+}
+
+/// Who calls: authenticated, not yet authorised.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    tenant: TenantId,
+    principal: Principal,
+    key: KeyId,
+}
+
+impl Caller {
+    /// Whose data it may see, if its roles permit.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The key that it showed.
+    #[must_use]
+    pub const fn key(&self) -> KeyId {
+        self.key
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    keys: Keys,
+    store: Arc<dyn Store>,
+    access: Access,
+    closures: Closures,
+    http: Arc<HttpTarget>,
+    tasks: Tasks,
+    tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
+    key_index: KeyIndex,
+    /// Held while a tenant is taken in, so that none is taken in twice.
+    adopting: Mutex<()>,
+    started_at: Instant,
+    is_stopping: AtomicBool,
+}
+
+impl App {
+    /// Opens a node on a store: owns every shard in it and returns when all of them take inputs.
+    ///
+    /// # Errors
+    /// If the store can't be read, a shard can't be owned or loaded, or the HTTP client can't be set up.
+    pub async fn open(config: Config, keys: Keys, store: Arc<dyn Store>, closures: Closures) -> Result<Self, Error> {
+        let http = HttpTarget::new(config.targets.clone(), config.target_timeout)?;
+        let shared = Shared {
+            config: Arc::new(config),
+            keys,
+            store,
+            access: Access::builtin()?,
+            closures,
+            http: Arc::new(http),
+            tasks: Tasks::new(),
+            tenants: ArcSwap::default(),
+            key_index: KeyIndex::default(),
+            adopting: Mutex::new(()),
+            started_at: clock::instant(),
+            is_stopping: AtomicBool::new(false),
+        };
+        let app = Self { shared: Arc::new(shared) };
+        for row in app.store().logs().await? {
+            app.take_in(&row);
+        }
+        for tenant in app.tenants().values() {
+            tenant.is_ready().await?;
+        }
+        info!(node = app.config().node, tenants = app.tenants().len(), "the node takes inputs");
+        Ok(app)
+    }
+
+    /// Begins to serve a tenant that was made meanwhile, if it is not served already; returns when its shard takes
+    /// inputs.
+    pub(crate) async fn adopt(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
+        let adopting = self.shared.adopting.lock().await;
+        let known = self.tenant_of(id);
+        let tenant = match known {
+            Some(tenant) => tenant,
+            None => {
+                let rows = self.store().logs().await?;
+                let row = rows.iter().find(|row| row.tenant == *id);
+                self.take_in(row.ok_or_else(|| Error::Missing(format!("tenant `{id}`")))?)
+            }
+        };
+        drop(adopting);
+        tenant.is_ready().await?;
+        Ok(tenant)
+    }
+
+    /// Starts what a log needs: a pump for its shard, an integrator, loops for the handlers in this process.
+    fn take_in(&self, row: &LogRow) -> Arc<Tenant> {
+        let shared = &self.shared;
+        let (inlet, outlet) = pump::queue();
+        let tenant = Arc::new(Tenant::new(row, inlet, Arc::clone(&shared.key_index)));
+        let settings = chancery_shard::Config {
+            lease: shared.config.lease,
+            ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
+        };
+        let pump = Pump::new(
+            Shard::new(settings),
+            outlet,
+            Arc::clone(&shared.store),
+            Arc::clone(&tenant),
+            shared.tasks.clone(),
+            Arc::from(shared.config.node.as_str()),
+        );
+        let integrator = Integrator {
+            store: Arc::clone(&shared.store),
+            tenant: Arc::clone(&tenant),
+            key: shared.keys.log.clone(),
+            config: Arc::clone(&shared.config),
+            tasks: shared.tasks.clone(),
+        };
+        drop(shared.tasks.spawn(pump.run()));
+        drop(shared.tasks.spawn(integrator.run()));
+        tenant.local.start(self.config(), &tenant, &shared.closures, &shared.http);
+        shared.tenants.rcu(|tenants| {
+            let mut tenants = BTreeMap::clone(tenants);
+            tenants.insert(tenant.id.clone(), Arc::clone(&tenant));
+            tenants
+        });
+        tenant
+    }
+
+    /// Finds out who shows this key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], whatever the cause.
+    pub fn authenticate(&self, presented: &Secret) -> Result<Caller, Error> {
+        let key = ApiKey::parse(presented.expose()).ok().ok_or(Error::Unauthenticated)?;
+        let tenant = self.tenant_of_key(key.id()).ok_or(Error::Unauthenticated)?;
+        let control = tenant.control()?;
+        let row = control.credentials.get(&key.id()).ok_or(Error::Unauthenticated)?;
+        let record = KeyRecord { hash: row.hash, expires_at: row.expires_at, revoked_at: row.revoked_at };
+        key.verify(&record, clock::now()).map_err(|rejection| {
+            warn!(tenant = %tenant.id, key.id = %key.id(), "refused key {}: {rejection}", key.id());
+            Error::Unauthenticated
+        })?;
+        let principal = control.directory.principal(&row.principal).filter(|principal| !principal.suspended);
+        let principal = principal.cloned().ok_or(Error::Unauthenticated)?;
+        Ok(Caller { tenant: tenant.id.clone(), principal, key: key.id() })
+    }
+
+    /// Asks the role bundle whether the caller may do this. A denial is recorded before this returns.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn authorize(&self, caller: &Caller, action: Action, about: About) -> Result<Grant, Error> {
+        let owner = match about {
+            About::Tenant => None,
+            About::Own => Some(caller.principal.id),
+            About::Transaction(id) => self.owner(caller, id).await?,
+        };
+        let denied = match self.shared.access.authorize(&caller.principal, &caller.tenant, action, owner) {
+            Ok(grant) => return Ok(grant),
+            Err(denied) => denied,
+        };
+        let mut reasons: Vec<String> = denied.reasons.iter().map(ToString::to_string).collect();
+        let denial =
+            Denial { actor: caller.principal.id, action: action.as_str().to_owned(), reasons: reasons.clone() };
+        metrics::counter!("chancery_denials_total", "reason" => "role").increment(1);
+        if let Some(tenant) = self.tenant_of(&caller.tenant)
+            && let Err(refusal) = tenant.pump.ask(Command::Deny(denial)).await
+        {
+            // The call is denied all the same; that it left no entry is for the operator to know.
+            warn!(tenant = %tenant.id, action = action.as_str(), "a denial was not recorded: {refusal}");
+        }
+        if !denied.roles.is_empty() {
+            reasons.push(format!("it takes a role of: {}", denied.roles.join(", ")));
+        }
+        Err(Error::Denied { action: action.as_str(), reasons })
+    }
+
+    /// Whether [`App::authorize`] would grant it on the whole tenant; asking leaves no entry.
+    #[must_use]
+    pub fn permits(&self, caller: &Caller, action: Action) -> bool {
+        self.shared.access.authorize(&caller.principal, &caller.tenant, action, None).is_ok()
+    }
+
+    /// Who started a transaction; none where there is no such transaction.
+    async fn owner(&self, caller: &Caller, id: TransactionId) -> Result<Option<PrincipalId>, Error> {
+        let grant = Grant::system("to find who started a transaction", caller.tenant.clone());
+        let loaded = self.store().transaction(&grant, id).await?;
+        Ok(loaded.map(|loaded| loaded.row.principal))
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Stops taking tasks, gives handlers in this process their time, finishes what is in hand, has a checkpoint cover
+    /// it, and closes the store.
+    ///
+    /// # Errors
+    /// If the store can't be closed.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        info!("shutting down");
+        self.shared.is_stopping.store(true, Ordering::Relaxed);
+        let tenants = self.tenants();
+        for tenant in tenants.values() {
+            tenant.local.stop_taking();
+        }
+        let until = clock::instant() + self.config().drain;
+        for tenant in tenants.values() {
+            let left = until.saturating_duration_since(clock::instant());
+            if !tenant.local.drained(left).await {
+                warn!(tenant = %tenant.id, "handlers did not end in time: their attempts are unknown");
+            }
+        }
+        self.shared.tasks.stop();
+        if !self.shared.tasks.ended(STOP_MAX).await {
+            error!("the shards did not end within {STOP_MAX:?}");
+        }
+        self.store().close().await?;
+        Ok(())
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    pub(crate) fn tenants(&self) -> Arc<BTreeMap<TenantId, Arc<Tenant>>> {
+        self.shared.tenants.load_full()
+    }
+
+    pub(crate) fn tenant(&self, grant: &Grant) -> Result<Arc<Tenant>, Error> {
+        self.tenant_of(grant.tenant()).ok_or_else(|| Error::Missing(format!("tenant `{}`", grant.tenant())))
+    }
+
+    fn tenant_of(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.shared.tenants.load().get(id).cloned()
+    }
+
+    fn tenant_of_key(&self, key: KeyId) -> Option<Arc<Tenant>> {
+        let index = self.shared.key_index.read().unwrap_or_else(PoisonError::into_inner);
+        self.tenant_of(index.get(&key)?)
+    }
+
+    /// How long the node has run.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.shared.started_at.elapsed()
+    }
+
+    /// Whether it was told to shut down.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the tenant is there and nobody has a key to it yet: making it did not get to its owner's.
+    pub(crate) fn has_unowned(&self, id: &TenantId) -> bool {
+        let control = self.tenant_of(id).and_then(|tenant| tenant.control().ok());
+        control.is_some_and(|control| control.credentials.is_empty())
+    }
+}

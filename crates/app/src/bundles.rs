@@ -1,0 +1,129 @@
+//! Bundles of the tenant's policy: checking, pushing, activating, looking at them.
+
+use crate::app::App;
+use crate::definitions::{Checked, Registered};
+use crate::error::Fault;
+use crate::page::{Page, Paged};
+use crate::transactions::damaged;
+use crate::Error;
+use chancery_base::{Digest, Name, Timestamp, json, limits};
+use chancery_policy::{Bundle, Grant, Problem};
+use chancery_shard::input::Change;
+use chancery_shard::row::BundleRow;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A pushed bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BundleView {
+    /// Its name.
+    pub name: Name,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of its canonical JSON.
+    pub digest: Digest,
+    /// When it was pushed.
+    pub pushed_at: Timestamp,
+    /// Whether it is the active one.
+    pub active: bool,
+    /// The document.
+    pub source: Value,
+}
+
+/// Checks a bundle without pushing it.
+///
+/// # Errors
+/// [`Error::Faulty`] with everything that is wrong with it.
+pub fn check(source: &[u8]) -> Result<Checked, Error> {
+    parse(source).map(|bundle| checked(&bundle))
+}
+
+/// Pushes a bundle; the same content again is no change. It decides nothing until it is activated.
+///
+/// # Errors
+/// As [`check`]; `Conflict` if the version exists with other content.
+pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered, Error> {
+    let bundle = Arc::new(parse(source)?);
+    let checked = checked(&bundle);
+    let seq = app.tenant(grant)?.change(grant, Change::BundlePush(bundle)).await?;
+    Ok(Registered { checked, existing: seq.is_none(), seq })
+}
+
+/// Makes a pushed bundle the active one: in force when this returns. Gives the entry; none where it was active already.
+///
+/// # Errors
+/// If there is no such bundle, or it no longer loads.
+pub async fn activate(app: &App, grant: &Grant, digest: Digest) -> Result<Option<u64>, Error> {
+    let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
+    let bundle = Arc::new(parse(&row.source)?);
+    app.tenant(grant)?.change(grant, Change::BundleActivate(bundle)).await
+}
+
+/// A bundle.
+///
+/// # Errors
+/// If there is none with this digest.
+pub async fn get(app: &App, grant: &Grant, digest: Digest) -> Result<BundleView, Error> {
+    let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
+    let active = app.tenant(grant)?.control()?.bundle.as_ref().map(|bundle| bundle.digest());
+    view(&row, active)
+}
+
+/// A page of bundles, by name and version.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn list(app: &App, grant: &Grant, page: Page<(Name, u32)>) -> Result<Paged<BundleView, (Name, u32)>, Error> {
+    let rows = page.rows();
+    let (found, active) = app.store().bundles(grant, page.after, rows + 1).await?;
+    let views = found.iter().map(|row| view(row, active)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Paged::cut(views, rows, |view| (view.name.clone(), view.version)))
+}
+
+fn missing(digest: Digest) -> Error {
+    Error::Missing(format!("bundle {digest}"))
+}
+
+fn view(row: &BundleRow, active: Option<Digest>) -> Result<BundleView, Error> {
+    let source = json::parse(&row.source, limits::BUNDLE_BYTES_MAX).map_err(damaged("a bundle"))?;
+    Ok(BundleView {
+        name: row.name.clone(),
+        version: row.version,
+        digest: row.digest,
+        pushed_at: row.pushed_at,
+        active: active == Some(row.digest),
+        source,
+    })
+}
+
+fn parse(source: &[u8]) -> Result<Bundle, Error> {
+    Bundle::parse(source).map_err(|error| {
+        let mut faults: Vec<Fault> = error.problems().iter().map(fault).collect();
+        if faults.is_empty() {
+            faults.push(Fault { path: String::new(), line: None, column: None, message: error.to_string() });
+        }
+        Error::Faulty { document: "bundle", faults }
+    })
+}
+
+fn fault(problem: &Problem) -> Fault {
+    let path = match &problem.policy {
+        Some(policy) => format!("{}, policy `{policy}`", problem.file),
+        None => problem.file.clone(),
+    };
+    let message = match &problem.help {
+        Some(help) => format!("{} ({help})", problem.message),
+        None => problem.message.clone(),
+    };
+    let (line, column) = problem.place.unzip();
+    Fault { path, line, column, message }
+}
+
+fn checked(bundle: &Bundle) -> Checked {
+    Checked {
+        name: bundle.name().clone(),
+        version: bundle.version(),
+        digest: bundle.digest(),
+        warnings: Vec::new(),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a node can be told.
+
+use chancery_targets::AllowList;
+use std::time::Duration;
+
+/// The settings of a node, with the defaults that it has unless told otherwise.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name, as it stands in the logs' owner column.
+    pub node: String,
+    /// The cluster's name: the first part of every log's origin.
+    pub cluster: String,
+    /// How long a hand-out lives without a sign of its worker. Default 10 s.
+    pub lease: Duration,
+    /// How long an exchange that finds nothing is held at most. Default 5 s.
+    pub hold_max: Duration,
+    /// How long a caller may wait for a result at most. Default 60 s.
+    pub wait_max: Duration,
+    /// How often the integrator extends a tree that grows. Default 100 ms.
+    pub integrate_every: Duration,
+    /// How old the newest checkpoint may get while the log grows. Default 1 s.
+    pub checkpoint_every: Duration,
+    /// How long a receipt waits for a checkpoint that covers it. Default 3 s.
+    pub receipt_wait: Duration,
+    /// How long a shutdown gives handlers in this process. Default 30 s.
+    pub drain: Duration,
+    /// How long the node waits before it asks a store again that failed. Default 100 ms.
+    pub store_retry: Duration,
+    /// Tasks that one in-process handler works on at a time, in each tenant. Default 256.
+    pub local_concurrency: u32,
+    /// Which origins `run: {http: …}` may reach. Default none.
+    pub targets: AllowList,
+    /// How long one HTTP call may take, the step's own timeout notwithstanding. Default 30 s.
+    pub target_timeout: Duration,
+    /// HTTP calls that are out at a time, in each tenant. Default 50.
+    pub target_concurrency: u32,
+}
+
+impl Config {
+    /// The defaults for a node of a cluster.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>, node: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            cluster: cluster.into(),
+            lease: Duration::from_secs(10),
+            hold_max: Duration::from_secs(5),
+            wait_max: Duration::from_secs(60),
+            integrate_every: Duration::from_millis(100),
+            checkpoint_every: Duration::from_secs(1),
+            receipt_wait: Duration::from_secs(3),
+            drain: Duration::from_secs(30),
+            store_retry: Duration::from_millis(100),
+            local_concurrency: 256,
+            targets: AllowList::default(),
+            target_timeout: Duration::from_secs(30),
+            target_concurrency: 50,
+        }
+    }
+}

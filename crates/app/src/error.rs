@@ -1,0 +1,136 @@
+//! Why a use-case did not do what it was asked.
+
+use crate::clock::EntropyError;
+use chancery_base::Kind;
+use chancery_policy::BundleError;
+use chancery_shard::batch::StoreError;
+use chancery_shard::input::Refusal;
+use chancery_targets::SetupError;
+use std::time::Duration;
+
+/// Why a use-case did not do what it was asked. Nothing changed unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No credential, or none that works. Why is not told to the caller.
+    #[error("no valid credential was given")]
+    Unauthenticated,
+    /// The role bundle does not permit the call. The denial is an entry.
+    #[error("`{action}` is not permitted to this principal")]
+    Denied {
+        /// The wire name of the action.
+        action: &'static str,
+        /// The determining policies, if any, and what they say.
+        reasons: Vec<String>,
+    },
+    /// There is no such thing, or not in this tenant.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// It contradicts what is already so.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// A document does not validate.
+    #[error("the {document} does not validate: {}", first(faults))]
+    Faulty {
+        /// `definition` or `bundle`.
+        document: &'static str,
+        /// What is wrong with it, each with its place.
+        faults: Vec<Fault>,
+    },
+    /// The shard refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store did not answer a read.
+    #[error("the store did not answer")]
+    Store(#[from] StoreError),
+    /// What was asked for is not there yet: a checkpoint that covers the entry.
+    #[error("{what} is not there yet")]
+    NotYet {
+        /// What.
+        what: &'static str,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// Stored bytes do not read as what they must be: `chancery verify` names the place.
+    #[error("{what} is damaged: {detail}")]
+    Damaged {
+        /// What was being read.
+        what: &'static str,
+        /// What is wrong with it: for the log, not for the caller.
+        detail: String,
+    },
+    /// The operating system gives no randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The caller of HTTP targets can't be set up.
+    #[error(transparent)]
+    Targets(#[from] SetupError),
+    /// The built-in role bundle does not load.
+    #[error("the built-in role bundle does not load")]
+    Roles(#[from] BundleError),
+    /// A defect of ours.
+    #[error("{0}")]
+    Bug(&'static str),
+}
+
+/// One fault of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in the document, such as `steps[2].after[0]`.
+    pub path: String,
+    /// The line, from 1, where the source has lines.
+    pub line: Option<usize>,
+    /// The column, from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Error {
+    /// What it means to the caller.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Unauthenticated => Kind::Unauthenticated,
+            Self::Denied { .. } => Kind::Denied,
+            Self::Missing(_) => Kind::Missing,
+            Self::Conflict(_) => Kind::Conflict,
+            Self::Invalid(_) | Self::Faulty { .. } => Kind::Invalid,
+            Self::Refused(refusal) => refusal.kind(),
+            Self::Store(error) => error.kind,
+            Self::NotYet { .. } => Kind::Busy,
+            Self::Damaged { .. } | Self::Entropy(_) | Self::Targets(_) => Kind::Broken,
+            Self::Roles(_) | Self::Bug(_) => Kind::Bug,
+        }
+    }
+
+    /// When it is worth asking again, for `Retry-After`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(Refusal::Limited { retry_after, .. }) | Self::NotYet { retry_after, .. } => Some(*retry_after),
+            Self::Refused(_)
+            | Self::Store(_)
+            | Self::Unauthenticated
+            | Self::Denied { .. }
+            | Self::Missing(_)
+            | Self::Conflict(_)
+            | Self::Invalid(_)
+            | Self::Faulty { .. }
+            | Self::Damaged { .. }
+            | Self::Entropy(_)
+            | Self::Targets(_)
+            | Self::Roles(_)
+            | Self::Bug(_) => matches!(self.kind(), Kind::Busy | Kind::Limited).then_some(Duration::from_secs(1)),
+        }
+    }
+}
+
+fn first(faults: &[Fault]) -> String {
+    let Some(fault) = faults.first() else { return String::from("no reason was given") };
+    let more = faults.len().saturating_sub(1);
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    if fault.path.is_empty() { format!("{}{rest}", fault.message) } else { format!("{}: {}{rest}", fault.path, fault.message) }
+}

@@ -1,0 +1,45 @@
+//! What runs a node: pumps for the shards, integrators for the logs, loops for handlers in this process and for
+//! HTTP targets; and the use-cases, which the server's handlers and the CLI call.
+//!
+//! ```text
+//! App::open → authenticate → Caller → authorize → Grant → use-case(&app, &grant, …)
+//! ```
+//! A use-case is a function that takes a [`chancery_policy::Grant`]; only [`App::authorize`] and
+//! `Grant::system(reason)` make one. Nothing here decides what a transaction does: that is the shard, which a
+//! [`pump`](self) feeds with inputs and whose calls it carries out against the store.
+
+mod app;
+pub mod bootstrap;
+pub mod bundles;
+pub mod clock;
+mod config;
+pub mod data;
+pub mod decisions;
+pub mod definitions;
+mod error;
+pub mod exchange;
+pub mod health;
+mod integrator;
+pub mod keys;
+pub mod ledger;
+pub mod local;
+mod measure;
+pub mod operations;
+mod page;
+pub mod principals;
+mod pump;
+pub mod receipts;
+mod tasks;
+mod tenant;
+pub mod tenants;
+pub mod transactions;
+pub mod verify;
+mod watch;
+
+pub use app::{About, App, Caller, Keys};
+pub use config::Config;
+pub use error::{Error, Fault};
+pub use local::Closures;
+pub use page::{Page, Paged};
+pub use transactions::TransactionFilter;
+pub use tasks::Tasks;

@@ -1,0 +1,254 @@
+//! The loop that takes tasks of one queue, hands them to a handler and reports what came of them.
+
+use super::Handler;
+use crate::clock;
+use crate::config::Config;
+use crate::pump::Inlet;
+use crate::tasks::Tasks;
+use crate::tenant::Tenant;
+use chancery_base::{Kind, PrincipalId};
+use chancery_engine::StepError;
+use chancery_shard::input::{
+    Command, Exchange, Exchanged, Queue, Refusal, Report, ReportedOutcome, Response, Task, Worker,
+};
+use chancery_shard::token::TaskToken;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Interval, MissedTickBehavior};
+use tracing::{debug, warn};
+
+/// How long a call that finds no task is held. Nobody else waits for it, so it may be long.
+const HOLD: Duration = Duration::from_secs(60);
+/// Leases are renewed this many times in the life of one.
+const RENEWALS_A_LEASE: u32 = 3;
+/// How long a report that was refused waits before it is made again, at first and at most.
+const REPORT_RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+type Asking = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
+
+/// Takes tasks of one queue of one tenant.
+pub(crate) struct Taker {
+    inlet: Inlet,
+    worker: Worker,
+    queue: Queue,
+    limit: u32,
+    handler: Handler,
+    tasks: Tasks,
+    lease: Duration,
+    store_retry: Duration,
+    hands: Arc<Hands>,
+}
+
+/// The tasks in hand. A task leaves when its report was taken, so that no call in between seems to have lost it.
+#[derive(Debug, Default)]
+struct Hands {
+    tokens: Mutex<BTreeSet<TaskToken>>,
+    freed: Notify,
+}
+
+impl Hands {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<TaskToken>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self) -> Vec<TaskToken> {
+        self.lock().iter().copied().collect()
+    }
+
+    fn are_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn free(&self, limit: u32) -> u32 {
+        limit.saturating_sub(u32::try_from(self.lock().len()).unwrap_or(u32::MAX))
+    }
+
+    fn put_down(&self, token: &TaskToken) {
+        self.lock().remove(token);
+        self.freed.notify_one();
+    }
+}
+
+enum Woken {
+    Answered(Result<Response, Refusal>),
+    Freed,
+    Renew,
+    Stop,
+}
+
+impl Taker {
+    pub(crate) fn new(
+        config: &Config,
+        tenant: &Tenant,
+        queue: Queue,
+        limit: u32,
+        handler: Handler,
+        tasks: &Tasks,
+    ) -> Self {
+        let instance = match &queue {
+            Queue::Worker(name) => Arc::from(format!("local/{name}")),
+            Queue::Http => Arc::from("local:http"),
+        };
+        Self {
+            inlet: tenant.pump.clone(),
+            worker: Worker { principal: PrincipalId::SYSTEM, instance },
+            queue,
+            limit,
+            handler,
+            tasks: tasks.clone(),
+            lease: config.lease,
+            store_retry: config.store_retry,
+            hands: Arc::default(),
+        }
+    }
+
+    /// Runs until the node stops and every task in hand is reported, or the shard is given up.
+    pub(crate) async fn run(self) {
+        let mut taking: Option<Asking> = None;
+        let mut stopping = false;
+        let mut renewals = tokio::time::interval(self.lease / RENEWALS_A_LEASE);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !(stopping && taking.is_none() && self.hands.are_empty()) {
+            let free = self.hands.free(self.limit);
+            if taking.is_none() && free > 0 && !stopping {
+                taking = Some(self.ask(Some(free), Vec::new(), HOLD));
+            }
+            match self.woken(&mut taking, &mut renewals, stopping).await {
+                Woken::Answered(answer) => {
+                    taking = None;
+                    if !self.answered(answer).await {
+                        return;
+                    }
+                }
+                Woken::Freed => {}
+                Woken::Renew => drop(self.ask(None, Vec::new(), Duration::ZERO).await),
+                Woken::Stop => {
+                    stopping = true;
+                    if taking.is_some() {
+                        // Replaces the call that is out, so that it is answered now: with what it was given, or empty.
+                        drop(self.ask(Some(0), Vec::new(), Duration::ZERO).await);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn woken(&self, taking: &mut Option<Asking>, renewals: &mut Interval, stopping: bool) -> Woken {
+        let full = taking.is_none();
+        let busy = !self.hands.are_empty();
+        let answered = async {
+            match taking.as_mut() {
+                Some(asking) => asking.await,
+                None => std::future::pending().await,
+            }
+        };
+        // An idle loop has no timer: the interval is polled only while there are leases to renew.
+        tokio::select! {
+            biased;
+            answer = answered => Woken::Answered(answer),
+            () = self.tasks.stopping(), if !stopping => Woken::Stop,
+            () = self.hands.freed.notified(), if full => Woken::Freed,
+            _ = renewals.tick(), if busy => Woken::Renew,
+        }
+    }
+
+    /// Starts what an answer brought; false if the shard is given up.
+    async fn answered(&self, answer: Result<Response, Refusal>) -> bool {
+        match answer {
+            Ok(Response::Exchanged(exchanged)) => self.start(exchanged),
+            Ok(Response::Started { .. } | Response::Operated(_) | Response::Decided(_) | Response::Done { .. }) => {
+                warn!(queue = ?self.queue, "an exchange was answered as something else");
+                return false;
+            }
+            Err(Refusal::Stopping) => return false,
+            Err(refusal) => {
+                debug!(queue = ?self.queue, "tasks were not taken: {refusal}");
+                tokio::time::sleep(self.store_retry).await;
+            }
+        }
+        true
+    }
+
+    fn start(&self, exchanged: Exchanged) {
+        for task in exchanged.tasks {
+            // A task that was sent again while it is worked on is the same task.
+            if !self.hands.lock().insert(task.token) {
+                continue;
+            }
+            let work = work(Arc::clone(&self.handler), Arc::clone(&task), self.tasks.clone());
+            let reporter = Reporter { inlet: self.inlet.clone(), worker: self.worker.clone(), lease: self.lease };
+            let hands = Arc::clone(&self.hands);
+            drop(self.tasks.spawn(async move {
+                let outcome = work.await;
+                reporter.report(Report { task: task.token, outcome }).await;
+                hands.put_down(&task.token);
+            }));
+        }
+    }
+
+    /// A call: with `want` the taking one, without one that only renews.
+    fn ask(&self, want: Option<u32>, done: Vec<Report>, hold: Duration) -> Asking {
+        let exchange = Exchange {
+            worker: self.worker.clone(),
+            queues: want.map(|want| (self.queue.clone(), want)).into_iter().collect(),
+            done,
+            holding: self.hands.list(),
+            hold_until: clock::now().plus(hold),
+        };
+        let inlet = self.inlet.clone();
+        Box::pin(async move { inlet.ask(Command::Exchange(exchange)).await })
+    }
+}
+
+/// Has a task worked on, until its deadline at most.
+async fn work(handler: Handler, task: Arc<Task>, tasks: Tasks) -> ReportedOutcome {
+    let until = clock::instant_at(task.deadline);
+    let worked = tasks.spawn(async move { tokio::time::timeout_at(until, handler(task)).await });
+    let (kind, message) = match worked.await {
+        Ok(Ok(outcome)) => return outcome,
+        Ok(Err(_)) => (StepError::TIMEOUT, "the handler did not end in time"),
+        Err(_) => ("Panic", "the handler panicked"),
+    };
+    ReportedOutcome::Unknown(StepError::new(kind, message))
+}
+
+struct Reporter {
+    inlet: Inlet,
+    worker: Worker,
+    lease: Duration,
+}
+
+impl Reporter {
+    /// Hands a report in, again and again while the shard can't take it, until its lease has surely lapsed.
+    async fn report(&self, report: Report) {
+        let until = clock::instant() + self.lease * 2;
+        let (mut wait, longest) = REPORT_RETRY;
+        loop {
+            let exchange = Exchange {
+                worker: self.worker.clone(),
+                queues: Vec::new(),
+                done: vec![report.clone()],
+                holding: Vec::new(),
+                hold_until: clock::now(),
+            };
+            match self.inlet.ask(Command::Exchange(exchange)).await {
+                Ok(_) | Err(Refusal::Stopping) => return,
+                Err(refusal) if is_passing(&refusal) && clock::instant() < until => {}
+                Err(refusal) => {
+                    warn!(task = %report.task, "a report was refused: {refusal}");
+                    return;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(longest);
+        }
+    }
+}
+
+fn is_passing(refusal: &Refusal) -> bool {
+    matches!(refusal.kind(), Kind::Busy | Kind::Limited)
+}

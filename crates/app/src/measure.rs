@@ -1,0 +1,161 @@
+//! Metrics: what the shards observe becomes counters and histograms; what holds at the moment becomes gauges when
+//! somebody looks, so that an idle node does nothing.
+
+use crate::app::App;
+use crate::clock;
+use chancery_engine::Phase;
+use chancery_shard::input::{Gauges, Observation, Queue};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::time::Duration;
+
+/// Names what there is to measure; call it once after an exporter is installed.
+pub(crate) fn describe() {
+    use metrics::Unit::{Count, Seconds};
+    describe_counter!("chancery_transactions_started_total", "Transactions that began, by definition");
+    describe_counter!("chancery_transactions_ended_total", "Transactions that ended or parked, by definition and status");
+    describe_gauge!("chancery_transactions_active", Count, "Transactions that have neither ended nor parked");
+    describe_histogram!("chancery_transaction_duration_seconds", Seconds, "From start to end, by definition and status");
+    describe_counter!("chancery_steps_total", "Attempts of steps that ended, by outcome");
+    describe_counter!("chancery_step_attempts_total", "Attempts of steps that were handed out");
+    describe_counter!("chancery_step_retries_total", "Attempts of steps beyond the first");
+    describe_histogram!("chancery_step_wait_seconds", Seconds, "From ready to handed out, by phase");
+    describe_counter!("chancery_compensations_total", "Attempts of compensations that ended, by outcome");
+    describe_counter!("chancery_compensation_failures_total", "Attempts of compensations that did not succeed");
+    describe_gauge!("chancery_queue_depth", Count, "Steps that wait for a worker, by queue");
+    describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
+    describe_gauge!("chancery_workers", Count, "Workers with a call open or a task in hand");
+    describe_gauge!("chancery_leases", Count, "Tasks that are handed out");
+    describe_gauge!("chancery_shard_inputs", Count, "Inputs that wait for a shard");
+    describe_histogram!("chancery_commit_batch_inputs", Count, "Inputs of a commit");
+    describe_histogram!("chancery_commit_batch_entries", Count, "Entries of a commit");
+    describe_histogram!("chancery_commit_duration_seconds", Seconds, "How long the store took for a commit");
+    describe_counter!("chancery_commit_failures_total", "Commits that failed, by kind");
+    describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
+    describe_counter!("chancery_denials_total", "Denials, by what denied: `role` or `policy`");
+    describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
+    describe_gauge!("chancery_bundles_active", Count, "Tenants with an active bundle");
+    describe_counter!("chancery_ledger_entries_total", "Entries that were committed");
+    describe_gauge!("chancery_ledger_size", Count, "Entries of a log");
+    describe_gauge!("chancery_ledger_unintegrated_entries", Count, "Committed entries that are not in the tree yet");
+    describe_gauge!("chancery_ledger_checkpoint_age_seconds", Seconds, "How long entries have waited for a checkpoint");
+    describe_histogram!("chancery_ledger_verification_duration_seconds", Seconds, "How long a check of a sample took");
+    describe_counter!("chancery_ledger_verifications_total", "Checks of samples, by result");
+    describe_counter!("chancery_ledger_integrity_failures_total", "Entries that do not lead to the tree: tampering or damage");
+    describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
+    describe_gauge!("chancery_node_info", "Always 1, with the node's version");
+    describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");
+}
+
+/// Counts what a shard observed.
+pub(crate) fn observed(observation: &Observation) {
+    match observation {
+        Observation::Started { definition } => {
+            counter!("chancery_transactions_started_total", "definition" => definition.to_string()).increment(1);
+        }
+        Observation::Ended { definition, status, took } => {
+            let labels = [("definition", definition.to_string()), ("status", (*status).to_owned())];
+            counter!("chancery_transactions_ended_total", &labels).increment(1);
+            histogram!("chancery_transaction_duration_seconds", &labels).record(*took);
+        }
+        Observation::Dispatched { phase, attempt, waited } => {
+            if *phase == Phase::Do {
+                counter!("chancery_step_attempts_total").increment(1);
+                if *attempt > 1 {
+                    counter!("chancery_step_retries_total").increment(1);
+                }
+            }
+            histogram!("chancery_step_wait_seconds", "phase" => phase.word()).record(*waited);
+        }
+        Observation::Attempted { phase: Phase::Do, outcome } => {
+            counter!("chancery_steps_total", "outcome" => *outcome).increment(1);
+        }
+        Observation::Attempted { phase: Phase::Undo, outcome } => {
+            counter!("chancery_compensations_total", "outcome" => *outcome).increment(1);
+            if *outcome != "completed" {
+                counter!("chancery_compensation_failures_total").increment(1);
+            }
+        }
+        Observation::Decided { action, permitted, errors } => decided(action, *permitted, *errors),
+        Observation::Committed { inputs, entries } => {
+            histogram!("chancery_commit_batch_inputs").record(as_f64(*inputs));
+            histogram!("chancery_commit_batch_entries").record(as_f64(*entries));
+            counter!("chancery_ledger_entries_total").increment(*entries as u64);
+        }
+    }
+}
+
+fn decided(action: &str, permitted: bool, errors: usize) {
+    let outcome = if permitted { "permit" } else { "deny" };
+    counter!("chancery_decisions_total", "outcome" => outcome, "action" => action.to_owned()).increment(1);
+    if !permitted {
+        counter!("chancery_denials_total", "reason" => "policy").increment(1);
+    }
+    counter!("chancery_policy_evaluation_errors_total").increment(errors as u64);
+}
+
+/// How long a commit took.
+pub(crate) fn committed(took: Duration) {
+    histogram!("chancery_commit_duration_seconds").record(took);
+}
+
+/// A commit that was not done.
+pub(crate) fn commit_failed(kind: &'static str) {
+    counter!("chancery_commit_failures_total", "kind" => kind).increment(1);
+}
+
+/// A check of a sample of a log.
+pub(crate) fn verified(took: Duration, sound: bool) {
+    histogram!("chancery_ledger_verification_duration_seconds").record(took);
+    counter!("chancery_ledger_verifications_total", "result" => if sound { "sound" } else { "broken" }).increment(1);
+    // Said also when there is none, so that an alert on its increase has a first value to compare with.
+    counter!("chancery_ledger_integrity_failures_total").increment(u64::from(!sound));
+}
+
+/// Sets the gauges to what holds now; to be called before they are read.
+pub(crate) async fn refresh(app: &App) {
+    gauge!("chancery_node_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("chancery_node_uptime_seconds").set(app.uptime().as_secs_f64());
+    let mut bundles = 0;
+    for tenant in app.tenants().values() {
+        bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));
+        let Some(now) = tenant.pump.gauges().await else { continue };
+        shard(tenant.id.as_str(), &now);
+        let progress = tenant.integrator.progress();
+        let label = tenant.id.to_string();
+        let unintegrated = as_f64_u64(now.size.saturating_sub(progress.integrated));
+        gauge!("chancery_ledger_unintegrated_entries", "tenant" => label.clone()).set(unintegrated);
+        gauge!("chancery_ledger_checkpoint_age_seconds", "tenant" => label)
+            .set(tenant.integrator.behind_for(now.size).as_secs_f64());
+    }
+    gauge!("chancery_bundles_active").set(as_f64(bundles));
+}
+
+fn shard(tenant: &str, now: &Gauges) {
+    let tenant = tenant.to_owned();
+    gauge!("chancery_transactions_active", "tenant" => tenant.clone()).set(as_f64(now.active));
+    gauge!("chancery_workers", "tenant" => tenant.clone()).set(as_f64(now.workers));
+    gauge!("chancery_leases", "tenant" => tenant.clone()).set(as_f64(now.leases));
+    gauge!("chancery_shard_inputs", "tenant" => tenant.clone()).set(as_f64(now.inputs));
+    gauge!("chancery_ledger_size", "tenant" => tenant.clone()).set(as_f64_u64(now.size));
+    gauge!("chancery_shard_epoch", "tenant" => tenant.clone()).set(as_f64_u64(now.epoch));
+    for (queue, depth, oldest) in &now.queues {
+        let name = match queue {
+            Queue::Worker(name) => name.to_string(),
+            Queue::Http => String::from("http:"),
+        };
+        let labels = [("tenant", tenant.clone()), ("queue", name)];
+        gauge!("chancery_queue_depth", &labels).set(as_f64(*depth));
+        let age = oldest.map_or(Duration::ZERO, |since| clock::now().since(since));
+        gauge!("chancery_queue_oldest_age_seconds", &labels).set(age.as_secs_f64());
+    }
+}
+
+fn as_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}
+
+/// Exact below 2⁵³, which no log reaches.
+#[expect(clippy::cast_precision_loss, reason = "a gauge; exact below 2^53")]
+fn as_f64_u64(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,277 @@
+//! The pump of a shard: one task that feeds it inputs, carries out its calls and delivers what it lets out.
+
+use crate::clock;
+use crate::measure;
+use crate::tasks::Tasks;
+use crate::tenant::Tenant;
+use chancery_base::Timestamp;
+use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_shard::batch::{Call, CommitError, Reply};
+use chancery_shard::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo, Response};
+use chancery_shard::{Poll, Shard, Stage};
+use chancery_store::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, warn};
+
+/// When a caller that finds the queue full should come again.
+const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
+
+type Answer = Result<Response, Refusal>;
+
+/// The way in to a shard. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Inlet {
+    queue: mpsc::Sender<Message>,
+}
+
+/// What waits for a shard.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    queue: mpsc::Receiver<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Ask(Command, oneshot::Sender<Answer>),
+    Gauges(oneshot::Sender<Gauges>),
+}
+
+/// The two ends of a shard's queue.
+pub(crate) fn queue() -> (Inlet, Outlet) {
+    let (send, receive) = mpsc::channel(SHARD_QUEUE_MAX);
+    (Inlet { queue: send }, Outlet { queue: receive })
+}
+
+impl Inlet {
+    /// Asks the shard and waits for what it says.
+    pub(crate) async fn ask(&self, command: Command) -> Answer {
+        // The places that are kept for what lets transactions end are not for what begins more of them.
+        if self.queue.capacity() <= SHARD_QUEUE_RESERVED && !is_reserved(&command) {
+            return Err(full());
+        }
+        let (send, receive) = oneshot::channel();
+        match self.queue.try_send(Message::Ask(command, send)) {
+            Ok(()) => receive.await.unwrap_or(Err(Refusal::Stopping)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(full()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::Stopping),
+        }
+    }
+
+    /// The shard's numbers of the moment; none where it has been given up.
+    pub(crate) async fn gauges(&self) -> Option<Gauges> {
+        let (send, receive) = oneshot::channel();
+        self.queue.try_send(Message::Gauges(send)).ok()?;
+        receive.await.ok()
+    }
+}
+
+fn full() -> Refusal {
+    let max = SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED;
+    Refusal::Limited { what: "inputs that wait for the shard", max, retry_after: FULL_RETRY_AFTER }
+}
+
+/// Whether an input lets work end rather than begin.
+const fn is_reserved(command: &Command) -> bool {
+    match command {
+        Command::Exchange(exchange) => !exchange.done.is_empty() || !exchange.holding.is_empty(),
+        Command::Cancel(_) | Command::Terminate(_) | Command::Resolve(..) | Command::Control(_) => true,
+        Command::Start(_) | Command::Retry(_) | Command::Decide(_) | Command::Deny(_) => false,
+    }
+}
+
+/// The task that pumps a shard.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    shard: Shard,
+    outlet: Outlet,
+    store: Arc<dyn Store>,
+    tenant: Arc<Tenant>,
+    tasks: Tasks,
+    owner: Arc<str>,
+    waiting: HashMap<ReplyTo, oneshot::Sender<Answer>>,
+    next: u64,
+    is_stopping: bool,
+}
+
+enum Turn {
+    /// It may go on at once.
+    Went,
+    /// It waits for an input, or for this time.
+    Idle(Option<Timestamp>),
+    /// It is over.
+    Over,
+}
+
+impl Pump {
+    pub(crate) fn new(
+        shard: Shard,
+        outlet: Outlet,
+        store: Arc<dyn Store>,
+        tenant: Arc<Tenant>,
+        tasks: Tasks,
+        owner: Arc<str>,
+    ) -> Self {
+        Self { shard, outlet, store, tenant, tasks, owner, waiting: HashMap::new(), next: 0, is_stopping: false }
+    }
+
+    /// Runs until the node stops or another owns the log.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if !self.is_stopping && self.tasks.is_stopping() {
+                self.is_stopping = true;
+                self.outlet.queue.close();
+                self.take_queued();
+                self.shard.stop();
+            }
+            self.take_queued();
+            match self.turn().await {
+                Turn::Went => {}
+                Turn::Over => break,
+                Turn::Idle(wake_at) => self.rest(wake_at).await,
+            }
+        }
+        self.tenant.unready();
+        debug!(tenant = %self.tenant.id, "the pump ends");
+    }
+
+    /// Takes what waits, as much as one batch may have.
+    fn take_queued(&mut self) {
+        for _ in 0..BATCH_INPUTS_MAX {
+            let Ok(message) = self.outlet.queue.try_recv() else { return };
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Ask(command, waiter) => {
+                let reply = ReplyTo(self.next);
+                self.next += 1;
+                self.waiting.insert(reply, waiter);
+                self.shard.push(Input { reply, command });
+            }
+            // Nobody is there any more: then nobody needs to know.
+            Message::Gauges(waiter) => drop(waiter.send(self.shard.gauges())),
+        }
+    }
+
+    /// Lets the shard go on as far as it can without another input.
+    async fn turn(&mut self) -> Turn {
+        let mut entropy = match clock::entropy() {
+            Ok(entropy) => entropy,
+            Err(error) => {
+                error!(tenant = %self.tenant.id, "{error}: the shard of `{}` stops", self.tenant.id);
+                return Turn::Over;
+            }
+        };
+        let polled = self.shard.poll(clock::now(), &mut entropy);
+        self.let_out();
+        let wake_at = match polled {
+            Poll::Call(call) => {
+                let reply = self.carry_out(call).await;
+                self.shard.reply(reply, clock::now());
+                self.let_out();
+                return Turn::Went;
+            }
+            Poll::Wait(wake_at) => wake_at,
+        };
+        match self.shard.stage() {
+            Stage::Stopped | Stage::Fenced => Turn::Over,
+            // A store that does not answer must not keep the node from ending.
+            Stage::Starting if self.is_stopping => Turn::Over,
+            Stage::Starting | Stage::Open => Turn::Idle(wake_at),
+        }
+    }
+
+    /// Waits for an input, the shard's time, or the node's end.
+    async fn rest(&mut self, wake_at: Option<Timestamp>) {
+        let woken = async {
+            match wake_at {
+                Some(at) => tokio::time::sleep_until(clock::instant_at(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            message = self.outlet.queue.recv(), if !self.is_stopping => {
+                if let Some(message) = message { self.take(message) }
+            }
+            () = woken => {}
+            () = self.tasks.stopping(), if !self.is_stopping => {}
+        }
+    }
+
+    async fn carry_out(&self, call: Call) -> Reply {
+        let reply = match call {
+            Call::Commit(batch) => Reply::Committed(self.commit(*batch).await),
+            Call::Own { .. } | Call::Control { .. } | Call::Recover { .. } | Call::Load { .. } | Call::Bundle { .. } => {
+                chancery_store::carry_out(self.store.as_ref(), call, &self.owner).await
+            }
+        };
+        if let Reply::Owned(Ok(row)) = &reply {
+            self.tenant.owned(row.epoch, row.size);
+        }
+        if let Some(failure) = failure(&reply) {
+            warn!(tenant = %self.tenant.id, "the store failed: {failure}");
+        }
+        reply
+    }
+
+    async fn commit(&self, batch: chancery_shard::Batch) -> Result<(), CommitError> {
+        let from = clock::instant();
+        let done = self.store.commit(batch).await;
+        measure::committed(from.elapsed());
+        if let Err(error) = &done {
+            measure::commit_failed(match error {
+                CommitError::Fenced { .. } => "fenced",
+                CommitError::Control { .. } => "control",
+                CommitError::Failed(_) => "failed",
+                CommitError::Unknown(_) => "unknown",
+            });
+        }
+        done
+    }
+
+    /// Delivers what the shard lets out.
+    fn let_out(&mut self) {
+        for effect in self.shard.effects() {
+            match effect {
+                Effect::Reply(to, answer) => {
+                    if let Some(waiter) = self.waiting.remove(&to) {
+                        // The caller went away; what it asked for is done all the same.
+                        drop(waiter.send(answer));
+                    }
+                }
+                Effect::Settled(id, summary) => self.tenant.watchers.settled(id, &summary),
+                Effect::Grown(size) => self.tenant.grown(size),
+                Effect::Control(control) => self.tenant.controlled(control),
+                // Whoever had it made takes it in.
+                Effect::TenantCreated(tenant) => debug!(%tenant, "tenant `{tenant}` was made"),
+                Effect::Observed(observation) => measure::observed(&observation),
+                Effect::Fenced => {
+                    let id = &self.tenant.id;
+                    error!(tenant = %id, "another owns the log of `{id}`: its shard stops here");
+                }
+            }
+        }
+    }
+}
+
+/// What the store said where it did not do what it was asked, unless that is how commits are refused.
+fn failure(reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::Owned(Err(error))
+        | Reply::Control(Err(error))
+        | Reply::Loaded(Err(error))
+        | Reply::Bundle(Err(error)) => Some(error.to_string()),
+        Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
+        Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
+        | Reply::Owned(Ok(_))
+        | Reply::Control(Ok(_))
+        | Reply::Loaded(Ok(_))
+        | Reply::Bundle(Ok(_)) => None,
+    }
+}

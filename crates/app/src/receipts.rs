@@ -1,0 +1,223 @@
+//! Receipts: files that prove, without the server, what was permitted and what came of it.
+
+use crate::Error;
+use crate::app::App;
+use crate::ledger::{inclusion_hashes, newest};
+use crate::tenant::Tenant;
+use crate::transactions::damaged;
+use chancery_base::limits::PAGE_ROWS_MAX;
+use chancery_base::{Name, TransactionId};
+use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
+use chancery_ledger::tlog_proof::TlogProof;
+use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
+use chancery_policy::Grant;
+use chancery_shard::input::Refusal;
+use chancery_shard::row::EntryRow;
+use chancery_store::CheckpointRow;
+use std::time::Duration;
+
+/// When a caller whose entry no checkpoint covers yet should come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a receipt is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An entry by its number in the tenant's log: `<seq>`.
+    Entry(u64),
+    /// The entry that closed a transaction: `txn_…`.
+    Transaction(TransactionId),
+    /// The entry of a step's outcome: `txn_…/<step>`; of its compensation's: `txn_…/<step>/undo`.
+    Step {
+        /// Whose step.
+        transaction: TransactionId,
+        /// Which step.
+        step: Name,
+        /// Its compensation instead.
+        undo: bool,
+    },
+}
+
+/// The receipt as JSON, to the letter: record, payload, the permit's record, inclusion proofs, checkpoint.
+/// Waits for a checkpoint that covers the entries, as long as configured.
+///
+/// # Errors
+/// If there is no such entry, transaction or step, it has no permitted outcome, or no checkpoint covers it yet.
+pub async fn json(app: &App, grant: &Grant, subject: &Subject) -> Result<Vec<u8>, Error> {
+    let tenant = app.tenant(grant)?;
+    let outcome = find(app, grant, &tenant, subject).await?;
+    let permit = permit(app, grant, &outcome).await?;
+    let forward = forward(app, grant, &permit).await?;
+    let decided = forward.as_ref().unwrap_or(&permit);
+    let bundle = decided.record.data.get_digest("bundle").ok_or_else(|| {
+        damaged("a permit")(format!("entry {} names no bundle", decided.record.seq))
+    })?;
+    let checkpoint = covering(app, &tenant, outcome.record.seq).await?;
+    let receipt = Receipt {
+        outcome: proven(app, &tenant, outcome, &checkpoint).await?,
+        permit: proven(app, &tenant, permit, &checkpoint).await?,
+        forward: match forward {
+            Some(forward) => Some(proven(app, &tenant, forward, &checkpoint).await?),
+            None => None,
+        },
+        checkpoint: checkpoint.note,
+        bundle,
+    };
+    Ok(receipt.to_text().into_bytes())
+}
+
+/// The proof of the entry alone, as `.tlog-proof`; the record travels along in its `extra` line.
+///
+/// # Errors
+/// As [`json`], but that the entry may be of any kind.
+pub async fn tlog_proof(app: &App, grant: &Grant, subject: &Subject) -> Result<String, Error> {
+    let tenant = app.tenant(grant)?;
+    let entry = find(app, grant, &tenant, subject).await?;
+    let checkpoint = covering(app, &tenant, entry.record.seq).await?;
+    let index = entry.record.index();
+    let hashes = inclusion_hashes(app, &tenant, index, TreeSize(checkpoint.size)).await?;
+    let extra = Some(entry.row.record);
+    Ok(TlogProof { extra, index, hashes, checkpoint: checkpoint.note }.to_string())
+}
+
+/// An entry with its record read.
+struct Entry {
+    row: EntryRow,
+    record: Record,
+}
+
+fn read(row: EntryRow) -> Result<Entry, Error> {
+    let record = Record::parse(&row.record).map_err(damaged("a record"))?;
+    Ok(Entry { row, record })
+}
+
+/// The entry that a subject means.
+async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> Result<Entry, Error> {
+    let (transaction, wanted, what) = match subject {
+        Subject::Entry(seq) => {
+            let rows = app.store().entries(tenant.log, *seq, 1, true).await?;
+            let row = rows.into_iter().find(|row| row.seq == *seq);
+            return read(row.ok_or_else(|| Error::Missing(format!("entry {seq}")))?);
+        }
+        Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
+        Subject::Step { transaction, step, undo } => {
+            let index = step_index(app, grant, *transaction, step).await?;
+            let kinds = if *undo { UNDO_OUTCOMES } else { STEP_OUTCOMES };
+            let part = if *undo { "compensation" } else { "step" };
+            let what = format!("outcome of {part} `{step}` of {transaction} yet");
+            (*transaction, Wanted::Outcome(index, kinds), what)
+        }
+    };
+    let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
+    found.ok_or(Error::Missing(what))
+}
+
+const STEP_OUTCOMES: [&str; 2] = ["step.completed", "step.failed"];
+const UNDO_OUTCOMES: [&str; 2] = ["compensation.completed", "compensation.failed"];
+
+enum Wanted {
+    Closing,
+    Outcome(u32, [&'static str; 2]),
+}
+
+impl Wanted {
+    fn is(&self, record: &Record) -> bool {
+        match self {
+            Self::Closing => record.refs.last,
+            // An attempt that was never handed out, because policy denied it, has no permit to show.
+            Self::Outcome(index, kinds) => {
+                record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str())
+            }
+        }
+    }
+}
+
+async fn step_index(app: &App, grant: &Grant, id: TransactionId, step: &Name) -> Result<u32, Error> {
+    let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
+    let index = definition.find(step.as_str()).map(|index| index.0);
+    index.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
+}
+
+/// The entry that permitted an outcome.
+async fn permit(app: &App, grant: &Grant, outcome: &Entry) -> Result<Entry, Error> {
+    let (about, seq) = (&outcome.record.refs, outcome.record.seq);
+    let none = || Error::Missing(format!("permit of entry {seq}: receipts are for outcomes of what was permitted"));
+    let transaction = about.transaction.filter(|_| permit_kind(outcome.record.kind.as_str()).is_some());
+    let transaction = transaction.ok_or_else(none)?;
+    let before = about.n.ok_or_else(none)?;
+    let is_permit = |record: &Record| check_pair(&outcome.record, record).is_ok();
+    last_that(app, grant, transaction, before, is_permit).await?.ok_or_else(none)
+}
+
+/// The entry of the decision that a compensation's permit cites; nothing for permits with a decision of their own.
+async fn forward(app: &App, grant: &Grant, permit: &Entry) -> Result<Option<Entry>, Error> {
+    let refs = &permit.record.refs;
+    let (true, Some(transaction), Some(before)) = (cites_forward(&permit.record), refs.transaction, refs.n) else {
+        return Ok(None);
+    };
+    let is_forward = |record: &Record| check_forward(&permit.record, record).is_ok();
+    let found = last_that(app, grant, transaction, before, is_forward).await?;
+    let missing = || damaged("a permit")(format!("entry {} cites a decision that is not here", permit.record.seq));
+    found.map(Some).ok_or_else(missing)
+}
+
+/// The last entry of a transaction, among those numbered below `before`, that is what is looked for.
+async fn last_that(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    before: u64,
+    is: impl Fn(&Record) -> bool,
+) -> Result<Option<Entry>, Error> {
+    let mut found = None;
+    let mut from = 0;
+    loop {
+        let rows = app.store().history(grant, id, from, PAGE_ROWS_MAX).await?;
+        if rows.is_empty() && from == 0 {
+            return Err(Error::Refused(Refusal::Missing(id)));
+        }
+        let is_last_page = rows.len() < PAGE_ROWS_MAX;
+        for (_, row) in rows {
+            let entry = read(row)?;
+            let n = entry.record.refs.n.unwrap_or(from);
+            if n >= before {
+                return Ok(found);
+            }
+            from = n + 1;
+            if is(&entry.record) {
+                found = Some(entry);
+            }
+        }
+        if is_last_page {
+            return Ok(found);
+        }
+    }
+}
+
+/// A checkpoint that covers the entry.
+async fn covering(app: &App, tenant: &Tenant, seq: u64) -> Result<CheckpointRow, Error> {
+    let not_yet = || Error::NotYet { what: "a checkpoint that covers the entry", retry_after: RETRY_AFTER };
+    if !tenant.integrator.covers(seq, app.config().receipt_wait).await {
+        return Err(not_yet());
+    }
+    let row = newest(app, tenant).await?;
+    if row.size > seq { Ok(row) } else { Err(not_yet()) }
+}
+
+async fn proven(app: &App, tenant: &Tenant, entry: Entry, checkpoint: &CheckpointRow) -> Result<Proven, Error> {
+    let proof = inclusion_hashes(app, tenant, entry.record.index(), TreeSize(checkpoint.size)).await?;
+    let payload = match (entry.record.payload, entry.row.payload) {
+        (None, _) => Shown::Nothing,
+        // It was erased, or is under a key that is not here.
+        (Some(_), None) => Shown::Redacted,
+        (Some(_), Some(payload)) => match payload.sealed.open() {
+            None => Shown::Redacted,
+            Some(bytes) => {
+                let text = String::from_utf8(bytes.to_vec()).map_err(damaged("a payload"))?;
+                Shown::Payload { salt: payload.salt, text }
+            }
+        },
+    };
+    let record = String::from_utf8(entry.row.record).map_err(damaged("a record"))?;
+    Ok(Proven { record, payload, proof })
+}

@@ -1,0 +1,186 @@
+//! Transactions: starting them, waiting for them, looking at them.
+
+mod view;
+
+pub(crate) use view::{damaged, entry as entry_view};
+pub use chancery_store::TransactionFilter;
+pub use view::{CauseView, HistoryEntry, StepView, TransactionHead, TransactionView, UndoView};
+
+use crate::app::App;
+use crate::page::{Page, Paged};
+use crate::{Error, clock};
+use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
+use chancery_base::{Name, Slot, TransactionId};
+use chancery_engine::Summary;
+use chancery_policy::Grant;
+use chancery_shard::input::{self, Command, Refusal, Response};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Which definition.
+    pub definition: Name,
+    /// Which version; the newest where none is named.
+    pub version: Option<u32>,
+    /// Its input, as [`chancery_base::json::parse`] gives it.
+    pub input: Value,
+    /// The same key with the same body gives the same transaction. 1 to [`KEY_BYTES_MAX`] bytes.
+    pub idempotency_key: Option<String>,
+    /// For people to search by; at most [`LABELS_MAX`].
+    pub labels: BTreeMap<String, String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+/// What a start gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The transaction.
+    pub id: TransactionId,
+    /// Whether it had been started before under the same idempotency key.
+    pub existing: bool,
+}
+
+/// Starts a transaction: returns when its start is durable.
+///
+/// # Errors
+/// If the definition is unknown, the input, key or labels are not as they should be, policy denies, the key was used
+/// for another request, or a limit is reached.
+pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Error> {
+    check_start(&start)?;
+    let tenant = app.tenant(grant)?;
+    let definition = tenant.definitions.resolve(app, grant, &tenant, &start.definition, start.version).await?;
+    let business_key = definition
+        .business_key(&start.input)
+        .map_err(|error| Error::Invalid(format!("the definition's `key` fails on this input: {error}")))?;
+    let mut entropy = clock::entropy()?;
+    let slot = match business_key.as_ref().or(start.idempotency_key.as_ref()) {
+        Some(key) => Slot::of_key(&tenant.id, key),
+        None => random_slot(&mut entropy),
+    };
+    let command = Command::Start(Box::new(input::Start {
+        id: TransactionId::draw(clock::now(), slot, &mut entropy),
+        actor: grant.principal(),
+        definition,
+        version_asked: start.version,
+        input: Arc::new(start.input),
+        idempotency_key: start.idempotency_key,
+        business_key,
+        labels: start.labels,
+        traceparent: start.traceparent,
+    }));
+    match tenant.pump.ask(command).await? {
+        Response::Started { id, existing } => Ok(Started { id, existing }),
+        Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
+            Err(Error::Bug("a start was answered as something else"))
+        }
+    }
+}
+
+fn random_slot(entropy: &mut chancery_base::Entropy) -> Slot {
+    let number = u16::try_from(entropy.next_u64() % u64::from(chancery_base::slot::SLOT_COUNT)).unwrap_or_default();
+    Slot::new(number).unwrap_or_else(|| Slot::of_key(&chancery_base::TenantId::system(), ""))
+}
+
+fn check_start(start: &Start) -> Result<(), Error> {
+    let key_fits = |key: &String| (1..=KEY_BYTES_MAX).contains(&key.len());
+    if start.idempotency_key.as_ref().is_some_and(|key| !key_fits(key)) {
+        return Err(Error::Invalid(format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes")));
+    }
+    if start.labels.len() > LABELS_MAX {
+        return Err(Error::Invalid(format!("{} labels, at most {LABELS_MAX} are allowed", start.labels.len())));
+    }
+    for (label, text) in &start.labels {
+        label.parse::<Name>().map_err(|error| Error::Invalid(format!("label `{label}`: {error}")))?;
+        if text.len() > NAME_BYTES_MAX {
+            return Err(Error::Invalid(format!("label `{label}`: at most {NAME_BYTES_MAX} bytes are allowed")));
+        }
+    }
+    Ok(())
+}
+
+/// A transaction as it stands.
+///
+/// # Errors
+/// If there is no such transaction in the tenant.
+pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<TransactionView, Error> {
+    let loaded = app.store().transaction(grant, id).await?;
+    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
+    view::transaction(&loaded, &definition)
+}
+
+/// A transaction as it stands when it has ended or is parked, or when `hold` (at most the configured maximum) is over.
+///
+/// # Errors
+/// As [`get`], or that too many wait already.
+pub async fn wait(app: &App, grant: &Grant, id: TransactionId, hold: Duration) -> Result<TransactionView, Error> {
+    let until = clock::instant() + hold.min(app.config().wait_max);
+    let tenant = app.tenant(grant)?;
+    let watcher = tenant.watchers.watch(id)?;
+    // The watcher is there before the look, so what settles after the look is seen.
+    let view = get(app, grant, id).await?;
+    if view.is_settled() {
+        return Ok(view);
+    }
+    let settled = tokio::time::timeout_at(until, watcher.settled()).await;
+    if settled.is_err() {
+        return Ok(view);
+    }
+    get(app, grant, id).await
+}
+
+/// How a transaction settled, as its shard said it: the short way for callers in this process. None where it did
+/// not end or park within `hold`.
+///
+/// # Errors
+/// As [`wait`].
+pub async fn settled(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    hold: Duration,
+) -> Result<Option<Arc<Summary>>, Error> {
+    let until = clock::instant() + hold.min(app.config().wait_max);
+    let tenant = app.tenant(grant)?;
+    let watcher = tenant.watchers.watch(id)?;
+    Ok(tokio::time::timeout_at(until, watcher.settled()).await.ok().flatten())
+}
+
+/// A page of transactions, newest first.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn list(
+    app: &App,
+    grant: &Grant,
+    filter: TransactionFilter,
+    page: Page<TransactionId>,
+) -> Result<Paged<TransactionHead, TransactionId>, Error> {
+    let rows = app.store().transactions(grant, filter, page.after, page.rows() + 1).await?;
+    let heads = rows.iter().map(view::head).collect::<Result<Vec<_>, _>>()?;
+    Ok(Paged::cut(heads, page.rows(), |head| head.id))
+}
+
+/// A page of a transaction's entries, in order, from its entry number `page.after` + 1 on (from 0 where there is none).
+///
+/// # Errors
+/// If there is no such transaction in the tenant.
+pub async fn history(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    page: Page<u64>,
+) -> Result<Paged<HistoryEntry, u64>, Error> {
+    let from = page.after.map_or(0, |last| last + 1);
+    let rows = app.store().history(grant, id, from, page.rows() + 1).await?;
+    if rows.is_empty() && app.store().transaction(grant, id).await?.is_none() {
+        return Err(Error::Refused(Refusal::Missing(id)));
+    }
+    let entries = rows.into_iter().map(|(_, row)| view::entry(row)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Paged::cut(entries, page.rows(), |entry| entry.n.unwrap_or_default()))
+}

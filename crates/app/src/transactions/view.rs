@@ -1,0 +1,292 @@
+//! A transaction as people and programs see it: transactions.md, "Result".
+
+use crate::Error;
+use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
+use chancery_engine::definition::{Definition, StepIndex};
+use chancery_engine::{CauseKind, Head, Status, StepError, StepState, StepStatus, UndoStatus};
+use chancery_ledger::Record;
+use chancery_shard::batch::LoadedTransaction;
+use chancery_shard::row::{EntryRow, PayloadRow, Sealed, TransactionRow};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a list shows of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransactionHead {
+    /// Its id.
+    pub id: TransactionId,
+    /// The definition's name.
+    pub definition: Name,
+    /// The definition's version.
+    pub version: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// Who started it.
+    pub principal: PrincipalId,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// The business key.
+    pub business_key: Option<String>,
+    /// The caller's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A transaction with its steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransactionView {
+    /// What a list shows.
+    pub head: TransactionHead,
+    /// The definition's digest.
+    pub definition_digest: Digest,
+    /// The bundle that its decisions are taken under.
+    pub bundle: Digest,
+    /// Why it did not complete.
+    pub cause: Option<CauseView>,
+    /// Its input.
+    pub input: Option<Value>,
+    /// Its output, where it completed.
+    pub output: Option<Value>,
+    /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
+    pub left_undone: Vec<Name>,
+    /// The step whose compensation waits for a person, where it is parked.
+    pub parked_at: Option<Name>,
+    /// Its steps in the definition's order.
+    pub steps: Vec<StepView>,
+}
+
+/// Why a transaction did not complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CauseView {
+    /// Of what kind.
+    pub kind: CauseKind,
+    /// At which step.
+    pub step: Option<Name>,
+    /// The error that belongs to it.
+    pub error: Option<StepError>,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepView {
+    /// Its name.
+    pub step: Name,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Attempts handed out.
+    pub attempts: u32,
+    /// Whether an attempt may have taken effect without saying so.
+    pub unknown: bool,
+    /// When its first attempt was handed out.
+    pub started_at: Option<Timestamp>,
+    /// When it was done, failed for good, was skipped or cancelled.
+    pub ended_at: Option<Timestamp>,
+    /// From the first hand-out to the end.
+    pub latency: Option<Duration>,
+    /// SHA-256 of the canonical input of its latest attempt.
+    pub input_digest: Option<Digest>,
+    /// SHA-256 of the canonical output.
+    pub output_digest: Option<Digest>,
+    /// Its output.
+    pub output: Option<Value>,
+    /// Its latest error.
+    pub error: Option<StepError>,
+    /// The decision about its latest attempt.
+    pub decision: Option<DecisionId>,
+    /// Its compensation, where there is or was one.
+    pub undo: Option<UndoView>,
+}
+
+/// A step's compensation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoView {
+    /// Where it stands.
+    pub status: UndoStatus,
+    /// Attempts handed out.
+    pub attempts: u32,
+    /// When its first attempt was handed out.
+    pub started_at: Option<Timestamp>,
+    /// When it was done or failed for good.
+    pub ended_at: Option<Timestamp>,
+    /// From the first hand-out to the end.
+    pub latency: Option<Duration>,
+    /// Its output.
+    pub output: Option<Value>,
+    /// Its latest error.
+    pub error: Option<StepError>,
+}
+
+/// An entry of a transaction's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryEntry {
+    /// Its number in the log.
+    pub seq: u64,
+    /// Its number within the transaction.
+    pub n: Option<u64>,
+    /// The record's canonical bytes, verbatim.
+    pub record: String,
+    /// The payload; none where it has none or it was erased.
+    pub payload: Option<Value>,
+    /// What goes before the payload's canonical bytes when they are digested.
+    pub salt: Option<chancery_base::Salt>,
+}
+
+impl TransactionView {
+    /// Whether nothing happens by itself any more: ended, or waiting for a person.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.head.status.is_settled()
+    }
+}
+
+/// What a list shows of a row.
+pub(crate) fn head(row: &TransactionRow) -> Result<TransactionHead, Error> {
+    Ok(head_of(row, &read_head(row)?))
+}
+
+fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
+    TransactionHead {
+        id: row.id,
+        definition: row.definition.clone(),
+        version: row.version,
+        status: head.status,
+        principal: row.principal,
+        labels: head.beginning.labels.clone(),
+        business_key: head.beginning.business_key.clone(),
+        idempotency_key: head.beginning.idempotency_key.clone(),
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+    }
+}
+
+/// The whole of a transaction.
+pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    let head = read_head(&loaded.row)?;
+    let name = |index: StepIndex| step_name(definition, index);
+    let states: BTreeMap<u32, StepState> = loaded
+        .steps
+        .iter()
+        .map(|row| Ok((row.step, read(&row.body, "a step")?)))
+        .collect::<Result<_, Error>>()?;
+    let steps = definition
+        .steps
+        .iter()
+        .zip(0_u32..)
+        .map(|(step, index)| {
+            let state = states.get(&index).cloned().unwrap_or_default();
+            step_view(step.id.clone(), &state, &payloads)
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    let cause = match &head.cause {
+        None => None,
+        Some(cause) => Some(CauseView {
+            kind: cause.kind,
+            step: cause.step.map(name).transpose()?,
+            error: head.error.clone(),
+        }),
+    };
+    Ok(TransactionView {
+        head: head_of(&loaded.row, &head),
+        definition_digest: loaded.row.definition_digest,
+        bundle: head.beginning.bundle,
+        cause,
+        input: field(&payloads, Some(loaded.row.input_seq), "input")?,
+        output: field(&payloads, loaded.row.output_seq, "output")?,
+        left_undone: left_undone(head.status, &steps),
+        parked_at: head.parked_at.map(name).transpose()?,
+        steps,
+    })
+}
+
+fn step_name(definition: &Definition, index: StepIndex) -> Result<Name, Error> {
+    definition.step(index).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
+        what: "a transaction",
+        detail: format!("it names step {} of {}", index.0, definition.steps.len()),
+    })
+}
+
+fn left_undone(status: Status, steps: &[StepView]) -> Vec<Name> {
+    if matches!(status, Status::Running | Status::Completed) {
+        return Vec::new();
+    }
+    let took_effect = |step: &&StepView| matches!(step.status, StepStatus::Completed | StepStatus::Unknown);
+    let undone = |step: &StepView| step.undo.as_ref().is_some_and(|undo| undo.status == UndoStatus::Completed);
+    steps.iter().filter(took_effect).filter(|step| !undone(step)).map(|step| step.step.clone()).collect()
+}
+
+fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow>) -> Result<StepView, Error> {
+    let output = field(payloads, state.output_seq, "output")?;
+    let undo = &state.undo;
+    let undo = (undo.status != UndoStatus::None).then(|| -> Result<UndoView, Error> {
+        Ok(UndoView {
+            status: undo.status,
+            attempts: undo.attempts,
+            started_at: undo.started_at,
+            ended_at: undo.ended_at,
+            latency: latency(undo.started_at, undo.ended_at),
+            output: field(payloads, undo.output_seq, "output")?,
+            error: undo.error.clone(),
+        })
+    });
+    Ok(StepView {
+        step,
+        status: state.status,
+        attempts: state.attempts,
+        unknown: state.unknown,
+        started_at: state.started_at,
+        ended_at: state.ended_at,
+        latency: latency(state.started_at, state.ended_at),
+        input_digest: state.input,
+        output_digest: output.as_ref().map(|output| Digest::of(&json::canonical(output))),
+        output,
+        error: state.error.clone(),
+        decision: state.decision,
+        undo: undo.transpose()?,
+    })
+}
+
+fn latency(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
+    Some(to?.since(from?))
+}
+
+/// An entry of a history.
+pub(crate) fn entry(row: EntryRow) -> Result<HistoryEntry, Error> {
+    let n = Record::parse(&row.record).map_err(damaged("a record"))?.refs.n;
+    let record = String::from_utf8(row.record).map_err(damaged("a record"))?;
+    let payload = row.payload.as_ref().map(|payload| open(&payload.sealed)).transpose()?;
+    Ok(HistoryEntry { seq: row.seq, n, record, payload, salt: row.payload.map(|payload| payload.salt) })
+}
+
+/// A field of the payload of an entry; none where the entry is none or its payload was erased.
+fn field(payloads: &BTreeMap<u64, &PayloadRow>, seq: Option<u64>, key: &str) -> Result<Option<Value>, Error> {
+    let Some(row) = seq.and_then(|seq| payloads.get(&seq)) else { return Ok(None) };
+    Ok(open(&row.sealed)?.get(key).cloned())
+}
+
+fn read_head(row: &TransactionRow) -> Result<Head, Error> {
+    read(&row.body, "a transaction")
+}
+
+fn read<T: DeserializeOwned>(body: &Sealed, what: &'static str) -> Result<T, Error> {
+    serde_json::from_value(open(body)?).map_err(damaged(what))
+}
+
+/// The JSON in sealed bytes.
+pub(crate) fn open(sealed: &Sealed) -> Result<Value, Error> {
+    let bytes = sealed.open().ok_or_else(|| Error::Damaged {
+        what: "a payload",
+        detail: format!("it is sealed under key `{}`", sealed.key),
+    })?;
+    json::parse(bytes, 2 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
+}
+
+/// Says that stored bytes do not read.
+pub(crate) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
+    move |error| Error::Damaged { what, detail: error.to_string() }
+}

@@ -1,0 +1,88 @@
+//! The first column in which two rows differ.
+
+use chancery_shard::row::{
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, Sealed, StepRow, TenantRow, TransactionRow,
+};
+use chancery_store::scan::SlotRow;
+
+/// A row that can say in which column it differs from another.
+pub(super) trait Differs: PartialEq {
+    /// The first column that differs, none where the rows are equal.
+    fn differs(&self, other: &Self) -> Option<&'static str>;
+}
+
+/// Compares fields with the columns that they are in; what is not named is noticed too, as `key`.
+macro_rules! differs {
+    ($row:ty { $($field:ident => $column:literal),* $(,)? } $($sealed:ident)?) => {
+        impl Differs for $row {
+            fn differs(&self, other: &Self) -> Option<&'static str> {
+                let plain: &[(bool, &'static str)] = &[$((self.$field != other.$field, $column)),*];
+                let plain = plain.iter().find(|(differs, _)| *differs).map(|(_, column)| *column);
+                $(let plain = plain.or_else(|| sealed(&self.$sealed, &other.$sealed));)?
+                plain.or_else(|| (self != other).then_some("key"))
+            }
+        }
+    };
+}
+
+differs!(TransactionRow {
+    id => "id",
+    log => "log",
+    definition => "definition",
+    version => "version",
+    definition_digest => "definition_digest",
+    status => "status",
+    principal => "principal",
+    started_at => "started_at",
+    ended_at => "ended_at",
+    wake_at => "wake_at",
+    input_seq => "input_seq",
+    output_seq => "output_seq",
+} body);
+
+differs!(StepRow {
+    transaction => "transaction_id",
+    step => "step",
+    clone => "clone",
+    status => "status",
+    attempt => "attempt",
+    wake_at => "wake_at",
+    output_seq => "output_seq",
+    undo_seq => "undo_seq",
+} body);
+
+differs!(PrincipalRow { id => "id" } body);
+
+differs!(KeyRow { request => "request", transaction => "transaction_id" });
+
+differs!(CredentialRow {
+    principal => "principal",
+    hash => "hash",
+    issued_at => "issued_at",
+    expires_at => "expires_at",
+    revoked_at => "revoked_at",
+});
+
+differs!(DefinitionRow { digest => "digest", registered_at => "registered_at", source => "source" });
+
+differs!(BundleRow { digest => "digest", pushed_at => "pushed_at", source => "source" });
+
+differs!(TenantRow { shards => "shards", hash_key => "hash_key", created_at => "created_at" });
+
+differs!(SlotRow { last => "last_slot", shard => "shard", version => "version" });
+
+impl Differs for chancery_base::Digest {
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        (self != other).then_some("digest")
+    }
+}
+
+fn sealed(one: &Sealed, other: &Sealed) -> Option<&'static str> {
+    if one.key != other.key {
+        Some("body_key")
+    } else if one.nonce != other.nonce {
+        Some("body_nonce")
+    } else {
+        (one.bytes != other.bytes).then_some("body")
+    }
+}
