@@ -132,6 +132,10 @@ impl Index {
                 self.ask(request, policies, entities, &mut answer);
             }
         }
+        // As Cedar does over one set: where a forbid applies, permits are not named.
+        if !answer.forbids.is_empty() {
+            answer.permits.clear();
+        }
         answer
     }
 
