@@ -1,0 +1,224 @@
+//! What handlers take from a request.
+
+use crate::failure::Failure;
+use crate::gate::Node;
+use crate::json;
+use crate::request_id::traceparent;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use chancery_api::{IDEMPOTENCY_KEY, Problem, ProblemKind};
+use chancery_app::Caller;
+use chancery_policy::Grant;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The permission that the gate found; there is none on open routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted(pub(crate) Grant);
+
+/// Who calls, as the gate authenticated it.
+#[derive(Debug, Clone)]
+pub(crate) struct CallerIs {
+    pub(crate) caller: Arc<Caller>,
+    /// Whether a list may show only what is the caller's own.
+    pub(crate) own_only: bool,
+}
+
+/// A body of JSON.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A body that is a document: its bytes, and whether they are said to be JSON.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) bytes: Bytes,
+    pub(crate) is_json: bool,
+}
+
+/// A body of JSON, as its bytes: what reads it checks it.
+#[derive(Debug)]
+pub(crate) struct JsonDocument(pub(crate) Bytes);
+
+/// The header `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+/// The header `traceparent`, if it is one.
+#[derive(Debug)]
+pub(crate) struct TraceParent(pub(crate) Option<String>);
+
+/// The path as it was sent.
+#[derive(Debug)]
+pub(crate) struct Path(pub(crate) String);
+
+/// The query.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// The path's only parameter.
+#[derive(Debug)]
+pub(crate) struct Param<T>(pub(crate) T);
+
+impl FromRequestParts<Arc<Node>> for Granted {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Failure> {
+        // INVARIANT: the gate put it there, unless the table says that the route is open: then this is a defect, and
+        // the route is closed.
+        parts.extensions.get().cloned().ok_or_else(|| Failure::bug(String::from("an open route needs a grant")))
+    }
+}
+
+impl FromRequestParts<Arc<Node>> for CallerIs {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Failure> {
+        parts.extensions.get().cloned().ok_or_else(|| Failure::bug(String::from("an open route needs a caller")))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, node: &Arc<Node>) -> Result<Self, Failure> {
+        if !media_type(request.headers()).is_some_and(is_json) {
+            return Err(unsupported("application/json"));
+        }
+        let bytes = body(request, node).await?;
+        Ok(Self(json::read(&bytes, node.options.body_bytes_max)?))
+    }
+}
+
+impl FromRequest<Arc<Node>> for Document {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, node: &Arc<Node>) -> Result<Self, Failure> {
+        let is_json = match media_type(request.headers()) {
+            Some(media_type) if is_json(media_type) => true,
+            Some("application/yaml" | "application/x-yaml" | "text/yaml") => false,
+            Some(_) | None => return Err(unsupported("application/yaml or application/json")),
+        };
+        Ok(Self { bytes: body(request, node).await?, is_json })
+    }
+}
+
+impl FromRequest<Arc<Node>> for JsonDocument {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, node: &Arc<Node>) -> Result<Self, Failure> {
+        if !media_type(request.headers()).is_some_and(is_json) {
+            return Err(unsupported("application/json"));
+        }
+        body(request, node).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Node>> for IdempotencyKey {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Failure> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let (first, second) = (values.next(), values.next());
+        if second.is_some() {
+            return Err(invalid(IDEMPOTENCY_KEY, "the header stands twice"));
+        }
+        let text = first.map(|value| value.to_str().map(str::to_owned)).transpose();
+        text.map(Self).map_err(|error| invalid(IDEMPOTENCY_KEY, &error.to_string()))
+    }
+}
+
+impl FromRequestParts<Arc<Node>> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(str::to_owned)))
+    }
+}
+
+impl FromRequestParts<Arc<Node>> for Path {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Infallible> {
+        Ok(Self(parts.uri.path().to_owned()))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Node>> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Failure> {
+        let query = axum::extract::Query::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| invalid("the query", &error.body_text()))
+    }
+}
+
+impl<T> FromRequestParts<Arc<Node>> for Param<T>
+where
+    T: FromStr<Err: Display>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
+        let found = RawPathParams::from_request_parts(parts, node).await;
+        let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
+        let Some((name, text)) = found.iter().next() else {
+            return Err(Failure::bug(String::from("a route without a parameter has none")));
+        };
+        text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
+    }
+}
+
+/// A segment of a path, from 0; empty where there is none.
+pub(crate) fn segment(path: &str, index: usize) -> &str {
+    path.split('/').skip(1).nth(index).unwrap_or_default()
+}
+
+/// Says that a part of the request is wrong.
+pub(crate) fn invalid(part: &str, what: &str) -> Failure {
+    Problem::new(ProblemKind::InvalidRequest, format!("{part}: {what}")).into()
+}
+
+fn unsupported(wanted: &str) -> Failure {
+    let detail = format!("this route takes a body with `Content-Type: {wanted}`");
+    Problem::new(ProblemKind::UnsupportedMediaType, detail).into()
+}
+
+/// The media type without its parameters. It may have one: `charset=utf-8`.
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let (media_type, parameters) = text.split_once(';').unwrap_or((text, "charset=utf-8"));
+    parameters.trim().eq_ignore_ascii_case("charset=utf-8").then_some(media_type.trim())
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+/// Reads a body whole: so many bytes, in so much time.
+async fn body(request: Request, node: &Node) -> Result<Bytes, Failure> {
+    let max = node.options.body_bytes_max;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| usize::try_from(bytes).map_or(true, |bytes| bytes > max)) {
+        return Err(too_large(max));
+    }
+    let collected = Limited::new(request.into_body(), max).collect();
+    match tokio::time::timeout(node.options.body_timeout, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
+        Ok(Err(error)) => Err(Problem::new(ProblemKind::InvalidBody, format!("the body broke off: {error}")).into()),
+        Err(_) => {
+            let detail = format!("the body did not arrive within {:?}", node.options.body_timeout);
+            Err(Problem::new(ProblemKind::RequestTimeout, detail).into())
+        }
+    }
+}
+
+fn too_large(max: usize) -> Failure {
+    Problem::new(ProblemKind::TooLarge, format!("a body may have {max} bytes")).into()
+}

@@ -1,0 +1,24 @@
+//! Handlers: extract, call one use-case, convert.
+
+pub(crate) mod bundles;
+pub(crate) mod definitions;
+pub(crate) mod health;
+pub(crate) mod ledger;
+pub(crate) mod operations;
+pub(crate) mod principals;
+pub(crate) mod transactions;
+pub(crate) mod workers;
+
+use crate::extract::invalid;
+use crate::failure::Failure;
+use std::time::Duration;
+
+/// A duration that a caller wrote, such as `30s`.
+fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
+    chancery_base::duration::parse(text).map_err(|error| invalid(name, &error.to_string()))
+}
+
+/// The same, where it may be absent.
+fn wait(text: Option<&str>) -> Result<Option<Duration>, Failure> {
+    text.map(|text| duration("wait", text)).transpose()
+}

@@ -1,0 +1,55 @@
+//! Policy bundles.
+
+use crate::convert;
+use crate::cursor;
+use crate::extract::{Granted, JsonDocument, Param, Query};
+use crate::failure::Failure;
+use crate::gate::Node;
+use crate::reply::{Made, Ok200};
+use axum::extract::State;
+use chancery_api::bundle::{Activated, Bundle, BundleSummary};
+use chancery_api::definition::{Checked, Registered};
+use chancery_api::page::{Page, PageQuery};
+use chancery_app::bundles;
+use chancery_base::Digest;
+use std::sync::Arc;
+
+pub(crate) async fn push(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    JsonDocument(bytes): JsonDocument,
+) -> Result<Made<Registered>, Failure> {
+    let registered = bundles::push(&node.app, &grant, &bytes).await?;
+    Ok(Made { existing: registered.existing, body: convert::registered(registered) })
+}
+
+pub(crate) async fn check(Granted(_): Granted, JsonDocument(bytes): JsonDocument) -> Result<Ok200<Checked>, Failure> {
+    Ok(Ok200(convert::checked(bundles::check(&bytes)?)))
+}
+
+pub(crate) async fn list(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Query(query): Query<PageQuery>,
+) -> Result<Ok200<Page<BundleSummary>>, Failure> {
+    let page = cursor::page(query.limit, query.cursor.as_deref())?;
+    let found = bundles::list(&node.app, &grant, page).await?;
+    Ok(Ok200(cursor::wire(found, convert::bundle_summary)))
+}
+
+pub(crate) async fn get(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(digest): Param<Digest>,
+) -> Result<Ok200<Bundle>, Failure> {
+    Ok(Ok200(convert::bundle(bundles::get(&node.app, &grant, digest).await?)))
+}
+
+pub(crate) async fn activate(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(digest): Param<Digest>,
+) -> Result<Ok200<Activated>, Failure> {
+    let entry = bundles::activate(&node.app, &grant, digest).await?;
+    Ok(Ok200(Activated { digest, entry }))
+}

@@ -1,0 +1,74 @@
+//! Starting transactions and looking at them.
+
+use crate::convert;
+use crate::cursor;
+use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, Query, TraceParent};
+use crate::failure::Failure;
+use crate::gate::Node;
+use crate::handlers::wait;
+use crate::reply::{Made, Ok200};
+use axum::extract::State;
+use chancery_api::ledger::Entry;
+use chancery_api::page::{Page, PageQuery};
+use chancery_api::transaction::{StartTransaction, Transaction, TransactionSummary, TransactionsQuery, WaitQuery};
+use chancery_app::transactions;
+use chancery_base::TransactionId;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) async fn start(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
+    Json(body): Json<StartTransaction>,
+) -> Result<Made<Transaction>, Failure> {
+    let hold = wait(body.wait.as_deref())?;
+    let started = transactions::start(&node.app, &grant, convert::start(body, key, traceparent)).await?;
+    let view = match hold {
+        Some(hold) => transactions::wait(&node.app, &grant, started.id, hold).await?,
+        None => transactions::get(&node.app, &grant, started.id).await?,
+    };
+    Ok(Made { existing: started.existing, body: convert::transaction(view) })
+}
+
+pub(crate) async fn list(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { own_only, .. }: CallerIs,
+    Query(query): Query<TransactionsQuery>,
+) -> Result<Ok200<Page<TransactionSummary>>, Failure> {
+    let page = cursor::page(query.limit, query.cursor.as_deref())?;
+    let filter = convert::filter(query, own_only.then(|| grant.principal()));
+    let found = transactions::list(&node.app, &grant, filter, page).await?;
+    Ok(Ok200(cursor::wire(found, convert::transaction_summary)))
+}
+
+pub(crate) async fn get(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+) -> Result<Ok200<Transaction>, Failure> {
+    Ok(Ok200(convert::transaction(transactions::get(&node.app, &grant, id).await?)))
+}
+
+pub(crate) async fn result(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    Query(query): Query<WaitQuery>,
+) -> Result<Ok200<Transaction>, Failure> {
+    let hold = wait(query.wait.as_deref())?.unwrap_or(Duration::ZERO);
+    Ok(Ok200(convert::transaction(transactions::wait(&node.app, &grant, id, hold).await?)))
+}
+
+pub(crate) async fn history(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    Query(query): Query<PageQuery>,
+) -> Result<Ok200<Page<Entry>>, Failure> {
+    let page = cursor::page(query.limit, query.cursor.as_deref())?;
+    let found = transactions::history(&node.app, &grant, id, page).await?;
+    Ok(Ok200(cursor::wire(found, convert::entry)))
+}

@@ -1,0 +1,39 @@
+//! Workers, and questions to policy.
+
+use crate::convert;
+use crate::extract::{CallerIs, Granted, Json};
+use crate::failure::Failure;
+use crate::gate::Node;
+use crate::handlers::wait;
+use crate::reply::Ok200;
+use axum::extract::State;
+use chancery_api::decision::{Decide, Decision};
+use chancery_api::worker::{Exchange, Exchanged};
+use chancery_app::{About, decisions, exchange};
+use chancery_policy::Action;
+use std::sync::Arc;
+
+pub(crate) async fn exchange(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Json(body): Json<Exchange>,
+) -> Result<Ok200<Exchanged>, Failure> {
+    let hold = wait(body.wait.as_deref())?.unwrap_or_default();
+    let (call, misfits) = convert::call(body, hold)?;
+    let exchanged = exchange::exchange(&node.app, &grant, call).await?;
+    Ok(Ok200(convert::exchanged(exchanged, misfits)))
+}
+
+/// Asking for another principal tells what it may do, which takes the right to look at it.
+pub(crate) async fn decide(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { caller, .. }: CallerIs,
+    Json(body): Json<Decide>,
+) -> Result<Ok200<Decision>, Failure> {
+    if body.principal.is_some_and(|principal| principal != grant.principal()) {
+        node.app.authorize(&caller, Action::PrincipalRead, About::Tenant).await?;
+    }
+    let decision = decisions::decide(&node.app, &grant, convert::question(body)).await?;
+    Ok(Ok200(convert::decision(&decision)))
+}

@@ -1,0 +1,66 @@
+//! Reading a body into a wire type: strictly, and saying where it is wrong.
+
+use chancery_api::{Fault, Problem, ProblemKind};
+use chancery_base::json::{self, JsonError};
+use serde::de::DeserializeOwned;
+
+/// Reads JSON: UTF-8, no key twice, nested 32 deep at most, no unknown key, `bytes_max` bytes at most.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Result<T, Box<Problem>> {
+    let value = json::parse(bytes, bytes_max).map_err(|error| match error {
+        JsonError::TooLarge { .. } => Box::new(Problem::new(ProblemKind::TooLarge, format!("the body: {error}"))),
+        JsonError::Syntax(message) => wrong(&message),
+    })?;
+    // The value is taken apart without a copy; only where that fails is the text read again, for line and column.
+    serde_json::from_value(value).map_err(|error| {
+        let error = serde_json::from_slice::<T>(bytes).err().unwrap_or(error);
+        wrong(&error.to_string())
+    })
+}
+
+fn wrong(message: &str) -> Box<Problem> {
+    let (message, place) = split_place(message);
+    let (line, column) = place.unzip();
+    let fault = Fault { path: String::new(), line, column, message: message.to_owned() };
+    let detail = match place {
+        Some((line, column)) => format!("line {line}, column {column}: {message}"),
+        None => message.to_owned(),
+    };
+    Box::new(Problem { errors: vec![fault], ..Problem::new(ProblemKind::InvalidBody, detail) })
+}
+
+/// Splits serde's ` at line 1 column 2` off a message.
+fn split_place(message: &str) -> (&str, Option<(usize, usize)>) {
+    let split = || {
+        let (rest, column) = message.rsplit_once(" column ")?;
+        let (rest, line) = rest.rsplit_once(" at line ")?;
+        Some((rest, (line.parse().ok()?, column.parse().ok()?)))
+    };
+    split().map_or((message, None), |(rest, place)| (rest, Some(place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_api::transaction::StartTransaction;
+
+    #[track_caller]
+    fn check(body: &[u8], expected: &str) {
+        let problem = read::<StartTransaction>(body, 1_000).unwrap_err();
+        assert_eq!(format!("{} {}", problem.status, problem.detail), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        check(b"", "400 line 1, column 0: EOF while parsing a value");
+        check(b"{\"definition\":\n 7}", "400 line 2, column 2: invalid type: integer `7`, expected a string");
+        check(
+            b"{\"definition\":\"a\",\"defs\":1}",
+            "400 line 1, column 24: unknown field `defs`, expected one of `definition`, `version`, `input`, `labels`, `wait`",
+        );
+        check(b"{\"definition\":\"a\",\"definition\":\"b\"}", "400 line 1, column 34: key `definition` stands twice");
+        check(b"{\"input\":\"\xff\"}", "400 line 1, column 10: invalid unicode code point");
+        check(b"{\"definition\":\"a\"} x", "400 line 1, column 20: trailing characters");
+        check(&b"[".repeat(1_001), "413 the body: 1001 bytes, at most 1000 are allowed");
+        check(&b"[".repeat(50), "400 line 1, column 33: nested deeper than 32");
+    }
+}

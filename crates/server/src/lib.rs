@@ -1,0 +1,27 @@
+//! Chancery's HTTP API: one table of routes ([`chancery_api::ROUTES`]) makes the router and the `OpenAPI` document.
+//!
+//! ```text
+//! listener → gate (limits, request id, credential, permission, time, log, metrics) → handler → use-case of `app`
+//! ```
+//! A handler extracts, calls one use-case and converts. Whatever goes wrong becomes a [`failure::Failure`], which the
+//! gate turns into an RFC 9457 problem and logs once.
+
+mod convert;
+mod cursor;
+mod extract;
+mod failure;
+mod gate;
+mod handlers;
+mod json;
+mod listener;
+pub mod openapi;
+mod options;
+mod reply;
+mod request_id;
+mod router;
+mod scope;
+pub mod telemetry;
+
+pub use listener::{ServeError, Server, serve};
+pub use options::ServerOptions;
+pub use router::RouterError;

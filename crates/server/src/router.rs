@@ -1,0 +1,116 @@
+//! The router, made from the table.
+
+use crate::failure::Failure;
+use crate::gate::{Node, Place, gate};
+use crate::handlers::{bundles, definitions, health, ledger, operations, principals, transactions, workers};
+use crate::scope::Scope;
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use chancery_api::routes::Access;
+use chancery_api::{Method, Problem, ProblemKind, ROUTES, Route};
+use chancery_policy::Action;
+use std::sync::Arc;
+
+/// Why the router can't be made from the table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouterError {
+    /// The table has a route for which there is no handler.
+    #[error("route `{0}` has no handler")]
+    NoHandler(&'static str),
+    /// The table names an action that the role bundle does not know.
+    #[error("route `{route}` needs action `{action}`, which the role bundle does not know")]
+    NoAction {
+        /// The route's operation id.
+        route: &'static str,
+        /// The action's name.
+        action: &'static str,
+    },
+}
+
+/// Every route of the table behind its gate, and problems for everything else.
+pub(crate) fn router(node: &Arc<Node>) -> Result<Router, RouterError> {
+    let nowhere = Place { node: Arc::clone(node), route: None, action: None };
+    let mut router = Router::new();
+    for route in ROUTES {
+        let place = Place { action: action(route)?, route: Some(route), ..nowhere.clone() };
+        let handler = handler(route).ok_or(RouterError::NoHandler(route.operation_id))?;
+        router = router.route(route.path, handler.layer(from_fn_with_state(place, gate)));
+    }
+    let behind_gate = from_fn_with_state(nowhere, gate);
+    Ok(router
+        .method_not_allowed_fallback(wrong_method.layer(behind_gate.clone()))
+        .fallback(unknown_route.layer(behind_gate))
+        .with_state(Arc::clone(node)))
+}
+
+fn action(route: &'static Route) -> Result<Option<(Action, Scope)>, RouterError> {
+    let name = match route.access {
+        Access::Open => return Ok(None),
+        Access::Action(name) => name,
+    };
+    let action: Action = name.parse().ok().ok_or(RouterError::NoAction { route: route.operation_id, action: name })?;
+    Ok(Some((action, Scope::of(route, action))))
+}
+
+async fn unknown_route() -> Failure {
+    Problem::new(ProblemKind::UnknownRoute, "there is no such route; GET /openapi.json lists them").into()
+}
+
+async fn wrong_method() -> Failure {
+    Problem::new(ProblemKind::MethodNotAllowed, "the header `Allow` lists the methods that this route has").into()
+}
+
+/// The handler of a route, by its operation id.
+fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
+    let filter = match route.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    Some(match route.operation_id {
+        "health" | "health_ready" | "ready" => on(filter, health::ready),
+        "health_live" => on(filter, health::live),
+        "health_startup" => on(filter, health::startup),
+        "openapi" => on(filter, health::openapi),
+        "metrics" => on(filter, health::metrics),
+        "tenant_create" => on(filter, principals::tenant_create),
+        "principal_create" => on(filter, principals::create),
+        "principal_list" => on(filter, principals::list),
+        "principal_get" => on(filter, principals::get),
+        "principal_set" => on(filter, principals::set),
+        "key_issue" => on(filter, principals::key_issue),
+        "key_list" => on(filter, principals::key_list),
+        "key_revoke" => on(filter, principals::key_revoke),
+        "definition_register" => on(filter, definitions::register),
+        "definition_check" => on(filter, definitions::check),
+        "definition_list" => on(filter, definitions::list),
+        "definition_get" => on(filter, definitions::get),
+        "bundle_push" => on(filter, bundles::push),
+        "bundle_check" => on(filter, bundles::check),
+        "bundle_list" => on(filter, bundles::list),
+        "bundle_get" => on(filter, bundles::get),
+        "bundle_activate" => on(filter, bundles::activate),
+        "transaction_start" => on(filter, transactions::start),
+        "transaction_list" => on(filter, transactions::list),
+        "transaction_get" => on(filter, transactions::get),
+        "transaction_result" => on(filter, transactions::result),
+        "transaction_history" => on(filter, transactions::history),
+        "transaction_cancel" => on(filter, operations::cancel),
+        "transaction_terminate" => on(filter, operations::terminate),
+        "transaction_retry" => on(filter, operations::retry),
+        "transaction_resolve" => on(filter, operations::resolve),
+        "worker_exchange" => on(filter, workers::exchange),
+        "decision_make" => on(filter, workers::decide),
+        "ledger_logs" => on(filter, ledger::logs),
+        "ledger_entries" => on(filter, ledger::entries),
+        "ledger_proof_inclusion" => on(filter, ledger::inclusion),
+        "ledger_proof_consistency" => on(filter, ledger::consistency),
+        "ledger_key" => on(filter, ledger::key),
+        "receipt_get" => on(filter, ledger::receipt),
+        "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
+        _ => return None,
+    })
+}
