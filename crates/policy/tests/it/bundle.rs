@@ -155,8 +155,9 @@ fn hostile_policies_are_refused_before_cedar_sees_them() {
         when("\"\\\"\" == \"".to_owned() + &"(".repeat(n)),
     ];
     for text in texts {
-        let error = parse(&document(&text)).expect_err(&text[..80]);
-        assert!(matches!(error, BundleError::Scan { .. }), "{}…: {error}", &text[..80]);
+        let begin: String = text.chars().take(80).collect();
+        let error = parse(&document(&text)).expect_err(&begin);
+        assert!(matches!(error, BundleError::Scan { .. }), "{begin}…: {error}");
     }
     let many = "permit (principal, action, resource);".repeat(10_001);
     check_policies(&many, "more than 10000 policies");
