@@ -136,6 +136,10 @@ pub struct Beginning {
     pub definition: Name,
     /// The definition's version.
     pub version: u32,
+    /// The version that the caller asked for; none: the newest. What the caller said, not what it came to, tells the
+    /// same request under an idempotency key from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_asked: Option<u32>,
     /// The definition's digest.
     pub digest: Digest,
     /// Who started it.

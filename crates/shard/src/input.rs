@@ -56,6 +56,8 @@ pub struct Start {
     pub actor: PrincipalId,
     /// What it runs.
     pub definition: Arc<Definition>,
+    /// The version that the caller asked for; none: the newest.
+    pub version_asked: Option<u32>,
     /// Its input, in the domain of values.
     pub input: Arc<Value>,
     /// The same key with the same body gives the same transaction.

@@ -102,6 +102,14 @@ impl Replay {
     /// If the entry does not follow from those before it.
     pub fn entry(&mut self, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
         let record = Record::parse(&entry.record)?;
+        self.record(&record, entry)
+    }
+
+    /// As [`Replay::entry`], with the record read from the entry already.
+    ///
+    /// # Errors
+    /// If the entry does not follow from those before it.
+    pub fn record(&mut self, record: &Record, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
         if record.seq != entry.seq {
             return Err(ReplayError::Row("number"));
         }
@@ -118,14 +126,14 @@ impl Replay {
             }
             None => None,
         };
-        let recorded = decode(&record, payload)?;
+        let recorded = decode(record, payload)?;
         if let Some(row) = &entry.payload {
-            check_salted(&record, &recorded, row)?;
+            check_salted(record, &recorded, row)?;
         }
         match (recorded, record.refs.transaction) {
-            (Recorded::Event(event), Some(id)) => self.event(id, &event, &record),
+            (Recorded::Event(event), Some(id)) => self.event(id, &event, record),
             (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
-            (Recorded::Other(payload), _) => self.other(payload, &record).map(|()| None),
+            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| None),
         }
     }
 
@@ -178,7 +186,12 @@ impl Replay {
         let slot = id.slot().number();
         if let Some(tenant) = &self.rows.tenant {
             let business = beginning.business_key.as_deref();
-            let request = request_hash(&tenant.hash_key, beginning.digest, &beginning.labels, input);
+            let request = request_hash(
+                &tenant.hash_key,
+                (&beginning.definition, beginning.version_asked),
+                &beginning.labels,
+                input,
+            );
             let of_start = beginning.idempotency_key.as_deref().map(|key| (KeyScope::Start, key, request));
             let of_business = business.map(|_| (KeyScope::Business, "", [0; 32]));
             for (scope, key, request) in of_start.into_iter().chain(of_business) {

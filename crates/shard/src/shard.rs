@@ -128,6 +128,8 @@ pub struct Shard {
     index: Index,
     desk: Desk,
     effects: Vec<Effect>,
+    /// Effects of a committed change that wait for the control state that it made.
+    after_control: Vec<Effect>,
     /// The time of the newest batch.
     latest: Timestamp,
 }
@@ -155,6 +157,7 @@ impl Shard {
             index: Index::default(),
             desk: Desk::default(),
             effects: Vec::new(),
+            after_control: Vec::new(),
             latest: Timestamp::EPOCH,
         }
     }
@@ -184,6 +187,7 @@ impl Shard {
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
+                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) if self.stopping => self.end(),
                 State::OwnAt(at) if *at > now => return Poll::Wait(Some(*at)),
                 State::Own | State::OwnAt(_) => return self.call(Waiting::Own, Call::Own { log: self.config.log }),
                 State::LoadControl => {
@@ -239,11 +243,9 @@ impl Shard {
         std::mem::take(&mut self.effects)
     }
 
-    /// Takes no new work from here on; held calls are answered, what is in the queue is finished.
+    /// Takes no new work from here on; what is in the queue is finished, then held calls are answered.
     pub fn stop(&mut self) {
         self.stopping = true;
-        let answers = self.desk.close_all();
-        self.effects.extend(answers);
     }
 
     /// Where it stands.
@@ -306,12 +308,18 @@ impl Shard {
             return None;
         }
         if self.stopping {
-            self.state = State::Stopped;
+            self.end();
             return None;
         }
         let wake = [self.index.next_wake(), self.desk.next_wake()].into_iter().flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
+    }
+
+    fn end(&mut self) {
+        let answers = self.desk.close_all();
+        self.effects.extend(answers);
+        self.state = State::Stopped;
     }
 
     fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
@@ -331,6 +339,7 @@ impl Shard {
                     log.control_epoch = control.epoch;
                 }
                 self.effects.push(Effect::Control(Arc::clone(&control)));
+                self.effects.append(&mut self.after_control);
                 self.control = Some(control);
                 self.state = if self.is_recovered { State::Open } else { State::Recover(None) };
             }
@@ -418,7 +427,13 @@ impl Shard {
         }
         self.state = if pending.raises { State::LoadControl } else { State::Open };
         self.effects.push(Effect::Grown(pending.size_after));
+        let earlier = std::mem::take(&mut self.effects);
+        let raises = pending.raises;
         self.release(pending);
+        let released = std::mem::replace(&mut self.effects, earlier);
+        // Whoever hears that something was changed finds it changed: answers wait for the control state that they made.
+        let to = if raises { &mut self.after_control } else { &mut self.effects };
+        to.extend(released);
     }
 
     /// Lets out what a batch gives, and forgets what only that batch needed.
@@ -489,6 +504,7 @@ impl Shard {
     /// The store does not answer: nothing is known any more, and those who wait are told.
     fn unavailable(&mut self, err: &StoreError, now: Timestamp) {
         let refusal = Refusal::Unavailable(err.to_string());
+        self.effects.append(&mut self.after_control);
         self.forget();
         self.refuse_all(&refusal);
         let answers = self.desk.close_all();

@@ -1,3 +1,4 @@
 //! Tests of the engine, one module a subject.
 
 mod definition;
+mod saga;

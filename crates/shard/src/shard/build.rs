@@ -82,14 +82,17 @@ impl Shard {
         let inputs = std::mem::take(&mut self.taken);
         let mut done = Vec::with_capacity(inputs.len());
         for input in inputs {
-            if work.is_full() {
+            // What comes after a change of the control state is decided under the new one: in the next batch.
+            if work.is_full() || work.raises {
                 self.taken.push(input);
                 continue;
             }
             self.handle(&input, &control, &mut work);
             done.push(input);
         }
-        self.hand_out(&control, &mut work);
+        if !work.raises {
+            self.hand_out(&control, &mut work);
+        }
         let ripe = self.desk.ripe(now);
         let (transactions, steps) = self.rows(&work.touched);
         if !work.entries.is_empty() {

@@ -19,16 +19,7 @@ type Changed = Result<Option<u64>, Refusal>;
 
 impl Shard {
     pub(super) fn change(&mut self, reply: ReplyTo, change: &ControlChange, control: &Control, work: &mut Work<'_>) {
-        let answer = if work.raises {
-            // The control state that this would be checked against is changed by this very batch: it goes into the next.
-            self.queue.push_front(crate::input::Input {
-                reply,
-                command: crate::input::Command::Control(Box::new(change.clone())),
-            });
-            return;
-        } else {
-            self.apply_change(change, control, work)
-        };
+        let answer = self.apply_change(change, control, work);
         work.reply(reply, answer.map(|seq| Response::Done { seq }));
     }
 

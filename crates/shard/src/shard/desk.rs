@@ -74,9 +74,9 @@ impl Desk {
     }
 
     /// Makes a call its instance's taking call; the one before is closed and returned.
-    pub(super) fn take_over(&mut self, worker: &Worker, id: CallId) -> Option<OpenCall> {
+    pub(super) fn take_over(&mut self, worker: &Worker, id: CallId) -> Option<(CallId, OpenCall)> {
         let before = self.taking.insert(worker.clone(), id)?;
-        self.close(before)
+        self.close(before).map(|call| (before, call))
     }
 
     /// Closes a call.

@@ -8,7 +8,7 @@ use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusa
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::token::{AttemptRef, hmac_sha256};
-use chancery_base::{DecisionId, Digest, PrincipalId, TransactionId, json};
+use chancery_base::{DecisionId, Digest, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
 use chancery_policy::{Decision, EntityRef, Reason, Request, ResourceRef, decide};
@@ -57,7 +57,12 @@ impl Shard {
 
     fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work<'_>) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
-        let request = request_hash(&control.tenant.hash_key, start.definition.digest, &start.labels, &start.input);
+        let request = request_hash(
+            &control.tenant.hash_key,
+            (&start.definition.name, start.version_asked),
+            &start.labels,
+            &start.input,
+        );
         if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
             if row.request == request {
                 return Ok(Response::Started { id: row.transaction, existing: true });
@@ -80,7 +85,7 @@ impl Shard {
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
         };
-        let mut member = begin(start, bundle.digest(), work);
+        let member = begin(start, bundle.digest(), work);
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
         let question = Request {
             principal: start.actor,
@@ -97,7 +102,6 @@ impl Shard {
         self.keep_keys(of_start, of_business, request, start.id, work);
         self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
         self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
-        member.take_touched();
         self.running += 1;
         self.members.insert(start.id, Box::new(member));
         let standing = Standing { actor: start.actor, decision: Some(&decision) };
@@ -298,6 +302,7 @@ fn begin(start: &Start, bundle: Digest, work: &Work<'_>) -> Transaction {
         id: start.id,
         definition: start.definition.name.clone(),
         version: start.definition.version,
+        version_asked: start.version_asked,
         digest: start.definition.digest,
         principal: start.actor,
         bundle,
@@ -323,13 +328,16 @@ pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key
 /// What tells one request under an idempotency key from another.
 pub(crate) fn request_hash(
     hash_key: &[u8; 32],
-    definition: Digest,
+    (definition, version_asked): (&Name, Option<u32>),
     labels: &BTreeMap<String, String>,
     input: &Value,
 ) -> [u8; 32] {
-    let labels = labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
-    let labels = json::canonical(&Value::Object(labels));
-    hmac_sha256(hash_key, &[definition.as_bytes(), &labels, &json::canonical(input)])
+    let version = version_asked.map_or(Value::Null, Value::from);
+    let labels: Map<String, Value> =
+        labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
+    let head = json::canonical(&Value::from(vec![Value::from(definition.as_str()), version, Value::Object(labels)]));
+    // Canonical JSON ends where it ends: an array and a value after it can be read in one way only.
+    hmac_sha256(hash_key, &[&head, &json::canonical(input)])
 }
 
 fn observe(action: &str, decision: &Decision, work: &mut Work<'_>) {

@@ -1,6 +1,6 @@
 //! A worker's call: reports in, leases renewed, credit taken.
 
-use super::desk::{Lease, LeaseKey, OpenCall};
+use super::desk::{CallId, Lease, LeaseKey, OpenCall};
 use super::dispatch::Standing;
 use super::work::Work;
 use super::{Control, Shard};
@@ -48,9 +48,19 @@ impl Shard {
         if has_something || !is_taking {
             self.desk.ripen(id);
         }
-        if is_taking && let Some(before) = self.desk.take_over(&exchange.worker, id) {
-            // The call before gets what it was to get, which is nothing that rests on this batch.
-            self.effects.push(before.into_reply());
+        if is_taking {
+            self.replace(exchange, id, work);
+        }
+    }
+
+    /// Answers the instance's taking call before this one. One of an earlier batch has nothing in its answer and goes
+    /// at once; one of this batch may have acknowledgements in it, which rest on the commit.
+    fn replace(&mut self, exchange: &Exchange, id: CallId, work: &mut Work<'_>) {
+        let Some((before, call)) = self.desk.take_over(&exchange.worker, id) else { return };
+        if work.calls.contains(&before) {
+            work.effects.push(call.into_reply());
+        } else {
+            self.effects.push(call.into_reply());
         }
     }
 

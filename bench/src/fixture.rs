@@ -1,0 +1,123 @@
+//! What every workload runs on: a data directory, a bundle of 100 policies, definitions, payloads of 1 KiB.
+
+use crate::harness::Error;
+use chancery_app::data::DataDir;
+use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
+use chancery_base::{Name, Secret, TenantId};
+use chancery_policy::{Action, Grant};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Steps of `saga-inprocess-3`.
+pub(crate) const LOCAL_STEPS: usize = 3;
+/// Steps of `saga-remote-10`.
+pub(crate) const REMOTE_STEPS: usize = 10;
+/// What stands beside each figure: SQLite in WAL mode, each commit synced.
+pub(crate) const DURABILITY: &str = "sqlite wal synchronous=full";
+
+const CLUSTER: &str = "bench";
+const POLICIES: usize = 100;
+const PAYLOAD_BYTES: usize = 1024;
+
+/// A node with one tenant that can run the workloads.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) app: App,
+    pub(crate) caller: Caller,
+    pub(crate) key: Secret,
+}
+
+impl Node {
+    /// Makes one in an empty directory.
+    pub(crate) async fn new(dir: &Path) -> Result<Self, Error> {
+        let cluster = name(CLUSTER)?;
+        let data = DataDir::create(dir, &cluster)?;
+        bootstrap::system(&data, &cluster).await?;
+        let mut closures = Closures::new();
+        for step in 0..LOCAL_STEPS {
+            closures =
+                closures.with(name(&format!("local.{step}"))?, |task| async move { Ok(Value::clone(&task.input)) });
+        }
+        let config = Config::new(CLUSTER, "bench");
+        let app = App::open(config, data.keys, data.store, closures).await?;
+        let operator = bootstrap::first_owner(&app).await?;
+        let operator = app.authenticate(&operator.key)?;
+        let grant = app.authorize(&operator, Action::TenantCreate, About::Tenant).await?;
+        let tenant: TenantId = "bench".parse().map_err(|err| Error::Failed(format!("{err}")))?;
+        let owner = tenants::create(&app, &grant, tenant).await?;
+        let caller = app.authenticate(&owner.owner.key)?;
+        let node = Self { app, caller, key: owner.owner.key };
+        node.prepare().await?;
+        Ok(node)
+    }
+
+    /// The caller's permission for something.
+    pub(crate) async fn grant(&self, action: Action) -> Result<Grant, Error> {
+        Ok(self.app.authorize(&self.caller, action, About::Tenant).await?)
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        let push = self.grant(Action::BundlePush).await?;
+        let pushed = bundles::push(&self.app, &push, bundle().to_string().as_bytes()).await?;
+        let activate = self.grant(Action::BundleActivate).await?;
+        bundles::activate(&self.app, &activate, pushed.digest).await?;
+        let register = self.grant(Action::DefinitionRegister).await?;
+        for definition in
+            [saga("saga-inprocess-3", "local", LOCAL_STEPS), saga("saga-remote-10", "remote", REMOTE_STEPS)]
+        {
+            let source = definition.to_string();
+            definitions::register(&self.app, &register, source.as_bytes(), definitions::Format::Json).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn name(text: &str) -> Result<Name, Error> {
+    text.parse().map_err(|err| Error::Failed(format!("{err}")))
+}
+
+/// An input of 1 KiB.
+pub(crate) fn payload() -> Value {
+    json!({ "filler": "x".repeat(PAYLOAD_BYTES - 13) })
+}
+
+/// A saga of sequential steps that each pass the payload on.
+fn saga(name: &str, worker: &str, steps: usize) -> Value {
+    let step = |index: usize| {
+        let (after, with) = match index.checked_sub(1) {
+            Some(before) => (vec![format!("s{before}")], format!("${{{{ steps.s{before}.output }}}}")),
+            None => (Vec::new(), "${{ input }}".to_owned()),
+        };
+        json!({ "id": format!("s{index}"), "run": { "worker": format!("{worker}.{index}") }, "after": after, "with": with,
+                "compensate": { "run": "noop" } })
+    };
+    json!({ "name": name, "version": 1, "steps": (0..steps).map(step).collect::<Vec<_>>() })
+}
+
+/// 100 policies: two apply, the others are about other actions, as in a bundle that several teams share.
+fn bundle() -> Value {
+    let mut schema = "entity User = { name: String, roles: Set<String> };\nentity Service = { name: String };\n\
+        entity Agent = { name: String };\nentity Definition;\nentity Step in [Definition];\n\
+        action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };\n\
+        action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };\n"
+        .to_owned();
+    let mut policies = "@id(\"start\")\npermit (principal is User, action == Action::\"start\", resource) \
+        when { principal.roles.contains(\"owner\") };\n\
+        @id(\"run\")\npermit (principal is User, action == Action::\"run\", resource) \
+        when { principal.roles.contains(\"owner\") };\n"
+        .to_owned();
+    for other in 2..POLICIES {
+        let written = writeln!(
+            schema,
+            "action other{other} appliesTo {{ principal: [User, Service], resource: [Step], context: {{ amount: Long }} }};"
+        )
+        .and(writeln!(
+            policies,
+            "@id(\"other{other}\")\npermit (principal, action == Action::\"other{other}\", resource) \
+             when {{ context.amount <= {other} && principal.name != \"nobody\" }};"
+        ));
+        debug_assert!(written.is_ok());
+    }
+    json!({ "name": "bench", "version": 1, "schema": schema, "policies": { "bench.cedar": policies } })
+}

@@ -1,0 +1,100 @@
+//! Times, memory and syncs of a workload.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Why a workload gave no figures.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    App(#[from] chancery_app::Error),
+    #[error(transparent)]
+    Data(#[from] chancery_app::data::DataDirError),
+    #[error(transparent)]
+    Serve(#[from] chancery_server::ServeError),
+    #[error(transparent)]
+    Client(#[from] chancery_sdk::Error),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// How long each unit took, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<u64>);
+
+impl Times {
+    pub(crate) fn add(&mut self, took: Duration) {
+        self.0.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The value at or below which `percent` of all lie.
+    pub(crate) fn percentile(&mut self, percent: usize) -> u64 {
+        self.0.sort_unstable();
+        let rank = (self.0.len() * percent).div_ceil(100).max(1) - 1;
+        self.0.get(rank).copied().unwrap_or(0)
+    }
+}
+
+/// Units a second.
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
+pub(crate) fn rate(units: usize, time: Duration) -> f64 {
+    units as f64 / time.as_secs_f64()
+}
+
+/// Resident memory of a process in MiB, from `/proc`.
+pub(crate) fn rss_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+/// Counts the syncs of a child process.
+#[derive(Debug)]
+pub(crate) struct SyncCounter {
+    library: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl SyncCounter {
+    /// Builds the interposer with the machine's C compiler.
+    pub(crate) fn new(dir: &Path) -> Result<Self, Error> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("interpose/count_syncs.c");
+        let library = dir.join("count_syncs.so");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .arg(&library)
+            .arg(source)
+            .arg("-ldl")
+            .status()?;
+        if !built.success() {
+            return Err(Error::Failed("the C compiler did not build the interposer that counts syncs".to_owned()));
+        }
+        let file = tempfile::NamedTempFile::new()?;
+        file.as_file().set_len(8)?;
+        Ok(Self { library, file })
+    }
+
+    /// Makes a command count.
+    pub(crate) fn watch(&self, command: &mut tokio::process::Command) {
+        command.env("LD_PRELOAD", &self.library).env("SYNC_COUNT_FILE", self.file.path());
+    }
+
+    /// How many there were so far.
+    pub(crate) fn count(&self) -> Result<u64, Error> {
+        let bytes = std::fs::read(self.file.path())?;
+        let bytes = bytes.first_chunk::<8>().ok_or_else(|| Error::Failed("the sync counter is cut off".to_owned()))?;
+        Ok(u64::from_ne_bytes(*bytes))
+    }
+}

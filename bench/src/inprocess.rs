@@ -1,0 +1,114 @@
+//! `saga-inprocess-3`: three closures in the server's own process, no HTTP.
+
+use crate::fixture::{DURABILITY, Node, name, payload};
+use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
+use crate::report::Figure;
+use chancery_app::transactions::{self, Start};
+use chancery_policy::{Action, Grant};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How long one saga may take before the run is given up.
+const SAGA_MAX: Duration = Duration::from_secs(30);
+
+/// Runs the workload in a child process.
+pub(crate) async fn measure(clients: usize, seconds: u64) -> Result<Figure, Error> {
+    let dir = tempfile::tempdir()?;
+    let syncs = SyncCounter::new(dir.path())?;
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.args(["--seconds", &seconds.to_string(), "inprocess", &clients.to_string()]);
+    syncs.watch(&mut command);
+    let output = command.kill_on_drop(true).output().await?;
+    if !output.status.success() {
+        return Err(Error::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    let line: Value =
+        serde_json::from_slice(&output.stdout).map_err(|err| Error::Failed(format!("the child's figures: {err}")))?;
+    let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let total = number("sagas_in_all").max(1);
+    Ok(Figure {
+        name: "saga-inprocess-3",
+        clients,
+        per_second: line.get("per_second").and_then(Value::as_f64).unwrap_or(0.0),
+        p50_us: number("p50_us"),
+        p99_us: number("p99_us"),
+        rss_mib: number("rss_mib"),
+        syncs_per_unit: Some(per_unit(syncs.count()?, total)),
+        durability: DURABILITY,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
+pub(crate) fn per_unit(syncs: u64, units: u64) -> f64 {
+    syncs as f64 / units.max(1) as f64
+}
+
+/// The child: measures and prints one line.
+pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
+    let dir = tempfile::tempdir()?;
+    let node = Arc::new(Node::new(dir.path()).await?);
+    let grant = Arc::new(node.grant(Action::TransactionStart).await?);
+    let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let mut clients_running = JoinSet::new();
+    for _ in 0..clients {
+        let (node, grant, warm, stop) = (Arc::clone(&node), Arc::clone(&grant), Arc::clone(&warm), Arc::clone(&stop));
+        clients_running.spawn(async move { client(&node, &grant, &warm, &stop).await });
+    }
+    tokio::time::sleep(time / 5).await;
+    let began = now();
+    warm.store(true, Ordering::Relaxed);
+    tokio::time::sleep(time).await;
+    let rss = rss_mib(std::process::id());
+    stop.store(true, Ordering::Relaxed);
+    let took = began.elapsed();
+    let (mut times, mut total) = (Times::default(), 0);
+    while let Some(joined) = clients_running.join_next().await {
+        let (counted, all) = joined.map_err(|err| Error::Failed(err.to_string()))??;
+        times.extend(counted);
+        total += all;
+    }
+    node.app.shutdown().await?;
+    let figures = json!({
+        "per_second": rate(times.len(), took), "p50_us": times.percentile(50), "p99_us": times.percentile(99),
+        "rss_mib": rss, "sagas_in_all": total,
+    });
+    writeln!(std::io::stdout(), "{figures}")?;
+    Ok(())
+}
+
+async fn client(node: &Node, grant: &Grant, warm: &AtomicBool, stop: &AtomicBool) -> Result<(Times, u64), Error> {
+    let (mut times, mut total) = (Times::default(), 0);
+    let definition = name("saga-inprocess-3")?;
+    while !stop.load(Ordering::Relaxed) {
+        let (counts, began) = (warm.load(Ordering::Relaxed), now());
+        let start = Start {
+            definition: definition.clone(),
+            version: None,
+            input: payload(),
+            idempotency_key: None,
+            labels: BTreeMap::new(),
+            traceparent: None,
+        };
+        let started = transactions::start(&node.app, grant, start).await?;
+        let settled = transactions::settled(&node.app, grant, started.id, SAGA_MAX).await?;
+        let status = settled.map(|summary| summary.status.word());
+        if status != Some("completed") {
+            return Err(Error::Failed(format!("a saga ended as {status:?}")));
+        }
+        total += 1;
+        if counts && !stop.load(Ordering::Relaxed) {
+            times.add(began.elapsed());
+        }
+    }
+    Ok((times, total))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

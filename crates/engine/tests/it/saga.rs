@@ -1,0 +1,362 @@
+//! Sagas, told as scripts: what is answered on the left of the definition's steps, what is recorded on the right.
+
+use chancery_base::{DecisionId, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, StepIndex};
+use chancery_engine::{Answer, Beginning, Cx, Event, Phase, Staged, StepError, Transaction};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Run {
+    transaction: Transaction,
+    now: Timestamp,
+    events: Vec<Staged>,
+    entropy: Entropy,
+}
+
+impl Run {
+    fn new(yaml: &str, input: Value) -> Self {
+        let mut entropy = Entropy::from_seed([7; 32]);
+        let now = Timestamp::from_micros(1_795_246_020_000_000);
+        let definition = Arc::new(Definition::parse(yaml.as_bytes()).unwrap());
+        let beginning = Beginning {
+            id: TransactionId::draw(now, Slot::new(1).unwrap(), &mut entropy),
+            definition: definition.name.clone(),
+            version: definition.version,
+            version_asked: None,
+            digest: definition.digest,
+            principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
+            bundle: definition.digest,
+            idempotency_key: None,
+            business_key: None,
+            labels: BTreeMap::new(),
+            traceparent: None,
+        };
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), Arc::new(input), now, 0);
+        let mut events = Vec::new();
+        let decision = DecisionId::draw(now, &mut entropy);
+        transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
+        let mut run = Self { transaction, now, events, entropy };
+        run.hand_out();
+        run
+    }
+
+    fn cx<R>(&mut self, f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> R) -> R {
+        let seq = u64::try_from(self.events.len()).unwrap();
+        f(&mut self.transaction, &mut Cx { now: self.now, seq, out: &mut self.events })
+    }
+
+    fn step(&self, name: &str) -> StepIndex {
+        self.transaction.definition().find(name).unwrap_or_else(|| panic!("no step {name}"))
+    }
+
+    /// Hands out whatever is ready, as a shard with endless credit does.
+    fn hand_out(&mut self) {
+        while let Some(ready) = self.transaction.ready(self.now).first().copied() {
+            let decision = match ready.phase {
+                Phase::Do => DecisionId::draw(self.now, &mut self.entropy),
+                Phase::Undo => self.transaction.step(ready.step).unwrap().decision.unwrap(),
+            };
+            let (step, phase) = (ready.step, ready.phase);
+            match self.transaction.offer(step, phase) {
+                Ok(offer) => {
+                    let deadline = self.now.plus(offer.timeout);
+                    self.cx(|t, cx| t.dispatch(step, phase, decision, offer.input, deadline, cx)).unwrap();
+                }
+                Err(error) => self.cx(|t, cx| t.refuse(step, phase, error, cx)).unwrap(),
+            }
+        }
+    }
+
+    /// One line of a script.
+    fn act(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let error = |at: usize| StepError::new(words.get(at).copied().unwrap_or("Boom"), "it broke");
+        match words[..] {
+            ["cancel"] => self.cx(|t, cx| t.cancel("no longer wanted".to_owned(), cx)).unwrap(),
+            ["terminate"] => self.cx(|t, cx| t.terminate("stuck".to_owned(), cx)).unwrap(),
+            ["retry"] => self.cx(|t, cx| t.retry("mended".to_owned(), cx)).unwrap(),
+            ["resolve", step] => {
+                self.cx(|t, cx| t.resolve(step, Arc::new(json!("by hand")), "done by phone".to_owned(), cx)).unwrap();
+            }
+            ["wait", time] => {
+                self.now = self.now.plus(chancery_base::duration::parse(time).unwrap());
+                self.cx(Transaction::time_out).unwrap();
+            }
+            ["deny", step] => {
+                let (step, decision) = (self.step(step), DecisionId::draw(self.now, &mut self.entropy));
+                self.cx(|t, cx| t.deny(step, decision, "no".to_owned(), cx)).unwrap();
+            }
+            ["ok", step] => self.answer(step, Phase::Do, Answer::Completed(Arc::new(json!({ "of": step })))),
+            ["undone", step] => self.answer(step, Phase::Undo, Answer::Completed(Arc::new(Value::Null))),
+            ["fail", step, ..] => self.answer(step, Phase::Do, Answer::Failed(error(2))),
+            ["fatal", step] => self.answer(step, Phase::Do, Answer::Failed(StepError::fatal("Boom", "it broke"))),
+            ["unknown", step] => self.answer(step, Phase::Do, Answer::Unknown(error(2))),
+            ["lapse", step] => self.answer(step, Phase::Do, Answer::Lapsed),
+            ["undofail", step] => self.answer(step, Phase::Undo, Answer::Failed(error(2))),
+            _ => panic!("no such line: {line}"),
+        }
+        self.hand_out();
+    }
+
+    fn answer(&mut self, step: &str, phase: Phase, answer: Answer) {
+        let step = self.step(step);
+        let (attempt, _) = self.transaction.dispatched(step, phase).unwrap_or_else(|| panic!("{step:?} is not out"));
+        assert!(self.cx(|t, cx| t.answer(step, phase, attempt, answer, cx)).unwrap());
+    }
+
+    fn told(&self) -> String {
+        let name = |event: &Event| {
+            let step = event.step().and_then(|step| self.transaction.definition().step(step));
+            step.map_or(String::new(), |step| format!(" {}", step.id))
+        };
+        let words = self.events.iter().map(|staged| match &staged.event {
+            Event::AttemptFailed { retry_at: Some(_), .. } => format!("again{}", name(&staged.event)),
+            Event::Ended { status, .. } => status.word().to_owned(),
+            other => format!("{}{}", other.word(), name(other)),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Applying the recorded events to a fresh state gives the same state: live and replay share one table.
+    fn assert_replays(&self) {
+        let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
+        let definition = Arc::clone(self.transaction.definition());
+        let at = Timestamp::from_micros(1_795_246_020_000_000);
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), Arc::clone(input), at, 0);
+        for staged in &self.events[1..] {
+            // Times are not kept here: words and numbers must agree all the same.
+            again.apply(&staged.event, self.now, staged.seq).unwrap_or_else(|err| panic!("{err}: {}", self.told()));
+            assert_eq!(again.head().entries, staged.n + 1);
+        }
+        assert_eq!(again.status(), self.transaction.status());
+        for (a, b) in again.steps().iter().zip(self.transaction.steps()) {
+            assert_eq!(
+                (a.status, a.attempts, a.undo.status, a.unknown),
+                (b.status, b.attempts, b.undo.status, b.unknown)
+            );
+        }
+    }
+}
+
+const CHAIN: &str = "
+name: chain
+version: 1
+steps:
+  - {id: a, run: {worker: w}, retry: {attempts: 2, backoff: 1s, jitter: 0}, compensate: {run: {worker: u}, retry: {attempts: 1}}}
+  - {id: b, after: [a], run: {worker: w}, retry: {attempts: 1}, compensate: {run: {worker: u}, retry: {attempts: 1}}}
+  - {id: c, after: [b], run: {worker: w}, retry: {attempts: 1, unless: [Never]}}
+output: {c: '${{ steps.c.output.of }}'}
+";
+
+const WIDE: &str = "
+name: wide
+version: 1
+concurrency: 2
+steps:
+  - {id: a, run: {worker: w}, retry: {attempts: 1}, compensate: {run: {worker: u}}}
+  - {id: b, run: {worker: w}, retry: {attempts: 3, backoff: 1s, jitter: 0}, timeout: 5s, compensate: {run: {worker: u}}}
+  - {id: c, run: {worker: w}, compensate: {run: {worker: u}}}
+  - {id: d, after: [a, b], when: '${{ input.ship }}', run: {worker: w}}
+  - {id: e, after: [d], run: {worker: w}}
+";
+
+#[track_caller]
+fn check(yaml: &str, input: Value, script: &str, expected: &str) {
+    let mut run = Run::new(yaml, input);
+    for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+        run.act(line);
+    }
+    let told = run.told();
+    let told = told.strip_prefix("started, ").unwrap_or(&told);
+    assert_eq!(told, expected, "\nscript: {script}");
+    run.assert_replays();
+}
+
+#[test]
+fn a_chain_completes() {
+    check(
+        CHAIN,
+        json!({}),
+        "ok a; ok b; ok c",
+        "dispatched a, completed a, dispatched b, completed b, dispatched c, completed c, completed",
+    );
+}
+
+#[test]
+fn a_failure_undoes_what_was_done_in_reverse() {
+    check(
+        CHAIN,
+        json!({}),
+        "ok a; ok b; fail c; undone b; undone a",
+        "dispatched a, completed a, dispatched b, completed b, dispatched c, attempt failed c, undo dispatched b, \
+         undo completed b, undo dispatched a, undo completed a, compensated",
+    );
+}
+
+#[test]
+fn a_failure_with_nothing_done_is_failed() {
+    check(CHAIN, json!({}), "fatal a", "dispatched a, attempt failed a, failed");
+}
+
+#[test]
+fn a_retry_waits_for_its_time_and_an_unless_ends_it() {
+    check(
+        CHAIN,
+        json!({}),
+        "fail a; wait 500ms; wait 500ms; ok a; ok b; fail c Never; undone b; undone a",
+        "dispatched a, again a, dispatched a, completed a, dispatched b, completed b, dispatched c, attempt failed c, \
+         undo dispatched b, undo completed b, undo dispatched a, undo completed a, compensated",
+    );
+}
+
+#[test]
+fn one_unknown_attempt_makes_a_failed_step_unknown_and_it_is_undone() {
+    check(
+        CHAIN,
+        json!({}),
+        "unknown a; wait 1s; fail a; undone a",
+        "dispatched a, again a, dispatched a, attempt failed a, undo dispatched a, undo completed a, compensated",
+    );
+    check(
+        CHAIN,
+        json!({}),
+        "lapse a; wait 1s; lapse a; undone a",
+        "dispatched a, again a, dispatched a, attempt failed a, undo dispatched a, undo completed a, compensated",
+    );
+}
+
+#[test]
+fn a_compensation_that_fails_parks_until_a_person_decides() {
+    let before =
+        "dispatched a, completed a, dispatched b, attempt failed b, undo dispatched a, undo attempt failed a, parked a";
+    check(CHAIN, json!({}), "ok a; fail b; undofail a", before);
+    check(
+        CHAIN,
+        json!({}),
+        "ok a; fail b; undofail a; retry; undone a",
+        &format!("{before}, resumed a, undo dispatched a, undo completed a, compensated"),
+    );
+    check(CHAIN, json!({}), "ok a; fail b; undofail a; resolve a", &format!("{before}, resolved a, compensated"));
+    check(CHAIN, json!({}), "ok a; fail b; undofail a; terminate", &format!("{before}, terminated"));
+}
+
+#[test]
+fn a_denied_step_is_final_and_undone_like_a_failed_one() {
+    // A failed attempt that waits for its retry, with attempts left, is denied at the next hand-out.
+    let mut run = Run::new(WIDE, json!({ "ship": true }));
+    run.act("ok a");
+    run.act("fail b");
+    run.act("deny b");
+    run.act("ok c");
+    run.act("undone c");
+    run.act("undone a");
+    assert!(run.told().contains("denied b, attempt failed b"), "{}", run.told());
+    assert!(run.told().ends_with("compensated"), "{}", run.told());
+    run.assert_replays();
+}
+
+#[test]
+fn steps_run_together_up_to_the_limit_and_a_skipped_one_counts_as_done() {
+    check(
+        WIDE,
+        json!({ "ship": false }),
+        "ok a; ok b; ok c; ok e",
+        "dispatched a, dispatched b, completed a, dispatched c, completed b, skipped d, dispatched e, completed c, \
+         completed e, completed",
+    );
+}
+
+#[test]
+fn a_failure_waits_for_what_is_out_and_undoes_by_order_of_completion() {
+    check(
+        WIDE,
+        json!({ "ship": true }),
+        "ok b; fail a; ok c; undone c; undone b",
+        "dispatched a, dispatched b, completed b, dispatched c, attempt failed a, completed c, undo dispatched c, \
+         undo completed c, undo dispatched b, undo completed b, compensated",
+    );
+}
+
+#[test]
+fn a_queued_retry_that_may_have_taken_effect_is_undone() {
+    check(
+        WIDE,
+        json!({ "ship": true }),
+        "unknown b; fail a; ok c; undone c; undone b",
+        "dispatched a, dispatched b, again b, dispatched c, attempt failed a, completed c, undo dispatched c, \
+         undo completed c, undo dispatched b, undo completed b, compensated",
+    );
+}
+
+#[test]
+fn an_attempt_that_does_not_answer_times_out_as_unknown() {
+    check(
+        WIDE,
+        json!({ "ship": true }),
+        "ok a; ok c; wait 5s; wait 1s; ok b; ok d; ok e",
+        "dispatched a, dispatched b, completed a, dispatched c, completed c, again b, dispatched b, completed b, \
+         dispatched d, completed d, dispatched e, completed e, completed",
+    );
+}
+
+#[test]
+fn a_cancel_undoes_and_ends_as_cancelled() {
+    check(
+        CHAIN,
+        json!({}),
+        "ok a; cancel; ok b; undone b; undone a",
+        "dispatched a, completed a, dispatched b, cancel requested, completed b, undo dispatched b, undo completed b, \
+         undo dispatched a, undo completed a, cancelled",
+    );
+}
+
+#[test]
+fn an_expression_that_fails_fails_the_step_or_the_whole() {
+    check(
+        "{name: bad, version: 1, steps: [{id: a, run: {worker: w}, with: {x: '${{ input.missing.deep }}'}}]}",
+        json!({}),
+        "",
+        "attempt failed a, failed",
+    );
+    check(
+        "{name: bad, version: 1, output: '${{ input.missing }}', steps: [{id: a, run: {worker: w}, compensate: {run: noop}}]}",
+        json!({}),
+        "ok a; undone a",
+        "dispatched a, completed a, output failed, undo dispatched a, undo completed a, compensated",
+    );
+}
+
+#[test]
+fn a_step_that_no_worker_takes_times_out() {
+    let definition = "{name: queued, version: 1, steps: [{id: a, run: {worker: w}, queue_timeout: 1m}]}";
+    let mut run = Run::new(definition, json!({}));
+    let fresh = Run::new(definition, json!({}));
+    // The same transaction with nobody to hand it to.
+    let Event::Started { beginning, input, .. } = &fresh.events[0].event else { panic!("no start") };
+    let parts = (Arc::clone(fresh.transaction.definition()), Arc::clone(beginning), Arc::clone(input));
+    run.transaction = Transaction::begin(parts.0, parts.1, parts.2, run.now, 0);
+    run.events.truncate(1);
+    assert_eq!(run.transaction.next_wake(run.now), Some(run.now.plus(Duration::from_secs(60))));
+    run.now = run.now.plus(Duration::from_secs(60));
+    run.cx(Transaction::time_out).unwrap();
+    assert!(run.told().ends_with("attempt failed a, failed"), "{}", run.told());
+}
+
+#[test]
+fn operations_are_refused_where_they_make_no_sense() {
+    let mut run = Run::new(CHAIN, json!({}));
+    let name: Name = "a".parse().unwrap();
+    let refusals = [
+        run.cx(|t, cx| t.retry(String::new(), cx)).unwrap_err(),
+        run.cx(|t, cx| t.resolve(name.as_str(), Arc::new(Value::Null), String::new(), cx)).unwrap_err(),
+    ];
+    assert_eq!(refusals[0].to_string(), "can't retry a transaction that is running");
+    assert_eq!(refusals[1].to_string(), "can't resolve a transaction that is running");
+    run.act("fatal a");
+    let refusal = run.cx(|t, cx| t.cancel(String::new(), cx)).unwrap_err();
+    assert_eq!(refusal.to_string(), "can't cancel a transaction that is failed");
+    let late = run.cx(|t, cx| t.answer(StepIndex(0), Phase::Do, 1, Answer::Lapsed, cx)).unwrap();
+    assert!(!late, "an answer after the end changes nothing");
+}
