@@ -1,6 +1,7 @@
 //! From what a handler says to what is reported.
 
 use super::HandlerError;
+use super::task::Failure;
 use chancery_api::worker::{Report, ReportError};
 use chancery_base::limits::{NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{Name, json};
@@ -45,7 +46,7 @@ fn checked(output: Value) -> Result<(Value, usize), HandlerError> {
 }
 
 fn presentable(error: HandlerError) -> (ReportError, usize) {
-    let HandlerError { kind, message, detail, unknown, is_final } = error;
+    let Failure { kind, message, detail, unknown, is_final } = error.into_failure();
     let detail = detail.and_then(|detail| checked(detail).ok());
     let bytes = detail.as_ref().map_or(0, |(_, bytes)| *bytes).saturating_add(TEXT_BYTES_MAX);
     let error_type = if kind.parse::<Name>().is_ok() { kind } else { as_name(&kind) };

@@ -8,7 +8,9 @@ use chancery_api::worker::{Exchanged, Task as Offer};
 use chancery_base::{Name, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -19,7 +21,9 @@ type CallResult = (CallId, Result<(Exchanged, Option<Timestamp>), Error>);
 struct Loop {
     client: Client,
     instance: String,
-    handlers: BTreeMap<String, Handler>,
+    /// Handlers by queue, with room for as many tasks as it works on at a time. The server never hands out more than
+    /// was asked for, but two calls that cross ask for the same room.
+    handlers: BTreeMap<String, (Handler, Arc<Semaphore>)>,
     began: Instant,
     session: Session,
     calls: JoinSet<CallResult>,
@@ -45,7 +49,9 @@ pub(super) async fn run(
     queues: Vec<(Name, u32)>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
-    let Worker { client, instance, version, handlers, concurrency: _, hold, grace } = worker;
+    let Worker { client, instance, version, handlers, concurrency, hold, grace } = worker;
+    let room = || Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(Semaphore::MAX_PERMITS)));
+    let handlers = handlers.into_iter().map(|(queue, handler)| (queue, (handler, room()))).collect();
     let session = Session::new(Identity { instance: instance.clone(), version, queues, hold });
     let mut this = Loop {
         client,
@@ -165,11 +171,14 @@ impl Loop {
     }
 
     fn begin(&mut self, offer: Offer, date: Option<Timestamp>) {
-        let Some(handler) = self.handlers.get(offer.queue.as_str()) else { return };
+        let Some((handler, room)) = self.handlers.get(offer.queue.as_str()).cloned() else { return };
         // The server's clock counts, and its `Date` lags it by less than a second, so this is never too early.
         let time = date.map(|date| offer.deadline.since(date));
         let token = offer.task.clone();
-        let handling = handler(task_of(offer));
+        let handling = async move {
+            let _permit = room.acquire_owned().await;
+            handler(task_of(offer)).await
+        };
         let handle = self.handling.spawn(async move {
             match time {
                 Some(time) => tokio::time::timeout(time, handling).await.unwrap_or_else(|_elapsed| Err(timed_out())),

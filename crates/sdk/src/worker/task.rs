@@ -42,6 +42,12 @@ pub struct Task {
 /// nobody knows: what broke may have broken after the effect, so the step is compensated even if all attempts fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HandlerError {
+    // In a box, since a handler's every result has room for it.
+    failure: Box<Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
     pub(crate) kind: String,
     pub(crate) message: String,
     pub(crate) detail: Option<Value>,
@@ -69,29 +75,39 @@ impl HandlerError {
     /// Nothing was done, for the reason that `kind` names. The step is tried again unless its definition lists the kind
     /// in `retry.unless`.
     pub fn failed(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into(), detail: None, unknown: false, is_final: false }
+        let (kind, message) = (kind.into(), message.into());
+        Self { failure: Box::new(Failure { kind, message, detail: None, unknown: false, is_final: false }) }
     }
 
     /// Nothing was done, and no further attempt can end otherwise.
     pub fn refused(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { is_final: true, ..Self::failed(kind, message) }
+        let mut error = Self::failed(kind, message);
+        error.failure.is_final = true;
+        error
     }
 
     /// It may have been done, or may not.
     pub fn unknown(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { unknown: true, ..Self::failed(kind, message) }
+        let mut error = Self::failed(kind, message);
+        error.failure.unknown = true;
+        error
     }
 
     /// Adds what programs may want to know of it.
     #[must_use]
-    pub fn with_detail(self, detail: Value) -> Self {
-        Self { detail: Some(detail), ..self }
+    pub fn with_detail(mut self, detail: Value) -> Self {
+        self.failure.detail = Some(detail);
+        self
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        *self.failure
     }
 }
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind, self.message)
+        write!(f, "{}: {}", self.failure.kind, self.failure.message)
     }
 }
 

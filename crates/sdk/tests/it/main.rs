@@ -1,5 +1,7 @@
 //! The SDK against real databases and a scripted server.
 
+#[cfg(test)]
+mod client;
 #[cfg(feature = "fence-sqlite")]
 #[cfg(test)]
 mod fence;

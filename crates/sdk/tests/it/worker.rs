@@ -1,1 +1,289 @@
+//! The worker against a scripted server, over real connections.
 
+use crate::server::{Server, client, problem, task};
+use chancery_api::ProblemKind;
+use chancery_api::worker::Report;
+use chancery_base::Timestamp;
+use chancery_sdk::{Client, HandlerError, Task, Worker, WorkerError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+/// A worker that runs until it is told to end.
+struct Running {
+    end: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    async fn end(self) -> Result<(), WorkerError> {
+        assert!(self.end.send(()).is_ok() || self.ended.is_finished());
+        tokio::time::timeout(Duration::from_secs(30), self.ended).await.expect("it ends within 30 s").unwrap()
+    }
+}
+
+fn run(worker: Worker) -> Running {
+    let (end, told) = oneshot::channel();
+    #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
+    let ended = tokio::spawn(worker.run(async move { drop(told.await) }));
+    Running { end, ended }
+}
+
+fn worker(client: Client) -> Worker {
+    Worker::new(client, "test").hold(Duration::from_millis(200))
+}
+
+/// Does what its input says.
+async fn act(task: Task) -> Result<Value, HandlerError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Input {
+        Answer(Value),
+        Fail(String),
+        Panic(String),
+        Break,
+        Sleep,
+    }
+    match task.input()? {
+        Input::Answer(value) => Ok(value),
+        Input::Fail(kind) => Err(HandlerError::refused(kind, "as it was told").with_detail(json!({"left": 0}))),
+        Input::Panic(text) => panic!("{text}"),
+        Input::Break => {
+            let number: i64 = "x".parse()?;
+            Ok(json!(number))
+        }
+        Input::Sleep => std::future::pending().await,
+    }
+}
+
+fn told(report: &Report) -> Value {
+    let mut value = serde_json::to_value(report).unwrap();
+    value.as_object_mut().unwrap().remove("task");
+    value
+}
+
+#[tokio::test]
+async fn what_a_handler_says_is_reported() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let running = run(worker(client(listening.address)).handle("act", act));
+    let error = |kind: &str, message: &str, unknown: bool, is_final: bool| json!({"error": {"type": kind, "message": message, "unknown": unknown, "final": is_final}});
+    let mut failed = error("OutOfStock", "as it was told", false, true);
+    failed["error"]["detail"] = json!({"left": 0});
+    let mut odd = error("no-name-", "as it was told", false, true);
+    odd["error"]["detail"] = json!({"left": 0});
+    let late = error("Timeout", "the handler did not end before the task's deadline", true, false);
+    let cases = [
+        (json!({"answer": {"a": [1, null]}}), json!({"output": {"a": [1, null]}})),
+        (json!({"answer": null}), json!({"output": null})),
+        (json!({"fail": "OutOfStock"}), failed),
+        (json!({"fail": "no name!"}), odd),
+        (json!({"panic": "at the disco"}), error("Panic", "at the disco", true, false)),
+        (json!("break"), error("Error", "invalid digit found in string", true, false)),
+        (json!("sleep"), late),
+    ];
+    for (number, (input, wanted)) in cases.into_iter().enumerate() {
+        let mut task = task(&format!("t{number}"), "act", input.clone());
+        if input == json!("sleep") {
+            task.deadline = Timestamp::EPOCH;
+        }
+        server.offer(task);
+        let reports = server.reports(number + 1).await;
+        assert_eq!(told(&reports[number]), wanted, "{input}");
+    }
+    server.offer(task("bad", "act", json!({"dance": 1})));
+    let reports = server.reports(8).await;
+    assert_eq!(reports[7].error.as_ref().unwrap().error_type, "BadInput");
+    assert!(reports[7].error.as_ref().unwrap().is_final);
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_output_that_is_too_large_is_a_failure() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let worker = worker(client(listening.address)).handle("large", |_| async { Ok("x".repeat(1 << 20)) });
+    let running = run(worker.handle("fraction", |_| async { Ok(1e300) }));
+    server.offer(task("t1", "large", Value::Null));
+    server.offer(task("t2", "fraction", Value::Null));
+    let mut reports = server.reports(2).await;
+    reports.sort_by(|a, b| a.task.cmp(&b.task));
+    for report in reports {
+        let error = report.error.expect("neither is taken");
+        assert_eq!((error.error_type.as_str(), error.unknown), ("BadOutput", true));
+    }
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_tasks_run_at_once_and_each_is_done_once() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let (at_once, most, total) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), 200);
+    let (now, peak) = (at_once.clone(), most.clone());
+    let handler = move |task: Task| {
+        let (now, peak) = (now.clone(), peak.clone());
+        async move {
+            peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(task.idempotency_key)
+        }
+    };
+    let running = run(worker(client(listening.address)).handle("many", handler).concurrency(16));
+    for number in 0..total {
+        server.offer(task(&format!("t{number}"), "many", Value::Null));
+    }
+    let mut tokens: Vec<String> = server.reports(total).await.into_iter().map(|report| report.task).collect();
+    running.end().await.unwrap();
+    assert_eq!(server.book().reports.len(), total);
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), total);
+    assert!((2..=16).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+}
+
+#[tokio::test]
+async fn outcomes_outlive_a_server_that_goes_away() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let address = listening.address;
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begins, goes) = (begun.clone(), go.clone());
+    let handler = move |_| {
+        let (begins, goes) = (begins.clone(), goes.clone());
+        async move {
+            begins.notify_one();
+            goes.notified().await;
+            Ok("kept")
+        }
+    };
+    let running = run(worker(client(address)).handle("slow", handler));
+    server.offer(task("t1", "slow", Value::Null));
+    begun.notified().await;
+    listening.stop().await;
+    go.notify_one();
+    // Long enough for the outcome to be there and calls to be lost.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let listening = server.listen(address.port()).await;
+    let reports = server.reports(1).await;
+    assert_eq!(told(&reports[0]), json!({"output": "kept"}));
+    running.end().await.unwrap();
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    for kind in [ProblemKind::Unavailable, ProblemKind::TooMany, ProblemKind::Internal] {
+        server.book().refusals.push_back(problem(kind));
+    }
+    let running = run(worker(client(listening.address)).handle("act", act));
+    server.offer(task("t1", "act", json!({"answer": 1})));
+    server.reports(1).await;
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_not_let_in_ends() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    server.book().refusals.push_back(problem(ProblemKind::Unauthenticated));
+    let ended = worker(client(listening.address)).handle("act", act).run(std::future::pending()).await;
+    assert!(matches!(ended, Err(WorkerError::Refused { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_cancelled_task_is_dropped() {
+    /// Says when it is dropped.
+    struct Flag(Arc<AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let dropped = Arc::new(AtomicBool::new(false));
+    let flag = dropped.clone();
+    let handler = move |_| {
+        let flag = Flag(flag.clone());
+        async move {
+            let _flag = flag;
+            std::future::pending::<Result<(), HandlerError>>().await
+        }
+    };
+    let running = run(worker(client(listening.address)).handle("endless", handler));
+    server.offer(task("t1", "endless", Value::Null));
+    server.until(|book| book.taken.contains("t1").then_some(())).await;
+    {
+        let mut book = server.book();
+        book.out.clear();
+        book.cancelled.push("t1".to_owned());
+    }
+    server.until(|_| dropped.load(Ordering::SeqCst).then_some(())).await;
+    running.end().await.unwrap();
+    assert!(server.book().reports.is_empty());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_end_ends_what_it_began() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let begun = Arc::new(Notify::new());
+    let begins = begun.clone();
+    let handler = move |_| {
+        let begins = begins.clone();
+        async move {
+            begins.notify_one();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok("done")
+        }
+    };
+    let running = run(worker(client(listening.address)).handle("slow", handler));
+    server.offer(task("t1", "slow", Value::Null));
+    begun.notified().await;
+    running.end().await.unwrap();
+    assert_eq!(server.book().reports.iter().map(told).collect::<Vec<_>>(), [json!({"output": "done"})]);
+    server.offer(task("t2", "slow", Value::Null));
+    let book = server.book();
+    let last = book.exchanges.last().unwrap();
+    assert!(last.queues.iter().all(|queue| queue.want == 0) && last.holding.is_empty(), "{last:?}");
+}
+
+#[tokio::test]
+async fn outcomes_that_nobody_took_are_told_at_the_end() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let worker = worker(client(listening.address)).grace(Duration::from_millis(300));
+    let running = run(worker.handle("act", act));
+    server.offer(task("t1", "act", json!({"answer": 1})));
+    server.until(|book| book.taken.contains("t1").then_some(())).await;
+    listening.stop().await;
+    let ended = running.end().await;
+    // The outcome may have been reported before the server was stopped.
+    let reported = server.book().reports.len();
+    assert!(reported == 1 || matches!(ended, Err(WorkerError::Unreported { unreported: 1, .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_worker_without_handlers_or_room_does_not_begin() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let client = client(listening.address);
+    for worker in [
+        Worker::new(client.clone(), "no handlers"),
+        Worker::new(client.clone(), "").handle("act", act),
+        Worker::new(client.clone(), "no room").handle("act", act).concurrency(0),
+        Worker::new(client.clone(), "too much room").handle("act", act).handle("b", act).concurrency(4_096),
+        Worker::new(client.clone(), "no name").handle("no name", act),
+    ] {
+        let ended = worker.run(std::future::pending()).await;
+        assert!(matches!(ended, Err(WorkerError::Begin { .. })), "{ended:?}");
+    }
+}
