@@ -4,7 +4,7 @@ use crate::dump::{dump, try_dump};
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
-use chancery_engine::status::{Status, StepStatus, UndoStatus};
+use chancery_engine::{Status, StepStatus, UndoStatus};
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
 use chancery_store::sqlite::{DATABASE, flip_bit};
