@@ -5,11 +5,14 @@ mod completions;
 mod context;
 mod decide;
 mod definition;
+mod dev;
+mod init;
 mod key;
 mod ledger;
 mod principal;
 mod receipt;
 mod run;
+mod serve;
 mod tenant;
 mod tx;
 mod verify;
@@ -22,6 +25,9 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::Args),
+    Serve(serve::Args),
+    Dev(dev::Args),
     Run(run::Args),
     #[command(subcommand)]
     Tx(tx::Command),
@@ -48,6 +54,9 @@ pub(crate) enum Command {
 /// Does it.
 pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
     match command {
+        Command::Init(args) => Box::pin(init::run(args, session)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, session)).await,
+        Command::Dev(args) => Box::pin(dev::run(args, session)).await,
         Command::Run(args) => Box::pin(run::run(args, session)).await,
         Command::Tx(command) => Box::pin(tx::run(command, session)).await,
         Command::Receipt(args) => receipt::run(args, session).await,

@@ -2,8 +2,12 @@
 
 use crate::exit::Exit;
 use chancery_api::Fault;
+use chancery_app::Error as AppError;
+use chancery_app::data::DataDirError;
 use chancery_base::{Kind, TransactionId};
 use chancery_sdk::Error as SdkError;
+use chancery_server::ServeError;
+use chancery_server::telemetry::LogError;
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +69,27 @@ pub(crate) enum CliError {
     /// It took longer than the caller wanted to wait.
     #[error("{id} was still {status} after {}", chancery_base::duration::format(*waited))]
     TimedOut { id: TransactionId, status: &'static str, waited: Duration },
+    /// There is no such thing.
+    #[error("{0}")]
+    Missing(String),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataDirError),
+    /// The node.
+    #[error(transparent)]
+    App(Box<AppError>),
+    /// The server does not listen.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// There is no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Signals cannot be waited for.
+    #[error("failed to wait for signals")]
+    Signals(#[source] io::Error),
+    /// It did not end in order.
+    #[error("{0}")]
+    Unclean(&'static str),
     /// The standard output is gone or full.
     #[error("failed to write to the standard output")]
     Stdout(#[source] io::Error),
@@ -87,6 +112,12 @@ pub(crate) struct Found {
 /// `1 fault`, `2 faults`.
 fn count(faults: usize) -> String {
     if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
+}
+
+impl From<AppError> for CliError {
+    fn from(error: AppError) -> Self {
+        Self::App(Box::new(error))
+    }
 }
 
 impl CliError {
@@ -113,7 +144,20 @@ impl CliError {
             Self::Faulty { .. } | Self::Unverified { .. } => Exit::Failed,
             Self::Remote(error) => error.kind().into(),
             Self::TimedOut { .. } => Exit::Unavailable,
-            Self::Stdout(_) | Self::Runtime { .. } => Exit::Broken,
+            Self::Missing(_) => Exit::Missing,
+            Self::Data(error) => error.kind().into(),
+            Self::App(error) => error.kind().into(),
+            Self::Serve(error) => match error {
+                ServeError::Busy { .. } => Exit::Conflict,
+                ServeError::Remote { .. } => Exit::Usage,
+                ServeError::Listen { .. } | ServeError::Router(_) | ServeError::Entropy(_) => Exit::Broken,
+            },
+            Self::Log(LogError::Filter { .. }) => Exit::Usage,
+            Self::Log(LogError::Installed(_))
+            | Self::Signals(_)
+            | Self::Unclean(_)
+            | Self::Stdout(_)
+            | Self::Runtime { .. } => Exit::Broken,
         }
     }
 
@@ -141,15 +185,40 @@ impl CliError {
             Self::Remote(error) => return remote_hint(error),
             Self::TimedOut { id, .. } => format!("go on waiting with `chancery tx wait {id}`"),
             Self::Faulty { .. } => "mend what stands above; `--help` of the command shows an example".to_owned(),
+            Self::Data(error) => return data_hint(error),
+            Self::Serve(ServeError::Busy { .. }) => {
+                "end what listens there, or name another port with --listen; port 0 takes any free one".to_owned()
+            }
             Self::Usage(_)
             | Self::Read { .. }
             | Self::TooLarge { .. }
             | Self::Write { .. }
             | Self::Unverified { .. }
+            | Self::Missing(_)
+            | Self::App(_)
+            | Self::Serve(_)
+            | Self::Log(_)
+            | Self::Signals(_)
+            | Self::Unclean(_)
             | Self::Stdout(_)
             | Self::Runtime { .. } => return None,
         })
     }
+}
+
+/// Where the message itself does not say what to do.
+fn data_hint(error: &DataDirError) -> Option<String> {
+    Some(match error {
+        DataDirError::Exists(dir) => {
+            format!("serve it with `chancery serve --data {}`, or name a new directory", dir.display())
+        }
+        DataDirError::Key { .. } => "restore the file from a backup: no other key continues these logs".to_owned(),
+        DataDirError::Store(_)
+        | DataDirError::Missing(_)
+        | DataDirError::File { .. }
+        | DataDirError::Mode { .. }
+        | DataDirError::Entropy(_) => return None,
+    })
 }
 
 fn remote_hint(error: &SdkError) -> Option<String> {

@@ -16,6 +16,8 @@ mod output;
 mod progress;
 mod session;
 mod show;
+mod signals;
+mod starter;
 
 pub use cli::command;
 pub use exit::Exit;

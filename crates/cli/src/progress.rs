@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::pin::pin;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What is done sooner shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,4 +29,47 @@ pub(crate) async fn spin<F: Future>(what: &str, future: F) -> F::Output {
     let done = future.await;
     spinner.finish_and_clear();
     done
+}
+
+/// How far something with a known end is.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    what: &'static str,
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// Begins now, and shows nothing yet.
+    pub(crate) const fn new(what: &'static str, now: Instant) -> Self {
+        Self { what, began: now, bar: None }
+    }
+
+    /// So far of so many.
+    pub(crate) fn at(&mut self, done: u64, total: u64) {
+        if self.bar.is_none() && io::stderr().is_terminal() && self.began.elapsed() >= PATIENCE {
+            self.bar = Some(bar(self.what));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
 }

@@ -50,6 +50,11 @@ impl Session {
         self.global.server.as_deref()
     }
 
+    /// The file that `--key-file` names.
+    pub(crate) fn key_file(&self) -> Option<&Path> {
+        self.global.key_file.as_deref()
+    }
+
     /// The key that a flag or the environment names.
     pub(crate) fn key(&self) -> Result<Option<Secret>, CliError> {
         if let Some(path) = &self.global.key_file {

@@ -1,5 +1,6 @@
 //! `chancery verify`
 
+mod log;
 mod receipt;
 
 use crate::error::CliError;
@@ -7,24 +8,37 @@ use crate::exit::Exit;
 use crate::session::Session;
 use clap::Subcommand;
 
-/// Verify receipts without a server.
+/// Verify a receipt, or a whole data directory, without a server. Exits 1 if anything does not hold.
+///
+/// `chancery verify --data DIR` is `chancery verify log --data DIR`.
 #[derive(Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    before_help = "\
 Examples:
   chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge | chancery verify receipt -
-  chancery verify receipt charge.receipt --key chancery.pub")]
+  chancery verify receipt charge.receipt --key chancery.pub
+  chancery verify log --data /var/lib/chancery --key chancery.pub --checkpoint monday.checkpoint
+  chancery verify --data /var/lib/chancery"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    log: Option<log::Args>,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
     Receipt(receipt::Args),
+    Log(log::Args),
 }
 
 pub(crate) fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
-    match args.what {
-        What::Receipt(args) => receipt::run(&args, session),
+    match (args.what, args.log) {
+        (Some(What::Receipt(args)), _) => receipt::run(&args, session),
+        (Some(What::Log(args)), _) | (None, Some(args)) => log::run(&args, session),
+        (None, None) => Err(CliError::Usage("name what to verify: `receipt FILE`, or `--data DIR`".to_owned())),
     }
 }

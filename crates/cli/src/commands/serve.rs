@@ -1,0 +1,104 @@
+//! `chancery serve`
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::session::Session;
+use crate::signals::StopSignals;
+use chancery_app::data::DataDir;
+use chancery_app::{App, Closures, Config};
+use chancery_base::duration;
+use chancery_server::telemetry::{LogFormat, install_logs};
+use chancery_server::{Server, ServerOptions, serve};
+use clap::ValueEnum;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Serve a data directory until SIGTERM or Ctrl-C; a second one ends it at once, which loses nothing.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery serve --data /var/lib/chancery
+  chancery serve --data ./data --listen 127.0.0.1:9000 --log json
+  chancery serve --data ./data --allow-http-target http://127.0.0.1:7001 --lease 2s")]
+pub(crate) struct Args {
+    /// The directory that `chancery init` made.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Listen beyond loopback though this server speaks no TLS itself: something before it must.
+    #[arg(long)]
+    allow_remote: bool,
+    /// An origin that steps may call over HTTP, such as `http://127.0.0.1:7001`. Can be repeated; else none.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_http_target: Vec<String>,
+    /// How long a hand-out lives without a sign of its worker.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    lease: Duration,
+    /// How the log is written: text to the standard error, JSON to the standard output.
+    #[arg(long, value_enum, default_value_t = LogStyle::Text)]
+    log: LogStyle,
+    /// What is logged, such as `info,chancery_server=debug`.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log_filter: String,
+    /// This node's name, as it stands in the logs' owner.
+    #[arg(long, value_name = "NAME", default_value = "node-1")]
+    node: String,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogStyle {
+    /// Lines for people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
+    let format = match args.log {
+        LogStyle::Text => LogFormat::Text,
+        LogStyle::Json => LogFormat::Json,
+    };
+    install_logs(format, &args.log_filter)?;
+    let targets = args.allow_http_target.join(",").parse();
+    let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
+    let mut signals = StopSignals::listen()?;
+    let data = DataDir::open(&args.data)?;
+    let config = Config { lease: args.lease, targets, ..Config::new(data.cluster(), args.node) };
+    let app = App::open(config, data.keys, data.store, Closures::new()).await?;
+    let options =
+        ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
+    let server = match serve(app.clone(), options).await {
+        Ok(server) => server,
+        Err(error) => {
+            app.shutdown().await?;
+            return Err(error.into());
+        }
+    };
+    signals.next().await;
+    end(server, &app, &mut signals, session).await
+}
+
+/// Ends in order, unless another signal comes: what runs is then recovered at the next start.
+pub(crate) async fn end(
+    server: Server,
+    app: &App,
+    signals: &mut StopSignals,
+    session: &Session,
+) -> Result<Exit, CliError> {
+    let ending = async {
+        let ended = server.shutdown().await;
+        app.shutdown().await?;
+        if ended { Ok(Exit::Ok) } else { Err(CliError::Unclean("connections were cut that did not end in time")) }
+    };
+    tokio::select! {
+        ended = ending => ended,
+        () = signals.next() => {
+            session.out.say("ended at once; what was under way is recovered at the next start");
+            Ok(Exit::Failed)
+        }
+    }
+}
