@@ -146,7 +146,7 @@ impl Directory {
 }
 
 impl Principal {
-    /// Checks what the directory takes: attributes have no reserved name, no null and no fraction.
+    /// Checks what the directory takes: attributes have no reserved name, no null, no fraction and no number beyond ±2⁵³.
     ///
     /// # Errors
     /// Names the attribute.

@@ -1,11 +1,12 @@
 //! Entities in Cedar's JSON: what they refer to, and which of a bundle's own a decision needs.
 
 use crate::request::EntityRef;
+use chancery_base::json::INTEGER_MAX;
 use chancery_base::limits::NESTING_MAX;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Refuses null and fractions, which Cedar has no values for.
+/// Refuses null and fractions, which Cedar has no values for, and whole numbers that a payload cannot keep.
 ///
 /// # Errors
 /// Names the path and what is wrong there.
@@ -19,10 +20,13 @@ fn check_value(at: &str, value: &Value, depth: usize) -> Result<(), String> {
     }
     match value {
         Value::Null => Err(format!("`{at}` is null, which policies have no value for: leave it out")),
-        Value::Number(number) if !number.is_i64() => {
-            Err(format!("`{at}` is {number}, but policies know whole numbers only: use minor units, or text"))
-        }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) if whole.unsigned_abs() <= INTEGER_MAX.unsigned_abs() => Ok(()),
+            // Canonical JSON would keep another number, and deciding again another outcome.
+            Some(_) => Err(format!("`{at}` is {number}, beyond ±2^53, which has no exact value everywhere")),
+            None => Err(format!("`{at}` is {number}, but policies know whole numbers only: use minor units, or text")),
+        },
+        Value::Bool(_) | Value::String(_) => Ok(()),
         Value::Array(items) => {
             items.iter().enumerate().try_for_each(|(n, item)| check_value(&format!("{at}[{n}]"), item, depth + 1))
         }

@@ -67,6 +67,6 @@ pub struct Request {
     pub action: String,
     /// What is acted on.
     pub resource: ResourceRef,
-    /// The context that the schema declares for the action. Numbers are whole; there is no null.
+    /// The context that the schema declares for the action. Numbers are whole and within ±2⁵³; there is no null.
     pub context: Map<String, Value>,
 }

@@ -55,10 +55,10 @@ fn a_policy_that_errs_denies() {
     let overflow = |effect: &str| {
         format!(
             "{ANYTHING} @id(\"bad\") {effect} (principal, action == Action::\"run\", resource) when \
-             {{ context has amount && context.amount * 2 > 10 }};"
+             {{ context has amount && context.amount * 9000000000000000 < 0 }};"
         )
     };
-    let largest = |request: &mut Request| request.context = object(json!({ "amount": i64::MAX }));
+    let largest = |request: &mut Request| request.context = object(json!({ "amount": 1_i64 << 53 }));
     for effect in ["permit", "forbid"] {
         let expected = "bad: this policy failed, and a policy that fails denies";
         check(&overflow(effect), largest, Outcome::Deny, expected);
@@ -95,6 +95,7 @@ fn what_does_not_conform_is_denied_and_named() {
         (json!({ "tags": ["a", null] }), "`context.tags[1]` is null"),
         (json!({ "amount": "1" }), "`context.amount` must be a whole number"),
         (json!({ "amount": u64::MAX }), "`context.amount` is 18446744073709551615"),
+        (json!({ "amount": (1_i64 << 53) + 1 }), "`context.amount` is 9007199254740993, beyond ±2^53"),
         (json!({ "place": {} }), "`context.place.country` is missing"),
         (json!({ "place": { "country": "AT", "x": 1 } }), "`context.place.x` is not declared by the schema"),
         (json!({ "tags": ["a", 1] }), "`context.tags[1]` must be text"),

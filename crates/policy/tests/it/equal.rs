@@ -112,7 +112,7 @@ proptest! {
     fn a_decision_is_taken_again_as_it_was(
         limit in 0..10_i64,
         context in context(),
-        amount in prop::option::of(prop_oneof![Just(json!(5)), Just(json!("5")), Just(json!(5.5)), Just(json!(i64::MAX))]),
+        amount in prop::option::of(prop_oneof![Just(json!(5)), Just(json!("5")), Just(json!(5.5)), Just(json!(1_i64 << 53)), Just(json!(i64::MAX))]),
         action in prop::sample::select(vec!["run", "start", "all", "none"]),
         kind in prop::sample::select(vec!["Step", "Definition", "Role", "User"]),
         seed in 1..5_u8,
@@ -120,8 +120,8 @@ proptest! {
     ) {
         let bundle = bundle(&format!(
             "permit (principal, action, resource);
-             forbid (principal, action == Action::\"run\", resource) when {{ context has amount && context.amount + 1 > {limit} }};
-             forbid (principal is Agent, action, resource is Step) when {{ resource has amount && resource.amount * 2 > {limit} }};"
+             forbid (principal, action == Action::\"run\", resource) when {{ context has amount && context.amount * 9000000000000000 > {limit}000000000000000 }};
+             forbid (principal is Agent, action, resource is Step) when {{ resource has amount && resource.amount * 9000000000000000 > {limit}000000000000000 }};"
         ));
         let mut resource = ResourceRef::new(kind, "x");
         resource.parents.push(EntityRef::new("Definition", "y"));
@@ -141,6 +141,7 @@ proptest! {
 fn context() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
         (0..10_i64).prop_map(Value::from),
+        Just(json!(1_i64 << 53)),
         Just(json!(i64::MAX)),
         Just(json!(1.5)),
         Just(json!(null)),

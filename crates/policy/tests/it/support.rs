@@ -60,5 +60,6 @@ pub(crate) fn request() -> Request {
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap()
+    let Value::Object(map) = value else { panic!("{value} is no object") };
+    map
 }
