@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -95,6 +95,8 @@ struct Shared {
     key_index: KeyIndex,
     /// Held while a tenant is taken in, so that none is taken in twice.
     adopting: Mutex<()>,
+    /// Held while a tenant is made.
+    creating: Mutex<()>,
     started_at: Instant,
     is_stopping: AtomicBool,
 }
@@ -117,6 +119,7 @@ impl App {
             tenants: ArcSwap::default(),
             key_index: KeyIndex::default(),
             adopting: Mutex::new(()),
+            creating: Mutex::new(()),
             started_at: clock::instant(),
             is_stopping: AtomicBool::new(false),
         };
@@ -295,7 +298,7 @@ impl App {
         self.tenant_of(grant.tenant()).ok_or_else(|| Error::Missing(format!("tenant `{}`", grant.tenant())))
     }
 
-    fn tenant_of(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+    pub(crate) fn tenant_of(&self, id: &TenantId) -> Option<Arc<Tenant>> {
         self.shared.tenants.load().get(id).cloned()
     }
 
@@ -314,9 +317,9 @@ impl App {
         self.shared.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether the tenant is there and nobody has a key to it yet: making it did not get to its owner's.
-    pub(crate) fn has_unowned(&self, id: &TenantId) -> bool {
-        let control = self.tenant_of(id).and_then(|tenant| tenant.control().ok());
-        control.is_some_and(|control| control.credentials.is_empty())
+    /// Held while a tenant is made: the store refuses a name that is taken, and with it the whole batch, so this node
+    /// looks before it asks.
+    pub(crate) async fn creating(&self) -> MutexGuard<'_, ()> {
+        self.shared.creating.lock().await
     }
 }

@@ -22,12 +22,8 @@ const PLATFORM_OPERATOR: &str = "platform-operator";
 /// # Errors
 /// If there is a tenant already, or the store does not answer.
 pub async fn system(data: &DataDir, cluster: &Name) -> Result<(), Error> {
-    let row = TenantRow {
-        tenant: TenantId::system(),
-        shards: 1,
-        hash_key: clock::random_bytes()?,
-        created_at: clock::now(),
-    };
+    let row =
+        TenantRow { tenant: TenantId::system(), shards: 1, hash_key: clock::random_bytes()?, created_at: clock::now() };
     let origin = Origin::new(cluster.clone(), TenantId::system(), 0, FIRST_GENERATION);
     data.store.bootstrap(row, origin).await?;
     Ok(())

@@ -1,11 +1,11 @@
 //! Bundles of the tenant's policy: checking, pushing, activating, looking at them.
 
+use crate::Error;
 use crate::app::App;
 use crate::definitions::{Checked, Registered};
 use crate::error::Fault;
 use crate::page::{Page, Paged};
 use crate::transactions::damaged;
-use crate::Error;
 use chancery_base::{Digest, Name, Timestamp, json, limits};
 use chancery_policy::{Bundle, Grant, Problem};
 use chancery_shard::input::Change;
@@ -120,10 +120,5 @@ fn fault(problem: &Problem) -> Fault {
 }
 
 fn checked(bundle: &Bundle) -> Checked {
-    Checked {
-        name: bundle.name().clone(),
-        version: bundle.version(),
-        digest: bundle.digest(),
-        warnings: Vec::new(),
-    }
+    Checked { name: bundle.name().clone(), version: bundle.version(), digest: bundle.digest(), warnings: Vec::new() }
 }

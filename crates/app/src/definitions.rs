@@ -4,11 +4,11 @@ mod cache;
 
 pub(crate) use cache::Definitions;
 
+use crate::Error;
 use crate::app::App;
 use crate::error::Fault;
 use crate::page::{Page, Paged};
 use crate::transactions::damaged;
-use crate::Error;
 use chancery_base::{Digest, Name, Timestamp, json, limits};
 use chancery_engine::definition::{Definition, Problem, Run};
 use chancery_policy::Grant;
@@ -110,7 +110,9 @@ pub async fn list(
 }
 
 pub(crate) fn missing(name: &Name, version: Option<u32>) -> Error {
-    Error::Missing(version.map_or_else(|| format!("definition `{name}`"), |version| format!("definition `{name}` {version}")))
+    Error::Missing(
+        version.map_or_else(|| format!("definition `{name}`"), |version| format!("definition `{name}` {version}")),
+    )
 }
 
 fn view(row: &DefinitionRow) -> Result<DefinitionView, Error> {

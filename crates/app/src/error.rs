@@ -110,7 +110,9 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused(Refusal::Limited { retry_after, .. }) | Self::NotYet { retry_after, .. } => Some(*retry_after),
+            Self::Refused(Refusal::Limited { retry_after, .. }) | Self::NotYet { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::Refused(_)
             | Self::Store(_)
             | Self::Unauthenticated
@@ -132,5 +134,9 @@ fn first(faults: &[Fault]) -> String {
     let Some(fault) = faults.first() else { return String::from("no reason was given") };
     let more = faults.len().saturating_sub(1);
     let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-    if fault.path.is_empty() { format!("{}{rest}", fault.message) } else { format!("{}: {}{rest}", fault.path, fault.message) }
+    if fault.path.is_empty() {
+        format!("{}{rest}", fault.message)
+    } else {
+        format!("{}: {}{rest}", fault.path, fault.message)
+    }
 }

@@ -4,13 +4,13 @@ mod tiles;
 mod tlog;
 
 pub(crate) use tiles::{TilesError, with_tiles};
-pub(crate) use tlog::{inclusion as inclusion_hashes, newest};
 pub use tlog::{Served, tlog};
+pub(crate) use tlog::{inclusion as inclusion_hashes, newest};
 
+use crate::Error;
 use crate::app::App;
 use crate::page::{Page, Paged};
 use crate::transactions::{HistoryEntry, entry_view};
-use crate::Error;
 use chancery_base::TransactionId;
 use chancery_ledger::{Hash, LeafIndex, Origin, TreeSize, VerifierKey};
 use chancery_policy::Grant;
@@ -111,7 +111,10 @@ pub async fn inclusion(app: &App, grant: &Grant, entry: u64, size: Option<u64>) 
     let newest = newest(app, &tenant).await?;
     let size = size.unwrap_or(newest.size);
     if size > newest.size || entry >= size {
-        return Err(Error::Missing(format!("entry {entry} in a tree of {size}: the newest checkpoint has {}", newest.size)));
+        return Err(Error::Missing(format!(
+            "entry {entry} in a tree of {size}: the newest checkpoint has {}",
+            newest.size
+        )));
     }
     let hashes = tlog::inclusion(app, &tenant, LeafIndex(entry), TreeSize(size)).await?;
     let checkpoint = app.store().checkpoint(tenant.log, Some(size)).await?.filter(|row| row.size == size);

@@ -41,5 +41,5 @@ pub use config::Config;
 pub use error::{Error, Fault};
 pub use local::Closures;
 pub use page::{Page, Paged};
-pub use transactions::TransactionFilter;
 pub use tasks::Tasks;
+pub use transactions::TransactionFilter;

@@ -22,8 +22,7 @@ use taker::Taker;
 /// What a closure makes of a task: its output, or an error that says that it took no effect.
 pub type Outcome = Result<Value, StepError>;
 
-pub(crate) type Handler =
-    Arc<dyn Fn(Arc<Task>) -> Pin<Box<dyn Future<Output = ReportedOutcome> + Send>> + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(Arc<Task>) -> Pin<Box<dyn Future<Output = ReportedOutcome> + Send>> + Send + Sync>;
 
 /// Closures by the worker name that steps call them by.
 ///

@@ -12,9 +12,16 @@ use std::time::Duration;
 pub(crate) fn describe() {
     use metrics::Unit::{Count, Seconds};
     describe_counter!("chancery_transactions_started_total", "Transactions that began, by definition");
-    describe_counter!("chancery_transactions_ended_total", "Transactions that ended or parked, by definition and status");
+    describe_counter!(
+        "chancery_transactions_ended_total",
+        "Transactions that ended or parked, by definition and status"
+    );
     describe_gauge!("chancery_transactions_active", Count, "Transactions that have neither ended nor parked");
-    describe_histogram!("chancery_transaction_duration_seconds", Seconds, "From start to end, by definition and status");
+    describe_histogram!(
+        "chancery_transaction_duration_seconds",
+        Seconds,
+        "From start to end, by definition and status"
+    );
     describe_counter!("chancery_steps_total", "Attempts of steps that ended, by outcome");
     describe_counter!("chancery_step_attempts_total", "Attempts of steps that were handed out");
     describe_counter!("chancery_step_retries_total", "Attempts of steps beyond the first");
@@ -40,7 +47,10 @@ pub(crate) fn describe() {
     describe_gauge!("chancery_ledger_checkpoint_age_seconds", Seconds, "How long entries have waited for a checkpoint");
     describe_histogram!("chancery_ledger_verification_duration_seconds", Seconds, "How long a check of a sample took");
     describe_counter!("chancery_ledger_verifications_total", "Checks of samples, by result");
-    describe_counter!("chancery_ledger_integrity_failures_total", "Entries that do not lead to the tree: tampering or damage");
+    describe_counter!(
+        "chancery_ledger_integrity_failures_total",
+        "Entries that do not lead to the tree: tampering or damage"
+    );
     describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
     describe_gauge!("chancery_node_info", "Always 1, with the node's version");
     describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");

@@ -1,8 +1,8 @@
 //! Operations on a running transaction.
 
+use crate::Error;
 use crate::app::App;
 use crate::transactions::{self, TransactionView};
-use crate::Error;
 use chancery_base::limits::TEXT_BYTES_MAX;
 use chancery_base::{Name, TransactionId};
 use chancery_policy::Grant;
@@ -25,7 +25,12 @@ pub struct Resolution {
 ///
 /// # Errors
 /// If there is no such transaction, or it has ended.
-pub async fn cancel(app: &App, grant: &Grant, id: TransactionId, justification: String) -> Result<TransactionView, Error> {
+pub async fn cancel(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
     operate(app, grant, Command::Cancel(operation(grant, id, justification)?), id).await
 }
 
@@ -33,7 +38,12 @@ pub async fn cancel(app: &App, grant: &Grant, id: TransactionId, justification: 
 ///
 /// # Errors
 /// If there is no such transaction, it has ended, or no justification is given.
-pub async fn terminate(app: &App, grant: &Grant, id: TransactionId, justification: String) -> Result<TransactionView, Error> {
+pub async fn terminate(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
     let operation = justified(operation(grant, id, justification)?)?;
     operate(app, grant, Command::Terminate(operation), id).await
 }
@@ -42,7 +52,12 @@ pub async fn terminate(app: &App, grant: &Grant, id: TransactionId, justificatio
 ///
 /// # Errors
 /// If there is no such transaction, it is not parked, or no justification is given.
-pub async fn retry(app: &App, grant: &Grant, id: TransactionId, justification: String) -> Result<TransactionView, Error> {
+pub async fn retry(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
     let operation = justified(operation(grant, id, justification)?)?;
     operate(app, grant, Command::Retry(operation), id).await
 }
@@ -51,7 +66,12 @@ pub async fn retry(app: &App, grant: &Grant, id: TransactionId, justification: S
 ///
 /// # Errors
 /// If there is no such transaction, it is not parked at that step, or no justification is given.
-pub async fn resolve(app: &App, grant: &Grant, id: TransactionId, resolution: Resolution) -> Result<TransactionView, Error> {
+pub async fn resolve(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    resolution: Resolution,
+) -> Result<TransactionView, Error> {
     let operation = justified(operation(grant, id, resolution.justification)?)?;
     let view = transactions::get(app, grant, id).await?;
     match view.parked_at {

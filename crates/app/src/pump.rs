@@ -207,9 +207,11 @@ impl Pump {
     async fn carry_out(&self, call: Call) -> Reply {
         let reply = match call {
             Call::Commit(batch) => Reply::Committed(self.commit(*batch).await),
-            Call::Own { .. } | Call::Control { .. } | Call::Recover { .. } | Call::Load { .. } | Call::Bundle { .. } => {
-                chancery_store::carry_out(self.store.as_ref(), call, &self.owner).await
-            }
+            Call::Own { .. }
+            | Call::Control { .. }
+            | Call::Recover { .. }
+            | Call::Load { .. }
+            | Call::Bundle { .. } => chancery_store::carry_out(self.store.as_ref(), call, &self.owner).await,
         };
         if let Reply::Owned(Ok(row)) = &reply {
             self.tenant.owned(row.epoch, row.size);

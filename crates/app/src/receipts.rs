@@ -48,9 +48,11 @@ pub async fn json(app: &App, grant: &Grant, subject: &Subject) -> Result<Vec<u8>
     let permit = permit(app, grant, &outcome).await?;
     let forward = forward(app, grant, &permit).await?;
     let decided = forward.as_ref().unwrap_or(&permit);
-    let bundle = decided.record.data.get_digest("bundle").ok_or_else(|| {
-        damaged("a permit")(format!("entry {} names no bundle", decided.record.seq))
-    })?;
+    let bundle = decided
+        .record
+        .data
+        .get_digest("bundle")
+        .ok_or_else(|| damaged("a permit")(format!("entry {} names no bundle", decided.record.seq)))?;
     let checkpoint = covering(app, &tenant, outcome.record.seq).await?;
     let receipt = Receipt {
         outcome: proven(app, &tenant, outcome, &checkpoint).await?,
@@ -124,9 +126,7 @@ impl Wanted {
         match self {
             Self::Closing => record.refs.last,
             // An attempt that was never handed out, because policy denied it, has no permit to show.
-            Self::Outcome(index, kinds) => {
-                record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str())
-            }
+            Self::Outcome(index, kinds) => record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str()),
         }
     }
 }

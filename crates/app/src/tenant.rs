@@ -1,11 +1,11 @@
 //! What the node holds of a tenant: the ways in to its shard and integrator, and what they last said.
 
+use crate::Error;
 use crate::definitions::Definitions;
 use crate::integrator;
 use crate::local::Loops;
 use crate::pump::Inlet;
 use crate::watch::Watchers;
-use crate::Error;
 use arc_swap::ArcSwapOption;
 use chancery_base::{KeyId, TenantId};
 use chancery_ledger::Origin;

@@ -37,9 +37,15 @@ pub async fn create(app: &App, grant: &Grant, tenant: TenantId) -> Result<Create
     if *grant.tenant() != TenantId::system() {
         return Err(Error::Invalid(String::from("only the tenant `system` makes tenants")));
     }
-    if !app.has_unowned(&tenant) {
-        let change = Change::TenantCreate { tenant: tenant.clone(), hash_key: clock::random_bytes()? };
-        app.tenant(grant)?.change(grant, change).await?;
+    let _creating = app.creating().await;
+    match app.tenant_of(&tenant) {
+        // Making it did not get to its owner's key: it goes on from there.
+        Some(known) if known.control()?.credentials.is_empty() => {}
+        Some(_) => return Err(Error::Conflict(format!("tenant `{tenant}` exists already"))),
+        None => {
+            let change = Change::TenantCreate { tenant: tenant.clone(), hash_key: clock::random_bytes()? };
+            app.tenant(grant)?.change(grant, change).await?;
+        }
     }
     let made = app.adopt(&tenant).await?;
     let owner = bootstrap::make_owner(app, &made).await?;

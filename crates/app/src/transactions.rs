@@ -2,9 +2,9 @@
 
 mod view;
 
-pub(crate) use view::{damaged, entry as entry_view};
 pub use chancery_store::TransactionFilter;
 pub use view::{CauseView, HistoryEntry, StepView, TransactionHead, TransactionView, UndoView};
+pub(crate) use view::{damaged, entry as entry_view};
 
 use crate::app::App;
 use crate::page::{Page, Paged};

@@ -20,8 +20,7 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Bytes of an answer's body that an error repeats.
 const DETAIL_BYTES_MAX: usize = 4_096;
 /// Headers that belong to the connection or to us, not to a definition.
-const RESERVED: [&str; 7] =
-    ["host", "content-length", "connection", "transfer-encoding", "upgrade", "te", "trailer"];
+const RESERVED: [&str; 7] = ["host", "content-length", "connection", "transfer-encoding", "upgrade", "te", "trailer"];
 
 /// The types of the errors that a call ends with.
 pub mod error_type {
@@ -133,7 +132,8 @@ impl HttpTarget {
         let method: Method = word.parse().ok().ok_or_else(|| bad(format!("`{word}` is not a method")))?;
         let mut headers = HeaderMap::new();
         for (name, value) in &http.headers {
-            let parsed: HeaderName = name.parse().ok().ok_or_else(|| bad(format!("`{name}` is not a header's name")))?;
+            let parsed: HeaderName =
+                name.parse().ok().ok_or_else(|| bad(format!("`{name}` is not a header's name")))?;
             if RESERVED.contains(&parsed.as_str()) {
                 return Err(bad(format!("header `{name}` can't be set")));
             }
@@ -254,7 +254,8 @@ fn unknown(kind: &str, message: String) -> ReportedOutcome {
 
 /// The error and its causes, without the URL: it may hold what must not be repeated.
 fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_connect() { String::from("no connection") } else { String::from("the connection failed") };
+    let mut text =
+        if error.is_connect() { String::from("no connection") } else { String::from("the connection failed") };
     let mut cause = error.source();
     while let Some(source) = cause {
         text.push_str(": ");

@@ -37,7 +37,12 @@ impl Definitions {
     }
 
     /// The definition that a transaction runs.
-    pub(crate) async fn of_row(&self, app: &App, grant: &Grant, row: &TransactionRow) -> Result<Arc<Definition>, Error> {
+    pub(crate) async fn of_row(
+        &self,
+        app: &App,
+        grant: &Grant,
+        row: &TransactionRow,
+    ) -> Result<Arc<Definition>, Error> {
         let definition = self.version(app, grant, &row.definition, row.version).await?;
         if definition.digest != row.definition_digest {
             let detail = format!("{} names another definition than `{}` {}", row.id, row.definition, row.version);

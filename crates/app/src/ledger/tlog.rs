@@ -1,10 +1,10 @@
 //! The log as C2SP tlog-tiles serves it: checkpoint, hash tiles, entry bundles.
 
 use super::tiles::{TilesError, with_tiles};
+use crate::Error;
 use crate::app::App;
 use crate::tenant::Tenant;
 use crate::transactions::damaged;
-use crate::Error;
 use chancery_ledger::proof::{consistency_proof, inclusion_proof};
 use chancery_ledger::tile::{TILE_WIDTH, TileId, write_bundle};
 use chancery_ledger::{Hash, LeafIndex, Origin, Resource, TreeSize};

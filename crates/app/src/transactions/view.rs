@@ -169,11 +169,8 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
     let name = |index: StepIndex| step_name(definition, index);
-    let states: BTreeMap<u32, StepState> = loaded
-        .steps
-        .iter()
-        .map(|row| Ok((row.step, read(&row.body, "a step")?)))
-        .collect::<Result<_, Error>>()?;
+    let states: BTreeMap<u32, StepState> =
+        loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
     let steps = definition
         .steps
         .iter()
@@ -185,11 +182,9 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         .collect::<Result<Vec<_>, Error>>()?;
     let cause = match &head.cause {
         None => None,
-        Some(cause) => Some(CauseView {
-            kind: cause.kind,
-            step: cause.step.map(name).transpose()?,
-            error: head.error.clone(),
-        }),
+        Some(cause) => {
+            Some(CauseView { kind: cause.kind, step: cause.step.map(name).transpose()?, error: head.error.clone() })
+        }
     };
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),

@@ -195,7 +195,11 @@ impl House {
 }
 
 fn config() -> Config {
-    Config { drain: Duration::from_millis(200), lease: Duration::from_millis(600), ..Config::new("test.example", "node") }
+    Config {
+        drain: Duration::from_millis(200),
+        lease: Duration::from_millis(600),
+        ..Config::new("test.example", "node")
+    }
 }
 
 fn copy_dir(from: &std::path::Path, to: &std::path::Path) {

@@ -55,7 +55,10 @@ async fn a_failed_step_has_what_was_done_undone() {
 async fn a_denied_step_is_never_handed_out() {
     let calls = Arc::new(Calls::default());
     let house = House::new(services(&calls)).await;
-    let forbidden = ORDER.replace("version: 1", "version: 2").replace("id: charge", "id: forbidden").replace("steps.charge", "steps.forbidden");
+    let forbidden = ORDER
+        .replace("version: 1", "version: 2")
+        .replace("id: charge", "id: forbidden")
+        .replace("steps.charge", "steps.forbidden");
     house.register(&forbidden).await;
     let view = house.run(json!({"sku": "tea"})).await;
     assert_eq!(show(&view), "compensated: reserve completed×1 undo completed, forbidden failed×0(PolicyDenied)");

@@ -1,6 +1,10 @@
 //! A node on the embedded store: what it does, what it survives, and what it does not do.
 
+#[cfg(test)]
 mod counting;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod life;
+#[cfg(test)]
 mod records;

@@ -27,8 +27,10 @@ async fn receipts_verify_without_the_server() {
         (Subject::Transaction(done), "transaction.completed"),
         (Subject::Transaction(undone), "transaction.failed"),
     ] {
-        let text = receipts::json(&house.app, &grant, &subject).await.unwrap_or_else(|error| panic!("{subject:?}: {error}"));
-        let report = Receipt::parse(&text).unwrap().verify(&keys).unwrap_or_else(|error| panic!("{subject:?}: {error}"));
+        let text =
+            receipts::json(&house.app, &grant, &subject).await.unwrap_or_else(|error| panic!("{subject:?}: {error}"));
+        let report =
+            Receipt::parse(&text).unwrap().verify(&keys).unwrap_or_else(|error| panic!("{subject:?}: {error}"));
         assert_eq!(report.outcome.kind.as_str(), kind);
         let proof: TlogProof = receipts::tlog_proof(&house.app, &grant, &subject).await.unwrap().parse().unwrap();
         proof.verify(proof.extra.as_ref().unwrap(), &keys).unwrap();
@@ -81,7 +83,7 @@ async fn check_log(house: &House) -> Checkpoint {
                 records.extend(bundle.into_iter().map(<[u8]>::to_vec));
             }
             Resource::Tile { id, width } => assert_eq!(bytes.len(), usize::from(width) * 32, "{id}"),
-            Resource::Checkpoint => unreachable!(),
+            Resource::Checkpoint => panic!("a checkpoint among the tiles"),
         }
     }
     let mut tree = chancery_ledger::Tree::new();

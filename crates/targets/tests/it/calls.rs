@@ -1,0 +1,195 @@
+//! What a call's answer counts as, against a server that answers as told.
+
+use chancery_engine::definition::{HttpRequest, Method};
+use chancery_shard::input::ReportedOutcome;
+use chancery_targets::{AllowList, Call, HttpTarget};
+use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// What the server does with the one connection that it takes.
+enum Script {
+    /// Reads the request, then writes this and closes.
+    Answer(Vec<u8>),
+    /// Reads the request, then closes.
+    Cut,
+    /// Reads the request, then is silent.
+    Silent,
+}
+
+/// Starts a server for one request; gives its origin and, later, the request as it came.
+async fn server(script: Script) -> (String, oneshot::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let (send, receive) = oneshot::channel();
+    // The clippy lint on spawning is for the product, whose shutdown waits; a test's server ends with its runtime.
+    drop(tokio::runtime::Handle::current().spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !is_whole(&request) {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).await.unwrap();
+            request.extend_from_slice(&part[..read]);
+        }
+        send.send(String::from_utf8(request).unwrap()).unwrap();
+        match script {
+            Script::Answer(bytes) => {
+                // A caller that stops reading in the middle closes the connection.
+                drop(stream.write_all(&bytes).await);
+                drop(stream.shutdown().await);
+            }
+            Script::Cut => {}
+            Script::Silent => std::future::pending().await,
+        }
+    }));
+    (origin, receive)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
+}
+
+fn http(status: &str, headers: &str, body: &str) -> Script {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n");
+    Script::Answer([head.as_bytes(), body.as_bytes()].concat())
+}
+
+async fn call_with(allow: &str, call: &HttpRequest, key: &str, time_left: Duration) -> ReportedOutcome {
+    let target = HttpTarget::new(allow.parse().unwrap(), Duration::from_secs(20)).unwrap();
+    let body = json!({"amount": 7});
+    let call = Call {
+        http: call,
+        body: &body,
+        idempotency_key: key,
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        transaction: "txn_1",
+        time_left,
+    };
+    target.call(call).await
+}
+
+fn post(url: String) -> HttpRequest {
+    HttpRequest { method: Method::Post, url, headers: Vec::new() }
+}
+
+/// The outcome in one line.
+fn show(outcome: &ReportedOutcome) -> String {
+    let error = |error: &chancery_engine::StepError| {
+        let status = error.detail.as_ref().and_then(|detail| detail.get("status")).map(ToString::to_string);
+        let last = if error.is_final { " final" } else { "" };
+        format!("{}{}{last}", error.r#type, status.map(|status| format!(" {status}")).unwrap_or_default())
+    };
+    match outcome {
+        ReportedOutcome::Completed(output) => format!("completed {output}"),
+        ReportedOutcome::Failed(failed) => format!("failed {}", error(failed)),
+        ReportedOutcome::Unknown(unknown) => format!("unknown {}", error(unknown)),
+    }
+}
+
+async fn check(script: Script, expected: &str) {
+    let (origin, _request) = server(script).await;
+    let outcome = call_with(&origin, &post(format!("{origin}/charges")), "k", Duration::from_secs(10)).await;
+    assert_eq!(show(&outcome), expected);
+}
+
+#[tokio::test]
+async fn an_answer_counts_as_what_the_target_said() {
+    check(http("200 OK", "", r#"{"id": 5}"#), r#"completed {"id":5}"#).await;
+    check(http("204 No Content", "", ""), "completed null").await;
+    check(http("200 OK", "", "thanks"), r#"completed {"status":200,"text":"thanks"}"#).await;
+    check(http("201 Created", "", r#"{"a":1,"a":2}"#), r#"completed {"status":201,"text":"{\"a\":1,\"a\":2}"}"#).await;
+    check(http("400 Bad Request", "", ""), "failed HttpStatus 400 final").await;
+    check(http("404 Not Found", "", ""), "failed HttpStatus 404 final").await;
+    check(http("302 Found", "location: http://127.0.0.1:1/\r\n", ""), "failed HttpStatus 302 final").await;
+    for status in ["408 Request Timeout", "425 Too Early", "429 Too Many Requests", "500 Oops", "503 Busy"] {
+        let number = status.split(' ').next().unwrap();
+        check(http(status, "", "x"), &format!("unknown HttpStatus {number}")).await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_taken_effect_is_unknown() {
+    check(Script::Cut, "unknown Connection").await;
+    check(Script::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nab".to_vec()), "unknown Connection").await;
+    check(http("200 OK", "", &"x".repeat((1 << 20) + 1)), "unknown ResponseTooLarge final").await;
+    let (origin, _request) = server(Script::Silent).await;
+    let outcome = call_with(&origin, &post(origin.clone()), "k", Duration::from_millis(50)).await;
+    assert_eq!(show(&outcome), "unknown Timeout");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_failed() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let origin = format!("http://{free}");
+    let outcome = call_with(&origin, &post(origin.clone()), "k", Duration::from_secs(10)).await;
+    assert_eq!(show(&outcome), "failed Connection");
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_not_called() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    for (allow, call, expected) in [
+        ("", post(origin.clone()), "failed TargetNotAllowed final"),
+        ("https://example.org", post(origin.clone()), "failed TargetNotAllowed final"),
+        (origin.as_str(), post(String::from("file:///etc/passwd")), "failed TargetNotAllowed final"),
+        (origin.as_str(), post(String::from("no url")), "failed BadRequest final"),
+        (
+            origin.as_str(),
+            HttpRequest { headers: vec![(String::from("Host"), String::from("elsewhere"))], ..post(origin.clone()) },
+            "failed BadRequest final",
+        ),
+    ] {
+        let outcome = call_with(allow, &call, "k", Duration::from_secs(10)).await;
+        assert_eq!(show(&outcome), expected, "{call:?}");
+    }
+    let nobody = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+    assert!(nobody.is_err(), "somebody called");
+}
+
+#[tokio::test]
+async fn a_request_carries_key_trace_and_transaction_once() {
+    let (origin, request) = server(http("200 OK", "", "")).await;
+    let headers = [("X-Shop", "7"), ("Idempotency-Key", "forged")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let call = HttpRequest { headers, ..post(format!("{origin}/charges?a=b")) };
+    call_with(&origin, &call, "käse/1 %", Duration::from_secs(10)).await;
+    let request = request.await.unwrap();
+    assert!(request.starts_with("POST /charges?a=b HTTP/1.1\r\n"), "{request}");
+    for line in [
+        "idempotency-key: k%C3%A4se/1%20%25",
+        "x-transactional-id: txn_1",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "x-shop: 7",
+        "content-type: application/json",
+    ] {
+        assert_eq!(request.to_lowercase().matches(&line.to_lowercase()).count(), 1, "{line}\n{request}");
+    }
+    assert!(!request.contains("forged"));
+    assert!(request.ends_with(r#"{"amount":7}"#));
+}
+
+#[test]
+fn an_allow_list_takes_origins_and_nothing_else() {
+    let list: AllowList = "https://a.example, http://b.example:8080,".parse().unwrap();
+    assert_eq!(list.to_string(), "http://b.example:8080,https://a.example:443");
+    for (url, permitted) in [
+        ("https://a.example/x?y", true),
+        ("https://A.EXAMPLE:443/", true),
+        ("http://a.example/", false),
+        ("https://a.example.evil.example/", false),
+        ("http://b.example/", false),
+        ("http://b.example:8080/", true),
+    ] {
+        assert_eq!(list.permits(&url.parse().unwrap()), permitted, "{url}");
+    }
+    for wrong in ["a.example", "ftp://a.example", "https://a.example/path", "https://u:p@a.example", "https://a?x"] {
+        assert!(wrong.parse::<AllowList>().is_err(), "{wrong}");
+    }
+}
