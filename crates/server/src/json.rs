@@ -57,8 +57,8 @@ mod tests {
             b"{\"definition\":\"a\",\"defs\":1}",
             "400 line 1, column 24: unknown field `defs`, expected one of `definition`, `version`, `input`, `labels`, `wait`",
         );
-        check(b"{\"definition\":\"a\",\"definition\":\"b\"}", "400 line 1, column 34: key `definition` stands twice");
-        check(b"{\"input\":\"\xff\"}", "400 line 1, column 10: invalid unicode code point");
+        check(b"{\"definition\":\"a\",\"definition\":\"b\"}", "400 line 1, column 35: key `definition` stands twice");
+        check(b"{\"input\":\"\xff\"}", "400 line 1, column 11: invalid unicode code point");
         check(b"{\"definition\":\"a\"} x", "400 line 1, column 20: trailing characters");
         check(&b"[".repeat(1_001), "413 the body: 1001 bytes, at most 1000 are allowed");
         check(&b"[".repeat(50), "400 line 1, column 33: nested deeper than 32");

@@ -220,10 +220,10 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\n\
     retry-after: 1\r\n\
     connection: close\r\n\
-    content-length: 170\r\n\
+    content-length: 166\r\n\
     \r\n\
     {\"type\":\"urn:chancery:problem:unavailable\",\"title\":\"Not available at the moment\",\"status\":503,\
-    \"detail\":\"the server has as many connections as it may\",\"retry_after\":1}     ";
+    \"detail\":\"the server has as many connections as it may\",\"retry_after\":1}";
 
 #[cfg(test)]
 mod tests {

@@ -150,7 +150,6 @@ impl Visit for Fields<'_> {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
-    use tracing_subscriber::layer::SubscriberExt as _;
 
     /// The same layer, but it keeps its lines.
     struct Kept(Arc<Mutex<Vec<Map<String, Value>>>>);

@@ -1,0 +1,151 @@
+//! A server on a node in a directory of its own, with two tenants.
+
+use crate::http::{Answer, Call};
+use chancery_app::data::DataDir;
+use chancery_app::{App, Closures, Config, bootstrap};
+use chancery_base::Name;
+use chancery_server::{Server, ServerOptions, serve};
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SCHEMA: &str = "
+entity User = { name: String };
+entity Service = { name: String };
+entity Agent = { name: String };
+entity Definition;
+entity Step in [Definition];
+action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
+action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };
+";
+const POLICIES: &str = "
+@id(\"starts\") permit (principal, action == Action::\"start\", resource);
+@id(\"runs\") permit (principal, action == Action::\"run\", resource);
+@id(\"never\") @reason(\"nobody starts this\")
+forbid (principal, action == Action::\"start\", resource == Definition::\"forbidden\");
+";
+pub(crate) const ORDER: &str = "
+name: order
+version: 1
+steps:
+  - id: reserve
+    run: {worker: reserve}
+    with: {sku: \"${{ input.sku }}\"}
+    compensate: {run: noop}
+output: {id: \"${{ steps.reserve.output.id }}\"}
+";
+
+/// The server and whom it knows.
+pub(crate) struct House {
+    pub(crate) app: App,
+    pub(crate) server: Server,
+    pub(crate) addr: SocketAddr,
+    /// Runs the platform.
+    pub(crate) platform: String,
+    /// Owns the tenant `acme`.
+    pub(crate) owner: String,
+    _dir: TempDir,
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// The defaults, on any free port.
+pub(crate) fn options() -> ServerOptions {
+    ServerOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        drain: Duration::from_millis(500),
+        ..ServerOptions::default()
+    }
+}
+
+/// A node with nothing but its owner, whose key it gives.
+pub(crate) async fn node() -> (App, String, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::create(&dir.path().join("data"), &name("test.example")).unwrap();
+    bootstrap::system(&data, &name("test.example")).await.unwrap();
+    let config = Config { drain: Duration::from_millis(200), ..Config::new("test.example", "node") };
+    let app = App::open(config, data.keys, data.store, Closures::new()).await.unwrap();
+    let key = bootstrap::first_owner(&app).await.unwrap();
+    (app, key.key.expose().to_owned(), dir)
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::with(options()).await
+    }
+
+    pub(crate) async fn with(options: ServerOptions) -> Self {
+        let (app, platform, dir) = node().await;
+        let server = serve(app.clone(), options).await.unwrap();
+        let addr = server.local_addr();
+        let mut house = Self { app, server, addr, platform, owner: String::new(), _dir: dir };
+        house.owner = house.tenant("acme").await;
+        house
+    }
+
+    /// Makes a tenant and gives its owner's key.
+    pub(crate) async fn tenant(&self, name: &str) -> String {
+        let answer = self.post("/v1/tenants", &self.platform, &json!({ "name": name })).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["key"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a principal of `acme` with these roles and gives its id and key.
+    pub(crate) async fn principal(&self, name: &str, roles: &[&str]) -> (String, String) {
+        let body = json!({ "kind": "service", "name": name, "roles": roles });
+        let answer = self.post("/v1/principals", &self.owner, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        let answer = self.post(&format!("/v1/principals/{id}/keys"), &self.owner, &json!({})).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        (id, answer.json()["key"].as_str().unwrap().to_owned())
+    }
+
+    /// Puts the bundle and the definition `order` into force in `acme`; gives the bundle's digest.
+    pub(crate) async fn shop(&self) -> String {
+        let bundle = json!({ "name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES });
+        let pushed = self.post("/v1/bundles", &self.owner, &bundle).await;
+        assert_eq!(pushed.status, 201, "{}", pushed.text());
+        let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
+        let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&self.owner);
+        assert_eq!(activate.send(self.addr).await.status, 200);
+        for document in [ORDER.to_owned(), ORDER.replace("name: order", "name: forbidden")] {
+            let call = Call::new("POST", "/v1/definitions").key(&self.owner);
+            let answer = call.body("application/yaml", document.as_bytes()).send(self.addr).await;
+            assert_eq!(answer.status, 201, "{}", answer.text());
+        }
+        digest
+    }
+
+    /// Starts `order` and gives the transaction's id.
+    pub(crate) async fn order(&self, key: &str) -> String {
+        let body = json!({ "definition": "order", "input": { "sku": "a" } });
+        let answer = self.post("/v1/transactions", key, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
+        Call::new("GET", path).key(key).send(self.addr).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        Call::new("POST", path).key(key).json(body).send(self.addr).await
+    }
+
+    /// Where the log of `acme` is served: `/tlog/acme/<shard>/<generation>`.
+    pub(crate) async fn log(&self) -> String {
+        let answer = self.get("/v1/ledger/logs", &self.owner).await.json();
+        let origin = answer["items"][0]["origin"].as_str().unwrap();
+        origin.replacen("test.example", "/tlog", 1)
+    }
+
+    /// How many entries the log of `acme` has.
+    pub(crate) async fn log_size(&self) -> u64 {
+        let answer = self.get("/v1/ledger/logs", &self.owner).await;
+        answer.json()["items"][0]["size"].as_u64().unwrap()
+    }
+}
