@@ -56,6 +56,12 @@ pub trait Scan {
     fn entries(&self, log: LogId, from: u64, limit: usize) -> Result<Vec<EntryRow>, StoreError>;
     /// Logs that entries are on, whether or not they have a row.
     fn entry_logs(&self) -> Result<Vec<LogId>, StoreError>;
+    /// Logs that tiles or checkpoints are of, whether or not they have a row: name of the table and log.
+    fn tree_logs(&self) -> Result<Vec<(&'static str, LogId)>, StoreError>;
+    /// How many transactions there are.
+    fn transaction_count(&self) -> Result<u64, StoreError>;
+    /// How many steps there are.
+    fn step_count(&self) -> Result<u64, StoreError>;
     /// Transactions, by id.
     fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Result<Vec<TransactionRow>, StoreError>;
     /// Steps, by (transaction, step, clone).

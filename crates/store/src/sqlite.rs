@@ -20,7 +20,7 @@ mod writer;
 pub use open::{DATABASE, LOCK, OpenError};
 pub use snapshot::{Snapshot, Table};
 #[cfg(feature = "tamper")]
-pub use tamper::flip_bit;
+pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::{Answer, CheckpointRow, Loaded, Store, StoreError, StoreStats, TileRow, TransactionFilter};
 use chancery_base::{Digest, Name, TenantId, TransactionId};

@@ -79,6 +79,23 @@ impl Scan for SimStore {
         Ok(logs.into_iter().collect())
     }
 
+    fn tree_logs(&self) -> Answer<Vec<(&'static str, LogId)>> {
+        let inner = self.inner();
+        let state = &inner.state;
+        let tiles: BTreeSet<LogId> = state.tiles.keys().map(|(log, ..)| *log).collect();
+        let checkpoints: BTreeSet<LogId> = state.checkpoints.keys().map(|(log, _)| *log).collect();
+        let tiles = tiles.into_iter().map(|log| ("tiles", log));
+        Ok(tiles.chain(checkpoints.into_iter().map(|log| ("checkpoints", log))).collect())
+    }
+
+    fn transaction_count(&self) -> Answer<u64> {
+        Ok(self.inner().state.transactions.len() as u64)
+    }
+
+    fn step_count(&self) -> Answer<u64> {
+        Ok(self.inner().state.steps.len() as u64)
+    }
+
     fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Answer<Vec<TransactionRow>> {
         page(&self.inner().state.transactions, after, limit, |(_, row)| row.clone())
     }

@@ -182,8 +182,24 @@ pub(super) fn slot(row: &Row<'_>) -> rusqlite::Result<SlotRow> {
     })
 }
 
+/// Columns that are null where the one before them is.
+fn null(row: &Row<'_>, mut columns: std::ops::RangeInclusive<usize>) -> rusqlite::Result<()> {
+    columns.try_for_each(|column| match row.get_ref(column)? {
+        ValueRef::Null => Ok(()),
+        value @ (ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_)) => {
+            Err(rusqlite::Error::FromSqlConversionFailure(
+                column,
+                value.data_type(),
+                Box::new(Refused("it belongs to nothing".to_owned())),
+            ))
+        }
+    })
+}
+
 fn payload_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<PayloadRow>> {
-    let Some(salt) = optional(row, first)? else { return Ok(None) };
+    let Some(salt) = optional(row, first)? else {
+        return null(row, first + 1..=first + 4).map(|()| None);
+    };
     Ok(Some(PayloadRow { salt, sealed: sealed(row, first + 1)?, subject: row.get(first + 4)? }))
 }
 
@@ -195,7 +211,7 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<(LogId, EntryRow)> {
     let (log, seq) = place(row.get(0)?);
     let transaction = match optional(row, 1)? {
         Some(id) => Some((id, row.get(2)?)),
-        None => None,
+        None => null(row, 2..=2).map(|()| None)?,
     };
     Ok((log, EntryRow { seq, transaction, record: row.get(3)?, payload: payload_at(row, 4)? }))
 }

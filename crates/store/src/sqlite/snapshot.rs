@@ -76,6 +76,18 @@ impl Snapshot {
         Ok(found.into_iter().filter(|line: &String| line != "ok").collect())
     }
 
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// `Broken` if it cannot be read.
+    pub fn row_count(&self, table: &Table) -> Answer<u64> {
+        self.count("count rows", &format!("SELECT count(*) FROM {}", table.name))
+    }
+
+    fn count(&self, table: &'static str, query: &str) -> Answer<u64> {
+        self.conn.query_row(query, [], |row| row.get(0)).map_err(reading(table))
+    }
+
     /// Rows of a query, and on a bad one where it is.
     fn scan<T, P: Params>(
         &self,
@@ -160,6 +172,25 @@ impl Scan for Snapshot {
                 FROM log WHERE log.id < 8388607
             ) SELECT id FROM log WHERE id IS NOT NULL";
         self.scan("entries", query, [], |row| row.get(0).map(LogId))
+    }
+
+    fn tree_logs(&self) -> Answer<Vec<(&'static str, LogId)>> {
+        let mut found = Vec::new();
+        for (table, query) in [
+            ("tiles", "SELECT DISTINCT log FROM tiles ORDER BY log"),
+            ("checkpoints", "SELECT DISTINCT log FROM checkpoints ORDER BY log"),
+        ] {
+            found.extend(self.scan(table, query, [], |row| Ok((table, LogId(row.get(0)?))))?);
+        }
+        Ok(found)
+    }
+
+    fn transaction_count(&self) -> Answer<u64> {
+        self.count("transactions", "SELECT count(*) FROM transactions")
+    }
+
+    fn step_count(&self) -> Answer<u64> {
+        self.count("steps", "SELECT count(*) FROM steps")
     }
 
     fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Answer<Vec<TransactionRow>> {
