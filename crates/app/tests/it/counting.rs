@@ -9,20 +9,28 @@ use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, L
 use chancery_store::{Answer, CheckpointRow, Store, StoreStats, TileRow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 #[derive(Debug)]
 pub(crate) struct Counting {
     inner: Arc<dyn Store>,
     calls: AtomicU64,
+    /// Commits pass while nobody holds it.
+    gate: Arc<RwLock<()>>,
 }
 
 impl Counting {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, calls: AtomicU64::new(0) }
+        Self { inner, calls: AtomicU64::new(0), gate: Arc::default() }
     }
 
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// No commit is done while this is held.
+    pub(crate) async fn hold_commits(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
     }
 
     fn count(&self) -> &dyn Store {
@@ -59,7 +67,11 @@ impl Store for Counting {
         self.count().load(log, transactions, keys)
     }
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
-        self.count().commit(batch)
+        let inner = self.count();
+        Box::pin(async move {
+            let _passing = self.gate.read().await;
+            inner.commit(batch).await
+        })
     }
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
         self.count().entries(log, from, limit, payloads)

@@ -103,21 +103,37 @@ impl House {
     /// A new node with the bundle and the definition in place.
     pub(crate) async fn new(closures: Closures) -> Self {
         let house = Self::bare(closures).await;
+        house.furnish().await;
+        house
+    }
+
+    async fn furnish(&self) {
         let bundle = json!({"name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES});
         let bundle = chancery_base::json::canonical(&bundle);
-        let pushed = bundles::push(&house.app, &house.grant(Action::BundlePush), &bundle).await.unwrap();
-        bundles::activate(&house.app, &house.grant(Action::BundleActivate), pushed.checked.digest).await.unwrap();
-        house.register(ORDER).await;
-        house
+        let pushed = bundles::push(&self.app, &self.granted(Action::BundlePush).await, &bundle).await.unwrap();
+        let grant = self.granted(Action::BundleActivate).await;
+        bundles::activate(&self.app, &grant, pushed.checked.digest).await.unwrap();
+        self.register(ORDER).await;
     }
 
     /// A new node with nothing but its owner.
     pub(crate) async fn bare(closures: Closures) -> Self {
+        Self::bare_with(closures, config()).await
+    }
+
+    /// As [`House::new`], and it may call this origin.
+    pub(crate) async fn calling(closures: Closures, origin: &str) -> Self {
+        let house = Self::bare_with(closures, Config { targets: origin.parse().unwrap(), ..config() }).await;
+        house.furnish().await;
+        house
+    }
+
+    async fn bare_with(closures: Closures, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::create(&dir.path().join("data"), &name("test.example")).unwrap();
         bootstrap::system(&data, &name("test.example")).await.unwrap();
         let store = Arc::new(Counting::new(data.store));
-        let app = App::open(config(), data.keys, Arc::clone(&store) as _, closures).await.unwrap();
+        let app = App::open(config, data.keys, Arc::clone(&store) as _, closures).await.unwrap();
         let key = bootstrap::first_owner(&app).await.unwrap();
         let caller = app.authenticate(&key.key).unwrap();
         Self { app, store, caller, key, dir }
@@ -153,10 +169,6 @@ impl House {
         let app = App::open(config(), data.keys, Arc::clone(&store) as _, closures).await.unwrap();
         let caller = app.authenticate(&key.key).unwrap();
         Self { app, store, caller, key, dir }
-    }
-
-    pub(crate) fn grant(&self, _: Action) -> Grant {
-        Grant::system("a test", self.caller.tenant().clone())
     }
 
     pub(crate) async fn granted(&self, action: Action) -> Grant {

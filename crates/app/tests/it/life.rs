@@ -4,12 +4,16 @@ use crate::house::{Calls, House, ORDER, name, services};
 use chancery_app::transactions::TransactionView;
 use chancery_app::{About, Closures, Error, operations, principals, transactions};
 use chancery_base::Kind;
+use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_policy::Action;
 use chancery_shard::input::Refusal;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// The outcome in one line: status, then each step, its attempts, its error and its compensation.
 fn show(view: &TransactionView) -> String {
@@ -111,7 +115,7 @@ async fn a_cancel_compensates_and_waits_for_what_is_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_all_complete() {
     let house = Arc::new(House::new(services(&Arc::new(Calls::default()))).await);
-    let mut runs = tokio::task::JoinSet::new();
+    let mut runs = JoinSet::new();
     for number in 0..200 {
         let house = Arc::clone(&house);
         runs.spawn(async move { house.run(json!({"sku": "tea", "total": number, "fail": number % 4 == 0})).await });
@@ -192,4 +196,71 @@ async fn a_denied_call_leaves_an_entry() {
     let denied = house.app.authorize(&agent, Action::PrincipalCreate, About::Tenant).await.unwrap_err();
     assert_eq!(denied.kind(), Kind::Denied);
     assert_eq!(size().await, before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_step_is_called_with_its_key_and_gives_its_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 65_536];
+        let mut length = 0;
+        while !String::from_utf8_lossy(&request[..length]).ends_with("{\"total\":9}") {
+            length += stream.read(&mut request[length..]).await.unwrap();
+        }
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n{\"id\":3}";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let house = House::calling(Closures::new(), &origin).await;
+    let definition = format!(
+        "name: order\nversion: 2\nsteps:\n  - id: pay\n    run: {{http: {{method: POST, url: \"{origin}/charges\"}}}}\n    \
+         with: {{total: \"${{{{ input.total }}}}\"}}\noutput: \"${{{{ steps.pay.output }}}}\"\n"
+    );
+    house.register(&definition).await;
+    let view = house.run(json!({"total": 9})).await;
+    assert_eq!(show(&view), "completed: pay completed×1");
+    assert_eq!(view.output, Some(json!({"id": 3})));
+    let request = server.join_next().await.unwrap().unwrap();
+    assert!(request.contains(&format!("idempotency-key: {}/pay\r\n", view.head.id)), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_what_is_new_and_keeps_room_for_outcomes() {
+    let house = Arc::new(House::new(Closures::new()).await);
+    let started = house.start(json!({"sku": "tea"}), None).await.unwrap();
+    let held = house.store.hold_commits().await;
+    let grant = house.granted(Action::TransactionStart).await;
+    let room = SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED;
+    let mut asking = JoinSet::new();
+    // What the shard has taken into the batch that waits for its commit is no longer in the queue.
+    for _ in 0..room + 2 * BATCH_INPUTS_MAX {
+        let (house, grant) = (Arc::clone(&house), grant.clone());
+        asking.spawn(async move { transactions::start(&house.app, &grant, order()).await });
+    }
+    let refused = asking.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!((refused.kind(), refused.retry_after().is_some()), (Kind::Limited, true), "{refused}");
+    // A cancel has its place all the same: it is not refused, it waits.
+    let cancel = operations::cancel(&house.app, &grant, started, String::new());
+    let waiting = tokio::time::timeout(Duration::from_millis(50), cancel).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    drop(held);
+    let mut done = 0;
+    while let Some(answer) = asking.join_next().await {
+        done += usize::from(answer.unwrap().is_ok());
+    }
+    assert!((1..=room + 2 * BATCH_INPUTS_MAX).contains(&done), "{done}");
+}
+
+fn order() -> transactions::Start {
+    transactions::Start {
+        definition: name("order"),
+        version: None,
+        input: json!({"sku": "tea"}),
+        idempotency_key: None,
+        labels: Default::default(),
+        traceparent: None,
+    }
 }
