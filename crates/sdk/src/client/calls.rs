@@ -37,10 +37,10 @@ impl Language {
 
 /// What the server can refuse stands in its problem; every method fails likewise if the server can't be reached.
 impl Client {
-    /// How the node is: 503 is an answer here, too.
+    /// How the node is.
     ///
     /// # Errors
-    /// If the server can't be reached.
+    /// If the node is not ready, or the server can't be reached.
     pub async fn health(&self) -> Result<Health, Error> {
         self.transport.json(Call::get("health", &["health"])).await
     }

@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
 
 async fn play(arguments: Arguments) -> Result<(), Deviation> {
     let keep = !matches!(arguments.keep.as_str(), "" | "0");
-    let mut stage = Stage::set(arguments.chancery, arguments.examples, arguments.sabotage).await?;
+    let mut stage = Stage::new(arguments.chancery, arguments.examples, arguments.sabotage)?;
     let played = act(&mut stage, keep).await;
     if let Err(deviation) = played {
         stage.show_logs();
@@ -67,6 +67,7 @@ async fn play(arguments: Arguments) -> Result<(), Deviation> {
 }
 
 async fn act(stage: &mut Stage, keep: bool) -> Result<(), Deviation> {
+    stage.set().await?;
     let orders = [
         orders::completes(stage).await?,
         orders::payment_declined(stage).await?,

@@ -54,8 +54,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts everybody and registers what they need.
-    pub(crate) async fn set(
+    /// An empty stage.
+    pub(crate) fn new(
         program: Option<PathBuf>,
         examples: PathBuf,
         sabotage: Option<Sabotage>,
@@ -65,7 +65,7 @@ impl Stage {
         let dir = tempfile::Builder::new().prefix("chancery-demo-").tempdir();
         let dir = dir.map_err(|source| Deviation::System { doing: "make", path: std::env::temp_dir(), source })?;
         let chancery = Chancery::new(program.unwrap_or_else(|| programs.join("chancery")), dir.path());
-        let mut stage = Self {
+        Ok(Self {
             worker: None,
             server: None,
             payments: None,
@@ -76,14 +76,17 @@ impl Stage {
             port: free_port()?,
             payments_url: String::new(),
             sabotage,
-        };
+        })
+    }
+
+    /// Starts everybody and registers what they need.
+    pub(crate) async fn set(&mut self) -> Result<(), Deviation> {
         head("A server, a payment service, a worker");
-        stage.start_payments().await?;
-        stage.init().await?;
-        stage.start_server().await?;
-        stage.register().await?;
-        stage.start_worker()?;
-        Ok(stage)
+        self.start_payments().await?;
+        self.init().await?;
+        self.start_server().await?;
+        self.register().await?;
+        self.start_worker()
     }
 
     /// A path in the temporary directory, as text.
@@ -158,10 +161,13 @@ impl Stage {
             ["serve", "--data", &data, "--listen", &listen, "--allow-http-target", &target, "--lease", LEASE];
         let child = Child::start("server", self.dir.path(), self.chancery.process(&arguments))?;
         say(&format!("server            {} (pid {})", self.url(), child.id()));
-        let child = self.server.insert(child);
-        let mut options = ClientOptions::new(format!("http://{listen}"), Secret::new("none".to_owned()));
+        let key_file = PathBuf::from(self.path("system.key"));
+        let key = std::fs::read_to_string(&key_file);
+        let key = key.map_err(|source| Deviation::System { doing: "read", path: key_file, source })?;
+        let mut options = ClientOptions::new(format!("http://{listen}"), Secret::new(key.trim().to_owned()));
         options.patience = Duration::ZERO;
         let client = Client::new(options).map_err(|error| Deviation::Service(error.to_string()))?;
+        let child = self.server.insert(child);
         let until = Instant::now() + READY_MAX;
         while client.health().await.is_err() {
             child.check_runs()?;
