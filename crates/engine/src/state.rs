@@ -62,7 +62,7 @@ pub struct StepState {
     /// The number, within the transaction, of the entry that ended it: the order of completion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_n: Option<u64>,
-    /// The decision about its latest attempt.
+    /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
     /// SHA-256 of the canonical input of its latest attempt.

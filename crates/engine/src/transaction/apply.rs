@@ -55,7 +55,10 @@ impl Transaction {
             Event::AttemptFailed { step, phase: Phase::Undo, .. } => self.apply_undo_failed(*step, event, now)?,
             Event::Denied { step, decision } => {
                 self.expect(*step, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
-                self.touch(*step).decision = Some(*decision);
+                let state = self.touch(*step);
+                if state.attempts == 0 {
+                    state.decision = Some(*decision);
+                }
             }
             Event::Skipped { step } => {
                 self.expect(*step, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
