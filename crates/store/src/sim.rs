@@ -37,6 +37,17 @@ impl Fault {
     pub const ALL: [Self; 4] = [Self::Fail, Self::UnknownApplied, Self::UnknownLost, Self::Orphan];
 }
 
+/// A guard that the store leaves out, to prove that the simulator notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sabotage {
+    /// A commit under an older epoch is written.
+    SkipEpoch,
+    /// A commit that expects another size is written.
+    SkipSize,
+    /// A commit that was decided under an older control epoch is written.
+    SkipControlEpoch,
+}
+
 /// What is durable at one moment, to go back to.
 #[derive(Debug, Clone)]
 pub struct Checkout(State);
@@ -55,6 +66,7 @@ struct Inner {
     failing_calls: usize,
     orphans: Vec<Batch>,
     closed: bool,
+    sabotage: Option<Sabotage>,
 }
 
 const INJECTED: &str = "the simulator let it fail";
@@ -80,7 +92,7 @@ impl Inner {
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), CommitError> {
-        apply::batch(&mut self.state, batch)?;
+        apply::batch(&mut self.state, batch, self.sabotage)?;
         self.stats.commits += 1;
         self.stats.batches += 1;
         self.stats.entries += u64::try_from(batch.entries.len()).unwrap_or(0);
@@ -127,6 +139,11 @@ impl SimStore {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves out a guard from here on.
+    pub fn sabotage(&self, sabotage: Sabotage) {
+        self.inner().sabotage = Some(sabotage);
     }
 
     /// Lets the next commit that has no fault yet meet one.
