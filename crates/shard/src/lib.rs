@@ -19,5 +19,7 @@ pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction
 pub use chancery_ledger::Origin;
 pub use chancery_policy::Grant;
 pub use control::Control;
+#[cfg(feature = "sabotage")]
+pub use shard::Sabotage;
 pub use shard::{Config, Poll, Shard, Stage};
 pub use token::{TaskToken, TokenKey};

@@ -96,6 +96,11 @@ impl Replay {
         Self { log, open: HashMap::new(), definitions: HashMap::new(), rows, epoch: 0 }
     }
 
+    /// A definition that was registered on the tenant's first log: the transactions of its other logs run it too.
+    pub fn know(&mut self, definition: &Arc<Definition>) {
+        self.definitions.insert(definition.digest, Arc::clone(definition));
+    }
+
     /// Takes the next entry. Gives the rows of its transaction if that ended with it.
     ///
     /// # Errors

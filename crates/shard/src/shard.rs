@@ -10,9 +10,13 @@ mod desk;
 mod dispatch;
 mod exchange;
 mod index;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod work;
 
 pub(crate) use dispatch::{key_hash, request_hash};
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
@@ -21,7 +25,7 @@ use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
 use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
-use chancery_base::{Digest, Entropy, Timestamp, TransactionId};
+use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
@@ -48,13 +52,23 @@ pub struct Config {
     pub lease: Duration,
     /// Running transactions at most.
     pub active_max: usize,
+    /// The rule that it breaks; none.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Config {
     /// The usual times and limits.
     #[must_use]
     pub const fn new(log: LogId, token_key: TokenKey) -> Self {
-        Self { log, token_key, lease: Duration::from_secs(10), active_max: ACTIVE_TRANSACTIONS_MAX }
+        Self {
+            log,
+            token_key,
+            lease: Duration::from_secs(10),
+            active_max: ACTIVE_TRANSACTIONS_MAX,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
+        }
     }
 }
 
@@ -216,6 +230,13 @@ impl Shard {
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Own) else { return };
         match (waiting, reply) {
             (Waiting::Own, Reply::Owned(Ok(log))) => {
+                let was_mine = self.log.as_ref().is_some_and(|before| before.epoch + 1 == log.epoch);
+                if !was_mine {
+                    // Another may have owned it meanwhile and renewed leases that this one knows nothing of.
+                    for key in self.desk.lease_keys() {
+                        self.desk.drop_lease(key);
+                    }
+                }
                 self.log = Some(log);
                 self.state = State::LoadControl;
             }
@@ -295,7 +316,15 @@ impl Shard {
             return Some(self.call(Waiting::Load, call));
         }
         let (batch, pending) = self.build(now, entropy)?;
-        if batch.entries.is_empty() {
+        #[cfg(feature = "sabotage")]
+        let pending = {
+            let mut pending = pending;
+            self.sabotage_effects(&mut pending);
+            pending
+        };
+        // INVARIANT: an owner that was fenced and does not know it says nothing that it has from its memory: a batch
+        // that writes nothing still asks the guard where an answer rests on that.
+        if batch.entries.is_empty() && !pending.rests_on_memory {
             self.release(pending);
             return self.rest(now);
         }
@@ -317,6 +346,7 @@ impl Shard {
     }
 
     fn end(&mut self) {
+        self.effects.append(&mut self.after_control);
         let answers = self.desk.close_all();
         self.effects.extend(answers);
         self.state = State::Stopped;
@@ -338,6 +368,8 @@ impl Shard {
                 if let Some(log) = &mut self.log {
                     log.control_epoch = control.epoch;
                 }
+                let dismissed = self.desk.dismiss(|worker| is_suspended(&control, worker.principal));
+                self.effects.extend(dismissed);
                 self.effects.push(Effect::Control(Arc::clone(&control)));
                 self.effects.append(&mut self.after_control);
                 self.control = Some(control);
@@ -406,6 +438,9 @@ impl Shard {
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
             self.wanted_bundles.insert(member.head().beginning.bundle);
             self.index.refresh(&member, now);
+            if member.wake_at().is_some_and(|at| at <= now) {
+                self.index.look_at(id, now);
+            }
             for (step, phase) in attempts_out(&member) {
                 let key = LeaseKey { transaction: id, step, phase };
                 if self.desk.lease(key).is_none() {
@@ -533,6 +568,11 @@ impl Shard {
     fn refuse(&mut self, reply: ReplyTo, refusal: Refusal) {
         self.effects.push(Effect::Reply(reply, Err(refusal)));
     }
+}
+
+/// Whether a principal may not act any more.
+fn is_suspended(control: &Control, principal: PrincipalId) -> bool {
+    control.directory.principal(&principal).is_some_and(|principal| principal.suspended)
 }
 
 /// The attempts of a transaction that are with workers.

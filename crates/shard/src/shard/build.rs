@@ -116,6 +116,7 @@ impl Shard {
         let pending = Pending {
             size_after,
             raises: work.raises,
+            rests_on_memory: work.rests_on_memory,
             inputs: done,
             effects: work.effects,
             ripe,
@@ -141,7 +142,10 @@ impl Shard {
             let outcome = self.run(id, Standing::system(), work, Transaction::time_out);
             debug_assert!(outcome.is_ok(), "{outcome:?}");
         }
-        for key in self.desk.lapsed(work.now, BATCH_INPUTS_MAX) {
+        let lapsed_by = work.now;
+        #[cfg(feature = "sabotage")]
+        let lapsed_by = self.sabotage_lapse(lapsed_by);
+        for key in self.desk.lapsed(lapsed_by, BATCH_INPUTS_MAX) {
             let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.step, key.phase));
             if let Some((attempt, _)) = out {
                 let outcome = self.run(key.transaction, Standing::system(), work, |transaction, cx| {
@@ -193,7 +197,10 @@ impl Shard {
                 Some(member) => Ok(Response::Operated(Arc::new(member.summary(None)))),
                 None => Err(Refusal::Missing(operation.id)),
             },
-            Err(refusal) => Err(refusal),
+            Err(refusal) => {
+                work.rests_on_memory = true;
+                Err(refusal)
+            }
         };
         work.reply(input.reply, answer);
     }

@@ -160,6 +160,13 @@ impl Desk {
         }
     }
 
+    /// Closes the calls of workers that may not take any more.
+    pub(super) fn dismiss(&mut self, may_not: impl Fn(&Worker) -> bool) -> Vec<Effect> {
+        let of_them = self.calls.iter().filter(|(_, call)| may_not(&call.worker));
+        let ids: Vec<CallId> = of_them.map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.close(id)).map(OpenCall::into_reply).collect()
+    }
+
     /// Closes all calls.
     pub(super) fn close_all(&mut self) -> Vec<Effect> {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();

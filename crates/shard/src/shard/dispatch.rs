@@ -11,7 +11,7 @@ use crate::token::{AttemptRef, hmac_sha256};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
-use chancery_policy::{Decision, EntityRef, Reason, Request, ResourceRef, decide};
+use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef, decide};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ impl Shard {
         if let Some(Some(row)) = of_business.and_then(|key| self.keys.get(&key))
             && self.members.get(&row.transaction).is_some_and(|member| !member.status().is_ended())
         {
+            work.rests_on_memory = true;
             return Err(Refusal::BusinessKeyTaken(row.transaction));
         }
         if self.members.contains_key(&start.id) {
@@ -95,9 +96,9 @@ impl Shard {
         };
         let decision = decide(bundle, &control.directory, &question);
         if decision.is_permit() {
-            observe(&question.action, &decision, work);
+            observe(bundle, &question.action, &decision, work);
         } else {
-            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, &question, &decision, work))));
+            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, (bundle, &question), &decision, work))));
         }
         self.keep_keys(of_start, of_business, request, start.id, work);
         self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
@@ -183,7 +184,7 @@ impl Shard {
                 let principal = member.head().beginning.principal;
                 let request = Request { principal, action: action.clone(), resource, context };
                 let decision = decide(&bundle, &control.directory, &request);
-                observe(action, &decision, work);
+                observe(&bundle, action, &decision, work);
                 if decision.is_permit() {
                     Ok((DecisionId::draw(work.now, work.entropy), Some(decision)))
                 } else {
@@ -281,7 +282,7 @@ impl Shard {
         let summary = match &control.bundle {
             Some(bundle) => {
                 let decision = decide(bundle, &control.directory, &question.request);
-                recorded(question.actor, id, &question.request, &decision, work)
+                recorded(question.actor, id, (bundle, &question.request), &decision, work)
             }
             None => refused(question.actor, id, NO_BUNDLE, work),
         };
@@ -340,8 +341,10 @@ pub(crate) fn request_hash(
     hmac_sha256(hash_key, &[&head, &json::canonical(input)])
 }
 
-fn observe(action: &str, decision: &Decision, work: &mut Work<'_>) {
+/// Counts a decision. A caller may ask about any action: only those that the bundle declares become labels.
+fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work<'_>) {
     let (permitted, errors) = (decision.is_permit(), decision.errors.len());
+    let action = if bundle.declares(action) { action } else { "undeclared" };
     work.observe(Observation::Decided { action: action.to_owned(), permitted, errors });
 }
 
@@ -349,13 +352,13 @@ fn observe(action: &str, decision: &Decision, work: &mut Work<'_>) {
 fn recorded(
     actor: PrincipalId,
     id: DecisionId,
-    request: &Request,
+    (bundle, request): (&Bundle, &Request),
     decision: &Decision,
     work: &mut Work<'_>,
 ) -> DecisionSummary {
     let payload = Payload::new().value("decision", &decision.payload());
     let seq = work.write_decision(actor, id, Some(decision), payload);
-    observe(&request.action, decision, work);
+    observe(bundle, &request.action, decision, work);
     DecisionSummary {
         id,
         permitted: decision.is_permit(),
@@ -392,7 +395,7 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
 
 /// What the platform says of an attempt, where the bundle's schema declares it.
 fn add_built_ins(
-    bundle: &chancery_policy::Bundle,
+    bundle: &Bundle,
     action: &str,
     member: &Transaction,
     key: ReadyKey,

@@ -3,7 +3,7 @@
 use super::desk::{CallId, Lease, LeaseKey, OpenCall};
 use super::dispatch::Standing;
 use super::work::Work;
-use super::{Control, Shard};
+use super::{Control, Shard, is_suspended};
 use crate::input::{Ack, Exchange, Exchanged, Refusal, ReplyTo, Report, ReportedOutcome};
 use crate::token::TaskToken;
 use chancery_base::limits::WORKERS_MAX;
@@ -23,12 +23,17 @@ impl Shard {
         let mut answer = Exchanged::default();
         for report in &exchange.done {
             let ack = self.report(exchange, report, control, work);
+            work.rests_on_memory |= ack != Ack::Recorded;
             answer.acks.push((report.task, ack));
         }
         self.renew(exchange, control, work, &mut answer);
-        let is_taking = !exchange.queues.is_empty();
+        // Who was suspended since its call came in may still report.
+        let may_take = !is_suspended(control, exchange.worker.principal);
+        // It may have been let in again since, on another shard: the guard knows.
+        work.rests_on_memory |= !may_take && !exchange.queues.is_empty();
+        let is_taking = may_take && !exchange.queues.is_empty();
         let mut credit = BTreeMap::new();
-        for (queue, want) in &exchange.queues {
+        for (queue, want) in exchange.queues.iter().filter(|_| is_taking) {
             credit.insert(queue.clone(), *want);
         }
         if is_taking {
@@ -71,6 +76,8 @@ impl Shard {
         if !self.is_genuine(&report.task, control) {
             return Ack::Refused;
         }
+        #[cfg(feature = "sabotage")]
+        let attempt = self.sabotage_attempt(attempt);
         let answer = match &report.outcome {
             ReportedOutcome::Completed(output) => Answer::Completed(Arc::clone(output)),
             ReportedOutcome::Failed(error) => Answer::Failed(error.clone()),

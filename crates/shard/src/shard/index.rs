@@ -68,6 +68,15 @@ impl Index {
         self.placed.insert(id, Placed { ready, wake });
     }
 
+    /// Has a transaction looked at now, because something came to pass while nobody looked.
+    pub(super) fn look_at(&mut self, id: TransactionId, now: Timestamp) {
+        let placed = self.placed.entry(id).or_default();
+        if let Some(at) = placed.wake.replace(now) {
+            self.timers.remove(&(at, id));
+        }
+        self.timers.insert((now, id));
+    }
+
     /// Forgets a transaction.
     pub(super) fn remove(&mut self, id: TransactionId) {
         let Some(placed) = self.placed.remove(&id) else { return };

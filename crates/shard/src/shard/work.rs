@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) size_after: u64,
+    /// An answer rests on what is in memory: the guard has to confirm it even if nothing is written.
+    pub(super) rests_on_memory: bool,
     pub(super) raises: bool,
     pub(super) inputs: Vec<Input>,
     pub(super) effects: Vec<Effect>,
@@ -42,6 +44,7 @@ pub(super) struct Work<'a> {
     pub(super) keys: Vec<KeyRow>,
     pub(super) control: Vec<ControlRow>,
     pub(super) raises: bool,
+    pub(super) rests_on_memory: bool,
     pub(super) effects: Vec<Effect>,
     pub(super) calls: Vec<CallId>,
     pub(super) deliveries: Vec<(CallId, Queue, TaskToken)>,
@@ -62,6 +65,7 @@ impl<'a> Work<'a> {
             keys: Vec::new(),
             control: Vec::new(),
             raises: false,
+            rests_on_memory: false,
             effects: Vec::new(),
             calls: Vec::new(),
             deliveries: Vec::new(),

@@ -1,0 +1,46 @@
+//! Breaking one rule on purpose, to prove that the simulator notices.
+
+use super::work::Pending;
+use super::{Shard, desk};
+use crate::token::AttemptRef;
+use chancery_base::Timestamp;
+use chancery_engine::definition::StepIndex;
+
+/// A rule that a shard breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sabotage {
+    /// Effects go out while the commit that they rest on is under way.
+    ReplyBeforeCommit,
+    /// A hand-out counts as lapsed when half its lease is over.
+    OfferBeforeLapse,
+    /// The answer to an attempt that is over is taken for that of the attempt which is out.
+    TakeLateAnswer,
+}
+
+impl Shard {
+    pub(super) fn sabotage_effects(&mut self, pending: &mut Pending) {
+        if self.config.sabotage == Some(Sabotage::ReplyBeforeCommit) {
+            self.effects.append(&mut pending.effects);
+            for id in std::mem::take(&mut pending.ripe) {
+                self.effects.extend(self.desk.close(id).map(desk::OpenCall::into_reply));
+            }
+            pending.inputs.clear();
+        }
+    }
+
+    pub(super) fn sabotage_lapse(&self, now: Timestamp) -> Timestamp {
+        match self.config.sabotage {
+            Some(Sabotage::OfferBeforeLapse) => now.plus(self.config.lease / 2),
+            Some(Sabotage::ReplyBeforeCommit | Sabotage::TakeLateAnswer) | None => now,
+        }
+    }
+
+    pub(super) fn sabotage_attempt(&self, attempt: AttemptRef) -> AttemptRef {
+        if self.config.sabotage != Some(Sabotage::TakeLateAnswer) {
+            return attempt;
+        }
+        let member = self.members.get(&attempt.transaction);
+        let out = member.and_then(|member| member.dispatched(StepIndex(attempt.step), attempt.phase));
+        AttemptRef { attempt: out.map_or(attempt.attempt, |(out, _)| out), ..attempt }
+    }
+}
