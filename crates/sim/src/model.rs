@@ -1,0 +1,178 @@
+//! What an outsider knows: every entry in the order in which it became durable, every call and every reply.
+//!
+//! It shares with the shard only the reading of entries. What must hold is said here a second time, from the outside.
+
+mod entries;
+mod replies;
+
+use crate::faults::Counts;
+use chancery_base::{DecisionId, Digest, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::Definition;
+use chancery_engine::{Phase, Status};
+use chancery_shard::input::ReportedOutcome;
+use chancery_shard::row::LogId;
+use chancery_shard::token::AttemptRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What does not hold, in words.
+pub(crate) type Check<T = ()> = Result<T, String>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) lease: Duration,
+    pub(crate) logs: BTreeMap<LogId, LogModel>,
+    pub(crate) transactions: BTreeMap<TransactionId, TransactionModel>,
+    pub(crate) counts: Counts,
+    tenants: BTreeMap<TenantId, TenantModel>,
+    definitions: BTreeMap<Digest, Arc<Definition>>,
+    /// What workers said, whether or not it arrived.
+    reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
+    /// Which step a participant's idempotency key stands for.
+    step_keys: BTreeMap<(TenantId, String), (TransactionId, u32, Phase)>,
+    running_keys: BTreeMap<(TenantId, String), TransactionId>,
+    start_keys: BTreeMap<StartKey, TransactionId>,
+    /// Over every record in the order of commits: the same for the same run.
+    pub(crate) digest: u64,
+}
+
+/// Tenant, business key, idempotency key.
+pub(crate) type StartKey = (TenantId, Option<String>, String);
+
+#[derive(Debug)]
+pub(crate) struct LogModel {
+    pub(crate) size: u64,
+}
+
+#[derive(Debug, Default)]
+struct TenantModel {
+    active: Option<Digest>,
+    suspended: BTreeSet<PrincipalId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TransactionModel {
+    pub(crate) tenant: TenantId,
+    pub(crate) log: LogId,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) ended: Option<Status>,
+    pub(crate) parked: Option<u32>,
+    pub(crate) cancels: u32,
+    pub(crate) resumed: u32,
+    pub(crate) resolved: u32,
+    principal: PrincipalId,
+    bundle: Digest,
+    business_key: Option<String>,
+    entries: u64,
+    /// It goes backward: no step may begin.
+    turned: bool,
+    steps: Vec<StepModel>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct StepModel {
+    forward: Vec<Attempt>,
+    undo: Vec<Attempt>,
+    completed_n: Option<u64>,
+    skipped: bool,
+    unknown: bool,
+    undone: bool,
+    decision: Option<DecisionId>,
+}
+
+#[derive(Debug, Clone)]
+struct Attempt {
+    at: Timestamp,
+    deadline: Timestamp,
+    decision: DecisionId,
+    outcome: Option<&'static str>,
+    /// When its lease was last renewed, as far as the worker was told.
+    renewed_at: Option<Timestamp>,
+}
+
+impl Model {
+    pub(crate) fn new(lease: Duration) -> Self {
+        Self { lease, ..Self::default() }
+    }
+
+    /// A definition that may be registered.
+    pub(crate) fn know(&mut self, definition: &Arc<Definition>) {
+        self.definitions.insert(definition.digest, Arc::clone(definition));
+    }
+
+    /// A worker says this of an attempt.
+    pub(crate) fn report(&mut self, attempt: AttemptRef, outcome: ReportedOutcome) {
+        self.reports.entry(attempt).or_default().push(outcome);
+    }
+
+    /// Whether a principal is suspended, by what is durable.
+    pub(crate) fn is_suspended(&self, tenant: &TenantId, principal: PrincipalId) -> bool {
+        self.tenants.get(tenant).is_some_and(|tenant| tenant.suspended.contains(&principal))
+    }
+
+    /// Transactions that have not ended.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (TransactionId, &TransactionModel)> {
+        self.transactions.iter().filter(|(_, transaction)| transaction.ended.is_none()).map(|(id, open)| (*id, open))
+    }
+
+    /// Whether an attempt's answer was already in the ledger.
+    pub(crate) fn is_over(&self, attempt: &AttemptRef) -> bool {
+        let transaction = self.transactions.get(&attempt.transaction);
+        transaction.is_some_and(|transaction| transaction.ended.is_some())
+            || self.attempt(attempt).is_some_and(|attempt| attempt.outcome.is_some())
+    }
+
+    fn attempt(&self, attempt: &AttemptRef) -> Option<&Attempt> {
+        let step = self.transactions.get(&attempt.transaction)?.steps.get(position(attempt.step))?;
+        step.attempts(attempt.phase).get(position(attempt.attempt.checked_sub(1)?))
+    }
+
+    fn attempt_mut(&mut self, attempt: &AttemptRef) -> Option<&mut Attempt> {
+        let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(position(attempt.step))?;
+        let attempts = match attempt.phase {
+            Phase::Do => &mut step.forward,
+            Phase::Undo => &mut step.undo,
+        };
+        attempts.get_mut(position(attempt.attempt.checked_sub(1)?))
+    }
+}
+
+impl StepModel {
+    const fn attempts(&self, phase: Phase) -> &Vec<Attempt> {
+        match phase {
+            Phase::Do => &self.forward,
+            Phase::Undo => &self.undo,
+        }
+    }
+
+    fn is_out(&self, phase: Phase) -> bool {
+        self.attempts(phase).last().is_some_and(|attempt| attempt.outcome.is_none())
+    }
+
+    /// Whether it took effect or may have.
+    const fn may_have_run(&self) -> bool {
+        self.completed_n.is_some() || self.unknown
+    }
+}
+
+impl fmt::Display for TransactionModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, parked {:?}, turned {})", self.definition.name, self.parked, self.turned)?;
+        for (step, definition) in self.steps.iter().zip(&self.definition.steps) {
+            let of = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.outcome).collect::<Vec<_>>();
+            write!(f, " {} {:?} undo {:?}", definition.id, of(&step.forward), of(&step.undo))?;
+        }
+        Ok(())
+    }
+}
+
+fn position(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Fails with these words unless it holds.
+fn ensure(holds: bool, words: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(words()) }
+}

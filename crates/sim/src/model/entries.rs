@@ -1,0 +1,371 @@
+//! What must hold of each entry as it becomes durable.
+
+use super::{Attempt, Check, LogModel, Model, StepModel, TransactionModel, ensure, position};
+use crate::faults::Fault;
+use chancery_base::{Timestamp, json};
+use chancery_engine::definition::{Run, StepIndex};
+use chancery_engine::{Event, Failure, Phase, Status};
+use chancery_ledger::Record;
+use chancery_policy::Principal;
+use chancery_shard::entry::{Recorded, decode};
+use chancery_shard::input::ReportedOutcome;
+use chancery_shard::row::{EntryRow, LogRow};
+use chancery_shard::token::AttemptRef;
+use serde_json::{Map, Value};
+
+impl Model {
+    /// The log as it is now, and its entries beyond those seen before.
+    pub(crate) fn observe(&mut self, row: &LogRow, entries: &[EntryRow]) -> Check {
+        let log = self.logs.entry(row.id).or_insert_with(|| LogModel { size: 0 });
+        let (seen, count) = (log.size, u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        ensure(row.size >= seen, || format!("{}: the log shrank from {seen} to {} entries", row.origin, row.size))?;
+        ensure(row.size == seen + count, || format!("{}: size {} with {count} beyond {seen}", row.origin, row.size))?;
+        log.size = row.size;
+        for (seq, entry) in (seen..).zip(entries) {
+            self.entry(row, seq, entry).map_err(|why| format!("{} entry {seq}: {why}", row.origin))?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, row: &LogRow, seq: u64, entry: &EntryRow) -> Check {
+        let record = Record::parse(&entry.record).map_err(|err| err.to_string())?;
+        self.fold(&entry.record);
+        ensure(record.seq == seq && entry.seq == seq, || format!("its number is {}", record.seq))?;
+        ensure(record.log == row.origin, || format!("it is of {}", record.log))?;
+        ensure(record.epoch == row.epoch, || {
+            format!("an owner of epoch {} wrote while the log was at {}", record.epoch, row.epoch)
+        })?;
+        let payload = entry.payload.as_ref().map(|payload| payload.sealed.bytes.as_slice());
+        match decode(&record, payload).map_err(|err| err.to_string())? {
+            Recorded::Event(event) => self.event(row, &record, &event, payload),
+            Recorded::Other(payload) => self.control(&record, payload),
+        }
+        .map_err(|why| format!("{}: {why}", record.kind))
+    }
+
+    fn fold(&mut self, record: &[u8]) {
+        for byte in record {
+            self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn control(&mut self, record: &Record, mut payload: Map<String, Value>) -> Check {
+        let tenant = self.tenants.entry(record.log.tenant().clone()).or_default();
+        match record.kind.as_str() {
+            "principal.created" | "principal.changed" => {
+                let principal = payload.remove("principal").unwrap_or_default();
+                let principal: Principal = serde_json::from_value(principal).map_err(|err| err.to_string())?;
+                if principal.suspended {
+                    tenant.suspended.insert(principal.id);
+                } else {
+                    tenant.suspended.remove(&principal.id);
+                }
+            }
+            "bundle.activated" => tenant.active = record.data.get_digest("bundle"),
+            "decision.denied" => self.counts.add(Fault::Denied),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        if let Event::Started { .. } = event {
+            return self.started(row, record, event, payload);
+        }
+        let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
+        ensure(transaction.log == row.id, || "it is on another log than its transaction".to_owned())?;
+        ensure(record.refs.n == Some(transaction.entries), || {
+            format!("number {:?} in its transaction where {} belongs", record.refs.n, transaction.entries)
+        })?;
+        ensure(transaction.ended.is_none(), || format!("{id} has ended"))?;
+        ensure(record.refs.last == matches!(event, Event::Ended { .. }), || "`last` is wrong".to_owned())?;
+        self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
+        if let Some(transaction) = self.transactions.get_mut(&id) {
+            transaction.entries += 1;
+        }
+        Ok(())
+    }
+
+    fn started(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
+        let Event::Started { beginning, .. } = event else { return Ok(()) };
+        ensure(record.refs.n == Some(0) && !self.transactions.contains_key(&beginning.id), || "again".to_owned())?;
+        let tenant = self.tenants.entry(row.tenant.clone()).or_default();
+        ensure(tenant.active == Some(beginning.bundle), || {
+            format!("decided by bundle {} while {:?} was active", beginning.bundle, tenant.active)
+        })?;
+        ensure(!tenant.suspended.contains(&beginning.principal), || "its principal is suspended".to_owned())?;
+        permitted(payload)?;
+        if let Some(key) = &beginning.business_key {
+            let before = self.running_keys.insert((row.tenant.clone(), key.clone()), beginning.id);
+            let runs = before.and_then(|id| self.transactions.get(&id)).is_some_and(|other| other.ended.is_none());
+            ensure(!runs, || format!("business key {key} is of {before:?}, which runs"))?;
+        }
+        if let Some(key) = &beginning.idempotency_key {
+            let key = (row.tenant.clone(), beginning.business_key.clone(), key.clone());
+            let before = self.start_keys.insert(key, beginning.id);
+            ensure(before.is_none(), || format!("its idempotency key is of {before:?}"))?;
+        }
+        let definition = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
+        let transaction = TransactionModel {
+            tenant: row.tenant.clone(),
+            log: row.id,
+            definition: definition.clone(),
+            ended: None,
+            parked: None,
+            cancels: 0,
+            resumed: 0,
+            resolved: 0,
+            principal: beginning.principal,
+            bundle: beginning.bundle,
+            business_key: beginning.business_key.clone(),
+            entries: 1,
+            turned: false,
+            steps: vec![StepModel::default(); definition.steps.len()],
+        };
+        self.transactions.insert(beginning.id, transaction);
+        Ok(())
+    }
+
+    fn apply(&mut self, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        match event {
+            Event::Started { .. } => Ok(()),
+            Event::Dispatched { phase: Phase::Do, .. } => self.dispatched(record, event, payload),
+            Event::Dispatched { phase: Phase::Undo, .. } => self.compensation_started(record, event),
+            Event::Completed { step, phase, attempt, output } => {
+                let attempt = AttemptRef { transaction: id, step: step.0, clone: 0, phase: *phase, attempt: *attempt };
+                let said =
+                    |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
+                self.reported(&attempt, said)?;
+                self.close(&attempt, "completed")?;
+                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+                self.with_step(record, |step| match phase {
+                    Phase::Do => step.completed_n = n,
+                    Phase::Undo => step.undone = true,
+                })
+            }
+            Event::AttemptFailed { .. } => self.failed(record, event),
+            Event::Resolved { .. } => {
+                self.with(record, |transaction| {
+                    transaction.parked = None;
+                    transaction.resolved += 1;
+                })?;
+                self.with_step(record, |step| step.undone = true)
+            }
+            Event::Denied { .. } => {
+                self.counts.add(Fault::Denied);
+                Ok(())
+            }
+            Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
+            Event::OutputFailed { .. } => self.with(record, |transaction| transaction.turned = true),
+            Event::CancelRequested { .. } => self.with(record, |transaction| {
+                transaction.turned = true;
+                transaction.cancels += 1;
+            }),
+            Event::Parked { step } => {
+                self.counts.add(Fault::Parked);
+                self.with(record, |transaction| transaction.parked = Some(step.0))
+            }
+            Event::Resumed { .. } => self.with(record, |transaction| {
+                transaction.parked = None;
+                transaction.resumed += 1;
+            }),
+            Event::Ended { status, .. } => self.ended(record, *status),
+        }
+    }
+
+    fn with(&mut self, record: &Record, change: impl FnOnce(&mut TransactionModel)) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        change(self.transactions.get_mut(&id).ok_or("an unknown transaction")?);
+        Ok(())
+    }
+
+    fn with_step(&mut self, record: &Record, change: impl FnOnce(&mut StepModel)) -> Check {
+        let step = position(record.refs.step.ok_or("no step")?);
+        let mut found = false;
+        self.with(record, |transaction| {
+            if let Some(step) = transaction.steps.get_mut(step) {
+                found = true;
+                change(step);
+            }
+        })?;
+        ensure(found, || "an unknown step".to_owned())
+    }
+
+    /// Whose doing it is may act.
+    fn acts(&self, record: &Record) -> Check {
+        ensure(!self.is_suspended(record.log.tenant(), record.actor), || {
+            format!("handed out to {}, which is suspended", record.actor)
+        })
+    }
+
+    /// A hand-out: permitted in this very entry, of somebody not suspended, and the only one of its step.
+    fn dispatched(&mut self, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
+        let Event::Dispatched { step, attempt, decision, deadline, .. } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        permitted(payload)?;
+        self.acts(record)?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
+            format!("handed out while {} is suspended", transaction.principal)
+        })?;
+        ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+            "decided by another bundle".to_owned()
+        })?;
+        ensure(!transaction.turned, || "handed out though the transaction goes backward".to_owned())?;
+        let definition = transaction.definition.steps.get(step.position()).ok_or("an unknown step")?;
+        for before in &definition.after {
+            let done = transaction.steps.get(before.position());
+            let done = done.is_some_and(|step| step.completed_n.is_some() || step.skipped);
+            ensure(done, || format!("handed out before step {} was done", before.0))?;
+        }
+        let out = transaction.steps.iter().filter(|step| step.is_out(Phase::Do)).count();
+        let most = usize::try_from(transaction.definition.concurrency).unwrap_or(usize::MAX);
+        ensure(out < most, || format!("{out} attempts are out, {most} are allowed"))?;
+        let at = record.at;
+        let attempt_new = Attempt { at, deadline: *deadline, decision: *decision, outcome: None, renewed_at: None };
+        let mut outcome = Ok(());
+        self.with_step(record, |step| {
+            outcome = next(&step.forward, *attempt);
+            step.forward.push(attempt_new);
+            step.decision = Some(*decision);
+        })?;
+        outcome
+    }
+
+    /// An undo: of a step that took effect or may have, in reverse order of completion, one at a time.
+    fn compensation_started(&mut self, record: &Record, event: &Event) -> Check {
+        let Event::Dispatched { step, attempt, decision, deadline, .. } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let state = transaction.steps.get(step.position()).ok_or("an unknown step")?;
+        self.acts(record)?;
+        ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
+        ensure(state.may_have_run(), || "the step neither completed nor is unknown".to_owned())?;
+        ensure(!state.undone, || "the step is undone already".to_owned())?;
+        ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
+        let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| other != step);
+        for (other, other_state) in steps {
+            let number = other.0;
+            ensure(!other_state.is_out(Phase::Do), || format!("step {number} is out"))?;
+            ensure(other_state.undo.is_empty() || other_state.undone, || format!("step {number} is being undone"))?;
+            let undoable = transaction.definition.step(other).is_some_and(|step| step.compensate.is_some());
+            let later = other_state.completed_n > state.completed_n && state.completed_n.is_some();
+            ensure(!(undoable && later) || other_state.undone, || format!("step {number}, done later, is not undone"))?;
+        }
+        let (at, deadline, decision) = (record.at, *deadline, *decision);
+        let mut outcome = Ok(());
+        self.with(record, |transaction| transaction.turned = true)?;
+        self.with_step(record, |step| {
+            outcome = next(&step.undo, *attempt);
+            step.undo.push(Attempt { at, deadline, decision, outcome: None, renewed_at: None });
+        })?;
+        outcome
+    }
+
+    fn failed(&mut self, record: &Record, event: &Event) -> Check {
+        let Event::AttemptFailed { step, phase, attempt, failure, error, retry_at } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let attempt = AttemptRef { transaction: id, step: step.0, clone: 0, phase: *phase, attempt: *attempt };
+        match failure {
+            Failure::Failed => {
+                self.reported(&attempt, |said| matches!(said, ReportedOutcome::Failed(said) if said == error))?;
+            }
+            Failure::Unknown => {
+                self.reported(&attempt, |said| matches!(said, ReportedOutcome::Unknown(said) if said == error))?;
+            }
+            Failure::TimedOut => {
+                self.counts.add(Fault::TimedOut);
+                let deadline = self.attempt(&attempt).map(|attempt| attempt.deadline);
+                ensure(deadline.is_some_and(|deadline| deadline <= record.at), || "before its deadline".to_owned())?;
+            }
+            Failure::Lapsed => {
+                self.counts.add(Fault::LeaseLapsed);
+                self.lapsed(&attempt, record.at)?;
+            }
+            Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {}
+        }
+        if failure.was_dispatched() {
+            self.close(&attempt, failure.word())?;
+        }
+        if *phase == Phase::Do {
+            self.with_step(record, |step| step.unknown |= failure.is_unknown())?;
+            if retry_at.is_none() {
+                self.with(record, |transaction| transaction.turned = true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A lapse: no sooner than a whole lease after the hand-out, and after the renewal that the worker knows of.
+    fn lapsed(&self, attempt: &AttemptRef, at: Timestamp) -> Check {
+        let state = self.attempt(attempt).ok_or("of an attempt that was not handed out")?;
+        let since = state.renewed_at.map_or(state.at, |renewed| renewed.max(state.at));
+        ensure(since.plus(self.lease) <= at, || format!("at {at}, though it was leased at {since}"))
+    }
+
+    /// Somebody said so, or nobody had to.
+    fn reported(&self, attempt: &AttemptRef, said: impl Fn(&ReportedOutcome) -> bool) -> Check {
+        let transaction = self.transactions.get(&attempt.transaction).ok_or("an unknown transaction")?;
+        let step = transaction.definition.step(StepIndex(attempt.step)).ok_or("an unknown step")?;
+        let run = match attempt.phase {
+            Phase::Do => Some(&step.run),
+            Phase::Undo => step.compensate.as_ref().map(|undo| &undo.run),
+        };
+        if matches!(run, Some(Run::Noop)) {
+            return Ok(());
+        }
+        let reports = self.reports.get(attempt);
+        ensure(reports.is_some_and(|reports| reports.iter().any(said)), || {
+            format!("no worker said so of attempt {} of step {}", attempt.attempt, attempt.step)
+        })
+    }
+
+    fn close(&mut self, attempt: &AttemptRef, outcome: &'static str) -> Check {
+        let number = attempt.attempt;
+        let state = self.attempt_mut(attempt).ok_or_else(|| format!("attempt {number} was not handed out"))?;
+        let before = state.outcome.replace(outcome);
+        ensure(before.is_none(), || format!("attempt {number} had the outcome {before:?} already"))
+    }
+
+    fn ended(&mut self, record: &Record, status: Status) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
+        transaction.ended = Some(status);
+        transaction.parked = None;
+        let steps = || transaction.steps.iter().zip(&transaction.definition.steps);
+        let left = steps().any(|(state, step)| step.compensate.is_some() && state.may_have_run() && !state.undone);
+        let undone = transaction.steps.iter().any(|step| step.undone);
+        let done = transaction.steps.iter().all(|step| step.completed_n.is_some() || step.skipped);
+        let fits = match status {
+            Status::Completed => done && !undone,
+            Status::Compensated => !left && undone,
+            Status::Failed => !left && !undone,
+            Status::Cancelled => !left && transaction.cancels > 0,
+            Status::Terminated => true,
+            Status::Running | Status::Compensating | Status::Parked => false,
+        };
+        if let Some(key) = &transaction.business_key {
+            let key = (transaction.tenant.clone(), key.clone());
+            if self.running_keys.get(&key) == Some(&id) {
+                self.running_keys.remove(&key);
+            }
+        }
+        ensure(fits, || format!("as {} with undone {undone}, left {left}, done {done}", status.word()))
+    }
+}
+
+/// Attempts are numbered from 1 without gaps, and one begins only when the one before is over.
+fn next(attempts: &[Attempt], number: u32) -> Check {
+    let over = attempts.last().is_none_or(|attempt| attempt.outcome.is_some_and(|outcome| outcome != "completed"));
+    ensure(over, || "the attempt before is not over, or was done".to_owned())?;
+    ensure(position(number) == attempts.len() + 1, || format!("attempt {number} after {}", attempts.len()))
+}
+
+/// The entry itself holds a decision, and it permits.
+fn permitted(payload: Option<&[u8]>) -> Check {
+    let payload = payload.and_then(|payload| json::parse(payload, payload.len()).ok());
+    let outcome = payload.as_ref().and_then(|payload| payload.pointer("/decision/outcome")).and_then(Value::as_str);
+    ensure(outcome == Some("permit"), || format!("without a permit: {outcome:?}"))
+}

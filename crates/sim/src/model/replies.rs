@@ -1,0 +1,83 @@
+//! What must hold of each answer as it goes out.
+
+use super::{Check, Model, StartKey, ensure};
+use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::{Phase, Status};
+use chancery_shard::input::{Ack, Task};
+use chancery_shard::row::LogId;
+use chancery_shard::token::AttemptRef;
+
+impl Model {
+    /// A start was acknowledged.
+    pub(crate) fn start_acknowledged(&self, id: TransactionId, key: Option<&StartKey>) -> Check {
+        ensure(self.transactions.contains_key(&id), || format!("{id} was acknowledged before it was durable"))?;
+        let stored = key.map(|key| self.start_keys.get(key));
+        ensure(stored.is_none_or(|stored| stored == Some(&id)), || {
+            format!("{id} was acknowledged for an idempotency key that is of {stored:?}")
+        })
+    }
+
+    /// An operation was acknowledged: it is in the ledger.
+    pub(crate) fn operation_acknowledged(&self, id: TransactionId, operation: &'static str) -> Check {
+        let transaction =
+            self.transactions.get(&id).ok_or_else(|| format!("{operation} of {id}, which is not there"))?;
+        let done = match operation {
+            "cancel" => transaction.cancels > 0,
+            "terminate" => transaction.ended == Some(Status::Terminated),
+            "retry" => transaction.resumed > 0,
+            "resolve" => transaction.resolved > 0,
+            _ => false,
+        };
+        ensure(done, || format!("{operation} of {id} was acknowledged before it was durable"))
+    }
+
+    /// An answer rests on the entry of this number.
+    pub(crate) fn entry_acknowledged(&self, log: LogId, seq: u64) -> Check {
+        let size = self.logs.get(&log).map_or(0, |log| log.size);
+        ensure(seq < size, || format!("entry {seq} was acknowledged, the log has {size}"))
+    }
+
+    /// A task was let out.
+    pub(crate) fn delivered(&mut self, task: &Task) -> Check {
+        let attempt = task.token.attempt;
+        let name = format!("{} attempt {} of {}", task.step, task.attempt, task.transaction);
+        let state = self.attempt(&attempt).ok_or_else(|| format!("{name} was let out without a durable permit"))?;
+        ensure(state.decision == task.decision, || format!("{name} was let out under another decision"))?;
+        ensure(state.deadline == task.deadline, || format!("{name} was let out with another deadline"))?;
+        ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
+        ensure(task.forward_key.is_some() == (task.phase == Phase::Undo), || format!("{name}: its forward key"))?;
+        let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
+        let step = (task.transaction, attempt.step, attempt.phase);
+        let key = (transaction.tenant.clone(), task.idempotency_key.clone());
+        let known = *self.step_keys.entry(key).or_insert(step);
+        ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;
+        let keys = self.step_keys.iter().filter(|(_, of)| **of == step).count();
+        ensure(keys == 1, || format!("{name}: its attempts have {keys} keys"))
+    }
+
+    /// A worker was told that its lease was renewed by a call of this time.
+    pub(crate) fn renewed(&mut self, attempt: &AttemptRef, at: Timestamp) {
+        if let Some(state) = self.attempt_mut(attempt) {
+            state.renewed_at = state.renewed_at.max(Some(at));
+        }
+    }
+
+    /// A report was acknowledged.
+    pub(crate) fn report_acknowledged(&self, attempt: &AttemptRef, ack: Ack, is_forged: bool) -> Check {
+        let name = format!("attempt {} of step {} of {}", attempt.attempt, attempt.step, attempt.transaction);
+        if is_forged {
+            return ensure(ack == Ack::Refused, || format!("a forged token for {name} was taken: {ack:?}"));
+        }
+        let outcome = self.attempt(attempt).and_then(|attempt| attempt.outcome);
+        match ack {
+            Ack::Recorded => {
+                let said = outcome.is_some_and(|outcome| matches!(outcome, "completed" | "failed" | "unknown"));
+                ensure(said, || format!("the report of {name} counts as recorded, its outcome is {outcome:?}"))
+            }
+            Ack::Superseded => {
+                ensure(self.is_over(attempt), || format!("the report of {name} counts as superseded, yet it is out"))
+            }
+            Ack::Refused => Err(format!("the report of {name} was refused")),
+        }
+    }
+}

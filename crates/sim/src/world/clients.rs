@@ -1,0 +1,354 @@
+//! Clients and operators: what they ask for, and what they make of the answers.
+
+use super::servers::ServerId;
+use super::{Event, World};
+use crate::faults::Fault;
+use crate::material;
+use crate::model::{Check, StartKey};
+use chancery_base::{Entropy, Name, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_policy::{Request, ResourceRef};
+use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
+use serde_json::{Map, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Clients {
+    starts: Vec<StartState>,
+    /// Starts that will be tried again.
+    again: usize,
+    /// From when on nothing goes wrong.
+    pub(crate) calm_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct StartState {
+    tenant: usize,
+    start: Start,
+    key: Option<StartKey>,
+    tries: u32,
+    /// What it was told.
+    acknowledged: Option<TransactionId>,
+}
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    SetUp(usize),
+    Start(usize),
+    Operation(TransactionId, &'static str),
+    Control { place: usize, fault: Option<Fault> },
+    Ask { place: usize },
+    Exchange(u64),
+}
+
+impl Clients {
+    pub(crate) const fn new() -> Self {
+        Self { starts: Vec::new(), again: 0, calm_at: Timestamp::EPOCH }
+    }
+
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.again == 0
+    }
+
+    /// What was acknowledged to clients.
+    pub(crate) fn acknowledged(&self) -> impl Iterator<Item = TransactionId> {
+        self.starts.iter().filter_map(|start| start.acknowledged)
+    }
+}
+
+impl World {
+    pub(super) fn client(&mut self) -> Check {
+        if self.is_calm {
+            return Ok(());
+        }
+        let wait = self.within(900);
+        self.after(wait, Event::Client);
+        match self.rng.below(100) {
+            0..60 => self.start_new(),
+            60..70 => self.start_once_more(),
+            70..80 => self.operation(),
+            80..84 => self.ask(),
+            84..87 => self.deny(),
+            87..93 => self.activate(),
+            _ => self.suspend(),
+        }
+    }
+
+    fn start_new(&mut self) -> Check {
+        let tenant = self.rng.index(self.tenants.len());
+        let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
+        let (Some(definition), Some(actor)) =
+            (self.rng.pick(&state.definitions).cloned(), self.rng.pick(&state.principals))
+        else {
+            return Ok(());
+        };
+        let (id, actor) = (state.id.clone(), actor.id);
+        let idempotency_key = self.rng.permille(600).then(|| format!("key-{}", self.rng.below(40)));
+        let business_key = self.rng.permille(300).then(|| format!("order-{}", self.rng.below(4)));
+        let key = idempotency_key.clone().map(|key| (id, business_key.clone(), key));
+        let start = Start {
+            id: TransactionId::draw(
+                self.now,
+                Slot::of_key(&chancery_base::TenantId::system(), ""),
+                &mut self.entropy(),
+            ),
+            actor,
+            version_asked: None,
+            definition,
+            input: Arc::new(json!({ "n": self.rng.below(5) })),
+            idempotency_key,
+            business_key,
+            labels: BTreeMap::new(),
+            traceparent: None,
+        };
+        self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });
+        self.start(self.clients.starts.len() - 1)
+    }
+
+    /// Somebody sends a start that was sent before.
+    fn start_once_more(&mut self) -> Check {
+        match self.rng.index(self.clients.starts.len()) {
+            _ if self.clients.starts.is_empty() => Ok(()),
+            index => self.start(index),
+        }
+    }
+
+    pub(super) fn start_again(&mut self, index: usize) -> Check {
+        self.clients.again -= 1;
+        self.start(index)
+    }
+
+    fn start(&mut self, index: usize) -> Check {
+        let mut entropy = self.entropy();
+        let now = self.now;
+        let random = Slot::new(u16::try_from(self.rng.below(4096)).unwrap_or(0));
+        let Some(state) = self.clients.starts.get_mut(index) else { return Ok(()) };
+        let Some(tenant) = self.tenants.get(state.tenant) else { return Ok(()) };
+        let key = state.start.business_key.as_ref().or(state.start.idempotency_key.as_ref());
+        let Some(slot) = key.map(|key| Slot::of_key(&tenant.id, key)).or(random) else { return Ok(()) };
+        let mut start = state.start.clone();
+        start.id = TransactionId::draw(now, slot, &mut entropy);
+        state.tries += 1;
+        let shard = usize::from(slot.number()) * tenant.places.len() / 4096;
+        let place = tenant.places.get(shard).copied().unwrap_or(0);
+        match self.server_of(place) {
+            Some(server) => self.send(server, Command::Start(Box::new(start)), Purpose::Start(index)),
+            None => {
+                self.try_again(index);
+                Ok(())
+            }
+        }
+    }
+
+    fn try_again(&mut self, index: usize) {
+        let tries = self.clients.starts.get(index).map_or(0, |start| start.tries);
+        if tries < 20 {
+            self.clients.again += 1;
+            let wait = self.within(1_500);
+            self.after(wait, Event::Again(index));
+        }
+    }
+
+    fn entropy(&mut self) -> Entropy {
+        Entropy::from_seed(self.rng.seed())
+    }
+
+    fn operation(&mut self) -> Check {
+        let ids: Vec<TransactionId> = self.model.open().map(|(id, _)| id).collect();
+        let Some(id) = self.rng.pick(&ids).copied() else { return Ok(()) };
+        let operation = if self.rng.permille(300) { "terminate" } else { "cancel" };
+        self.operate_on(id, operation)
+    }
+
+    fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
+        let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
+        let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
+        let parked = transaction
+            .parked
+            .and_then(|step| transaction.definition.step(chancery_engine::definition::StepIndex(step)));
+        let parked: Option<Name> = parked.map(|step| step.id.clone());
+        let actor = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
+        let actor = actor.and_then(|tenant| tenant.principals.first()).map_or(PrincipalId::SYSTEM, |first| first.id);
+        let operation = Operation { id, actor, justification: "the simulator says so".to_owned() };
+        let command = match name {
+            "cancel" => Command::Cancel(operation),
+            "terminate" => Command::Terminate(operation),
+            "retry" => Command::Retry(operation),
+            _ => {
+                let step = parked.map_or_else(String::new, |step| step.to_string());
+                Command::Resolve(operation, step, Arc::new(json!({ "by": "hand" })))
+            }
+        };
+        match self.server_of(place) {
+            Some(server) => self.send(server, command, Purpose::Operation(id, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Somebody looks after what is parked.
+    pub(super) fn operate(&mut self) -> Check {
+        self.after(Duration::from_secs(1), Event::Operate);
+        if self.is_calm {
+            self.lift_suspensions()?;
+        }
+        let parked: Vec<TransactionId> =
+            self.model.open().filter(|(_, open)| open.parked.is_some()).map(|(id, _)| id).collect();
+        for id in parked {
+            match self.rng.below(4) {
+                0 if !self.is_calm => {}
+                0 | 1 => self.operate_on(id, "retry")?,
+                _ => self.operate_on(id, "resolve")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Without workers nothing settles.
+    fn lift_suspensions(&mut self) -> Check {
+        for tenant in 0..self.tenants.len() {
+            let Some(state) = self.tenants.get_mut(tenant) else { continue };
+            let Some(worker) = state.principals.last_mut() else { continue };
+            if self.model.is_suspended(&state.id, worker.id) {
+                worker.suspended = false;
+                let worker = worker.clone();
+                self.change(tenant, Change::PrincipalSet(worker), Fault::Suspended)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self) -> Check {
+        let Some((place, actor)) = self.somebody() else { return Ok(()) };
+        let request = Request {
+            principal: actor,
+            action: "start".to_owned(),
+            resource: ResourceRef::new("Definition", "anything"),
+            context: Map::new(),
+        };
+        let Some(server) = self.server_of(place) else { return Ok(()) };
+        self.send(server, Command::Decide(Box::new(Question { actor, request })), Purpose::Ask { place })
+    }
+
+    fn deny(&mut self) -> Check {
+        let Some((place, actor)) = self.somebody() else { return Ok(()) };
+        let denial = Denial { actor, action: "start".to_owned(), reasons: vec!["no role".to_owned()] };
+        let Some(server) = self.server_of(place) else { return Ok(()) };
+        self.send(server, Command::Deny(denial), Purpose::Ask { place })
+    }
+
+    fn somebody(&mut self) -> Option<(usize, PrincipalId)> {
+        let place = self.rng.index(self.places.len());
+        let tenant = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant))?;
+        Some((place, self.rng.pick(&tenant.principals)?.id))
+    }
+
+    fn activate(&mut self) -> Check {
+        let bundles = material::bundles()?;
+        let Some(bundle) = self.rng.pick(&bundles).cloned() else { return Ok(()) };
+        let tenant = self.rng.index(self.tenants.len());
+        self.change(tenant, Change::BundleActivate(bundle), Fault::BundleActivated)
+    }
+
+    fn suspend(&mut self) -> Check {
+        let tenant = self.rng.index(self.tenants.len());
+        let Some(state) = self.tenants.get_mut(tenant) else { return Ok(()) };
+        let who = self.rng.index(state.principals.len());
+        let Some(principal) = state.principals.get_mut(who) else { return Ok(()) };
+        principal.suspended = !principal.suspended;
+        let principal = principal.clone();
+        self.change(tenant, Change::PrincipalSet(principal), Fault::Suspended)
+    }
+
+    fn change(&mut self, tenant: usize, change: Change, fault: Fault) -> Check {
+        let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
+        let place = state.places.first().copied().unwrap_or(0);
+        let actor = state.principals.first().map_or(PrincipalId::SYSTEM, |first| first.id);
+        let Some(server) = self.server_of(place) else { return Ok(()) };
+        let command = Command::Control(Box::new(ControlChange { actor, change }));
+        self.send(server, command, Purpose::Control { place, fault: Some(fault) })
+    }
+
+    /// An answer arrives, or is known never to.
+    pub(super) fn heard(&mut self, server: ServerId, purpose: Purpose, answer: Result<Response, Refusal>) -> Check {
+        match (purpose, answer) {
+            (Purpose::SetUp(tenant), Ok(_)) => {
+                self.after(Duration::ZERO, Event::SetUp(tenant));
+                Ok(())
+            }
+            (Purpose::SetUp(_), Err(refusal)) => Err(format!("the set-up was refused: {refusal}")),
+            (Purpose::Start(index), answer) => self.heard_start(index, answer),
+            (Purpose::Operation(id, name), Ok(_)) => self.model.operation_acknowledged(id, name),
+            (Purpose::Control { place, fault }, Ok(Response::Done { seq })) => {
+                if let Some(fault) = fault.filter(|_| seq.is_some()) {
+                    self.count(fault);
+                }
+                self.heard_entry(place, seq)
+            }
+            (Purpose::Ask { place }, Ok(Response::Done { seq })) => self.heard_entry(place, seq),
+            (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
+            (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
+            (Purpose::Operation(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Err(refusal)) => match refusal {
+                Refusal::Invalid(why) => Err(format!("refused as invalid: {why}")),
+                Refusal::Missing(_)
+                | Refusal::Denied(_)
+                | Refusal::KeyReused(_)
+                | Refusal::BusinessKeyTaken(_)
+                | Refusal::Illegal(_)
+                | Refusal::Exists(_)
+                | Refusal::NotFound(_)
+                | Refusal::Limited { .. }
+                | Refusal::Unavailable(_)
+                | Refusal::Unknown
+                | Refusal::Stopping => Ok(()),
+            },
+            (Purpose::Control { .. } | Purpose::Ask { .. }, Ok(other)) => Err(format!("another answer: {other:?}")),
+        }
+    }
+
+    fn heard_entry(&self, place: usize, seq: Option<u64>) -> Check {
+        match (self.places.get(place), seq) {
+            (Some((log, _)), Some(seq)) => self.model.entry_acknowledged(log.id, seq),
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+
+    fn heard_start(&mut self, index: usize, answer: Result<Response, Refusal>) -> Check {
+        let is_lost = answer.is_ok() && self.strikes(Fault::ClientReplyLost, 60);
+        let Some(state) = self.clients.starts.get_mut(index) else { return Ok(()) };
+        match answer {
+            Ok(Response::Started { id, .. }) => {
+                self.model.start_acknowledged(id, state.key.as_ref())?;
+                if is_lost {
+                    self.count(Fault::ClientReplyLost);
+                    self.try_again(index);
+                    return Ok(());
+                }
+                let before = state.acknowledged.replace(id);
+                let is_same = state.key.is_none() || before.is_none_or(|before| before == id);
+                if is_same { Ok(()) } else { Err(format!("one start gave {before:?} and {id}")) }
+            }
+            Ok(other) => Err(format!("a start was answered {other:?}")),
+            Err(Refusal::Unavailable(_) | Refusal::Unknown | Refusal::Stopping | Refusal::Limited { .. }) => {
+                self.try_again(index);
+                Ok(())
+            }
+            Err(Refusal::KeyReused(id) | Refusal::BusinessKeyTaken(id)) => self.model.start_acknowledged(id, None),
+            Err(Refusal::Denied(decided)) => {
+                if decided.permitted {
+                    Err("denied with a permit".to_owned())
+                } else {
+                    Ok(())
+                }
+            }
+            Err(
+                refusal @ (Refusal::Missing(_)
+                | Refusal::Illegal(_)
+                | Refusal::Exists(_)
+                | Refusal::NotFound(_)
+                | Refusal::Invalid(_)),
+            ) => Err(format!("a start was refused: {refusal}")),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a run begins with: tenants and their shards, principals, definitions and bundles.
+
+use super::clients::Purpose;
+use super::{Event, World};
+use crate::material;
+use crate::model::Check;
+use chancery_base::{Entropy, PrincipalId, PrincipalKind, TenantId};
+use chancery_engine::definition::Definition;
+use chancery_policy::Principal;
+use chancery_shard::Origin;
+use chancery_shard::batch::{Batch, Call, Reply, StoreError};
+use chancery_shard::input::{Change, Command, ControlChange};
+use chancery_shard::row::{ControlRow, TenantRow};
+use chancery_store::scan::Scan;
+use chancery_store::{Answer, Store};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    /// The places of its shards, in order.
+    pub(crate) places: Vec<usize>,
+    /// Who acts in it: a user, a service, an agent, and at last its workers' principal.
+    pub(crate) principals: Vec<Principal>,
+    pub(crate) definitions: Vec<Arc<Definition>>,
+    changes: VecDeque<Change>,
+    is_set_up: bool,
+}
+
+impl World {
+    /// Makes the tenants, and starts a server for each shard.
+    pub(super) fn set_up(&mut self) -> Check {
+        let system = TenantId::system();
+        let row = self.tenant_row(&system, 1);
+        let origin = origins(&system, 1)?.pop().ok_or("no origin")?;
+        let log = at_once(self.store.bootstrap(row, origin))?;
+        let Reply::Owned(Ok(log)) = self.store.answer(Call::Own { log: log.id }, "set-up") else {
+            return Err("the log of system can't be owned".to_owned());
+        };
+        let shards: &[(&str, u16)] = match self.rng.below(4) {
+            0 => &[("acme", 1)],
+            1 => &[("acme", 1), ("zeta", 1)],
+            2 => &[("acme", 2)],
+            _ => &[("acme", 2), ("zeta", 1)],
+        };
+        let mut control = Vec::new();
+        for (name, shards) in shards {
+            let tenant: TenantId = name.parse().map_err(|_| "a tenant's name")?;
+            control.push(ControlRow::Tenant(self.tenant_row(&tenant, *shards), origins(&tenant, *shards)?));
+            self.add_tenant(tenant)?;
+        }
+        let batch = Batch {
+            log: log.id,
+            epoch: log.epoch,
+            size: log.size,
+            control_epoch: log.control_epoch,
+            raises_control_epoch: false,
+            entries: Vec::new(),
+            transactions: Vec::new(),
+            steps: Vec::new(),
+            keys: Vec::new(),
+            control,
+        };
+        let made = self.store.answer(Call::Commit(Box::new(batch)), "set-up");
+        if !matches!(made, Reply::Committed(Ok(()))) {
+            return Err(format!("the tenants can't be made: {made:?}"));
+        }
+        for log in Scan::logs(&self.store).map_err(|err| err.to_string())? {
+            let Some(index) = self.tenants.iter().position(|tenant| tenant.id == log.tenant) else { continue };
+            let place = self.places.len();
+            if let Some(tenant) = self.tenants.get_mut(index) {
+                tenant.places.push(place);
+            }
+            self.places.push((log, index));
+            self.serve(place);
+        }
+        for tenant in 0..self.tenants.len() {
+            self.after(Duration::ZERO, Event::SetUp(tenant));
+        }
+        Ok(())
+    }
+
+    fn tenant_row(&self, tenant: &TenantId, shards: u16) -> TenantRow {
+        TenantRow { tenant: tenant.clone(), shards, hash_key: [3; 32], created_at: self.now }
+    }
+
+    fn add_tenant(&mut self, id: TenantId) -> Check {
+        let mut entropy = Entropy::from_seed(self.rng.seed());
+        let mut principal = |kind, name: &str| Principal::new(PrincipalId::draw(kind, self.now, &mut entropy), name);
+        let principals = vec![
+            principal(PrincipalKind::User, "ada"),
+            principal(PrincipalKind::Service, "shop"),
+            principal(PrincipalKind::Agent, "buyer"),
+            principal(PrincipalKind::Service, "worker"),
+        ];
+        let mut definitions: Vec<Arc<Definition>> = Vec::new();
+        for _ in 0..self.rng.between(1, 3) {
+            let definition = material::definition(self.rng.index(material::DEFINITIONS))?;
+            if !definitions.iter().any(|other| other.digest == definition.digest) {
+                self.model.know(&definition);
+                definitions.push(definition);
+            }
+        }
+        let [open, strict] = material::bundles()?;
+        let created = principals.iter().cloned().map(Change::PrincipalCreate);
+        let registered = definitions.iter().cloned().map(Change::Register);
+        let bundles = [Change::BundlePush(Arc::clone(&open)), Change::BundlePush(strict), Change::BundleActivate(open)];
+        let changes = created.chain(registered).chain(bundles).collect();
+        self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, changes, is_set_up: false });
+        Ok(())
+    }
+
+    /// Sends the next command of a tenant's set-up; when all are done, the run proper begins.
+    pub(super) fn set_up_next(&mut self, tenant: usize) -> Check {
+        let Some(state) = self.tenants.get_mut(tenant) else { return Ok(()) };
+        let Some(change) = state.changes.pop_front() else {
+            state.is_set_up = true;
+            if self.tenants.iter().all(|tenant| tenant.is_set_up) {
+                self.begin();
+            }
+            return Ok(());
+        };
+        let place = state.places.first().copied().unwrap_or(0);
+        let Some(server) = self.server_of(place) else { return Err("no server during the set-up".to_owned()) };
+        let change = ControlChange { actor: PrincipalId::SYSTEM, change };
+        self.send(server, Command::Control(Box::new(change)), Purpose::SetUp(tenant))
+    }
+
+    fn begin(&mut self) {
+        self.is_calm = false;
+        self.after(Duration::ZERO, Event::Client);
+        self.after(Duration::ZERO, Event::Disturb);
+        self.after(Duration::from_secs(1), Event::Operate);
+        let lasts = Duration::from_millis(self.rng.between(5_000, 40_000));
+        self.clients.calm_at = self.now.plus(lasts);
+        self.after(lasts, Event::Calm);
+        for place in 0..self.places.len() {
+            for _ in 0..self.rng.between(1, 2) {
+                self.add_worker(place);
+            }
+        }
+    }
+}
+
+fn origins(tenant: &TenantId, shards: u16) -> Check<Vec<Origin>> {
+    (0..shards).map(|shard| format!("sim/{tenant}/{shard}/1").parse().map_err(|_| "an origin".to_owned())).collect()
+}
+
+/// The answer of a store that answers at once.
+fn at_once<T>(answer: Answer<'_, T, StoreError>) -> Check<T> {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer.map_err(|err| err.to_string()),
+        Poll::Pending => Err("the store in memory did not answer at once".to_owned()),
+    }
+}

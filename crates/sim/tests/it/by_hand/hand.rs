@@ -1,0 +1,320 @@
+//! One who drives a shard: pushes inputs, carries out its calls at once, keeps the answers.
+
+use chancery_base::*;
+use chancery_engine::Status;
+use chancery_engine::definition::Definition;
+use chancery_policy::{Bundle, Principal};
+use chancery_shard::input::*;
+use chancery_shard::row::{ControlRow, LogId, TenantRow};
+use chancery_shard::{Batch, Call, Config, Poll, Reply, Shard, TaskToken, TokenKey};
+use chancery_store::scan::Scan;
+use chancery_store::{SimStore, Store};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+const SCHEMA: &str = "entity Definition; entity Step in [Definition]; entity User; entity Service; entity Agent;
+    action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
+    action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };";
+
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) store: SimStore,
+    pub(crate) actor: Principal,
+    pub(crate) worker: Principal,
+    logs: Vec<LogId>,
+    definitions: BTreeMap<String, Arc<Definition>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Hand {
+    pub(crate) shard: Shard,
+    pub(crate) now: Timestamp,
+    pub(crate) entropy: Entropy,
+    store: SimStore,
+    tenant: TenantId,
+    log: LogId,
+    shards: u16,
+    number: u16,
+    actor: PrincipalId,
+    worker: PrincipalId,
+    definitions: BTreeMap<String, Arc<Definition>>,
+    answers: HashMap<ReplyTo, Result<Response, Refusal>>,
+    settled: HashMap<TransactionId, (Status, Option<Value>)>,
+    next: u64,
+}
+
+pub(crate) fn output(value: Value) -> ReportedOutcome {
+    ReportedOutcome::Completed(Arc::new(value))
+}
+
+impl Tenant {
+    /// A tenant `acme` whose bundle permits everything.
+    pub(crate) fn new(shards: u16, definitions: &[&str]) -> Self {
+        let (store, now) = (SimStore::new(), Timestamp::from_micros(1_795_246_020_000_000));
+        let row = |tenant: &TenantId, shards| TenantRow {
+            tenant: tenant.clone(),
+            shards,
+            hash_key: [5; 32],
+            created_at: now,
+        };
+        let system = TenantId::system();
+        let handle = store.clone();
+        let mut made = handle.bootstrap(row(&system, 1), "test/system/0/1".parse().unwrap());
+        let made = made.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let std::task::Poll::Ready(Ok(log)) = made else { panic!("{made:?}") };
+        let Reply::Owned(Ok(log)) = store.answer(Call::Own { log: log.id }, "test") else { panic!() };
+        let id: TenantId = "acme".parse().unwrap();
+        let origins = (0..shards).map(|shard| format!("test/acme/{shard}/1").parse().unwrap()).collect();
+        let batch = Batch {
+            log: log.id,
+            epoch: log.epoch,
+            size: 0,
+            control_epoch: 0,
+            raises_control_epoch: false,
+            entries: Vec::new(),
+            transactions: Vec::new(),
+            steps: Vec::new(),
+            keys: Vec::new(),
+            control: vec![ControlRow::Tenant(row(&id, shards), origins)],
+        };
+        assert!(matches!(store.answer(Call::Commit(Box::new(batch)), "test"), Reply::Committed(Ok(()))));
+        let logs = Scan::logs(&store).unwrap().into_iter().filter(|log| log.tenant == id).map(|log| log.id).collect();
+        let mut entropy = Entropy::from_seed([1; 32]);
+        let mut principal = |name| Principal::new(PrincipalId::draw(PrincipalKind::Service, now, &mut entropy), name);
+        let (actor, worker) = (principal("shop"), principal("worker"));
+        let parse = |text: &&str| Arc::new(Definition::parse(text.as_bytes()).unwrap());
+        let definitions: Vec<Arc<Definition>> = definitions.iter().map(parse).collect();
+        let by_name = definitions.iter().map(|definition| (definition.name.to_string(), Arc::clone(definition)));
+        let tenant = Self { id, store, actor, worker, logs, definitions: by_name.collect() };
+        tenant.fill(definitions);
+        tenant
+    }
+
+    fn fill(&self, definitions: Vec<Arc<Definition>>) {
+        let document = json!({"name": "open", "version": 1, "schema": SCHEMA, "policies": "permit (principal, action, resource);"});
+        let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
+        let mut hand = self.hand(0);
+        let people = [&self.actor, &self.worker].map(|principal| Change::PrincipalCreate(principal.clone()));
+        let bundles = [Change::BundlePush(Arc::clone(&bundle)), Change::BundleActivate(bundle)];
+        for change in people.into_iter().chain(definitions.into_iter().map(Change::Register)).chain(bundles) {
+            assert!(matches!(hand.change(change), Ok(Response::Done { seq: Some(_) })));
+        }
+    }
+
+    /// A shard of the tenant that owns its log.
+    pub(crate) fn hand(&self, number: u16) -> Hand {
+        self.hand_at(number, Timestamp::from_micros(1_795_246_020_000_000))
+    }
+
+    pub(crate) fn hand_at(&self, number: u16, now: Timestamp) -> Hand {
+        let log = self.logs[usize::from(number)];
+        let mut hand = Hand {
+            shard: Shard::new(Config::new(log, TokenKey::new([7; 32]))),
+            now,
+            entropy: Entropy::from_seed([u8::try_from(number).unwrap(); 32]),
+            store: self.store.clone(),
+            tenant: self.id.clone(),
+            log,
+            shards: u16::try_from(self.logs.len()).unwrap(),
+            number,
+            actor: self.actor.id,
+            worker: self.worker.id,
+            definitions: self.definitions.clone(),
+            answers: HashMap::new(),
+            settled: HashMap::new(),
+            next: 0,
+        };
+        // Ids of another hand at the same time must differ.
+        hand.entropy = Entropy::from_seed(
+            *Digest::of(format!("{number} {:?}", Scan::logs(&self.store).unwrap()).as_bytes()).as_bytes(),
+        );
+        hand.run();
+        hand
+    }
+}
+
+impl Hand {
+    pub(crate) fn push(&mut self, command: Command) -> ReplyTo {
+        self.next += 1;
+        self.shard.push(Input { reply: ReplyTo(self.next), command });
+        ReplyTo(self.next)
+    }
+
+    /// Carries out what the shard asks for until it waits.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..1_000 {
+            let poll = self.shard.poll(self.now, &mut self.entropy);
+            for effect in self.shard.effects() {
+                self.effect(effect);
+            }
+            let Poll::Call(call) = poll else { return };
+            let reply = self.store.answer(call, "test");
+            self.shard.reply(reply, self.now);
+            for effect in self.shard.effects() {
+                self.effect(effect);
+            }
+        }
+        panic!("the shard does not come to rest");
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(to, answer) => {
+                let before = self.answers.insert(to, answer);
+                assert!(before.is_none(), "{to:?} was answered twice");
+            }
+            Effect::Settled(id, summary) => {
+                let output = summary.output.as_deref().cloned();
+                self.settled.insert(id, (summary.status, output));
+            }
+            Effect::Grown(_) | Effect::Control(_) | Effect::TenantCreated(_) | Effect::Fenced | Effect::Observed(_) => {
+            }
+        }
+    }
+
+    /// Lets time pass, with a look at every tenth of a second.
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        let until = self.now.plus(duration);
+        while self.now < until {
+            self.now = self.now.plus(Duration::from_millis(100)).min(until);
+            self.run();
+        }
+    }
+
+    pub(crate) fn answer_of(&mut self, to: ReplyTo) -> Option<Result<Response, Refusal>> {
+        self.answers.remove(&to)
+    }
+
+    fn ask(&mut self, command: Command) -> Result<Response, Refusal> {
+        let to = self.push(command);
+        self.run();
+        self.answer_of(to).unwrap_or_else(|| panic!("no answer"))
+    }
+
+    pub(crate) fn change(&mut self, change: Change) -> Result<Response, Refusal> {
+        self.ask(Command::Control(Box::new(ControlChange { actor: PrincipalId::SYSTEM, change })))
+    }
+
+    pub(crate) fn push_suspend(&mut self, principal: &Principal, suspended: bool) -> ReplyTo {
+        let change = Change::PrincipalSet(Principal { suspended, ..principal.clone() });
+        self.push(Command::Control(Box::new(ControlChange { actor: PrincipalId::SYSTEM, change })))
+    }
+
+    pub(crate) fn suspend(&mut self, principal: &Principal, suspended: bool) {
+        let to = self.push_suspend(principal, suspended);
+        self.run();
+        assert!(matches!(self.answer_of(to), Some(Ok(Response::Done { seq: Some(_) }))));
+    }
+
+    pub(crate) fn push_start(
+        &mut self,
+        name: &str,
+        input: Value,
+        key: Option<&str>,
+        business: Option<&str>,
+    ) -> ReplyTo {
+        let slot = match business.or(key) {
+            Some(key) => Slot::of_key(&self.tenant, key),
+            None => Slot::new(self.number * (4096 / self.shards)).unwrap(),
+        };
+        let start = Start {
+            id: TransactionId::draw(self.now, slot, &mut self.entropy),
+            actor: self.actor,
+            definition: Arc::clone(&self.definitions[name]),
+            version_asked: None,
+            input: Arc::new(input),
+            idempotency_key: key.map(str::to_owned),
+            business_key: business.map(str::to_owned),
+            labels: BTreeMap::new(),
+            traceparent: None,
+        };
+        self.push(Command::Start(Box::new(start)))
+    }
+
+    pub(crate) fn start(
+        &mut self,
+        name: &str,
+        input: Value,
+        key: Option<&str>,
+        business: Option<&str>,
+    ) -> Result<TransactionId, Refusal> {
+        let to = self.push_start(name, input, key, business);
+        self.run();
+        match self.answer_of(to).unwrap_or_else(|| panic!("no answer"))? {
+            Response::Started { id, .. } => Ok(id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn call(&self, instance: &str, done: Vec<Report>, holding: &[TaskToken], takes: bool, hold: Duration) -> Command {
+        let queues = ["w", "undo"].map(|name| (Queue::Worker(name.parse().unwrap()), 10));
+        Command::Exchange(Exchange {
+            worker: Worker { principal: self.worker, instance: Arc::from(instance) },
+            queues: if takes { queues.to_vec() } else { Vec::new() },
+            done,
+            holding: holding.to_vec(),
+            hold_until: self.now.plus(hold),
+        })
+    }
+
+    fn exchange(&mut self, command: Command) -> Result<Exchanged, Refusal> {
+        match self.ask(command)? {
+            Response::Exchanged(exchanged) => Ok(exchanged),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A call that waits for tasks.
+    pub(crate) fn open_call(&mut self) -> ReplyTo {
+        let to = self.push(self.call("one", Vec::new(), &[], true, Duration::from_secs(60)));
+        self.run();
+        to
+    }
+
+    pub(crate) fn take_as(&mut self, instance: &str) -> Vec<Arc<Task>> {
+        let call = self.call(instance, Vec::new(), &[], true, Duration::ZERO);
+        self.exchange(call).unwrap().tasks
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Arc<Task>> {
+        self.take_as("one")
+    }
+
+    pub(crate) fn take_one(&mut self, step: &str) -> Arc<Task> {
+        let tasks = self.take();
+        assert_eq!(tasks.iter().map(|task| task.step.as_str()).collect::<Vec<_>>(), [step]);
+        Arc::clone(&tasks[0])
+    }
+
+    pub(crate) fn hold(&mut self, holding: &[TaskToken]) -> Exchanged {
+        let call = self.call("one", Vec::new(), holding, true, Duration::ZERO);
+        self.exchange(call).unwrap()
+    }
+
+    pub(crate) fn try_report(&mut self, task: TaskToken, outcome: ReportedOutcome) -> Result<Ack, Refusal> {
+        let call = self.call("one", vec![Report { task, outcome }], &[], false, Duration::ZERO);
+        let exchanged = self.exchange(call)?;
+        assert_eq!(exchanged.acks.len(), 1);
+        Ok(exchanged.acks[0].1)
+    }
+
+    pub(crate) fn report_as(&mut self, task: TaskToken, outcome: ReportedOutcome) -> Ack {
+        self.try_report(task, outcome).unwrap()
+    }
+
+    pub(crate) fn report(&mut self, task: &Task, outcome: ReportedOutcome) -> Ack {
+        self.report_as(task.token, outcome)
+    }
+
+    pub(crate) fn settled(&self, id: TransactionId) -> (Status, Option<Value>) {
+        self.settled[&id].clone()
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        Scan::logs(&self.store).unwrap().iter().find(|log| log.id == self.log).unwrap().size
+    }
+}

@@ -1,0 +1,5 @@
+//! The simulation as a test.
+
+mod by_hand;
+mod sabotage;
+mod seeds;

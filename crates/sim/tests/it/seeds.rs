@@ -1,0 +1,78 @@
+//! Seeds: those that once failed, the same one twice, and thousands of others.
+
+use chancery_sim::{Fault, Options, Report, run};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many seeds `make test` runs; `CHANCERY_SEEDS` says otherwise.
+const SEEDS: u64 = 2_000;
+
+fn assert_holds(report: &Report) {
+    if let Some(why) = &report.violation {
+        panic!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {} -v", report.seed, report.seed);
+    }
+}
+
+#[test]
+fn seeds_that_once_failed_hold() {
+    let list = include_str!("../../seeds/regressions.txt");
+    let seeds = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next());
+    let seeds: Vec<u64> = seeds.map(|seed| seed.parse().unwrap()).collect();
+    assert!(!seeds.is_empty());
+    for seed in seeds {
+        assert_holds(&run(seed, &Options::default()));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let mut digests = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let first = run(seed, &Options::default());
+        assert_eq!(first, run(seed, &Options::default()), "seed {seed}");
+        assert!(digests.insert(first.digest), "two seeds gave one run");
+    }
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let next = AtomicU64::new(0);
+    let reports = Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let report = run(seed, &Options::default());
+                    reports.lock().unwrap().push(report);
+                }
+            });
+        }
+    });
+    let mut reports = reports.into_inner().unwrap();
+    reports.sort_by_key(|report| report.seed);
+    let failed: Vec<&Report> = reports.iter().filter(|report| report.violation.is_some()).collect();
+    for report in failed.iter().take(5) {
+        println!("seed {}: {}", report.seed, report.violation.as_deref().unwrap_or_default());
+    }
+    if let Some(first) = failed.first() {
+        println!("{} of {seeds} seeds fail", failed.len());
+        assert_holds(first);
+    }
+    each_fault_occurs(&reports);
+}
+
+/// A simulation in which something never goes wrong says nothing about it.
+#[track_caller]
+fn each_fault_occurs(reports: &[Report]) {
+    for fault in Fault::ALL {
+        let runs = reports.iter().filter(|report| report.faults.of(*fault) > 0).count();
+        println!("{:5.1} % of runs: {fault}", runs as f64 * 100.0 / reports.len() as f64);
+        assert!(runs * 100 >= reports.len(), "`{fault}` occurs in {runs} of {} runs", reports.len());
+    }
+}
