@@ -79,13 +79,15 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
 }
 
 fn step_cells(step: &Step) -> [Cell; 6] {
-    let status = if step.unknown && step.status != "unknown" {
+    let is_done = step.status == "completed";
+    let status = if step.unknown && !is_done && step.status != "unknown" {
         format!("{} (may have taken effect)", step.status)
     } else {
         step.status.clone()
     };
     let undo_error = step.compensation.as_ref().and_then(|undo| undo.error.as_ref());
     let error = match (&step.error, undo_error) {
+        (Some(error), None) if is_done => Some(format!("an earlier attempt: {}", error_text(error))),
         (Some(error), None) => Some(error_text(error)),
         (None, Some(undo)) => Some(format!("undo: {}", error_text(undo))),
         (Some(error), Some(undo)) => Some(format!("{}; undo: {}", error_text(error), error_text(undo))),
