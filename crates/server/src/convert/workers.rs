@@ -107,14 +107,14 @@ mod tests {
     use chancery_api::worker::Report as WireReport;
     use serde_json::{Value, json};
 
-    fn exchange(done: Value) -> Exchange {
+    fn exchange(done: &Value) -> Exchange {
         serde_json::from_value(json!({ "worker": "w", "done": done, "holding": ["nonsense"] })).unwrap()
     }
 
     #[test]
     fn what_is_no_token_is_refused_in_its_place() {
         let body = exchange(
-            json!([{ "task": "x", "output": null }, { "task": "y", "error": { "type": "E", "message": "m" } }]),
+            &json!([{ "task": "x", "output": null }, { "task": "y", "error": { "type": "E", "message": "m" } }]),
         );
         let (call, misfits) = call(body, Duration::ZERO).unwrap();
         assert!(call.done.is_empty() && call.holding.is_empty());
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_null_output_is_an_output_and_nothing_is_none() {
-        assert!(call(exchange(json!([{ "task": "x" }])), Duration::ZERO).is_err());
+        assert!(call(exchange(&json!([{ "task": "x" }])), Duration::ZERO).is_err());
         let report: WireReport = serde_json::from_value(json!({ "task": "x", "output": null })).unwrap();
         assert_eq!(report.output, Some(Arc::new(Value::Null)));
     }

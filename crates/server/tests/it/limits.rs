@@ -2,6 +2,7 @@
 
 use crate::house::{House, node, options};
 use crate::http::{Call, raw};
+use chancery_app::Tasks;
 use chancery_server::{ServeError, ServerOptions, serve};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -118,7 +119,7 @@ async fn a_shutdown_lets_answers_finish_and_closes_the_port() {
     let id = house.order(&house.owner).await;
     let waiting = Call::new("GET", format!("/v1/transactions/{id}/result?wait=200ms")).key(&house.owner);
     let addr = house.addr;
-    let answer = tokio::task::spawn(async move { waiting.send(addr).await });
+    let answer = Tasks::new().spawn(async move { waiting.send(addr).await });
     // An answer to another call says that the one before has been taken, too, or will find the port closed.
     assert_eq!(house.get("/health/ready", &house.owner).await.status, 200);
     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,9 +1,16 @@
 //! The server from outside: over a socket, with a client that can send anything.
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod denial;
+#[cfg(test)]
 mod flow;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod openapi;
