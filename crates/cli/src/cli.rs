@@ -28,12 +28,11 @@ Data go to the standard output, messages and progress to the standard error. NO_
     name = "chancery",
     version,
     propagate_version = true,
-    arg_required_else_help = true,
     subcommand_required = true,
     before_help = "\
 Examples:
   chancery dev                                    # a temporary server; Ctrl-C ends it
-  chancery run examples/hello.yaml                # push a definition, start it, wait for its end
+  chancery run examples/hello.yaml                # push, start, wait
   chancery receipt txn_…/greet | chancery verify receipt -
   chancery bundle push chancery-starter --activate
   chancery tx list --status parked -o json",

@@ -24,6 +24,7 @@ pub use exit::Exit;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::Cli;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Reads the arguments of this process, does what they say, and gives the code to exit with.
@@ -33,6 +34,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Exit {
+    if std::env::args_os().len() <= 1 {
+        // Nobody to tell it to is no failure.
+        drop(writeln!(std::io::stderr().lock(), "{}", command().render_help()));
+        return Exit::Usage;
+    }
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),

@@ -66,7 +66,7 @@ pub(crate) struct PushArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery bundle activate sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+  chancery bundle activate sha256:…")]
 pub(crate) struct ActivateArgs {
     /// Its digest, as `bundle push` and `bundle list` show it.
     #[arg(value_parser = digest)]

@@ -39,7 +39,8 @@ pub(crate) struct ShowArgs {}
 Examples:
   chancery context set --server http://127.0.0.1:8080 --key-file owner.key
   chancery context set --verifier-key acme+1f2e3d4c+ATqv…
-  chancery context set --context-file ./team.json --server https://chancery.example --key-file me.key")]
+  chancery context set --context-file ./team.json \\
+      --server https://chancery.example --key-file me.key")]
 pub(crate) struct SetArgs {
     /// The key that checks the server's checkpoints: its text, or a file with it.
     #[arg(long, value_name = "TEXT|FILE")]

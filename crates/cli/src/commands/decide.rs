@@ -14,7 +14,7 @@ use chancery_base::PrincipalId;
 Examples:
   chancery decide --action refund --resource Order::17 --context '{\"amount\": 120}'
   chancery decide --action ship --resource Order::17 --attribute total=250 \\
-      --principal agt_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json")]
+      --principal agt_… -o json")]
 pub(crate) struct Args {
     /// What would be done: an action of the bundle's schema.
     #[arg(long, value_name = "ACTION")]

@@ -17,9 +17,9 @@ use std::time::Duration;
 #[derive(Debug, Subcommand)]
 #[command(before_help = "\
 Examples:
-  chancery key issue svc_019312d8a0b07c3e9f2a4b5c6d7e8f90 --expires-in 90d --key-out shop.key
-  chancery key list svc_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery key revoke key_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+  chancery key issue svc_… --expires-in 90d --key-out shop.key
+  chancery key list svc_…
+  chancery key revoke key_…")]
 pub(crate) enum Command {
     Issue(IssueArgs),
     List(ListArgs),
@@ -30,8 +30,8 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery key issue svc_019312d8a0b07c3e9f2a4b5c6d7e8f90 --expires-in 90d --key-out shop.key
-  chancery key issue agt_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json | jq -r .key")]
+  chancery key issue svc_… --expires-in 90d --key-out shop.key
+  chancery key issue agt_… -o json | jq -r .key")]
 pub(crate) struct IssueArgs {
     /// Whose.
     principal: PrincipalId,
@@ -47,8 +47,8 @@ pub(crate) struct IssueArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery key list svc_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery key list svc_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json")]
+  chancery key list svc_…
+  chancery key list svc_… -o json")]
 pub(crate) struct ListArgs {
     /// Whose.
     principal: PrincipalId,
@@ -58,7 +58,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery key revoke key_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+  chancery key revoke key_…")]
 pub(crate) struct RevokeArgs {
     /// The key's id.
     key: KeyId,

@@ -19,7 +19,7 @@ use serde::Serialize;
 Examples:
   chancery ledger logs
   chancery ledger checkpoint > monday.checkpoint
-  chancery ledger entries --transaction txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
+  chancery ledger entries --transaction txn_…
   chancery ledger key > chancery.pub")]
 pub(crate) enum Command {
     Checkpoint(CheckpointArgs),
@@ -47,7 +47,7 @@ pub(crate) struct CheckpointArgs {
 #[command(before_help = "\
 Examples:
   chancery ledger entries --from 120 --limit 20
-  chancery ledger entries --transaction txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json")]
+  chancery ledger entries --transaction txn_… -o json")]
 pub(crate) struct EntriesArgs {
     /// Only those of this transaction.
     #[arg(long, value_name = "ID")]

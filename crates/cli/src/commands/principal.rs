@@ -16,8 +16,9 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 #[command(before_help = "\
 Examples:
-  chancery principal create --kind agent --name bot --role agent --attribute limit=5000 --key-out bot.key
-  chancery principal suspend agt_019312d8a0b07c3e9f2a4b5c6d7e8f90
+  chancery principal create --kind agent --name bot --role agent \\
+      --attribute limit=5000 --key-out bot.key
+  chancery principal suspend agt_…
   chancery principal list")]
 pub(crate) enum Command {
     Create(CreateArgs),
@@ -31,7 +32,8 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery principal create --kind agent --name bot --role agent --attribute limit=5000 --key-out bot.key
+  chancery principal create --kind agent --name bot --role agent \\
+      --attribute limit=5000 --key-out bot.key
   chancery principal create --kind service --name shop --role service -o json | jq -r .id")]
 pub(crate) struct CreateArgs {
     /// What it is.
@@ -55,9 +57,9 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery principal set agt_019312d8a0b07c3e9f2a4b5c6d7e8f90 --attribute limit=100
-  chancery principal set usr_019312d8a0b07c3e9f2a4b5c6d7e8f90 --role operator --role auditor
-  chancery principal set svc_019312d8a0b07c3e9f2a4b5c6d7e8f90 --name shop-2 --remove-attribute region")]
+  chancery principal set agt_… --attribute limit=100
+  chancery principal set usr_… --role operator --role auditor
+  chancery principal set svc_… --name shop-2 --remove-attribute region")]
 pub(crate) struct SetArgs {
     /// Which.
     principal: PrincipalId,
@@ -82,7 +84,7 @@ pub(crate) struct SetArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery principal suspend agt_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+  chancery principal suspend agt_…")]
 pub(crate) struct SuspendArgs {
     /// Which.
     principal: PrincipalId,
@@ -92,7 +94,7 @@ pub(crate) struct SuspendArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery principal resume agt_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+  chancery principal resume agt_…")]
 pub(crate) struct ResumeArgs {
     /// Which.
     principal: PrincipalId,

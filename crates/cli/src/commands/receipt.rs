@@ -11,10 +11,10 @@ use clap::ValueEnum;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge > charge.receipt
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge | chancery verify receipt -
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge/undo > refund.receipt
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --format tlog-proof > order.tlog-proof")]
+  chancery receipt txn_…/charge > charge.receipt
+  chancery receipt txn_…/charge | chancery verify receipt -
+  chancery receipt txn_…/charge/undo > refund.receipt
+  chancery receipt txn_… --format tlog-proof > order.tlog-proof")]
 pub(crate) struct Args {
     /// A step's outcome `txn_…/STEP`, its undo's `txn_…/STEP/undo`, a transaction's end `txn_…`, or an entry's number.
     entry: String,

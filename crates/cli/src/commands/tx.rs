@@ -17,8 +17,8 @@ use clap::Subcommand;
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
   chancery tx list --status parked
-  chancery tx get txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery tx retry txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the bank is back'")]
+  chancery tx get txn_…
+  chancery tx retry txn_… --justification 'the bank is back'")]
 pub(crate) enum Command {
     Start(start::StartArgs),
     Get(list::GetArgs),

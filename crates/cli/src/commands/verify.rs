@@ -17,22 +17,22 @@ use clap::Subcommand;
     subcommand_negates_reqs = true,
     before_help = "\
 Examples:
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge | chancery verify receipt -
+  chancery receipt txn_…/charge | chancery verify receipt -
   chancery verify receipt charge.receipt --key chancery.pub
-  chancery verify log --data /var/lib/chancery --key chancery.pub --checkpoint monday.checkpoint
+  chancery verify log --data /var/lib/chancery --checkpoint monday.checkpoint
   chancery verify --data /var/lib/chancery"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    log: Option<log::Args>,
+    log: Option<log::LogArgs>,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
     Receipt(receipt::Args),
-    Log(log::Args),
+    Log(log::LogArgs),
 }
 
 pub(crate) fn run(args: Args, session: &Session) -> Result<Exit, CliError> {

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 /// What a run of the binary left.
 #[derive(Debug)]
@@ -76,4 +77,70 @@ pub(crate) fn write(dir: &Path, name: &str, text: &str, mode: u32) {
     let path = dir.join(name);
     std::fs::write(&path, text).expect("the file can be written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode can be set");
+}
+
+/// How long a server or its client may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until there is something.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let looks = PATIENCE.as_millis() / 20;
+    for _ in 0..looks {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("in vain: {what}");
+}
+
+/// Sends SIGTERM to a process of ours.
+pub(crate) fn terminate(pid: u32) {
+    let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "{pid} takes no signal");
+}
+
+/// A server that runs until it is stopped or dropped; what it says goes to `server.err` in its directory.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    said: PathBuf,
+}
+
+impl Server {
+    /// Starts it and waits until it says where it listens.
+    pub(crate) fn start<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Self {
+        let said = dir.join("server.err");
+        let file = std::fs::File::create(&said).expect("its log can be made");
+        let mut child = command(dir, args).env("NO_COLOR", "1").stderr(file).stdout(Stdio::null()).spawn().expect("the binary runs");
+        let url = wait_for("where the server listens", || {
+            let text = std::fs::read_to_string(&said).ok()?;
+            assert!(child.try_wait().expect("it can be asked").is_none(), "it ended: {text}");
+            let at = text.find("http://127.0.0.1:")?;
+            let url = text.get(at..)?.split(|c: char| c.is_whitespace() || c == ',').next()?;
+            text.get(at..)?.contains('\n').then(|| url.to_owned())
+        });
+        Self { child, url, said }
+    }
+
+    /// What it said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.said).expect("its log can be read")
+    }
+
+    /// Ends it with SIGTERM and gives its exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        terminate(self.child.id());
+        self.child.wait().expect("it ends").code().expect("it was not killed")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `stop` there is nothing left to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }

@@ -13,8 +13,8 @@ use serde_json::Value;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx cancel txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery tx cancel txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'ordered twice'")]
+  chancery tx cancel txn_…
+  chancery tx cancel txn_… --justification 'ordered twice'")]
 pub(crate) struct CancelArgs {
     /// Which.
     id: TransactionId,
@@ -27,7 +27,7 @@ pub(crate) struct CancelArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx retry txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the bank is back'")]
+  chancery tx retry txn_… --justification 'the bank is back'")]
 pub(crate) struct RetryArgs {
     /// Which.
     id: TransactionId,
@@ -40,7 +40,7 @@ pub(crate) struct RetryArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx resolve txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --step charge --result '{\"refund\": \"r-17\"}' \\
+  chancery tx resolve txn_… --step charge --result '{\"refund\": \"r-17\"}' \\
       --justification 'refunded by hand'")]
 pub(crate) struct ResolveArgs {
     /// Which.
@@ -60,7 +60,7 @@ pub(crate) struct ResolveArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx terminate txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --justification 'the warehouse burnt down'")]
+  chancery tx terminate txn_… --justification 'the warehouse burnt down'")]
 pub(crate) struct TerminateArgs {
     /// Which.
     id: TransactionId,

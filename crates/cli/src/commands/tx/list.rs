@@ -12,8 +12,8 @@ use chancery_base::{Name, TransactionId};
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx get txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery tx get txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json | jq .status")]
+  chancery tx get txn_…
+  chancery tx get txn_… -o json | jq .status")]
 pub(crate) struct GetArgs {
     /// Which.
     id: TransactionId,
@@ -41,8 +41,8 @@ pub(crate) struct ListArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx history txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery tx history txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 -o json | jq '.items[].payload'")]
+  chancery tx history txn_…
+  chancery tx history txn_… -o json | jq '.items[].payload'")]
 pub(crate) struct HistoryArgs {
     /// Whose.
     id: TransactionId,

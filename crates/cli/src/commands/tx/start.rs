@@ -18,7 +18,7 @@ use tokio::time::Instant;
 #[command(before_help = "\
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
-  chancery tx start create-order --input @order.json --idempotency-key order-17 --label region=eu
+  chancery tx start create-order --input @order.json --idempotency-key order-17
   echo '{\"sku\": \"chair\"}' | chancery tx start create-order --input - -o json")]
 pub(crate) struct StartArgs {
     /// The definition's name.
@@ -44,8 +44,8 @@ pub(crate) struct StartArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery tx wait txn_019312d8a0b07c3e9f2a4b5c6d7e8f90
-  chancery tx wait txn_019312d8a0b07c3e9f2a4b5c6d7e8f90 --timeout 5m -o json")]
+  chancery tx wait txn_…
+  chancery tx wait txn_… --timeout 5m -o json")]
 pub(crate) struct WaitArgs {
     /// Which.
     id: TransactionId,

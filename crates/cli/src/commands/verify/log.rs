@@ -28,7 +28,7 @@ Examples:
   chancery verify log --data /var/lib/chancery
   chancery verify log --data ./copy --key chancery.pub --checkpoint monday.checkpoint
   chancery verify log --data ./copy -o json | jq .uncovered")]
-pub(crate) struct Args {
+pub(crate) struct LogArgs {
     /// The data directory, or a copy of it.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -101,7 +101,7 @@ impl From<&Report> for Verified {
     }
 }
 
-pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, CliError> {
+pub(crate) fn run(args: &LogArgs, session: &Session) -> Result<Exit, CliError> {
     let keys = args.key.iter().map(|key| verifier_key(key)).collect::<Result<Vec<_>, _>>()?;
     let checkpoints = args.checkpoint.iter().map(|path| {
         let bytes = input::read(path, NOTE_BYTES_MAX)?;
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, CliError> {
 }
 
 /// What cannot be read as a store does not verify; that there is none, or that its key cannot be read, says nothing.
-fn failed(args: &Args, error: VerifyError) -> CliError {
+fn failed(args: &LogArgs, error: VerifyError) -> CliError {
     let reason = error.to_string();
     match error {
         VerifyError::Keys(error) => CliError::Data(error),

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery receipt txn_019312d8a0b07c3e9f2a4b5c6d7e8f90/charge | chancery verify receipt -
+  chancery receipt txn_…/charge | chancery verify receipt -
   chancery verify receipt charge.receipt --key chancery.pub
   chancery verify receipt charge.receipt --key 'acme+1f2e3d4c+ATqv…' -o json")]
 pub(crate) struct Args {
