@@ -45,6 +45,16 @@ pub fn check(source: &[u8]) -> Result<Checked, Error> {
 pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered, Error> {
     let bundle = Arc::new(parse(source)?);
     let checked = checked(&bundle);
+    if app.store().bundle(grant, checked.digest).await?.is_some() {
+        return Ok(Registered { checked, existing: true, seq: None });
+    }
+    let version = u32::try_from(checked.version).map_err(|_| Error::Invalid("a version has 32 bits".to_owned()))?;
+    let before = (checked.name.clone(), version.saturating_sub(1));
+    let (next, _) = app.store().bundles(grant, Some(before), 1).await?;
+    if next.iter().any(|row| row.name == checked.name && row.version == version) {
+        let name = &checked.name;
+        return Err(Error::Conflict(format!("version {version} of bundle `{name}` exists with other content")));
+    }
     let seq = app.tenant(grant)?.change(grant, Change::BundlePush(bundle)).await?;
     Ok(Registered { checked, existing: seq.is_none(), seq })
 }
