@@ -193,7 +193,10 @@ impl Session {
                 self.finished.push_front(report);
             }
         }
-        self.takings.remove(&id);
+        if let Some(taking) = self.takings.remove(&id) {
+            // Whoever has nothing left need not wait for a server that is away to say goodbye to it.
+            self.parted |= taking.farewell;
+        }
         self.losses = self.losses.saturating_add(1);
         let pause = Duration::from_millis(50).saturating_mul(1 << self.losses.min(7));
         let pause = pause.min(Duration::from_secs(5)).mul_f64(0.5 + f64::from(spread.min(1_000)) / 2_000.0);

@@ -240,6 +240,18 @@ fn a_worker_that_ends_takes_nothing_and_says_goodbye() {
 }
 
 #[test]
+fn a_worker_with_nothing_left_does_not_wait_for_a_server_that_is_away() {
+    let mut session = session(8);
+    let held = next(&mut session, T0);
+    session.drain();
+    let farewell = next(&mut session, T0);
+    session.lost(held.id, T0, 0, None);
+    assert!(!session.is_over());
+    session.lost(farewell.id, T0, 0, None);
+    assert!(session.is_over());
+}
+
+#[test]
 fn an_idle_worker_renews_what_it_holds() {
     let mut session = session(1);
     let taking = next(&mut session, T0);
