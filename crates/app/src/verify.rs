@@ -39,6 +39,12 @@ pub const UNCHECKED_COLUMNS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Tables of which a row can go unnoticed, each with the reason. May only shrink.
+pub const UNCHECKED_REMOVALS: &[(&str, &str)] = &[(
+    "checkpoints",
+    "that a checkpoint was signed is in no entry: those who kept it can give it, and what none covers is reported",
+)];
+
 /// What to verify with.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -62,7 +68,145 @@ pub struct Progress {
 impl Progress {
     /// Entries a second so far.
     #[must_use]
-    pub fn per_second(entries: u64, elapsed: Duration) -> u64 {
+    pub fn per_second(&self) -> u64 {
+        per_second(self.entries, self.elapsed)
+    }
+}
+
+/// What a verified store holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Its logs.
+    pub logs: Vec<LogReport>,
+    /// Entries of all logs.
+    pub entries: u64,
+    /// Rows of other tables that were computed from the entries and compared.
+    pub rows: u64,
+    /// Time taken.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Entries a second.
+    #[must_use]
+    pub fn per_second(&self) -> u64 {
+        per_second(self.entries, self.elapsed)
+    }
+
+    /// Entries that no checkpoint covers yet: nothing vouches for these but their own digests and the rows.
+    #[must_use]
+    pub fn uncovered(&self) -> u64 {
+        let covered = |log: &LogReport| log.newest.as_ref().map_or(0, |newest| newest.size.0);
+        self.logs.iter().map(|log| log.size.0.saturating_sub(covered(log))).sum()
+    }
+}
+
+/// Why a store was not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Something is wrong with it.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// It can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The directory's key can't be read.
+    #[error(transparent)]
+    Keys(#[from] DataDirError),
+    /// A checkpoint that was given is none.
+    #[error("the given checkpoint is none")]
+    Checkpoint(#[source] CheckpointError),
+    /// A checkpoint that was given is of a log that the store does not have.
+    #[error("the given checkpoint is of the log `{0}`, which is not here")]
+    OtherLog(Origin),
+}
+
+impl VerifyError {
+    /// What it means to the one who asked.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Fault(_) => Kind::Broken,
+            Self::Open(error) => error.kind(),
+            Self::Keys(error) => error.kind(),
+            Self::Checkpoint(error) => error.kind(),
+            Self::OtherLog(_) => Kind::Invalid,
+        }
+    }
+}
+
+/// Verifies the store in a data directory, whether or not a server has it open: what is committed at this moment.
+///
+/// `progress` is called after every page of entries.
+///
+/// # Errors
+/// The first fault, or why the store can't be read.
+pub fn run(dir: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+    let keys = match &options.keys {
+        Some(keys) => keys.clone(),
+        None => Keys::one(data::verifier_key(dir)?),
+    };
+    let snapshot = SqliteStore::open_read_only(dir)?;
+    if let Some(problem) = snapshot.integrity().map_err(Fault::from)?.into_iter().next() {
+        return Err(Fault::new(Place::File, problem).into());
+    }
+    store(&snapshot, &keys, &options.checkpoints, progress)
+}
+
+/// Verifies a store that can be read as a whole.
+///
+/// # Errors
+/// As [`run`].
+pub fn store(
+    store: &impl Scan,
+    keys: &Keys,
+    checkpoints: &[String],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, VerifyError> {
+    let rows = store.logs().map_err(Fault::from)?;
+    tenants::check_logs(store, &rows)?;
+    let kept = checkpoints.iter().map(|note| kept(note, &rows)).collect::<Result<Vec<_>, _>>()?;
+    let total = rows.iter().map(|row| row.size).fold(0, u64::saturating_add);
+    let mut meter = Meter { entries: 0, total, began: clock::instant(), progress };
+    let mut state = tenants::State::default();
+    let mut transactions = rows::Transactions::default();
+    let mut logs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let notes = kept.iter().filter(|(origin, _)| *origin == row.origin).map(|(_, note)| *note);
+        let (report, made) = logs::verify(store, row, keys, notes, &mut transactions, &mut meter)?;
+        state.add(row, made, report.size)?;
+        logs.push(report);
+    }
+    let compared = transactions.finish(store, &rows)? + state.compare(store, &rows)?;
+    Ok(Report { logs, entries: meter.entries, rows: compared, elapsed: meter.began.elapsed() })
+}
+
+/// The log that a kept checkpoint says it is of. Whether that is true is seen with the log.
+fn kept<'a>(note: &'a str, logs: &[LogRow]) -> Result<(Origin, &'a str), VerifyError> {
+    let parsed = Note::parse(note).map_err(|error| VerifyError::Checkpoint(error.into()))?;
+    let claimed = Checkpoint::parse_text(parsed.text()).map_err(VerifyError::Checkpoint)?;
+    if !logs.iter().any(|row| row.origin == claimed.origin) {
+        return Err(VerifyError::OtherLog(claimed.origin));
+    }
+    Ok((claimed.origin, note))
+}
+
+/// Counts entries and tells how far it is.
+struct Meter<'a> {
+    entries: u64,
+    total: u64,
+    began: Instant,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Meter<'_> {
+    fn add(&mut self, entries: usize) {
+        self.entries += u64::try_from(entries).unwrap_or(u64::MAX);
+        (self.progress)(Progress { entries: self.entries, total: self.total, elapsed: self.began.elapsed() });
+    }
+}
+
+fn per_second(entries: u64, elapsed: Duration) -> u64 {
     let rate = (u128::from(entries) * 1_000_000).checked_div(elapsed.as_micros()).unwrap_or(0);
     u64::try_from(rate).unwrap_or(u64::MAX)
 }

@@ -79,10 +79,10 @@ impl Fault {
     }
 
     pub(super) fn log(origin: &Origin, fault: &verify::Fault) -> Self {
-        let what = match &*fault.problem {
-            Problem::TileRead(error) => format!("{}: {error}", fault.problem),
-            problem => problem.to_string(),
-        };
+        let problem = &*fault.problem;
+        // The one problem whose cause is not in its text.
+        let what =
+            if let Problem::TileRead(cause) = problem { format!("{problem}: {cause}") } else { problem.to_string() };
         Self::new(Place::Log { origin: origin.clone(), at: fault.place }, what)
     }
 }

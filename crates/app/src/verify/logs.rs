@@ -24,6 +24,8 @@ pub(super) fn verify<'a>(
     }
     let mut checkpoints = Checkpoints::new(row, keys);
     let mut replay = Replay::new(row.id);
+    // A row that is not as the entries give it may be one, or the entries are wrong: then that is the fault.
+    let mut wrong_row = None;
     let mut from = 0;
     loop {
         let page = store.entries(row.id, from, PAGE)?;
@@ -35,16 +37,22 @@ pub(super) fn verify<'a>(
         for (seq, entry) in (from..).zip(&page) {
             let record = verifier.entry(&entry.record, payload(entry)).map_err(|fault| Fault::log(origin, &fault))?;
             checkpoints.pass(seq, record.epoch)?;
+            if wrong_row.is_some() {
+                continue;
+            }
             let ended = replay.record(&record, entry).map_err(|error| Fault::entry(origin, seq, error))?;
             if let Some(ended) = ended {
-                transactions.compare(store, &ended)?;
+                wrong_row = transactions.compare(store, &ended).err();
             }
         }
         from = end;
         meter.add(page.len());
     }
     let report = verifier.finish(Some(TreeSize(row.size))).map_err(|fault| Fault::log(origin, &fault))?;
-    checkpoints.finish(replay.epoch())?;
+    checkpoints.finish()?;
+    if let Some(fault) = wrong_row {
+        return Err(fault);
+    }
     tree::check_rows(store, row, &report)?;
     let (open, made) = replay.finish();
     for rows in &open {

@@ -69,11 +69,8 @@ fn stray(store: &impl Scan, logs: &[LogRow]) -> Result<Fault, Fault> {
     }
     let page = |last: Option<&TransactionRow>| store.transactions(last.map(|row| row.id), PAGE);
     each(page, |row| if known.contains(&row.id) { Ok(()) } else { Err(Fault::stray(TRANSACTIONS, row.id)) })?;
-    let page =
-        |last: Option<&StepRow>| store.steps(last.map(|row| (row.transaction, row.step, row.clone)), PAGE);
-    each(page, |row| {
-        if known.contains(&row.transaction) { Ok(()) } else { Err(Fault::stray(STEPS, step_key(row))) }
-    })?;
+    let page = |last: Option<&StepRow>| store.steps(last.map(|row| (row.transaction, row.step, row.clone)), PAGE);
+    each(page, |row| if known.contains(&row.transaction) { Ok(()) } else { Err(Fault::stray(STEPS, step_key(row))) })?;
     Ok(Fault::new(super::Place::Table(TRANSACTIONS), "there are not as many rows as the entries give"))
 }
 

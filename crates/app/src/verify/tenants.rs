@@ -209,15 +209,13 @@ fn compare_directory(
     credentials: BTreeMap<(TenantId, KeyId), CredentialRow>,
 ) -> Result<u64, Fault> {
     let mut table = Table::new("principals", principals, pair);
-    let page = |last: Option<&(TenantId, PrincipalRow)>| {
-        store.principals(last.map(|(tenant, row)| (tenant, row.id)), PAGE)
-    };
+    let page =
+        |last: Option<&(TenantId, PrincipalRow)>| store.principals(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     let rows = table.finish()?;
     let mut table = Table::new("credentials", credentials, pair);
-    let page = |last: Option<&(TenantId, CredentialRow)>| {
-        store.credentials(last.map(|(tenant, row)| (tenant, row.id)), PAGE)
-    };
+    let page =
+        |last: Option<&(TenantId, CredentialRow)>| store.credentials(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     Ok(rows + table.finish()?)
 }

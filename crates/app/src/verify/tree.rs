@@ -30,7 +30,11 @@ pub(super) fn check_rows(store: &impl Scan, log: &LogRow, report: &LogReport) ->
         |last| store.tiles(log.id, last.map(|row: &chancery_store::TileRow| (row.level, row.index)), PAGE),
         |row| {
             let tiles = tile::hashes_at(row.level, report.integrated).div_ceil(u64::from(tile::TILE_WIDTH));
-            if row.index < tiles { Ok(()) } else { Err(Fault::stray("tiles", format!("{}/{}/{}", log.id.0, row.level, row.index))) }
+            if row.index < tiles {
+                Ok(())
+            } else {
+                Err(Fault::stray("tiles", format!("{}/{}/{}", log.id.0, row.level, row.index)))
+            }
         },
     )
 }
@@ -54,12 +58,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// Gives those of at most `size`, and perhaps some more.
-    pub(super) fn give(
-        &mut self,
-        store: &impl Scan,
-        verifier: &mut LogVerifier<'_>,
-        size: u64,
-    ) -> Result<(), Fault> {
+    pub(super) fn give(&mut self, store: &impl Scan, verifier: &mut LogVerifier<'_>, size: u64) -> Result<(), Fault> {
         while self.given.is_none_or(|given| given < size) {
             let page = store.checkpoints(self.log.id, self.given, PAGE)?;
             let Some(last) = page.last() else { return Ok(()) };
@@ -101,10 +100,9 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// The log has ended: no epoch is above that of its row, nor below that of what came before.
-    pub(super) fn finish(mut self, epoch: u64) -> Result<(), Fault> {
-        self.epoch = epoch;
+    pub(super) fn finish(mut self) -> Result<(), Fault> {
         while let Some((size, signed)) = self.ahead.pop_front() {
-            if !(epoch.max(self.passed)..=self.log.epoch).contains(&signed) {
+            if !(self.epoch.max(self.passed)..=self.log.epoch).contains(&signed) {
                 return Err(self.fault(size, None));
             }
             self.passed = signed;

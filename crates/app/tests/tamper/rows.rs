@@ -1,0 +1,73 @@
+//! Rows that were removed, added or exchanged.
+
+use crate::check::{copy, fault, names, verify};
+use crate::columns::{sample, tables};
+use crate::world::World;
+use chancery_app::verify::UNCHECKED_REMOVALS;
+use chancery_store::sqlite::{add_row, remove_row, swap_rows};
+use std::collections::BTreeSet;
+
+#[test]
+fn a_removed_row_of_any_table_is_noticed_and_named() {
+    let world = World::make();
+    for (table, rows) in tables(world.dir()) {
+        for row in sample(rows) {
+            let dir = copy(world.dir());
+            assert!(remove_row(dir.path(), &table, row).unwrap());
+            if UNCHECKED_REMOVALS.iter().any(|(exempt, _)| *exempt == table.name) {
+                continue;
+            }
+            let fault = fault(&world, dir.path(), &format!("{} without row {row}", table.name));
+            assert!(names(&fault, &table.name), "{} without row {row}: {fault}", table.name);
+        }
+    }
+}
+
+#[test]
+fn an_added_row_of_any_table_is_noticed_and_named() {
+    let world = World::make();
+    for (table, rows) in tables(world.dir()) {
+        let mut added = 0;
+        for row in sample(rows) {
+            for bit in 0..7 {
+                let dir = copy(world.dir());
+                // The schema refuses a key that is taken.
+                if add_row(dir.path(), &table, row, bit).is_ok_and(|added| added) {
+                    added += 1;
+                    let fault = fault(&world, dir.path(), &format!("{} with a row like {row}", table.name));
+                    assert!(names(&fault, &table.name), "{} with a row like {row}: {fault}", table.name);
+                }
+            }
+        }
+        assert!(added > 0, "no row was added to {}", table.name);
+    }
+}
+
+#[test]
+fn exchanged_rows_of_any_table_are_noticed_and_named() {
+    let world = World::make();
+    let mut exchanged = BTreeSet::new();
+    for (table, rows) in tables(world.dir()) {
+        let dir = copy(world.dir());
+        // Two rows of what is the same for all tenants are the same; some the schema does not allow.
+        let same = table.name == "slots";
+        if same || !swap_rows(dir.path(), &table, 0, rows - 1).is_ok_and(|swapped| swapped) {
+            continue;
+        }
+        exchanged.insert(table.name.clone());
+        let fault = fault(&world, dir.path(), &format!("{} with rows exchanged", table.name));
+        assert!(names(&fault, &table.name), "{} with rows exchanged: {fault}", table.name);
+    }
+    for table in ["entries", "transactions", "steps", "tiles", "checkpoints", "credentials"] {
+        assert!(exchanged.contains(table), "{table}: only {exchanged:?}");
+    }
+}
+
+#[test]
+fn a_removed_newest_checkpoint_leaves_entries_uncovered() {
+    let world = World::make();
+    let (table, rows) = tables(world.dir()).into_iter().find(|(table, _)| table.name == "checkpoints").unwrap();
+    let dir = copy(world.dir());
+    assert!(remove_row(dir.path(), &table, rows - 1).unwrap());
+    assert!(verify(&world, dir.path()).unwrap().uncovered() > 0);
+}

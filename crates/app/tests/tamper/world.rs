@@ -1,0 +1,312 @@
+//! A store that an application filled: transactions that ended in every way, and some that did not.
+
+use chancery_app::data::DataDir;
+use chancery_app::definitions::Format;
+use chancery_app::principals::{NewPrincipal, PrincipalPatch};
+use chancery_app::receipts::{self, Subject};
+use chancery_app::transactions::{Start, TransactionView};
+use chancery_app::{
+    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, operations,
+    principals, tenants, transactions,
+};
+use chancery_base::{Name, PrincipalKind, Secret, TenantId, TransactionId};
+use chancery_engine::StepError;
+use chancery_ledger::{Keys, Resource};
+use chancery_policy::{Action, Grant};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::path::Path;
+use std::time::Duration;
+
+const ORDER: &str = r#"
+name: order
+version: 1
+key: "${{ input.id }}"
+steps:
+  - id: reserve
+    run: {worker: reserve}
+    with: {n: "${{ input.n }}"}
+    compensate: {run: {worker: release}, with: {n: "${{ input.n }}"}, retry: {attempts: 1}}
+  - id: charge
+    after: [reserve]
+    action: charge
+    context: {amount: "${{ input.n }}"}
+    run: {worker: charge}
+    with: {n: "${{ input.n }}"}
+    retry: {attempts: 2, backoff: 1ms, max: 1ms}
+    compensate: {run: noop}
+  - id: tell
+    after: [charge]
+    when: "${{ input.n > 1 }}"
+    run: noop
+output: {charge: "${{ steps.charge.output }}"}
+"#;
+
+const WAIT: &str = r#"
+name: wait
+version: 1
+steps:
+  - {id: first, run: noop, compensate: {run: noop}}
+  - {id: second, after: [first], run: {worker: nobody}}
+"#;
+
+const HANG: &str = r#"
+name: hang
+version: 1
+steps:
+  - {id: hang, run: {worker: hang}, timeout: 1h}
+"#;
+
+const SCHEMA: &str = r#"
+entity Role;
+entity User in [Role] = { name: String };
+entity Service in [Role] = { name: String };
+entity Agent in [Role] = { name: String };
+entity Definition;
+entity Step in [Definition];
+action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
+action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };
+action charge appliesTo { principal: [User, Service, Agent], resource: [Step], context: { amount: Long } };
+"#;
+
+const POLICIES: &str = r#"
+@id("all") permit (principal, action, resource);
+@id("limit") forbid (principal, action == Action::"charge", resource) when { context.amount > 50 };
+"#;
+
+/// What closures make of an order: `charge` refuses from 10 on, `release` what is exactly 13.
+const REFUSED: i64 = 10;
+const STUCK: i64 = 13;
+/// The order whose first charge fails.
+const RETRIED: i64 = 5;
+
+/// The files, and what was given out while they were made.
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    /// What believes the checkpoints.
+    pub(crate) keys: Keys,
+    /// Checkpoints as they were served while the logs grew.
+    pub(crate) checkpoints: Vec<String>,
+    /// Receipts: of a step, of a transaction, of a compensation.
+    pub(crate) receipts: Vec<Vec<u8>>,
+}
+
+impl World {
+    /// Has an application fill a store, twice opened, and closes it.
+    pub(crate) fn make() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(make())
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// One who may do everything in a tenant.
+struct Owner {
+    app: App,
+    caller: Caller,
+}
+
+impl Owner {
+    fn new(app: &App, key: &Secret) -> Self {
+        Self { app: app.clone(), caller: app.authenticate(key).unwrap() }
+    }
+
+    async fn may(&self, action: Action) -> Grant {
+        self.app.authorize(&self.caller, action, About::Tenant).await.unwrap()
+    }
+
+    async fn define(&self, source: &str) {
+        let grant = self.may(Action::DefinitionRegister).await;
+        definitions::register(&self.app, &grant, source.as_bytes(), Format::Yaml).await.unwrap();
+    }
+
+    async fn activate(&self, version: u64) {
+        let source = json!({"name": "shop", "version": version, "schema": SCHEMA, "policies": POLICIES}).to_string();
+        let pushed = bundles::push(&self.app, &self.may(Action::BundlePush).await, source.as_bytes()).await.unwrap();
+        let grant = self.may(Action::BundleActivate).await;
+        bundles::activate(&self.app, &grant, pushed.checked.digest).await.unwrap();
+    }
+
+    async fn start(&self, definition: &str, input: Value, key: Option<&str>) -> TransactionId {
+        let labels = BTreeMap::from([("channel".to_owned(), "web".to_owned())]);
+        let start = Start {
+            definition: definition.parse().unwrap(),
+            version: None,
+            input,
+            idempotency_key: key.map(str::to_owned),
+            labels,
+            traceparent: None,
+        };
+        transactions::start(&self.app, &self.may(Action::TransactionStart).await, start).await.unwrap().id
+    }
+
+    async fn settled(&self, id: TransactionId) -> TransactionView {
+        let grant = self.may(Action::TransactionRead).await;
+        transactions::wait(&self.app, &grant, id, Duration::from_secs(30)).await.unwrap()
+    }
+
+    async fn order(&self, n: i64, ends: &str) -> TransactionId {
+        let input = json!({"id": format!("order-{n}"), "n": n});
+        let id = self.start("order", input, Some("once")).await;
+        let view = self.settled(id).await;
+        assert_eq!(view.head.status.word(), ends, "order {n}: {view:?}");
+        id
+    }
+
+    async fn checkpoint(&self) -> String {
+        let grant = self.may(Action::LedgerRead).await;
+        let served = ledger::tlog(&self.app, &grant, 0, 1, Resource::Checkpoint).await.unwrap();
+        let ledger::Served::Checkpoint(note) = served else { panic!("not a checkpoint") };
+        note
+    }
+
+    async fn receipt(&self, subject: Subject) -> Vec<u8> {
+        receipts::json(&self.app, &self.may(Action::ReceiptRead).await, &subject).await.unwrap()
+    }
+}
+
+fn closures() -> Closures {
+    let n = |input: &Value| input["n"].as_i64().unwrap_or_default();
+    let name = |name: &str| name.parse::<Name>().unwrap();
+    Closures::new()
+        .with(name("reserve"), |task| async move { Ok(json!({"reserved": task.input["n"]})) })
+        .with(name("release"), move |task| {
+            let stuck = n(&task.input) == STUCK;
+            async move { if stuck { Err(StepError::fatal("Stuck", "it is stuck")) } else { Ok(json!("released")) } }
+        })
+        .with(name("charge"), move |task| {
+            let (n, attempt) = (n(&task.input), task.attempt);
+            async move {
+                match (n, attempt) {
+                    (RETRIED, 1) => Err(StepError::new("Busy", "come again")),
+                    (REFUSED.., _) => Err(StepError::fatal("Refused", "not this one")),
+                    _ => Ok(json!({"charge": n * 100})),
+                }
+            }
+        })
+        .with(name("hang"), |_| pending())
+}
+
+async fn open(dir: &Path) -> (App, Keys) {
+    let data = DataDir::open(dir).unwrap();
+    let keys = Keys::one(data.keys.log.verifier());
+    let config = Config {
+        integrate_every: Duration::from_millis(2),
+        checkpoint_every: Duration::from_millis(20),
+        drain: Duration::from_millis(50),
+        ..Config::new("main", "node-1")
+    };
+    (App::open(config, data.keys, data.store, closures()).await.unwrap(), keys)
+}
+
+async fn make() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster: Name = "main".parse().unwrap();
+    let root = bootstrap::init(DataDir::create(dir.path(), &cluster).unwrap(), &cluster).await.unwrap();
+
+    let (app, keys) = open(dir.path()).await;
+    let platform = Owner::new(&app, &root.key);
+    let mut checkpoints = vec![platform.checkpoint().await];
+    let mut owners = Vec::new();
+    for tenant in ["acme", "beta"] {
+        let tenant: TenantId = tenant.parse().unwrap();
+        let made = tenants::create(&app, &platform.may(Action::TenantCreate).await, tenant).await.unwrap();
+        let owner = Owner::new(&app, &made.owner.key);
+        for definition in [ORDER, &ORDER.replace("version: 1", "version: 2"), WAIT, HANG] {
+            owner.define(definition).await;
+        }
+        owner.activate(1).await;
+        if owner.caller.tenant().as_str() == "acme" {
+            owner.activate(2).await;
+        }
+        people(&owner).await;
+        owners.push((made.owner.key, owner));
+    }
+    let acme = &owners[0].1;
+    let first = run_all(acme).await;
+    owners[1].1.order(2, "completed").await;
+    checkpoints.push(acme.checkpoint().await);
+    let receipts = receipts(acme, &first).await;
+    app.shutdown().await.unwrap();
+    let key = owners.swap_remove(0).0;
+    // Who still has the application has the files.
+    drop((platform, owners, app));
+
+    // The next owner of the logs goes on with what the first one left.
+    let (app, _) = open(dir.path()).await;
+    let acme = &Owner::new(&app, &key);
+    for n in 100..130 {
+        acme.order(n, "compensated").await;
+    }
+    acme.order(3, "completed").await;
+    let again = acme.start("order", json!({"id": "order-3", "n": 4}), None).await;
+    acme.settled(again).await;
+    acme.start("hang", json!({}), None).await;
+    checkpoints.push(acme.checkpoint().await);
+    app.shutdown().await.unwrap();
+    World { dir, keys, checkpoints, receipts }
+}
+
+/// What is receipted.
+struct Ran {
+    completed: TransactionId,
+    undone: TransactionId,
+}
+
+/// Transactions that end in every way.
+async fn run_all(owner: &Owner) -> Ran {
+    let app = &owner.app;
+    let completed = owner.order(2, "completed").await;
+    owner.order(1, "completed").await;
+    owner.order(RETRIED, "completed").await;
+    let undone = owner.order(REFUSED, "compensated").await;
+    owner.order(60, "compensated").await;
+    owner.order(STUCK, "parked").await;
+    let cancelled = owner.start("wait", json!({}), None).await;
+    let grant = owner.may(Action::TransactionCancel).await;
+    operations::cancel(app, &grant, cancelled, "changed their mind".to_owned()).await.unwrap();
+    assert_eq!(owner.settled(cancelled).await.head.status.word(), "cancelled");
+    let terminated = owner.start("wait", json!({}), None).await;
+    let grant = owner.may(Action::TransactionTerminate).await;
+    operations::terminate(app, &grant, terminated, "enough".to_owned()).await.unwrap();
+    owner.start("wait", json!({"left": true}), None).await;
+    owner.start("hang", json!({}), None).await;
+    let question = decisions::Question {
+        principal: None,
+        action: "charge".to_owned(),
+        resource_type: "Step".to_owned(),
+        resource_id: "order/charge".to_owned(),
+        resource_attributes: Map::new(),
+        context: json!({"amount": 70}).as_object().unwrap().clone(),
+    };
+    decisions::decide(app, &owner.may(Action::DecisionMake).await, question).await.unwrap();
+    Ran { completed, undone }
+}
+
+/// Principals that were made, changed, suspended, and keys that were issued and revoked.
+async fn people(owner: &Owner) {
+    let app = &owner.app;
+    for (kind, name) in [(PrincipalKind::Agent, "buyer"), (PrincipalKind::Service, "shop")] {
+        let new = NewPrincipal { kind, name: name.to_owned(), roles: BTreeSet::new(), attributes: Map::new() };
+        let made = principals::create(app, &owner.may(Action::PrincipalCreate).await, new).await.unwrap();
+        let patch = PrincipalPatch { suspended: Some(name == "shop"), ..PrincipalPatch::default() };
+        principals::set(app, &owner.may(Action::PrincipalSet).await, made.id, patch).await.unwrap();
+        let hour = Some(Duration::from_secs(3_600));
+        keys::issue(app, &owner.may(Action::KeyIssue).await, made.id, hour).await.unwrap();
+        let key = keys::issue(app, &owner.may(Action::KeyIssue).await, made.id, None).await.unwrap();
+        keys::revoke(app, &owner.may(Action::KeyRevoke).await, key.id).await.unwrap();
+    }
+}
+
+async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
+    let of_step = |transaction, step: &str, undo| Subject::Step { transaction, step: step.parse().unwrap(), undo };
+    vec![
+        owner.receipt(of_step(ran.completed, "charge", false)).await,
+        owner.receipt(Subject::Transaction(ran.completed)).await,
+        owner.receipt(of_step(ran.undone, "reserve", true)).await,
+    ]
+}
