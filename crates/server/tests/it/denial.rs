@@ -4,8 +4,6 @@ use crate::house::House;
 use crate::http::{Answer, Call};
 use chancery_api::routes::Access;
 use chancery_api::{Method, ROUTES, Route};
-use chancery_app::clock;
-use chancery_identity::ApiKey;
 use std::time::Duration;
 
 /// What may be called without a credential. This list may only shrink.
@@ -74,7 +72,7 @@ async fn places(house: &House) -> Places {
 async fn without_a_credential_only_the_open_routes_answer() {
     let house = House::new().await;
     let places = places(&house).await;
-    let unknown = ApiKey::draw(clock::now(), &mut clock::entropy().unwrap()).text().expose().to_owned();
+    let unknown = format!("chk_{}_{}", "0".repeat(32), "0".repeat(64));
     let mut open = Vec::new();
     for route in ROUTES {
         let plain = with_body(call(route, &places), route);

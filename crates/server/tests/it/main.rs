@@ -14,3 +14,5 @@ mod http;
 mod limits;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod thirdparty;

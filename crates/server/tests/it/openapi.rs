@@ -12,10 +12,7 @@ const COMMITTED: &str = include_str!("../../../../openapi.json");
 #[test]
 fn the_committed_document_is_fresh() {
     let fresh = chancery_server::openapi::text();
-    assert!(
-        fresh == COMMITTED,
-        "openapi.json is stale: cargo run -q -p chancery-server --example openapi > openapi.json"
-    );
+    assert!(fresh == COMMITTED, "openapi.json is stale: cargo xtask openapi");
 }
 
 #[test]
