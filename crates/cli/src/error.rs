@@ -165,20 +165,31 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Mode { path, .. } => {
-                format!("keep it to yourself with `chmod 600 {0}`; if others may have read it, issue another key", path.display())
+                format!(
+                    "keep it to yourself with `chmod 600 {0}`; if others may have read it, issue another key",
+                    path.display()
+                )
             }
-            Self::NoKeyInFile { .. } => "put the key alone into the file, as `chancery key issue --key-out FILE` does".to_owned(),
+            Self::NoKeyInFile { .. } => {
+                "put the key alone into the file, as `chancery key issue --key-out FILE` does".to_owned()
+            }
             Self::Context { path, .. } => {
                 format!("remove {} and save it anew with `chancery context set`", path.display())
             }
-            Self::NoServer => "name one with --server or CHANCERY_SERVER, save one with `chancery context set`, or start \
+            Self::NoServer => {
+                "name one with --server or CHANCERY_SERVER, save one with `chancery context set`, or start \
                                a temporary one with `chancery dev`"
-                .to_owned(),
-            Self::NoKey => "name a file with --key-file, put the key into CHANCERY_KEY, or save it with `chancery context \
+                    .to_owned()
+            }
+            Self::NoKey => {
+                "name a file with --key-file, put the key into CHANCERY_KEY, or save it with `chancery context \
                             set --key-file FILE`"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::OtherServer { .. } => "name the key for that server with --key-file".to_owned(),
-            Self::NoVerifierKey => "name it with --key TEXT or --key FILE; `chancery ledger key` asks the server for it".to_owned(),
+            Self::NoVerifierKey => {
+                "name it with --key TEXT or --key FILE; `chancery ledger key` asks the server for it".to_owned()
+            }
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 "it exists already and is not overwritten: name another file".to_owned()
             }
@@ -231,17 +242,24 @@ fn remote_hint(error: &SdkError) -> Option<String> {
         return Some("a server is named as in http://127.0.0.1:8080".to_owned());
     }
     Some(match error.kind() {
-        Kind::Unauthenticated => "the key is unknown to this server, expired or revoked: name another with --key-file, \
+        Kind::Unauthenticated => {
+            "the key is unknown to this server, expired or revoked: name another with --key-file, \
                                   or save it with `chancery context set`"
-            .to_owned(),
-        Kind::Denied => "ask an owner of the tenant for a role or a policy that permits it; `chancery decide` asks the \
+                .to_owned()
+        }
+        Kind::Denied => {
+            "ask an owner of the tenant for a role or a policy that permits it; `chancery decide` asks the \
                          policy beforehand"
-            .to_owned(),
+                .to_owned()
+        }
         Kind::Limited | Kind::Busy => {
-            let after = error.retry_after().map_or_else(|| "later".to_owned(), |after| format!("in {} s", after.as_secs()));
+            let after =
+                error.retry_after().map_or_else(|| "later".to_owned(), |after| format!("in {} s", after.as_secs()));
             format!("try again {after}")
         }
-        Kind::Broken | Kind::Bug => "look into the server's log; the request's id stands above if there is one".to_owned(),
+        Kind::Broken | Kind::Bug => {
+            "look into the server's log; the request's id stands above if there is one".to_owned()
+        }
         Kind::Invalid | Kind::Missing | Kind::Conflict | Kind::TooLarge => return None,
     })
 }

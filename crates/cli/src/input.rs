@@ -27,7 +27,9 @@ pub(crate) fn json_value(option: &str, text: &str) -> Result<Value, CliError> {
         None => text.as_bytes().to_vec(),
     };
     json::parse(&bytes, PAYLOAD_BYTES_MAX).map_err(|error| {
-        CliError::Usage(format!("{option} is not JSON: {error}; write it as '{{\"order\": 17}}', @FILE, or - for the standard input"))
+        CliError::Usage(format!(
+            "{option} is not JSON: {error}; write it as '{{\"order\": 17}}', @FILE, or - for the standard input"
+        ))
     })
 }
 

@@ -34,7 +34,11 @@ impl Session {
     /// Where the context is saved.
     pub(crate) fn context_path(&self) -> Result<PathBuf, CliError> {
         let path = self.global.context_file.clone().or_else(context::default_path);
-        path.ok_or_else(|| CliError::Usage("there is no home directory to save a context in: name a file with --context-file".to_owned()))
+        path.ok_or_else(|| {
+            CliError::Usage(
+                "there is no home directory to save a context in: name a file with --context-file".to_owned(),
+            )
+        })
     }
 
     /// The saved context.

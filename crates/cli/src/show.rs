@@ -6,7 +6,7 @@ mod transaction;
 pub(crate) use entry::{entries, history};
 pub(crate) use transaction::{is_success, step_names, transaction, transactions};
 
-use chancery_base::Timestamp;
+use chancery_base::{PrincipalId, Timestamp};
 
 /// An instant to the millisecond, in UTC.
 pub(crate) fn time(at: Timestamp) -> String {
@@ -15,11 +15,18 @@ pub(crate) fn time(at: Timestamp) -> String {
     format!("{}Z", to_millis.replace('T', " "))
 }
 
+/// Who did it: what nobody asked for, such as handing a step out, the platform does.
+pub(crate) fn actor(id: PrincipalId) -> String {
+    if id == PrincipalId::SYSTEM { "the platform".to_owned() } else { id.to_string() }
+}
+
 /// A span of microseconds in the unit that reads best.
 pub(crate) fn micros(micros: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", micros / unit, micros % unit * 10 / unit);
     match micros {
-        0..1_000 => format!("{micros} µs"),
+        // What happened in one commit has one time.
+        0 => "0 ms".to_owned(),
+        1..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{} ms", tenths(1_000)),
         1_000_000..60_000_000 => format!("{} s", tenths(1_000_000)),
         _ => {
@@ -37,7 +44,7 @@ mod tests {
     #[test]
     fn spans_read_well() {
         for (span, text) in [
-            (0, "0 µs"),
+            (0, "0 ms"),
             (999, "999 µs"),
             (1_000, "1.0 ms"),
             (12_345, "12.3 ms"),

@@ -38,11 +38,12 @@ pub(crate) fn write(dir: &Path) -> Result<bool, CliError> {
 /// `hello.greet` and `hello.fail`.
 pub(crate) fn closures() -> Result<Closures, CliError> {
     let name = |text: &str| text.parse::<Name>().map_err(|error| CliError::Usage(error.to_string()));
-    Ok(Closures::new()
-        .with(name("hello.greet")?, |task| async move { Ok(greet(&task.input)) })
-        .with(name("hello.fail")?, |_task| async move {
+    Ok(Closures::new().with(name("hello.greet")?, |task| async move { Ok(greet(&task.input)) }).with(
+        name("hello.fail")?,
+        |_task| async move {
             Err(StepError::fatal("HelloFailed", "this step always fails, so that what was done before it is undone"))
-        }))
+        },
+    ))
 }
 
 fn greet(input: &Value) -> Value {

@@ -40,7 +40,11 @@ fn resource(text: &str) -> Result<(String, String), String> {
         Some((entity_type, quoted)) => (entity_type, quoted.strip_suffix('"').ok_or(form)?),
         None => text.rsplit_once("::").ok_or(form)?,
     };
-    if entity_type.is_empty() || id.is_empty() { Err(form.to_owned()) } else { Ok((entity_type.to_owned(), id.to_owned())) }
+    if entity_type.is_empty() || id.is_empty() {
+        Err(form.to_owned())
+    } else {
+        Ok((entity_type.to_owned(), id.to_owned()))
+    }
 }
 
 pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {

@@ -168,8 +168,9 @@ impl SavedContext {
         }
         match self.before {
             Some(before) => context::save(&self.path, &before),
-            None => std::fs::remove_file(&self.path)
-                .map_err(|source| CliError::Write { path: self.path.clone(), source }),
+            None => {
+                std::fs::remove_file(&self.path).map_err(|source| CliError::Write { path: self.path.clone(), source })
+            }
         }
     }
 }

@@ -41,9 +41,9 @@ struct Made {
 }
 
 pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
-    let key_path = session.key_file().ok_or_else(|| {
-        CliError::Usage("name the new file for the owner's key with --key-file".to_owned())
-    })?;
+    let key_path = session
+        .key_file()
+        .ok_or_else(|| CliError::Usage("name the new file for the owner's key with --key-file".to_owned()))?;
     let file = NewKeyFile::create(key_path)?;
     let data = DataDir::create(&args.data, &args.cluster)?;
     let verifier_key = data.keys.log.verifier().to_string();

@@ -174,7 +174,9 @@ async fn set(args: SetArgs, session: &Session) -> Result<Exit, CliError> {
     }
     let change = ChangePrincipal { name: args.name, roles, attributes, suspended: None };
     if change == ChangePrincipal::default() {
-        return Err(CliError::Usage("name what to change: --name, --role, --attribute or --remove-attribute".to_owned()));
+        return Err(CliError::Usage(
+            "name what to change: --name, --role, --attribute or --remove-attribute".to_owned(),
+        ));
     }
     session.out.show(&client.principal_set(args.principal, &change).await?, principal)?;
     Ok(Exit::Ok)

@@ -69,8 +69,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let data = DataDir::open(&args.data)?;
     let config = Config { lease: args.lease, targets, ..Config::new(data.cluster(), args.node) };
     let app = App::open(config, data.keys, data.store, Closures::new()).await?;
-    let options =
-        ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
+    let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
     let server = match serve(app.clone(), options).await {
         Ok(server) => server,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Entries of the ledger.
 
-use super::time;
+use super::{actor, time};
 use crate::output::{Cell, Output};
 use chancery_api::ledger::Entry;
 use chancery_ledger::Record;
@@ -15,7 +15,7 @@ pub(crate) fn entries(out: &Output, items: &[Entry]) -> String {
             Cell::from(item.seq.to_string()),
             Cell::from(record.as_ref().map(|record| time(record.at))),
             Cell::from(record.as_ref().map(|record| record.kind.to_string())),
-            Cell::from(record.as_ref().map(|record| record.actor.to_string())),
+            Cell::from(record.as_ref().map(|record| actor(record.actor))),
             Cell::from(refs.and_then(|refs| refs.transaction).map(|id| id.to_string())),
             Cell::from(item.n.map(|n| n.to_string())),
         ]);

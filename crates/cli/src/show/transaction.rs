@@ -46,6 +46,8 @@ fn cause_text(cause: &Cause) -> String {
         (kind, None) => kind.replace('_', " "),
     };
     match &cause.error {
+        // It is named in the message which policy, and why.
+        Some(error) if cause.kind == "step_denied" => format!("{what} by policy: {}", error.message),
         Some(error) => format!("{what}: {}", error_text(error)),
         None => what,
     }

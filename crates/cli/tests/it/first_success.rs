@@ -57,10 +57,13 @@ fn first_success() {
     assert_ne!(text, lowered, "there is a number to lower");
     std::fs::write(&policy, lowered).unwrap();
     let pushed = run(dir.path(), &["bundle", "push", "chancery-starter", "--activate"]).succeeds();
-    assert!(pushed.stdout.contains("starter 2 is registered: sha256:") && pushed.stdout.contains("is active"), "{pushed:#?}");
+    assert!(
+        pushed.stdout.contains("starter 2 is registered: sha256:") && pushed.stdout.contains("is active"),
+        "{pushed:#?}"
+    );
 
     let denied = run(dir.path(), &["run", "examples/hello.yaml"]).fails(1, &[]);
-    assert!(denied.stdout.contains("step `greet` was denied"), "{denied:#?}");
+    assert!(denied.stdout.contains("step `greet` was denied by policy: greet-limit: so many greetings"), "{denied:#?}");
     assert!(denied.stdout.contains("greet-limit"), "the policy is named: {denied:#?}");
     assert!(denied.stdout.contains("so many greetings at once are a nuisance"), "and why: {denied:#?}");
     let took = began.elapsed();

@@ -89,8 +89,22 @@ fn the_top_names_the_commands_and_the_exit_codes() {
     let dir = Path::new("/");
     let help = run(dir, &["--help"]).succeeds().stdout;
     for command in [
-        "init", "dev", "serve", "run", "tx", "receipt", "verify", "definition", "bundle", "decide", "ledger", "tenant",
-        "principal", "key", "context", "completions",
+        "init",
+        "dev",
+        "serve",
+        "run",
+        "tx",
+        "receipt",
+        "verify",
+        "definition",
+        "bundle",
+        "decide",
+        "ledger",
+        "tenant",
+        "principal",
+        "key",
+        "context",
+        "completions",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "`{command}` is not listed:\n{help}");
     }

@@ -1,8 +1,14 @@
 //! The command line, from outside: the built binary, its output, its exit codes.
 
+#[cfg(test)]
 mod first_success;
+#[cfg(test)]
 mod help;
+#[cfg(test)]
 mod offline;
+#[cfg(test)]
 mod remote;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
 mod support;

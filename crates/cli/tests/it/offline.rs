@@ -94,9 +94,19 @@ fn faults_of_a_bundle_name_the_file() {
     let schema = "entity User; entity Order = {total: Long};\n\
                   action ship appliesTo {principal: [User], resource: [Order]};\n";
     write(dir.path(), "s.cedarschema", schema, 0o644);
-    write(dir.path(), "p.cedar", "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.totl > 3 };", 0o644);
+    write(
+        dir.path(),
+        "p.cedar",
+        "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.totl > 3 };",
+        0o644,
+    );
     run(dir.path(), &["bundle", "check", "."]).fails(1, &["./p.cedar:3:3: ", "totl", "./bundle.yaml has 1 fault"]);
-    write(dir.path(), "p.cedar", "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.total > 3 };", 0o644);
+    write(
+        dir.path(),
+        "p.cedar",
+        "permit (principal, action == Action::\"ship\", resource)\nwhen {\n  resource.total > 3 };",
+        0o644,
+    );
     let ran = run(dir.path(), &["bundle", "check", ".", "-o", "yaml"]).succeeds();
     assert!(ran.stdout.contains("name: b\n") && ran.stdout.contains("version: 3\n"), "{ran:#?}");
 

@@ -2,7 +2,8 @@
 
 use crate::support::{run, write};
 
-const KEY: &str = "chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_00000000000000000000000000000000000000000000000000000000000000ff";
+const KEY: &str =
+    "chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_00000000000000000000000000000000000000000000000000000000000000ff";
 /// Port 1 of loopback: nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
 
@@ -20,7 +21,8 @@ fn a_server_that_is_down_is_told_with_what_to_do() {
     let ran = run(dir.path(), &["tx", "list", "--server", NOBODY, "--key-file", "me.key"]);
     let ran = ran.fails(6, &["no answer from http://127.0.0.1:1", "is the server up", "chancery serve"]);
     assert_eq!(ran.stdout, "");
-    run(dir.path(), &["tx", "list", "--server", "localhost", "--key-file", "me.key"]).fails(2, &["http://127.0.0.1:8080"]);
+    run(dir.path(), &["tx", "list", "--server", "localhost", "--key-file", "me.key"])
+        .fails(2, &["http://127.0.0.1:8080"]);
 }
 
 #[test]
@@ -33,7 +35,8 @@ fn a_key_that_others_can_read_is_refused() {
     let ran = run(dir.path(), &["tx", "list", "--server", NOBODY, "--key-file", "me.key"]);
     let ran = ran.fails(2, &["does not hold an API key"]);
     assert!(!ran.stderr.contains("hunter2"), "{ran:#?}");
-    run(dir.path(), &["tx", "list", "--server", NOBODY, "--key-file", "none.key"]).fails(2, &["failed to read none.key"]);
+    run(dir.path(), &["tx", "list", "--server", NOBODY, "--key-file", "none.key"])
+        .fails(2, &["failed to read none.key"]);
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn a_server_ends_in_order_and_what_it_left_verifies() {
     ask(&["tenant", "create", "acme", "--key-out", "again.key"]).fails(5, &["error: "]);
     assert!(!dir.path().join("again.key").exists(), "no key, no file");
     ask(&["tx", "get", "txn_019312d8a0b07c3e9f2a4b5c6d7e8f90"]).fails(3, &["error: "]);
-    let stranger = "chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_00000000000000000000000000000000000000000000000000000000000000ff";
+    let stranger =
+        "chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_00000000000000000000000000000000000000000000000000000000000000ff";
     write(dir.path(), "stranger.key", stranger, 0o600);
     let ran = run(dir.path(), &["tx", "list", "--server", &server.url, "--key-file", "stranger.key"]);
     ran.fails(4, &["error: ", "try: the key is unknown"]);

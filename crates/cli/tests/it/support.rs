@@ -114,7 +114,12 @@ impl Server {
     pub(crate) fn start<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Self {
         let said = dir.join("server.err");
         let file = std::fs::File::create(&said).expect("its log can be made");
-        let mut child = command(dir, args).env("NO_COLOR", "1").stderr(file).stdout(Stdio::null()).spawn().expect("the binary runs");
+        let mut child = command(dir, args)
+            .env("NO_COLOR", "1")
+            .stderr(file)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
         let url = wait_for("where the server listens", || {
             let text = std::fs::read_to_string(&said).ok()?;
             assert!(child.try_wait().expect("it can be asked").is_none(), "it ended: {text}");

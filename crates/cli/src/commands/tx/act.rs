@@ -81,8 +81,7 @@ pub(crate) async fn retry(args: &RetryArgs, session: &Session) -> Result<Exit, C
 
 pub(crate) async fn resolve(args: ResolveArgs, session: &Session) -> Result<Exit, CliError> {
     let output = args.result.as_deref().map(|text| input::json_value("--result", text)).transpose()?;
-    let resolve =
-        Resolve { step: args.step, justification: args.justification, output: output.unwrap_or(Value::Null) };
+    let resolve = Resolve { step: args.step, justification: args.justification, output: output.unwrap_or(Value::Null) };
     let body = session.client()?.resolve(args.id, &resolve).await?;
     done(session, &body)
 }

@@ -81,7 +81,7 @@ impl Shown {
     }
 
     fn line(&self) -> String {
-        format!("entry {}: {} at {} by {}", self.seq, self.kind, show::time(self.at), self.actor)
+        format!("entry {}: {} at {} by {}", self.seq, self.kind, show::time(self.at), show::actor(self.actor))
     }
 }
 
