@@ -31,6 +31,7 @@ use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
 use desk::{Desk, Lease, LeaseKey};
 use index::Index;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +175,11 @@ impl Shard {
             after_control: Vec::new(),
             latest: Timestamp::EPOCH,
         }
+    }
+
+    /// A bundle that was read already: it need not be read again.
+    pub fn know(&mut self, bundle: &Arc<Bundle>) {
+        self.bundles.insert(bundle.digest(), Some(Arc::clone(bundle)));
     }
 
     /// Takes an input in. What is refused at once is answered among the effects.
@@ -424,10 +430,10 @@ impl Shard {
             message,
         };
         for row in loaded.definitions {
-            if !self.definitions.contains_key(&row.digest) {
+            if let Entry::Vacant(vacant) = self.definitions.entry(row.digest) {
                 let definition = Definition::from_canonical(&row.source)
                     .map_err(|err| damaged(format!("definition {} {}: {err}", row.name, row.version)))?;
-                self.definitions.insert(row.digest, Arc::new(definition));
+                vacant.insert(Arc::new(definition));
             }
         }
         for transaction in loaded.transactions {

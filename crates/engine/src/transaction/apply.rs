@@ -5,7 +5,7 @@ use crate::definition::StepIndex;
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::state::{StepState, UndoState};
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
-use chancery_base::{Digest, Timestamp, json};
+use chancery_base::{DecisionId, Digest, Timestamp, json};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -53,13 +53,7 @@ impl Transaction {
             }
             Event::AttemptFailed { step, phase: Phase::Do, .. } => self.apply_failed(*step, event, now, n)?,
             Event::AttemptFailed { step, phase: Phase::Undo, .. } => self.apply_undo_failed(*step, event, now)?,
-            Event::Denied { step, decision } => {
-                self.expect(*step, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
-                let state = self.touch(*step);
-                if state.attempts == 0 {
-                    state.decision = Some(*decision);
-                }
-            }
+            Event::Denied { step, decision } => self.apply_denied(*step, *decision, event)?,
             Event::Skipped { step } => {
                 self.expect(*step, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
                 self.finish(*step, StepStatus::Skipped, now, n);
@@ -133,6 +127,16 @@ impl Transaction {
         undo.wake_at = Some(*deadline);
         undo.started_at.get_or_insert(now);
         undo.input = Some(Digest::of(&json::canonical(input)));
+        Ok(())
+    }
+
+    /// A denial counts as the step's decision only where no attempt was permitted: an undo cites that.
+    fn apply_denied(&mut self, step: StepIndex, decision: DecisionId, event: &Event) -> Result<(), IllegalEvent> {
+        self.expect(step, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
+        let state = self.touch(step);
+        if state.attempts == 0 {
+            state.decision = Some(decision);
+        }
         Ok(())
     }
 

@@ -4,11 +4,11 @@ use super::work::{Pending, Work};
 use super::{Built, Shard};
 use crate::batch::{Batch, Call};
 use crate::entry::kind;
-use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, Response};
+use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, Response, Start};
 use crate::payload::Payload;
 use crate::row::KeyScope;
 use crate::rows;
-use crate::shard::dispatch::Standing;
+use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
 use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
@@ -29,19 +29,7 @@ impl Shard {
         let mut keys = BTreeSet::new();
         for input in &self.taken {
             match &input.command {
-                Command::Start(start) => {
-                    for key in self.keys_of(start).into_iter().flatten() {
-                        match self.keys.get(&key) {
-                            None => {
-                                keys.insert(key);
-                            }
-                            Some(Some(row)) if row.scope == KeyScope::Business => {
-                                transactions.insert(row.transaction);
-                            }
-                            Some(_) => {}
-                        }
-                    }
-                }
+                Command::Start(start) => self.needs_of(start, &mut transactions, &mut keys),
                 Command::Exchange(exchange) => {
                     let reported = exchange.done.iter().map(|report| &report.task);
                     transactions.extend(reported.chain(&exchange.holding).map(|token| token.attempt.transaction));
@@ -66,6 +54,21 @@ impl Shard {
             transactions: transactions.into_iter().collect(),
             keys: keys.into_iter().collect(),
         })
+    }
+
+    /// The rows of a start's keys, and whose a business key is.
+    fn needs_of(&self, start: &Start, transactions: &mut BTreeSet<TransactionId>, keys: &mut BTreeSet<KeyOf>) {
+        for key in self.keys_of(start).into_iter().flatten() {
+            match self.keys.get(&key) {
+                None => {
+                    keys.insert(key);
+                }
+                Some(Some(row)) if row.scope == KeyScope::Business => {
+                    transactions.insert(row.transaction);
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     /// Builds a batch from the taken inputs. `None` if the log or the control state is not there.

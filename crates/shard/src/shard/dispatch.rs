@@ -131,29 +131,37 @@ impl Shard {
 
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work<'_>) {
+        // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
             let mut progress = false;
             for place in self.index.places() {
-                while !work.is_full() {
-                    let Some(key) = self.index.oldest(&place) else { break };
-                    let call = match &place {
-                        Place::Noop => None,
-                        Place::Queue(queue) => match self.desk.credit(queue) {
-                            Some(call) => Some((call, queue)),
-                            None => break,
-                        },
-                    };
-                    progress = true;
-                    if let Err(refusal) = self.hand_out_one(key, call, control, work) {
-                        debug_assert!(false, "{refusal}");
-                        self.index.remove(key.transaction);
-                    }
-                }
+                progress |= self.hand_out_at(&place, control, work);
             }
             if !progress || work.is_full() {
                 return;
             }
         }
+    }
+
+    /// The same for one place; whether anything was.
+    fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work<'_>) -> bool {
+        let mut progress = false;
+        while !work.is_full() {
+            let Some(key) = self.index.oldest(place) else { break };
+            let call = match place {
+                Place::Noop => None,
+                Place::Queue(queue) => match self.desk.credit(queue) {
+                    Some(call) => Some((call, queue)),
+                    None => break,
+                },
+            };
+            progress = true;
+            if let Err(refusal) = self.hand_out_one(key, call, control, work) {
+                debug_assert!(false, "{refusal}");
+                self.index.remove(key.transaction);
+            }
+        }
+        progress
     }
 
     fn hand_out_one(

@@ -61,10 +61,12 @@ impl Shard {
     /// Answers the instance's taking call before this one. One of an earlier batch has nothing in its answer and goes
     /// at once; one of this batch may have acknowledgements in it, which rest on the commit.
     fn replace(&mut self, exchange: &Exchange, id: CallId, work: &mut Work<'_>) {
-        let Some((before, call)) = self.desk.take_over(&exchange.worker, id) else { return };
+        let Some((before, mut call)) = self.desk.take_over(&exchange.worker, id) else { return };
         if work.calls.contains(&before) {
             work.effects.push(call.into_reply());
         } else {
+            // What this batch cancels is told once it is committed: to whoever still holds it.
+            call.answer.cancelled.clear();
             self.effects.push(call.into_reply());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Event, LEASE, World};
 use crate::faults::Fault;
+use crate::material;
 use crate::model::Check;
 use chancery_base::{Entropy, Timestamp};
 use chancery_shard::batch::{Batch, Call, CommitError, Reply};
@@ -38,7 +39,11 @@ impl World {
         config.lease = LEASE;
         config.sabotage = self.options.shard_sabotage;
         let entropy = Entropy::from_seed(self.rng.seed());
-        let shard = Shard::new(config);
+        let mut shard = Shard::new(config);
+        // Reading bundles takes a third of a run's time: most servers get them as they are.
+        if !self.rng.permille(100) {
+            material::bundles().iter().flatten().for_each(|bundle| shard.know(bundle));
+        }
         self.trace(|world| format!("server {} starts for place {place} of {}", id.0, world.places.len()));
         self.servers.insert(id, Server { place, shard, entropy, call: None, answer: None, wakes_at: None });
         self.after(Duration::ZERO, Event::Poll(id));

@@ -49,7 +49,7 @@ impl World {
         };
         let mut control = Vec::new();
         for (name, shards) in shards {
-            let tenant: TenantId = name.parse().map_err(|_| "a tenant's name")?;
+            let tenant: TenantId = name.parse().map_err(|err| format!("{err}"))?;
             control.push(ControlRow::Tenant(self.tenant_row(&tenant, *shards), origins(&tenant, *shards)?));
             self.add_tenant(tenant)?;
         }
@@ -147,7 +147,7 @@ impl World {
 }
 
 fn origins(tenant: &TenantId, shards: u16) -> Check<Vec<Origin>> {
-    (0..shards).map(|shard| format!("sim/{tenant}/{shard}/1").parse().map_err(|_| "an origin".to_owned())).collect()
+    (0..shards).map(|shard| format!("sim/{tenant}/{shard}/1").parse().map_err(|err| format!("{err}"))).collect()
 }
 
 /// The answer of a store that answers at once.

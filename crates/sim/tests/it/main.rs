@@ -1,5 +1,8 @@
 //! The simulation as a test.
 
+#[cfg(test)]
 mod by_hand;
+#[cfg(test)]
 mod sabotage;
+#[cfg(test)]
 mod seeds;

@@ -7,9 +7,9 @@ use std::panic::catch_unwind;
 const SEEDS: u64 = 1_000;
 
 #[track_caller]
-fn check(name: &str, options: Options) {
+fn check(name: &str, options: &Options) {
     // A defect that a shard itself stumbles over counts as well.
-    let why = |seed| match catch_unwind(|| run(seed, &options)) {
+    let why = |seed| match catch_unwind(|| run(seed, options)) {
         Ok(report) => report.violation,
         Err(_) => Some("the shard panicked".to_owned()),
     };
@@ -29,30 +29,30 @@ fn store(sabotage: StoreSabotage) -> Options {
 
 #[test]
 fn a_reply_before_the_commit_is_caught() {
-    check("reply before the commit", shard(ShardSabotage::ReplyBeforeCommit));
+    check("reply before the commit", &shard(ShardSabotage::ReplyBeforeCommit));
 }
 
 #[test]
 fn an_offer_before_the_lapse_is_caught() {
-    check("offer before the lapse", shard(ShardSabotage::OfferBeforeLapse));
+    check("offer before the lapse", &shard(ShardSabotage::OfferBeforeLapse));
 }
 
 #[test]
 fn a_late_answer_that_is_taken_is_caught() {
-    check("take a late answer", shard(ShardSabotage::TakeLateAnswer));
+    check("take a late answer", &shard(ShardSabotage::TakeLateAnswer));
 }
 
 #[test]
 fn a_skipped_epoch_guard_is_caught() {
-    check("skip the epoch guard", store(StoreSabotage::SkipEpoch));
+    check("skip the epoch guard", &store(StoreSabotage::SkipEpoch));
 }
 
 #[test]
 fn a_skipped_size_guard_is_caught() {
-    check("skip the size guard", store(StoreSabotage::SkipSize));
+    check("skip the size guard", &store(StoreSabotage::SkipSize));
 }
 
 #[test]
 fn a_skipped_control_epoch_guard_is_caught() {
-    check("skip the control epoch guard", store(StoreSabotage::SkipControlEpoch));
+    check("skip the control epoch guard", &store(StoreSabotage::SkipControlEpoch));
 }

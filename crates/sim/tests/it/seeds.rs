@@ -1,7 +1,6 @@
 //! Seeds: those that once failed, the same one twice, and thousands of others.
 
 use chancery_sim::{Fault, Options, Report, run};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seeds `make test` runs; `CHANCERY_SEEDS` says otherwise.
@@ -37,25 +36,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn every_promise_holds_whatever_goes_wrong() {
     let seeds = std::env::var("CHANCERY_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
-    let next = AtomicU64::new(0);
-    let reports = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
-                        break;
-                    }
-                    let report = run(seed, &Options::default());
-                    reports.lock().unwrap().push(report);
-                }
-            });
-        }
-    });
-    let mut reports = reports.into_inner().unwrap();
-    reports.sort_by_key(|report| report.seed);
+    let reports = run_all(seeds);
     let failed: Vec<&Report> = reports.iter().filter(|report| report.violation.is_some()).collect();
     for report in failed.iter().take(5) {
         println!("seed {}: {}", report.seed, report.violation.as_deref().unwrap_or_default());
@@ -65,6 +46,20 @@ fn every_promise_holds_whatever_goes_wrong() {
         assert_holds(first);
     }
     each_fault_occurs(&reports);
+}
+
+/// Runs seeds from 0 on, on every core.
+fn run_all(seeds: u64) -> Vec<Report> {
+    let next = AtomicU64::new(0);
+    let next_seed = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds);
+    let run_some = || std::iter::from_fn(next_seed).map(|seed| run(seed, &Options::default())).collect::<Vec<_>>();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut reports: Vec<Report> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run_some)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    reports.sort_by_key(|report| report.seed);
+    reports
 }
 
 /// A simulation in which something never goes wrong says nothing about it.

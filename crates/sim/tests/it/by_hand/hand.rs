@@ -244,10 +244,9 @@ impl Hand {
     ) -> Result<TransactionId, Refusal> {
         let to = self.push_start(name, input, key, business);
         self.run();
-        match self.answer_of(to).unwrap_or_else(|| panic!("no answer"))? {
-            Response::Started { id, .. } => Ok(id),
-            other => panic!("{other:?}"),
-        }
+        let response = self.answer_of(to).unwrap_or_else(|| panic!("no answer"))?;
+        let Response::Started { id, .. } = response else { panic!("{response:?}") };
+        Ok(id)
     }
 
     fn call(&self, instance: &str, done: Vec<Report>, holding: &[TaskToken], takes: bool, hold: Duration) -> Command {
@@ -262,10 +261,9 @@ impl Hand {
     }
 
     fn exchange(&mut self, command: Command) -> Result<Exchanged, Refusal> {
-        match self.ask(command)? {
-            Response::Exchanged(exchanged) => Ok(exchanged),
-            other => panic!("{other:?}"),
-        }
+        let response = self.ask(command)?;
+        let Response::Exchanged(exchanged) = response else { panic!("{response:?}") };
+        Ok(exchanged)
     }
 
     /// A call that waits for tasks.
