@@ -19,6 +19,11 @@ pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
     if bytes.len() > max { Err(CliError::TooLarge { path: path.to_owned(), max }) } else { Ok(bytes) }
 }
 
+/// What a file is called in messages.
+pub(crate) fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "the standard input".to_owned() } else { path.display().to_string() }
+}
+
 /// A JSON value: as text, as `@FILE`, or as `-` for the standard input.
 pub(crate) fn json_value(option: &str, text: &str) -> Result<Value, CliError> {
     let from_file = if text == "-" { Some("-") } else { text.strip_prefix('@') };

@@ -170,7 +170,7 @@ pub(crate) fn report_faults(session: &Session, error: CliError) -> Result<Exit, 
 }
 
 fn parse(file: &Path, bytes: &[u8]) -> Result<Definition, CliError> {
-    let document = file.display().to_string();
+    let document = input::name(file);
     Definition::parse(bytes).map_err(|error| {
         let found = |problem: Problem| Found {
             file: document.clone(),

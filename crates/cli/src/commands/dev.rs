@@ -28,8 +28,9 @@ use std::path::{Path, PathBuf};
 /// The tenant of a temporary server: `system` is the platform's own.
 const TENANT: &str = "dev";
 
-/// Start a temporary server on loopback, with a tenant, keys, a starter bundle and a saved context. Ctrl-C ends it,
-/// removes its store, and restores the context that was saved before.
+/// Start a temporary server with keys, a starter bundle and a saved context.
+///
+/// It listens on loopback. Ctrl-C ends it, removes its store, and restores the context that was saved before.
 ///
 /// The starter bundle is written to ./chancery-starter unless that is there; what is there is pushed and activated.
 /// Two workers run in the process: hello.greet, and hello.fail, which always fails.

@@ -12,9 +12,10 @@ use chancery_base::{Name, PrincipalId, TenantId};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Make a data directory: an empty store, new keys, the tenant `system` and its owner, whose key goes to --key-file.
+/// Make a data directory: an empty store, new keys, and the owner of the tenant `system`.
 ///
-/// The owner of `system` runs the platform and makes tenants. Its key is written once, to a new file of mode 0600.
+/// The owner of `system` runs the platform and makes tenants. Its key is written once, to the new file that --key-file
+/// names, with mode 0600.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:

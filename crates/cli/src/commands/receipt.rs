@@ -6,8 +6,9 @@ use crate::progress;
 use crate::session::Session;
 use clap::ValueEnum;
 
-/// Write the receipt of an entry to the standard output: it proves offline that a step was permitted before it was
-/// handed out, and what outcome was reported.
+/// Write the receipt of an entry to the standard output.
+///
+/// It proves offline that a step was permitted before it was handed out, and what outcome was reported.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:

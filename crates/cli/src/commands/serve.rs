@@ -14,7 +14,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Serve a data directory until SIGTERM or Ctrl-C; a second one ends it at once, which loses nothing.
+/// Serve a data directory until SIGTERM or Ctrl-C.
+///
+/// It ends in order; a second signal ends it at once, which loses nothing that was acknowledged.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:

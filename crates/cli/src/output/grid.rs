@@ -1,8 +1,13 @@
 //! Tables: a header, cells that say how good they are, no lines.
 
 use super::{plain, put};
-use comfy_table::{Attribute, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::{self, IsTerminal as _};
+
+/// Characters of a terminal's line below which nothing is broken to fit it.
+const TERMINAL_WIDTH_MIN: u16 = 40;
+/// Characters that the last column has at least.
+const TEXT_WIDTH_MIN: u16 = 24;
 
 /// How good what a cell says is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +64,6 @@ impl Grid {
     pub(super) fn new(columns: &[&str], colours: bool) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        // Lines are broken to fit a terminal, never in a file.
-        let arrangement =
-            if io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-        table.set_content_arrangement(arrangement);
         let header = |text: &&str| {
             let cell = comfy_table::Cell::new(text);
             if colours { cell.add_attribute(Attribute::Bold) } else { cell }
@@ -93,7 +94,18 @@ impl Grid {
         let last = self.table.column_count().saturating_sub(1);
         for (index, column) in self.table.column_iter_mut().enumerate() {
             column.set_padding((0, if index == last { 0 } else { 2 }));
+            // Ids stay whole, to be copied; what is broken is the text at the end.
+            let is_text = index == last;
+            column.set_constraint(if is_text {
+                ColumnConstraint::LowerBoundary(Width::Fixed(TEXT_WIDTH_MIN))
+            } else {
+                ColumnConstraint::ContentWidth
+            });
         }
+        // Lines are broken to fit a terminal, never in a file.
+        let fits = io::stdout().is_terminal() && self.table.width().is_some_and(|width| width >= TERMINAL_WIDTH_MIN);
+        let arrangement = if fits { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+        self.table.set_content_arrangement(arrangement);
         self.table.trim_fmt()
     }
 }
