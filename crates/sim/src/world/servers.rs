@@ -268,7 +268,10 @@ impl World {
         for reply in waiting {
             self.lost(reply)?;
         }
-        if !self.servers.values().any(|other| other.place == server.place) {
+        // A stale owner with nothing to write never learns that it is one: it is no reason not to start another.
+        let of_place = self.servers.iter().filter(|(_, other)| other.place == server.place);
+        let ids: Vec<ServerId> = of_place.map(|(id, _)| *id).collect();
+        if !ids.into_iter().any(|other| self.owns(other)) {
             let wait = self.within(1_500);
             self.after(wait, Event::Serve(server.place));
         }
