@@ -61,7 +61,7 @@ impl Node {
         let push = self.grant(Action::BundlePush).await?;
         let pushed = bundles::push(&self.app, &push, bundle().to_string().as_bytes()).await?;
         let activate = self.grant(Action::BundleActivate).await?;
-        bundles::activate(&self.app, &activate, pushed.digest).await?;
+        bundles::activate(&self.app, &activate, pushed.checked.digest).await?;
         let register = self.grant(Action::DefinitionRegister).await?;
         for definition in
             [saga("saga-inprocess-3", "local", LOCAL_STEPS), saga("saga-remote-10", "remote", REMOTE_STEPS)]

@@ -5,16 +5,17 @@ use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
 use crate::inprocess::{now, per_unit};
 use crate::report::Figure;
 use chancery_base::Secret;
+use chancery_sdk::api::transaction::Status;
 use chancery_sdk::{Client, ClientOptions, Start, Task, Worker};
 use chancery_server::{ServerOptions, serve};
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -31,8 +32,8 @@ pub(crate) async fn server() -> Result<(), Error> {
     let hello = json!({ "url": format!("http://{}", server.local_addr()), "key": node.key.expose() });
     writeln!(std::io::stdout(), "{hello}")?;
     std::io::stdout().flush()?;
-    let mut rest = Vec::new();
-    tokio::io::stdin().read_to_end(&mut rest).await?;
+    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await;
+    ended.map_err(|err| Error::Failed(err.to_string()))??;
     server.shutdown().await;
     node.app.shutdown().await?;
     Ok(())
@@ -43,7 +44,8 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     let dir = tempfile::tempdir()?;
     let syncs = SyncCounter::new(dir.path())?;
     let (mut child, client) = start_server(&syncs).await?;
-    let worker = tokio::spawn(work(client.clone()));
+    let mut worker = JoinSet::new();
+    worker.spawn(work(client.clone()));
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut running = JoinSet::new();
     for _ in 0..clients {
@@ -60,9 +62,14 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     let took = began.elapsed();
     let mut times = Times::default();
     while let Some(joined) = running.join_next().await {
-        times.extend(joined.map_err(|err| Error::Failed(err.to_string()))??);
+        let counted = joined.map_err(|err| Error::Failed(err.to_string()))?;
+        if let Some(ended) = worker.try_join_next() {
+            ended.map_err(|err| Error::Failed(err.to_string()))??;
+            return Err(Error::Failed("the worker ended before the clients".to_owned()));
+        }
+        times.extend(counted?);
     }
-    worker.abort();
+    worker.abort_all();
     drop(child.stdin.take());
     child.wait().await?;
     let steps = times.len() * REMOTE_STEPS;
@@ -95,7 +102,7 @@ async fn start_server(syncs: &SyncCounter) -> Result<(Child, Client), Error> {
 }
 
 async fn work(client: Client) -> Result<(), Error> {
-    let mut worker = Worker::new(client, "bench").concurrency(512);
+    let mut worker = Worker::new(client, "bench").concurrency(256);
     for step in 0..REMOTE_STEPS {
         worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
     }
@@ -109,8 +116,8 @@ async fn run(client: &Client, warm: &AtomicBool, stop: &AtomicBool) -> Result<Ti
         let (counts, began) = (warm.load(Ordering::Relaxed), now());
         let start = Start::new(definition.clone(), payload()).wait(SAGA_MAX);
         let transaction = client.start(&start).await?;
-        if transaction.status.as_str() != "completed" {
-            return Err(Error::Failed(format!("a saga ended as {}", transaction.status.as_str())));
+        if transaction.status != Status::Completed {
+            return Err(Error::Failed(format!("a saga ended as {:?}", transaction.status)));
         }
         if counts && !stop.load(Ordering::Relaxed) {
             times.add(began.elapsed());

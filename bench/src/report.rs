@@ -39,8 +39,8 @@ impl Figure {
 pub(crate) fn heading(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "{:<18} {:>7} {:>10} {:>9} {:>9} {:>8} {:>11}  {}",
-        "workload", "clients", "units/s", "p50 µs", "p99 µs", "rss MiB", "syncs/unit", "durability"
+        "{:<18} {:>7} {:>10} {:>9} {:>9} {:>8} {:>11}  durability",
+        "workload", "clients", "units/s", "p50 µs", "p99 µs", "rss MiB", "syncs/unit"
     )
 }
 

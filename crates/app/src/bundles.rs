@@ -48,7 +48,9 @@ pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered,
     if app.store().bundle(grant, checked.digest).await?.is_some() {
         return Ok(Registered { checked, existing: true, seq: None });
     }
-    let version = u32::try_from(checked.version).map_err(|_| Error::Invalid("a version has 32 bits".to_owned()))?;
+    let Ok(version) = u32::try_from(checked.version) else {
+        return Err(Error::Invalid(format!("version {}: a version has 32 bits", checked.version)));
+    };
     let before = (checked.name.clone(), version.saturating_sub(1));
     let (next, _) = app.store().bundles(grant, Some(before), 1).await?;
     if next.iter().any(|row| row.name == checked.name && row.version == version) {

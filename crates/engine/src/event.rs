@@ -20,7 +20,7 @@ pub struct StepError {
     pub message: String,
     /// For programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<Value>,
+    pub detail: Option<Box<Value>>,
     /// The target says that no further attempt can end otherwise.
     #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,

@@ -214,7 +214,7 @@ fn refused(status: StatusCode, body: Option<&[u8]>) -> ReportedOutcome {
     }
     let retryable = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
     let error = if retryable { StepError::new } else { StepError::fatal };
-    let error = StepError { detail: Some(detail(status, body)), ..error(error_type::HTTP_STATUS, message) };
+    let error = StepError { detail: Some(Box::new(detail(status, body))), ..error(error_type::HTTP_STATUS, message) };
     if retryable { ReportedOutcome::Unknown(error) } else { ReportedOutcome::Failed(error) }
 }
 

@@ -1,4 +1,5 @@
 //! Tests of the engine, one module a subject.
 
 mod definition;
+#[cfg(test)]
 mod saga;

@@ -111,10 +111,14 @@ impl Run {
             let step = event.step().and_then(|step| self.transaction.definition().step(step));
             step.map_or(String::new(), |step| format!(" {}", step.id))
         };
-        let words = self.events.iter().map(|staged| match &staged.event {
-            Event::AttemptFailed { retry_at: Some(_), .. } => format!("again{}", name(&staged.event)),
-            Event::Ended { status, .. } => status.word().to_owned(),
-            other => format!("{}{}", other.word(), name(other)),
+        let words = self.events.iter().map(|staged| {
+            if let Event::AttemptFailed { retry_at: Some(_), .. } = &staged.event {
+                return format!("again{}", name(&staged.event));
+            }
+            if let Event::Ended { status, .. } = &staged.event {
+                return status.word().to_owned();
+            }
+            format!("{}{}", staged.event.word(), name(&staged.event))
         });
         words.collect::<Vec<_>>().join(", ")
     }

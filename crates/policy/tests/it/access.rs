@@ -34,7 +34,7 @@ worker:exchange        x......xx.
 decision:make          xxx...xxx.
 ledger:read            x..x.x....
 receipt:read           x..x.x....
-metrics:read           x..x.x....
+metrics:read           ..........
 health:read            x..x.x....
 ";
 
@@ -63,7 +63,7 @@ fn each_role_may_what_the_table_says() {
     // In the tenant `system` the platform's operator may three things, and nothing else changes.
     let platform = MATRIX
         .replace("tenant:create          ..........", "tenant:create          .........x")
-        .replace("metrics:read           x..x.x....", "metrics:read           x..x.x...x")
+        .replace("metrics:read           ..........", "metrics:read           x..x.x...x")
         .replace("health:read            x..x.x....", "health:read            x..x.x...x");
     assert_eq!(matrix(&access, &TenantId::system()), platform);
 }

@@ -120,5 +120,10 @@ fn compensation(view: UndoView) -> Compensation {
 }
 
 fn step_error(error: chancery_engine::StepError) -> StepError {
-    StepError { error_type: error.r#type, message: error.message, detail: error.detail, is_final: error.is_final }
+    StepError {
+        error_type: error.r#type,
+        message: error.message,
+        detail: error.detail.map(|detail| *detail),
+        is_final: error.is_final,
+    }
 }

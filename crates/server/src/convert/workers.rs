@@ -49,8 +49,12 @@ pub(crate) fn call(body: Exchange, wait: Duration) -> Result<(Call, Misfits), Fa
 
 fn failed(error: ReportError) -> ReportedOutcome {
     let is_unknown = error.unknown;
-    let error =
-        StepError { r#type: error.error_type, message: error.message, detail: error.detail, is_final: error.is_final };
+    let error = StepError {
+        r#type: error.error_type,
+        message: error.message,
+        detail: error.detail.map(Box::new),
+        is_final: error.is_final,
+    };
     if is_unknown { ReportedOutcome::Unknown(error) } else { ReportedOutcome::Failed(error) }
 }
 
