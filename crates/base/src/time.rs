@@ -17,8 +17,8 @@ pub struct TimestampError;
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last instant that every calendar library can name: 9999-12-30T22:00:00.999999Z.
-    pub const MAX: Self = Self(253_402_207_200_999_999);
+    /// The last instant that every calendar library can name: 9999-12-30T21:59:59.999999Z.
+    pub const MAX: Self = Self(253_402_207_199_999_999);
 
     /// The instant this many microseconds after the epoch; beyond the end of the year 9999 it is [`Timestamp::MAX`], before 1970 the epoch.
     #[must_use]
@@ -107,7 +107,7 @@ mod tests {
         for (micros, text) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (1_795_246_020_000_001, "2026-11-21T07:27:00.000001Z"),
-            (Timestamp::MAX.0, "9999-12-30T22:00:00.999999Z"),
+            (Timestamp::MAX.0, "9999-12-30T21:59:59.999999Z"),
         ] {
             assert_eq!(Timestamp(micros).to_string(), text);
             assert_eq!(text.parse(), Ok(Timestamp(micros)));
