@@ -247,23 +247,35 @@ fn write_number(number: &Number, out: &mut String) {
 /// Appends a JSON string as RFC 8785 (that is, ECMAScript's `JSON.stringify`) writes it.
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{9}' => out.push_str("\\t"),
-            '\u{a}' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{d}' => out.push_str("\\r"),
-            c if u32::from(c) < 0x20 => {
-                out.push_str("\\u00");
-                out.push_str(&crate::digest::hex_encode(&[u8::try_from(u32::from(c)).unwrap_or(0)]));
-            }
-            c => out.push(c),
+    let mut rest = text;
+    // What needs escaping is ASCII, so it is looked for in bytes, and what lies between is copied whole.
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let mut characters = special.chars();
+        if let Some(character) = characters.next() {
+            write_escaped(character, out);
+        }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+fn write_escaped(character: char, out: &mut String) {
+    match character {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{9}' => out.push_str("\\t"),
+        '\u{a}' => out.push_str("\\n"),
+        '\u{c}' => out.push_str("\\f"),
+        '\u{d}' => out.push_str("\\r"),
+        control => {
+            out.push_str("\\u00");
+            out.push_str(&crate::digest::hex_encode(&[u8::try_from(u32::from(control)).unwrap_or(0)]));
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]
