@@ -117,6 +117,8 @@ fn http_handler(target: Arc<HttpTarget>) -> Handler {
                 http,
                 body: &task.input,
                 idempotency_key: &task.idempotency_key,
+                forward_key: task.forward_key.as_deref(),
+                forward_unknown: task.forward_unknown,
                 traceparent: task.traceparent.as_deref(),
                 transaction: &transaction,
                 time_left: task.deadline.since(crate::clock::now()),

@@ -68,6 +68,10 @@ pub struct Call<'a> {
     pub body: &'a Value,
     /// `Idempotency-Key`: the same for every attempt of the step.
     pub idempotency_key: &'a str,
+    /// `X-Forward-Idempotency-Key`, for a compensation: the key of the step that it undoes.
+    pub forward_key: Option<&'a str>,
+    /// `X-Forward-Outcome: unknown`, for a compensation of a step that may or may not have taken effect.
+    pub forward_unknown: bool,
     /// `traceparent`, W3C trace context.
     pub traceparent: Option<&'a str>,
     /// `X-Transactional-Id`: the transaction.
@@ -143,6 +147,8 @@ impl HttpTarget {
         }
         let own = [
             ("idempotency-key", Some(visible(call.idempotency_key))),
+            ("x-forward-idempotency-key", call.forward_key.map(visible)),
+            ("x-forward-outcome", call.forward_unknown.then(|| "unknown".to_owned())),
             ("x-transactional-id", Some(visible(call.transaction))),
             ("traceparent", call.traceparent.map(visible)),
         ];

@@ -67,6 +67,8 @@ async fn call_with(allow: &str, call: &HttpRequest, key: &str, time_left: Durati
         http: call,
         body: &body,
         idempotency_key: key,
+        forward_key: Some("order-1/charge"),
+        forward_unknown: true,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         transaction: "txn_1",
         time_left,
@@ -164,6 +166,8 @@ async fn a_request_carries_key_trace_and_transaction_once() {
     assert!(request.starts_with("POST /charges?a=b HTTP/1.1\r\n"), "{request}");
     for line in [
         "idempotency-key: k%C3%A4se/1%20%25",
+        "x-forward-idempotency-key: order-1/charge",
+        "x-forward-outcome: unknown",
         "x-transactional-id: txn_1",
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "x-shop: 7",
