@@ -255,20 +255,8 @@ impl Shard {
             self.running += 1;
         }
         if after.is_settled() && after != before {
-            let output = work.staged.iter().rev().find_map(|staged| match &staged.event {
-                Event::Ended { output, .. } => output.clone(),
-                Event::Started { .. }
-                | Event::Dispatched { .. }
-                | Event::Completed { .. }
-                | Event::Resolved { .. }
-                | Event::AttemptFailed { .. }
-                | Event::Denied { .. }
-                | Event::Skipped { .. }
-                | Event::OutputFailed { .. }
-                | Event::CancelRequested { .. }
-                | Event::Parked { .. }
-                | Event::Resumed { .. } => None,
-            });
+            // What settles a transaction is its last event.
+            let output = work.staged.last().and_then(|staged| staged.event.output().cloned());
             work.observe(Observation::Ended {
                 definition: member.definition().name.clone(),
                 status: after.word(),
