@@ -84,6 +84,8 @@ pub struct Replay {
     log: LogId,
     open: HashMap<TransactionId, Transaction>,
     definitions: HashMap<Digest, Arc<Definition>>,
+    /// Bundles that were read already.
+    bundles: HashMap<Digest, Arc<Bundle>>,
     rows: TenantRows,
     epoch: u64,
 }
@@ -93,12 +95,18 @@ impl Replay {
     #[must_use]
     pub fn new(log: LogId) -> Self {
         let rows = TenantRows::default();
-        Self { log, open: HashMap::new(), definitions: HashMap::new(), rows, epoch: 0 }
+        Self { log, open: HashMap::new(), definitions: HashMap::new(), bundles: HashMap::new(), rows, epoch: 0 }
     }
 
     /// A definition that was registered on the tenant's first log: the transactions of its other logs run it too.
+    /// An entry with the same source need not be read again.
     pub fn know(&mut self, definition: &Arc<Definition>) {
         self.definitions.insert(definition.digest, Arc::clone(definition));
+    }
+
+    /// A bundle that was read already: an entry with the same source need not be read again.
+    pub fn know_bundle(&mut self, bundle: &Arc<Bundle>) {
+        self.bundles.insert(bundle.digest(), Arc::clone(bundle));
     }
 
     /// Takes the next entry. Gives the rows of its transaction if that ended with it.
@@ -266,8 +274,13 @@ impl Replay {
 
     fn definition(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let source: String = typed(payload, "source")?;
-        let definition = Definition::from_canonical(source.as_bytes())
-            .map_err(|err| ReplayError::Illegal(format!("the definition can't be read: {err}")))?;
+        let known = self.definitions.get(&Digest::of(source.as_bytes()));
+        let definition = match known.filter(|known| *known.source == *source.as_bytes()) {
+            Some(known) => Arc::clone(known),
+            None => Definition::from_canonical(source.as_bytes())
+                .map(Arc::new)
+                .map_err(|err| ReplayError::Illegal(format!("the definition can't be read: {err}")))?,
+        };
         if record.data.get_digest("definition") != Some(definition.digest) {
             return Err(ReplayError::Digest("definition"));
         }
@@ -278,14 +291,19 @@ impl Replay {
             registered_at: record.at,
             source: Arc::clone(&definition.source),
         });
-        self.definitions.insert(definition.digest, Arc::new(definition));
+        self.definitions.insert(definition.digest, definition);
         Ok(())
     }
 
     fn bundle(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let source: String = typed(payload, "source")?;
-        let bundle = Bundle::parse(source.as_bytes())
-            .map_err(|err| ReplayError::Illegal(format!("the bundle can't be read: {err}")))?;
+        let known = self.bundles.get(&Digest::of(source.as_bytes()));
+        let bundle = match known.filter(|known| known.canonical() == source.as_bytes()) {
+            Some(known) => Arc::clone(known),
+            None => Bundle::parse(source.as_bytes())
+                .map(Arc::new)
+                .map_err(|err| ReplayError::Illegal(format!("the bundle can't be read: {err}")))?,
+        };
         if record.data.get_digest("bundle") != Some(bundle.digest()) {
             return Err(ReplayError::Digest("bundle"));
         }

@@ -182,6 +182,11 @@ impl Shard {
         self.bundles.insert(bundle.digest(), Some(Arc::clone(bundle)));
     }
 
+    /// A definition that was read already: it need not be read again.
+    pub fn know_definition(&mut self, definition: &Arc<Definition>) {
+        self.definitions.insert(definition.digest, Arc::clone(definition));
+    }
+
     /// Takes an input in. What is refused at once is answered among the effects.
     pub fn push(&mut self, input: Input) {
         let limit = match input.command {
@@ -288,6 +293,12 @@ impl Shard {
             | State::Recover(_)
             | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover) => Stage::Starting,
         }
+    }
+
+    /// The epoch under which it owned its log last; 0 before.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.epoch)
     }
 
     /// Numbers of the moment.

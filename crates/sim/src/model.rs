@@ -32,6 +32,8 @@ pub(crate) struct Model {
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
     step_keys: BTreeMap<(TenantId, String), (TransactionId, u32, Phase)>,
+    /// The same the other way round: a step has one key.
+    keys_of_steps: BTreeMap<(TransactionId, u32, Phase), String>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
     /// Over every record in the order of commits: the same for the same run.

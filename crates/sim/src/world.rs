@@ -224,6 +224,11 @@ impl World {
         true
     }
 
+    /// Whether the next strike of this rate hits, as far as chance goes. Draws nothing.
+    pub(crate) fn will_strike(&self, permille: u64) -> bool {
+        self.rng.clone().permille(permille)
+    }
+
     /// Counts a fault that came to pass.
     pub(crate) fn count(&mut self, fault: Fault) {
         self.model.counts.add(fault);

@@ -196,6 +196,26 @@ impl SimStore {
         inspect::dump(&self.inner().state)
     }
 
+    /// The epoch of a log.
+    #[must_use]
+    pub fn epoch(&self, log: LogId) -> Option<u64> {
+        self.inner().state.logs.get(&log).map(|log| log.epoch)
+    }
+
+    /// The logs whose size is not what was seen of them, each with that.
+    #[must_use]
+    pub fn grown(&self, seen: impl Fn(LogId) -> u64) -> Vec<(LogRow, u64)> {
+        let inner = self.inner();
+        let logs = inner.state.logs.values().map(|log| (log, seen(log.id)));
+        logs.filter(|(log, seen)| log.size != *seen).map(|(log, seen)| (log.clone(), seen)).collect()
+    }
+
+    /// A log's entries from a number on, shared.
+    #[must_use]
+    pub fn entries_since(&self, log: LogId, from: u64) -> Vec<Arc<EntryRow>> {
+        self.inner().state.entries.range((log, from)..=(log, u64::MAX)).map(|(_, entry)| Arc::clone(entry)).collect()
+    }
+
     /// Carries out what a shard asks for, at once.
     #[must_use]
     pub fn answer(&self, call: Call, owner: &str) -> Reply {

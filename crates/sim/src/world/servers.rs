@@ -7,7 +7,6 @@ use crate::model::Check;
 use chancery_base::{Entropy, Timestamp};
 use chancery_shard::batch::{Batch, Call, CommitError, Reply};
 use chancery_shard::{Config, Poll, Shard, Stage, TokenKey};
-use chancery_store::scan::Scan;
 use chancery_store::sim;
 use std::time::Duration;
 
@@ -40,9 +39,12 @@ impl World {
         config.sabotage = self.options.shard_sabotage;
         let entropy = Entropy::from_seed(self.rng.seed());
         let mut shard = Shard::new(config);
-        // Reading bundles takes a third of a run's time: most servers get them as they are.
-        if !self.rng.permille(100) {
+        // Reading bundles and definitions takes longer than all else: most servers get them as they are.
+        if !self.rng.permille(10) {
             material::bundles().iter().flatten().for_each(|bundle| shard.know(bundle));
+            let tenant = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
+            let definitions = tenant.map_or(&[][..], |tenant| &tenant.definitions);
+            definitions.iter().for_each(|definition| shard.know_definition(definition));
         }
         self.trace(|world| format!("server {} starts for place {place} of {}", id.0, world.places.len()));
         self.servers.insert(id, Server { place, shard, entropy, call: None, answer: None, wakes_at: None });
@@ -60,8 +62,7 @@ impl World {
     pub(crate) fn owns(&self, id: ServerId) -> bool {
         let Some(server) = self.servers.get(&id) else { return false };
         let Some((log, _)) = self.places.get(server.place) else { return false };
-        let row = Scan::logs(&self.store).unwrap_or_default().into_iter().find(|row| row.id == log.id);
-        row.is_some_and(|row| row.epoch == server.shard.gauges().epoch)
+        self.store.epoch(log.id) == Some(server.shard.epoch())
     }
 
     pub(super) fn poll(&mut self, id: ServerId) -> Check {
@@ -110,25 +111,23 @@ impl World {
                 other
             }
         };
-        let batch = match &call {
-            Call::Commit(batch) => Some(batch.clone()),
-            Call::Own { .. }
-            | Call::Control { .. }
-            | Call::Recover { .. }
-            | Call::Load { .. }
-            | Call::Bundle { .. } => None,
-        };
-        if batch.is_some() {
+        let mut repeated = None;
+        if let Call::Commit(batch) = &call {
             self.fault_commit();
+            // A copy is dear: it is made only where the strike below will want it.
+            repeated = self.will_strike(30).then(|| batch.clone());
         }
+        let is_commit = matches!(call, Call::Commit(_));
         let reply = self.store.answer(call, &format!("server-{}", id.0));
         self.trace(|_| format!("server {}: {}", id.0, brief(&reply)));
         self.observe()?;
         if let Reply::Committed(Err(CommitError::Control { .. })) = &reply {
             self.count(Fault::ControlConflict);
         }
-        if let (Reply::Committed(Ok(())), Some(batch)) = (&reply, batch)
+        if matches!(reply, Reply::Committed(Ok(())))
+            && is_commit
             && self.strikes(Fault::CommitRepeated, 30)
+            && let Some(batch) = repeated
         {
             let wait = self.within(4_000);
             self.after(wait, Event::Land(batch, Fault::CommitRepeated));
@@ -219,14 +218,8 @@ impl World {
 
     /// Looks at what has become durable.
     pub(super) fn observe(&mut self) -> Check {
-        let rows = Scan::logs(&self.store).map_err(|err| err.to_string())?;
-        for row in rows {
-            let seen = self.model.logs.get(&row.id).map_or(0, |log| log.size);
-            let entries = if row.size == seen {
-                Vec::new()
-            } else {
-                Scan::entries(&self.store, row.id, seen, usize::MAX).map_err(|err| err.to_string())?
-            };
+        for (row, seen) in self.store.grown(|log| self.model.logs.get(&log).map_or(0, |log| log.size)) {
+            let entries = self.store.entries_since(row.id, seen);
             self.model.observe(&row, &entries)?;
         }
         Ok(())
