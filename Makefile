@@ -23,7 +23,7 @@ bench: ## Measure, and write target/bench.jsonl
 	@scripts/setup.sh build
 	scripts/bench.sh
 
-test-faults: ## Simulate more seeds than `make test` does, and prove that sabotaged builds are caught
+test-faults: ## What takes too long for `make test`: more simulated seeds, sabotaged builds, fuzzing
 	@scripts/setup.sh test
 	scripts/test-faults.sh
 

@@ -1,8 +1,22 @@
 #!/usr/bin/env bash
-# The simulation with many more seeds than `make test` runs, and the sabotaged builds.
-# CHANCERY_SEEDS says how many; a seed that fails is printed, and replays the same run.
+# What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, fuzz.
+#   CHANCERY_SEEDS  how many seeds the simulation runs; a seed that fails is printed, and replays the same run
+#   FUZZ_SECONDS    how long each fuzz target runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CHANCERY_SEEDS=${CHANCERY_SEEDS:-50000}
-# The whole workspace is selected and then filtered, so that this builds with the features of `make test`.
-exec cargo nextest run --workspace --profile faults --run-ignored all -E 'package(chancery-sim)'
+
+# Many more seeds than `make test` runs, and the sabotaged builds.
+simulation() {
+    export CHANCERY_SEEDS=${CHANCERY_SEEDS:-50000}
+    # The whole workspace is selected and then filtered, so that this builds with the features of `make test`.
+    cargo nextest run --workspace --profile faults --run-ignored all -E 'package(chancery-sim)'
+}
+
+fuzz() { scripts/fuzz.sh; }
+
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(simulation fuzz)
+for stage in "${stages[@]}"; do
+    printf '\n== %s\n' "$stage"
+    "$stage"
+done

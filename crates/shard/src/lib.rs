@@ -22,4 +22,4 @@ pub use control::Control;
 #[cfg(feature = "sabotage")]
 pub use shard::Sabotage;
 pub use shard::{Config, Poll, Shard, Stage};
-pub use token::{TaskToken, TokenKey};
+pub use token::{AttemptRef, TaskToken, TokenKey};

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("crates/sdk", &[&["base", "api"]]),
     ("crates/cli", &[PURE, &["server", "app", "sdk", "api"]]),
     ("crates/sim", &[PURE, &["store"]]),
+    ("crates/fuzz", &[PURE, &["api"]]),
     ("crates/xtask", &[]),
     ("bench", &[PURE, &["app", "store", "server", "sdk", "api"]]),
 ];

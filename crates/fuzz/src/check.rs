@@ -1,0 +1,35 @@
+//! How a target says that something does not hold.
+
+use std::fmt::{Debug, Display};
+
+/// Reports a find.
+#[track_caller]
+#[expect(clippy::panic, reason = "a panic is how a target reports a find, to the fuzzer and to the replay")]
+pub(crate) fn find(what: impl Display) -> ! {
+    panic!("{what}")
+}
+
+/// What must be there.
+#[track_caller]
+pub(crate) fn sure<T, E: Debug>(result: Result<T, E>, what: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => find(format_args!("{what}: {error:?}")),
+    }
+}
+
+/// A refusal's place is one that the text has. Columns count characters or bytes, so bytes bound them.
+#[track_caller]
+pub(crate) fn place(text: &[u8], line: usize, column: usize) {
+    let lines = 1 + text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    assert!((1..=lines).contains(&line), "line {line} of {lines}");
+    let widest = text.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or(0);
+    assert!(column <= widest + 1, "column {column}, and no line has more than {widest} bytes");
+}
+
+/// A refusal has words, and they are not those of a panic that was caught.
+#[track_caller]
+pub(crate) fn words(message: &str) {
+    assert!(!message.trim().is_empty(), "a refusal without words");
+    assert!(!message.contains("the parser failed") && !message.contains("could be started"), "{message}");
+}

@@ -1,0 +1,4 @@
+//! The corpora, replayed.
+
+#[cfg(test)]
+mod corpora;
