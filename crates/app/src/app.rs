@@ -1,6 +1,7 @@
 //! The node: what it serves, who may call it.
 
 use crate::config::Config;
+use crate::grants::Grants;
 use crate::integrator::Integrator;
 use crate::local::Closures;
 use crate::pump::{self, Pump};
@@ -87,7 +88,7 @@ struct Shared {
     config: Arc<Config>,
     keys: Keys,
     store: Arc<dyn Store>,
-    access: Access,
+    grants: Grants,
     closures: Closures,
     http: Arc<HttpTarget>,
     tasks: Tasks,
@@ -112,7 +113,7 @@ impl App {
             config: Arc::new(config),
             keys,
             store,
-            access: Access::builtin()?,
+            grants: Grants::new(Access::builtin()?),
             closures,
             http: Arc::new(http),
             tasks: Tasks::new(),
@@ -216,7 +217,7 @@ impl App {
             About::Own => Some(caller.principal.id),
             About::Transaction(id) => self.owner(caller, id).await?,
         };
-        let denied = match self.shared.access.authorize(&caller.principal, &caller.tenant, action, owner) {
+        let denied = match self.shared.grants.authorize(&caller.principal, &caller.tenant, action, owner) {
             Ok(grant) => return Ok(grant),
             Err(denied) => denied,
         };
@@ -239,7 +240,7 @@ impl App {
     /// Whether [`App::authorize`] would grant it on the whole tenant; asking leaves no entry.
     #[must_use]
     pub fn permits(&self, caller: &Caller, action: Action) -> bool {
-        self.shared.access.authorize(&caller.principal, &caller.tenant, action, None).is_ok()
+        self.shared.grants.authorize(&caller.principal, &caller.tenant, action, None).is_ok()
     }
 
     /// Who started a transaction; none where there is no such transaction.

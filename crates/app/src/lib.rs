@@ -17,6 +17,7 @@ pub mod data;
 pub mod decisions;
 pub mod definitions;
 mod error;
+mod grants;
 pub mod exchange;
 pub mod health;
 mod integrator;

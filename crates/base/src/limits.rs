@@ -32,6 +32,12 @@ pub const RECORD_BYTES_MAX: usize = 65_535;
 pub const TRANSACTION_ENTRIES_MAX: u64 = 100_000;
 /// Entries above [`TRANSACTION_ENTRIES_MAX`] that only outcomes and compensations may use.
 pub const TRANSACTION_ENTRIES_RESERVED: u64 = 10_000;
+/// Decisions that a shard keeps at a time, all of one control epoch.
+pub const DECISIONS_KEPT_MAX: usize = 1_024;
+/// Bytes of a decision's payload, above which it is not kept.
+pub const DECISION_KEPT_BYTES_MAX: usize = 8 << 10;
+/// Answers of the role bundle that a node keeps at a time.
+pub const GRANTS_KEPT_MAX: usize = 10_000;
 /// Bytes of a name: definition, step, worker, error type, label.
 pub const NAME_BYTES_MAX: usize = 128;
 /// Bytes of an idempotency or business key.

@@ -71,9 +71,7 @@ pub struct Decision {
     pub entities: Digest,
     /// Digest of the canonical JSON of `request` in the payload.
     pub request: Digest,
-    facts: Facts,
-    /// Why it was denied before any policy was asked, on grounds that the bundle does not hold.
-    refused: Option<String>,
+    payload: Box<str>,
 }
 
 /// The engine and its version, as it stands in payloads.
@@ -103,16 +101,24 @@ pub(crate) fn decide_for(
         Some(text) => denied(text.clone()),
         None => answer(bundle, &facts),
     };
-    Decision {
+    let (entities_text, request_text) = (text(facts.entities()), text(facts.request()));
+    let mut decision = Decision {
         outcome,
         reasons,
         errors,
         bundle: bundle.digest(),
-        entities: Digest::of(&json::canonical(facts.entities())),
-        request: Digest::of(&json::canonical(facts.request())),
-        facts,
-        refused,
-    }
+        entities: Digest::of(entities_text.as_bytes()),
+        request: Digest::of(request_text.as_bytes()),
+        payload: Box::default(),
+    };
+    decision.payload = decision.write(&entities_text, refused.as_deref(), &request_text);
+    decision
+}
+
+fn text(value: &Value) -> String {
+    let mut out = String::new();
+    json::write_canonical(value, &mut out);
+    out
 }
 
 /// Decides again what a [`Decision::payload`] records. Under the same bundle the outcome is the recorded one; under
@@ -132,26 +138,42 @@ impl Decision {
         self.outcome == Outcome::Permit
     }
 
-    /// What the entry keeps: outcome, reasons and errors, the digests, and the entities and the request to decide
-    /// again.
+    /// What the entry keeps, as canonical JSON: outcome, reasons and errors, the digests, and the entities and the
+    /// request to decide again.
     #[must_use]
-    pub fn payload(&self) -> Value {
-        let mut map = Map::new();
-        map.insert("bundle".to_owned(), Value::from(self.bundle.to_string()));
-        map.insert("engine".to_owned(), Value::from(engine()));
-        map.insert("entities".to_owned(), self.facts.entities().clone());
-        map.insert("entities_digest".to_owned(), Value::from(self.entities.to_string()));
-        let failures =
-            self.errors.iter().map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error }));
-        map.insert("errors".to_owned(), failures.collect());
-        map.insert("outcome".to_owned(), Value::from(self.outcome.word()));
-        map.insert("reasons".to_owned(), self.reasons.iter().map(Reason::to_json).collect());
-        if let Some(refused) = &self.refused {
-            map.insert("refused".to_owned(), Value::from(refused.clone()));
+    pub fn payload(&self) -> &str {
+        &self.payload
+    }
+
+    /// The payload. Its keys are written in their order, and its larger parts were made for their digests.
+    fn write(&self, entities: &str, refused: Option<&str>, request: &str) -> Box<str> {
+        let mut out = String::with_capacity(entities.len() + request.len() + 512);
+        let failures: Value =
+            self.errors.iter().map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error })).collect();
+        out.push_str("{\"bundle\":");
+        json::write_string(&self.bundle.to_string(), &mut out);
+        out.push_str(",\"engine\":");
+        json::write_string(engine(), &mut out);
+        out.push_str(",\"entities\":");
+        out.push_str(entities);
+        out.push_str(",\"entities_digest\":");
+        json::write_string(&self.entities.to_string(), &mut out);
+        out.push_str(",\"errors\":");
+        json::write_canonical(&failures, &mut out);
+        out.push_str(",\"outcome\":");
+        json::write_string(self.outcome.word(), &mut out);
+        out.push_str(",\"reasons\":");
+        json::write_canonical(&self.reasons.iter().map(Reason::to_json).collect(), &mut out);
+        if let Some(refused) = refused {
+            out.push_str(",\"refused\":");
+            json::write_string(refused, &mut out);
         }
-        map.insert("request".to_owned(), self.facts.request().clone());
-        map.insert("request_digest".to_owned(), Value::from(self.request.to_string()));
-        Value::Object(map)
+        out.push_str(",\"request\":");
+        out.push_str(request);
+        out.push_str(",\"request_digest\":");
+        json::write_string(&self.request.to_string(), &mut out);
+        out.push('}');
+        out.into_boxed_str()
     }
 
     /// The reasons in one line.

@@ -40,7 +40,7 @@ impl std::fmt::Display for EntityRef {
 }
 
 /// What is acted on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ResourceRef {
     /// Its type and id.
     pub entity: EntityRef,
@@ -59,7 +59,7 @@ impl ResourceRef {
 }
 
 /// May this principal do this to that, in these circumstances?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Who asks.
     pub principal: PrincipalId,

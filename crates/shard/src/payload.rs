@@ -27,6 +27,13 @@ impl Payload {
         self
     }
 
+    /// What is canonical JSON already.
+    pub(crate) fn canonical(mut self, key: &'static str, text: &str) -> Self {
+        self.key(key);
+        self.text.push_str(text);
+        self
+    }
+
     /// Something that serialises; what it gives is brought into canonical form.
     pub(crate) fn serialize(self, key: &'static str, value: &impl serde::Serialize) -> Self {
         // Types of ours serialise: they have text keys and finite numbers.

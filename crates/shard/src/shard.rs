@@ -6,6 +6,7 @@
 
 mod build;
 mod change;
+mod decisions;
 mod desk;
 mod dispatch;
 mod exchange;
@@ -29,6 +30,7 @@ use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
+use decisions::Decisions;
 use desk::{Desk, Lease, LeaseKey};
 use index::Index;
 use std::collections::hash_map::Entry;
@@ -142,6 +144,7 @@ pub struct Shard {
     wanted_bundles: BTreeSet<Digest>,
     index: Index,
     desk: Desk,
+    decisions: Decisions,
     effects: Vec<Effect>,
     /// Effects of a committed change that wait for the control state that it made.
     after_control: Vec<Effect>,
@@ -171,6 +174,7 @@ impl Shard {
             wanted_bundles: BTreeSet::new(),
             index: Index::default(),
             desk: Desk::default(),
+            decisions: Decisions::default(),
             effects: Vec::new(),
             after_control: Vec::new(),
             latest: Timestamp::EPOCH,
@@ -370,6 +374,7 @@ impl Shard {
     }
 
     fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
+        self.decisions.clear();
         let bundles = &mut self.bundles;
         let control = Control::from_rows(rows, |digest, source| {
             if let Some(Some(known)) = bundles.get(&digest) {

@@ -13,7 +13,7 @@ fn check_with(bundle: &Bundle, edit: impl FnOnce(&mut Request), outcome: Outcome
     let decision = decide(bundle, &directory(), &request);
     assert_eq!(decision.outcome, outcome, "{}", decision.explanation());
     assert!(decision.explanation().contains(expected), "expected {expected:?} in {:?}", decision.explanation());
-    let payload = decision.payload();
+    let payload: serde_json::Value = serde_json::from_str(decision.payload()).unwrap();
     assert_eq!(decide_again(bundle, &payload), outcome, "{payload}");
 }
 
@@ -172,7 +172,7 @@ fn static_entities_count_and_cannot_be_overridden() {
 fn a_payload_holds_what_was_handed_over_and_no_more() {
     let bundle = bundle(ANYTHING);
     let decision = decide(&bundle, &directory(), &request());
-    let payload = decision.payload();
+    let payload: serde_json::Value = serde_json::from_str(decision.payload()).unwrap();
     assert_eq!(payload["bundle"], bundle.digest().to_string());
     assert_eq!(payload["outcome"], "permit");
     assert_eq!(payload["entities_digest"], decision.entities.to_string());

@@ -137,7 +137,7 @@ fn salted(salt: &Salt, value: &serde_json::Value) -> Digest {
 
 fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
     match decision {
-        Some(decision) => payload.value("decision", &decision.payload()),
+        Some(decision) => payload.canonical("decision", decision.payload()),
         None => payload,
     }
 }

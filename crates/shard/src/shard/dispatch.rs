@@ -11,7 +11,7 @@ use crate::token::{AttemptRef, hmac_sha256};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
-use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef, decide};
+use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ impl Standing<'_> {
     }
 }
 
+/// The action that a start asks for.
+const START: &str = "start";
 const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
 const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
 
@@ -90,22 +92,22 @@ impl Shard {
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
         let question = Request {
             principal: start.actor,
-            action: "start".to_owned(),
+            action: START.to_owned(),
             resource: ResourceRef::new("Definition", start.definition.name.as_str()),
             context,
         };
-        let decision = decide(bundle, &control.directory, &question);
+        let decision = self.decisions.decide(bundle, &control.directory, question);
         if decision.is_permit() {
-            observe(bundle, &question.action, &decision, work);
+            observe(bundle, START, &decision, work);
         } else {
-            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, (bundle, &question), &decision, work))));
+            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, (bundle, START), &decision, work))));
         }
         self.keep_keys(of_start, of_business, request, start.id, work);
         self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
         self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
         self.running += 1;
         self.members.insert(start.id, Box::new(member));
-        let standing = Standing { actor: start.actor, decision: Some(&decision) };
+        let standing = Standing { actor: start.actor, decision: Some(&*decision) };
         self.run(start.id, standing, work, |transaction, cx| transaction.start(id, cx))?;
         Ok(Response::Started { id: start.id, existing: false })
     }
@@ -191,7 +193,7 @@ impl Shard {
                 let resource = resource_of(member, key, resource.as_ref());
                 let principal = member.head().beginning.principal;
                 let request = Request { principal, action: action.clone(), resource, context };
-                let decision = decide(&bundle, &control.directory, &request);
+                let decision = self.decisions.decide(&bundle, &control.directory, request);
                 observe(&bundle, action, &decision, work);
                 if decision.is_permit() {
                     Ok((DecisionId::draw(work.now, work.entropy), Some(decision)))
@@ -202,10 +204,10 @@ impl Shard {
             }
         };
         match decision {
-            Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_ref(), actor), work),
+            Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work),
             Err((decision, why)) => {
                 let decision_id = DecisionId::draw(work.now, work.entropy);
-                let standing = Standing { actor, decision: decision.as_ref() };
+                let standing = Standing { actor, decision: decision.as_deref() };
                 self.run(id, standing, work, |member, cx| member.deny(step, decision_id, why, cx))
             }
         }
@@ -289,8 +291,8 @@ impl Shard {
         let id = DecisionId::draw(work.now, work.entropy);
         let summary = match &control.bundle {
             Some(bundle) => {
-                let decision = decide(bundle, &control.directory, &question.request);
-                recorded(question.actor, id, (bundle, &question.request), &decision, work)
+                let decision = self.decisions.decide(bundle, &control.directory, question.request.clone());
+                recorded(question.actor, id, (bundle, &question.request.action), &decision, work)
             }
             None => refused(question.actor, id, NO_BUNDLE, work),
         };
@@ -360,13 +362,13 @@ fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work<'
 fn recorded(
     actor: PrincipalId,
     id: DecisionId,
-    (bundle, request): (&Bundle, &Request),
+    (bundle, action): (&Bundle, &str),
     decision: &Decision,
     work: &mut Work<'_>,
 ) -> DecisionSummary {
-    let payload = Payload::new().value("decision", &decision.payload());
+    let payload = Payload::new().canonical("decision", decision.payload());
     let seq = work.write_decision(actor, id, Some(decision), payload);
-    observe(bundle, &request.action, decision, work);
+    observe(bundle, action, decision, work);
     DecisionSummary {
         id,
         permitted: decision.is_permit(),
