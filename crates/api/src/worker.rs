@@ -1,6 +1,6 @@
 //! The worker exchange: one call both hands in and takes out.
 
-use chancery_base::{DecisionId, Name, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Document, Name, Timestamp, TransactionId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -54,15 +54,15 @@ pub struct Report {
     /// It was done; `null` is an output too.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
-    pub output: Option<Arc<Value>>,
+    pub output: Option<Arc<Document>>,
     /// It was not done, or may not have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ReportError>,
 }
 
 /// A `null` that stands there is a value; serde would take it for absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Value>>, D::Error> {
-    Value::deserialize(deserializer).map(|value| Some(Arc::new(value)))
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Document>>, D::Error> {
+    Document::deserialize(deserializer).map(|document| Some(Arc::new(document)))
 }
 
 /// How a task failed.
@@ -116,7 +116,7 @@ pub struct Task {
     pub attempt: u32,
     /// What to do it with.
     #[schema(value_type = Value)]
-    pub input: Arc<Value>,
+    pub input: Arc<Document>,
     /// The same for every attempt.
     pub idempotency_key: String,
     /// For an undo: the key of what it undoes.

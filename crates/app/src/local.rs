@@ -6,7 +6,7 @@ mod taker;
 use crate::config::Config;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
-use chancery_base::{Kind, Name};
+use chancery_base::{Document, Kind, Name};
 use chancery_engine::StepError;
 use chancery_shard::input::{Queue, ReportedOutcome, Task};
 use chancery_targets::{Call, HttpTarget};
@@ -65,7 +65,7 @@ impl Closures {
 /// An output that did not come through the JSON reader is brought into its form.
 fn normalized(outcome: Outcome) -> ReportedOutcome {
     match outcome.map(chancery_base::json::normalize) {
-        Ok(Ok(output)) => ReportedOutcome::Completed(Arc::new(output)),
+        Ok(Ok(output)) => ReportedOutcome::Completed(Document::shared(output)),
         // It was done; that its output can't be kept is for people to know.
         Ok(Err(problem)) => ReportedOutcome::Unknown(StepError::fatal("BadOutput", problem)),
         Err(error) => ReportedOutcome::Failed(error),

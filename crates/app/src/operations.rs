@@ -4,11 +4,10 @@ use crate::Error;
 use crate::app::App;
 use crate::transactions::{self, TransactionView};
 use chancery_base::limits::TEXT_BYTES_MAX;
-use chancery_base::{Name, TransactionId};
+use chancery_base::{Document, Name, TransactionId};
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// How a parked step or compensation is to count.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +78,13 @@ pub async fn resolve(
         Some(step) => return Err(Error::Conflict(format!("it is parked at `{step}`, not at `{}`", resolution.step))),
         None => return Err(Error::Conflict(format!("it is not parked, it is {}", view.head.status.word()))),
     }
-    operate(app, grant, Command::Resolve(operation, resolution.step.to_string(), Arc::new(resolution.output)), id).await
+    operate(
+        app,
+        grant,
+        Command::Resolve(operation, resolution.step.to_string(), Document::shared(resolution.output)),
+        id,
+    )
+    .await
 }
 
 fn operation(grant: &Grant, id: TransactionId, justification: String) -> Result<Operation, Error> {

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::page::{Page, Paged};
 use crate::{Error, clock};
 use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
-use chancery_base::{Name, Slot, TransactionId};
+use chancery_base::{Document, Name, Slot, TransactionId};
 use chancery_engine::Summary;
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
@@ -67,7 +67,7 @@ pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Er
         actor: grant.principal(),
         definition,
         version_asked: start.version,
-        input: Arc::new(start.input),
+        input: Document::shared(start.input),
         idempotency_key: start.idempotency_key,
         business_key,
         labels: start.labels,

@@ -3,6 +3,7 @@
 //! A thing enters this crate when two crates need it. It has no I/O, no clock and no randomness.
 
 pub mod digest;
+pub mod document;
 pub mod duration;
 pub mod entropy;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod slot;
 pub mod time;
 
 pub use digest::{Digest, Salt};
+pub use document::Document;
 pub use entropy::Entropy;
 pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, TaskId, TransactionId};
 pub use kind::Kind;

@@ -3,7 +3,7 @@
 use crate::definition::StepIndex;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
-use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -168,7 +168,7 @@ pub enum Event {
         /// With what.
         beginning: Arc<Beginning>,
         /// Its input.
-        input: Arc<Value>,
+        input: Arc<Document>,
         /// The decision that permitted it.
         decision: DecisionId,
     },
@@ -183,7 +183,7 @@ pub enum Event {
         /// The decision that permitted it; a compensation cites its step's.
         decision: DecisionId,
         /// What the worker got.
-        input: Arc<Value>,
+        input: Arc<Document>,
         /// When it counts as failed.
         deadline: Timestamp,
     },
@@ -196,14 +196,14 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
         /// What came of it.
-        output: Arc<Value>,
+        output: Arc<Document>,
     },
     /// A parked compensation was settled by hand: it counts as done.
     Resolved {
         /// Which step's.
         step: StepIndex,
         /// What came of it.
-        output: Arc<Value>,
+        output: Arc<Document>,
         /// Why.
         justification: String,
     },
@@ -261,7 +261,7 @@ pub enum Event {
         /// How.
         status: Status,
         /// The output, where it completed.
-        output: Option<Arc<Value>>,
+        output: Option<Arc<Document>>,
         /// Why, where somebody terminated it.
         justification: Option<String>,
     },

@@ -19,8 +19,7 @@ use crate::definition::{Definition, StepIndex};
 use crate::event::{Beginning, Cause, Event, StepError};
 use crate::state::{Head, StepState};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
-use chancery_base::{DecisionId, Timestamp, TransactionId};
-use serde_json::Value;
+use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -30,8 +29,8 @@ pub struct Transaction {
     definition: Arc<Definition>,
     head: Head,
     steps: Vec<StepState>,
-    input: Arc<Value>,
-    outputs: Vec<Option<Arc<Value>>>,
+    input: Arc<Document>,
+    outputs: Vec<Option<Arc<Document>>>,
     /// Steps that became ready since [`Transaction::advance`] looked: their `when` is to be asked.
     fresh: Vec<StepIndex>,
     /// Steps whose rows are to be written.
@@ -83,7 +82,7 @@ pub struct Summary {
     /// The error that belongs to the cause.
     pub error: Option<StepError>,
     /// Its output, where it completed.
-    pub output: Option<Arc<Value>>,
+    pub output: Option<Arc<Document>>,
 }
 
 impl Transaction {
@@ -92,7 +91,7 @@ impl Transaction {
     pub fn begin(
         definition: Arc<Definition>,
         beginning: Arc<Beginning>,
-        input: Arc<Value>,
+        input: Arc<Document>,
         now: Timestamp,
         seq: u64,
     ) -> Self {
@@ -261,7 +260,7 @@ impl Transaction {
 
     /// How it stands.
     #[must_use]
-    pub fn summary(&self, output: Option<Arc<Value>>) -> Summary {
+    pub fn summary(&self, output: Option<Arc<Document>>) -> Summary {
         Summary {
             id: self.id(),
             status: self.head.status,

@@ -148,8 +148,11 @@ impl Decision {
     /// The payload. Its keys are written in their order, and its larger parts were made for their digests.
     fn write(&self, entities: &str, refused: Option<&str>, request: &str) -> Box<str> {
         let mut out = String::with_capacity(entities.len() + request.len() + 512);
-        let failures: Value =
-            self.errors.iter().map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error })).collect();
+        let failures: Value = self
+            .errors
+            .iter()
+            .map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error }))
+            .collect();
         out.push_str("{\"bundle\":");
         json::write_string(&self.bundle.to_string(), &mut out);
         out.push_str(",\"engine\":");

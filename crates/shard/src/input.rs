@@ -1,11 +1,10 @@
 //! What a shard takes in and what it lets out.
 
 use crate::token::TaskToken;
-use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Document, KeyId, Kind, Name, PrincipalId, TenantId, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, HttpRequest};
 use chancery_engine::{Phase, Refusal as EngineRefusal, StepError, Summary};
 use chancery_policy::{Bundle, Principal};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,7 @@ pub enum Command {
     /// Try a parked step again.
     Retry(Operation),
     /// Count a parked step's compensation as done, by hand: the step's name and what came of it.
-    Resolve(Operation, String, Arc<Value>),
+    Resolve(Operation, String, Arc<Document>),
     /// Decide a question of the tenant's policy and record it.
     Decide(Box<Question>),
     /// Record that a call was refused by the role bundle.
@@ -59,7 +58,7 @@ pub struct Start {
     /// The version that the caller asked for; none: the newest.
     pub version_asked: Option<u32>,
     /// Its input, in the domain of values.
-    pub input: Arc<Value>,
+    pub input: Arc<Document>,
     /// The same key with the same body gives the same transaction.
     pub idempotency_key: Option<String>,
     /// One running transaction per key: the definition's `key`, evaluated.
@@ -195,7 +194,7 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub enum ReportedOutcome {
     /// It was done.
-    Completed(Arc<Value>),
+    Completed(Arc<Document>),
     /// It was not done, and the target says so for good or for now.
     Failed(StepError),
     /// It may have been done: a cut connection, a 5xx.
@@ -240,7 +239,7 @@ pub struct Task {
     /// Which attempt, from 1.
     pub attempt: u32,
     /// What to do it with.
-    pub input: Arc<Value>,
+    pub input: Arc<Document>,
     /// The same for every attempt.
     pub idempotency_key: String,
     /// For a compensation: the key of the step that it undoes.

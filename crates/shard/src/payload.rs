@@ -1,6 +1,6 @@
 //! Payloads: canonical JSON objects, written without building a tree of them first.
 
-use chancery_base::json;
+use chancery_base::{Document, json};
 use serde_json::Value;
 
 /// Writes one canonical object; keys must come in code-point order.
@@ -27,6 +27,10 @@ impl Payload {
         self
     }
 
+    pub(crate) fn document(self, key: &'static str, document: &Document) -> Self {
+        self.canonical(key, document.canonical())
+    }
+
     /// What is canonical JSON already.
     pub(crate) fn canonical(mut self, key: &'static str, text: &str) -> Self {
         self.key(key);
@@ -48,9 +52,9 @@ impl Payload {
         }
     }
 
-    pub(crate) fn maybe_value(self, key: &'static str, value: Option<&Value>) -> Self {
-        match value {
-            Some(value) => self.value(key, value),
+    pub(crate) fn maybe_document(self, key: &'static str, document: Option<&Document>) -> Self {
+        match document {
+            Some(document) => self.document(key, document),
             None => self,
         }
     }

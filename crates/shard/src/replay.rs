@@ -11,7 +11,7 @@ use crate::row::{
 };
 use crate::rows;
 use crate::shard::{key_hash, request_hash};
-use chancery_base::{Digest, KeyId, PrincipalId, TenantId, Timestamp, TransactionId, digest};
+use chancery_base::{Digest, Document, KeyId, PrincipalId, TenantId, Timestamp, TransactionId, digest};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Beginning, Event, Transaction};
 use chancery_ledger::{Record, RecordError};
@@ -188,7 +188,7 @@ impl Replay {
         &mut self,
         id: TransactionId,
         beginning: &Arc<Beginning>,
-        input: &Arc<Value>,
+        input: &Arc<Document>,
         record: &Record,
     ) -> Result<(), ReplayError> {
         if beginning.id != id || self.open.contains_key(&id) {
@@ -350,6 +350,6 @@ fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadR
     let Recorded::Event(Event::Started { input, .. } | Event::Dispatched { input, .. }) = recorded else {
         return Ok(());
     };
-    let digest = row.salt.digest(&chancery_base::json::canonical(input));
+    let digest = row.salt.digest(input.canonical().as_bytes());
     if record.data.get_digest("input") == Some(digest) { Ok(()) } else { Err(ReplayError::Digest("input")) }
 }

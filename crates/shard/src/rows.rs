@@ -2,7 +2,7 @@
 
 use crate::batch::LoadedTransaction;
 use crate::row::{LogId, PayloadRow, Sealed, StepRow, TransactionRow};
-use chancery_base::{TransactionId, json};
+use chancery_base::{Document, TransactionId, json};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Head, LoadError, Parts, StepState, Transaction, UndoStatus};
 use serde::Serialize;
@@ -111,15 +111,15 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
 ///
 /// # Errors
 /// If the payload is damaged or missing.
-pub fn output(loaded: &LoadedTransaction) -> Result<Option<Arc<Value>>, RowError> {
+pub fn output(loaded: &LoadedTransaction) -> Result<Option<Arc<Document>>, RowError> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
     loaded.row.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()
 }
 
-fn part_of(payloads: &BTreeMap<u64, &PayloadRow>, seq: u64, part: &'static str) -> Result<Arc<Value>, RowError> {
+fn part_of(payloads: &BTreeMap<u64, &PayloadRow>, seq: u64, part: &'static str) -> Result<Arc<Document>, RowError> {
     let row = payloads.get(&seq).ok_or(RowError::Missing(seq))?;
     let mut payload: BTreeMap<String, Value> = open("a payload", &row.sealed)?;
-    payload.remove(part).map(Arc::new).ok_or(RowError::Missing(seq))
+    payload.remove(part).map(Document::shared).ok_or(RowError::Missing(seq))
 }
 
 fn open<T: DeserializeOwned>(part: &'static str, sealed: &Sealed) -> Result<T, RowError> {

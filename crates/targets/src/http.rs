@@ -2,7 +2,7 @@
 
 use crate::AllowList;
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
-use chancery_base::{Kind, json};
+use chancery_base::{Document, Kind, json};
 use chancery_engine::StepError;
 use chancery_engine::definition::HttpRequest;
 use chancery_shard::input::ReportedOutcome;
@@ -206,11 +206,11 @@ async fn exchange(client: &Client, request: reqwest::Request) -> ReportedOutcome
 
 fn completed(status: StatusCode, body: &[u8]) -> ReportedOutcome {
     if body.is_empty() {
-        return ReportedOutcome::Completed(Arc::new(Value::Null));
+        return ReportedOutcome::Completed(Document::shared(Value::Null));
     }
     let output = json::parse(body, PAYLOAD_BYTES_MAX)
         .unwrap_or_else(|_| json!({ "status": status.as_u16(), "text": std::str::from_utf8(body).ok() }));
-    ReportedOutcome::Completed(Arc::new(output))
+    ReportedOutcome::Completed(Document::shared(output))
 }
 
 fn refused(status: StatusCode, body: Option<&[u8]>) -> ReportedOutcome {

@@ -5,8 +5,7 @@ use crate::definition::StepIndex;
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::state::{StepState, UndoState};
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
-use chancery_base::{DecisionId, Digest, Timestamp, json};
-use serde_json::Value;
+use chancery_base::{DecisionId, Document, Timestamp};
 use std::sync::Arc;
 
 /// An event that can't happen in this state: a defect, or a log that was tampered with.
@@ -107,7 +106,7 @@ impl Transaction {
         state.wake_at = Some(*deadline);
         state.started_at.get_or_insert(now);
         state.decision = Some(*decision);
-        state.input = Some(Digest::of(&json::canonical(input)));
+        state.input = Some(input.digest());
         Ok(())
     }
 
@@ -126,7 +125,7 @@ impl Transaction {
         undo.attempts = *attempt;
         undo.wake_at = Some(*deadline);
         undo.started_at.get_or_insert(now);
-        undo.input = Some(Digest::of(&json::canonical(input)));
+        undo.input = Some(input.digest());
         Ok(())
     }
 
@@ -351,7 +350,7 @@ impl Transaction {
         undo.output_seq = Some(seq);
     }
 
-    fn set_output(&mut self, step: StepIndex, output: &Arc<Value>, seq: u64) {
+    fn set_output(&mut self, step: StepIndex, output: &Arc<Document>, seq: u64) {
         self.touch(step).output_seq = Some(seq);
         if let Some(slot) = self.outputs.get_mut(step.position()) {
             *slot = Some(Arc::clone(output));
@@ -434,7 +433,7 @@ impl Event {
 
     /// The value that later steps and callers see of it.
     #[must_use]
-    pub const fn output(&self) -> Option<&Arc<Value>> {
+    pub const fn output(&self) -> Option<&Arc<Document>> {
         match self {
             Self::Completed { output, .. } | Self::Resolved { output, .. } => Some(output),
             Self::Ended { output, .. } => output.as_ref(),

@@ -6,8 +6,7 @@ use crate::definition::{Retry, StepIndex};
 use crate::event::{Event, Failure, StepError};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
-use chancery_base::{DecisionId, Kind, Timestamp};
-use serde_json::Value;
+use chancery_base::{DecisionId, Document, Kind, Timestamp};
 use std::sync::Arc;
 
 /// Why a command was not done. Nothing changed.
@@ -49,7 +48,7 @@ impl Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It was done.
-    Completed(Arc<Value>),
+    Completed(Arc<Document>),
     /// It took no effect, the target says.
     Failed(StepError),
     /// It may have taken effect.
@@ -68,7 +67,7 @@ impl Transaction {
         step: StepIndex,
         phase: Phase,
         decision: DecisionId,
-        input: Arc<Value>,
+        input: Arc<Document>,
         deadline: Timestamp,
         cx: &mut Cx<'_>,
     ) -> Result<u32, Refusal> {
@@ -206,7 +205,7 @@ impl Transaction {
     pub fn resolve(
         &mut self,
         named: &str,
-        output: Arc<Value>,
+        output: Arc<Document>,
         justification: String,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use super::Transaction;
 use crate::definition::Definition;
 use crate::state::{Head, StepState};
-use serde_json::Value;
+use chancery_base::Document;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ pub struct Parts {
     /// Its steps, in the definition's order.
     pub steps: Vec<StepState>,
     /// Its input.
-    pub input: Arc<Value>,
+    pub input: Arc<Document>,
     /// The outputs of the steps that have one, in the definition's order.
-    pub outputs: Vec<Option<Arc<Value>>>,
+    pub outputs: Vec<Option<Arc<Document>>>,
 }
 
 /// Why parts do not make a transaction.
@@ -57,7 +57,8 @@ impl Transaction {
                 return Err(LoadError::Steps { expected, found });
             }
         }
-        let fits = |(state, output): (&StepState, &Option<Arc<Value>>)| state.output_seq.is_some() == output.is_some();
+        let fits =
+            |(state, output): (&StepState, &Option<Arc<Document>>)| state.output_seq.is_some() == output.is_some();
         if let Some(at) = steps.iter().zip(&outputs).position(|pair| !fits(pair)) {
             return Err(LoadError::Output(at));
         }

@@ -5,7 +5,7 @@ use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Step, 
 use crate::event::StepError;
 use crate::status::{Phase, StepStatus};
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
-use chancery_base::{DecisionId, Name, Timestamp, json};
+use chancery_base::{DecisionId, Document, Name, Timestamp};
 use chancery_expr::Scope;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Offer {
     /// What is to be called.
     pub call: Call,
     /// With what.
-    pub input: Arc<Value>,
+    pub input: Arc<Document>,
     /// How long an attempt may take.
     pub timeout: Duration,
     /// The same for every attempt.
@@ -77,7 +77,7 @@ impl Transaction {
                 let undo = step.compensate.as_ref().ok_or_else(missing)?;
                 let decision = state.decision.ok_or_else(missing)?;
                 let scope = self.scope(step, state.undo.ready_at);
-                let output = self.outputs.get(index.position()).and_then(Option::as_deref);
+                let output = self.output_of(index);
                 let forward_input = match (output, &undo.with) {
                     (None, None) => step.input(&self.scope(step, state.ready_at))?,
                     (Some(_), _) | (_, Some(_)) => Value::Null,
@@ -126,7 +126,7 @@ impl Transaction {
         Ok(step.condition(&self.scope(step, ready_at))?)
     }
 
-    pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Value, StepError> {
+    pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
         let scope = self.facts(now).output_scope(&self.definition, |step| self.output_of(step));
         bounded(self.definition.result(&scope)?, "output")
     }
@@ -139,7 +139,7 @@ impl Transaction {
     }
 
     fn output_of(&self, step: StepIndex) -> Option<&Value> {
-        self.outputs.get(step.position()).and_then(Option::as_deref)
+        self.outputs.get(step.position())?.as_deref().map(Document::value)
     }
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {
@@ -161,10 +161,11 @@ impl Transaction {
 }
 
 /// What an expression made is a payload: it has a payload's limit.
-fn bounded(value: Value, part: &str) -> Result<Value, StepError> {
-    let bytes = json::canonical(&value).len();
+fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
+    let document = Document::new(value);
+    let bytes = document.canonical().len();
     if bytes <= PAYLOAD_BYTES_MAX {
-        return Ok(value);
+        return Ok(document);
     }
     let message = format!("{part}: {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are allowed");
     Err(StepError::fatal(StepError::BAD_EXPRESSION, message))

@@ -1,6 +1,6 @@
 //! Sagas, told as scripts: what is answered on the left of the definition's steps, what is recorded on the right.
 
-use chancery_base::{DecisionId, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{Answer, Beginning, Cx, Event, Phase, Staged, StepError, Transaction};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl Run {
             labels: BTreeMap::new(),
             traceparent: None,
         };
-        let mut transaction = Transaction::begin(definition, Arc::new(beginning), Arc::new(input), now, 0);
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);
         let mut events = Vec::new();
         let decision = DecisionId::draw(now, &mut entropy);
         transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
@@ -78,7 +78,8 @@ impl Run {
             ["terminate"] => self.cx(|t, cx| t.terminate("stuck".to_owned(), cx)).unwrap(),
             ["retry"] => self.cx(|t, cx| t.retry("mended".to_owned(), cx)).unwrap(),
             ["resolve", step] => {
-                self.cx(|t, cx| t.resolve(step, Arc::new(json!("by hand")), "done by phone".to_owned(), cx)).unwrap();
+                self.cx(|t, cx| t.resolve(step, Document::shared(json!("by hand")), "done by phone".to_owned(), cx))
+                    .unwrap();
             }
             ["wait", time] => {
                 self.now = self.now.plus(chancery_base::duration::parse(time).unwrap());
@@ -88,8 +89,8 @@ impl Run {
                 let (step, decision) = (self.step(step), DecisionId::draw(self.now, &mut self.entropy));
                 self.cx(|t, cx| t.deny(step, decision, "no".to_owned(), cx)).unwrap();
             }
-            ["ok", step] => self.answer(step, Phase::Do, Answer::Completed(Arc::new(json!({ "of": step })))),
-            ["undone", step] => self.answer(step, Phase::Undo, Answer::Completed(Arc::new(Value::Null))),
+            ["ok", step] => self.answer(step, Phase::Do, Answer::Completed(Document::shared(json!({ "of": step })))),
+            ["undone", step] => self.answer(step, Phase::Undo, Answer::Completed(Document::shared(Value::Null))),
             ["fail", step, ..] => self.answer(step, Phase::Do, Answer::Failed(error(2))),
             ["fatal", step] => self.answer(step, Phase::Do, Answer::Failed(StepError::fatal("Boom", "it broke"))),
             ["unknown", step] => self.answer(step, Phase::Do, Answer::Unknown(error(2))),
@@ -354,7 +355,7 @@ fn operations_are_refused_where_they_make_no_sense() {
     let name: Name = "a".parse().unwrap();
     let refusals = [
         run.cx(|t, cx| t.retry(String::new(), cx)).unwrap_err(),
-        run.cx(|t, cx| t.resolve(name.as_str(), Arc::new(Value::Null), String::new(), cx)).unwrap_err(),
+        run.cx(|t, cx| t.resolve(name.as_str(), Document::shared(Value::Null), String::new(), cx)).unwrap_err(),
     ];
     assert_eq!(refusals[0].to_string(), "can't retry a transaction that is running");
     assert_eq!(refusals[1].to_string(), "can't resolve a transaction that is running");

@@ -4,10 +4,9 @@ use super::HandlerError;
 use super::task::Failure;
 use chancery_api::worker::{Report, ReportError};
 use chancery_base::limits::{NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX};
-use chancery_base::{Name, json};
+use chancery_base::{Document, Name, json};
 use serde::Serialize;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Bytes of a report beside its payload, at most.
 const FRAME_BYTES: usize = 1_024;
@@ -22,7 +21,7 @@ pub(super) fn to_value<T: Serialize>(output: &T) -> Result<Value, HandlerError> 
 pub(super) fn report(task: String, outcome: Result<Value, HandlerError>) -> (Report, usize) {
     match outcome.and_then(checked) {
         Ok((output, bytes)) => {
-            let report = Report { task, output: Some(Arc::new(output)), error: None };
+            let report = Report { task, output: Some(Document::shared(output)), error: None };
             (report, bytes.saturating_add(FRAME_BYTES))
         }
         Err(error) => {

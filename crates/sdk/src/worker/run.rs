@@ -197,7 +197,7 @@ fn task_of(offer: Offer) -> Task {
         step: offer.step,
         phase: offer.phase,
         attempt: offer.attempt,
-        input: offer.input,
+        input: Arc::new(Arc::unwrap_or_clone(offer.input).into_value()),
         idempotency_key: offer.idempotency_key,
         forward_key: offer.forward_key,
         forward_unknown: offer.forward_unknown,

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::worker::{Ack, Acknowledged, Exchange, Exchanged, Phase, Report, Task};
 use chancery_api::{Problem, ProblemKind};
-use chancery_base::{DecisionId, Entropy, Name, Slot, TenantId, Timestamp, TransactionId, duration};
+use chancery_base::{DecisionId, Document, Entropy, Name, Slot, TenantId, Timestamp, TransactionId, duration};
 use chancery_sdk::{Client, ClientOptions, Secret};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -222,7 +222,7 @@ pub(crate) fn task(token: &str, queue: &str, input: Value) -> Task {
         step: "step".parse().unwrap(),
         phase: Phase::Do,
         attempt: 1,
-        input: Arc::new(input),
+        input: Document::shared(input),
         idempotency_key: format!("key/{token}"),
         forward_key: None,
         forward_unknown: false,

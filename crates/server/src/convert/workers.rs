@@ -109,6 +109,7 @@ fn task(task: &input::Task) -> Task {
 mod tests {
     use super::*;
     use chancery_api::worker::Report as WireReport;
+    use chancery_base::Document;
     use serde_json::{Value, json};
 
     fn exchange(done: &Value) -> Exchange {
@@ -132,6 +133,6 @@ mod tests {
     fn a_null_output_is_an_output_and_nothing_is_none() {
         assert!(call(exchange(&json!([{ "task": "x" }])), Duration::ZERO).is_err());
         let report: WireReport = serde_json::from_value(json!({ "task": "x", "output": null })).unwrap();
-        assert_eq!(report.output, Some(Arc::new(Value::Null)));
+        assert_eq!(report.output, Some(Document::shared(Value::Null)));
     }
 }

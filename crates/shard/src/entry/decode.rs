@@ -1,7 +1,7 @@
 //! Entries as events again, for replay.
 
 use super::kind;
-use chancery_base::{Timestamp, json};
+use chancery_base::{Document, Timestamp, json};
 use chancery_engine::definition::StepIndex;
 use chancery_engine::{Beginning, Event, Failure, Phase, Status, StepError};
 use chancery_ledger::Record;
@@ -137,7 +137,7 @@ impl Reader<'_> {
             true => Some(self.text("justification")?),
             false => None,
         };
-        Ok(Event::Ended { status, output: self.payload.remove("output").map(Arc::new), justification })
+        Ok(Event::Ended { status, output: self.payload.remove("output").map(Document::shared), justification })
     }
 
     fn step(&self) -> Result<StepIndex, DecodeError> {
@@ -152,8 +152,8 @@ impl Reader<'_> {
         self.record.refs.decision.ok_or_else(|| self.fail("refs.decision"))
     }
 
-    fn value(&mut self, part: &'static str) -> Result<Arc<Value>, DecodeError> {
-        self.payload.remove(part).map(Arc::new).ok_or_else(|| self.fail(part))
+    fn value(&mut self, part: &'static str) -> Result<Arc<Document>, DecodeError> {
+        self.payload.remove(part).map(Document::shared).ok_or_else(|| self.fail(part))
     }
 
     fn typed<T: serde::de::DeserializeOwned>(&mut self, part: &'static str) -> Result<T, DecodeError> {

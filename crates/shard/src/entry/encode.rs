@@ -3,7 +3,7 @@
 use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
-use chancery_base::{DecisionId, Digest, Entropy, PrincipalId, Salt, Timestamp, TransactionId, json};
+use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
 use chancery_engine::{Event, Phase, Staged, Status};
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
@@ -131,8 +131,8 @@ fn of_decision(data: Data, decision: Option<&Decision>, salt: &Salt) -> Data {
         .digest("request", salt.digest(decision.request.as_bytes()))
 }
 
-fn salted(salt: &Salt, value: &serde_json::Value) -> Digest {
-    salt.digest(&json::canonical(value))
+fn salted(salt: &Salt, document: &Document) -> Digest {
+    salt.digest(document.canonical().as_bytes())
 }
 
 fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
@@ -151,14 +151,14 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
                 .digest("input", salted(salt, input))
                 .count("version", u64::from(beginning.version));
             let payload = Payload::new().serialize("beginning", &**beginning);
-            let payload = with_decision(payload, decision).value("input", input);
+            let payload = with_decision(payload, decision).document("input", input);
             Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
         }
         Event::Dispatched { phase, input, deadline, .. } => {
             let data = of_decision(empty(), decision, salt)
                 .int("deadline", deadline.as_micros())
                 .digest("input", salted(salt, input));
-            let payload = with_decision(Payload::new(), decision).value("input", input);
+            let payload = with_decision(Payload::new(), decision).document("input", input);
             let kind = match phase {
                 Phase::Do => kind::STEP_DISPATCHED,
                 Phase::Undo => kind::COMPENSATION_STARTED,
@@ -170,11 +170,11 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
                 Phase::Do => kind::STEP_COMPLETED,
                 Phase::Undo => kind::COMPENSATION_COMPLETED,
             };
-            let payload = Payload::new().value("output", output);
+            let payload = Payload::new().document("output", output);
             Draft { kind, data: empty(), payload: Some(payload.finish()) }
         }
         Event::Resolved { output, justification, .. } => {
-            let payload = Payload::new().text("justification", justification).value("output", output);
+            let payload = Payload::new().text("justification", justification).document("output", output);
             let data = empty().bool("by_hand", true);
             Draft { kind: kind::COMPENSATION_COMPLETED, data, payload: Some(payload.finish()) }
         }
@@ -206,7 +206,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         Event::Ended { status, output, justification } => {
             let payload = Payload::new()
                 .maybe_text("justification", justification.as_deref())
-                .maybe_value("output", output.as_deref());
+                .maybe_document("output", output.as_deref());
             let data = empty().word("status", status.word());
             Draft { kind: ended_kind(*status), data, payload: Some(payload.finish()) }
         }

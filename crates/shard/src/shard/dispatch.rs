@@ -8,7 +8,7 @@ use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusa
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::token::{AttemptRef, hmac_sha256};
-use chancery_base::{DecisionId, Digest, Name, PrincipalId, TransactionId, json};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
@@ -341,14 +341,14 @@ pub(crate) fn request_hash(
     hash_key: &[u8; 32],
     (definition, version_asked): (&Name, Option<u32>),
     labels: &BTreeMap<String, String>,
-    input: &Value,
+    input: &Document,
 ) -> [u8; 32] {
     let version = version_asked.map_or(Value::Null, Value::from);
     let labels: Map<String, Value> =
         labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
     let head = json::canonical(&Value::from(vec![Value::from(definition.as_str()), version, Value::Object(labels)]));
     // Canonical JSON ends where it ends: an array and a value after it can be read in one way only.
-    hmac_sha256(hash_key, &[&head, &json::canonical(input)])
+    hmac_sha256(hash_key, &[&head, input.canonical().as_bytes()])
 }
 
 /// Counts a decision. A caller may ask about any action: only those that the bundle declares become labels.

@@ -5,12 +5,11 @@ use super::{Event, World};
 use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
-use chancery_base::{Entropy, Name, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_base::{Document, Entropy, Name, PrincipalId, Slot, Timestamp, TransactionId};
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -97,7 +96,7 @@ impl World {
             actor,
             version_asked: None,
             definition,
-            input: Arc::new(json!({ "n": self.rng.below(5) })),
+            input: Document::shared(json!({ "n": self.rng.below(5) })),
             idempotency_key,
             business_key,
             labels: BTreeMap::new(),
@@ -178,7 +177,7 @@ impl World {
             "retry" => Command::Retry(operation),
             _ => {
                 let step = parked.map_or_else(String::new, |step| step.to_string());
-                Command::Resolve(operation, step, Arc::new(json!({ "by": "hand" })))
+                Command::Resolve(operation, step, Document::shared(json!({ "by": "hand" })))
             }
         };
         match self.server_of(place) {

@@ -6,7 +6,7 @@ use super::{Event, World};
 use crate::faults::Fault;
 use crate::material::QUEUES;
 use crate::model::Check;
-use chancery_base::{Digest, Name, Timestamp};
+use chancery_base::{Digest, Document, Name, Timestamp};
 use chancery_engine::{Phase, StepError};
 use chancery_shard::input::{
     Ack, Command, Exchange, Exchanged, Queue, Refusal, Report, ReportedOutcome, Response, Task, Worker,
@@ -144,11 +144,10 @@ impl World {
         }
         let mut reports = done.clone();
         let forged = self.forge(place, &holding);
-        reports.extend(
-            forged
-                .iter()
-                .map(|token| Report { task: *token, outcome: ReportedOutcome::Completed(Arc::new(json!("forged"))) }),
-        );
+        reports.extend(forged.iter().map(|token| Report {
+            task: *token,
+            outcome: ReportedOutcome::Completed(Document::shared(json!("forged"))),
+        }));
         let hold_until = if reports.is_empty() { now.plus(hold) } else { now };
         let call = Exchange { worker, queues, done: reports, holding: holding.clone(), hold_until };
         self.next += 1;
@@ -254,7 +253,7 @@ impl World {
     fn plan(&mut self, id: WorkerId, task: &Task) -> Held {
         let now = self.now;
         let output = json!({ "attempt": task.attempt, "by": id.0, "step": task.step.as_str() });
-        let done = ReportedOutcome::Completed(Arc::new(output));
+        let done = ReportedOutcome::Completed(Document::shared(output));
         if self.is_calm {
             return Held { until: now, outcome: done, is_hung: false };
         }

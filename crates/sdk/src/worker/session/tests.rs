@@ -2,10 +2,9 @@
 
 use super::*;
 use chancery_api::worker::{Acknowledged, Phase};
-use chancery_base::{DecisionId, Entropy, Slot, TenantId, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Document, Entropy, Slot, TenantId, Timestamp, TransactionId};
 use proptest::prelude::*;
 use serde_json::Value;
-use std::sync::Arc;
 
 const HOLD: Duration = Duration::from_secs(4);
 const QUEUES: [&str; 2] = ["a", "b"];
@@ -24,7 +23,7 @@ fn task(token: &str, queue: &str) -> Task {
         step: "step".parse().unwrap(),
         phase: Phase::Do,
         attempt: 1,
-        input: Arc::new(Value::Null),
+        input: Document::shared(Value::Null),
         idempotency_key: "key".to_owned(),
         forward_key: None,
         forward_unknown: false,
@@ -35,7 +34,7 @@ fn task(token: &str, queue: &str) -> Task {
 }
 
 fn report(token: &str) -> Report {
-    Report { task: token.to_owned(), output: Some(Arc::new(Value::Null)), error: None }
+    Report { task: token.to_owned(), output: Some(Document::shared(Value::Null)), error: None }
 }
 
 fn finish(session: &mut Session, token: &str) {

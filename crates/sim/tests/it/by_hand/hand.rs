@@ -1,5 +1,6 @@
 //! One who drives a shard: pushes inputs, carries out its calls at once, keeps the answers.
 
+use chancery_base::Document;
 use chancery_base::*;
 use chancery_engine::Status;
 use chancery_engine::definition::Definition;
@@ -48,7 +49,7 @@ pub(crate) struct Hand {
 }
 
 pub(crate) fn output(value: Value) -> ReportedOutcome {
-    ReportedOutcome::Completed(Arc::new(value))
+    ReportedOutcome::Completed(Document::shared(value))
 }
 
 impl Tenant {
@@ -168,7 +169,7 @@ impl Hand {
                 assert!(before.is_none(), "{to:?} was answered twice");
             }
             Effect::Settled(id, summary) => {
-                let output = summary.output.as_deref().cloned();
+                let output = summary.output.as_deref().map(|output| output.value().clone());
                 self.settled.insert(id, (summary.status, output));
             }
             Effect::Grown(_) | Effect::Control(_) | Effect::TenantCreated(_) | Effect::Fenced | Effect::Observed(_) => {
@@ -226,7 +227,7 @@ impl Hand {
             actor: self.actor,
             definition: Arc::clone(&self.definitions[name]),
             version_asked: None,
-            input: Arc::new(input),
+            input: Document::shared(input),
             idempotency_key: key.map(str::to_owned),
             business_key: business.map(str::to_owned),
             labels: BTreeMap::new(),
