@@ -88,7 +88,7 @@ fn show(outcome: &ReportedOutcome) -> String {
         format!("{}{}{last}", error.r#type, status.map(|status| format!(" {status}")).unwrap_or_default())
     };
     match outcome {
-        ReportedOutcome::Completed(output) => format!("completed {output}"),
+        ReportedOutcome::Completed(output) => format!("completed {}", output.value()),
         ReportedOutcome::Failed(failed) => format!("failed {}", error(failed)),
         ReportedOutcome::Unknown(unknown) => format!("unknown {}", error(unknown)),
     }
