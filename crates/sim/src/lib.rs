@@ -7,22 +7,59 @@
 mod faults;
 mod material;
 mod model;
+mod reference;
 mod rng;
+mod shrink;
 mod world;
 
 pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
+pub use reference::{OutputPlan, Plan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule};
+pub use shrink::{Case, shrink};
+
+use serde::{Deserialize, Serialize};
 
 /// What a run is told beside its seed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Print everything that happens.
     pub is_verbose: bool,
+    /// What sort of definitions it runs.
+    pub material: Material,
+    /// What it is kept to.
+    pub bounds: Bounds,
+    /// What the reference model is told wrong.
+    pub wrong_rule: Option<WrongRule>,
     /// Which rule the shards break.
     pub shard_sabotage: Option<ShardSabotage>,
     /// Which guard the store skips.
     pub store_sabotage: Option<StoreSabotage>,
+}
+
+/// A sort of definitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Material {
+    /// Up to six steps and three attempts.
+    #[default]
+    Narrow,
+    /// Up to twelve steps of any shape and five attempts.
+    Wide,
+}
+
+/// What a run is kept to, so that a failing one can be made smaller.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Faults that it may have, one bit a kind.
+    pub faults: Option<u64>,
+    /// Milliseconds after which nothing goes wrong any more.
+    pub lasts: Option<u64>,
+    /// Different starts at most.
+    pub starts: Option<usize>,
+    /// What its tenants run.
+    pub plans: Option<Vec<Plan>>,
 }
 
 /// What a run did.

@@ -1,8 +1,13 @@
 //! Runs seeds: `cargo run -p chancery-sim -- --seed N` replays one, `-v` with all that happens.
 
-use chancery_sim::{Fault, Options, Report, run};
+use chancery_sim::{Case, Fault, Material, Options, Report, run, shrink};
 use clap::Parser;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Simulates shards over a store with faults, and checks what must hold.
 #[derive(Debug, Parser)]
@@ -14,6 +19,18 @@ struct Arguments {
     /// How many seeds to run.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// Runs at the same time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Definitions of up to twelve steps instead of up to six.
+    #[arg(long)]
+    wide: bool,
+    /// Run a case that was kept, instead of seeds.
+    #[arg(long)]
+    case: Option<PathBuf>,
+    /// Where the smallest form of a failing run is kept.
+    #[arg(long, default_value = "crates/sim/seeds")]
+    keep: PathBuf,
     /// Print everything that happens.
     #[arg(short, long)]
     verbose: bool,
@@ -22,38 +39,126 @@ struct Arguments {
     all: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "a program that prints")]
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let options = Options { is_verbose: arguments.verbose, ..Options::default() };
-    let mut runs_with = vec![0_u64; Fault::ALL.len()];
-    let (mut runs, mut entries, mut failures) = (0_u64, 0, 0_u64);
-    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
-        let report = run(seed, &options);
-        runs += 1;
-        entries += report.stats.entries;
-        for (count, (_, occurred)) in runs_with.iter_mut().zip(report.faults.iter()) {
-            *count += u64::from(occurred > 0);
-        }
-        if arguments.seeds == 1 {
-            println!("seed {seed}: digest {:016x}, {:?}", report.digest, report.stats);
-        }
-        if let Some(line) = failure(&report) {
-            println!("{line}");
-            failures += 1;
-            if !arguments.all {
-                break;
-            }
-        }
-    }
-    println!("{runs} seeds, {entries} entries, {failures} failures");
-    for (fault, count) in Fault::ALL.iter().zip(runs_with) {
-        println!("{:>6} runs with: {fault}", count);
-    }
-    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// What came of all runs so far.
+#[derive(Debug)]
+struct Tally {
+    runs: u64,
+    entries: u64,
+    failures: u64,
+    runs_with: Vec<u64>,
 }
 
-fn failure(report: &Report) -> Option<String> {
-    let why = report.violation.as_ref()?;
-    Some(format!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {} -v", report.seed, report.seed))
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let material = if arguments.wide { Material::Wide } else { Material::Narrow };
+    let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
+    match &arguments.case {
+        Some(path) => replay(path, arguments.verbose),
+        None => run_all(&arguments, &options),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program that prints")]
+fn replay(path: &Path, is_verbose: bool) -> ExitCode {
+    let case = std::fs::read(path).map_err(|err| err.to_string());
+    let case = case.and_then(|text| serde_json::from_slice::<Case>(&text).map_err(|err| err.to_string()));
+    let violation = match case {
+        Ok(case) => run(case.seed, &Options { is_verbose, ..case.options() }).violation,
+        Err(err) => Some(err),
+    };
+    println!("{}: {}", path.display(), violation.as_deref().unwrap_or("holds"));
+    if violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "a program that prints")]
+fn run_all(arguments: &Arguments, options: &Options) -> ExitCode {
+    let mut tally = Tally { runs: 0, entries: 0, failures: 0, runs_with: vec![0; Fault::ALL.len()] };
+    let end = arguments.seed.saturating_add(arguments.seeds);
+    let (next, is_over) = (AtomicU64::new(arguments.seed), AtomicBool::new(false));
+    let (sender, reports) = mpsc::sync_channel(64);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            let (sender, next, is_over) = (sender.clone(), &next, &is_over);
+            scope.spawn(move || {
+                let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                for seed in seeds.take_while(|seed| *seed < end && !is_over.load(Ordering::Relaxed)) {
+                    if sender.send(run(seed, options)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        scope.spawn(|| tell(&next, arguments.seed, end, &is_over));
+        for report in reports {
+            if arguments.seeds == 1 {
+                println!("seed {}: digest {:016x}, {:?}", report.seed, report.digest, report.stats);
+            }
+            if !tally.take(&report, options, arguments) && !arguments.all {
+                is_over.store(true, Ordering::Relaxed);
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!("{} seeds, {} entries, {} failures", tally.runs, tally.entries, tally.failures);
+    for (fault, count) in Fault::ALL.iter().zip(&tally.runs_with) {
+        println!("{count:>8} runs with: {fault}");
+    }
+    if tally.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Says now and then how far it is.
+fn tell(next: &AtomicU64, first: u64, end: u64, is_over: &AtomicBool) {
+    let (mut waited, mut before) = (Duration::ZERO, first);
+    let nap = Duration::from_millis(100);
+    while !is_over.load(Ordering::Relaxed) {
+        std::thread::sleep(nap);
+        waited += nap;
+        if waited < TOLD_EVERY {
+            continue;
+        }
+        let now = next.load(Ordering::Relaxed).min(end);
+        let rate = now.saturating_sub(before) / TOLD_EVERY.as_secs();
+        // Nobody may be listening.
+        let written = writeln!(std::io::stderr(), "{} of {} seeds, {rate} a second", now - first, end - first);
+        drop(written);
+        (waited, before) = (Duration::ZERO, now);
+    }
+}
+
+impl Tally {
+    /// Counts a run; whether all held in it.
+    #[expect(clippy::print_stdout, reason = "a program that prints")]
+    fn take(&mut self, report: &Report, options: &Options, arguments: &Arguments) -> bool {
+        self.runs += 1;
+        self.entries += report.stats.entries;
+        for (count, (_, occurred)) in self.runs_with.iter_mut().zip(report.faults.iter()) {
+            *count += u64::from(occurred > 0);
+        }
+        let Some(why) = &report.violation else { return true };
+        self.failures += 1;
+        let wide = if arguments.wide { " --wide" } else { "" };
+        println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{wide} -v", report.seed, report.seed);
+        match keep(report.seed, options, &arguments.keep) {
+            Ok(path) => println!("  smallest: cargo run -p chancery-sim -- --case {} -v", path.display()),
+            Err(err) => println!("  its smallest form can't be kept: {err}"),
+        }
+        false
+    }
+}
+
+/// Keeps the smallest form of a failing run.
+fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> {
+    let case = shrink(seed, options).ok_or("it did not fail again")?;
+    let sort = match case.material {
+        Material::Narrow => "narrow",
+        Material::Wide => "wide",
+    };
+    let path = folder.join(format!("{sort}-{seed}.json"));
+    let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;
+    std::fs::write(&path, text + "\n").map_err(|err| format!("{}: {err}", path.display()))?;
+    Ok(path)
 }

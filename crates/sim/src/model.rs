@@ -6,6 +6,7 @@ mod entries;
 mod replies;
 
 use crate::faults::Counts;
+use crate::reference::{Plan, Saga, Standing, WrongRule};
 use chancery_base::{DecisionId, Digest, PrincipalId, TenantId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Status};
@@ -27,7 +28,11 @@ pub(crate) struct Model {
     pub(crate) transactions: BTreeMap<TransactionId, TransactionModel>,
     pub(crate) counts: Counts,
     tenants: BTreeMap<TenantId, TenantModel>,
-    definitions: BTreeMap<Digest, Arc<Definition>>,
+    definitions: BTreeMap<Digest, (Arc<Definition>, Arc<Plan>)>,
+    /// What the reference model is told wrong.
+    wrong_rule: Option<WrongRule>,
+    /// Transactions with entries that were not compared with their rows yet.
+    changed: BTreeSet<TransactionId>,
     /// What workers said, whether or not it arrived.
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
@@ -71,6 +76,7 @@ pub(crate) struct TransactionModel {
     /// It goes backward: no step may begin.
     turned: bool,
     steps: Vec<StepModel>,
+    saga: Saga,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -95,13 +101,29 @@ struct Attempt {
 }
 
 impl Model {
-    pub(crate) fn new(lease: Duration) -> Self {
-        Self { lease, ..Self::default() }
+    pub(crate) fn new(lease: Duration, wrong_rule: Option<WrongRule>) -> Self {
+        Self { lease, wrong_rule, ..Self::default() }
     }
 
     /// A definition that may be registered.
-    pub(crate) fn know(&mut self, definition: &Arc<Definition>) {
-        self.definitions.insert(definition.digest, Arc::clone(definition));
+    pub(crate) fn know(&mut self, definition: &Arc<Definition>, plan: &Arc<Plan>) {
+        self.definitions.insert(definition.digest, (Arc::clone(definition), Arc::clone(plan)));
+    }
+
+    /// The plans of the definitions that may be registered.
+    pub(crate) fn plans(&self) -> Vec<Plan> {
+        self.definitions.values().map(|(_, plan)| Plan::clone(plan)).collect()
+    }
+
+    /// Takes the transactions whose rows are to be compared.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<TransactionId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The rows of a transaction say what the reference model says of it.
+    pub(crate) fn compare(&self, id: TransactionId, stored: &Standing) -> Check {
+        let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
+        transaction.saga.compare(stored).map_err(|why| format!("{id}: {why}"))
     }
 
     /// A worker says this of an attempt.
@@ -175,6 +197,6 @@ fn position(number: u32) -> usize {
 }
 
 /// Fails with these words unless it holds.
-fn ensure(holds: bool, words: impl FnOnce() -> String) -> Check {
+pub(crate) fn ensure(holds: bool, words: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(words()) }
 }

@@ -10,6 +10,7 @@ mod workers;
 
 use crate::faults::Fault;
 use crate::model::{Check, Model};
+use crate::reference::Plan;
 use crate::rng::Rng;
 use crate::{Options, Report, Stats};
 use chancery_base::Timestamp;
@@ -103,16 +104,24 @@ pub(crate) fn run(seed: u64, options: &Options) -> Report {
     Report { seed, faults: world.model.counts.clone(), digest: world.model.digest, stats: world.stats, violation }
 }
 
+/// What the tenants of a run are made to run.
+pub(crate) fn plans_of(seed: u64, options: &Options) -> Vec<Plan> {
+    let mut world = World::new(seed, options);
+    let made = world.set_up();
+    debug_assert!(made.is_ok(), "{made:?}");
+    world.model.plans()
+}
+
 impl World {
     fn new(seed: u64, options: &Options) -> Self {
         let mut rng = Rng::new(seed);
-        let enabled = rng.next() | rng.next();
+        let enabled = (rng.next() | rng.next()) & options.bounds.faults.unwrap_or(u64::MAX);
         Self {
             options: options.clone(),
             rng,
             now: Timestamp::from_micros(BEGIN),
             store: SimStore::new(),
-            model: Model::new(LEASE),
+            model: Model::new(LEASE, options.wrong_rule),
             stats: Stats::default(),
             tenants: Vec::new(),
             places: Vec::new(),

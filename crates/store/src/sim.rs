@@ -216,6 +216,15 @@ impl SimStore {
         self.inner().state.entries.range((log, from)..=(log, u64::MAX)).map(|(_, entry)| Arc::clone(entry)).collect()
     }
 
+    /// The rows of a transaction as one looks at them: the head, and each step's word and attempts, in order.
+    #[must_use]
+    pub fn standing(&self, id: TransactionId) -> Option<(TransactionRow, Vec<(&'static str, u32)>)> {
+        let inner = self.inner();
+        let head = inner.state.transactions.get(&id)?.clone();
+        let steps = inner.state.steps.range((id, 0, 0)..=(id, u32::MAX, u32::MAX));
+        Some((head, steps.map(|(_, step)| (step.status, step.attempt)).collect()))
+    }
+
     /// Carries out what a shard asks for, at once.
     #[must_use]
     pub fn answer(&self, call: Call, owner: &str) -> Reply {

@@ -2,6 +2,7 @@
 
 use super::{Attempt, Check, LogModel, Model, StepModel, TransactionModel, ensure, position};
 use crate::faults::Fault;
+use crate::reference::Saga;
 use chancery_base::{Timestamp, json};
 use chancery_engine::definition::{Run, StepIndex};
 use chancery_engine::{Event, Failure, Phase, Status};
@@ -84,12 +85,14 @@ impl Model {
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.entries += 1;
+            transaction.saga.follow(record.at, event).map_err(|why| format!("{id}: {why}"))?;
+            self.changed.insert(id);
         }
         Ok(())
     }
 
     fn started(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
-        let Event::Started { beginning, .. } = event else { return Ok(()) };
+        let Event::Started { beginning, input, .. } = event else { return Ok(()) };
         ensure(record.refs.n == Some(0) && !self.transactions.contains_key(&beginning.id), || "again".to_owned())?;
         let tenant = self.tenants.entry(row.tenant.clone()).or_default();
         ensure(tenant.active == Some(beginning.bundle), || {
@@ -107,7 +110,7 @@ impl Model {
             let before = self.start_keys.insert(key, beginning.id);
             ensure(before.is_none(), || format!("its idempotency key is of {before:?}"))?;
         }
-        let definition = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
+        let (definition, plan) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
         let transaction = TransactionModel {
             tenant: row.tenant.clone(),
             log: row.id,
@@ -123,8 +126,10 @@ impl Model {
             entries: 1,
             turned: false,
             steps: vec![StepModel::default(); definition.steps.len()],
+            saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
+        self.changed.insert(beginning.id);
         Ok(())
     }
 

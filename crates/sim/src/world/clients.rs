@@ -76,6 +76,9 @@ impl World {
     }
 
     fn start_new(&mut self) -> Check {
+        if self.options.bounds.starts.is_some_and(|most| self.clients.starts.len() >= most) {
+            return Ok(());
+        }
         let tenant = self.rng.index(self.tenants.len());
         let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
         let (Some(definition), Some(actor)) =

@@ -2,7 +2,7 @@
 
 use super::clients::Purpose;
 use super::{Event, World};
-use crate::material;
+use crate::material::{self, Planned};
 use crate::model::Check;
 use chancery_base::{Entropy, PrincipalId, PrincipalKind, TenantId};
 use chancery_engine::definition::Definition;
@@ -97,14 +97,7 @@ impl World {
             principal(PrincipalKind::Agent, "buyer"),
             principal(PrincipalKind::Service, "worker"),
         ];
-        let mut definitions: Vec<Arc<Definition>> = Vec::new();
-        for _ in 0..self.rng.between(1, 3) {
-            let definition = material::definition(self.rng.index(material::DEFINITIONS))?;
-            if !definitions.iter().any(|other| other.digest == definition.digest) {
-                self.model.know(&definition);
-                definitions.push(definition);
-            }
-        }
+        let definitions = self.definitions()?;
         let [open, strict] = material::bundles()?;
         let created = principals.iter().cloned().map(Change::PrincipalCreate);
         let registered = definitions.iter().cloned().map(Change::Register);
@@ -112,6 +105,25 @@ impl World {
         let changes = created.chain(registered).chain(bundles).collect();
         self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, changes, is_set_up: false });
         Ok(())
+    }
+
+    /// What a tenant runs.
+    fn definitions(&mut self) -> Check<Vec<Arc<Definition>>> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for _ in 0..self.rng.between(1, 3) {
+            planned.push(material::draw(self.options.material, &mut self.rng)?);
+        }
+        if let Some(plans) = &self.options.bounds.plans {
+            planned = plans.iter().map(|plan| material::read(&Arc::new(plan.clone()))).collect::<Check<_>>()?;
+        }
+        let mut definitions: Vec<Arc<Definition>> = Vec::new();
+        for (definition, plan) in planned {
+            if !definitions.iter().any(|other| other.digest == definition.digest) {
+                self.model.know(&definition, &plan);
+                definitions.push(definition);
+            }
+        }
+        Ok(definitions)
     }
 
     /// Sends the next command of a tenant's set-up; when all are done, the run proper begins.
@@ -136,6 +148,7 @@ impl World {
         self.after(Duration::ZERO, Event::Disturb);
         self.after(Duration::from_secs(1), Event::Operate);
         let lasts = Duration::from_millis(self.rng.between(5_000, 40_000));
+        let lasts = self.options.bounds.lasts.map_or(lasts, Duration::from_millis);
         self.clients.calm_at = self.now.plus(lasts);
         self.after(lasts, Event::Calm);
         for place in 0..self.places.len() {

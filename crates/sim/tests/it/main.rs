@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod by_hand;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod sabotage;
 #[cfg(test)]
 mod seeds;

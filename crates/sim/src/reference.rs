@@ -1,0 +1,334 @@
+//! The reference model: what a saga may do, said as plainly as possible.
+//!
+//! It keeps the list of what happened and looks everything up in it anew, whenever it is asked: no state that is
+//! kept up to date, no code of the engine's. It says what may happen next, what has to happen at once, and where each
+//! step stands. The simulation holds every committed batch of the shard against it.
+
+mod plan;
+mod stand;
+
+pub use plan::{OutputPlan, Plan, RetryPlan, RunPlan, StepPlan, UndoPlan};
+pub(crate) use stand::{Stage, UndoStage};
+
+use crate::model::{Check, ensure};
+use chancery_base::Timestamp;
+use chancery_engine::{Event, Failure, Phase, Status, StepError};
+use plan::FINAL;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A rule that the model is told wrong, to prove that the comparison notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongRule {
+    /// What was done first is undone first.
+    UndoInOrder,
+    /// Every step is tried once more.
+    OneAttemptMore,
+    /// What may have taken effect counts as if it had not.
+    ForgetUnknown,
+    /// Conditions are not asked.
+    IgnoreConditions,
+    /// Steps wait for nothing.
+    IgnoreOrder,
+    /// One step fewer is out at once.
+    LessConcurrency,
+    /// Final errors are tried again.
+    RetryFinalErrors,
+    /// What was cancelled ends as what failed does.
+    CancelAsFailure,
+    /// A compensation that failed for good counts as done.
+    NeverPark,
+}
+
+impl WrongRule {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::UndoInOrder,
+        Self::OneAttemptMore,
+        Self::ForgetUnknown,
+        Self::IgnoreConditions,
+        Self::IgnoreOrder,
+        Self::LessConcurrency,
+        Self::RetryFinalErrors,
+        Self::CancelAsFailure,
+        Self::NeverPark,
+    ];
+}
+
+/// Something that happened to a saga after its start.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fact {
+    HandedOut { step: usize, phase: Phase, attempt: u64, deadline: Timestamp },
+    Done { step: usize, phase: Phase, attempt: u64 },
+    Failed { step: usize, phase: Phase, attempt: u64, failure: Failure, error: StepError, retry_at: Option<Timestamp> },
+    Denied { step: usize },
+    Skipped { step: usize },
+    OutputFailed,
+    Cancelled,
+    Parked { step: usize },
+    Resumed { step: usize },
+    Resolved { step: usize },
+    Ended { status: Status, output: Option<Arc<Value>> },
+}
+
+/// What has to happen before anything else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Skip(usize),
+    FailDenied(usize),
+    Park(usize),
+    FailOutput,
+    End(Status),
+}
+
+/// One saga and all that happened to it.
+#[derive(Debug)]
+pub(crate) struct Saga {
+    plan: Arc<Plan>,
+    number: u64,
+    began: Timestamp,
+    facts: Vec<(Timestamp, Fact)>,
+    wrong: Option<WrongRule>,
+}
+
+impl Saga {
+    pub(crate) fn new(plan: Arc<Plan>, input: &Value, began: Timestamp, wrong: Option<WrongRule>) -> Self {
+        let number = input.get("n").and_then(Value::as_u64).unwrap_or(0);
+        Self { plan, number, began, facts: Vec::new(), wrong }
+    }
+
+    fn is_told(&self, wrong: WrongRule) -> bool {
+        self.wrong == Some(wrong)
+    }
+
+    /// Takes what happened next, if it may.
+    pub(crate) fn follow(&mut self, at: Timestamp, event: &Event) -> Check {
+        let Some(fact) = fact(event) else { return Ok(()) };
+        let due = self.due();
+        let is_due = due.iter().any(|due| is(*due, &fact));
+        ensure(is_due || due.is_empty(), || format!("reference: {due:?} was due, {fact:?} came"))?;
+        self.may(at, &fact, is_due).map_err(|why| format!("reference: {fact:?}: {why}"))?;
+        self.facts.push((at, fact));
+        Ok(())
+    }
+
+    /// After a batch nothing may be left undone, and the rows say what the model says.
+    pub(crate) fn compare(&self, stored: &Standing) -> Check {
+        let due = self.due();
+        ensure(due.is_empty(), || format!("reference: {due:?} is due after the batch"))?;
+        let expected = self.standing();
+        ensure(expected == *stored, || format!("reference: {expected:?} is stored as {stored:?}"))
+    }
+
+    /// What follows at once.
+    fn due(&self) -> Vec<Due> {
+        if self.ended().is_some() {
+            return Vec::new();
+        }
+        if let Some((_, Fact::Denied { step })) = self.facts.last() {
+            return vec![Due::FailDenied(*step)];
+        }
+        if let Some((_, Fact::Failed { step, phase: Phase::Undo, retry_at: None, .. })) = self.facts.last()
+            && !self.is_told(WrongRule::NeverPark)
+        {
+            return vec![Due::Park(*step)];
+        }
+        let mut steps = 0..self.plan.steps.len();
+        let Some(turn) = self.turn() else {
+            let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
+            if !skips.is_empty() {
+                return skips;
+            }
+            if !steps.all(|step| self.is_done(step)) {
+                return Vec::new();
+            }
+            return match self.plan.output {
+                OutputPlan::Of(step) if !self.is_completed(step) => vec![Due::FailOutput],
+                OutputPlan::Of(_) | OutputPlan::Number | OutputPlan::Nothing => vec![Due::End(Status::Completed)],
+            };
+        };
+        if self.parked().is_some() || self.is_any_out() || self.next_undo().is_some() {
+            return Vec::new();
+        }
+        let is_cancelled = matches!(self.facts.get(turn), Some((_, Fact::Cancelled)));
+        if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
+            vec![Due::End(Status::Cancelled)]
+        } else if steps.any(|step| self.is_undone(step)) {
+            vec![Due::End(Status::Compensated)]
+        } else {
+            vec![Due::End(Status::Failed)]
+        }
+    }
+
+    /// Whether this may happen now.
+    fn may(&self, at: Timestamp, fact: &Fact, is_due: bool) -> Check {
+        ensure(self.ended().is_none(), || "it has ended".to_owned())?;
+        let is_running = self.turn().is_none();
+        match fact {
+            Fact::HandedOut { .. } => self.may_go_out(at, fact),
+            Fact::Done { step, phase, attempt } => self.is_out(*step, *phase, *attempt).map(|_| ()),
+            Fact::Failed { .. } => self.may_fail(at, fact),
+            Fact::Denied { step } => self.waits(*step, at),
+            Fact::Cancelled => ensure(is_running, || "it does not run".to_owned()),
+            Fact::Resumed { step } | Fact::Resolved { step } => {
+                ensure(self.parked() == Some(*step), || format!("it is parked at {:?}", self.parked()))
+            }
+            Fact::Ended { status: Status::Terminated, output: None } => Ok(()),
+            Fact::Ended { status, output } => {
+                let expected = (*status == Status::Completed).then(|| self.output());
+                ensure(is_due, || "nothing ends it".to_owned())?;
+                let is_expected = match (&expected, output) {
+                    (Some(Some(expected)), Some(output)) => *expected == **output,
+                    // A step's output is whatever its worker said.
+                    (Some(None), Some(_)) | (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                };
+                ensure(is_expected, || format!("its output is {expected:?}"))
+            }
+            Fact::Skipped { .. } | Fact::OutputFailed | Fact::Parked { .. } => {
+                ensure(is_due, || "nothing asks for it".to_owned())
+            }
+        }
+    }
+
+    /// Whether an attempt may be handed out now: as which, and until when.
+    fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
+        let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
+        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let timeout = match phase {
+            Phase::Do => {
+                self.waits(*step, at)?;
+                ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
+                Some(plan.timeout)
+            }
+            Phase::Undo => {
+                ensure(self.parked().is_none(), || "it is parked".to_owned())?;
+                ensure(self.next_undo() == Some(*step), || format!("{:?} is to be undone", self.next_undo()))?;
+                let stage = self.undo_stage(*step);
+                let waits = stage == UndoStage::Ready || matches!(stage, UndoStage::Backoff(until) if until <= at);
+                ensure(waits, || format!("its undo is {stage:?}"))?;
+                plan.undo.as_ref().map(|undo| undo.timeout)
+            }
+        };
+        let next = self.attempts(*step, *phase) + 1;
+        ensure(*attempt == next, || format!("attempt {next} is next"))?;
+        let until = timeout.map(|timeout| at.plus(Duration::from_millis(timeout)));
+        ensure(until == Some(*deadline), || format!("its deadline should be {until:?}"))
+    }
+
+    /// The transaction's output, where it does not come from a worker.
+    fn output(&self) -> Option<Value> {
+        match self.plan.output {
+            OutputPlan::Nothing => Some(Value::Null),
+            OutputPlan::Number => Some(serde_json::json!({ "n": self.number })),
+            OutputPlan::Of(_) => None,
+        }
+    }
+
+    fn may_fail(&self, at: Timestamp, fact: &Fact) -> Check {
+        let Fact::Failed { step, phase, attempt, failure, error, retry_at } = fact else { return Ok(()) };
+        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let was_out = match failure {
+            Failure::Failed | Failure::Unknown | Failure::Lapsed => {
+                self.is_out(*step, *phase, *attempt)?;
+                true
+            }
+            Failure::TimedOut => {
+                let deadline = self.is_out(*step, *phase, *attempt)?;
+                ensure(deadline <= at, || format!("its deadline is {deadline}"))?;
+                true
+            }
+            Failure::QueueTimedOut => {
+                let stage = self.stage(*step);
+                let (Stage::Ready(since) | Stage::Backoff(since)) = stage else {
+                    return Err(format!("it is {stage:?}"));
+                };
+                let until = since.plus(Duration::from_secs(plan.queue_timeout));
+                ensure(*phase == Phase::Do && until <= at, || format!("it may wait until {until}"))?;
+                false
+            }
+            Failure::Denied => {
+                let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
+                ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())?;
+                false
+            }
+            Failure::Refused => {
+                self.waits(*step, at)?;
+                ensure(*phase == Phase::Do && !self.has_input(*step), || "nothing is wrong with it".to_owned())?;
+                false
+            }
+        };
+        let (retry, used) = match (phase, &plan.undo) {
+            (Phase::Do, _) => (&plan.retry, self.attempts(*step, Phase::Do)),
+            (Phase::Undo, Some(undo)) => (&undo.retry, self.undo_attempts_since_resumed(*step)),
+            (Phase::Undo, None) => return Err("it has no undo".to_owned()),
+        };
+        let is_final =
+            error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
+        let most = retry.attempts + u64::from(self.is_told(WrongRule::OneAttemptMore));
+        let is_wanted = *phase == Phase::Undo || self.turn().is_none();
+        let retries = was_out && is_wanted && !is_final && used < most;
+        ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
+        let Some(retry_at) = retry_at else { return Ok(()) };
+        // The jitter is a fifth either way.
+        let backoff = (0..used.saturating_sub(1)).fold(retry.backoff, |wait, _| (wait * 2).min(10_000));
+        let (low, high) = (at.plus(Duration::from_millis(backoff * 4 / 5)), at.plus(millis_up(backoff * 6)));
+        ensure(low <= *retry_at && *retry_at <= high, || format!("not between {low} and {high}"))
+    }
+}
+
+/// A fifth of so many milliseconds, rounded up.
+const fn millis_up(fifths: u64) -> Duration {
+    Duration::from_millis(fifths.div_ceil(5))
+}
+
+/// How a saga stands, as far as rows say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) status: &'static str,
+    pub(crate) wake_at: Option<Timestamp>,
+    /// Each step's word, and how often it was handed out.
+    pub(crate) steps: Vec<(&'static str, u64)>,
+}
+
+fn is(due: Due, fact: &Fact) -> bool {
+    match due {
+        Due::Skip(step) => *fact == Fact::Skipped { step },
+        Due::Park(step) => *fact == Fact::Parked { step },
+        Due::FailOutput => *fact == Fact::OutputFailed,
+        Due::End(expected) => matches!(fact, Fact::Ended { status, .. } if *status == expected),
+        Due::FailDenied(denied) => {
+            matches!(fact, Fact::Failed { step, failure: Failure::Denied, .. } if *step == denied)
+        }
+    }
+}
+
+fn fact(event: &Event) -> Option<Fact> {
+    let at = |step: &chancery_engine::definition::StepIndex| step.position();
+    Some(match event {
+        Event::Started { .. } => return None,
+        Event::Dispatched { step, phase, attempt, deadline, .. } => {
+            Fact::HandedOut { step: at(step), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+        }
+        Event::Completed { step, phase, attempt, .. } => {
+            Fact::Done { step: at(step), phase: *phase, attempt: u64::from(*attempt) }
+        }
+        Event::AttemptFailed { step, phase, attempt, failure, error, retry_at } => Fact::Failed {
+            step: at(step),
+            phase: *phase,
+            attempt: u64::from(*attempt),
+            failure: *failure,
+            error: error.clone(),
+            retry_at: *retry_at,
+        },
+        Event::Denied { step, .. } => Fact::Denied { step: at(step) },
+        Event::Skipped { step } => Fact::Skipped { step: at(step) },
+        Event::OutputFailed { .. } => Fact::OutputFailed,
+        Event::CancelRequested { .. } => Fact::Cancelled,
+        Event::Parked { step } => Fact::Parked { step: at(step) },
+        Event::Resumed { step, .. } => Fact::Resumed { step: at(step) },
+        Event::Resolved { step, .. } => Fact::Resolved { step: at(step) },
+        Event::Ended { status, output, .. } => Fact::Ended { status: *status, output: output.clone() },
+    })
+}

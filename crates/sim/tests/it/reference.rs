@@ -1,0 +1,73 @@
+//! The reference model against the shard: where both are right they agree, and where one is not it shows.
+
+use chancery_sim::{Case, Fault, Material, Options, WrongRule, run, shrink};
+use std::path::Path;
+
+/// In so many seeds each wrong rule must be caught.
+const SEEDS: u64 = 300;
+
+/// How many seeds with wide definitions `make test` runs; `CHANCERY_SEEDS` says otherwise.
+const WIDE_SEEDS: u64 = 300;
+
+fn wrong(rule: WrongRule) -> Options {
+    Options { wrong_rule: Some(rule), ..Options::default() }
+}
+
+#[test]
+fn every_wrong_rule_is_caught() {
+    for rule in WrongRule::ALL {
+        let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong(rule)).violation.map(|why| (seed, why)));
+        let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
+        println!("{rule:?}: caught by seed {seed}: {why}");
+        assert!(why.contains("reference: "), "{rule:?} was caught by another check: {why}");
+        assert_eq!(run(seed, &Options::default()).violation, None, "seed {seed} fails without it, too");
+    }
+}
+
+#[test]
+fn a_failing_run_is_made_smaller() {
+    let options = wrong(WrongRule::UndoInOrder);
+    let seed = (0..SEEDS).find(|seed| run(*seed, &options).violation.is_some()).unwrap();
+    let case = shrink(seed, &options).unwrap();
+    let text = serde_json::to_string(&case).unwrap();
+    let kept: Case = serde_json::from_str(&text).unwrap();
+    assert_eq!(kept, case);
+    let still = Options { wrong_rule: options.wrong_rule, ..kept.options() };
+    assert_eq!(run(seed, &still).violation, Some(case.why.clone()), "what is kept fails as it did");
+    let plans = case.bounds.plans.unwrap();
+    let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
+    assert!(plans.len() == 1 && (2..=3).contains(&steps), "undoing in another order takes two steps: {text}");
+    assert!(case.bounds.starts.is_some_and(|starts| starts <= 4), "{text}");
+    assert_eq!(case.bounds.faults.unwrap().count_ones(), 0, "it takes no fault: {text}");
+}
+
+#[test]
+fn what_does_not_fail_has_no_smallest_form() {
+    assert_eq!(shrink(0, &Options::default()), None);
+}
+
+#[test]
+fn wide_definitions_do_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(WIDE_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    let options = Options { material: Material::Wide, ..Options::default() };
+    let mut parked = 0;
+    for seed in 0..seeds {
+        let report = run(seed, &options);
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --wide --seed {seed} -v");
+        parked += report.faults.of(Fault::Parked);
+    }
+    assert!(parked > 0, "no compensation failed for good");
+}
+
+#[test]
+fn cases_that_were_kept_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let case: Case = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(run(case.seed, &case.options()).violation, None, "{}", path.display());
+    }
+}
