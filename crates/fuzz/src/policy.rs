@@ -82,7 +82,8 @@ fn decided(bundle: &Bundle, again: &Bundle, action: &str) {
     let (directory, request) = question(action);
     let decision = decide(bundle, &directory, &request);
     assert_eq!(decide(bundle, &directory, &request), decision, "asked twice, decided otherwise");
-    let payload = decision.payload();
+    let payload: Value = sure(serde_json::from_str(decision.payload()), "a decision's payload is JSON");
+    assert_eq!(json::canonical(&payload), decision.payload().as_bytes(), "its payload is not canonical");
     assert_eq!(decide_again(bundle, &payload), decision.outcome, "decided again, decided otherwise");
     assert_eq!(decide_again(again, &payload), decision.outcome, "its canonical form decides otherwise");
     grounds(&decision);

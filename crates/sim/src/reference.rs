@@ -329,6 +329,8 @@ fn fact(event: &Event) -> Option<Fact> {
         Event::Parked { step } => Fact::Parked { step: at(step) },
         Event::Resumed { step, .. } => Fact::Resumed { step: at(step) },
         Event::Resolved { step, .. } => Fact::Resolved { step: at(step) },
-        Event::Ended { status, output, .. } => Fact::Ended { status: *status, output: output.clone() },
+        Event::Ended { status, output, .. } => {
+            Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
+        }
     })
 }
