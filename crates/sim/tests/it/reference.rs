@@ -37,7 +37,7 @@ fn a_failing_run_is_made_smaller() {
     let plans = case.bounds.plans.unwrap();
     let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
     assert!(plans.len() == 1 && (2..=3).contains(&steps), "undoing in another order takes two steps: {text}");
-    assert!(case.bounds.starts.is_some_and(|starts| starts <= 4), "{text}");
+    assert!(case.bounds.starts.is_some() && case.bounds.lasts.is_some(), "{text}");
     assert_eq!(case.bounds.faults.unwrap().count_ones(), 0, "it takes no fault: {text}");
 }
 
