@@ -42,23 +42,13 @@ impl Document {
     /// Its canonical text (RFC 8785).
     #[must_use]
     pub fn canonical(&self) -> &str {
-        self.canonical.get_or_init(|| {
-            let mut text = String::new();
-            json::write_canonical(&self.value, &mut text);
-            text.into_boxed_str()
-        })
+        self.canonical.get_or_init(|| json::canonical_text(&self.value).into_boxed_str())
     }
 
     /// SHA-256 of its canonical text.
     #[must_use]
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| Digest::of(self.canonical().as_bytes()))
-    }
-}
-
-impl From<Value> for Document {
-    fn from(value: Value) -> Self {
-        Self::new(value)
     }
 }
 

@@ -182,9 +182,15 @@ fn normalize_at(value: Value, depth: usize) -> Result<Value, &'static str> {
 /// The canonical bytes of a value (RFC 8785).
 #[must_use]
 pub fn canonical(value: &Value) -> Vec<u8> {
+    canonical_text(value).into_bytes()
+}
+
+/// The canonical form of a value (RFC 8785), as text.
+#[must_use]
+pub fn canonical_text(value: &Value) -> String {
     let mut out = String::new();
     write_canonical(value, &mut out);
-    out.into_bytes()
+    out
 }
 
 /// Appends the canonical form of a value (RFC 8785).

@@ -101,7 +101,7 @@ pub(crate) fn decide_for(
         Some(text) => denied(text.clone()),
         None => answer(bundle, &facts),
     };
-    let (entities_text, request_text) = (text(facts.entities()), text(facts.request()));
+    let (entities_text, request_text) = (json::canonical_text(facts.entities()), json::canonical_text(facts.request()));
     let mut decision = Decision {
         outcome,
         reasons,
@@ -113,12 +113,6 @@ pub(crate) fn decide_for(
     };
     decision.payload = decision.write(&entities_text, refused.as_deref(), &request_text);
     decision
-}
-
-fn text(value: &Value) -> String {
-    let mut out = String::new();
-    json::write_canonical(value, &mut out);
-    out
 }
 
 /// Decides again what a [`Decision::payload`] records. Under the same bundle the outcome is the recorded one; under

@@ -315,7 +315,7 @@ impl Shard {
             leases: self.desk.lease_count(),
             inputs: self.queue.len(),
             size: self.log.as_ref().map_or(0, |log| log.size),
-            epoch: self.log.as_ref().map_or(0, |log| log.epoch),
+            epoch: self.epoch(),
             control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
         }
     }
