@@ -43,6 +43,9 @@ packages=()
 has cc || packages+=(gcc libc6-dev)
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3 python3-venv)
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+    [ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
+    has openssl || packages+=(openssl)
 fi
 [ ${#packages[@]} -eq 0 ] || install_packages "${packages[@]}"
 

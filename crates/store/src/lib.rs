@@ -4,6 +4,10 @@
 //! the tenant from a [`Grant`]; methods that take a [`LogId`] alone are the node's own, for its shards and its
 //! integrator.
 
+#[cfg(feature = "postgres")]
+pub mod migration;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod scan;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -13,6 +17,8 @@ pub mod words;
 
 mod check;
 
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use scan::Scan;
 #[cfg(feature = "sim")]
 pub use sim::SimStore;

@@ -29,7 +29,7 @@ pub const STEP_STATUSES: &[&str] = &[
 ];
 
 /// The word of `known` that a text is.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn find(known: &[&'static str], text: &str) -> Option<&'static str> {
     known.iter().find(|word| **word == text).copied()
 }
@@ -43,7 +43,7 @@ pub(crate) const fn scope(scope: KeyScope) -> &'static str {
 }
 
 /// The scope with this word.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn scope_of(text: &str) -> Option<KeyScope> {
     [KeyScope::Start, KeyScope::Business].into_iter().find(|found| scope(*found) == text)
 }

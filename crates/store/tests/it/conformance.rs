@@ -16,6 +16,12 @@ macro_rules! suite {
                 super::block_on(super::$test(&subject));
             })*
         }
+        mod postgres {
+            $(#[test] fn $test() {
+                let subject = super::Subject::postgres();
+                super::block_on(super::$test(&subject));
+            })*
+        }
         mod sim {
             $(#[test] fn $test() {
                 let subject = super::Subject::sim();

@@ -1,4 +1,4 @@
-//! Random calls to SQLite and to the memory store: the same answers, and in the end the same rows.
+//! Random calls to SQLite, to PostgreSQL and to the memory store: the same answers, and in the end the same rows.
 
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
@@ -167,18 +167,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn sqlite_and_memory_answer_the_same(ops in prop::collection::vec(op(), 1..40)) {
+    fn every_store_answers_the_same(ops in prop::collection::vec(op(), 1..40)) {
         let sqlite = Subject::sqlite_with(&Options { durability: Durability::Off, ..Options::default() });
-        let sim = Subject::sim();
+        let (postgres, sim) = (Subject::postgres(), Subject::sim());
         block_on(async {
-            for subject in [&sqlite, &sim] {
+            for subject in [&sqlite, &postgres, &sim] {
                 tenants(subject.store(), &[("acme", 2)]).await;
             }
             for op in &ops {
-                prop_assert_eq!(apply(sqlite.store(), op).await, apply(sim.store(), op).await, "{:?}", op);
+                let expected = apply(sim.store(), op).await;
+                prop_assert_eq!(&apply(sqlite.store(), op).await, &expected, "SQLite: {:?}", op);
+                prop_assert_eq!(&apply(postgres.store(), op).await, &expected, "PostgreSQL: {:?}", op);
             }
             Ok(())
         })?;
-        prop_assert_eq!(sqlite.dump(), sim.dump());
+        let expected = sim.dump();
+        prop_assert_eq!(&sqlite.dump(), &expected);
+        prop_assert_eq!(&postgres.dump(), &expected);
     }
 }

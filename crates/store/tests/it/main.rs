@@ -13,6 +13,13 @@ mod fixture;
 #[cfg(test)]
 mod open;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+#[path = "../support/postgres.rs"]
+mod server;
+#[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod sqlite;

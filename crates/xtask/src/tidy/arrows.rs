@@ -37,11 +37,14 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
 const EXAMPLE: &[&[&str]] = &[&["sdk"]];
 
 /// What no pure crate may reach, however far down.
-const IMPURE: &[&str] = &["tokio", "rusqlite", "axum", "reqwest", "hyper"];
+const IMPURE: &[&str] = &["tokio", "rusqlite", "tokio-postgres", "axum", "reqwest", "hyper"];
 
 /// Libraries with one home each: nobody else names them in `[dependencies]`.
-const HOMES: &[(&str, &[&str])] =
-    &[("rusqlite", &["crates/store", "crates/sdk"]), ("axum", &["crates/api", "crates/server"])];
+const HOMES: &[(&str, &[&str])] = &[
+    ("rusqlite", &["crates/store", "crates/sdk"]),
+    ("tokio-postgres", &["crates/store", "crates/sdk"]),
+    ("axum", &["crates/api", "crates/server"]),
+];
 
 /// A package of the workspace.
 #[derive(Debug)]

@@ -1,0 +1,425 @@
+//! Reads: one statement, or several in one snapshot.
+
+use crate::check::LOG_ENTRIES_MAX;
+use crate::postgres::pool::{Connection, Connections, Param};
+use crate::postgres::rows;
+use crate::words;
+use crate::{CheckpointRow, TileRow, TransactionFilter, error};
+use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, StepRow, TenantRow, TransactionRow,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+type Answer<T> = Result<T, StoreError>;
+
+/// Reads one row, or says which column is wrong.
+type Reader<T> = fn(&Row) -> Result<T, rows::BadColumn>;
+
+async fn all<T>(
+    conn: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: &[Param<'_>],
+    read: Reader<T>,
+) -> Answer<Vec<T>> {
+    let found = conn.rows(operation, sql, params).await?;
+    rows::all(operation, &found, read)
+}
+
+async fn one<T>(
+    conn: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: &[Param<'_>],
+    read: Reader<T>,
+) -> Answer<Option<T>> {
+    Ok(all(conn, operation, sql, params, read).await?.into_iter().next())
+}
+
+/// A limit as PostgreSQL takes it.
+pub(super) fn rows_max(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn uuid(id: TransactionId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+fn second<A, B>(pairs: Vec<(A, B)>) -> Vec<B> {
+    pairs.into_iter().map(|(_, row)| row).collect()
+}
+
+pub(super) async fn logs(connections: &Connections) -> Answer<Vec<LogRow>> {
+    let conn = connections.get("read logs").await?;
+    all(&conn, "read logs", &format!("SELECT {} FROM logs ORDER BY id", rows::LOG), &[], rows::log).await
+}
+
+async fn log(conn: &Connection, log: LogId) -> Answer<LogRow> {
+    let query = format!("SELECT {} FROM logs WHERE id = $1", rows::LOG);
+    let found = one(conn, "read a log", &query, &[(&log.0, Type::INT8)], rows::log).await?;
+    found.ok_or_else(|| error("read a log", Kind::Missing, format!("there is no log {}", log.0)))
+}
+
+pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<ControlRows> {
+    let conn = connections.get("read control rows").await?;
+    conn.begin().await?;
+    let log = log(&conn, id).await?;
+    let name = log.tenant.as_str();
+    let tenant: &[Param<'_>] = &[(&name, Type::TEXT)];
+    let query = format!("SELECT {} FROM tenants WHERE tenant = $1", rows::TENANT);
+    let row = one(&conn, "read a tenant", &query, tenant, rows::tenant).await?;
+    let missing = || error("read control rows", Kind::Broken, format!("log {} is of no tenant", id.0));
+    let query = format!("SELECT {} FROM principals WHERE tenant = $1 ORDER BY id", rows::PRINCIPAL);
+    let principals = second(all(&conn, "read principals", &query, tenant, rows::principal).await?);
+    let query = format!("SELECT {} FROM credentials WHERE tenant = $1 ORDER BY id", rows::CREDENTIAL);
+    let credentials = second(all(&conn, "read credentials", &query, tenant, rows::credential).await?);
+    let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
+         ORDER BY name, version DESC";
+    let definitions = all(&conn, "read definitions", query, tenant, rows::definition_head).await?;
+    let bundle = active_bundle(&conn, &log.tenant).await?;
+    conn.end().await?;
+    let tenant = row.ok_or_else(missing)?;
+    Ok(ControlRows { control_epoch: log.control_epoch, tenant, principals, credentials, definitions, bundle })
+}
+
+async fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {
+    let Some(digest) = active_digest(conn, tenant).await? else { return Ok(None) };
+    let found = bundle_by(conn, tenant, digest).await?;
+    let missing = || error("read the active bundle", Kind::Broken, format!("there is no bundle {digest}"));
+    found.map(Some).ok_or_else(missing)
+}
+
+async fn active_digest(conn: &Connection, tenant: &TenantId) -> Answer<Option<Digest>> {
+    let query = "SELECT digest FROM pointers WHERE tenant = $1 AND kind = 'bundle'";
+    one(conn, "read the active bundle", query, &[(&tenant.as_str(), Type::TEXT)], rows::digest).await
+}
+
+pub(super) async fn recover(
+    connections: &Connections,
+    log: LogId,
+    after: Option<TransactionId>,
+    limit: usize,
+) -> Answer<Loaded> {
+    let operation = "recover transactions";
+    let conn = connections.get(operation).await?;
+    conn.begin().await?;
+    // The condition is the index's own, so that it is used.
+    let query = format!(
+        "SELECT {} FROM transactions WHERE log = $1 AND ($2::uuid IS NULL OR id > $2) AND ended_at IS NULL \
+         AND status <> 'parked' ORDER BY id LIMIT $3",
+        rows::TRANSACTION
+    );
+    let after = after.map(uuid);
+    let page: &[Param<'_>] = &[(&log.0, Type::INT8), (&after, Type::UUID), (&rows_max(limit), Type::INT8)];
+    let heads = all(&conn, operation, &query, page, rows::transaction).await?;
+    let loaded = complete(&conn, log, heads).await?;
+    conn.end().await?;
+    Ok(loaded)
+}
+
+pub(super) async fn load(
+    connections: &Connections,
+    log: LogId,
+    transactions: &[TransactionId],
+    keys: &[(KeyScope, u16, [u8; 32])],
+) -> Answer<Loaded> {
+    let conn = connections.get("load transactions").await?;
+    if transactions.is_empty() {
+        return Ok(Loaded { keys: load_keys(&conn, log, keys).await?, ..Loaded::default() });
+    }
+    conn.begin().await?;
+    let query = format!("SELECT {} FROM transactions WHERE id = ANY($1) AND log = $2", rows::TRANSACTION);
+    let ids: Vec<Uuid> = transactions.iter().copied().map(uuid).collect();
+    let params: &[Param<'_>] = &[(&ids, Type::UUID_ARRAY), (&log.0, Type::INT8)];
+    let found = all(&conn, "load transactions", &query, params, rows::transaction).await?;
+    let found: HashMap<TransactionId, TransactionRow> = found.into_iter().map(|row| (row.id, row)).collect();
+    // As they were asked for, one that was asked for twice too.
+    let heads = transactions.iter().filter_map(|id| found.get(id).cloned()).collect();
+    let mut loaded = complete(&conn, log, heads).await?;
+    loaded.keys = load_keys(&conn, log, keys).await?;
+    conn.end().await?;
+    Ok(loaded)
+}
+
+async fn load_keys(conn: &Connection, log: LogId, keys: &[(KeyScope, u16, [u8; 32])]) -> Answer<Vec<KeyRow>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scopes: Vec<&str> = keys.iter().map(|(scope, _, _)| words::scope(*scope)).collect();
+    let slots: Vec<i64> = keys.iter().map(|(_, slot, _)| i64::from(*slot)).collect();
+    let hashes: Vec<&[u8]> = keys.iter().map(|(_, _, key)| key.as_slice()).collect();
+    let query = "SELECT keys.tenant, keys.scope, keys.slot, keys.key, keys.request, keys.transaction_id \
+         FROM unnest($2, $3, $4) WITH ORDINALITY AS asked (scope, slot, key, place) \
+         JOIN logs ON logs.id = $1 \
+         JOIN keys ON keys.tenant = logs.tenant AND keys.scope = asked.scope AND keys.slot = asked.slot \
+         AND keys.key = asked.key ORDER BY asked.place";
+    let params: &[Param<'_>] =
+        &[(&log.0, Type::INT8), (&scopes, Type::TEXT_ARRAY), (&slots, Type::INT8_ARRAY), (&hashes, Type::BYTEA_ARRAY)];
+    Ok(second(all(conn, "load keys", query, params, rows::key).await?))
+}
+
+/// Adds to transactions of one log their steps and payloads, and their definitions.
+async fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Loaded> {
+    if heads.is_empty() {
+        return Ok(Loaded::default());
+    }
+    let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
+    let names: Vec<&str> = versions.iter().map(|(name, _)| name.as_str()).collect();
+    let numbers: Vec<i64> = versions.iter().map(|(_, version)| i64::from(*version)).collect();
+    let query = "SELECT found.tenant, found.name, found.version, found.digest, found.registered_at, found.source \
+         FROM logs JOIN unnest($2, $3) AS asked (name, version) ON true \
+         JOIN definitions AS found ON found.tenant = logs.tenant AND found.name = asked.name \
+         AND found.version = asked.version WHERE logs.id = $1 ORDER BY found.name, found.version";
+    let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&names, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY)];
+    let definitions = second(all(conn, "load definitions", query, params, rows::definition).await?);
+    Ok(Loaded { transactions: with_steps(conn, log, heads).await?, keys: Vec::new(), definitions })
+}
+
+async fn with_steps(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Vec<LoadedTransaction>> {
+    let ids: Vec<Uuid> = heads.iter().map(|row| uuid(row.id)).collect();
+    let query =
+        format!("SELECT {} FROM steps WHERE transaction_id = ANY($1) ORDER BY transaction_id, step, clone", rows::STEP);
+    let found = all(conn, "load steps", &query, &[(&ids, Type::UUID_ARRAY)], rows::step).await?;
+    let mut steps: HashMap<TransactionId, Vec<StepRow>> = HashMap::with_capacity(heads.len());
+    for step in found {
+        steps.entry(step.transaction).or_default().push(step);
+    }
+    let mut loaded = Vec::with_capacity(heads.len());
+    for row in heads {
+        let steps = steps.get(&row.id).cloned().unwrap_or_default();
+        let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq]).flatten();
+        let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+        loaded.push((row, steps, wanted));
+    }
+    let payloads = payloads(conn, log, loaded.iter().flat_map(|(_, _, wanted)| wanted)).await?;
+    let complete = |(row, steps, wanted): (_, _, BTreeSet<u64>)| {
+        let of_row = wanted.iter().filter_map(|seq| Some((*seq, Arc::clone(payloads.get(seq)?))));
+        LoadedTransaction { row, steps, payloads: of_row.collect() }
+    };
+    Ok(loaded.into_iter().map(complete).collect())
+}
+
+async fn payloads(
+    conn: &Connection,
+    log: LogId,
+    wanted: impl Iterator<Item = &u64>,
+) -> Answer<BTreeMap<u64, Arc<PayloadRow>>> {
+    let wanted: BTreeSet<i64> = wanted.filter_map(|seq| i64::try_from(*seq).ok()).collect();
+    let wanted: Vec<i64> = wanted.into_iter().collect();
+    let query = format!("SELECT {} FROM entries WHERE log = $1 AND seq = ANY($2)", rows::PAYLOAD);
+    let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&wanted, Type::INT8_ARRAY)];
+    let found = all(conn, "load payloads", &query, params, rows::payload).await?;
+    Ok(found.into_iter().filter_map(|(seq, payload)| Some((seq, Arc::new(payload?)))).collect())
+}
+
+pub(super) async fn entries(
+    connections: &Connections,
+    log: LogId,
+    from: u64,
+    limit: usize,
+    payloads: bool,
+) -> Answer<Vec<EntryRow>> {
+    let Some(from) = i64::try_from(from).ok().filter(|_| from < LOG_ENTRIES_MAX) else { return Ok(Vec::new()) };
+    let conn = connections.get("read entries").await?;
+    let columns = if payloads { rows::ENTRY } else { rows::ENTRY_BARE };
+    let query = format!("SELECT {columns} FROM entries WHERE log = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+    let page: &[Param<'_>] = &[(&log.0, Type::INT8), (&from, Type::INT8), (&rows_max(limit), Type::INT8)];
+    Ok(second(all(&conn, "read entries", &query, page, rows::entry).await?))
+}
+
+pub(super) async fn checkpoint(
+    connections: &Connections,
+    log: LogId,
+    at_most: Option<u64>,
+) -> Answer<Option<CheckpointRow>> {
+    let conn = connections.get("read a checkpoint").await?;
+    let query = "SELECT size, epoch, note FROM checkpoints WHERE log = $1 AND size <= $2 ORDER BY size DESC LIMIT 1";
+    let at_most = at_most.map_or(i64::MAX, |size| i64::try_from(size).unwrap_or(i64::MAX));
+    one(&conn, "read a checkpoint", query, &[(&log.0, Type::INT8), (&at_most, Type::INT8)], rows::checkpoint).await
+}
+
+pub(super) async fn tile(connections: &Connections, log: LogId, level: u8, index: u64) -> Answer<Option<TileRow>> {
+    let Ok(index) = i64::try_from(index) else { return Ok(None) };
+    let conn = connections.get("read a tile").await?;
+    let query = "SELECT level, tile, hashes FROM tiles WHERE log = $1 AND level = $2 AND tile = $3";
+    let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&i64::from(level), Type::INT8), (&index, Type::INT8)];
+    one(&conn, "read a tile", query, params, rows::tile).await
+}
+
+pub(super) async fn transaction(
+    connections: &Connections,
+    tenant: &TenantId,
+    id: TransactionId,
+) -> Answer<Option<LoadedTransaction>> {
+    let conn = connections.get("read a transaction").await?;
+    conn.begin().await?;
+    let query = format!(
+        "SELECT {} FROM transactions WHERE id = $1 AND log IN (SELECT id FROM logs WHERE tenant = $2)",
+        rows::TRANSACTION
+    );
+    let key: &[Param<'_>] = &[(&uuid(id), Type::UUID), (&tenant.as_str(), Type::TEXT)];
+    let loaded = match one(&conn, "read a transaction", &query, key, rows::transaction).await? {
+        None => None,
+        Some(row) => with_steps(&conn, row.log, vec![row]).await?.pop(),
+    };
+    conn.end().await?;
+    Ok(loaded)
+}
+
+pub(super) async fn transactions(
+    connections: &Connections,
+    tenant: &TenantId,
+    filter: &TransactionFilter,
+    before: Option<TransactionId>,
+    limit: usize,
+) -> Answer<Vec<TransactionRow>> {
+    let operation = "list transactions";
+    let conn = connections.get(operation).await?;
+    // A page of each log, then a page of these, because only within one log is the index in order of ids.
+    let query = format!(
+        "SELECT page.* FROM logs, LATERAL (SELECT {} FROM transactions WHERE log = logs.id \
+         AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR status = $3) \
+         AND ($4::text IS NULL OR definition = $4) AND ($5::text IS NULL OR principal = $5) \
+         ORDER BY id DESC LIMIT $6) AS page WHERE logs.tenant = $1 ORDER BY page.id DESC LIMIT $6",
+        rows::TRANSACTION
+    );
+    let params: &[Param<'_>] = &[
+        (&tenant.as_str(), Type::TEXT),
+        (&before.map(uuid), Type::UUID),
+        (&filter.status.as_deref(), Type::TEXT),
+        (&filter.definition.as_ref().map(Name::as_str), Type::TEXT),
+        (&filter.principal.as_ref().map(ToString::to_string), Type::TEXT),
+        (&rows_max(limit), Type::INT8),
+    ];
+    all(&conn, operation, &query, params, rows::transaction).await
+}
+
+pub(super) async fn history(
+    connections: &Connections,
+    tenant: &TenantId,
+    id: TransactionId,
+    from: u64,
+    limit: usize,
+) -> Answer<Vec<(LogId, EntryRow)>> {
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let conn = connections.get("read a history").await?;
+    let query = format!(
+        "SELECT {} FROM entries WHERE transaction_id = $1 AND n >= $2 \
+         AND log IN (SELECT id FROM logs WHERE tenant = $4) ORDER BY n LIMIT $3",
+        rows::ENTRY
+    );
+    let page: &[Param<'_>] =
+        &[(&uuid(id), Type::UUID), (&from, Type::INT8), (&rows_max(limit), Type::INT8), (&tenant.as_str(), Type::TEXT)];
+    all(&conn, "read a history", &query, page, rows::entry).await
+}
+
+pub(super) async fn definition(
+    connections: &Connections,
+    tenant: &TenantId,
+    name: &Name,
+    version: Option<u32>,
+) -> Answer<Option<DefinitionRow>> {
+    let conn = connections.get("read a definition").await?;
+    let query = format!(
+        "SELECT {} FROM definitions WHERE tenant = $1 AND name = $2 AND ($3::bigint IS NULL OR version = $3) \
+         ORDER BY version DESC LIMIT 1",
+        rows::DEFINITION
+    );
+    let key: &[Param<'_>] =
+        &[(&tenant.as_str(), Type::TEXT), (&name.as_str(), Type::TEXT), (&version.map(i64::from), Type::INT8)];
+    Ok(one(&conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
+}
+
+pub(super) async fn definitions(
+    connections: &Connections,
+    tenant: &TenantId,
+    after: Option<&(Name, u32)>,
+    limit: usize,
+) -> Answer<Vec<DefinitionRow>> {
+    let conn = connections.get("list definitions").await?;
+    let query = format!(
+        "SELECT {} FROM definitions WHERE tenant = $1 AND (name, version) > ($2, $3) ORDER BY name, version LIMIT $4",
+        rows::DEFINITION
+    );
+    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
+    let page: &[Param<'_>] = &[
+        (&tenant.as_str(), Type::TEXT),
+        (&name, Type::TEXT),
+        (&i64::from(version), Type::INT8),
+        (&rows_max(limit), Type::INT8),
+    ];
+    Ok(second(all(&conn, "list definitions", &query, page, rows::definition).await?))
+}
+
+async fn bundle_by(conn: &Connection, tenant: &TenantId, digest: Digest) -> Answer<Option<BundleRow>> {
+    let query = format!("SELECT {} FROM bundles WHERE tenant = $1 AND digest = $2", rows::BUNDLES);
+    let digest = digest.as_bytes().as_slice();
+    let key: &[Param<'_>] = &[(&tenant.as_str(), Type::TEXT), (&digest, Type::BYTEA)];
+    Ok(one(conn, "read a bundle", &query, key, rows::bundle).await?.map(|(_, row)| row))
+}
+
+pub(super) async fn bundle(connections: &Connections, tenant: &TenantId, digest: Digest) -> Answer<Option<BundleRow>> {
+    bundle_by(&connections.get("read a bundle").await?, tenant, digest).await
+}
+
+pub(super) async fn bundle_of(connections: &Connections, id: LogId, digest: Digest) -> Answer<Option<BundleRow>> {
+    let conn = connections.get("read a bundle").await?;
+    // A log's tenant never changes, so this needs no snapshot.
+    let tenant = log(&conn, id).await?.tenant;
+    bundle_by(&conn, &tenant, digest).await
+}
+
+pub(super) async fn bundles(
+    connections: &Connections,
+    tenant: &TenantId,
+    after: Option<&(Name, u32)>,
+    limit: usize,
+) -> Answer<(Vec<BundleRow>, Option<Digest>)> {
+    let conn = connections.get("list bundles").await?;
+    conn.begin().await?;
+    let query = format!(
+        "SELECT {} FROM bundles WHERE tenant = $1 AND (name, version) > ($2, $3) ORDER BY name, version LIMIT $4",
+        rows::BUNDLES
+    );
+    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
+    let page: &[Param<'_>] = &[
+        (&tenant.as_str(), Type::TEXT),
+        (&name, Type::TEXT),
+        (&i64::from(version), Type::INT8),
+        (&rows_max(limit), Type::INT8),
+    ];
+    let found = second(all(&conn, "list bundles", &query, page, rows::bundle).await?);
+    let active = active_digest(&conn, tenant).await?;
+    conn.end().await?;
+    Ok((found, active))
+}
+
+pub(super) async fn tenants(
+    connections: &Connections,
+    after: Option<&TenantId>,
+    limit: usize,
+) -> Answer<Vec<TenantRow>> {
+    let conn = connections.get("list tenants").await?;
+    let query = format!("SELECT {} FROM tenants WHERE tenant > $1 ORDER BY tenant LIMIT $2", rows::TENANT);
+    let after = after.map_or("", TenantId::as_str);
+    let page: &[Param<'_>] = &[(&after, Type::TEXT), (&rows_max(limit), Type::INT8)];
+    all(&conn, "list tenants", &query, page, rows::tenant).await
+}
+
+/// Reads, and says if a write could not begin: a standby, or a database that was set to be read only.
+pub(super) async fn ping(connections: &Connections) -> Answer<()> {
+    let conn = connections.get("ping").await?;
+    let query = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool";
+    match one(&conn, "ping", query, &[], rows::value::<bool>).await? {
+        Some(false) => Ok(()),
+        Some(true) | None => {
+            Err(error("ping", Kind::Busy, "the database takes no writes: it is a standby or read only"))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The schema and its migrations.
+
+use crate::migration::{Migrations, State};
+use crate::postgres::pool::{Connection, Connections};
+use crate::postgres::{OpenError, rows};
+use refinery::{Migration, Runner, Target};
+
+/// Every migration, in order. One that was released never changes.
+pub(super) const MIGRATIONS: Migrations =
+    Migrations(&[("V1__schema", include_str!("../../migrations/postgres/V1__schema.sql"))]);
+
+/// How often migrating is tried when another process does the same at once.
+const TRIES: usize = 3;
+
+/// What is applied and what is pending; changes nothing.
+pub(super) async fn state(connections: &Connections) -> Result<State, OpenError> {
+    let mut conn = connections.open("read the schema's version").await?;
+    let query = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+    let found = conn.rows("read the schema's version", query, &[]).await?;
+    let has_history = rows::all("read the schema's version", &found, rows::value::<bool>)?.first() == Some(&true);
+    let applied = if has_history { applied(&mut conn).await? } else { Vec::new() };
+    Ok(MIGRATIONS.state(&applied)?)
+}
+
+fn runner() -> Result<Runner, OpenError> {
+    // All or nothing.
+    Ok(MIGRATIONS.runner()?.set_grouped(true).set_target(Target::Latest))
+}
+
+async fn applied(conn: &mut Connection) -> Result<Vec<Migration>, OpenError> {
+    let Some(client) = conn.client() else { return Ok(Vec::new()) };
+    let applied = runner()?.get_applied_migrations_async(client).await;
+    applied.map_err(|source| OpenError::Migrate { source: Box::new(source) })
+}
+
+/// Applies what is pending.
+pub(super) async fn migrate(connections: &Connections) -> Result<State, OpenError> {
+    for attempt in 1.. {
+        let state = state(connections).await?;
+        if state.pending.is_empty() {
+            return Ok(state);
+        }
+        let mut conn = connections.open("migrate").await?;
+        let Some(client) = conn.client() else { break };
+        match runner()?.run_async(client).await {
+            Ok(_) => {}
+            // Another process may have been first: then the next look finds nothing pending.
+            Err(_) if attempt < TRIES => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
+            Err(source) => return Err(OpenError::Migrate { source: Box::new(source) }),
+        }
+    }
+    state(connections).await
+}
