@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, fuzz.
+# What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, kills, fuzz.
 #   CHANCERY_SEEDS  how many seeds the simulation runs; a seed that fails is printed, and replays the same run
+#   CHANCERY_KILLS  how often the kill campaign kills; it prints its seed
 #   FUZZ_SECONDS    how long each fuzz target runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,10 +13,16 @@ simulation() {
     cargo nextest run --workspace --profile faults --run-ignored all -E 'package(chancery-sim)'
 }
 
+# The kill campaign at full length.
+kills() {
+    export CHANCERY_KILLS=${CHANCERY_KILLS:-500}
+    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults)'
+}
+
 fuzz() { scripts/fuzz.sh; }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(simulation fuzz)
+[ ${#stages[@]} -gt 0 ] || stages=(simulation kills fuzz)
 for stage in "${stages[@]}"; do
     printf '\n== %s\n' "$stage"
     "$stage"

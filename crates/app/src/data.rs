@@ -99,7 +99,7 @@ impl DataDir {
             return Err(DataDirError::Exists(dir.to_owned()));
         }
         // The store takes the directory before keys are made, so that two who make it at once do not mix.
-        let store = SqliteStore::open(dir, &Options::default())?;
+        let store = SqliteStore::open(dir, &options())?;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys_dir);
         made.map_err(|source| DataDirError::File { operation: "make", path: keys_dir.clone(), source })?;
         let log = SigningKey::from_seed(KeyName::from(cluster), &clock::random_bytes()?);
@@ -117,7 +117,7 @@ impl DataDir {
     /// If it was not, another process has it open, or something in it is damaged.
     pub fn open(dir: &Path) -> Result<Self, DataDirError> {
         let keys = read_keys(dir)?;
-        let store = SqliteStore::open(dir, &Options::default())?;
+        let store = SqliteStore::open(dir, &options())?;
         Ok(Self { keys, store: Arc::new(store) })
     }
 
@@ -126,6 +126,17 @@ impl DataDir {
     pub fn cluster(&self) -> String {
         self.keys.log.name().as_str().to_owned()
     }
+}
+
+/// How the store is opened. A debug build can be told to sync nothing, so that the kill campaign can show that it would
+/// notice; a release build always syncs.
+fn options() -> Options {
+    #[cfg(debug_assertions)]
+    if std::env::var_os("CHANCERY_SABOTAGE").is_some_and(|sabotage| sabotage == "synchronous-off") {
+        tracing::warn!("sabotaged: commits are not synced");
+        return Options { durability: chancery_store::sqlite::Durability::Off, ..Options::default() };
+    }
+    Options::default()
 }
 
 /// The public key of a directory's log, whether or not a server has it open.

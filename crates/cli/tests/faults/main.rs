@@ -1,0 +1,21 @@
+//! What a server's death and a bad disk must not do, shown on the real binary: SIGKILL under load, disks that forget,
+//! fill up and fail, owners that wake too late.
+
+#[cfg(test)]
+mod campaign;
+#[cfg(test)]
+mod chance;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod forget;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod stage;
