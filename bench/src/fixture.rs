@@ -1,6 +1,7 @@
 //! What every workload runs on: a data directory, a bundle of 100 policies, definitions, payloads of 1 KiB.
 
 use crate::harness::Error;
+use crate::observed::Observed;
 use chancery_app::data::DataDir;
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
 use chancery_base::{Name, Secret, TenantId};
@@ -8,6 +9,7 @@ use chancery_policy::{Action, Grant};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Steps of `saga-inprocess-3`.
 pub(crate) const LOCAL_STEPS: usize = 3;
@@ -26,6 +28,7 @@ pub(crate) struct Node {
     pub(crate) app: App,
     pub(crate) caller: Caller,
     pub(crate) key: Secret,
+    pub(crate) store: Arc<Observed>,
 }
 
 impl Node {
@@ -40,14 +43,15 @@ impl Node {
                 closures.with(name(&format!("local.{step}"))?, |task| async move { Ok(Value::clone(&task.input)) });
         }
         let config = Config::new(CLUSTER, "bench");
-        let app = App::open(config, data.keys, data.store, closures).await?;
+        let store = Arc::new(Observed::new(data.store));
+        let app = App::open(config, data.keys, Arc::clone(&store) as _, closures).await?;
         let operator = bootstrap::first_owner(&app).await?;
         let operator = app.authenticate(&operator.key)?;
         let grant = app.authorize(&operator, Action::TenantCreate, About::Tenant).await?;
         let tenant: TenantId = "bench".parse().map_err(|err| Error::Failed(format!("{err}")))?;
         let owner = tenants::create(&app, &grant, tenant).await?;
         let caller = app.authenticate(&owner.owner.key)?;
-        let node = Self { app, caller, key: owner.owner.key };
+        let node = Self { app, caller, key: owner.owner.key, store };
         node.prepare().await?;
         Ok(node)
     }

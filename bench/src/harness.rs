@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Why a workload gave no figures.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,12 @@ pub(crate) enum Error {
     Serve(#[from] chancery_server::ServeError),
     #[error(transparent)]
     Client(#[from] chancery_sdk::Error),
+    #[error(transparent)]
+    Store(#[from] chancery_shard::StoreError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
     #[error("{0}")]
     Failed(String),
 }
@@ -44,6 +51,12 @@ impl Times {
         let rank = (self.0.len() * percent).div_ceil(100).max(1) - 1;
         self.0.get(rank).copied().unwrap_or(0)
     }
+}
+
+/// Runs something beside what goes on.
+#[expect(clippy::disallowed_methods, reason = "a benchmark has no shutdown that would wait for tasks")]
+pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(future)
 }
 
 /// Units a second.

@@ -8,6 +8,7 @@ use chancery_policy::{Action, Grant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,31 +17,27 @@ use tokio::task::JoinSet;
 /// How long one saga may take before the run is given up.
 const SAGA_MAX: Duration = Duration::from_secs(30);
 
+/// The workload's name, and its definition's.
+pub(crate) const SAGA: &str = "saga-inprocess-3";
+
 /// Runs the workload in a child process.
 pub(crate) async fn measure(clients: usize, seconds: u64) -> Result<Figure, Error> {
     let dir = tempfile::tempdir()?;
     let syncs = SyncCounter::new(dir.path())?;
+    let line = from_child(&syncs, &["--seconds", &seconds.to_string(), "inprocess", &clients.to_string()]).await?;
+    Ok(Figure::of_child(SAGA, clients, &line, syncs.count()?, DURABILITY))
+}
+
+/// The line of figures that a child process with these arguments prints.
+pub(crate) async fn from_child(syncs: &SyncCounter, arguments: &[&str]) -> Result<Value, Error> {
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
-    command.args(["--seconds", &seconds.to_string(), "inprocess", &clients.to_string()]);
+    command.args(arguments).stderr(Stdio::inherit());
     syncs.watch(&mut command);
     let output = command.kill_on_drop(true).output().await?;
     if !output.status.success() {
-        return Err(Error::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+        return Err(Error::Failed(format!("the child `{}` failed", arguments.join(" "))));
     }
-    let line: Value =
-        serde_json::from_slice(&output.stdout).map_err(|err| Error::Failed(format!("the child's figures: {err}")))?;
-    let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let total = number("sagas_in_all").max(1);
-    Ok(Figure {
-        name: "saga-inprocess-3",
-        clients,
-        per_second: line.get("per_second").and_then(Value::as_f64).unwrap_or(0.0),
-        p50_us: number("p50_us"),
-        p99_us: number("p99_us"),
-        rss_mib: number("rss_mib"),
-        syncs_per_unit: Some(per_unit(syncs.count()?, total)),
-        durability: DURABILITY,
-    })
+    serde_json::from_slice(&output.stdout).map_err(|err| Error::Failed(format!("the child's figures: {err}")))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
@@ -62,7 +59,9 @@ pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
     tokio::time::sleep(time / 5).await;
     let began = now();
     warm.store(true, Ordering::Relaxed);
+    drop(node.store.take_times());
     tokio::time::sleep(time).await;
+    let mut commits = node.store.take_times();
     let rss = rss_mib(std::process::id());
     stop.store(true, Ordering::Relaxed);
     let took = began.elapsed();
@@ -75,7 +74,8 @@ pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
     node.app.shutdown().await?;
     let figures = json!({
         "per_second": rate(times.len(), took), "p50_us": times.percentile(50), "p99_us": times.percentile(99),
-        "rss_mib": rss, "sagas_in_all": total,
+        "rss_mib": rss, "units_in_all": total,
+        "commit_p50_us": commits.percentile(50), "commit_p99_us": commits.percentile(99),
     });
     writeln!(std::io::stdout(), "{figures}")?;
     Ok(())
@@ -83,29 +83,34 @@ pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
 
 async fn client(node: &Node, grant: &Grant, warm: &AtomicBool, stop: &AtomicBool) -> Result<(Times, u64), Error> {
     let (mut times, mut total) = (Times::default(), 0);
-    let definition = name("saga-inprocess-3")?;
     while !stop.load(Ordering::Relaxed) {
         let (counts, began) = (warm.load(Ordering::Relaxed), now());
-        let start = Start {
-            definition: definition.clone(),
-            version: None,
-            input: payload(),
-            idempotency_key: None,
-            labels: BTreeMap::new(),
-            traceparent: None,
-        };
-        let started = transactions::start(&node.app, grant, start).await?;
-        let settled = transactions::settled(&node.app, grant, started.id, SAGA_MAX).await?;
-        let status = settled.map(|summary| summary.status.word());
-        if status != Some("completed") {
-            return Err(Error::Failed(format!("a saga ended as {status:?}")));
-        }
+        one(node, grant).await?;
         total += 1;
         if counts && !stop.load(Ordering::Relaxed) {
             times.add(began.elapsed());
         }
     }
     Ok((times, total))
+}
+
+/// One saga from its start to its end.
+pub(crate) async fn one(node: &Node, grant: &Grant) -> Result<(), Error> {
+    let start = Start {
+        definition: name(SAGA)?,
+        version: None,
+        input: payload(),
+        idempotency_key: None,
+        labels: BTreeMap::new(),
+        traceparent: None,
+    };
+    let started = transactions::start(&node.app, grant, start).await?;
+    let settled = transactions::settled(&node.app, grant, started.id, SAGA_MAX).await?;
+    let status = settled.map(|summary| summary.status.word());
+    if status == Some("completed") {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("a saga ended as {status:?}")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -1,11 +1,14 @@
 //! The harness: whole workloads on this machine, one JSON object a line.
 //!
-//! Each workload runs in a process of its own, whose memory and syncs are counted from outside. Nothing is compared
-//! here yet: `floor_ratio` and `peer_ratio` are null until floor and peers are part of the run.
+//! Each workload runs in a process of its own, whose memory and syncs are counted from outside. Beside it, in the
+//! same run, goes its floor: the same bytes written without Chancery.
 
 mod fixture;
+mod floor;
 mod harness;
+mod http;
 mod inprocess;
+mod observed;
 mod remote;
 mod report;
 
@@ -38,15 +41,21 @@ enum Role {
     /// Runs sagas of three closures in this process and prints the figures.
     #[command(hide = true)]
     Inprocess { clients: usize },
+    /// Writes what these write, and prints the figures.
+    #[command(hide = true)]
+    FloorInprocess { clients: usize },
     /// Serves a node until standard input ends.
     #[command(hide = true)]
     Server,
+    /// Serves the floor of remote steps until standard input ends.
+    #[command(hide = true)]
+    FloorServer,
 }
 
 /// Clients of `saga-inprocess-3`.
-const INPROCESS_CLIENTS: usize = 256;
+const INPROCESS_CLIENTS: [usize; 2] = [256, 16];
 /// Clients of `saga-remote-10`.
-const REMOTE_CLIENTS: [usize; 4] = [1, 8, 32, 128];
+const REMOTE_CLIENTS: [usize; 3] = [1, 32, 128];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -57,9 +66,13 @@ fn main() -> ExitCode {
     let time = Duration::from_secs(arguments.seconds);
     let outcome = match &arguments.role {
         Some(Role::Inprocess { clients }) => runtime.block_on(inprocess::child(*clients, time)),
+        Some(Role::FloorInprocess { clients }) => runtime.block_on(floor::inprocess_child(*clients, time)),
         Some(Role::Server) => runtime.block_on(remote::server()),
+        Some(Role::FloorServer) => runtime.block_on(floor::remote_server()),
         None => runtime.block_on(all(&arguments, time)),
     };
+    // A blocking read of standard input would be waited for.
+    runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => failed(&err),
@@ -74,20 +87,29 @@ fn failed(err: &harness::Error) -> ExitCode {
 
 async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error> {
     let mut out = std::fs::File::create(&arguments.out)?;
+    let mut keep = |figure: &Figure| {
+        writeln!(out, "{}", figure.to_json())?;
+        figure.print(&mut std::io::stdout())
+    };
+    let runs = |name: &str| name.contains(&arguments.only);
     report::heading(&mut std::io::stdout())?;
-    if "saga-inprocess-3".contains(&arguments.only) {
-        keep(&mut out, &inprocess::measure(INPROCESS_CLIENTS, arguments.seconds).await?)?;
-    }
-    if "saga-remote-10".contains(&arguments.only) {
-        for clients in REMOTE_CLIENTS {
-            keep(&mut out, &remote::measure(clients, time).await?)?;
+    if runs(inprocess::SAGA) {
+        for clients in INPROCESS_CLIENTS {
+            let floor = floor::inprocess(clients, arguments.seconds).await?;
+            keep(&floor)?;
+            let mut figure = inprocess::measure(clients, arguments.seconds).await?;
+            figure.floor_ratio = figure.over(&floor);
+            keep(&figure)?;
         }
     }
-    Ok(())
-}
-
-fn keep(out: &mut std::fs::File, figure: &Figure) -> Result<(), harness::Error> {
-    writeln!(out, "{}", figure.to_json())?;
-    figure.print(&mut std::io::stdout())?;
+    if runs(remote::SAGA) {
+        for clients in REMOTE_CLIENTS {
+            let floor = floor::remote(clients, time).await?;
+            keep(&floor)?;
+            let mut figure = remote::measure(clients, time).await?;
+            figure.floor_ratio = figure.over(&floor);
+            keep(&figure)?;
+        }
+    }
     Ok(())
 }

@@ -9,41 +9,111 @@ use chancery_sdk::api::transaction::Status;
 use chancery_sdk::{Client, ClientOptions, Start, Task, Worker};
 use chancery_server::{ServerOptions, serve};
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinSet;
 
+/// The workload's name, and its definition's.
+pub(crate) const SAGA: &str = "saga-remote-10";
 /// How long one saga may take before the run is given up.
 const SAGA_MAX: Duration = Duration::from_secs(30);
 
-/// The child: serves until standard input ends, and says where on its first line.
+/// The child: serves until standard input ends, and says where on its first line and on its last how long its
+/// commits took, counted from the line that it reads.
 pub(crate) async fn server() -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
     let node = Node::new(dir.path()).await?;
-    let options = ServerOptions { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..ServerOptions::default() };
-    let server = serve(node.app.clone(), options).await?;
+    let (server, _) = serve_node(&node).await?;
     // The key is of this run alone and goes to the parent's pipe.
     let hello = json!({ "url": format!("http://{}", server.local_addr()), "key": node.key.expose() });
     writeln!(std::io::stdout(), "{hello}")?;
     std::io::stdout().flush()?;
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await;
-    ended.map_err(|err| Error::Failed(err.to_string()))??;
+    let store = Arc::clone(&node.store);
+    let ended = tokio::task::spawn_blocking(move || {
+        std::io::stdin().lines().try_for_each(|line| line.map(|_| drop(store.take_times())))
+    });
+    ended.await.map_err(|err| Error::Failed(err.to_string()))??;
+    let mut commits = node.store.take_times();
     server.shutdown().await;
     node.app.shutdown().await?;
+    let figures = json!({ "commits": commits.len(), "commit_p50_us": commits.percentile(50), "commit_p99_us": commits.percentile(99) });
+    writeln!(std::io::stdout(), "{figures}")?;
     Ok(())
+}
+
+/// Serves a node in this process.
+pub(crate) async fn serve_node(node: &Node) -> Result<(chancery_server::Server, Client), Error> {
+    let options = ServerOptions { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..ServerOptions::default() };
+    let server = serve(node.app.clone(), options).await?;
+    let url = format!("http://{}", server.local_addr());
+    let client = Client::new(ClientOptions::new(url, Secret::new(node.key.expose().to_owned())))?;
+    Ok((server, client))
+}
+
+/// A server in a child process.
+#[derive(Debug)]
+pub(crate) struct Served {
+    child: Child,
+    output: Lines<BufReader<ChildStdout>>,
+    pub(crate) url: String,
+    key: String,
+}
+
+impl Served {
+    /// Starts this program in a role that serves, and waits until it does.
+    pub(crate) async fn start(role: &[&str], syncs: Option<&SyncCounter>) -> Result<Self, Error> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        if let Some(syncs) = syncs {
+            syncs.watch(&mut command);
+        }
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().ok_or_else(|| Error::Failed("the server has no output".to_owned()))?;
+        let mut output = BufReader::new(stdout).lines();
+        let hello: Value = serde_json::from_str(&output.next_line().await?.unwrap_or_default())?;
+        let text = |key: &str| hello.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (url, key) = (text("url"), text("key"));
+        Ok(Self { child, output, url, key })
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Ok(Client::new(ClientOptions::new(&self.url, Secret::new(self.key.clone())))?)
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Has it count its commits from now on.
+    pub(crate) async fn count_anew(&mut self) -> Result<(), Error> {
+        let Some(input) = &mut self.child.stdin else { return Ok(()) };
+        Ok(input.write_all(b"count\n").await?)
+    }
+
+    /// Ends it; gives the last line that it wrote.
+    pub(crate) async fn end(mut self) -> Result<Value, Error> {
+        drop(self.child.stdin.take());
+        let mut last = Value::Null;
+        while let Some(line) = self.output.next_line().await? {
+            last = serde_json::from_str(&line)?;
+        }
+        self.child.wait().await?;
+        Ok(last)
+    }
 }
 
 /// Runs the workload against a server in a child process.
 pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Error> {
     let dir = tempfile::tempdir()?;
     let syncs = SyncCounter::new(dir.path())?;
-    let (mut child, client) = start_server(&syncs).await?;
+    let mut served = Served::start(&["server"], Some(&syncs)).await?;
+    let client = served.client()?;
     let mut worker = JoinSet::new();
     worker.spawn(work(client.clone()));
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -53,10 +123,11 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
         running.spawn(async move { run(&client, &warm, &stop).await });
     }
     tokio::time::sleep(time / 5).await;
+    served.count_anew().await?;
     let (began, syncs_before) = (now(), syncs.count()?);
     warm.store(true, Ordering::Relaxed);
     tokio::time::sleep(time).await;
-    let rss = child.id().map_or(0, rss_mib);
+    let rss = served.pid().map_or(0, rss_mib);
     let synced = syncs.count()? - syncs_before;
     stop.store(true, Ordering::Relaxed);
     let took = began.elapsed();
@@ -70,38 +141,25 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
         times.extend(counted?);
     }
     worker.abort_all();
-    drop(child.stdin.take());
-    child.wait().await?;
+    let commits = served.end().await?;
     let steps = times.len() * REMOTE_STEPS;
-    let step_us = |saga_us: u64| saga_us / u64::try_from(REMOTE_STEPS).unwrap_or(1);
     Ok(Figure {
-        name: "saga-remote-10",
-        clients,
         per_second: rate(steps, took),
         p50_us: step_us(times.percentile(50)),
         p99_us: step_us(times.percentile(99)),
         rss_mib: rss,
         syncs_per_unit: Some(per_unit(synced, u64::try_from(steps).unwrap_or(1))),
-        durability: DURABILITY,
+        commit_p99_us: commits.get("commit_p99_us").and_then(Value::as_u64),
+        ..Figure::new(SAGA, clients, DURABILITY)
     })
 }
 
-async fn start_server(syncs: &SyncCounter) -> Result<(Child, Client), Error> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    syncs.watch(&mut command);
-    let mut child = command.spawn()?;
-    let stdout = child.stdout.take().ok_or_else(|| Error::Failed("the server has no output".to_owned()))?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).await?;
-    let hello: Value =
-        serde_json::from_str(&line).map_err(|err| Error::Failed(format!("the server's hello: {err}")))?;
-    let text = |key: &str| hello.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let client = Client::new(ClientOptions::new(text("url"), Secret::new(text("key"))))?;
-    Ok((child, client))
+/// A step's share of a saga's time.
+pub(crate) fn step_us(saga_us: u64) -> u64 {
+    saga_us / u64::try_from(REMOTE_STEPS).unwrap_or(1)
 }
 
-async fn work(client: Client) -> Result<(), Error> {
+pub(crate) async fn work(client: Client) -> Result<(), Error> {
     let mut worker = Worker::new(client, "bench").concurrency(256);
     for step in 0..REMOTE_STEPS {
         worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
@@ -111,17 +169,22 @@ async fn work(client: Client) -> Result<(), Error> {
 
 async fn run(client: &Client, warm: &AtomicBool, stop: &AtomicBool) -> Result<Times, Error> {
     let mut times = Times::default();
-    let definition = name("saga-remote-10")?;
     while !stop.load(Ordering::Relaxed) {
         let (counts, began) = (warm.load(Ordering::Relaxed), now());
-        let start = Start::new(definition.clone(), payload()).wait(SAGA_MAX);
-        let transaction = client.start(&start).await?;
-        if transaction.status != Status::Completed {
-            return Err(Error::Failed(format!("a saga ended as {:?}", transaction.status)));
-        }
+        one(client).await?;
         if counts && !stop.load(Ordering::Relaxed) {
             times.add(began.elapsed());
         }
     }
     Ok(times)
+}
+
+/// One saga from its start to its end.
+pub(crate) async fn one(client: &Client) -> Result<(), Error> {
+    let start = Start::new(name(SAGA)?, payload()).wait(SAGA_MAX);
+    let transaction = client.start(&start).await?;
+    if transaction.status == Status::Completed {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("a saga ended as {:?}", transaction.status)))
 }

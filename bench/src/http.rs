@@ -1,0 +1,49 @@
+//! HTTP/1.1 with nothing around it: one kept connection a client.
+
+use crate::harness::{Error, spawn};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// A connection to a server.
+#[derive(Debug)]
+pub(crate) struct Http {
+    server: SocketAddr,
+    connection: SendRequest<Full<Bytes>>,
+}
+
+impl Http {
+    pub(crate) async fn connect(server: SocketAddr) -> Result<Self, Error> {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        drop(spawn(driver));
+        Ok(Self { server, connection })
+    }
+
+    /// Posts JSON and gives the body of the answer.
+    ///
+    /// # Errors
+    /// If the server does not answer, or not with success.
+    pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, Error> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(header::HOST, self.server.to_string())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body.into()))
+            .map_err(|err| Error::Failed(err.to_string()))?;
+        self.connection.ready().await?;
+        let answer = self.connection.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(Error::Failed(format!("{path} was answered with {status}: {}", String::from_utf8_lossy(&body))))
+    }
+}
