@@ -1,19 +1,24 @@
 //! The harness: whole workloads on this machine, one JSON object a line.
 //!
 //! Each workload runs in a process of its own, whose memory and syncs are counted from outside. Beside it, in the
-//! same run, goes its floor: the same bytes written without Chancery.
+//! same run, goes its floor, the same bytes written without Chancery, and with `--peers` what others make of it.
 
+mod decision;
 mod fixture;
 mod floor;
 mod harness;
 mod http;
+mod idle;
 mod inprocess;
 mod observed;
+mod peers;
 mod remote;
 mod report;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use report::Figure;
+use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +36,9 @@ struct Arguments {
     /// Only the workloads whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Others to run the remote workload on; `scripts/peers.sh` installs them.
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<peers::Peer>,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -85,31 +93,72 @@ fn failed(err: &harness::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Where figures go: a file for programs, standard output for people.
+struct Kept(std::fs::File);
+
+impl Kept {
+    fn figure(&mut self, figure: &Figure) -> Result<(), harness::Error> {
+        writeln!(self.0, "{}", figure.to_json())?;
+        Ok(figure.print(&mut std::io::stdout())?)
+    }
+
+    fn line(&mut self, line: &Value) -> Result<(), harness::Error> {
+        writeln!(self.0, "{line}")?;
+        Ok(writeln!(std::io::stdout(), "{line}")?)
+    }
+}
+
 async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error> {
-    let mut out = std::fs::File::create(&arguments.out)?;
-    let mut keep = |figure: &Figure| {
-        writeln!(out, "{}", figure.to_json())?;
-        figure.print(&mut std::io::stdout())
-    };
+    let mut kept = Kept(std::fs::File::create(&arguments.out)?);
     let runs = |name: &str| name.contains(&arguments.only);
     report::heading(&mut std::io::stdout())?;
     if runs(inprocess::SAGA) {
         for clients in INPROCESS_CLIENTS {
             let floor = floor::inprocess(clients, arguments.seconds).await?;
-            keep(&floor)?;
+            kept.figure(&floor)?;
             let mut figure = inprocess::measure(clients, arguments.seconds).await?;
             figure.floor_ratio = figure.over(&floor);
-            keep(&figure)?;
+            kept.figure(&figure)?;
         }
     }
     if runs(remote::SAGA) {
         for clients in REMOTE_CLIENTS {
-            let floor = floor::remote(clients, time).await?;
-            keep(&floor)?;
-            let mut figure = remote::measure(clients, time).await?;
-            figure.floor_ratio = figure.over(&floor);
-            keep(&figure)?;
+            remote_with(clients, &arguments.peers, time, &mut kept).await?;
         }
     }
+    if runs("decision") {
+        for policies in decision::SIZES {
+            for layout in decision::Layout::ALL {
+                kept.line(&decision::measure(policies, layout, time / 5)?)?;
+            }
+        }
+    }
+    if runs("verify") {
+        kept.line(&verify::measure().await?)?;
+    }
+    if runs("idle") {
+        kept.line(&idle::measure().await?)?;
+    }
     Ok(())
+}
+
+/// The remote workload beside its floor and the peers. The ratio is to the first of these.
+async fn remote_with(
+    clients: usize,
+    peers: &[peers::Peer],
+    time: Duration,
+    kept: &mut Kept,
+) -> Result<(), harness::Error> {
+    let floor = floor::remote(clients, time).await?;
+    kept.figure(&floor)?;
+    let mut first = None;
+    for peer in peers {
+        let figure = peers::measure(*peer, clients, time).await?;
+        kept.figure(&figure)?;
+        first.get_or_insert(figure);
+    }
+    let mut figure = remote::measure(clients, time).await?;
+    figure.floor_ratio = figure.over(&floor);
+    figure.peer_ratio = first.and_then(|peer| figure.over(&peer));
+    kept.figure(&figure)
 }

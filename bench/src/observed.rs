@@ -34,6 +34,11 @@ impl Observed {
         std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How many entries were committed since the store was opened.
+    pub(crate) fn entries_committed(&self) -> u64 {
+        self.store.stats().entries
+    }
+
     /// How long each commit took since this was last asked.
     pub(crate) fn take_times(&self) -> Times {
         std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))

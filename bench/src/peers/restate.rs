@@ -1,0 +1,107 @@
+//! Restate: one server, one service in Rust, clients at its ingress.
+
+use super::{Tools, free_addresses};
+use crate::fixture::{REMOTE_STEPS, payload};
+use crate::harness::{Error, Times, rate, rss_mib};
+use crate::http::Http;
+use crate::inprocess::now;
+use crate::remote::step_us;
+use crate::report::Figure;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+const DURABILITY: &str = "restate single node, rocksdb wal fsynced";
+/// How long server and service may take to be there.
+const START_MAX: Duration = Duration::from_secs(60);
+
+pub(super) async fn measure(tools: &Tools, clients: usize, time: Duration) -> Result<Figure, Error> {
+    let dir = tempfile::tempdir()?;
+    let [ingress, admin, fabric, service] = free_addresses()?;
+    let server = Command::new(tools.path("node_modules/.bin-native/restate-server")?)
+        .arg("--no-logo")
+        .env("RESTATE_BASE_DIR", dir.path())
+        .env("RESTATE_LISTEN_MODE", "tcp")
+        .env("RESTATE_BIND_IP", "127.0.0.1")
+        .env("RESTATE_BIND_PORT", fabric.port().to_string())
+        .env("RESTATE_INGRESS__BIND_PORT", ingress.port().to_string())
+        .env("RESTATE_ADMIN__BIND_PORT", admin.port().to_string())
+        .env("RESTATE_LOG_FILTER", "warn")
+        .env("RESTATE_DISABLE_TELEMETRY", "true")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let worker =
+        Command::new(tools.path("cargo/release/peer-restate")?).arg(service.to_string()).kill_on_drop(true).spawn()?;
+    register(admin, service).await?;
+    let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let mut running = JoinSet::new();
+    for _ in 0..clients {
+        let (warm, stop) = (Arc::clone(&warm), Arc::clone(&stop));
+        running.spawn(async move { client(ingress, &warm, &stop).await });
+    }
+    tokio::time::sleep(time / 5).await;
+    let began = now();
+    warm.store(true, Ordering::Relaxed);
+    tokio::time::sleep(time).await;
+    let rss = server.id().map_or(0, rss_mib);
+    stop.store(true, Ordering::Relaxed);
+    let took = began.elapsed();
+    let mut times = Times::default();
+    while let Some(joined) = running.join_next().await {
+        times.extend(joined.map_err(|err| Error::Failed(err.to_string()))??);
+    }
+    end(worker).await?;
+    end(server).await?;
+    Ok(Figure {
+        per_second: rate(times.len() * REMOTE_STEPS, took),
+        p50_us: step_us(times.percentile(50)),
+        p99_us: step_us(times.percentile(99)),
+        rss_mib: rss,
+        ..Figure::new("restate-remote-10", clients, DURABILITY)
+    })
+}
+
+/// Tells the server where the service is, once both are there.
+async fn register(admin: SocketAddr, service: SocketAddr) -> Result<(), Error> {
+    let began = now();
+    loop {
+        let deployment = json!({ "uri": format!("http://{service}") });
+        let registered = async {
+            // The service refuses HTTP/1.1, so that being connected is all that can be asked of it beforehand.
+            drop(tokio::net::TcpStream::connect(service).await?);
+            Http::connect(admin).await?.post("/deployments", serde_json::to_vec(&deployment)?).await
+        };
+        match registered.await {
+            Ok(_) => return Ok(()),
+            Err(err) if began.elapsed() > START_MAX => return Err(err),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+async fn client(ingress: SocketAddr, warm: &AtomicBool, stop: &AtomicBool) -> Result<Times, Error> {
+    let mut http = Http::connect(ingress).await?;
+    let mut times = Times::default();
+    while !stop.load(Ordering::Relaxed) {
+        let (counts, began) = (warm.load(Ordering::Relaxed), now());
+        let answer = http.post("/Saga/run", serde_json::to_vec(&payload())?).await?;
+        let _output: Value = serde_json::from_slice(&answer)?;
+        if counts && !stop.load(Ordering::Relaxed) {
+            times.add(began.elapsed());
+        }
+    }
+    Ok(times)
+}
+
+/// Ends a process of ours and waits for it.
+async fn end(mut child: Child) -> Result<(), Error> {
+    child.kill().await?;
+    Ok(())
+}
