@@ -40,6 +40,7 @@ pub(super) async fn measure(tools: &Tools, clients: usize, time: Duration) -> Re
     let worker =
         Command::new(tools.path("cargo/release/peer-restate")?).arg(service.to_string()).kill_on_drop(true).spawn()?;
     register(admin, service).await?;
+    served(ingress).await?;
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut running = JoinSet::new();
     for _ in 0..clients {
@@ -82,6 +83,20 @@ async fn register(admin: SocketAddr, service: SocketAddr) -> Result<(), Error> {
             Ok(_) => return Ok(()),
             Err(err) if began.elapsed() > START_MAX => return Err(err),
             Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Waits until a saga runs: the ingress learns of a service some time after the server has taken it in.
+async fn served(ingress: SocketAddr) -> Result<(), Error> {
+    let began = now();
+    loop {
+        let ran = async { Http::connect(ingress).await?.post("/Saga/run", serde_json::to_vec(&payload())?).await };
+        match tokio::time::timeout(START_MAX, ran).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(err)) if began.elapsed() > START_MAX => return Err(err),
+            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(_) => return Err(Error::Failed("Restate runs no saga".to_owned())),
         }
     }
 }
