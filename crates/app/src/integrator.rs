@@ -218,7 +218,7 @@ impl Integrator {
         let size = state.tree.size();
         let due = state.signed_at.is_none_or(|signed_at| signed_at.elapsed() >= self.config.checkpoint_every);
         let signs = (due || hurried) && size.0 > state.checkpointed;
-        let checkpoint = if signs { Some(self.checkpoint(&state.tree, head.epoch)?) } else { None };
+        let checkpoint = if signs { Some(self.checkpoint(&state.tree)?) } else { None };
         let tiles: Vec<TileRow> = state.tree.take_rows().into_iter().map(tile_row).collect();
         if !tiles.is_empty() || checkpoint.is_some() {
             let stored = self.store.checkpoint_put(self.tenant.log, tiles, checkpoint, head.epoch).await?;
@@ -240,9 +240,9 @@ impl Integrator {
         if signs { self.check_sample(&state.tree, from).await } else { Ok(()) }
     }
 
-    fn checkpoint(&self, tree: &Tree, epoch: u64) -> Result<CheckpointRow, Trouble> {
+    fn checkpoint(&self, tree: &Tree) -> Result<CheckpointRow, Trouble> {
         let checkpoint = Checkpoint { origin: self.tenant.origin.clone(), size: tree.size(), root: tree.root() };
-        Ok(CheckpointRow { size: tree.size().0, epoch, note: checkpoint.sign(&self.key)? })
+        Ok(CheckpointRow { size: tree.size().0, note: checkpoint.sign(&self.key)? })
     }
 
     /// Reads some of the entries again, new ones and old ones, and proves them with the stored tiles.

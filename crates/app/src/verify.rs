@@ -33,10 +33,6 @@ const PAGE: usize = 1_024;
 pub const UNCHECKED_COLUMNS: &[(&str, &str)] = &[
     ("logs.owner", "which node owns a log now is no part of its history"),
     ("logs.epoch", "an owner that wrote nothing leaves no entry: only a value below the newest entry's is noticed"),
-    (
-        "checkpoints.epoch",
-        "who signed is in the note; the epoch is noticed unless it lies between those of the entries around it",
-    ),
 ];
 
 /// Tables of which a row can go unnoticed, each with the reason. May only shrink.

@@ -51,8 +51,6 @@ pub struct TransactionFilter {
 pub struct CheckpointRow {
     /// The tree's size.
     pub size: u64,
-    /// The epoch of the owner that signed it.
-    pub epoch: u64,
     /// The signed note's text.
     pub note: String,
 }

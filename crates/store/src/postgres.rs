@@ -1,4 +1,4 @@
-//! The store in PostgreSQL, 13 or newer, directly or behind PgBouncer in transaction mode.
+//! The store in PostgreSQL, 13 or newer, directly or behind `PgBouncer` in transaction mode.
 //!
 //! A batch is one statement ([`commit`]), which is its own transaction; reads are one statement or a read-only
 //! transaction ([`read`]). No state is kept in a session. A connection that may be amid something is never used again
@@ -41,7 +41,7 @@ pub struct Options {
     pub acquire: Duration,
     /// How long to wait for the answer to a statement. After it a batch's outcome is unknown.
     pub statement: Duration,
-    /// Keep statements prepared on their connections. Saves the server parsing and planning them; PgBouncer in
+    /// Keep statements prepared on their connections. Saves the server parsing and planning them; `PgBouncer` in
     /// transaction mode must know them (1.21 and newer, with `max_prepared_statements`).
     pub prepare: bool,
     /// Whether a server that does not sync what it commits is refused. Only tests set it to `false`.

@@ -6,7 +6,6 @@ use chancery_ledger::verify::TileReader;
 use chancery_ledger::{Checkpoint, Keys, LogReport, LogVerifier, TileId, TreeSize, tile};
 use chancery_shard::row::{LogId, LogRow};
 use chancery_store::{CheckpointRow, Scan};
-use std::collections::VecDeque;
 
 /// Reads tiles of a log.
 pub(super) fn reader<'a>(store: &'a impl Scan, log: LogId) -> Box<TileReader<'a>> {
@@ -45,16 +44,11 @@ pub(super) struct Checkpoints<'a> {
     keys: &'a Keys,
     /// The size of the last one that was given.
     given: Option<u64>,
-    /// Size and epoch of those whose last entry has not passed.
-    ahead: VecDeque<(u64, u64)>,
-    /// The epoch of the last one that passed, and of the last entry.
-    passed: u64,
-    epoch: u64,
 }
 
 impl<'a> Checkpoints<'a> {
     pub(super) const fn new(log: &'a LogRow, keys: &'a Keys) -> Self {
-        Self { log, keys, given: None, ahead: VecDeque::new(), passed: 0, epoch: 0 }
+        Self { log, keys, given: None }
     }
 
     /// Gives those of at most `size`, and perhaps some more.
@@ -68,7 +62,6 @@ impl<'a> Checkpoints<'a> {
                 self.check(row)?;
                 verifier.checkpoint(&row.note, self.keys).map_err(|fault| Fault::log(&self.log.origin, &fault))?;
             }
-            self.ahead.extend(page.iter().map(|row| (row.size, row.epoch)));
         }
         Ok(())
     }
@@ -78,46 +71,14 @@ impl<'a> Checkpoints<'a> {
         let claimed = Note::parse(&row.note).ok().and_then(|note| Checkpoint::parse_text(note.text()).ok());
         match claimed {
             Some(claimed) if claimed.size != TreeSize(row.size) => {
-                Err(self.fault(row.size, Some(format!("its note is of size {}", claimed.size))))
+                Err(self.fault(row.size, format!("its note is of size {}", claimed.size)))
             }
             // What is no checkpoint is for the verifier to refuse.
             Some(_) | None => Ok(()),
         }
     }
 
-    /// An entry passes: the epoch of a checkpoint lies between those of the entries around it.
-    pub(super) fn pass(&mut self, seq: u64, epoch: u64) -> Result<(), Fault> {
-        let before = self.epoch;
-        self.epoch = epoch;
-        while let Some((size, signed)) = self.ahead.front().copied().filter(|(size, _)| *size <= seq) {
-            self.ahead.pop_front();
-            if !(before.max(self.passed)..=epoch).contains(&signed) {
-                return Err(self.fault(size, None));
-            }
-            self.passed = signed;
-        }
-        Ok(())
-    }
-
-    /// The log has ended: no epoch is above that of its row, nor below that of what came before.
-    pub(super) fn finish(mut self) -> Result<(), Fault> {
-        while let Some((size, signed)) = self.ahead.pop_front() {
-            if !(self.epoch.max(self.passed)..=self.log.epoch).contains(&signed) {
-                return Err(self.fault(size, None));
-            }
-            self.passed = signed;
-        }
-        if self.log.epoch < self.epoch.max(self.passed) {
-            return Err(Fault::column("logs", self.log.id.0, "epoch"));
-        }
-        Ok(())
-    }
-
-    fn fault(&self, size: u64, what: Option<String>) -> Fault {
-        let key = format!("{}/{size}", self.log.id.0);
-        match what {
-            Some(what) => Fault::row("checkpoints", key, what),
-            None => Fault::column("checkpoints", key, "epoch"),
-        }
+    fn fault(&self, size: u64, what: String) -> Fault {
+        Fault::row("checkpoints", format!("{}/{size}", self.log.id.0), what)
     }
 }

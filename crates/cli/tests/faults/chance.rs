@@ -1,6 +1,6 @@
 //! Chance from a seed.
 
-/// SplitMix64: the same seed gives the same numbers.
+/// `SplitMix64`: the same seed gives the same numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 

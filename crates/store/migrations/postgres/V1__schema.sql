@@ -153,7 +153,6 @@ CREATE TABLE tiles (
 CREATE TABLE checkpoints (
     log BIGINT NOT NULL,
     size BIGINT NOT NULL,
-    epoch BIGINT NOT NULL,
     note TEXT NOT NULL,
     PRIMARY KEY (log, size)
 );

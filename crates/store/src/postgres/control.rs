@@ -271,10 +271,9 @@ pub(super) async fn checkpoint_put(
     put_tiles(&mut statement, tiles)?;
     if let (Some(row), Some(size)) = (checkpoint, size) {
         let size = statement.bind(size, Type::INT8);
-        let epoch = statement.bind(int(PUT_CHECKPOINT, row.epoch)?, Type::INT8);
         let note = statement.bind(row.note.as_str(), Type::TEXT);
-        let insert = "INSERT INTO checkpoints (log, size, epoch, note)";
-        statement.part("put", format!("{insert} SELECT guard.id, {size}, {epoch}, {note} FROM guard RETURNING 1"));
+        let insert = "INSERT INTO checkpoints (log, size, note)";
+        statement.part("put", format!("{insert} SELECT guard.id, {size}, {note} FROM guard RETURNING 1"));
     }
     let conn = connections.get(PUT_CHECKPOINT).await?;
     match statement.run(&conn, PUT_CHECKPOINT).await {

@@ -239,7 +239,7 @@ pub(super) async fn checkpoint(
     at_most: Option<u64>,
 ) -> Answer<Option<CheckpointRow>> {
     let conn = connections.get("read a checkpoint").await?;
-    let query = "SELECT size, epoch, note FROM checkpoints WHERE log = $1 AND size <= $2 ORDER BY size DESC LIMIT 1";
+    let query = "SELECT size, note FROM checkpoints WHERE log = $1 AND size <= $2 ORDER BY size DESC LIMIT 1";
     let at_most = at_most.map_or(i64::MAX, |size| i64::try_from(size).unwrap_or(i64::MAX));
     one(&conn, "read a checkpoint", query, &[(&log.0, Type::INT8), (&at_most, Type::INT8)], rows::checkpoint).await
 }

@@ -342,7 +342,7 @@ pub(super) fn tile(row: &Row) -> Read<TileRow> {
 
 /// Size, epoch and note.
 pub(super) fn checkpoint(row: &Row) -> Read<CheckpointRow> {
-    Ok(CheckpointRow { size: number(row, 0)?, epoch: number(row, 1)?, note: get(row, 2)? })
+    Ok(CheckpointRow { size: number(row, 0)?, note: get(row, 1)? })
 }
 
 /// Epoch, size and control epoch of a log.

@@ -282,7 +282,7 @@ impl Scan for Snapshot {
     }
 
     fn checkpoints(&self, log: LogId, after: Option<u64>, limit: usize) -> Answer<Vec<CheckpointRow>> {
-        let sql = "SELECT size, epoch, note FROM checkpoints WHERE log = $1 AND size > $2 ORDER BY size LIMIT $3";
+        let sql = "SELECT size, note FROM checkpoints WHERE log = $1 AND size > $2 ORDER BY size LIMIT $3";
         let after = after.map_or(int(-1), large);
         self.scan("checkpoints", sql.to_owned(), vec![int(log.0), after, limited(limit)], rows::checkpoint)
     }

@@ -189,10 +189,9 @@ pub(super) fn checkpoint_put(
         upsert.execute(params![log.0, tile.level, tile.index, tile.hashes]).map_err(&sql)?;
     }
     if let Some(row) = checkpoint {
-        let mut insert = conn
-            .prepare_cached("INSERT INTO checkpoints (log, size, epoch, note) VALUES (?1, ?2, ?3, ?4)")
-            .map_err(&sql)?;
-        insert.execute(params![log.0, row.size, row.epoch, row.note]).map_err(&sql)?;
+        let mut insert =
+            conn.prepare_cached("INSERT INTO checkpoints (log, size, note) VALUES (?1, ?2, ?3)").map_err(&sql)?;
+        insert.execute(params![log.0, row.size, row.note]).map_err(&sql)?;
     }
     Ok(true)
 }

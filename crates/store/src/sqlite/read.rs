@@ -212,8 +212,7 @@ pub(super) fn entries(conn: &Connection, log: LogId, from: u64, limit: usize, pa
 }
 
 pub(super) fn checkpoint(conn: &Connection, log: LogId, at_most: Option<u64>) -> Answer<Option<CheckpointRow>> {
-    let statement =
-        "SELECT size, epoch, note FROM checkpoints WHERE log = ?1 AND size <= ?2 ORDER BY size DESC LIMIT 1";
+    let statement = "SELECT size, note FROM checkpoints WHERE log = ?1 AND size <= ?2 ORDER BY size DESC LIMIT 1";
     let at_most = at_most.map_or(i64::MAX, |size| i64::try_from(size).unwrap_or(i64::MAX));
     one(conn, "read a checkpoint", statement, params![log.0, at_most], rows::checkpoint)
 }

@@ -320,5 +320,5 @@ pub(super) fn tile(row: &Row<'_>) -> rusqlite::Result<TileRow> {
 
 /// Size, epoch and note.
 pub(super) fn checkpoint(row: &Row<'_>) -> rusqlite::Result<CheckpointRow> {
-    Ok(CheckpointRow { size: row.get(0)?, epoch: row.get(1)?, note: row.get(2)? })
+    Ok(CheckpointRow { size: row.get(0)?, note: row.get(1)? })
 }

@@ -151,7 +151,6 @@ CREATE TABLE tiles (
 CREATE TABLE checkpoints (
     log INTEGER NOT NULL,
     size INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
     note TEXT NOT NULL,
     PRIMARY KEY (log, size)
 ) STRICT, WITHOUT ROWID;

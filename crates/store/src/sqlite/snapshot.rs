@@ -285,7 +285,7 @@ impl Scan for Snapshot {
     }
 
     fn checkpoints(&self, log: LogId, after: Option<u64>, limit: usize) -> Answer<Vec<CheckpointRow>> {
-        let query = "SELECT size, epoch, note FROM checkpoints WHERE log = ?1 AND size > ?2 ORDER BY size LIMIT ?3";
+        let query = "SELECT size, note FROM checkpoints WHERE log = ?1 AND size > ?2 ORDER BY size LIMIT ?3";
         let after = after.map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX));
         self.scan("checkpoints", query, params![log.0, after, read::rows_max(limit)], rows::checkpoint)
     }

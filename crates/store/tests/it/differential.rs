@@ -146,7 +146,7 @@ async fn apply(store: &dyn Store, op: &Op) -> String {
                 index: u64::from(tile % 3),
                 hashes: vec![*tile; usize::from(*tile) * 32],
             }];
-            let checkpoint = CheckpointRow { size: u64::from(*size), epoch, note: size.to_string() };
+            let checkpoint = CheckpointRow { size: u64::from(*size), note: size.to_string() };
             let checkpoint = (!size.is_multiple_of(4)).then_some(checkpoint);
             format!("{:?}", plain(store.checkpoint_put(log.id, tiles, checkpoint, epoch).await))
         }

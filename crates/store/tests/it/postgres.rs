@@ -99,6 +99,7 @@ fn a_server_that_cannot_be_reached_fails_and_is_not_unknown() {
 /// A session that holds the lock of a log's row.
 async fn lock(server: &Server, database: &str, log: LogId) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(&server.url(database), tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its client")]
     tokio::task::spawn(connection);
     client.batch_execute(&format!("BEGIN; SELECT 1 FROM logs WHERE id = {} FOR UPDATE", log.0)).await.unwrap();
     client
@@ -270,7 +271,7 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
     }
 }
 
-/// PgBouncer, stopped when it is dropped.
+/// `PgBouncer`, stopped when it is dropped.
 #[derive(Debug)]
 struct Bouncer {
     child: Child,

@@ -1,5 +1,7 @@
 //! A proxy between a store and its server that cuts connections after as many bytes as a test says.
 
+#![expect(clippy::disallowed_methods, reason = "the test's runtime ends what it spawned")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -298,7 +298,7 @@ fn every_column_can_be_tampered_with() {
         };
         store.commit(written).await.unwrap();
         let tile = TileRow { level: 0, index: 0, hashes: vec![1; 32] };
-        let checkpoint = CheckpointRow { size: 1, epoch: 1, note: "note".to_owned() };
+        let checkpoint = CheckpointRow { size: 1, note: "note".to_owned() };
         assert!(store.checkpoint_put(log.id, vec![tile], Some(checkpoint), 1).await.unwrap());
     });
     drop(store);
