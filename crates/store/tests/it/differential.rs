@@ -1,12 +1,14 @@
 //! Random calls to SQLite, to PostgreSQL and to the memory store: the same answers, and in the end the same rows.
 
 use crate::fixture::*;
+use crate::server::Server;
 use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError, StoreError};
 use chancery_store::{CheckpointRow, Durability, Options, Store, TileRow};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -163,26 +165,31 @@ async fn apply(store: &dyn Store, op: &Op) -> String {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+#[test]
+fn every_store_answers_the_same() {
+    // Held, so that the cases share one.
+    let _server = Server::shared();
+    let config = ProptestConfig { cases: 64, ..ProptestConfig::default() };
+    let ops = prop::collection::vec(op(), 1..40);
+    TestRunner::new(config).run(&ops, |ops| compared(&ops)).unwrap();
+}
 
-    #[test]
-    fn every_store_answers_the_same(ops in prop::collection::vec(op(), 1..40)) {
-        let sqlite = Subject::sqlite_with(&Options { durability: Durability::Off, ..Options::default() });
-        let (postgres, sim) = (Subject::postgres(), Subject::sim());
-        block_on(async {
-            for subject in [&sqlite, &postgres, &sim] {
-                tenants(subject.store(), &[("acme", 2)]).await;
-            }
-            for op in &ops {
-                let expected = apply(sim.store(), op).await;
-                prop_assert_eq!(&apply(sqlite.store(), op).await, &expected, "SQLite: {:?}", op);
-                prop_assert_eq!(&apply(postgres.store(), op).await, &expected, "PostgreSQL: {:?}", op);
-            }
-            Ok(())
-        })?;
-        let expected = sim.dump();
-        prop_assert_eq!(&sqlite.dump(), &expected);
-        prop_assert_eq!(&postgres.dump(), &expected);
-    }
+fn compared(ops: &[Op]) -> Result<(), TestCaseError> {
+    let sqlite = Subject::sqlite_with(&Options { durability: Durability::Off, ..Options::default() });
+    let (postgres, sim) = (Subject::postgres(), Subject::sim());
+    block_on(async {
+        for subject in [&sqlite, &postgres, &sim] {
+            tenants(subject.store(), &[("acme", 2)]).await;
+        }
+        for op in ops {
+            let expected = apply(sim.store(), op).await;
+            prop_assert_eq!(&apply(sqlite.store(), op).await, &expected, "SQLite: {:?}", op);
+            prop_assert_eq!(&apply(postgres.store(), op).await, &expected, "PostgreSQL: {:?}", op);
+        }
+        Ok(())
+    })?;
+    let expected = sim.dump();
+    prop_assert_eq!(&sqlite.dump(), &expected);
+    prop_assert_eq!(&postgres.dump(), &expected);
+    Ok(())
 }
