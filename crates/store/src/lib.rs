@@ -4,7 +4,7 @@
 //! the tenant from a [`Grant`]; methods that take a [`LogId`] alone are the node's own, for its shards and its
 //! integrator.
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod migration;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -39,6 +39,20 @@ pub enum MigrationError {
     Malformed(String),
 }
 
+/// A migration as the database's history has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) version: i64,
+    pub(crate) name: String,
+    pub(crate) checksum: u64,
+}
+
+impl From<&Migration> for Applied {
+    fn from(migration: &Migration) -> Self {
+        Self { version: migration.version().into(), name: migration.name().to_owned(), checksum: migration.checksum() }
+    }
+}
+
 impl Migrations {
     fn all(self) -> Result<Vec<Migration>, MigrationError> {
         let read = |(name, sql): &(&str, &str)| {
@@ -47,26 +61,31 @@ impl Migrations {
         self.0.iter().map(read).collect()
     }
 
+    /// All of them, as they are once they are applied.
+    pub(crate) fn known(self) -> Result<Vec<Applied>, MigrationError> {
+        Ok(self.all()?.iter().map(Applied::from).collect())
+    }
+
+    /// What applies them, all or none of those that are pending.
     pub(crate) fn runner(self) -> Result<Runner, MigrationError> {
-        Ok(Runner::new(&self.all()?))
+        Ok(Runner::new(&self.all()?).set_grouped(true))
     }
 
     /// Compares what was applied with what there is.
-    pub(crate) fn state(self, applied: &[Migration]) -> Result<State, MigrationError> {
-        let all = self.all()?;
-        let known = all.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    pub(crate) fn state(self, applied: &[Applied]) -> Result<State, MigrationError> {
+        let all = self.known()?;
+        let known = all.iter().map(|migration| migration.version).max().unwrap_or(0);
         for done in applied {
-            let version = i64::from(done.version());
-            match all.iter().find(|migration| migration.version() == done.version()) {
-                None => return Err(MigrationError::Newer { found: version, known }),
-                Some(migration) if migration.checksum() != done.checksum() => {
-                    return Err(MigrationError::Divergent { version, name: done.name().to_owned() });
+            match all.iter().find(|migration| migration.version == done.version) {
+                None => return Err(MigrationError::Newer { found: done.version, known }),
+                Some(migration) if migration != done => {
+                    return Err(MigrationError::Divergent { version: done.version, name: done.name.clone() });
                 }
                 Some(_) => {}
             }
         }
-        let named = |migration: &Migration| (i64::from(migration.version()), migration.name().to_owned());
-        let is_applied = |migration: &&Migration| applied.iter().any(|done| done.version() == migration.version());
+        let named = |migration: &Applied| (migration.version, migration.name.clone());
+        let is_applied = |migration: &&Applied| applied.contains(migration);
         Ok(State {
             applied: applied.iter().map(named).collect(),
             pending: all.iter().filter(|migration| !is_applied(migration)).map(named).collect(),

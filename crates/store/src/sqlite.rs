@@ -22,6 +22,7 @@ pub use snapshot::{Snapshot, Table};
 #[cfg(feature = "tamper")]
 pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
+use crate::migration::State;
 use crate::{Answer, CheckpointRow, Loaded, Store, StoreError, StoreStats, TileRow, TransactionFilter};
 use chancery_base::{Digest, Name, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
@@ -72,6 +73,9 @@ pub struct Options {
     pub durability: Durability,
     /// How many threads read, at least 1.
     pub readers: usize,
+    /// Whether to make the database where there is none, and to apply the migrations that it lacks; else both are
+    /// errors.
+    pub migrate: bool,
     /// Ends the process: after a failed sync nobody can say what the files hold until they are read anew. If it
     /// returns, the store refuses every further write.
     pub on_fatal: OnFatal,
@@ -79,7 +83,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::default(), readers: 3, on_fatal: Arc::new(end_process) }
+        Self { durability: Durability::default(), readers: 3, migrate: true, on_fatal: Arc::new(end_process) }
     }
 }
 
@@ -88,6 +92,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("durability", &self.durability)
             .field("readers", &self.readers)
+            .field("migrate", &self.migrate)
             .finish_non_exhaustive()
     }
 }
@@ -168,14 +173,16 @@ impl Threads {
 }
 
 impl SqliteStore {
-    /// Opens the store in `dir`, making both if they are not there, and takes it for this process.
+    /// Opens the store in `dir` and takes it for this process.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
-        open::make_dir(dir)?;
+        if options.migrate {
+            open::make_dir(dir)?;
+        }
         let lock = open::lock(dir)?;
-        let mut conn = open::writer(dir, options.durability)?;
+        let mut conn = open::writer(dir, options)?;
         let counters = Arc::new(Counters::default());
         let gauge = Arc::new(Gauge::default());
         count_commits(&mut conn, &counters, &gauge).map_err(|source| OpenError::Sqlite {
@@ -207,6 +214,26 @@ impl SqliteStore {
     /// See [`OpenError`].
     pub fn open_read_only(dir: &Path) -> Result<Snapshot, OpenError> {
         Snapshot::open(dir)
+    }
+
+    /// Applies the migrations that the store in `dir` lacks, while no server has it open.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn migrate(dir: &Path) -> Result<State, OpenError> {
+        if !dir.join(DATABASE).exists() {
+            return Err(OpenError::Missing { dir: dir.to_owned() });
+        }
+        let _lock = open::lock(dir)?;
+        open::migrate(dir)
+    }
+
+    /// Says which migrations the store in `dir` has, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn migration_state(dir: &Path) -> Result<State, OpenError> {
+        open::migration_state(dir)
     }
 
     /// What a commit survives, as a word: `full` or `off`.

@@ -1,9 +1,8 @@
 //! The schema and its migrations.
 
-use crate::migration::{Migrations, State};
+use crate::migration::{Applied, Migrations, State};
 use crate::postgres::pool::{Connection, Connections};
 use crate::postgres::{OpenError, rows};
-use refinery::{Migration, Runner, Target};
 
 /// Every migration, in order. One that was released never changes.
 pub(super) const MIGRATIONS: Migrations =
@@ -22,15 +21,11 @@ pub(super) async fn state(connections: &Connections) -> Result<State, OpenError>
     Ok(MIGRATIONS.state(&applied)?)
 }
 
-fn runner() -> Result<Runner, OpenError> {
-    // All or nothing.
-    Ok(MIGRATIONS.runner()?.set_grouped(true).set_target(Target::Latest))
-}
-
-async fn applied(conn: &mut Connection) -> Result<Vec<Migration>, OpenError> {
+async fn applied(conn: &mut Connection) -> Result<Vec<Applied>, OpenError> {
     let Some(client) = conn.client() else { return Ok(Vec::new()) };
-    let applied = runner()?.get_applied_migrations_async(client).await;
-    applied.map_err(|source| OpenError::Migrate { source: Box::new(source) })
+    let applied = MIGRATIONS.runner()?.get_applied_migrations_async(client).await;
+    let applied = applied.map_err(|source| OpenError::Migrate { source: Box::new(source) })?;
+    Ok(applied.iter().map(Applied::from).collect())
 }
 
 /// Applies what is pending.
@@ -42,7 +37,7 @@ pub(super) async fn migrate(connections: &Connections) -> Result<State, OpenErro
         }
         let mut conn = connections.open("migrate").await?;
         let Some(client) = conn.client() else { break };
-        match runner()?.run_async(client).await {
+        match MIGRATIONS.runner()?.run_async(client).await {
             Ok(_) => {}
             // Another process may have been first: then the next look finds nothing pending.
             Err(_) if attempt < TRIES => tokio::time::sleep(std::time::Duration::from_millis(200)).await,

@@ -1,7 +1,9 @@
 //! Opening the files: who holds them, whether they are ours, and which version.
 
+use crate::migration::{MigrationError, State};
 use crate::sqlite::fault::extended;
-use crate::sqlite::{Durability, schema};
+use crate::sqlite::schema::{self, SchemaError};
+use crate::sqlite::{Durability, Options};
 use chancery_base::Kind;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -73,6 +75,31 @@ pub enum OpenError {
         /// The newest version that this build knows.
         known: i32,
     },
+    /// Its migrations are not those of this build.
+    #[error("{}: {source}", .path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// How they differ.
+        source: MigrationError,
+    },
+    /// The schema lacks migrations.
+    #[error("the schema of {} lacks {count} migrations: apply them with `chancery migrate up`", .path.display())]
+    Pending {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// A migration failed; nothing of it is there.
+    #[error("failed to migrate {}", .path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<refinery::Error>,
+    },
     /// The database is damaged.
     #[error("{} is damaged: {message}: restore it from a backup", .path.display())]
     Damaged {
@@ -113,8 +140,16 @@ impl OpenError {
             Self::Missing { .. } => Kind::Missing,
             Self::Locked { .. } => Kind::Conflict,
             Self::Full { .. } => Kind::Busy,
-            Self::NotADatabase { .. } | Self::Foreign { .. } | Self::Newer { .. } => Kind::Invalid,
-            Self::ReadOnly { .. } | Self::Damaged { .. } | Self::Io { .. } | Self::Sqlite { .. } => Kind::Broken,
+            Self::NotADatabase { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Schema { .. }
+            | Self::Pending { .. } => Kind::Invalid,
+            Self::ReadOnly { .. }
+            | Self::Damaged { .. }
+            | Self::Migrate { .. }
+            | Self::Io { .. }
+            | Self::Sqlite { .. } => Kind::Broken,
         }
     }
 }
@@ -155,15 +190,42 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// Opens the connection that writes, and makes the schema in a new file.
-pub(super) fn writer(dir: &Path, durability: Durability) -> Result<Connection, OpenError> {
+/// Opens the connection that writes; with a schema that has every migration, or after applying those it lacks.
+pub(super) fn writer(dir: &Path, options: &Options) -> Result<Connection, OpenError> {
     let path = dir.join(DATABASE);
+    if !options.migrate && !path.exists() {
+        return Err(OpenError::Missing { dir: dir.to_owned() });
+    }
+    let mut conn = writable(dir, &path, options.durability)?;
+    if options.migrate {
+        schema::migrate(&mut conn).map_err(|error| schema_error(dir, error))?;
+    }
+    check_schema(dir, &path, &conn)?;
+    Ok(conn)
+}
+
+/// Applies the migrations that the database lacks.
+pub(super) fn migrate(dir: &Path) -> Result<State, OpenError> {
+    let path = dir.join(DATABASE);
+    let mut conn = writable(dir, &path, Durability::Full)?;
+    let state = schema::migrate(&mut conn).map_err(|error| schema_error(dir, error))?;
+    check_schema(dir, &path, &conn)?;
+    Ok(state)
+}
+
+/// Says which migrations the database has.
+pub(super) fn migration_state(dir: &Path) -> Result<State, OpenError> {
+    schema::state(&reader_identified(dir)?).map_err(|error| schema_error(dir, error))
+}
+
+/// A connection that writes to a file that is ours or empty.
+fn writable(dir: &Path, path: &Path, durability: Durability) -> Result<Connection, OpenError> {
     // For its owner alone; SQLite gives the files beside it the same mode.
-    let create = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    let create = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     create.map_err(|source| io_error("make the database", dir, source))?;
-    check_header(dir, &path)?;
+    check_header(dir, path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(&path, flags).map_err(|error| sql_error("open", dir, error))?;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| sql_error("open", dir, error))?;
     let set_up = |conn: &Connection| {
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.set_prepared_statement_cache_capacity(64);
@@ -177,13 +239,11 @@ pub(super) fn writer(dir: &Path, durability: Durability) -> Result<Connection, O
         // KiB: room for the pages of a large merge, so that none spill before its commit.
         conn.pragma_update(None, "cache_size", -65_536)
     };
-    check_identity(dir, &path, &conn)?;
+    check_identity(dir, path, &conn)?;
     set_up(&conn).map_err(|error| sql_error("set the database up", dir, error))?;
     if conn.is_readonly("main").map_err(|error| sql_error("open", dir, error))? {
         return Err(OpenError::ReadOnly { dir: dir.to_owned() });
     }
-    schema::make(&mut conn).map_err(|error| sql_error("make the schema", dir, error))?;
-    check_schema(dir, &path, &conn)?;
     Ok(conn)
 }
 
@@ -217,19 +277,23 @@ pub(super) fn reader(dir: &Path) -> Result<Connection, OpenError> {
 
 /// Opens a connection that reads files that nobody may be serving, after the checks that the writer makes.
 pub(super) fn reader_checked(dir: &Path) -> Result<Connection, OpenError> {
+    let conn = reader_identified(dir)?;
+    check_schema(dir, &dir.join(DATABASE), &conn)?;
+    Ok(conn)
+}
+
+/// A connection that reads a file that is ours.
+fn reader_identified(dir: &Path) -> Result<Connection, OpenError> {
     let path = dir.join(DATABASE);
     if !path.exists() {
         return Err(OpenError::Missing { dir: dir.to_owned() });
     }
     check_header(dir, &path)?;
-    let conn = match reader(dir).and_then(|conn| check_identity(dir, &path, &conn).map(|()| conn)) {
-        Ok(conn) => conn,
+    match reader(dir).and_then(|conn| check_identity(dir, &path, &conn).map(|()| conn)) {
         // A write-ahead log cannot be opened where nothing can be written; without one the file is all there is.
-        Err(OpenError::Sqlite { .. } | OpenError::ReadOnly { .. }) if wal_is_empty(&path) => immutable(dir, &path)?,
-        Err(error) => return Err(error),
-    };
-    check_schema(dir, &path, &conn)?;
-    Ok(conn)
+        Err(OpenError::Sqlite { .. } | OpenError::ReadOnly { .. }) if wal_is_empty(&path) => immutable(dir, &path),
+        opened => opened,
+    }
 }
 
 fn wal_is_empty(path: &Path) -> bool {
@@ -266,13 +330,19 @@ fn check_identity(dir: &Path, path: &Path, conn: &Connection) -> Result<(), Open
     if application_id != schema::APPLICATION_ID && !is_new {
         return Err(OpenError::Foreign { path: path.to_owned(), application_id });
     }
-    if found > schema::VERSION {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known: schema::VERSION });
+    let known = schema::newest().map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
     Ok(())
 }
 
+/// Whether the schema has every migration and is what they make.
 fn check_schema(dir: &Path, path: &Path, conn: &Connection) -> Result<(), OpenError> {
+    let state = schema::state(conn).map_err(|error| schema_error(dir, error))?;
+    if !state.pending.is_empty() {
+        return Err(OpenError::Pending { path: path.to_owned(), count: state.pending.len() });
+    }
     let difference = schema::difference(conn).map_err(|error| sql_error("read the schema", dir, error))?;
     let damaged = |message| OpenError::Damaged { path: path.to_owned(), message };
     difference.map_or(Ok(()), |message| Err(damaged(message)))
@@ -290,15 +360,33 @@ fn io_error(operation: &'static str, dir: &Path, source: io::Error) -> OpenError
     OpenError::Io { operation, dir, source }
 }
 
-fn sql_error(operation: &'static str, dir: &Path, source: rusqlite::Error) -> OpenError {
+fn schema_error(dir: &Path, error: SchemaError) -> OpenError {
     let path = dir.join(DATABASE);
-    match source.sqlite_error_code() {
+    match error {
+        SchemaError::Sqlite(source) => sql_error("read the schema", dir, source),
+        SchemaError::Migration(source) => OpenError::Schema { path, source },
+        SchemaError::Apply(source) => {
+            let cause = std::error::Error::source(&source).and_then(|cause| cause.downcast_ref());
+            let known = cause.and_then(|cause| named(dir, cause));
+            known.unwrap_or_else(|| OpenError::Migrate { path, source: Box::new(source) })
+        }
+    }
+}
+
+fn sql_error(operation: &'static str, dir: &Path, source: rusqlite::Error) -> OpenError {
+    named(dir, &source).unwrap_or_else(|| OpenError::Sqlite { operation, dir: dir.to_owned(), source })
+}
+
+/// What an error of SQLite is called here, where it has a name.
+fn named(dir: &Path, source: &rusqlite::Error) -> Option<OpenError> {
+    let path = dir.join(DATABASE);
+    Some(match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, message: source.to_string() },
         Some(ErrorCode::DiskFull) => OpenError::Full { dir: dir.to_owned() },
         // The file that readers share grows by a write that SQLite reports by its own code.
-        _ if extended(&source) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => OpenError::Full { dir: dir.to_owned() },
+        _ if extended(source) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => OpenError::Full { dir: dir.to_owned() },
         Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { dir: dir.to_owned() },
-        _ => OpenError::Sqlite { operation, dir: dir.to_owned(), source },
-    }
+        _ => return None,
+    })
 }

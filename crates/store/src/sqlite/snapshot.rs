@@ -3,6 +3,7 @@
 use crate::error;
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::sqlite::fault::{reading, sql};
+use crate::sqlite::schema::HISTORY;
 use crate::sqlite::{OpenError, open, read, rows};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
@@ -46,13 +47,14 @@ impl Snapshot {
         Ok(Self { conn })
     }
 
-    /// Every table that there is.
+    /// Every table that there is, but for the history of migrations.
     ///
     /// # Errors
     /// `Broken` if the schema cannot be read.
     pub fn tables(&self) -> Answer<Vec<Table>> {
-        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
-        let names: Vec<String> = read::all(&self.conn, "read the schema", names, [], |row| row.get(0))?;
+        let names = "SELECT name FROM sqlite_schema \
+             WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> ?1 ORDER BY name";
+        let names: Vec<String> = read::all(&self.conn, "read the schema", names, [HISTORY], |row| row.get(0))?;
         names.into_iter().map(|name| self.table(name)).collect()
     }
 

@@ -76,6 +76,56 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
+fn only_this_build_s_migrations_are_opened() {
+    let dir = closed_store();
+    alter(dir.path(), "UPDATE refinery_schema_history SET checksum = '1'");
+    check(dir.path(), Kind::Invalid, &["migration 1 (schema) is not the one that this build knows"]);
+    let dir = closed_store();
+    alter(dir.path(), "INSERT INTO refinery_schema_history VALUES (7, 'later', 'x', '1')");
+    check(dir.path(), Kind::Invalid, &["version 7", "up to 1", "newer build"]);
+}
+
+#[test]
+fn a_store_is_migrated_only_where_that_is_asked_for() {
+    let as_it_is = Options { migrate: false, ..Options::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open(dir.path(), &as_it_is).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing, "{error}");
+    assert!(!dir.path().join(DATABASE).exists());
+    assert_eq!(SqliteStore::migrate(dir.path()).unwrap_err().kind(), Kind::Missing);
+
+    // What is left where migrating was cut off: the history's table, and no more.
+    alter(
+        dir.path(),
+        "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))",
+    );
+    assert_eq!(SqliteStore::migration_state(dir.path()).unwrap().pending, [(1, "schema".to_owned())]);
+    let errors =
+        [SqliteStore::open(dir.path(), &as_it_is).unwrap_err(), SqliteStore::open_read_only(dir.path()).unwrap_err()];
+    for error in errors {
+        assert_eq!(error.kind(), Kind::Invalid, "{error}");
+        assert!(error.to_string().contains("lacks 1 migrations: apply them with `chancery migrate up`"), "{error}");
+    }
+    assert_eq!(SqliteStore::migrate(dir.path()).unwrap().applied, [(1, "schema".to_owned())]);
+    let store = SqliteStore::open(dir.path(), &as_it_is).unwrap();
+    assert_eq!(SqliteStore::migration_state(dir.path()).unwrap().pending, []);
+    assert_eq!(SqliteStore::migrate(dir.path()).unwrap_err().kind(), Kind::Conflict, "it is in use");
+    block_on(system(&store));
+}
+
+#[test]
+fn a_store_of_before_the_history_is_opened_and_gets_one() {
+    let dir = closed_store();
+    alter(dir.path(), "DROP TABLE refinery_schema_history");
+    SqliteStore::open_read_only(dir.path()).unwrap();
+    SqliteStore::open(dir.path(), &Options { migrate: false, ..Options::default() }).unwrap();
+    open(dir.path()).unwrap();
+    let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+    let rows: i64 = conn.query_row("SELECT count(*) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[test]
 fn a_changed_schema_is_damage() {
     for (sql, says) in [
         ("DROP TABLE slots", "table `slots` is missing"),

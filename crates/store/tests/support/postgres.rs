@@ -181,14 +181,26 @@ impl Server {
 
     /// Restarts it without a checkpoint, as after a crash: what it had committed it must recover.
     pub(crate) fn restart_immediately(&self) {
-        let (data, log) = (self.dir.path().join("data"), self.dir.path().join("log"));
-        run(unprivileged(&bin().join("pg_ctl"))
-            .args(["-m", "immediate", "-w", "restart", "-D"])
-            .arg(data)
-            .arg("-l")
-            .arg(log)
-            .stdout(Stdio::null()));
+        self.stop_immediately();
+        self.start_again();
+    }
+
+    /// Stops it as a crash would.
+    pub(crate) fn stop_immediately(&self) {
+        run(self.pg_ctl().args(["-m", "immediate", "-w", "stop"]));
+    }
+
+    /// Starts it after it was stopped.
+    pub(crate) fn start_again(&self) {
+        // What it starts must not hold this process' pipes open.
+        run(self.pg_ctl().args(["-w", "start", "-l"]).arg(self.dir.path().join("log")).stdout(Stdio::null()));
         self.wait();
+    }
+
+    fn pg_ctl(&self) -> Command {
+        let mut command = unprivileged(&bin().join("pg_ctl"));
+        command.arg("-D").arg(self.dir.path().join("data"));
+        command
     }
 
     /// Its port on 127.0.0.1.

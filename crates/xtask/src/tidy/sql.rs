@@ -96,6 +96,6 @@ mod tests {
     #[test]
     fn statement_files_belong_to_the_store() {
         assert!(check_path("crates/app/src/schema.sql").is_some());
-        assert!(check_path("crates/store/src/sqlite/schema.sql").is_none());
+        assert!(check_path("crates/store/migrations/sqlite/V1__schema.sql").is_none());
     }
 }

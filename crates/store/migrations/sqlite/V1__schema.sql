@@ -1,4 +1,4 @@
--- Version 1. Times are microseconds since 1970 UTC; ids of transactions and credentials their 16 bytes; digests 32.
+-- Times are microseconds since 1970 UTC; ids of transactions and credentials their 16 bytes; digests 32.
 -- `…_key`, `…_nonce` and the bytes beside them are one sealed value: key `none` and no nonce where it is not encrypted.
 
 CREATE TABLE tenants (
@@ -154,3 +154,7 @@ CREATE TABLE checkpoints (
     note TEXT NOT NULL,
     PRIMARY KEY (log, size)
 ) STRICT, WITHOUT ROWID;
+
+-- In the file's header: whose it is, `CHNC`, and of which version, so that any build can tell before it reads more.
+PRAGMA application_id = 1128812099;
+PRAGMA user_version = 1;
