@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::grants::Grants;
 use crate::integrator::Integrator;
 use crate::local::Closures;
+use crate::probe::Probe;
 use crate::pump::{self, Pump};
 use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
@@ -88,6 +89,7 @@ struct Shared {
     config: Arc<Config>,
     keys: Keys,
     store: Arc<dyn Store>,
+    probe: Probe,
     grants: Grants,
     closures: Closures,
     http: Arc<HttpTarget>,
@@ -113,6 +115,7 @@ impl App {
             config: Arc::new(config),
             keys,
             store,
+            probe: Probe::default(),
             grants: Grants::new(Access::builtin()?),
             closures,
             http: Arc::new(http),
@@ -311,6 +314,11 @@ impl App {
     /// How long the node has run.
     pub(crate) fn uptime(&self) -> Duration {
         self.shared.started_at.elapsed()
+    }
+
+    /// Whether the store answered when it was asked last. Does not wait for it.
+    pub(crate) fn store_answers(&self) -> bool {
+        self.shared.probe.answers(&self.shared.store, &self.shared.tasks)
     }
 
     /// Whether it was told to shut down.

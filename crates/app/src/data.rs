@@ -1,13 +1,20 @@
-//! The directory of a node with the embedded store: the database, the lock on it, and the keys.
+//! The directory of a node: its keys, and the embedded store unless the store is a PostgreSQL database.
+
+mod database;
+
+pub use chancery_store::migration::State as MigrationState;
+pub use chancery_store::postgres::Options as DatabaseOptions;
+pub use database::{Database, migrate, migration_state};
 
 use crate::Keys;
 use crate::clock::{self, EntropyError};
 use chancery_base::{Kind, Name, Secret};
 use chancery_ledger::note::{KeyError, KeyName};
 use chancery_ledger::{SigningKey, VerifierKey};
+use chancery_shard::batch::StoreError;
 use chancery_shard::token::TokenKey;
-use chancery_store::Store;
 use chancery_store::sqlite::{OpenError, Options, SqliteStore};
+use chancery_store::{Store, postgres};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -20,7 +27,7 @@ const TOKEN_KEY: &str = "token.key";
 /// Bytes of a key file that are read at most.
 const KEY_BYTES_MAX: u64 = 4_096;
 
-/// A directory with a store and its keys, taken for this process.
+/// A store and its keys; the embedded one is taken for this process.
 #[derive(Debug)]
 pub struct DataDir {
     /// The keys.
@@ -35,6 +42,29 @@ pub enum DataDirError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
+    /// The database can't be read.
+    #[error("the database did not answer")]
+    Read(#[from] StoreError),
+    /// The store is a database, and nobody said which.
+    #[error("the store of {} is a PostgreSQL database, and none is named", .0.display())]
+    Unnamed(PathBuf),
+    /// A database is named, and the store is in the directory.
+    #[error("the store of {} is in the directory, and a PostgreSQL database is named", .0.display())]
+    Embedded(PathBuf),
+    /// The database holds an installation already.
+    #[error("the database holds an installation already: name an empty one")]
+    Occupied,
+    /// The database was written by another installation.
+    #[error("the database belongs to another installation: its log `{log}` was not signed with the key in {}", .dir.display())]
+    Stranger {
+        /// Its log.
+        log: String,
+        /// The directory.
+        dir: PathBuf,
+    },
     /// There is one already.
     #[error("{} holds keys already: it was made before", .0.display())]
     Exists(PathBuf),
@@ -80,45 +110,67 @@ impl DataDirError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => error.kind(),
-            Self::Exists(_) => Kind::Conflict,
+            Self::Database(error) => error.kind(),
+            Self::Read(error) => error.kind,
+            Self::Exists(_) | Self::Occupied => Kind::Conflict,
             Self::Missing(_) => Kind::Missing,
-            Self::Mode { .. } | Self::Key { .. } => Kind::Invalid,
+            Self::Unnamed(_) | Self::Embedded(_) | Self::Stranger { .. } | Self::Mode { .. } | Self::Key { .. } => {
+                Kind::Invalid
+            }
             Self::File { .. } | Self::Entropy(_) => Kind::Broken,
         }
     }
 }
 
 impl DataDir {
-    /// Makes a directory with an empty store and new keys; the log's key bears the cluster's name.
+    /// Makes a directory with an empty store in it and new keys; the log's key bears the cluster's name.
     ///
     /// # Errors
     /// If it holds keys already, or can't be written.
     pub fn create(dir: &Path, cluster: &Name) -> Result<Self, DataDirError> {
-        let keys_dir = dir.join(KEYS);
-        if keys_dir.join(LOG_KEY).exists() || keys_dir.join(TOKEN_KEY).exists() {
-            return Err(DataDirError::Exists(dir.to_owned()));
-        }
+        refuse_made(dir)?;
         // The store takes the directory before keys are made, so that two who make it at once do not mix.
-        let store = SqliteStore::open(dir, &options())?;
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys_dir);
-        made.map_err(|source| DataDirError::File { operation: "make", path: keys_dir.clone(), source })?;
-        let log = SigningKey::from_seed(KeyName::from(cluster), &clock::random_bytes()?);
-        let token = clock::random_bytes()?;
-        write(&keys_dir.join(LOG_KEY), log.to_secret().expose().as_bytes())?;
-        write(&keys_dir.join(TOKEN_KEY), &token)?;
-        sync_dir(&keys_dir)?;
-        sync_dir(dir)?;
-        Ok(Self { keys: Keys { log, token: TokenKey::new(token) }, store: Arc::new(store) })
+        let store = Arc::new(SqliteStore::open(dir, &options())?);
+        Ok(Self { keys: make_keys(dir, cluster)?, store })
     }
 
-    /// Opens a directory that was made before.
+    /// Makes a directory with new keys, and an empty store in it or in a database. A database that has no schema gets
+    /// it.
     ///
     /// # Errors
-    /// If it was not, another process has it open, or something in it is damaged.
+    /// As [`DataDir::create`]; or if the database can't be reached, or holds an installation already.
+    pub async fn create_with(dir: &Path, cluster: &Name, database: &Database) -> Result<Self, DataDirError> {
+        let Database::Postgres(options) = database else { return Self::create(dir, cluster) };
+        refuse_made(dir)?;
+        let store = Arc::new(database::make(options).await?);
+        make_dir(dir)?;
+        // Before the keys: whatever holds keys says where its store is.
+        database::mark(dir)?;
+        Ok(Self { keys: make_keys(dir, cluster)?, store })
+    }
+
+    /// Opens a directory with a store in it, making that if it is not there and migrating it if it is old.
+    ///
+    /// # Errors
+    /// If it was not made, its store is elsewhere, another process has it open, or something in it is damaged.
     pub fn open(dir: &Path) -> Result<Self, DataDirError> {
         let keys = read_keys(dir)?;
-        let store = SqliteStore::open(dir, &options())?;
-        Ok(Self { keys, store: Arc::new(store) })
+        Database::Embedded.check(dir)?;
+        Ok(Self { keys, store: Arc::new(SqliteStore::open(dir, &options())?) })
+    }
+
+    /// Opens a directory and its store, which must be there, here or in a database, with all migrations.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`]; or if the database can't be reached, or belongs to another installation.
+    pub async fn open_with(dir: &Path, database: &Database) -> Result<Self, DataDirError> {
+        let keys = read_keys(dir)?;
+        database.check(dir)?;
+        let store: Arc<dyn Store> = match database {
+            Database::Embedded => Arc::new(SqliteStore::open(dir, &Options { migrate: false, ..options() })?),
+            Database::Postgres(options) => Arc::new(database::open(options, dir, &keys).await?),
+        };
+        Ok(Self { keys, store })
     }
 
     /// The cluster's name: what the log's key is called.
@@ -131,12 +183,45 @@ impl DataDir {
 /// How the store is opened. A debug build can be told to sync nothing, so that the kill campaign can show that it would
 /// notice; a release build always syncs.
 fn options() -> Options {
-    #[cfg(debug_assertions)]
-    if std::env::var_os("CHANCERY_SABOTAGE").is_some_and(|sabotage| sabotage == "synchronous-off") {
-        tracing::warn!("sabotaged: commits are not synced");
+    if is_sabotaged() {
         return Options { durability: chancery_store::sqlite::Durability::Off, ..Options::default() };
     }
     Options::default()
+}
+
+fn is_sabotaged() -> bool {
+    let sabotaged = cfg!(debug_assertions)
+        && std::env::var_os("CHANCERY_SABOTAGE").is_some_and(|sabotage| sabotage == "synchronous-off");
+    if sabotaged {
+        tracing::warn!("sabotaged: commits need not be synced");
+    }
+    sabotaged
+}
+
+fn refuse_made(dir: &Path) -> Result<(), DataDirError> {
+    let keys_dir = dir.join(KEYS);
+    if keys_dir.join(LOG_KEY).exists() || keys_dir.join(TOKEN_KEY).exists() {
+        return Err(DataDirError::Exists(dir.to_owned()));
+    }
+    Ok(())
+}
+
+/// Makes a directory for its owner alone, if it is not there.
+fn make_dir(dir: &Path) -> Result<(), DataDirError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| DataDirError::File { operation: "make", path: dir.to_owned(), source })
+}
+
+fn make_keys(dir: &Path, cluster: &Name) -> Result<Keys, DataDirError> {
+    let keys_dir = dir.join(KEYS);
+    make_dir(&keys_dir)?;
+    let log = SigningKey::from_seed(KeyName::from(cluster), &clock::random_bytes()?);
+    let token = clock::random_bytes()?;
+    write(&keys_dir.join(LOG_KEY), log.to_secret().expose().as_bytes())?;
+    write(&keys_dir.join(TOKEN_KEY), &token)?;
+    sync_dir(&keys_dir)?;
+    sync_dir(dir)?;
+    Ok(Keys { log, token: TokenKey::new(token) })
 }
 
 /// The public key of a directory's log, whether or not a server has it open.

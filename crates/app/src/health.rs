@@ -54,12 +54,12 @@ pub struct ShardHealth {
     pub active: usize,
 }
 
-/// How the node is, for everyone to know. Asks nothing of the store: a probe must not wait for it.
+/// How the node is, for everyone to know. Does not wait for the store: it has it asked, and tells what it said last.
 #[must_use]
 pub fn health(app: &App) -> Health {
     let tenants = app.tenants();
     let serving = !tenants.is_empty() && tenants.values().all(|tenant| tenant.readiness() == Readiness::Ready);
-    Health { live: true, ready: serving && !app.is_stopping(), started: true }
+    Health { live: true, ready: app.store_answers() && serving && !app.is_stopping(), started: true }
 }
 
 /// How the node is, in detail: of the grant's tenant, and for the platform of all.

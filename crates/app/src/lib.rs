@@ -28,6 +28,7 @@ mod measure;
 pub mod operations;
 mod page;
 pub mod principals;
+mod probe;
 mod pump;
 pub mod receipts;
 mod tasks;

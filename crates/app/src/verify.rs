@@ -14,14 +14,14 @@ mod tree;
 pub use fault::{Fault, Place};
 
 use crate::clock;
-use crate::data::{self, DataDirError};
+use crate::data::{self, DataDirError, Database};
 use chancery_base::Kind;
 use chancery_ledger::note::Note;
 use chancery_ledger::{Checkpoint, CheckpointError, Keys, LogReport, Origin};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::LogRow;
 use chancery_store::sqlite::OpenError;
-use chancery_store::{Scan, SqliteStore};
+use chancery_store::{PostgresStore, Scan, SqliteStore};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -48,6 +48,8 @@ pub struct Options {
     pub keys: Option<Keys>,
     /// Checkpoints that somebody kept: each log must still have their roots.
     pub checkpoints: Vec<String>,
+    /// Where the store is, if not in the data directory.
+    pub database: Database,
 }
 
 /// How far verification is.
@@ -131,7 +133,7 @@ impl VerifyError {
     }
 }
 
-/// Verifies the store in a data directory, whether or not a server has it open: what is committed at this moment.
+/// Verifies the store of a data directory, whether or not a server has it open: what is committed at this moment.
 ///
 /// `progress` is called after every page of entries.
 ///
@@ -142,6 +144,11 @@ pub fn run(dir: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) ->
         Some(keys) => keys.clone(),
         None => Keys::one(data::verifier_key(dir)?),
     };
+    options.database.check(dir)?;
+    if let Database::Postgres(database) = &options.database {
+        let snapshot = PostgresStore::open_read_only(database).map_err(DataDirError::Database)?;
+        return store(&snapshot, &keys, &options.checkpoints, progress);
+    }
     let snapshot = SqliteStore::open_read_only(dir)?;
     if let Some(problem) = snapshot.integrity().map_err(Fault::from)?.into_iter().next() {
         return Err(Fault::new(Place::File, problem).into());

@@ -9,6 +9,7 @@ mod dev;
 mod init;
 mod key;
 mod ledger;
+mod migrate;
 mod principal;
 mod receipt;
 mod run;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Init(init::Args),
     Serve(serve::Args),
     Dev(dev::Args),
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     Run(run::Args),
     #[command(subcommand)]
     Tx(tx::Command),
@@ -57,6 +60,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Init(args) => Box::pin(init::run(args, session)).await,
         Command::Serve(args) => Box::pin(serve::run(args, session)).await,
         Command::Dev(args) => Box::pin(dev::run(args, session)).await,
+        Command::Migrate(command) => Box::pin(migrate::run(command, session)).await,
         Command::Run(args) => Box::pin(run::run(args, session)).await,
         Command::Tx(command) => Box::pin(tx::run(command, session)).await,
         Command::Receipt(args) => receipt::run(args, session).await,

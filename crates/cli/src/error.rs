@@ -224,7 +224,20 @@ fn data_hint(error: &DataDirError) -> Option<String> {
             format!("serve it with `chancery serve --data {}`, or name a new directory", dir.display())
         }
         DataDirError::Key { .. } => "restore the file from a backup: no other key continues these logs".to_owned(),
+        DataDirError::Unnamed(_) => {
+            "name it with --database-url-file FILE, or put its URL into CHANCERY_DATABASE_URL".to_owned()
+        }
+        DataDirError::Embedded(_) => {
+            "leave out --database-url-file, unset CHANCERY_DATABASE_URL, or name another directory".to_owned()
+        }
+        DataDirError::Stranger { .. } => "name the data directory that was made with this database".to_owned(),
+        DataDirError::Database(error) if error.kind() == Kind::Busy => {
+            "is the database up, and does its address name the right host, user and password?".to_owned()
+        }
         DataDirError::Store(_)
+        | DataDirError::Database(_)
+        | DataDirError::Read(_)
+        | DataDirError::Occupied
         | DataDirError::Missing(_)
         | DataDirError::File { .. }
         | DataDirError::Mode { .. }

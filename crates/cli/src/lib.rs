@@ -8,6 +8,7 @@ mod bundle_source;
 mod cli;
 mod commands;
 mod context;
+mod database;
 mod error;
 mod exit;
 mod input;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Verifies a directory with the world's key.
 pub(crate) fn verify(world: &World, dir: &Path) -> Result<Report, VerifyError> {
-    let options = Options { keys: Some(world.keys.clone()), checkpoints: Vec::new() };
+    let options = Options { keys: Some(world.keys.clone()), checkpoints: Vec::new(), ..Options::default() };
     verify::run(dir, &options, &mut |_| ())
 }
 

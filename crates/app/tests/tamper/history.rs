@@ -81,7 +81,7 @@ fn a_file_that_was_cut_short_is_refused() {
         let dir = copy(world.dir());
         let file = OpenOptions::new().write(true).open(dir.path().join(DATABASE)).unwrap();
         file.set_len(length * tenths / 10).unwrap();
-        let options = Options { keys: Some(world.keys.clone()), checkpoints: Vec::new() };
+        let options = Options { keys: Some(world.keys.clone()), checkpoints: Vec::new(), ..Options::default() };
         let error = verify::run(dir.path(), &options, &mut |_| ()).unwrap_err();
         assert!(matches!(error, VerifyError::Fault(_) | VerifyError::Open(_)), "{error}");
     }

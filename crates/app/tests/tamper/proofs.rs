@@ -33,7 +33,8 @@ fn every_bit_of_a_receipt_matters() {
 fn every_byte_of_a_served_checkpoint_matters() {
     let world = World::make();
     let check = |checkpoint: &str| {
-        let options = Options { keys: Some(world.keys.clone()), checkpoints: vec![checkpoint.to_owned()] };
+        let options =
+            Options { keys: Some(world.keys.clone()), checkpoints: vec![checkpoint.to_owned()], ..Options::default() };
         verify::run(world.dir(), &options, &mut |_| ())
     };
     for note in &world.checkpoints {
@@ -51,7 +52,7 @@ fn another_key_believes_nothing() {
     let world = World::make();
     let name: KeyName = world.keys.iter().next().unwrap().name().clone();
     let other = Keys::one(SigningKey::from_seed(name, &[7; 32]).verifier());
-    let options = Options { keys: Some(other.clone()), checkpoints: Vec::new() };
+    let options = Options { keys: Some(other.clone()), checkpoints: Vec::new(), ..Options::default() };
     let error = verify::run(world.dir(), &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("log main/"), "{error}");
     assert!(error.contains("checkpoint"), "{error}");
@@ -62,7 +63,7 @@ fn another_key_believes_nothing() {
 fn a_kept_checkpoint_of_another_history_is_refused() {
     let (world, other) = (World::make(), World::make());
     let keys = Keys::new(world.keys.iter().chain(other.keys.iter()).cloned().collect());
-    let options = Options { keys: Some(keys), checkpoints: vec![other.checkpoints[1].clone()] };
+    let options = Options { keys: Some(keys), checkpoints: vec![other.checkpoints[1].clone()], ..Options::default() };
     let error = verify::run(world.dir(), &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("history was rewritten"), "{error}");
 }

@@ -7,7 +7,7 @@ use chancery_app::verify::{self, Options};
 fn an_untouched_store_is_verified() {
     let world = World::make();
     let mut last = None;
-    let options = Options { keys: None, checkpoints: world.checkpoints.clone() };
+    let options = Options { keys: None, checkpoints: world.checkpoints.clone(), ..Options::default() };
     let report = verify::run(world.dir(), &options, &mut |progress| last = Some(progress)).unwrap();
     let last = last.unwrap();
     assert_eq!((last.entries, last.total), (report.entries, report.entries));

@@ -1,10 +1,11 @@
 //! `chancery serve`
 
+use crate::database::DatabaseArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::signals::StopSignals;
-use chancery_app::data::DataDir;
+use chancery_app::data::{DataDir, Database};
 use chancery_app::{App, Closures, Config};
 use chancery_base::duration;
 use chancery_server::telemetry::{LogFormat, install_logs};
@@ -16,17 +17,29 @@ use std::time::Duration;
 
 /// Serve a data directory until SIGTERM or Ctrl-C.
 ///
+/// A server on a PostgreSQL database takes over from one that is there: that one writes nothing more.
+///
 /// It ends in order; a second signal ends it at once, which loses nothing that was acknowledged.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   chancery serve --data /var/lib/chancery
   chancery serve --data ./data --listen 127.0.0.1:9000 --log json
+  chancery serve --data ./data --database-url-file /run/secrets/database
   chancery serve --data ./data --allow-http-target http://127.0.0.1:7001 --lease 2s")]
 pub(crate) struct Args {
     /// The directory that `chancery init` made.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Connections to the PostgreSQL database at most.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..))]
+    database_connections: u16,
+    /// Keep statements prepared on their connections, which saves the database planning each. `PgBouncer` in
+    /// transaction mode must know them: 1.21 or newer, with `max_prepared_statements`.
+    #[arg(long)]
+    database_prepare: bool,
     /// Where to listen; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -68,7 +81,12 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let targets = args.allow_http_target.join(",").parse();
     let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
     let mut signals = StopSignals::listen()?;
-    let data = DataDir::open(&args.data)?;
+    let mut database = args.database.read()?;
+    if let Database::Postgres(options) = &mut database {
+        options.connections = args.database_connections.into();
+        options.prepare = args.database_prepare;
+    }
+    let data = DataDir::open_with(&args.data, &database).await?;
     let config = Config { lease: args.lease, targets, ..Config::new(data.cluster(), args.node) };
     let app = App::open(config, data.keys, data.store, Closures::new()).await?;
     let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };

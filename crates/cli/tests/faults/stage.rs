@@ -65,7 +65,7 @@ impl Stage {
     fn command<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
         command.args(args).current_dir(self.home.path()).stdin(Stdio::null()).env("NO_COLOR", "1");
-        for name in ["CHANCERY_SERVER", "CHANCERY_KEY", "XDG_CONFIG_HOME"] {
+        for name in ["CHANCERY_SERVER", "CHANCERY_KEY", "CHANCERY_DATABASE_URL", "XDG_CONFIG_HOME"] {
             command.env_remove(name);
         }
         command.env("CHANCERY_CONFIG", self.home.path().join("context.json")).env("HOME", self.home.path());

@@ -7,6 +7,12 @@ mod help;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
+#[path = "../../../store/tests/support/postgres.rs"]
+#[expect(dead_code, reason = "the store's tests use the rest")]
+mod postgres_server;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod server;

@@ -1,7 +1,8 @@
 //! Running the binary.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -49,7 +50,7 @@ impl Ran {
 pub(crate) fn command<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
     command.args(args).current_dir(dir).stdin(Stdio::null());
-    for name in ["CHANCERY_SERVER", "CHANCERY_KEY", "XDG_CONFIG_HOME"] {
+    for name in ["CHANCERY_SERVER", "CHANCERY_KEY", "CHANCERY_DATABASE_URL", "XDG_CONFIG_HOME"] {
         command.env_remove(name);
     }
     command.env("CHANCERY_CONFIG", dir.join("context.json")).env("HOME", dir);
@@ -97,7 +98,12 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 
 /// Sends SIGTERM to a process of ours.
 pub(crate) fn terminate(pid: u32) {
-    let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("kill runs");
+    signal(pid, "-TERM");
+}
+
+/// Sends a signal to a process of ours.
+pub(crate) fn signal(pid: u32, signal: &str) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
     assert!(sent.success(), "{pid} takes no signal");
 }
 
@@ -112,7 +118,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it says where it listens.
     pub(crate) fn start<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Self {
-        let said = dir.join("server.err");
+        Self::start_saying(dir, args, "server.err")
+    }
+
+    /// The same, with what it says in a file of this name.
+    pub(crate) fn start_saying<S: AsRef<OsStr>>(dir: &Path, args: &[S], said: &str) -> Self {
+        let said = dir.join(said);
         let file = std::fs::File::create(&said).expect("its log can be made");
         let mut child = command(dir, args)
             .env("NO_COLOR", "1")
@@ -133,6 +144,28 @@ impl Server {
     /// What it said so far.
     pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.said).expect("its log can be read")
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The HTTP status of what it answers to a GET, without a key.
+    pub(crate) fn status(&self, path: &str) -> u16 {
+        let address = self.url.strip_prefix("http://").expect("it speaks HTTP");
+        let mut connection = TcpStream::connect(address).expect("it takes connections");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("it answers");
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     /// Ends it with SIGTERM and gives its exit code.

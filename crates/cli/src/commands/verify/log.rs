@@ -1,5 +1,6 @@
 //! `chancery verify log`
 
+use crate::database::DatabaseArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::input;
@@ -20,18 +21,23 @@ const NOTE_BYTES_MAX: usize = 1 << 20;
 /// Verify a data directory without a server: entries, tree, tiles, checkpoints, signatures, and every row of every
 /// table against what the entries amount to. Exits 1 at the first fault and names its place.
 ///
-/// A server may have the directory open; what is committed is verified. Without --key the directory's own key is
+/// A server may have the store open; what is committed is verified, of a PostgreSQL database one snapshot. Without --key the directory's own key is
 /// believed: who can rewrite a store can also replace that, so name the key that you kept, and a checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   chancery verify log --data /var/lib/chancery
   chancery verify log --data ./copy --key chancery.pub --checkpoint monday.checkpoint
+  chancery verify log --data ./data --database-url-file database.url
   chancery verify log --data ./copy -o json | jq .uncovered")]
 pub(crate) struct LogArgs {
     /// The data directory, or a copy of it.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    // Not flattened: clap would no longer see that `verify --data DIR` names a log.
+    /// The file, mode 0600, with the URL of the PostgreSQL database that is the store; else `CHANCERY_DATABASE_URL`.
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     /// A checkpoint that was kept, of this or another day: the log must still have its root. Can be repeated.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
@@ -110,6 +116,7 @@ pub(crate) fn run(args: &LogArgs, session: &Session) -> Result<Exit, CliError> {
     let options = Options {
         keys: Some(keys).filter(|keys| !keys.is_empty()).map(Keys::new),
         checkpoints: checkpoints.collect::<Result<_, _>>()?,
+        database: DatabaseArgs::new(args.database_url_file.clone()).read()?,
     };
     let mut bar = Bar::new("entries", clock::instant());
     let report = verify::run(&args.data, &options, &mut |progress| bar.at(progress.entries, progress.total));
