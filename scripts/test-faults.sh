@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, kills, fuzz.
+# What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, kills,
+# kills_postgres, fuzz.
 #   CHANCERY_SEEDS  how many seeds the simulation runs; a seed that fails is printed, and replays the same run
 #   CHANCERY_KILLS  how often the kill campaign kills; it prints its seed
+#   CHANCERY_POSTGRES_KILLS  the same on PostgreSQL
 #   FUZZ_SECONDS    how long each fuzz target runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,13 +18,19 @@ simulation() {
 # The kill campaign at full length.
 kills() {
     export CHANCERY_KILLS=${CHANCERY_KILLS:-500}
-    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults)'
+    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) - test(postgres::)'
+}
+
+# The same on PostgreSQL, which is killed, too.
+kills_postgres() {
+    export CHANCERY_POSTGRES_KILLS=${CHANCERY_POSTGRES_KILLS:-500}
+    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) & test(postgres::)'
 }
 
 fuzz() { scripts/fuzz.sh; }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(simulation kills fuzz)
+[ ${#stages[@]} -gt 0 ] || stages=(simulation kills kills_postgres fuzz)
 for stage in "${stages[@]}"; do
     printf '\n== %s\n' "$stage"
     "$stage"

@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use crate::ledger::Ledger;
 use crate::load::{Acknowledged, Load};
 use crate::outside::Outside;
-use crate::stage::Stage;
+use crate::stage::{Place, Stage};
 use chancery_base::TransactionId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     SyncFails,
     /// The disk is full for a while, which the server must survive.
     Full,
+    /// The database dies and comes back, which the server must survive.
+    DatabaseDies,
 }
 
 /// A life of one data directory.
@@ -45,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) kills: u32,
     pub(crate) fault: Fault,
+    pub(crate) place: Place,
     /// What the server is told to do wrong.
     pub(crate) sabotage: Option<&'static str>,
 }
@@ -92,7 +95,7 @@ pub(crate) async fn live(plan: Plan) -> Report {
     let target = format!("http://{}", listener.local_addr().unwrap());
     let mut service = JoinSet::new();
     service.spawn(axum::serve(listener, outside.router()).into_future());
-    let stage = Stage::set(target, plan.sabotage).await;
+    let stage = Stage::set(target, plan.place, plan.sabotage).await;
     let load = Load::start(&stage, &outside, plan.seed);
     let life = Life {
         plan,
@@ -149,6 +152,7 @@ impl Life {
             Fault::Killed => (round % 2 == 1, round % 4 == 1),
             Fault::Unpowered | Fault::SyncFails => (true, false),
             Fault::Full => return self.full(load).await,
+            Fault::DatabaseDies => return self.database_dies(load).await,
         };
         if self.plan.fault == Fault::SyncFails {
             self.sync_fails().await?;
@@ -159,7 +163,7 @@ impl Life {
             // Every other time some of it had reached the disk.
             let seed = some.then(|| self.chance.next());
             self.report.power_losses += 1;
-            self.report.undone += self.stage.disk.lose_power(seed);
+            self.report.undone += self.stage.lose_power(seed);
         }
         if round % VERIFY_EVERY == VERIFY_EVERY - 1 {
             self.stage.verify().map_err(|said| format!("what the kill left does not verify: {said}"))?;
@@ -205,6 +209,24 @@ impl Life {
         self.read(&acknowledged).await?;
         self.stage.disk.unlimit();
         self.report.undone += self.stage.disk.refused() - refused;
+        self.goes_on(&acknowledged, load).await
+    }
+
+    /// The database dies under load and comes back; the server goes on by itself.
+    async fn database_dies(&mut self, load: &Load) -> Result<(), String> {
+        self.stage.lose_power(None);
+        self.report.power_losses += 1;
+        let acknowledged = load.acknowledged();
+        self.goes_on(&acknowledged, load).await?;
+        self.read(&acknowledged).await
+    }
+
+    /// Waits until more is acknowledged.
+    async fn goes_on(
+        &mut self,
+        acknowledged: &BTreeMap<TransactionId, Acknowledged>,
+        load: &Load,
+    ) -> Result<(), String> {
         let mut looks = 0;
         while load.acknowledged().len() <= acknowledged.len() {
             looks += 1;

@@ -1,19 +1,20 @@
 //! The kill campaign, and that it would notice.
 
 use crate::campaign::{Fault, Plan, Report, live};
+use crate::stage::Place;
 
 /// Kills in the short form.
 const KILLS: u32 = 10;
 /// Kills of one data directory; after these the next life begins.
-const KILLS_A_LIFE: u32 = 25;
+pub(crate) const KILLS_A_LIFE: u32 = 25;
 /// The seed, unless `CHANCERY_KILL_SEED` says another.
-const SEED: u64 = 0x5eed;
+pub(crate) const SEED: u64 = 0x5eed;
 
-fn number(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-fn run(plan: Plan) -> Report {
+pub(crate) fn run(plan: Plan) -> Report {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(live(plan))
 }
@@ -27,7 +28,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_done_without_a_permit() {
     while total.kills < kills && total.wrong.is_empty() {
         let seed = seed + u64::from(total.kills / KILLS_A_LIFE);
         let kills = KILLS_A_LIFE.min(kills - total.kills);
-        total.add(run(Plan { seed, kills, fault: Fault::Killed, sabotage: None }));
+        total.add(run(Plan { seed, kills, fault: Fault::Killed, place: Place::Directory, sabotage: None }));
         println!("{total:?}");
     }
     assert!(total.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", total.wrong);
@@ -37,7 +38,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_done_without_a_permit() {
 #[test]
 fn a_failed_sync_ends_the_process_and_loses_nothing() {
     let seed = number("CHANCERY_KILL_SEED", SEED);
-    let report = run(Plan { seed, kills: 3, fault: Fault::SyncFails, sabotage: None });
+    let report = run(Plan { seed, kills: 3, fault: Fault::SyncFails, place: Place::Directory, sabotage: None });
     assert!(report.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", report.wrong);
     assert!(report.kills == 3 && report.acknowledged > 0 && report.undone > 0, "it proves nothing: {report:?}");
 }
@@ -45,7 +46,7 @@ fn a_failed_sync_ends_the_process_and_loses_nothing() {
 #[test]
 fn a_full_disk_refuses_and_the_server_goes_on_when_there_is_room() {
     let seed = number("CHANCERY_KILL_SEED", SEED);
-    let report = run(Plan { seed, kills: 3, fault: Fault::Full, sabotage: None });
+    let report = run(Plan { seed, kills: 3, fault: Fault::Full, place: Place::Directory, sabotage: None });
     assert!(report.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", report.wrong);
     assert!(report.acknowledged > 0 && report.undone >= 9, "it proves nothing: {report:?}");
 }
@@ -53,7 +54,13 @@ fn a_full_disk_refuses_and_the_server_goes_on_when_there_is_room() {
 #[test]
 fn a_store_that_does_not_sync_is_caught() {
     let seed = number("CHANCERY_KILL_SEED", SEED);
-    let report = run(Plan { seed, kills: 4, fault: Fault::Unpowered, sabotage: Some("synchronous-off") });
+    let report = run(Plan {
+        seed,
+        kills: 4,
+        fault: Fault::Unpowered,
+        place: Place::Directory,
+        sabotage: Some("synchronous-off"),
+    });
     let signs = ["lost: ", "does not verify", "the server ended with"];
     let lost = |wrong: &String| signs.iter().any(|sign| wrong.contains(sign));
     assert!(report.wrong.iter().any(lost), "nobody noticed: {report:?}");

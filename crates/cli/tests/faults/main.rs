@@ -18,4 +18,10 @@ mod load;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
+#[path = "../../../store/tests/support/postgres.rs"]
+#[expect(dead_code, reason = "the store's tests use the rest")]
+mod postgres_server;
+#[cfg(test)]
 mod stage;

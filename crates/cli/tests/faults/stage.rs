@@ -1,6 +1,7 @@
 //! The server: its start on a disk of its own, its sudden end, and who may talk to it.
 
 use crate::disk::Disk;
+use crate::postgres_server::Server as PostgresServer;
 use chancery_sdk::{Client, ClientOptions, Secret};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -23,18 +24,62 @@ pub(crate) struct Stage {
     target: String,
     /// Set in the server's environment.
     sabotage: Option<&'static str>,
+    /// The store, if it is not in the directory.
+    postgres: Option<Postgres>,
     starts: u32,
 }
+
+/// Where the server's store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the directory, on a disk that forgets.
+    Directory,
+    /// In a PostgreSQL that keeps what it commits.
+    Postgres,
+    /// In one that answers before what it commits is on its disk.
+    LazyPostgres,
+}
+
+/// A database and its server.
+#[derive(Debug)]
+struct Postgres {
+    server: PostgresServer,
+    url: String,
+}
+
+impl Postgres {
+    fn start(settings: &[&str]) -> Self {
+        let server = PostgresServer::start(settings);
+        let url = server.url(&server.database("template0"));
+        Self { server, url }
+    }
+}
+
+/// With these it loses, when it dies, what it committed in the last ten seconds: nothing but the clock has it write.
+const LAZY: [&str; 5] = [
+    "synchronous_commit=off",
+    "wal_writer_delay=10s",
+    "wal_writer_flush_after=1GB",
+    "wal_buffers=64MB",
+    "bgwriter_lru_maxpages=0",
+];
 
 /// What a run of the binary said, if it failed.
 pub(crate) type Ran = Result<String, String>;
 
 impl Stage {
     /// An initialised directory and a server on it, with a tenant `acme` that may do anything; steps may call `target`.
-    pub(crate) async fn set(target: String, sabotage: Option<&'static str>) -> Self {
+    pub(crate) async fn set(target: String, place: Place, sabotage: Option<&'static str>) -> Self {
         let home = tempfile::Builder::new().prefix("chancery-faults-").tempdir().unwrap();
         let disk = Disk::new(home.path(), "data");
-        let mut stage = Self { home, disk, server: None, port: 0, target, sabotage: None, starts: 0 };
+        let postgres = match place {
+            Place::Directory => None,
+            Place::Postgres => Some(Postgres::start(&[])),
+            Place::LazyPostgres => Some(Postgres::start(&LAZY)),
+        };
+        // A database that does not sync is refused from the beginning.
+        let early = sabotage.filter(|_| place == Place::LazyPostgres);
+        let mut stage = Self { home, disk, server: None, port: 0, target, sabotage: early, postgres, starts: 0 };
         stage.run(&["init", "--data", "data", "--key-file", "system.key"]).unwrap();
         stage.start().await.unwrap();
         let system = stage.online("system");
@@ -53,6 +98,9 @@ impl Stage {
             // What was set up is on the disk: only what comes now is at stake.
             stage.stop().unwrap();
             stage.sabotage = sabotage;
+            if let Some(Postgres { server, .. }) = &stage.postgres {
+                server.psql("postgres", "CHECKPOINT").unwrap();
+            }
             stage.start().await.unwrap();
         }
         stage
@@ -69,6 +117,12 @@ impl Stage {
             command.env_remove(name);
         }
         command.env("CHANCERY_CONFIG", self.home.path().join("context.json")).env("HOME", self.home.path());
+        if let Some(postgres) = &self.postgres {
+            command.env("CHANCERY_DATABASE_URL", &postgres.url);
+        }
+        if let Some(sabotage) = self.sabotage {
+            command.env("CHANCERY_SABOTAGE", sabotage);
+        }
         command
     }
 
@@ -101,9 +155,6 @@ impl Stage {
             ["serve", "--data", "data", "--listen", &listen, "--lease", LEASE, "--allow-http-target", &self.target];
         let mut command = self.command(&args);
         command.stdout(Stdio::null()).stderr(File::create(&said).unwrap());
-        if let Some(sabotage) = self.sabotage {
-            command.env("CHANCERY_SABOTAGE", sabotage);
-        }
         self.disk.attach(&mut command);
         let child = self.server.insert(command.spawn().unwrap());
         for _ in 0..START_LOOKS {
@@ -126,6 +177,18 @@ impl Stage {
         if let Some(mut server) = self.server.take() {
             server.kill().unwrap();
             server.wait().unwrap();
+        }
+    }
+
+    /// The power of what keeps the store is lost: a disk forgets what was not synced, or with a seed all but a random
+    /// beginning of it; a database dies, and recovers what it had put on its disk. Gives how many writes a disk forgot.
+    pub(crate) fn lose_power(&self, seed: Option<u64>) -> u64 {
+        match &self.postgres {
+            None => self.disk.lose_power(seed),
+            Some(postgres) => {
+                postgres.server.restart_immediately();
+                0
+            }
         }
     }
 

@@ -1,0 +1,46 @@
+//! The same on PostgreSQL: the server is killed under load, and in every second round the database, too, by an
+//! `immediate` stop, after which it has what it had put on its disk.
+
+use crate::campaign::{Fault, Plan, Report};
+use crate::kills::{KILLS_A_LIFE, SEED, number, run};
+use crate::stage::Place;
+
+/// Kills in the short form.
+const KILLS: u32 = 6;
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_done_without_a_permit() {
+    let seed = number("CHANCERY_KILL_SEED", SEED);
+    let kills = u32::try_from(number("CHANCERY_POSTGRES_KILLS", KILLS.into())).unwrap();
+    println!("CHANCERY_KILL_SEED={seed} CHANCERY_POSTGRES_KILLS={kills}");
+    let mut total = Report::default();
+    while total.kills < kills && total.wrong.is_empty() {
+        let seed = seed + u64::from(total.kills / KILLS_A_LIFE);
+        let kills = KILLS_A_LIFE.min(kills - total.kills);
+        total.add(run(Plan { seed, kills, fault: Fault::Killed, place: Place::Postgres, sabotage: None }));
+        println!("{total:?}");
+    }
+    assert!(total.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", total.wrong);
+    assert!(
+        total.acknowledged > 0 && total.power_losses >= kills / 2 && total.repeats > 0,
+        "it proves nothing: {total:?}"
+    );
+}
+
+#[test]
+fn a_database_that_dies_is_waited_for_and_nothing_is_lost() {
+    let seed = number("CHANCERY_KILL_SEED", SEED);
+    let plan = Plan { seed, kills: 4, fault: Fault::DatabaseDies, place: Place::Postgres, sabotage: None };
+    let report = run(plan);
+    assert!(report.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", report.wrong);
+    assert!(report.power_losses == 4 && report.acknowledged > 0, "it proves nothing: {report:?}");
+}
+
+#[test]
+fn a_database_that_does_not_sync_is_caught() {
+    let seed = number("CHANCERY_KILL_SEED", SEED);
+    let sabotage = Some("synchronous-off");
+    let report = run(Plan { seed, kills: 4, fault: Fault::Unpowered, place: Place::LazyPostgres, sabotage });
+    let lost = |wrong: &String| wrong.contains("lost: ") || wrong.contains("does not verify");
+    assert!(report.wrong.iter().any(lost), "nobody noticed: {report:?}");
+}
