@@ -17,5 +17,87 @@
 //! The forward key is a task's [`idempotency_key`](crate::Task::idempotency_key) in a forward handler and its
 //! [`forward_key`](crate::Task::forward_key) in an undo.
 
+#[cfg(feature = "fence-postgres")]
+pub mod postgres;
 #[cfg(feature = "fence-sqlite")]
 pub mod sqlite;
+
+use chancery_base::Kind;
+use chancery_base::limits::{KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use serde_json::Value;
+
+/// What a participant's fence says to an undo.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Undo {
+    /// It was done, with this result: undo it, in this transaction.
+    Needed {
+        /// What the permit's `done` recorded.
+        result: Value,
+    },
+    /// It was not done and from now on never will be: there is nothing to undo.
+    NothingDone,
+    /// It was undone before: there is nothing to undo.
+    AlreadyUndone,
+}
+
+/// Why a fence could not be asked; `E` is the error of the database's driver. Roll the transaction back.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError<E: std::error::Error + 'static> {
+    /// The database refused; most often it is busy, and a later attempt succeeds.
+    #[error("failed to {operation} the fence")]
+    Database {
+        /// `prepare`, `read` or `write`.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: E,
+    },
+    /// The key is empty or longer than [`KEY_BYTES_MAX`] bytes and a step's name.
+    #[error("a fence key has 1 to {FENCE_KEY_BYTES_MAX} bytes, this one has {0}")]
+    Key(usize),
+    /// The result is larger than a payload may be.
+    #[error("the result has {0} bytes, at most {PAYLOAD_BYTES_MAX} can be recorded")]
+    ResultTooLarge(usize),
+    /// What the fence keeps is not what it wrote.
+    #[error("the fence's row is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Bytes of a forward key: a start's key, a slash and a step's name.
+const FENCE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX * 2;
+
+impl<E: std::error::Error + 'static> FenceError<E> {
+    /// What it means to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Database { .. } => Kind::Busy,
+            Self::Key(_) => Kind::Invalid,
+            Self::ResultTooLarge(_) => Kind::TooLarge,
+            Self::Damaged(_) => Kind::Broken,
+        }
+    }
+
+    #[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+    const fn write(source: E) -> Self {
+        Self::Database { operation: "write", source }
+    }
+}
+
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+fn check_key<E: std::error::Error + 'static>(key: &str) -> Result<(), FenceError<E>> {
+    if key.is_empty() || key.len() > FENCE_KEY_BYTES_MAX { Err(FenceError::Key(key.len())) } else { Ok(()) }
+}
+
+/// A result as the fence keeps it.
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+fn to_text<E: std::error::Error + 'static>(result: &Value) -> Result<String, FenceError<E>> {
+    let text = result.to_string();
+    if text.len() > PAYLOAD_BYTES_MAX { Err(FenceError::ResultTooLarge(text.len())) } else { Ok(text) }
+}
+
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+fn from_text<E: std::error::Error + 'static>(key: &str, text: &str) -> Result<Value, FenceError<E>> {
+    serde_json::from_str(text).map_err(|error| FenceError::Damaged(format!("the result of `{key}`: {error}")))
+}

@@ -42,8 +42,9 @@
 //! # }
 //! ```
 
-use chancery_base::Kind;
-use chancery_base::limits::{KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
+pub use super::Undo;
+
+use super::{check_key, from_text, to_text};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::Value;
 
@@ -67,63 +68,8 @@ pub struct Permit<'tx> {
     key: String,
 }
 
-/// What [`undo`] says.
-#[derive(Debug, Clone, PartialEq)]
-#[must_use]
-pub enum Undo {
-    /// It was done, with this result: undo it, in this transaction.
-    Needed {
-        /// What [`Permit::done`] recorded.
-        result: Value,
-    },
-    /// It was not done and from now on never will be: there is nothing to undo.
-    NothingDone,
-    /// It was undone before: there is nothing to undo.
-    AlreadyUndone,
-}
-
 /// Why the fence could not be asked. Roll the transaction back.
-#[derive(Debug, thiserror::Error)]
-pub enum FenceError {
-    /// The database refused; most often it is busy, and a later attempt succeeds.
-    #[error("failed to {operation} the fence")]
-    Database {
-        /// `prepare`, `read` or `write`.
-        operation: &'static str,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// The key is empty or longer than [`KEY_BYTES_MAX`] bytes and a step's name.
-    #[error("a fence key has 1 to {FENCE_KEY_BYTES_MAX} bytes, this one has {0}")]
-    Key(usize),
-    /// The result is larger than a payload may be.
-    #[error("the result has {0} bytes, at most {PAYLOAD_BYTES_MAX} can be recorded")]
-    ResultTooLarge(usize),
-    /// What the fence keeps is not what it wrote.
-    #[error("the fence's row is damaged: {0}")]
-    Damaged(String),
-}
-
-/// Bytes of a forward key: a start's key, a slash and a step's name.
-const FENCE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX * 2;
-
-impl FenceError {
-    /// What it means to the caller.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Database { .. } => Kind::Busy,
-            Self::Key(_) => Kind::Invalid,
-            Self::ResultTooLarge(_) => Kind::TooLarge,
-            Self::Damaged(_) => Kind::Broken,
-        }
-    }
-
-    const fn write(source: rusqlite::Error) -> Self {
-        Self::Database { operation: "write", source }
-    }
-}
+pub type FenceError = super::FenceError<rusqlite::Error>;
 
 /// Makes the fence's table if there is none. Call it once when the database is opened.
 ///
@@ -160,10 +106,7 @@ impl Permit<'_> {
     /// # Errors
     /// If the result is too large or the database refuses. Roll back then.
     pub fn done(self, result: Value) -> Result<Value, FenceError> {
-        let text = result.to_string();
-        if text.len() > PAYLOAD_BYTES_MAX {
-            return Err(FenceError::ResultTooLarge(text.len()));
-        }
+        let text = to_text(&result)?;
         let statement = "UPDATE chancery_fence SET result = ?2 WHERE key = ?1";
         self.tx.execute(statement, params![self.key, text]).map_err(FenceError::write)?;
         Ok(result)
@@ -193,10 +136,6 @@ struct Row {
     result: Value,
 }
 
-fn check_key(key: &str) -> Result<(), FenceError> {
-    if key.is_empty() || key.len() > FENCE_KEY_BYTES_MAX { Err(FenceError::Key(key.len())) } else { Ok(()) }
-}
-
 /// Writes the key's row unless there is one; says whether it did.
 fn insert(tx: &Transaction<'_>, key: &str, undone: bool) -> Result<bool, FenceError> {
     let statement = "INSERT INTO chancery_fence (key, undone, result) VALUES (?1, ?2, 'null') ON CONFLICT DO NOTHING";
@@ -209,8 +148,5 @@ fn read(tx: &Transaction<'_>, key: &str) -> Result<Row, FenceError> {
     let columns = tx.query_row(statement, [key], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)));
     let columns = columns.optional().map_err(|source| FenceError::Database { operation: "read", source })?;
     let (undone, text) = columns.ok_or_else(|| FenceError::Damaged(format!("`{key}` has none")))?;
-    match serde_json::from_str(&text) {
-        Ok(result) => Ok(Row { undone, result }),
-        Err(error) => Err(FenceError::Damaged(format!("the result of `{key}`: {error}"))),
-    }
+    Ok(Row { undone, result: from_text(key, &text)? })
 }

@@ -6,6 +6,12 @@ mod client;
 #[cfg(test)]
 mod fence;
 #[cfg(test)]
+mod fence_postgres;
+#[cfg(test)]
+#[path = "../../../store/tests/support/postgres.rs"]
+#[expect(dead_code, reason = "the store's tests use the rest")]
+mod postgres_server;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod worker;
