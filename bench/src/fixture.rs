@@ -2,7 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
-use chancery_app::data::DataDir;
+use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
 use chancery_base::{Name, Secret, TenantId};
 use chancery_policy::{Action, Grant};
@@ -32,10 +32,10 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Makes one in an empty directory.
-    pub(crate) async fn new(dir: &Path) -> Result<Self, Error> {
+    /// Makes one in an empty directory, with its store there or in an empty database.
+    pub(crate) async fn new(dir: &Path, database: &Database) -> Result<Self, Error> {
         let cluster = name(CLUSTER)?;
-        let data = DataDir::create(dir, &cluster)?;
+        let data = DataDir::create_with(dir, &cluster, database).await?;
         bootstrap::system(&data, &cluster).await?;
         let mut closures = Closures::new();
         for step in 0..LOCAL_STEPS {

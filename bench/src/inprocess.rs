@@ -2,7 +2,9 @@
 
 use crate::fixture::{DURABILITY, Node, name, payload};
 use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
+use crate::postgres;
 use crate::report::Figure;
+use chancery_app::data::Database;
 use chancery_app::transactions::{self, Start};
 use chancery_policy::{Action, Grant};
 use serde_json::{Value, json};
@@ -21,15 +23,35 @@ const SAGA_MAX: Duration = Duration::from_secs(30);
 pub(crate) const SAGA: &str = "saga-inprocess-3";
 
 /// Runs the workload in a child process.
-pub(crate) async fn measure(clients: usize, seconds: u64) -> Result<Figure, Error> {
+pub(crate) async fn measure(clients: usize, seconds: u64, database: Option<&str>) -> Result<Figure, Error> {
+    in_child([SAGA, postgres::SAGA], "inprocess", clients, seconds, database).await
+}
+
+/// Runs a role in a child process. Of the names the first is with the embedded store, the second with a database, whose
+/// syncs are not the child's.
+pub(crate) async fn in_child(
+    names: [&'static str; 2],
+    role: &str,
+    clients: usize,
+    seconds: u64,
+    database: Option<&str>,
+) -> Result<Figure, Error> {
     let dir = tempfile::tempdir()?;
     let syncs = SyncCounter::new(dir.path())?;
-    let line = from_child(&syncs, &["--seconds", &seconds.to_string(), "inprocess", &clients.to_string()]).await?;
-    Ok(Figure::of_child(SAGA, clients, &line, syncs.count()?, DURABILITY))
+    let (seconds, count) = (seconds.to_string(), clients.to_string());
+    let mut arguments = vec!["--seconds", &seconds, role, &count];
+    arguments.extend(database);
+    let line = from_child(&syncs, &arguments).await?;
+    let [embedded, elsewhere] = names;
+    if database.is_none() {
+        return Ok(Figure::of_child(embedded, clients, &line, syncs.count()?, DURABILITY));
+    }
+    let figure = Figure::of_child(elsewhere, clients, &line, 0, postgres::DURABILITY);
+    Ok(Figure { syncs_per_unit: None, ..figure })
 }
 
 /// The line of figures that a child process with these arguments prints.
-pub(crate) async fn from_child(syncs: &SyncCounter, arguments: &[&str]) -> Result<Value, Error> {
+async fn from_child(syncs: &SyncCounter, arguments: &[&str]) -> Result<Value, Error> {
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args(arguments).stderr(Stdio::inherit());
     syncs.watch(&mut command);
@@ -46,9 +68,9 @@ pub(crate) fn per_unit(syncs: u64, units: u64) -> f64 {
 }
 
 /// The child: measures and prints one line.
-pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
+pub(crate) async fn child(clients: usize, time: Duration, database: &Database) -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
-    let node = Arc::new(Node::new(dir.path()).await?);
+    let node = Arc::new(Node::new(dir.path(), database).await?);
     let grant = Arc::new(node.grant(Action::TransactionStart).await?);
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut clients_running = JoinSet::new();

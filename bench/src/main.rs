@@ -12,6 +12,7 @@ mod idle;
 mod inprocess;
 mod observed;
 mod peers;
+mod postgres;
 mod remote;
 mod report;
 mod verify;
@@ -48,10 +49,14 @@ struct Arguments {
 enum Role {
     /// Runs sagas of three closures in this process and prints the figures.
     #[command(hide = true)]
-    Inprocess { clients: usize },
+    Inprocess {
+        clients: usize,
+        /// The address of an empty PostgreSQL database; else the embedded store.
+        database: Option<String>,
+    },
     /// Writes what these write, and prints the figures.
     #[command(hide = true)]
-    FloorInprocess { clients: usize },
+    FloorInprocess { clients: usize, database: Option<String> },
     /// Serves a node until standard input ends.
     #[command(hide = true)]
     Server,
@@ -73,8 +78,12 @@ fn main() -> ExitCode {
     };
     let time = Duration::from_secs(arguments.seconds);
     let outcome = match &arguments.role {
-        Some(Role::Inprocess { clients }) => runtime.block_on(inprocess::child(*clients, time)),
-        Some(Role::FloorInprocess { clients }) => runtime.block_on(floor::inprocess_child(*clients, time)),
+        Some(Role::Inprocess { clients, database }) => {
+            runtime.block_on(inprocess::child(*clients, time, &postgres::database(database.as_deref())))
+        }
+        Some(Role::FloorInprocess { clients, database }) => {
+            runtime.block_on(floor::inprocess_child(*clients, time, &postgres::database(database.as_deref())))
+        }
         Some(Role::Server) => runtime.block_on(remote::server()),
         Some(Role::FloorServer) => runtime.block_on(floor::remote_server()),
         None => runtime.block_on(all(&arguments, time)),
@@ -114,10 +123,17 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
     report::heading(&mut std::io::stdout())?;
     if runs(inprocess::SAGA) {
         for clients in INPROCESS_CLIENTS {
-            let floor = floor::inprocess(clients, arguments.seconds).await?;
+            let floor = floor::inprocess(clients, arguments.seconds, None).await?;
             kept.figure(&floor)?;
-            let mut figure = inprocess::measure(clients, arguments.seconds).await?;
+            let mut figure = inprocess::measure(clients, arguments.seconds, None).await?;
             figure.floor_ratio = figure.over(&floor);
+            kept.figure(&figure)?;
+        }
+    }
+    if runs(postgres::SAGA) {
+        for clients in INPROCESS_CLIENTS {
+            let (floor, figure) = postgres::measure(clients, arguments.seconds).await?;
+            kept.figure(&floor)?;
             kept.figure(&figure)?;
         }
     }

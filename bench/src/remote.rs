@@ -4,6 +4,7 @@ use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, name, payload};
 use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
 use crate::inprocess::{now, per_unit};
 use crate::report::Figure;
+use chancery_app::data::Database;
 use chancery_base::Secret;
 use chancery_sdk::api::transaction::Status;
 use chancery_sdk::{Client, ClientOptions, Start, Task, Worker};
@@ -28,7 +29,7 @@ const SAGA_MAX: Duration = Duration::from_secs(30);
 /// commits took, counted from the line that it reads.
 pub(crate) async fn server() -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
-    let node = Node::new(dir.path()).await?;
+    let node = Node::new(dir.path(), &Database::Embedded).await?;
     let (server, _) = serve_node(&node).await?;
     // The key is of this run alone and goes to the parent's pipe.
     let hello = json!({ "url": format!("http://{}", server.local_addr()), "key": node.key.expose() });

@@ -3,6 +3,7 @@
 use crate::fixture::Node;
 use crate::harness::Error;
 use crate::inprocess::one;
+use chancery_app::data::Database;
 use chancery_app::verify;
 use chancery_policy::Action;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ const CLIENTS: usize = 256;
 /// Fills a store with sagas, verifies it, and gives the figures.
 pub(crate) async fn measure() -> Result<Value, Error> {
     let dir = tempfile::tempdir()?;
-    let node = Arc::new(Node::new(dir.path()).await?);
+    let node = Arc::new(Node::new(dir.path(), &Database::Embedded).await?);
     let grant = Arc::new(node.grant(Action::TransactionStart).await?);
     let sagas = Arc::new(AtomicU64::new(0));
     let mut clients = JoinSet::new();

@@ -11,6 +11,7 @@ use crate::http::Http;
 use crate::inprocess::{now, per_unit};
 use crate::remote::{Served, one, step_us, work};
 use crate::report::Figure;
+use chancery_app::data::Database;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, service::service_fn};
@@ -57,7 +58,7 @@ struct Server {
 pub(crate) async fn server() -> Result<(), Error> {
     let template = learn().await?;
     let dir = tempfile::tempdir()?;
-    let (group, commits) = Group::open(dir.path(), template).await?;
+    let (group, commits) = Group::open(dir.path(), &Database::Embedded, template).await?;
     let server = Arc::new(Server {
         group,
         running: Mutex::default(),
@@ -226,7 +227,7 @@ async fn client(server: SocketAddr, warm: &AtomicBool, stop: &AtomicBool) -> Res
 /// Runs sagas one at a time against the real server, and takes the last one's batches.
 async fn learn() -> Result<Template, Error> {
     let dir = tempfile::tempdir()?;
-    let node = Node::new(dir.path()).await?;
+    let node = Node::new(dir.path(), &Database::Embedded).await?;
     let (server, client) = crate::remote::serve_node(&node).await?;
     let mut worker = JoinSet::new();
     worker.spawn(work(client.clone()));

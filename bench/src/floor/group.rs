@@ -3,7 +3,7 @@
 use super::template::{Prepared, Template};
 use crate::harness::{Error, spawn};
 use chancery_app::clock;
-use chancery_app::data::DataDir;
+use chancery_app::data::{DataDir, Database};
 use chancery_base::{Entropy, Name, TenantId, TransactionId};
 use chancery_ledger::{Origin, leaf_hash};
 use chancery_shard::batch::Batch;
@@ -38,10 +38,14 @@ pub(crate) struct Saga {
 }
 
 impl Group {
-    /// Opens a store in an empty directory and takes its one log.
-    pub(crate) async fn open(dir: &Path, template: Template) -> Result<(Self, JoinHandle<Result<(), Error>>), Error> {
+    /// Opens a store in an empty directory or database and takes its one log.
+    pub(crate) async fn open(
+        dir: &Path,
+        database: &Database,
+        template: Template,
+    ) -> Result<(Self, JoinHandle<Result<(), Error>>), Error> {
         let cluster: Name = crate::fixture::name("floor")?;
-        let data = DataDir::create(dir, &cluster)?;
+        let data = DataDir::create_with(dir, &cluster, database).await?;
         let failed = |err: clock::EntropyError| Error::Failed(err.to_string());
         let hash_key = clock::random_bytes().map_err(failed)?;
         let tenant = TenantRow { tenant: TenantId::system(), shards: 1, hash_key, created_at: clock::now() };

@@ -2,10 +2,12 @@
 
 use super::group::Group;
 use super::template::{Sizes, Template};
-use crate::fixture::{DURABILITY, Node};
-use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
-use crate::inprocess::{SAGA, from_child, now, one};
+use crate::fixture::Node;
+use crate::harness::{Error, Times, rate, rss_mib};
+use crate::inprocess::{SAGA, in_child, now, one};
+use crate::postgres;
 use crate::report::Figure;
+use chancery_app::data::Database;
 use chancery_policy::Action;
 use serde_json::json;
 use std::io::Write as _;
@@ -18,19 +20,15 @@ use tokio::task::JoinSet;
 const SAGAS_BEFORE: usize = 20;
 
 /// Runs the floor in a child process.
-pub(crate) async fn measure(clients: usize, seconds: u64) -> Result<Figure, Error> {
-    let dir = tempfile::tempdir()?;
-    let syncs = SyncCounter::new(dir.path())?;
-    let line =
-        from_child(&syncs, &["--seconds", &seconds.to_string(), "floor-inprocess", &clients.to_string()]).await?;
-    Ok(Figure::of_child("floor-inprocess-3", clients, &line, syncs.count()?, DURABILITY))
+pub(crate) async fn measure(clients: usize, seconds: u64, database: Option<&str>) -> Result<Figure, Error> {
+    in_child(["floor-inprocess-3", postgres::FLOOR], "floor-inprocess", clients, seconds, database).await
 }
 
 /// The child: learns what a saga writes, then writes as much as it can, and prints one line.
-pub(crate) async fn child(clients: usize, time: Duration) -> Result<(), Error> {
+pub(crate) async fn child(clients: usize, time: Duration, database: &Database) -> Result<(), Error> {
     let template = learn().await?;
     let dir = tempfile::tempdir()?;
-    let (group, commits) = Group::open(dir.path(), template).await?;
+    let (group, commits) = Group::open(dir.path(), database, template).await?;
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut running = JoinSet::new();
     for _ in 0..clients {
@@ -77,7 +75,7 @@ async fn client(group: &Group, warm: &AtomicBool, stop: &AtomicBool) -> Result<(
 /// Runs sagas one at a time, and takes the last one's batches.
 async fn learn() -> Result<Template, Error> {
     let dir = tempfile::tempdir()?;
-    let node = Node::new(dir.path()).await?;
+    let node = Node::new(dir.path(), &Database::Embedded).await?;
     let grant = node.grant(Action::TransactionStart).await?;
     for _ in 0..SAGAS_BEFORE {
         one(&node, &grant).await?;

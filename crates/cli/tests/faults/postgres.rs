@@ -22,7 +22,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_done_without_a_permit() {
     }
     assert!(total.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", total.wrong);
     assert!(
-        total.acknowledged > 0 && total.power_losses >= kills / 2 && total.repeats > 0,
+        total.acknowledged > 0 && total.power_losses >= kills / 3 && total.repeats > 0,
         "it proves nothing: {total:?}"
     );
 }
