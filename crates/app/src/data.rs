@@ -57,6 +57,9 @@ pub enum DataDirError {
     /// The database holds an installation already.
     #[error("the database holds an installation already: name an empty one")]
     Occupied,
+    /// The database holds none.
+    #[error("the database holds no installation: it is not the one that {} was made with", .0.display())]
+    Vacant(PathBuf),
     /// The database was written by another installation.
     #[error("the database belongs to another installation: its log `{log}` was not signed with the key in {}", .dir.display())]
     Stranger {
@@ -113,7 +116,7 @@ impl DataDirError {
             Self::Database(error) => error.kind(),
             Self::Read(error) => error.kind,
             Self::Exists(_) | Self::Occupied => Kind::Conflict,
-            Self::Missing(_) => Kind::Missing,
+            Self::Missing(_) | Self::Vacant(_) => Kind::Missing,
             Self::Unnamed(_) | Self::Embedded(_) | Self::Stranger { .. } | Self::Mode { .. } | Self::Key { .. } => {
                 Kind::Invalid
             }

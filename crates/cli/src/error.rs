@@ -238,6 +238,7 @@ fn data_hint(error: &DataDirError) -> Option<String> {
         | DataDirError::Database(_)
         | DataDirError::Read(_)
         | DataDirError::Occupied
+        | DataDirError::Vacant(_)
         | DataDirError::Missing(_)
         | DataDirError::File { .. }
         | DataDirError::Mode { .. }

@@ -70,8 +70,9 @@ pub(super) async fn open(
 ) -> Result<postgres::PostgresStore, DataDirError> {
     let store = postgres::PostgresStore::open(&allowed(options)).await?;
     // Any log tells: one key signs them all.
-    if let Some(log) = store.logs().await?.into_iter().next()
-        && let Some(newest) = store.checkpoint(log.id, None).await?
+    let log = store.logs().await?.into_iter().next();
+    let log = log.ok_or_else(|| DataDirError::Vacant(dir.to_owned()))?;
+    if let Some(newest) = store.checkpoint(log.id, None).await?
         && Checkpoint::open(&newest.note, &chancery_ledger::Keys::one(keys.log.verifier())).is_err()
     {
         return Err(DataDirError::Stranger { log: log.origin.to_string(), dir: dir.to_owned() });

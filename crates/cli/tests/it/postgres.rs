@@ -3,6 +3,7 @@
 use crate::postgres_server::{PASSWORD, Server as Postgres};
 use crate::support::{Ran, Server, command, run, run_with, signal, wait_for, write};
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Steps without a worker: one after the other, the second twice as big as its input says.
@@ -53,6 +54,14 @@ fn complete(dir: &Path, server: &Server) -> String {
     done["id"].as_str().unwrap().to_owned()
 }
 
+/// When the server sent its last statement.
+fn last_statement(postgres: &Postgres) -> String {
+    let query = "SELECT count(*), max(query_start) FROM pg_stat_activity WHERE application_name = 'chancery'";
+    let found = postgres.psql("postgres", query).unwrap();
+    assert!(!found.starts_with("0|"), "it has connections: {found}");
+    found
+}
+
 fn verify(dir: &Path) -> Ran {
     run(dir, &["verify", "--data", "data", "--database-url-file", "database.url"])
 }
@@ -74,6 +83,11 @@ fn everything_works_and_outlives_the_deaths_of_server_and_database() {
     run_with(dir, &["verify", "receipt", "-", "--key", key.trim()], receipt.as_bytes()).succeeds();
     let checkpoint = ask(dir, &server, "acme", &["ledger", "checkpoint"]).succeeds().stdout;
     write(dir, "kept.checkpoint", &checkpoint, 0o644);
+    wait_for("it has nothing to do and sends no statement", || {
+        let last = last_statement(&postgres);
+        std::thread::sleep(Duration::from_secs(3));
+        (last_statement(&postgres) == last).then_some(())
+    });
     // Beside the server, from one snapshot.
     verify(dir).succeeds();
 
@@ -164,6 +178,10 @@ fn no_store_is_taken_for_another() {
     let own = std::fs::read_to_string(dir.join("database.url")).unwrap();
     write(dir, "database.url", &postgres.url(&postgres.database("template0")), 0o600);
     init(dir, "other").succeeds();
+    write(dir, "database.url", &postgres.url(&postgres.database("template0")), 0o600);
+    serve("other", &named).fails(2, &["lacks 1 migrations"]);
+    run(dir, &["migrate", "up", "--data", "other", named[0], named[1]]).succeeds();
+    serve("other", &named).fails(3, &["holds no installation"]);
     write(dir, "database.url", &own, 0o600);
     serve("other", &named).fails(2, &["belongs to another installation", "chancery/system/0/1"]);
 
