@@ -1,17 +1,21 @@
-//! The pump of a shard: one task that feeds it inputs, carries out its calls and delivers what it lets out.
+//! The pump of a shard: one task that feeds it inputs, carries out its calls and delivers what it lets out. While a
+//! call is out it goes on feeding.
 
 use crate::clock;
 use crate::measure;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
 use chancery_base::Timestamp;
-use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_shard::batch::{Call, CommitError, Reply};
 use chancery_shard::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo, Response};
-use chancery_shard::{Poll, Shard, Stage};
+use chancery_shard::{Batch, Poll, Shard, Stage};
 use chancery_store::Store;
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -96,14 +100,8 @@ pub(crate) struct Pump {
     is_stopping: bool,
 }
 
-enum Turn {
-    /// It may go on at once.
-    Went,
-    /// It waits for an input, or for this time.
-    Idle(Option<Timestamp>),
-    /// It is over.
-    Over,
-}
+/// A call to the store that is out.
+type Out = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 impl Pump {
     pub(crate) fn new(
@@ -119,28 +117,62 @@ impl Pump {
 
     /// Runs until the node stops or another owns the log.
     pub(crate) async fn run(mut self) {
+        let mut out: Option<Out> = None;
         loop {
             if !self.is_stopping && self.tasks.is_stopping() {
                 self.is_stopping = true;
                 self.outlet.queue.close();
-                self.take_queued();
                 self.shard.stop();
             }
             self.take_queued();
-            match self.turn().await {
-                Turn::Went => {}
-                Turn::Over => break,
-                Turn::Idle(wake_at) => self.rest(wake_at).await,
+            let mut entropy = match clock::entropy() {
+                Ok(entropy) => entropy,
+                Err(error) => {
+                    error!(tenant = %self.tenant.id, "{error}: the shard of `{}` stops", self.tenant.id);
+                    break;
+                }
+            };
+            let wake_at = match self.shard.poll(clock::now(), &mut entropy) {
+                Poll::Call(call) => {
+                    // The store has it before anything else is done: before others are told what was done already, and
+                    // before the next batch is built.
+                    match started(self.carry_out(call)).await {
+                        Ok(reply) => self.replied(reply),
+                        Err(call) => out = Some(call),
+                    }
+                    self.let_out();
+                    continue;
+                }
+                Poll::Wait(wake_at) => wake_at,
+            };
+            self.let_out();
+            if out.is_none() && self.is_over() {
+                break;
+            }
+            if let Some(reply) = self.wait(&mut out, wake_at).await {
+                out = None;
+                self.replied(reply);
             }
         }
         self.tenant.unready();
         debug!(tenant = %self.tenant.id, "the pump ends");
     }
 
-    /// Takes what waits, as much as one batch may have.
+    /// Whether the shard has nothing more to do, ever.
+    fn is_over(&self) -> bool {
+        match self.shard.stage() {
+            Stage::Stopped | Stage::Fenced => true,
+            // A store that does not answer must not keep the node from ending.
+            Stage::Starting => self.is_stopping,
+            Stage::Open => false,
+        }
+    }
+
+    /// Takes what waits, as much as the shard can use.
     fn take_queued(&mut self) {
-        for _ in 0..BATCH_INPUTS_MAX {
-            let Ok(message) = self.outlet.queue.try_recv() else { return };
+        while self.shard.has_room()
+            && let Ok(message) = self.outlet.queue.try_recv()
+        {
             self.take(message);
         }
     }
@@ -158,36 +190,14 @@ impl Pump {
         }
     }
 
-    /// Lets the shard go on as far as it can without another input.
-    async fn turn(&mut self) -> Turn {
-        let mut entropy = match clock::entropy() {
-            Ok(entropy) => entropy,
-            Err(error) => {
-                error!(tenant = %self.tenant.id, "{error}: the shard of `{}` stops", self.tenant.id);
-                return Turn::Over;
+    /// Waits for the reply to the call that is out, for an input, the shard's time, or the node's end.
+    async fn wait(&mut self, out: &mut Option<Out>, wake_at: Option<Timestamp>) -> Option<Reply> {
+        let replied = async {
+            match out {
+                Some(out) => out.await,
+                None => std::future::pending().await,
             }
         };
-        let polled = self.shard.poll(clock::now(), &mut entropy);
-        self.let_out();
-        let wake_at = match polled {
-            Poll::Call(call) => {
-                let reply = self.carry_out(call).await;
-                self.shard.reply(reply, clock::now());
-                self.let_out();
-                return Turn::Went;
-            }
-            Poll::Wait(wake_at) => wake_at,
-        };
-        match self.shard.stage() {
-            Stage::Stopped | Stage::Fenced => Turn::Over,
-            // A store that does not answer must not keep the node from ending.
-            Stage::Starting if self.is_stopping => Turn::Over,
-            Stage::Starting | Stage::Open => Turn::Idle(wake_at),
-        }
-    }
-
-    /// Waits for an input, the shard's time, or the node's end.
-    async fn rest(&mut self, wake_at: Option<Timestamp>) {
         let woken = async {
             match wake_at {
                 Some(at) => tokio::time::sleep_until(clock::instant_at(at)).await,
@@ -196,45 +206,38 @@ impl Pump {
         };
         tokio::select! {
             biased;
-            message = self.outlet.queue.recv(), if !self.is_stopping => {
+            reply = replied => return Some(reply),
+            message = self.outlet.queue.recv(), if !self.outlet.queue.is_closed() && self.shard.has_room() => {
                 if let Some(message) = message { self.take(message) }
             }
             () = woken => {}
             () = self.tasks.stopping(), if !self.is_stopping => {}
         }
+        None
     }
 
-    async fn carry_out(&self, call: Call) -> Reply {
-        let reply = match call {
-            Call::Commit(batch) => Reply::Committed(self.commit(*batch).await),
-            Call::Own { .. }
-            | Call::Control { .. }
-            | Call::Recover { .. }
-            | Call::Load { .. }
-            | Call::Bundle { .. } => chancery_store::carry_out(self.store.as_ref(), call, &self.owner).await,
-        };
+    fn carry_out(&self, call: Call) -> Out {
+        let (store, owner) = (Arc::clone(&self.store), Arc::clone(&self.owner));
+        Box::pin(async move {
+            match call {
+                Call::Commit(batch) => Reply::Committed(commit(store.as_ref(), *batch).await),
+                Call::Own { .. }
+                | Call::Control { .. }
+                | Call::Recover { .. }
+                | Call::Load { .. }
+                | Call::Bundle { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
+            }
+        })
+    }
+
+    fn replied(&mut self, reply: Reply) {
         if let Reply::Owned(Ok(row)) = &reply {
             self.tenant.owned(row.epoch, row.size);
         }
         if let Some(failure) = failure(&reply) {
             warn!(tenant = %self.tenant.id, "the store failed: {failure}");
         }
-        reply
-    }
-
-    async fn commit(&self, batch: chancery_shard::Batch) -> Result<(), CommitError> {
-        let from = clock::instant();
-        let done = self.store.commit(batch).await;
-        measure::committed(from.elapsed());
-        if let Err(error) = &done {
-            measure::commit_failed(match error {
-                CommitError::Fenced { .. } => "fenced",
-                CommitError::Control { .. } => "control",
-                CommitError::Failed(_) => "failed",
-                CommitError::Unknown(_) => "unknown",
-            });
-        }
-        done
+        self.shard.reply(reply, clock::now());
     }
 
     /// Delivers what the shard lets out.
@@ -260,6 +263,29 @@ impl Pump {
             }
         }
     }
+}
+
+/// Makes a call; gives its reply if it has one at once.
+async fn started(mut call: Out) -> Result<Reply, Out> {
+    match poll_fn(|cx| task::Poll::Ready(call.as_mut().poll(cx))).await {
+        task::Poll::Ready(reply) => Ok(reply),
+        task::Poll::Pending => Err(call),
+    }
+}
+
+async fn commit(store: &dyn Store, batch: Batch) -> Result<(), CommitError> {
+    let from = clock::instant();
+    let done = store.commit(batch).await;
+    measure::committed(from.elapsed());
+    if let Err(error) = &done {
+        measure::commit_failed(match error {
+            CommitError::Fenced { .. } => "fenced",
+            CommitError::Control { .. } => "control",
+            CommitError::Failed(_) => "failed",
+            CommitError::Unknown(_) => "unknown",
+        });
+    }
+    done
 }
 
 /// What the store said where it did not do what it was asked, unless that is how commits are refused.

@@ -26,6 +26,12 @@ impl Entropy {
         Self { seed, counter: 0, block: [0; 32], used: 32 }
     }
 
+    /// A stream of its own, seeded from this one.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self::from_seed(self.take())
+    }
+
     /// 8 bytes of the stream.
     pub fn bytes8(&mut self) -> [u8; 8] {
         self.take()

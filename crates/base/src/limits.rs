@@ -36,6 +36,8 @@ pub const TRANSACTION_ENTRIES_RESERVED: u64 = 10_000;
 pub const DECISIONS_KEPT_MAX: usize = 1_024;
 /// Bytes of a decision's payload, above which it is not kept.
 pub const DECISION_KEPT_BYTES_MAX: usize = 8 << 10;
+/// Transactions that have ended whose ids a shard keeps.
+pub const ENDED_KEPT_MAX: usize = 16_384;
 /// Answers of the role bundle that a node keeps at a time.
 pub const GRANTS_KEPT_MAX: usize = 10_000;
 /// Bytes of a name: definition, step, worker, error type, label.

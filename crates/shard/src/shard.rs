@@ -1,14 +1,16 @@
 //! The shard: one log and the transactions on it.
 //!
-//! Its life: own the log → load the control state → load what runs → take inputs, a batch at a time. A batch is built
-//! from committed state only, then committed; a shard takes no input meanwhile. When a commit fails or its outcome is
-//! unknown the shard forgets all it knows and begins its life again, so nothing is ever built on what may not be.
+//! Its life: own the log → load the control state → load what runs → take inputs, a batch at a time. While a batch is
+//! on its way to the store the next one is built on it, and is sealed and sent once that is committed. Nothing of a
+//! batch is let out before it is committed itself. When a commit fails or its outcome is unknown the shard takes both
+//! back, forgets all it knows and begins its life again, so nothing that is let out rests on what may not be.
 
 mod build;
 mod change;
 mod decisions;
 mod desk;
 mod dispatch;
+mod ended;
 mod exchange;
 mod index;
 #[cfg(feature = "sabotage")]
@@ -25,19 +27,20 @@ use crate::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
-use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
 use decisions::Decisions;
-use desk::{Desk, Lease, LeaseKey};
+use desk::{CallId, Desk, Lease, LeaseKey};
+use ended::Ended;
 use index::Index;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use work::Pending;
+use work::{Held, Pending, Work};
 
 /// Transactions of one page of recovery.
 const RECOVER_PAGE: usize = 1_000;
@@ -129,13 +132,15 @@ pub struct Shard {
     log: Option<LogRow>,
     control: Option<Arc<Control>>,
     queue: VecDeque<Input>,
-    /// Inputs taken for the next batch.
-    taken: Vec<Input>,
+    /// The batch that is being built, after the one that is out if one is.
+    next: Option<Box<Work>>,
     /// Transactions in memory: all that run, and for one batch those that inputs name.
     members: HashMap<TransactionId, Box<Transaction>>,
     running: usize,
     /// Whether everything that runs is in memory.
     is_recovered: bool,
+    /// Transactions that have ended, as far back as is kept.
+    ended: Ended,
     /// What was asked of the store for the next batch, found or not.
     asked: BTreeSet<TransactionId>,
     keys: HashMap<(KeyScope, u16, [u8; 32]), Option<KeyRow>>,
@@ -163,10 +168,11 @@ impl Shard {
             log: None,
             control: None,
             queue: VecDeque::new(),
-            taken: Vec::new(),
+            next: None,
             members: HashMap::new(),
             running: 0,
             is_recovered: false,
+            ended: Ended::default(),
             asked: BTreeSet::new(),
             keys: HashMap::new(),
             definitions: HashMap::new(),
@@ -212,7 +218,14 @@ impl Shard {
         }
     }
 
-    /// Says what is to be done next. After a [`Poll::Call`] it is not asked again until the reply is given.
+    /// Whether it can use further inputs now; what it is given all the same waits in its queue.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < BATCH_INPUTS_MAX
+    }
+
+    /// Says what is to be done next. One call is out at a time: asked again before its reply, the shard goes on as far
+    /// as it can and waits.
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
@@ -225,6 +238,13 @@ impl Shard {
                 State::Recover(after) => {
                     let call = Call::Recover { log: self.config.log, after: *after, limit: RECOVER_PAGE };
                     return self.call(Waiting::Recover, call);
+                }
+                State::Waiting(Waiting::Commit(pending)) => {
+                    // What comes after a change of the control state is decided under the new one.
+                    if !pending.raises && !self.queue.is_empty() && self.wanted_bundles.is_empty() {
+                        self.absorb(now, entropy);
+                    }
+                    return Poll::Wait(None);
                 }
                 State::Waiting(_) => return Poll::Wait(None),
                 State::Fenced | State::Stopped => {
@@ -326,17 +346,21 @@ impl Shard {
     }
 
     fn poll_open(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Poll> {
-        self.take_inputs();
-        if let Some(digest) = self.wanted_bundles.pop_first() {
-            if self.bundles.contains_key(&digest) {
-                return None;
+        // INVARIANT: the store is asked for nothing while a batch is being built: what it would say does not know of
+        // that batch. What needs something of it waits for the batch after.
+        if self.next.is_none() {
+            if let Some(digest) = self.wanted_bundles.pop_first() {
+                if self.bundles.contains_key(&digest) {
+                    return None;
+                }
+                return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
             }
-            return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
+            if let Some(call) = self.needs() {
+                return Some(self.call(Waiting::Load, call));
+            }
+            self.absorb(now, entropy)?;
         }
-        if let Some(call) = self.needs() {
-            return Some(self.call(Waiting::Load, call));
-        }
-        let (batch, pending) = self.build(now, entropy)?;
+        let (batch, pending) = self.seal()?;
         #[cfg(feature = "sabotage")]
         let pending = {
             let mut pending = pending;
@@ -354,7 +378,7 @@ impl Shard {
 
     /// What to do when a batch came out empty: go on with what is queued, or wait.
     fn rest(&mut self, now: Timestamp) -> Option<Poll> {
-        if !self.queue.is_empty() || !self.taken.is_empty() {
+        if !self.queue.is_empty() {
             return None;
         }
         if self.stopping {
@@ -495,65 +519,87 @@ impl Shard {
 
     /// Lets out what a batch gives, and forgets what only that batch needed.
     fn release(&mut self, pending: Pending) {
-        self.effects.extend(pending.effects);
-        for id in pending.ripe {
-            self.effects.extend(self.desk.close(id).map(desk::OpenCall::into_reply));
-        }
+        self.effects.extend(pending.held.effects);
+        self.effects.extend(pending.held.answered.into_iter().map(|(_, call)| call.into_reply()));
         for id in pending.visitors {
-            if self.members.get(&id).is_some_and(|member| member.status().is_settled()) {
+            // What the next batch has touched is that one's to forget.
+            if self.next.as_ref().is_some_and(|next| next.touched.contains(&id)) {
+                continue;
+            }
+            let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
+            if status.is_settled() {
                 self.members.remove(&id);
                 self.index.remove(id);
+            }
+            if status.is_ended() {
+                self.ended.add(id);
             }
         }
         self.asked.clear();
         self.keys.clear();
     }
 
+    /// What was built is not in the log, or may not be: it is taken back, with what was built on it.
     fn failed(&mut self, pending: Pending, err: CommitError, now: Timestamp) {
-        for (call, queue, token) in &pending.deliveries {
-            self.desk.undeliver(*call, queue, token);
-        }
-        for key in &pending.leases {
-            self.desk.drop_lease(*key);
-        }
-        for id in &pending.ripe {
-            self.desk.hush(*id);
-        }
+        let built_on = self.next.take().map(|work| work.held).unwrap_or_default();
+        let of_batches: BTreeSet<CallId> = pending.held.calls.iter().chain(&built_on.calls).copied().collect();
+        let (inputs, inputs_after) = (self.take_back(pending.held, &of_batches), self.take_back(built_on, &of_batches));
         self.forget();
         match err {
             CommitError::Control { .. } => {
                 // Nothing was written and nobody was told: the same inputs are decided again under the new epoch.
-                for input in pending.inputs.into_iter().rev() {
-                    self.queue.push_front(input);
-                }
-                for id in pending.calls {
-                    drop(self.desk.close(id));
-                }
+                self.requeue(inputs_after);
+                self.requeue(inputs);
                 self.state = State::LoadControl;
             }
             CommitError::Fenced { .. } => {
-                self.refuse_inputs(&pending, &Refusal::Stopping);
+                self.refuse_inputs(&inputs, &Refusal::Stopping);
+                self.refuse_inputs(&inputs_after, &Refusal::Stopping);
                 let answers = self.desk.close_all();
                 self.effects.extend(answers);
                 self.effects.push(Effect::Fenced);
                 self.state = State::Fenced;
             }
             CommitError::Failed(err) => {
-                self.refuse_inputs(&pending, &Refusal::Unavailable(err.to_string()));
+                self.requeue(inputs_after);
+                self.requeue(inputs);
                 self.unavailable(&err, now);
             }
             CommitError::Unknown(_) => {
-                self.refuse_inputs(&pending, &Refusal::Unknown);
+                // What was built on it never left: it is done again.
+                self.requeue(inputs_after);
+                self.refuse_inputs(&inputs, &Refusal::Unknown);
                 self.state = State::Own;
             }
         }
     }
 
-    fn refuse_inputs(&mut self, pending: &Pending, refusal: &Refusal) {
-        for id in &pending.calls {
-            drop(self.desk.close(*id));
+    /// Takes back what a batch did at the desk, and gives its inputs. Calls of earlier batches are answered with
+    /// nothing, so that their workers call again; those that its inputs opened go with them.
+    fn take_back(&mut self, held: Held, of_batches: &BTreeSet<CallId>) -> Vec<Input> {
+        for key in held.leases {
+            self.desk.drop_lease(key);
         }
-        for input in &pending.inputs {
+        let ripe = self.desk.take_ripe(Timestamp::EPOCH);
+        for (id, call) in held.answered.into_iter().chain(ripe) {
+            if !of_batches.contains(&id) {
+                self.effects.push(call.into_empty_reply());
+            }
+        }
+        for id in held.calls {
+            drop(self.desk.close(id));
+        }
+        held.inputs
+    }
+
+    fn requeue(&mut self, inputs: Vec<Input>) {
+        for input in inputs.into_iter().rev() {
+            self.queue.push_front(input);
+        }
+    }
+
+    fn refuse_inputs(&mut self, inputs: &[Input], refusal: &Refusal) {
+        for input in inputs {
             self.refuse(input.reply, refusal.clone());
         }
     }
@@ -582,7 +628,7 @@ impl Shard {
     }
 
     fn refuse_all(&mut self, refusal: &Refusal) {
-        for input in std::mem::take(&mut self.taken).into_iter().chain(std::mem::take(&mut self.queue)) {
+        for input in std::mem::take(&mut self.queue) {
             self.refuse(input.reply, refusal.clone());
         }
     }

@@ -1,12 +1,12 @@
-//! Building a batch: time first, then inputs in their order, then hand-outs.
+//! Building a batch: time first, then inputs in their order and hand-outs, as they come, until it is sealed.
 
 use super::work::{Pending, Work};
-use super::{Built, Shard};
+use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
 use crate::entry::kind;
 use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, Response, Start};
 use crate::payload::Payload;
-use crate::row::KeyScope;
+use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
@@ -17,98 +17,142 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Shard {
-    /// Takes inputs for the next batch.
-    pub(super) fn take_inputs(&mut self) {
-        let room = BATCH_INPUTS_MAX.saturating_sub(self.taken.len()).min(self.queue.len());
-        self.taken.extend(self.queue.drain(..room));
-    }
-
-    /// What the taken inputs name and nobody has asked the store for.
+    /// What the inputs of the next batch name and nobody has asked the store for.
     pub(super) fn needs(&mut self) -> Option<Call> {
-        let mut transactions = BTreeSet::new();
-        let mut keys = BTreeSet::new();
-        for input in &self.taken {
-            match &input.command {
-                Command::Start(start) => self.needs_of(start, &mut transactions, &mut keys),
-                Command::Exchange(exchange) => {
-                    let reported = exchange.done.iter().map(|report| &report.task);
-                    transactions.extend(reported.chain(&exchange.holding).map(|token| token.attempt.transaction));
-                }
-                Command::Cancel(operation)
-                | Command::Terminate(operation)
-                | Command::Retry(operation)
-                | Command::Resolve(operation, ..) => {
-                    transactions.insert(operation.id);
-                }
-                Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
-            }
+        let mut needs = Needs::default();
+        for input in self.queue.iter().take(BATCH_INPUTS_MAX) {
+            self.needs_of(input, &mut needs);
         }
-        transactions.retain(|id| !self.members.contains_key(id) && !self.asked.contains(id));
-        if transactions.is_empty() && keys.is_empty() {
+        if needs.is_empty() {
             return None;
         }
-        self.asked.extend(&transactions);
-        self.keys.extend(keys.iter().map(|key| (*key, None)));
+        self.asked.extend(&needs.transactions);
+        self.keys.extend(needs.keys.iter().map(|key| (*key, None)));
         Some(Call::Load {
             log: self.config.log,
-            transactions: transactions.into_iter().collect(),
-            keys: keys.into_iter().collect(),
+            transactions: needs.transactions.into_iter().collect(),
+            keys: needs.keys.into_iter().collect(),
         })
     }
 
+    /// What an input names that is not in memory and was not asked for.
+    fn needs_of(&self, input: &Input, needs: &mut Needs) {
+        let is_unknown = |id: &TransactionId| !self.members.contains_key(id) && !self.asked.contains(id);
+        match &input.command {
+            Command::Start(start) => self.needs_of_start(start, needs),
+            Command::Exchange(exchange) => {
+                let reported = exchange.done.iter().map(|report| report.task.attempt.transaction);
+                needs.transactions.extend(reported.filter(is_unknown));
+                // What is held of a transaction that has ended is cancelled, whatever it was.
+                let held = exchange.holding.iter().map(|token| token.attempt.transaction);
+                needs.transactions.extend(held.filter(|id| is_unknown(id) && !self.ended.contains(id)));
+            }
+            Command::Cancel(operation)
+            | Command::Terminate(operation)
+            | Command::Retry(operation)
+            | Command::Resolve(operation, ..) => {
+                needs.transactions.extend(Some(operation.id).filter(is_unknown));
+            }
+            Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
+        }
+    }
+
     /// The rows of a start's keys, and whose a business key is.
-    fn needs_of(&self, start: &Start, transactions: &mut BTreeSet<TransactionId>, keys: &mut BTreeSet<KeyOf>) {
+    fn needs_of_start(&self, start: &Start, needs: &mut Needs) {
         for key in self.keys_of(start).into_iter().flatten() {
             match self.keys.get(&key) {
                 None => {
-                    keys.insert(key);
+                    needs.keys.insert(key);
                 }
-                Some(Some(row)) if row.scope == KeyScope::Business => {
-                    transactions.insert(row.transaction);
+                Some(Some(KeyRow { scope: KeyScope::Business, transaction, .. }))
+                    if !self.members.contains_key(transaction) && !self.asked.contains(transaction) =>
+                {
+                    needs.transactions.insert(*transaction);
                 }
                 Some(_) => {}
             }
         }
     }
 
-    /// Builds a batch from the taken inputs. `None` if the log or the control state is not there.
-    pub(super) fn build(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Built> {
-        let (log, control) = (self.log.clone()?, self.control.clone()?);
+    /// Takes what waits into the next batch, up to the first input that needs something of the store. `None` if the
+    /// log or the control state is not there.
+    pub(super) fn absorb(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<()> {
+        let control = self.control.clone()?;
         // A clock that is set back does not take the log's times back.
         let now = now.max(self.latest);
         self.latest = now;
-        let mut work = Work::new(now, entropy, log.origin.clone(), log.epoch, log.size);
-        if log.size == 0 {
-            self.open_log(&mut work, &control.tenant);
-        }
-        self.pass_time(&mut work);
-        let inputs = std::mem::take(&mut self.taken);
-        let mut done = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            // What comes after a change of the control state is decided under the new one: in the next batch.
-            if work.is_full() || work.raises {
-                self.taken.push(input);
-                continue;
+        let mut work = match self.next.take() {
+            Some(mut work) => {
+                work.now = now;
+                work
+            }
+            None => self.begin(now, entropy.fork(), &control)?,
+        };
+        while !work.is_full()
+            && let Some(input) = self.queue.pop_front()
+        {
+            let mut needs = Needs::default();
+            self.needs_of(&input, &mut needs);
+            if !needs.is_empty() {
+                self.queue.push_front(input);
+                break;
             }
             self.handle(&input, &control, &mut work);
-            done.push(input);
+            work.held.inputs.push(input);
         }
         if !work.raises {
             self.hand_out(&control, &mut work);
         }
-        let ripe = self.desk.ripe(now);
+        self.next = Some(work);
+        Some(())
+    }
+
+    /// A new batch, after what is on its way, with what time has done.
+    fn begin(&mut self, now: Timestamp, entropy: Entropy, control: &Control) -> Option<Box<Work>> {
+        let log = self.log.as_ref()?;
+        let size = match &self.state {
+            State::Waiting(Waiting::Commit(pending)) => pending.size_after,
+            State::Own
+            | State::OwnAt(_)
+            | State::LoadControl
+            | State::Recover(_)
+            | State::Open
+            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Load | Waiting::Bundle(_))
+            | State::Fenced
+            | State::Stopped => log.size,
+        };
+        let mut work = Box::new(Work::new(now, entropy, log.origin.clone(), log.epoch, size));
+        if size == 0 {
+            self.open_log(&mut work, &control.tenant);
+        }
+        self.pass_time(&mut work);
+        Some(work)
+    }
+
+    /// Closes the batch that is being built.
+    pub(super) fn seal(&mut self) -> Option<Built> {
+        let (log, control) = (self.log.as_ref()?, self.control.as_ref()?);
+        let (epoch, size, control_epoch) = (log.epoch, log.size, control.epoch);
+        let mut work = self.next.take()?;
+        debug_assert_eq!(work.size, size, "a batch follows what is committed");
+        work.held.answered.extend(self.desk.take_ripe(work.now));
         let (transactions, steps) = self.rows(&work.touched);
         if !work.entries.is_empty() {
-            work.effects
-                .push(Effect::Observed(Observation::Committed { inputs: done.len(), entries: work.entries.len() }));
+            let (inputs, entries) = (work.held.inputs.len(), work.entries.len());
+            work.observe(Observation::Committed { inputs, entries });
         }
-        let size_after = work.seq();
-        let visitors = self.asked.union(&work.touched).copied().collect();
+        let pending = Pending {
+            size_after: work.seq(),
+            raises: work.raises,
+            rests_on_memory: work.rests_on_memory,
+            held: work.held,
+            visitors: self.asked.union(&work.touched).copied().collect(),
+        };
         let batch = Batch {
             log: self.config.log,
-            epoch: log.epoch,
-            size: log.size,
-            control_epoch: control.epoch,
+            epoch,
+            size,
+            control_epoch,
             raises_control_epoch: work.raises,
             entries: work.entries,
             transactions,
@@ -116,23 +160,11 @@ impl Shard {
             keys: work.keys,
             control: work.control,
         };
-        let pending = Pending {
-            size_after,
-            raises: work.raises,
-            rests_on_memory: work.rests_on_memory,
-            inputs: done,
-            effects: work.effects,
-            ripe,
-            calls: work.calls,
-            deliveries: work.deliveries,
-            leases: work.leases,
-            visitors,
-        };
         Some((batch, pending))
     }
 
     /// The first entry of a log says whose it is, and what its hashes are keyed with.
-    fn open_log(&self, work: &mut Work<'_>, tenant: &crate::row::TenantRow) {
+    fn open_log(&self, work: &mut Work, tenant: &crate::row::TenantRow) {
         let data =
             Data::new().int("created_at", tenant.created_at.as_micros()).count("shards", u64::from(tenant.shards));
         let payload = Payload::new().text("hash_key", &digest::hex_encode(&tenant.hash_key));
@@ -140,7 +172,7 @@ impl Shard {
     }
 
     /// What time has done: deadlines, waits that lasted too long, leases that lapsed.
-    fn pass_time(&mut self, work: &mut Work<'_>) {
+    fn pass_time(&mut self, work: &mut Work) {
         for id in self.index.due(work.now, BATCH_INPUTS_MAX) {
             let outcome = self.run(id, Standing::system(), work, Transaction::time_out);
             debug_assert!(outcome.is_ok(), "{outcome:?}");
@@ -160,7 +192,7 @@ impl Shard {
         }
     }
 
-    fn handle(&mut self, input: &Input, control: &Arc<crate::control::Control>, work: &mut Work<'_>) {
+    fn handle(&mut self, input: &Input, control: &Control, work: &mut Work) {
         match &input.command {
             Command::Start(start) => self.start(input.reply, start, control, work),
             Command::Exchange(exchange) => self.exchange(input.reply, exchange, control, work),
@@ -191,7 +223,7 @@ impl Shard {
         &mut self,
         input: &Input,
         operation: &Operation,
-        work: &mut Work<'_>,
+        work: &mut Work,
         f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<(), chancery_engine::Refusal>,
     ) {
         let standing = Standing { actor: operation.actor, decision: None };
@@ -213,7 +245,7 @@ impl Shard {
         &mut self,
         id: TransactionId,
         standing: Standing<'_>,
-        work: &mut Work<'_>,
+        work: &mut Work,
         f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<R, chancery_engine::Refusal>,
     ) -> Result<R, Refusal> {
         let Some(mut member) = self.members.remove(&id) else { return Err(Refusal::Missing(id)) };
@@ -233,7 +265,7 @@ impl Shard {
     }
 
     /// Counts what happened, tells those who wait, and ends leases on what is no longer out.
-    fn note(&mut self, member: &Transaction, before: Status, work: &mut Work<'_>) {
+    fn note(&mut self, member: &Transaction, before: Status, work: &mut Work) {
         let id = member.id();
         for key in self.desk.leases_of(id) {
             let is_out = member.dispatched(key.step, key.phase).is_some();
@@ -246,7 +278,7 @@ impl Shard {
         }
         let after = member.status();
         for event in &work.staged {
-            work.effects.extend(observed(&event.event).map(Effect::Observed));
+            work.held.effects.extend(observed(&event.event).map(Effect::Observed));
         }
         if after.is_settled() && !before.is_settled() {
             self.running = self.running.saturating_sub(1);
@@ -262,7 +294,7 @@ impl Shard {
                 status: after.word(),
                 took: work.now.since(member.head().started_at),
             });
-            work.effects.push(Effect::Settled(id, Arc::new(member.summary(output))));
+            work.held.effects.push(Effect::Settled(id, Arc::new(member.summary(output))));
         }
     }
 
@@ -281,6 +313,19 @@ impl Shard {
             transactions.push(rows::transaction_row(self.config.log, member));
         }
         (transactions, steps)
+    }
+}
+
+/// What inputs need of the store.
+#[derive(Debug, Default)]
+struct Needs {
+    transactions: BTreeSet<TransactionId>,
+    keys: BTreeSet<KeyOf>,
+}
+
+impl Needs {
+    fn is_empty(&self) -> bool {
+        self.transactions.is_empty() && self.keys.is_empty()
     }
 }
 

@@ -18,12 +18,12 @@ use std::time::Duration;
 type Changed = Result<Option<u64>, Refusal>;
 
 impl Shard {
-    pub(super) fn change(&mut self, reply: ReplyTo, change: &ControlChange, control: &Control, work: &mut Work<'_>) {
+    pub(super) fn change(&mut self, reply: ReplyTo, change: &ControlChange, control: &Control, work: &mut Work) {
         let answer = self.apply_change(change, control, work);
         work.reply(reply, answer.map(|seq| Response::Done { seq }));
     }
 
-    fn apply_change(&mut self, change: &ControlChange, control: &Control, work: &mut Work<'_>) -> Changed {
+    fn apply_change(&mut self, change: &ControlChange, control: &Control, work: &mut Work) -> Changed {
         let actor = change.actor;
         let shard = self.log.as_ref().map_or(0, |log| log.shard);
         if shard != 0 {
@@ -73,7 +73,7 @@ fn tenant_create(
     tenant: &TenantId,
     hash_key: &[u8; 32],
     control: &Control,
-    work: &mut Work<'_>,
+    work: &mut Work,
 ) -> Result<u64, Refusal> {
     if control.tenant.tenant != TenantId::system() {
         return Err(Refusal::Invalid("tenants are made in the tenant `system`".to_owned()));
@@ -81,7 +81,7 @@ fn tenant_create(
     let row = TenantRow { tenant: tenant.clone(), shards: 1, hash_key: *hash_key, created_at: work.now };
     let origin = Origin::new(work.origin.cluster().clone(), tenant.clone(), 0, 1);
     work.control.push(ControlRow::Tenant(row, vec![origin]));
-    work.effects.push(crate::input::Effect::TenantCreated(tenant.clone()));
+    work.held.effects.push(crate::input::Effect::TenantCreated(tenant.clone()));
     let data = Data::new().count("shards", 1);
     // Its hash key is in its own log, whose payloads are destroyed with it.
     let payload = Payload::new().text("tenant", tenant.as_str());
@@ -92,7 +92,7 @@ fn principal_create(
     actor: PrincipalId,
     principal: &Principal,
     control: &Control,
-    work: &mut Work<'_>,
+    work: &mut Work,
 ) -> Result<u64, Refusal> {
     if control.directory.len() >= PRINCIPALS_MAX {
         let retry_after = Duration::from_secs(60);
@@ -111,7 +111,7 @@ fn principal_set(
     actor: PrincipalId,
     principal: &Principal,
     control: &Control,
-    work: &mut Work<'_>,
+    work: &mut Work,
 ) -> Result<u64, Refusal> {
     if control.directory.principal(&principal.id).is_none() {
         return Err(Refusal::NotFound(format!("principal {}", principal.id)));
@@ -122,7 +122,7 @@ fn principal_set(
     principal_entry(actor, kind::PRINCIPAL_CHANGED, principal, work)
 }
 
-fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: &mut Work<'_>) -> Result<u64, Refusal> {
+fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: &mut Work) -> Result<u64, Refusal> {
     principal.check().map_err(|err| Refusal::Invalid(err.to_string()))?;
     work.control.push(ControlRow::Principal(principal_row(principal)));
     work.raises = true;
@@ -131,7 +131,7 @@ fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: 
     Ok(work.write_control(kind, actor, data, Some(payload.finish())))
 }
 
-fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work<'_>) -> Changed {
+fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work) -> Changed {
     let Some(row) = control.credentials.get(&id) else { return Err(Refusal::NotFound(format!("key {id}"))) };
     if row.revoked_at.is_some() {
         return Ok(None);
@@ -140,7 +140,7 @@ fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work<
     Ok(Some(key_entry(actor, kind::KEY_REVOKED, row, work)))
 }
 
-fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work<'_>) -> u64 {
+fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work) -> u64 {
     let data = Data::new().word("key", id_word(row.id.to_string()));
     let data = match row.expires_at {
         Some(at) => data.int("expires_at", at.as_micros()),
@@ -152,7 +152,7 @@ fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work
     work.write_control(kind, actor, data, Some(payload.finish()))
 }
 
-fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control, work: &mut Work<'_>) -> Changed {
+fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control, work: &mut Work) -> Changed {
     let newest = control.definitions.get(&definition.name);
     if let Some((version, digest)) = newest {
         if *version == definition.version && *digest == definition.digest {
@@ -177,7 +177,7 @@ fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control,
     Ok(Some(work.write_control(kind::DEFINITION_REGISTERED, actor, data, Some(payload.finish()))))
 }
 
-fn bundle_push(actor: PrincipalId, bundle: &Arc<Bundle>, work: &mut Work<'_>) -> u64 {
+fn bundle_push(actor: PrincipalId, bundle: &Arc<Bundle>, work: &mut Work) -> u64 {
     let row = BundleRow {
         name: bundle.name().clone(),
         version: u32::try_from(bundle.version()).unwrap_or(u32::MAX),

@@ -117,16 +117,6 @@ impl Desk {
         }
     }
 
-    /// Takes a delivery back that was not committed.
-    pub(super) fn undeliver(&mut self, id: CallId, queue: &Queue, token: &TaskToken) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.answer.tasks.retain(|task| task.token != *token);
-        if let Some(want) = call.credit.get_mut(queue) {
-            *want += 1;
-            self.waiting.entry(queue.clone()).or_default().insert(id);
-        }
-    }
-
     /// Tells the worker that has a lease, if it is on the line, that its answer is no longer wanted.
     pub(super) fn tell_cancelled(&mut self, key: LeaseKey) {
         let Some(lease) = self.leases.get(&key) else { return };
@@ -144,20 +134,11 @@ impl Desk {
         self.ripe.insert(id);
     }
 
-    /// The calls that have something to say or have waited long enough.
-    pub(super) fn ripe(&self, now: Timestamp) -> Vec<CallId> {
+    /// Closes the calls that have something to say or have waited long enough.
+    pub(super) fn take_ripe(&mut self, now: Timestamp) -> Vec<(CallId, OpenCall)> {
         let over = self.ends.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id);
-        self.ripe.iter().copied().chain(over).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// Takes back what a call was to be told of a batch that was not committed.
-    pub(super) fn hush(&mut self, id: CallId) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.answer.cancelled.clear();
-            if call.answer.tasks.is_empty() && !call.reports {
-                self.ripe.remove(&id);
-            }
-        }
+        let ripe: BTreeSet<CallId> = self.ripe.iter().copied().chain(over).collect();
+        ripe.into_iter().filter_map(|id| self.close(id).map(|call| (id, call))).collect()
     }
 
     /// Closes the calls of workers that may not take any more.
@@ -259,5 +240,10 @@ impl Desk {
 impl OpenCall {
     pub(super) fn into_reply(self) -> Effect {
         Effect::Reply(self.reply, Ok(Response::Exchanged(self.answer)))
+    }
+
+    /// Nothing of what it was to be told has happened.
+    pub(super) fn into_empty_reply(self) -> Effect {
+        Effect::Reply(self.reply, Ok(Response::Exchanged(Exchanged::default())))
     }
 }

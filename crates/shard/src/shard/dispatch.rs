@@ -52,12 +52,12 @@ impl Shard {
         [of_start, business.map(|_| hash(KeyScope::Business, ""))]
     }
 
-    pub(super) fn start(&mut self, reply: ReplyTo, start: &Start, control: &Control, work: &mut Work<'_>) {
+    pub(super) fn start(&mut self, reply: ReplyTo, start: &Start, control: &Control, work: &mut Work) {
         let answer = self.try_start(start, control, work);
         work.reply(reply, answer);
     }
 
-    fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work<'_>) -> Result<Response, Refusal> {
+    fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
         let request = request_hash(
             &control.tenant.hash_key,
@@ -84,7 +84,7 @@ impl Shard {
             let retry_after = Duration::from_secs(1);
             return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
         }
-        let id = DecisionId::draw(work.now, work.entropy);
+        let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
         };
@@ -118,7 +118,7 @@ impl Shard {
         of_business: Option<KeyOf>,
         request: [u8; 32],
         transaction: TransactionId,
-        work: &mut Work<'_>,
+        work: &mut Work,
     ) {
         let rows = [(of_start, request), (of_business, [0; 32])];
         for (key, request) in rows.into_iter().filter_map(|(key, request)| Some((key?, request))) {
@@ -132,7 +132,7 @@ impl Shard {
     }
 
     /// Hands out what is ready and wanted.
-    pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work<'_>) {
+    pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
         // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
             let mut progress = false;
@@ -146,7 +146,7 @@ impl Shard {
     }
 
     /// The same for one place; whether anything was.
-    fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work<'_>) -> bool {
+    fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
         let mut progress = false;
         while !work.is_full() {
             let Some(key) = self.index.oldest(place) else { break };
@@ -171,7 +171,7 @@ impl Shard {
         key: ReadyKey,
         call: Option<(CallId, &Queue)>,
         control: &Control,
-        work: &mut Work<'_>,
+        work: &mut Work,
     ) -> Result<(), Refusal> {
         let (id, step, phase) = (key.transaction, key.step, key.phase);
         let Some(member) = self.members.get(&id) else { return Err(Refusal::Missing(id)) };
@@ -196,7 +196,7 @@ impl Shard {
                 let decision = self.decisions.decide(&bundle, &control.directory, request);
                 observe(&bundle, action, &decision, work);
                 if decision.is_permit() {
-                    Ok((DecisionId::draw(work.now, work.entropy), Some(decision)))
+                    Ok((DecisionId::draw(work.now, &mut work.entropy), Some(decision)))
                 } else {
                     let why = decision.explanation();
                     Err((Some(decision), why))
@@ -206,7 +206,7 @@ impl Shard {
         match decision {
             Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work),
             Err((decision, why)) => {
-                let decision_id = DecisionId::draw(work.now, work.entropy);
+                let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { actor, decision: decision.as_deref() };
                 self.run(id, standing, work, |member, cx| member.deny(step, decision_id, why, cx))
             }
@@ -219,7 +219,7 @@ impl Shard {
         call: Option<(CallId, &Queue)>,
         offer: &Offer,
         (decision_id, decision, actor): (DecisionId, Option<&Decision>, PrincipalId),
-        work: &mut Work<'_>,
+        work: &mut Work,
     ) -> Result<(), Refusal> {
         let (id, step, phase) = (key.transaction, key.step, key.phase);
         let deadline = work.now.plus(offer.timeout);
@@ -248,8 +248,7 @@ impl Shard {
         };
         let lease_key = LeaseKey { transaction: id, step, phase };
         self.desk.set_lease(lease_key, lease);
-        work.leases.push(lease_key);
-        work.deliveries.push((call, queue.clone(), task.token));
+        work.held.leases.push(lease_key);
         self.desk.deliver(call, queue, task);
         Ok(())
     }
@@ -287,8 +286,8 @@ impl Shard {
         })
     }
 
-    pub(super) fn decide(&mut self, reply: ReplyTo, question: &Question, control: &Control, work: &mut Work<'_>) {
-        let id = DecisionId::draw(work.now, work.entropy);
+    pub(super) fn decide(&mut self, reply: ReplyTo, question: &Question, control: &Control, work: &mut Work) {
+        let id = DecisionId::draw(work.now, &mut work.entropy);
         let summary = match &control.bundle {
             Some(bundle) => {
                 let decision = self.decisions.decide(bundle, &control.directory, question.request.clone());
@@ -300,15 +299,15 @@ impl Shard {
     }
 
     /// Records a call that the role bundle refused.
-    pub(super) fn deny_call(reply: ReplyTo, denial: &Denial, work: &mut Work<'_>) {
-        let id = DecisionId::draw(work.now, work.entropy);
+    pub(super) fn deny_call(reply: ReplyTo, denial: &Denial, work: &mut Work) {
+        let id = DecisionId::draw(work.now, &mut work.entropy);
         let payload = Payload::new().text("call", &denial.action).serialize("reasons", &denial.reasons);
         let seq = work.write_decision(denial.actor, id, None, payload);
         work.reply(reply, Ok(Response::Done { seq: Some(seq) }));
     }
 }
 
-fn begin(start: &Start, bundle: Digest, work: &Work<'_>) -> Transaction {
+fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
     let beginning = Beginning {
         id: start.id,
         definition: start.definition.name.clone(),
@@ -352,7 +351,7 @@ pub(crate) fn request_hash(
 }
 
 /// Counts a decision. A caller may ask about any action: only those that the bundle declares become labels.
-fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work<'_>) {
+fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work) {
     let (permitted, errors) = (decision.is_permit(), decision.errors.len());
     let action = if bundle.declares(action) { action } else { "undeclared" };
     work.observe(Observation::Decided { action: action.to_owned(), permitted, errors });
@@ -364,7 +363,7 @@ fn recorded(
     id: DecisionId,
     (bundle, action): (&Bundle, &str),
     decision: &Decision,
-    work: &mut Work<'_>,
+    work: &mut Work,
 ) -> DecisionSummary {
     let payload = Payload::new().canonical("decision", decision.payload());
     let seq = work.write_decision(actor, id, Some(decision), payload);
@@ -379,7 +378,7 @@ fn recorded(
 }
 
 /// Records a denial that no bundle could be asked about.
-fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work<'_>) -> DecisionSummary {
+fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
     let reasons = vec![Reason { policy: None, effect: None, text: why.to_owned() }];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
     DecisionSummary { id, permitted: false, reasons, bundle: None, seq }

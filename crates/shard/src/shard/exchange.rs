@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Shard {
-    pub(super) fn exchange(&mut self, reply: ReplyTo, exchange: &Exchange, control: &Control, work: &mut Work<'_>) {
+    pub(super) fn exchange(&mut self, reply: ReplyTo, exchange: &Exchange, control: &Control, work: &mut Work) {
         if self.desk.call_count() >= WORKERS_MAX {
             let refusal =
                 Refusal::Limited { what: "open worker calls", max: WORKERS_MAX, retry_after: Duration::from_secs(1) };
@@ -49,7 +49,7 @@ impl Shard {
             until: exchange.hold_until,
         };
         let id = self.desk.open(call);
-        work.calls.push(id);
+        work.held.calls.push(id);
         if has_something || !is_taking {
             self.desk.ripen(id);
         }
@@ -58,22 +58,14 @@ impl Shard {
         }
     }
 
-    /// Answers the instance's taking call before this one. One of an earlier batch has nothing in its answer and goes
-    /// at once; one of this batch may have acknowledgements in it, which rest on the commit.
-    fn replace(&mut self, exchange: &Exchange, id: CallId, work: &mut Work<'_>) {
-        let Some((before, mut call)) = self.desk.take_over(&exchange.worker, id) else { return };
-        if work.calls.contains(&before) {
-            work.effects.push(call.into_reply());
-        } else {
-            // What this batch cancels is told once it is committed: to whoever still holds it.
-            call.answer.cancelled.clear();
-            self.effects.push(call.into_reply());
-        }
+    /// Answers the instance's taking call before this one, with what it has by now.
+    fn replace(&mut self, exchange: &Exchange, id: CallId, work: &mut Work) {
+        work.held.answered.extend(self.desk.take_over(&exchange.worker, id));
     }
 
     /// Takes a report. The token must be the one that was issued for the attempt; a report on an attempt that is not
     /// out any more changes nothing.
-    fn report(&mut self, exchange: &Exchange, report: &Report, control: &Control, work: &mut Work<'_>) -> Ack {
+    fn report(&mut self, exchange: &Exchange, report: &Report, control: &Control, work: &mut Work) -> Ack {
         let attempt = report.task.attempt;
         if !self.is_genuine(&report.task, control) {
             return Ack::Refused;
@@ -99,7 +91,7 @@ impl Shard {
 
     /// Renews the leases of what the worker holds, takes over what nobody had since a restart, and says what is no
     /// longer wanted.
-    fn renew(&mut self, exchange: &Exchange, control: &Control, work: &Work<'_>, answer: &mut Exchanged) {
+    fn renew(&mut self, exchange: &Exchange, control: &Control, work: &Work, answer: &mut Exchanged) {
         for token in &exchange.holding {
             let key = key_of(token);
             let member = self.members.get(&key.transaction);

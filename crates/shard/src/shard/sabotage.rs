@@ -1,7 +1,7 @@
 //! Breaking one rule on purpose, to prove that the simulator notices.
 
+use super::Shard;
 use super::work::Pending;
-use super::{Shard, desk};
 use crate::token::AttemptRef;
 use chancery_base::Timestamp;
 use chancery_engine::definition::StepIndex;
@@ -20,11 +20,9 @@ pub enum Sabotage {
 impl Shard {
     pub(super) fn sabotage_effects(&mut self, pending: &mut Pending) {
         if self.config.sabotage == Some(Sabotage::ReplyBeforeCommit) {
-            self.effects.append(&mut pending.effects);
-            for id in std::mem::take(&mut pending.ripe) {
-                self.effects.extend(self.desk.close(id).map(desk::OpenCall::into_reply));
-            }
-            pending.inputs.clear();
+            let held = std::mem::take(&mut pending.held);
+            self.effects.extend(held.effects);
+            self.effects.extend(held.answered.into_iter().map(|(_, call)| call.into_reply()));
         }
     }
 

@@ -1,16 +1,28 @@
 //! A batch while it is built, and while it is out.
 
-use super::desk::{CallId, LeaseKey};
+use super::desk::{CallId, LeaseKey, OpenCall};
 use crate::entry::{EntryWriter, OfTransaction};
-use crate::input::{Effect, Input, Observation, Queue, Refusal, ReplyTo, Response};
+use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, KeyRow};
-use crate::token::TaskToken;
+use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::Staged;
 use chancery_ledger::{Data, Origin, Word};
 use chancery_policy::Decision;
 use std::collections::BTreeSet;
+
+/// What goes out when a batch is committed, and is taken back when it is not.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) inputs: Vec<Input>,
+    pub(super) effects: Vec<Effect>,
+    /// Calls that its inputs opened.
+    pub(super) calls: Vec<CallId>,
+    /// Calls that it answers, closed already.
+    pub(super) answered: Vec<(CallId, OpenCall)>,
+    pub(super) leases: Vec<LeaseKey>,
+}
 
 /// What to do with the outcome of the commit that is out.
 #[derive(Debug)]
@@ -19,23 +31,16 @@ pub(super) struct Pending {
     /// An answer rests on what is in memory: the guard has to confirm it even if nothing is written.
     pub(super) rests_on_memory: bool,
     pub(super) raises: bool,
-    pub(super) inputs: Vec<Input>,
-    pub(super) effects: Vec<Effect>,
-    /// Calls to answer once it is committed.
-    pub(super) ripe: Vec<CallId>,
-    /// Calls that its inputs opened.
-    pub(super) calls: Vec<CallId>,
-    pub(super) deliveries: Vec<(CallId, Queue, TaskToken)>,
-    pub(super) leases: Vec<LeaseKey>,
+    pub(super) held: Held,
     /// Transactions to forget if they are settled.
     pub(super) visitors: BTreeSet<TransactionId>,
 }
 
-/// A batch while it is built.
+/// A batch while it is built: perhaps while the one before it is on its way to the store.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
+pub(super) struct Work {
     pub(super) now: Timestamp,
-    pub(super) entropy: &'a mut Entropy,
+    pub(super) entropy: Entropy,
     pub(super) origin: Origin,
     pub(super) epoch: u64,
     pub(super) size: u64,
@@ -45,15 +50,12 @@ pub(super) struct Work<'a> {
     pub(super) control: Vec<ControlRow>,
     pub(super) raises: bool,
     pub(super) rests_on_memory: bool,
-    pub(super) effects: Vec<Effect>,
-    pub(super) calls: Vec<CallId>,
-    pub(super) deliveries: Vec<(CallId, Queue, TaskToken)>,
-    pub(super) leases: Vec<LeaseKey>,
+    pub(super) held: Held,
     pub(super) staged: Vec<Staged>,
 }
 
-impl<'a> Work<'a> {
-    pub(super) fn new(now: Timestamp, entropy: &'a mut Entropy, origin: Origin, epoch: u64, size: u64) -> Self {
+impl Work {
+    pub(super) fn new(now: Timestamp, entropy: Entropy, origin: Origin, epoch: u64, size: u64) -> Self {
         Self {
             now,
             entropy,
@@ -66,10 +68,7 @@ impl<'a> Work<'a> {
             control: Vec::new(),
             raises: false,
             rests_on_memory: false,
-            effects: Vec::new(),
-            calls: Vec::new(),
-            deliveries: Vec::new(),
-            leases: Vec::new(),
+            held: Held::default(),
             staged: Vec::new(),
         }
     }
@@ -79,9 +78,10 @@ impl<'a> Work<'a> {
         self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it takes no further input.
+    /// Whether it takes no further input. What comes after a change of the control state is decided under the new one,
+    /// in the batch after that.
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= chancery_base::limits::BATCH_ENTRIES_MAX
+        self.raises || self.entries.len() >= BATCH_ENTRIES_MAX || self.held.inputs.len() >= BATCH_INPUTS_MAX
     }
 
     /// Writes what `staged` holds as entries of a transaction.
@@ -91,7 +91,7 @@ impl<'a> Work<'a> {
             origin: &self.origin,
             epoch: self.epoch,
             now: self.now,
-            entropy: self.entropy,
+            entropy: &mut self.entropy,
             out: &mut self.entries,
         };
         for event in &staged {
@@ -128,11 +128,11 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn reply(&mut self, to: ReplyTo, answer: Result<Response, Refusal>) {
-        self.effects.push(Effect::Reply(to, answer));
+        self.held.effects.push(Effect::Reply(to, answer));
     }
 
     pub(super) fn observe(&mut self, observation: Observation) {
-        self.effects.push(Effect::Observed(observation));
+        self.held.effects.push(Effect::Observed(observation));
     }
 
     fn writer(&mut self) -> EntryWriter<'_> {
@@ -140,7 +140,7 @@ impl<'a> Work<'a> {
             origin: &self.origin,
             epoch: self.epoch,
             now: self.now,
-            entropy: self.entropy,
+            entropy: &mut self.entropy,
             out: &mut self.entries,
         }
     }

@@ -68,10 +68,9 @@ impl World {
 
     pub(super) fn poll(&mut self, id: ServerId) -> Check {
         let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
-        if server.call.is_some() || server.answer.is_some() {
-            return Ok(());
-        }
+        let is_out = server.call.is_some() || server.answer.is_some();
         match server.shard.poll(self.now, &mut server.entropy) {
+            Poll::Call(_) if is_out => return Err(format!("server {} makes a call while one is out", id.0)),
             Poll::Call(call) => {
                 let is_commit = matches!(call, Call::Commit(_));
                 server.call = Some(call);

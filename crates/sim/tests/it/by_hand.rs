@@ -1,6 +1,7 @@
 //! A shard driven step by step over the store in memory.
 
 mod hand;
+mod overlap;
 
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};

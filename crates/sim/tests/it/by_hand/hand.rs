@@ -149,17 +149,41 @@ impl Hand {
     pub(crate) fn run(&mut self) {
         for _ in 0..1_000 {
             let poll = self.shard.poll(self.now, &mut self.entropy);
-            for effect in self.shard.effects() {
-                self.effect(effect);
-            }
+            self.hear();
             let Poll::Call(call) = poll else { return };
             let reply = self.store.answer(call, "test");
             self.shard.reply(reply, self.now);
-            for effect in self.shard.effects() {
-                self.effect(effect);
-            }
+            self.hear();
         }
         panic!("the shard does not come to rest");
+    }
+
+    /// Lets the shard build a batch, and gives it instead of committing it.
+    pub(crate) fn send(&mut self) -> Box<Batch> {
+        let poll = self.shard.poll(self.now, &mut self.entropy);
+        self.hear();
+        let Poll::Call(Call::Commit(batch)) = poll else { panic!("{poll:?}") };
+        batch
+    }
+
+    /// Lets the shard go on while a batch is out.
+    pub(crate) fn go_on(&mut self) {
+        let poll = self.shard.poll(self.now, &mut self.entropy);
+        assert!(matches!(poll, Poll::Wait(None)), "{poll:?}");
+        self.hear();
+    }
+
+    /// Commits a batch that was sent, and hears what the shard says then.
+    pub(crate) fn commit(&mut self, batch: Box<Batch>) {
+        let reply = self.store.answer(Call::Commit(batch), "test");
+        self.shard.reply(reply, self.now);
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        for effect in self.shard.effects() {
+            self.effect(effect);
+        }
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -265,6 +289,20 @@ impl Hand {
         let response = self.ask(command)?;
         let Response::Exchanged(exchanged) = response else { panic!("{response:?}") };
         Ok(exchanged)
+    }
+
+    pub(crate) fn push_report(&mut self, task: &Task, outcome: ReportedOutcome) -> ReplyTo {
+        let done = vec![Report { task: task.token, outcome }];
+        self.push(self.call("one", done, &[], false, Duration::ZERO))
+    }
+
+    pub(crate) fn push_terminate(&mut self, id: TransactionId) -> ReplyTo {
+        let justification = "enough".to_owned();
+        self.push(Command::Terminate(Operation { id, actor: self.actor, justification }))
+    }
+
+    pub(crate) fn push_call(&mut self, instance: &str) -> ReplyTo {
+        self.push(self.call(instance, Vec::new(), &[], true, Duration::from_secs(60)))
     }
 
     /// A call that waits for tasks.
