@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::grants::Grants;
+use crate::inputs::{Inputs, NodeBytes};
 use crate::integrator::Integrator;
 use crate::local::Closures;
 use crate::probe::Probe;
@@ -96,6 +97,7 @@ struct Shared {
     tasks: Tasks,
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
     key_index: KeyIndex,
+    input_bytes: NodeBytes,
     /// Held while a tenant is taken in, so that none is taken in twice.
     adopting: Mutex<()>,
     /// Held while a tenant is made.
@@ -122,6 +124,7 @@ impl App {
             tasks: Tasks::new(),
             tenants: ArcSwap::default(),
             key_index: KeyIndex::default(),
+            input_bytes: NodeBytes::default(),
             adopting: Mutex::new(()),
             creating: Mutex::new(()),
             started_at: clock::instant(),
@@ -160,7 +163,12 @@ impl App {
     fn take_in(&self, row: &LogRow) -> Arc<Tenant> {
         let shared = &self.shared;
         let (inlet, outlet) = pump::queue();
-        let tenant = Arc::new(Tenant::new(row, inlet, Arc::clone(&shared.key_index)));
+        let tenant = Arc::new(Tenant::new(
+            row,
+            inlet,
+            Arc::clone(&shared.key_index),
+            Inputs::new(Arc::clone(&shared.input_bytes)),
+        ));
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
@@ -288,6 +296,10 @@ impl App {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.shared.tasks
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -127,8 +127,9 @@ fn view(row: &DefinitionRow) -> Result<DefinitionView, Error> {
 }
 
 fn parse(source: &[u8], format: Format) -> Result<Definition, Error> {
+    let bounds = json::Bounds { bytes: limits::DEFINITION_BYTES_MAX, values: limits::JSON_VALUES_MAX };
     if format == Format::Json
-        && let Err(error) = json::parse(source, limits::DEFINITION_BYTES_MAX)
+        && let Err(error) = json::parse_within(source, bounds)
     {
         let fault = Fault { path: String::new(), line: None, column: None, message: error.to_string() };
         return Err(Error::Faulty { document: "definition", faults: vec![fault] });

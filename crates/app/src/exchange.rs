@@ -25,6 +25,14 @@ pub struct Call {
     pub wait: Duration,
 }
 
+impl Call {
+    /// Whether it may be held until there is a task.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.queues.is_empty() && !self.wait.is_zero()
+    }
+}
+
 /// Hands in and takes out.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ pub(crate) use tlog::{inclusion as inclusion_hashes, newest};
 use crate::Error;
 use crate::app::App;
 use crate::page::{Page, Paged};
-use crate::transactions::{HistoryEntry, entry_view};
+use crate::transactions::{HistoryEntry, Source, entry_views};
 use chancery_base::TransactionId;
 use chancery_ledger::{Hash, LeafIndex, Origin, TreeSize, VerifierKey};
 use chancery_policy::Grant;
@@ -96,10 +96,7 @@ pub async fn entries(
         return crate::transactions::history(app, grant, id, page).await;
     }
     let tenant = app.tenant(grant)?;
-    let from = page.after.map_or(0, |last| last + 1);
-    let rows = app.store().entries(tenant.log, from, page.rows() + 1, true).await?;
-    let entries = rows.into_iter().map(entry_view).collect::<Result<Vec<_>, _>>()?;
-    Ok(Paged::cut(entries, page.rows(), |entry| entry.seq))
+    entry_views(app, &tenant, Source::Log, page).await
 }
 
 /// Proves that an entry is in the tree of `size`, of the newest checkpoint where none is named.

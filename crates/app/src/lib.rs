@@ -20,6 +20,7 @@ mod error;
 pub mod exchange;
 mod grants;
 pub mod health;
+mod inputs;
 mod integrator;
 pub mod keys;
 pub mod ledger;

@@ -250,7 +250,10 @@ impl Pump {
                         drop(waiter.send(answer));
                     }
                 }
-                Effect::Settled(id, summary) => self.tenant.watchers.settled(id, &summary),
+                Effect::Settled(id, summary) => {
+                    self.tenant.inputs.release(id);
+                    self.tenant.watchers.settled(id, &summary);
+                }
                 Effect::Grown(size) => self.tenant.grown(size),
                 Effect::Control(control) => self.tenant.controlled(control),
                 // Whoever had it made takes it in.

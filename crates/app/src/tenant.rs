@@ -2,11 +2,13 @@
 
 use crate::Error;
 use crate::definitions::Definitions;
+use crate::inputs::Inputs;
 use crate::integrator;
 use crate::local::Loops;
 use crate::pump::Inlet;
 use crate::watch::Watchers;
 use arc_swap::ArcSwapOption;
+use chancery_base::limits::PAGES_AT_ONCE;
 use chancery_base::{KeyId, TenantId};
 use chancery_ledger::Origin;
 use chancery_policy::Grant;
@@ -15,7 +17,7 @@ use chancery_shard::input::{Change, Command, ControlChange, Response};
 use chancery_shard::row::{LogId, LogRow};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Which tenant a key belongs to, over all tenants. Keys are never removed, only revoked in the tenant's directory.
 pub(crate) type KeyIndex = Arc<RwLock<HashMap<KeyId, TenantId>>>;
@@ -37,6 +39,9 @@ pub(crate) struct Tenant {
     pub(crate) origin: Origin,
     pub(crate) pump: Inlet,
     pub(crate) watchers: Watchers,
+    pub(crate) inputs: Inputs,
+    /// Whose turn it is to have a page of entries read.
+    pub(crate) pages: Semaphore,
     pub(crate) definitions: Definitions,
     pub(crate) integrator: integrator::Handle,
     pub(crate) local: Loops,
@@ -58,13 +63,15 @@ pub(crate) enum Readiness {
 }
 
 impl Tenant {
-    pub(crate) fn new(row: &LogRow, pump: Inlet, key_index: KeyIndex) -> Self {
+    pub(crate) fn new(row: &LogRow, pump: Inlet, key_index: KeyIndex, inputs: Inputs) -> Self {
         Self {
             id: row.tenant.clone(),
             log: row.id,
             origin: row.origin.clone(),
             pump,
             watchers: Watchers::default(),
+            inputs,
+            pages: Semaphore::new(PAGES_AT_ONCE),
             definitions: Definitions::default(),
             integrator: integrator::Handle::default(),
             local: Loops::default(),

@@ -4,10 +4,11 @@ mod view;
 
 pub use chancery_store::TransactionFilter;
 pub use view::{CauseView, HistoryEntry, StepView, TransactionHead, TransactionView, UndoView};
-pub(crate) use view::{damaged, entry as entry_view};
+pub(crate) use view::{Source, damaged, entries as entry_views};
 
 use crate::app::App;
 use crate::page::{Page, Paged};
+use crate::tenant::Tenant;
 use crate::{Error, clock};
 use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
 use chancery_base::{Document, Name, Slot, TransactionId};
@@ -62,23 +63,42 @@ pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Er
         Some(key) => Slot::of_key(&tenant.id, key),
         None => random_slot(&mut entropy),
     };
+    let id = TransactionId::draw(clock::now(), slot, &mut entropy);
+    let document = Document::shared(start.input);
+    let takes_room = tenant.inputs.hold(id, &document)?;
     let command = Command::Start(Box::new(input::Start {
-        id: TransactionId::draw(clock::now(), slot, &mut entropy),
+        id,
         actor: grant.principal(),
         definition,
         version_asked: start.version,
-        input: Document::shared(start.input),
+        input: document,
         idempotency_key: start.idempotency_key,
         business_key,
         labels: start.labels,
         traceparent: start.traceparent,
     }));
-    match tenant.pump.ask(command).await? {
+    let answer = if takes_room {
+        // A task of its own: the caller may go away, and the room be given back all the same if nothing was started.
+        let asked = app.tasks().spawn(start_within(Arc::clone(&tenant), id, command));
+        asked.await.unwrap_or(Err(Refusal::Stopping))
+    } else {
+        tenant.pump.ask(command).await
+    };
+    match answer? {
         Response::Started { id, existing } => Ok(Started { id, existing }),
         Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
             Err(Error::Bug("a start was answered as something else"))
         }
     }
+}
+
+async fn start_within(tenant: Arc<Tenant>, id: TransactionId, command: Command) -> Result<Response, Refusal> {
+    let answer = tenant.pump.ask(command).await;
+    // Where it is not known whether it was started, the room goes to others, as that of one that ended does.
+    if !matches!(answer, Ok(Response::Started { existing: false, .. })) {
+        tenant.inputs.release(id);
+    }
+    answer
 }
 
 fn random_slot(entropy: &mut chancery_base::Entropy) -> Slot {
@@ -176,11 +196,9 @@ pub async fn history(
     id: TransactionId,
     page: Page<u64>,
 ) -> Result<Paged<HistoryEntry, u64>, Error> {
-    let from = page.after.map_or(0, |last| last + 1);
-    let rows = app.store().history(grant, id, from, page.rows() + 1).await?;
-    if rows.is_empty() && app.store().transaction(grant, id).await?.is_none() {
+    let entries = view::entries(app, &*app.tenant(grant)?, Source::Transaction(grant, id), page).await?;
+    if entries.items.is_empty() && app.store().transaction(grant, id).await?.is_none() {
         return Err(Error::Refused(Refusal::Missing(id)));
     }
-    let entries = rows.into_iter().map(|(_, row)| view::entry(row)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Paged::cut(entries, page.rows(), |entry| entry.n.unwrap_or_default()))
+    Ok(entries)
 }

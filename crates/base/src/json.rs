@@ -4,9 +4,10 @@
 //! work on, have whole numbers as integers within ±2⁵³ and other numbers as doubles, so that the live run and a
 //! replay from the ledger see the same.
 
-use crate::limits::NESTING_MAX;
+use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use std::cell::Cell;
 use std::fmt;
 
 /// The largest magnitude of a whole number: 2⁵³.
@@ -23,24 +24,80 @@ pub enum JsonError {
         /// How many may be.
         max: usize,
     },
+    /// More values than allowed, objects counting for several: see [`Bounds`].
+    #[error("more values than {max}, where an object counts {} and each of its members two", JSON_OBJECT_COUNTS + 1)]
+    TooMany {
+        /// What they may count.
+        max: usize,
+    },
     /// Not JSON, or JSON of a kind that is refused; serde's message with line and column.
     #[error("{0}")]
     Syntax(String),
 }
 
+/// What a text may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many bytes it may have.
+    pub bytes: usize,
+    /// What its values may count: each counts one, the name of a member one more, and an object with members
+    /// [`JSON_OBJECT_COUNTS`] more. What counts one takes about [`JSON_VALUE_BYTES`] of memory, besides texts.
+    pub values: usize,
+}
+
+/// A value, and what it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The value.
+    pub value: Value,
+    /// What its values count, as [`Bounds`] says.
+    pub values: usize,
+}
+
 /// Reads a value: UTF-8, no key twice, at most [`NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
+///
+/// It is for what has been taken before or comes from whoever runs this; what strangers send is for [`parse_within`].
 ///
 /// # Errors
 /// Says what is wrong, with line and column.
 pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Value, JsonError> {
-    if bytes.len() > max_bytes {
-        return Err(JsonError::TooLarge { bytes: bytes.len(), max: max_bytes });
+    parse_within(bytes, Bounds { bytes: max_bytes, values: usize::MAX }).map(|parsed| parsed.value)
+}
+
+/// Reads a value as [`parse`] does and stops as soon as it has more values than `bounds` say: a text of small values
+/// takes many times its bytes in memory.
+///
+/// # Errors
+/// As [`parse`], or that there are too many values.
+pub fn parse_within(bytes: &[u8], bounds: Bounds) -> Result<Parsed, JsonError> {
+    if bytes.len() > bounds.bytes {
+        return Err(JsonError::TooLarge { bytes: bytes.len(), max: bounds.bytes });
     }
+    let left = Cell::new(Some(bounds.values));
+    let wrong = |err: serde_json::Error| match left.get() {
+        Some(_) => JsonError::Syntax(err.to_string()),
+        None => JsonError::TooMany { max: bounds.values },
+    };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value =
-        Guarded { depth: 0 }.deserialize(&mut deserializer).map_err(|err| JsonError::Syntax(err.to_string()))?;
-    deserializer.end().map_err(|err| JsonError::Syntax(err.to_string()))?;
-    Ok(value)
+    let value = Guarded { depth: 0, left: &left }.deserialize(&mut deserializer).map_err(wrong)?;
+    deserializer.end().map_err(wrong)?;
+    Ok(Parsed { value, values: bounds.values - left.get().unwrap_or(0) })
+}
+
+/// About how many bytes of memory a value takes.
+#[must_use]
+pub fn memory(value: &Value) -> usize {
+    JSON_VALUE_BYTES
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(memory).sum(),
+            Value::Object(map) if map.is_empty() => 0,
+            Value::Object(map) => {
+                let members = map.iter().map(|(name, item)| JSON_VALUE_BYTES + name.len() + memory(item));
+                JSON_OBJECT_COUNTS * JSON_VALUE_BYTES + members.sum::<usize>()
+            }
+        }
 }
 
 /// Reads a value into a type, guarded as [`parse`] is.
@@ -52,28 +109,37 @@ pub fn parse_as<T: serde::de::DeserializeOwned>(bytes: &[u8], max_bytes: usize) 
     serde_json::from_value(value).map_err(|err| JsonError::Syntax(err.to_string()))
 }
 
-struct Guarded {
+#[derive(Clone, Copy)]
+struct Guarded<'a> {
     depth: usize,
+    /// What values may still count; none once they counted more.
+    left: &'a Cell<Option<usize>>,
 }
 
-impl Guarded {
+impl Guarded<'_> {
+    fn count<E: serde::de::Error>(&self, values: usize) -> Result<(), E> {
+        self.left.set(self.left.get().and_then(|left| left.checked_sub(values)));
+        if self.left.get().is_some() { Ok(()) } else { Err(E::custom("too many values")) }
+    }
+
     fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
         if self.depth >= NESTING_MAX {
             return Err(E::custom(format_args!("nested deeper than {NESTING_MAX}")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, left: self.left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Guarded {
+impl<'de> DeserializeSeed<'de> for Guarded<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.count(1)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Guarded {
+impl<'de> Visitor<'de> for Guarded<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,6 +185,7 @@ impl<'de> Visitor<'de> for Guarded {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
+            self.count(if out.is_empty() { 1 + JSON_OBJECT_COUNTS } else { 1 })?;
             let element = map.next_value_seed(self.deeper()?)?;
             if out.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
@@ -317,6 +384,34 @@ mod tests {
         assert!(parse(deep.as_bytes(), 1 << 20).unwrap_err().to_string().starts_with("nested deeper than 32"));
         assert!(parse(b"\"\xff\"", 16).is_err());
         assert_eq!(parse(b"12345", 4), Err(JsonError::TooLarge { bytes: 5, max: 4 }));
+    }
+
+    #[test]
+    fn values_are_counted_and_reading_stops_at_the_limit() {
+        let within = |text: &str, values| parse_within(text.as_bytes(), Bounds { bytes: 1 << 20, values });
+        for (text, counts) in [
+            ("7", 1),
+            ("[]", 1),
+            ("{}", 1),
+            ("[1,[2,3],\"a\"]", 6),
+            (r#"{"a":1}"#, 3 + JSON_OBJECT_COUNTS),
+            (r#"[{"a":{},"b":null},true]"#, 7 + JSON_OBJECT_COUNTS),
+        ] {
+            assert_eq!(within(text, counts).unwrap().values, counts, "{text}");
+            let error = JsonError::TooMany { max: counts - 1 };
+            assert_eq!(within(text, counts - 1), Err(error), "{text}");
+        }
+        // What comes after the limit is not even looked at.
+        assert_eq!(within("[1,1,1,}", 3), Err(JsonError::TooMany { max: 3 }));
+        assert!(matches!(within("[1,1,1,}", 5), Err(JsonError::Syntax(_))));
+    }
+
+    #[test]
+    fn what_counts_one_takes_what_the_limit_says() {
+        assert!(size_of::<Value>() <= JSON_VALUE_BYTES, "{}", size_of::<Value>());
+        let text = r#"[{"a":1},[true,null],"text"]"#;
+        let parsed = parse_within(text.as_bytes(), Bounds { bytes: 1 << 20, values: 100 }).unwrap();
+        assert_eq!(memory(&parsed.value), parsed.values * JSON_VALUE_BYTES + "atext".len());
     }
 
     #[test]

@@ -4,6 +4,16 @@
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an HTTP request's body: a batch of answers holds several payloads.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// What the values of one body may count together: a value counts one, and what [`JSON_OBJECT_COUNTS`] says comes on
+/// top. A body of small numbers or objects takes fifty times its bytes in memory; this keeps it to about
+/// [`JSON_VALUES_MAX`] × [`JSON_VALUE_BYTES`].
+pub const JSON_VALUES_MAX: usize = 1 << 17;
+/// The same for a bundle, whose entities are many and small, and of which one is read at a time.
+pub const BUNDLE_VALUES_MAX: usize = 1 << 19;
+/// What an object with members counts above its values: its index and its first places. Each name counts one more.
+pub const JSON_OBJECT_COUNTS: usize = 6;
+/// Bytes of memory of what counts one: a `serde_json::Value`, whose largest variant is an object.
+pub const JSON_VALUE_BYTES: usize = 72;
 /// How deep JSON, CEL and Cedar may nest.
 pub const NESTING_MAX: usize = 32;
 /// Operators in one CEL expression or one Cedar policy.
@@ -26,6 +36,55 @@ pub const SCHEMA_ITEMS_MAX: usize = 2_000;
 pub const ENVIRONMENTS_MAX: usize = 10_000;
 /// Static entities of a bundle.
 pub const ENTITIES_MAX: usize = 10_000;
+/// Connections at a time. Each takes some 25 KiB while it lives: hyper's buffers and the state of its task.
+pub const CONNECTIONS_MAX: usize = 2_048;
+/// Connections at a time on which no valid key has been shown. One more closes the one that has waited longest: each
+/// may hold a head of [`HEAD_BUFFER_BYTES_MAX`] for as long as it likes to be slow.
+pub const STRANGERS_MAX: usize = 512;
+/// Connections at a time on which keys of one tenant were shown. One more closes the one that has idled longest.
+pub const TENANT_CONNECTIONS_MAX: usize = 1_024;
+/// Bytes that a connection may buffer of a head that is not complete. More than the server takes of target and
+/// headers, so that what is somewhat too large is answered with what is wrong.
+pub const HEAD_BUFFER_BYTES_MAX: usize = 32 << 10;
+/// Calls at a time that are no worker's exchanges: of the node, of one tenant, of one principal.
+pub const CALLS_MAX: usize = 960;
+/// See [`CALLS_MAX`].
+pub const TENANT_CALLS_MAX: usize = 480;
+/// See [`CALLS_MAX`].
+pub const PRINCIPAL_CALLS_MAX: usize = 384;
+/// Calls above each of these three that only what lets work end or be stopped may take: cancelling, resolving,
+/// suspending, revoking.
+pub const CALLS_RESERVED: usize = 32;
+/// Workers' exchanges at a time: of the node, of one tenant, of one principal. They have places of their own, so that
+/// neither starts nor waits for results keep a tenant's workers from answering.
+pub const EXCHANGES_MAX: usize = 1_024;
+/// See [`EXCHANGES_MAX`].
+pub const TENANT_EXCHANGES_MAX: usize = 512;
+/// See [`EXCHANGES_MAX`].
+pub const PRINCIPAL_EXCHANGES_MAX: usize = 512;
+/// Exchanges of a tenant that may be held while there is no task. The places above are for reports.
+pub const TENANT_POLLS_MAX: usize = 448;
+/// Bytes of a body or an answer that are not counted: what most calls need, and what the limits on calls bound.
+pub const ROOM_BYTES_FREE: usize = 16 << 10;
+/// Bytes of all larger bodies, of the values read from them and of answers being sent, at a time.
+pub const ROOM_BYTES_MAX: usize = 24 << 20;
+/// The same for one tenant.
+pub const TENANT_ROOM_BYTES_MAX: usize = 12 << 20;
+/// Bytes of memory that the inputs of a tenant's running transactions may take, inputs up to [`INPUT_BYTES_FREE`] not
+/// counted. The shard holds them until the transaction has ended.
+pub const TENANT_INPUT_BYTES_MAX: usize = 16 << 20;
+/// The same for all tenants of a node.
+pub const INPUT_BYTES_MAX: usize = 32 << 20;
+/// Bytes of an input that are not counted, for [`ACTIVE_TRANSACTIONS_MAX`] bounds their number.
+pub const INPUT_BYTES_FREE: usize = 4 << 10;
+/// Bundles and definitions that a node reads at a time; others wait. One may keep a processor busy for a second.
+pub const DOCUMENTS_AT_ONCE: usize = 1;
+/// Bytes of the payloads of a page of entries, above which it ends early.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+/// Entries that are fetched at a time for a page: each may have a payload of [`PAYLOAD_BYTES_MAX`].
+pub const PAGE_STEP: usize = 16;
+/// Pages of entries that are read at a time in a tenant; others wait.
+pub const PAGES_AT_ONCE: usize = 2;
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 65_535;
 /// Entries of one transaction while it goes forward.
@@ -78,3 +137,16 @@ const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
 const _: () = assert!(TRANSACTION_ENTRIES_RESERVED >= (STEPS_MAX as u64) * 4);
+const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
+const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
+// A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.
+const _: () = assert!(TENANT_CALLS_MAX + CALLS_RESERVED + TENANT_EXCHANGES_MAX <= TENANT_CONNECTIONS_MAX);
+const _: () = assert!(CALLS_MAX + CALLS_RESERVED + EXCHANGES_MAX <= CONNECTIONS_MAX);
+const _: () = assert!(PRINCIPAL_CALLS_MAX < TENANT_CALLS_MAX && TENANT_CALLS_MAX < CALLS_MAX);
+const _: () = assert!(PRINCIPAL_EXCHANGES_MAX <= TENANT_EXCHANGES_MAX && TENANT_EXCHANGES_MAX < EXCHANGES_MAX);
+const _: () = assert!(TENANT_POLLS_MAX < TENANT_EXCHANGES_MAX);
+// The largest body, and the values of the busiest one, find room where there is nothing else.
+const _: () = assert!(BODY_BYTES_MAX <= TENANT_ROOM_BYTES_MAX && TENANT_ROOM_BYTES_MAX < ROOM_BYTES_MAX);
+const _: () = assert!(JSON_VALUES_MAX * JSON_VALUE_BYTES <= TENANT_ROOM_BYTES_MAX);
+const _: () = assert!(JSON_VALUES_MAX * JSON_VALUE_BYTES <= TENANT_INPUT_BYTES_MAX);
+const _: () = assert!(TENANT_INPUT_BYTES_MAX < INPUT_BYTES_MAX);

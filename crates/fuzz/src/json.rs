@@ -16,6 +16,7 @@ pub(crate) fn json(data: &[u8]) -> Verdict {
             assert!(bytes == data.len() && max == BYTES_MAX && bytes > max, "a limit that was not reached");
             return Verdict::Refused;
         }
+        Err(JsonError::TooMany { max }) => find(format_args!("a limit of {max} that was not set")),
         Err(JsonError::Syntax(message)) => {
             refused(data, &message);
             return Verdict::Refused;

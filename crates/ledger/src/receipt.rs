@@ -147,7 +147,7 @@ impl ReceiptError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Json(JsonError::TooLarge { .. }) => Kind::TooLarge,
+            Self::Json(JsonError::TooLarge { .. } | JsonError::TooMany { .. }) => Kind::TooLarge,
             Self::Checkpoint(err) => err.kind(),
             Self::Record { source, .. } => source.kind(),
             Self::Json(JsonError::Syntax(_))

@@ -4,14 +4,16 @@ use crate::failure::Failure;
 use crate::gate::Node;
 use crate::json;
 use crate::request_id::traceparent;
-use axum::body::Bytes;
+use crate::tally::Stay;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use chancery_api::{IDEMPOTENCY_KEY, Problem, ProblemKind};
 use chancery_app::Caller;
+use chancery_base::limits::JSON_VALUE_BYTES;
 use chancery_policy::Grant;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -29,6 +31,10 @@ pub(crate) struct CallerIs {
     /// Whether a list may show only what is the caller's own.
     pub(crate) own_only: bool,
 }
+
+/// The call's place among those in hand; there is none on open routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Staying(pub(crate) Arc<Stay>);
 
 /// A body of JSON.
 #[derive(Debug)]
@@ -83,6 +89,14 @@ impl FromRequestParts<Arc<Node>> for CallerIs {
     }
 }
 
+impl FromRequestParts<Arc<Node>> for Staying {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Failure> {
+        parts.extensions.get().cloned().ok_or_else(|| Failure::bug(String::from("an open route needs a place")))
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
     type Rejection = Failure;
 
@@ -90,8 +104,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
         if !media_type(request.headers()).is_some_and(is_json) {
             return Err(unsupported("application/json"));
         }
-        let bytes = body(request, node).await?;
-        Ok(Self(json::read(&bytes, node.options.body_bytes_max)?))
+        let (bytes, stay) = body(request, node).await?;
+        let (read, values) = json::read(&bytes, node.options.body_bytes_max)?;
+        drop(bytes);
+        stay.hold(values * JSON_VALUE_BYTES)?;
+        Ok(Self(read))
     }
 }
 
@@ -104,7 +121,9 @@ impl FromRequest<Arc<Node>> for Document {
             Some("application/yaml" | "application/x-yaml" | "text/yaml") => false,
             Some(_) | None => return Err(unsupported("application/yaml or application/json")),
         };
-        Ok(Self { bytes: body(request, node).await?, is_json })
+        let (bytes, stay) = body(request, node).await?;
+        stay.document().await;
+        Ok(Self { bytes, is_json })
     }
 }
 
@@ -115,7 +134,9 @@ impl FromRequest<Arc<Node>> for JsonDocument {
         if !media_type(request.headers()).is_some_and(is_json) {
             return Err(unsupported("application/json"));
         }
-        body(request, node).await.map(Self)
+        let (bytes, stay) = body(request, node).await?;
+        stay.document().await;
+        Ok(Self(bytes))
     }
 }
 
@@ -200,23 +221,49 @@ fn is_json(media_type: &str) -> bool {
     media_type.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads a body whole: so many bytes, in so much time.
-async fn body(request: Request, node: &Node) -> Result<Bytes, Failure> {
+/// Reads a body whole: so many bytes, in so much time, and what it takes of the room is its call's.
+async fn body(request: Request, node: &Node) -> Result<(Bytes, Arc<Stay>), Failure> {
     let max = node.options.body_bytes_max;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| usize::try_from(bytes).map_or(true, |bytes| bytes > max)) {
+    let (parts, body) = request.into_parts();
+    let Some(Staying(stay)) = parts.extensions.get::<Staying>().cloned() else {
+        return Err(Failure::bug(String::from("an open route takes a body")));
+    };
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = announced.map(|bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max));
     }
-    let collected = Limited::new(request.into_body(), max).collect();
-    match tokio::time::timeout(node.options.body_timeout, collected).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
-        Ok(Err(error)) => Err(Problem::new(ProblemKind::InvalidBody, format!("the body broke off: {error}")).into()),
+    let gathered = gather(body, announced.unwrap_or(max), max, &stay);
+    match tokio::time::timeout(node.options.body_timeout, gathered).await {
+        Ok(gathered) => Ok((gathered?, stay)),
         Err(_) => {
             let detail = format!("the body did not arrive within {:?}", node.options.body_timeout);
             Err(Problem::new(ProblemKind::RequestTimeout, detail).into())
         }
     }
+}
+
+/// Copies what arrives into one place: a frame of one byte would keep the whole buffer that it arrived in. The place
+/// grows with what has come, not with what was announced.
+async fn gather(mut body: Body, announced: usize, max: usize, stay: &Stay) -> Result<Bytes, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Failure::from(Problem::new(ProblemKind::InvalidBody, format!("the body broke off: {error}")))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let needed = bytes.len() + data.len();
+        if needed > max {
+            return Err(too_large(max));
+        }
+        if needed > bytes.capacity() {
+            let wanted = needed.max((2 * bytes.capacity()).min(announced));
+            stay.hold(wanted)?;
+            bytes.reserve_exact(wanted - bytes.len());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Bytes::from(bytes))
 }
 
 fn too_large(max: usize) -> Failure {

@@ -1,10 +1,13 @@
 //! The one layer around every route: limits, request id, credential, permission, time, log, metrics.
 
-use crate::extract::{CallerIs, Granted};
+use crate::connections::{Connections, Seat};
+use crate::extract::{CallerIs, Granted, Staying};
 use crate::failure::Failure;
 use crate::options::ServerOptions;
 use crate::request_id::{RequestIds, trace_id, traceparent};
 use crate::scope::Scope;
+use crate::tally::{Class, Tally, keep};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -23,10 +26,12 @@ use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn}
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) app: App,
-    pub(crate) options: ServerOptions,
+    pub(crate) options: Arc<ServerOptions>,
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) openapi: String,
+    pub(crate) openapi: Bytes,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// A route, or that there is none, where the gate stands.
@@ -37,6 +42,8 @@ pub(crate) struct Place {
     pub(crate) route: Option<&'static Route>,
     /// What it takes to pass; none on open routes.
     pub(crate) action: Option<(Action, Scope)>,
+    /// Which places its calls take.
+    pub(crate) class: Class,
 }
 
 /// Lets a request pass, or not, and says how it went.
@@ -60,21 +67,33 @@ pub(crate) async fn gate(State(place): State<Place>, request: Request, next: Nex
 
 async fn pass(place: &Place, mut request: Request, next: Next) -> Result<Response, Failure> {
     check_size(&place.node.options, &request)?;
+    let mut stay = None;
     if let Some((action, scope)) = place.action {
         let caller = authenticate(&place.node.app, request.headers())?;
+        if let Some(seat) = request.extensions().get::<Arc<Seat>>() {
+            seat.known(caller.tenant());
+        }
         let span = Span::current();
         span.record("tenant", caller.tenant().as_str());
         span.record("principal", field::display(caller.principal().id));
+        // Before anything is done for the call that takes more than finding out who calls.
+        let entered = place.node.tally.enter(place.class, caller.tenant(), caller.principal().id)?;
+        let entered = Arc::clone(stay.insert(Arc::new(entered)));
+        request.extensions_mut().insert(Staying(entered));
         let about = scope.about(&place.node.app, &caller, action, request.uri().path())?;
         let grant = place.node.app.authorize(&caller, action, about).await?;
         request.extensions_mut().insert(Granted(grant));
         request.extensions_mut().insert(CallerIs { caller: Arc::new(caller), own_only: about == About::Own });
     }
     let longest = place.node.options.request_timeout;
-    tokio::time::timeout(longest, next.run(request)).await.ok().ok_or_else(|| {
+    let response = tokio::time::timeout(longest, next.run(request)).await.ok().ok_or_else(|| {
         let detail = format!("the answer took longer than {longest:?}; what was asked may yet be done");
         Failure::from(Problem { retry_after: Some(1), ..Problem::new(ProblemKind::OutcomeUnknown, detail) })
-    })
+    })?;
+    match &stay {
+        Some(stay) => keep(response, stay),
+        None => Ok(response),
+    }
 }
 
 /// Who shows the key in these headers.

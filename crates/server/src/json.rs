@@ -1,20 +1,26 @@
 //! Reading a body into a wire type: strictly, and saying where it is wrong.
 
 use chancery_api::{Fault, Problem, ProblemKind};
-use chancery_base::json::{self, JsonError};
+use chancery_base::json::{self, Bounds, JsonError};
+use chancery_base::limits::JSON_VALUES_MAX;
 use serde::de::DeserializeOwned;
 
-/// Reads JSON: UTF-8, no key twice, nested 32 deep at most, no unknown key, `bytes_max` bytes at most.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Result<T, Box<Problem>> {
-    let value = json::parse(bytes, bytes_max).map_err(|error| match error {
-        JsonError::TooLarge { .. } => Box::new(Problem::new(ProblemKind::TooLarge, format!("the body: {error}"))),
+/// Reads JSON: UTF-8, no key twice, nested 32 deep at most, no unknown key, `bytes_max` bytes at most and
+/// [`JSON_VALUES_MAX`] values. Gives what its values count, too.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Result<(T, usize), Box<Problem>> {
+    let bounds = Bounds { bytes: bytes_max, values: JSON_VALUES_MAX };
+    let parsed = json::parse_within(bytes, bounds).map_err(|error| match error {
+        JsonError::TooLarge { .. } | JsonError::TooMany { .. } => {
+            Box::new(Problem::new(ProblemKind::TooLarge, format!("the body: {error}")))
+        }
         JsonError::Syntax(message) => wrong(&message),
     })?;
     // The value is taken apart without a copy; only where that fails is the text read again, for line and column.
-    serde_json::from_value(value).map_err(|error| {
+    let read = serde_json::from_value(parsed.value).map_err(|error| {
         let error = serde_json::from_slice::<T>(bytes).err().unwrap_or(error);
         wrong(&error.to_string())
-    })
+    })?;
+    Ok((read, parsed.values))
 }
 
 fn wrong(message: &str) -> Box<Problem> {
@@ -61,6 +67,10 @@ mod tests {
         check(b"{\"input\":\"\xff\"}", "400 line 1, column 11: invalid unicode code point");
         check(b"{\"definition\":\"a\"} x", "400 line 1, column 20: trailing characters");
         check(&b"[".repeat(1_001), "413 the body: 1001 bytes, at most 1000 are allowed");
+        let many = format!("{{\"input\":[{}1]}}", "1,".repeat(JSON_VALUES_MAX));
+        let problem = read::<StartTransaction>(many.as_bytes(), many.len()).unwrap_err();
+        let detail = "the body: more values than 131072, where an object counts 7 and each of its members two";
+        assert_eq!((problem.status, problem.detail.as_str()), (413, detail));
         check(&b"[".repeat(50), "400 line 1, column 33: nested deeper than 32");
     }
 }

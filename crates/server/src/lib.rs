@@ -6,6 +6,7 @@
 //! A handler extracts, calls one use-case and converts. Whatever goes wrong becomes a [`failure::Failure`], which the
 //! gate turns into an RFC 9457 problem and logs once.
 
+mod connections;
 mod convert;
 mod cursor;
 mod extract;
@@ -16,12 +17,14 @@ mod json;
 mod listener;
 pub mod openapi;
 mod options;
+mod patient;
 mod reply;
 mod request_id;
 mod router;
 mod scope;
+mod tally;
 pub mod telemetry;
 
 pub use listener::{ServeError, Server, serve};
-pub use options::ServerOptions;
+pub use options::{CallLimits, ConnectionLimits, ServerOptions, Shares};
 pub use router::RouterError;

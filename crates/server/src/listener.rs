@@ -1,29 +1,44 @@
 //! Listening: connections with limits, and a shutdown that lets answers finish.
 
+use crate::connections::{Connections, Seat};
 use crate::gate::Node;
 use crate::options::ServerOptions;
+use crate::patient::Patient;
 use crate::request_id::RequestIds;
 use crate::router::{RouterError, router};
+use crate::tally::Tally;
 use crate::{openapi, telemetry};
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::Request;
+use axum::response::Response;
 use chancery_app::clock::{self, EntropyError};
 use chancery_app::{App, Tasks};
 use chancery_base::Entropy;
+use chancery_base::limits::HEAD_BUFFER_BYTES_MAX;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tracing::{debug, info, warn};
 
-/// How hyper's own buffer for a request's head stands above ours, so that the gate can answer with a problem.
-const HEAD_SLACK: usize = 4;
+/// How hyper's own limit on headers stands above ours, so that the gate can answer with a problem.
+const HEADERS_SLACK: usize = 4;
+/// Connections above the limit that are told so at a time.
+const REFUSALS_MAX: usize = 64;
+/// Open files that are not connections: the store's, the log's, calls to targets.
+const FILES_RESERVED: usize = 192;
+/// Connections that there are however few files.
+const CONNECTIONS_MIN: usize = 32;
 /// How often histograms are folded.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait after the operating system refused to accept, as it does when there are no descriptors left.
@@ -84,8 +99,10 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
         }
         warn!(%listen, "listening on {listen} without TLS: keys cross the network in the clear unless a proxy ends TLS");
     }
+    let mut options = options;
+    fit_files(&mut options, files_max());
     let node = node(app, options)?;
-    let (options, routes) = (node.options.clone(), router(&node)?);
+    let routes = router(&node)?;
     let listener = TcpListener::bind(listen).await.map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
             ServeError::Busy { listen }
@@ -95,9 +112,9 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
     })?;
     let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { listen, source })?;
     let tasks = Tasks::new();
-    tasks.spawn(fold_metrics(node, tasks.clone()));
-    let drain = options.drain;
-    tasks.spawn(accept(listener, routes, options, tasks.clone()));
+    tasks.spawn(fold_metrics(Arc::clone(&node), tasks.clone()));
+    let drain = node.options.drain;
+    tasks.spawn(accept(listener, node, routes, tasks.clone()));
     info!(listen = %local_addr, "listening on http://{local_addr}");
     Ok(Server { local_addr, tasks, drain })
 }
@@ -106,7 +123,10 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
 pub(crate) fn node(app: App, options: ServerOptions) -> Result<Arc<Node>, EntropyError> {
     let request_ids = RequestIds::new(Entropy::from_seed(clock::random_bytes()?).bytes8());
     let metrics = telemetry::install_metrics();
-    Ok(Arc::new(Node { app, options, request_ids, metrics, openapi: openapi::text() }))
+    let connections = Arc::new(Connections::new(options.connections));
+    let tally = Arc::new(Tally::new(options.calls));
+    let openapi = Bytes::from(openapi::text());
+    Ok(Arc::new(Node { app, options: Arc::new(options), request_ids, metrics, openapi, connections, tally }))
 }
 
 impl Server {
@@ -138,8 +158,8 @@ async fn fold_metrics(node: Arc<Node>, tasks: Tasks) {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, options: ServerOptions, tasks: Tasks) {
-    let places = Arc::new(Semaphore::new(options.connections_max));
+async fn accept(listener: TcpListener, node: Arc<Node>, routes: Router, tasks: Tasks) {
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let mut stopping = pin!(tasks.stopping());
     loop {
         let accepted = tokio::select! {
@@ -149,35 +169,85 @@ async fn accept(listener: TcpListener, routes: Router, options: ServerOptions, t
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                warn!("failed to accept a connection: {error}");
+                // Most likely there are no descriptors left: then one that waits goes.
+                let made_room = node.connections.make_room();
+                warn!(made_room, "failed to accept a connection: {error}");
                 tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
-                let connection = connection(stream, routes.clone(), options.clone(), tasks.clone());
-                tasks.spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
+        match node.connections.arrive() {
+            Some((seat, cut)) => {
+                let service = Service { seat: Arc::new(seat), routes: TowerToHyperService::new(routes.clone()) };
+                tasks.spawn(connection(stream, service, node.options.clone(), cut, tasks.clone()));
             }
-            Err(_) => refuse(stream, &tasks),
+            None => refuse(stream, &tasks, &refusals),
         }
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, options: ServerOptions, tasks: Tasks) {
+/// The routes as one connection reaches them.
+struct Service {
+    seat: Arc<Seat>,
+    routes: TowerToHyperService<Router>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let seat = Arc::clone(&self.seat);
+        seat.busy();
+        request.extensions_mut().insert(Arc::clone(&seat));
+        let answered = self.routes.call(request);
+        Box::pin(async move {
+            let answered = answered.await;
+            seat.waiting();
+            answered
+        })
+    }
+}
+
+/// Serves a connection until it ends, is told to, or has to make room.
+async fn connection(
+    stream: TcpStream,
+    service: Service,
+    options: Arc<ServerOptions>,
+    cut: oneshot::Receiver<()>,
+    tasks: Tasks,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!("failed to set TCP_NODELAY: {error}");
     }
-    let service = TowerToHyperService::new(routes);
+    let served = async {
+        // Nothing is set up for who only connects.
+        let said = tokio::select! {
+            said = tokio::time::timeout(options.header_timeout, stream.readable()) => said,
+            () = tasks.stopping() => return,
+        };
+        match said {
+            Ok(Ok(())) => Box::pin(requests(stream, service, &options, &tasks)).await,
+            Ok(Err(error)) => debug!("a connection ended before it said anything: {error}"),
+            Err(_) => debug!("a connection said nothing"),
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        // An error says that the seat was given up, which `served` does.
+        Ok(()) = cut => debug!("a connection was closed to make room"),
+    }
+}
+
+async fn requests(stream: TcpStream, service: Service, options: &ServerOptions, tasks: &Tasks) {
+    let stream = TokioIo::new(Patient::new(stream, options.send_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        .max_buf_size(HEAD_SLACK * (options.header_bytes_max + options.uri_bytes_max))
-        .max_headers(HEAD_SLACK * options.headers_max)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(HEAD_BUFFER_BYTES_MAX.max(options.header_bytes_max + options.uri_bytes_max))
+        .max_headers(HEADERS_SLACK * options.headers_max)
+        .serve_connection(stream, service);
     let mut connection = pin!(connection);
     let mut stopping = pin!(tasks.stopping());
     let mut told = false;
@@ -198,9 +268,11 @@ async fn connection(stream: TcpStream, routes: Router, options: ServerOptions, t
 }
 
 /// Answers one connection too many, which costs no place: a fixed text, then the end.
-fn refuse(mut stream: TcpStream, tasks: &Tasks) {
+fn refuse(mut stream: TcpStream, tasks: &Tasks, refusals: &Arc<Semaphore>) {
     const LINGER: Duration = Duration::from_secs(1);
     metrics::counter!("chancery_http_connections_refused_total").increment(1);
+    // Where too many are being told already, the next is closed without a word.
+    let Ok(turn) = Arc::clone(refusals).try_acquire_owned() else { return };
     tasks.spawn(async move {
         // What the caller sent is read before the end, or it would see a reset in place of the answer.
         let talk = async {
@@ -213,7 +285,34 @@ fn refuse(mut stream: TcpStream, tasks: &Tasks) {
         if let Ok(Err(error)) = tokio::time::timeout(LINGER, talk).await {
             debug!("a refused connection ended: {error}");
         }
+        drop(turn);
     });
+}
+
+/// How many files the process may have open, where the system says so.
+fn files_max() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// As many connections as there are files for, those left out that the rest of the process needs.
+fn fit_files(options: &mut ServerOptions, files: Option<usize>) {
+    let Some(files) = files else { return };
+    let fits = files.saturating_sub(FILES_RESERVED).max(CONNECTIONS_MIN);
+    let limits = &mut options.connections;
+    if limits.all <= fits {
+        return;
+    }
+    warn!(
+        connections = fits,
+        "the process may have {files} files open, so there are at most {fits} connections in place of {}: raise its \
+         limit (`ulimit -n`, `LimitNOFILE=`)",
+        limits.all
+    );
+    limits.all = fits;
+    limits.strangers = limits.strangers.min(fits / 2);
+    limits.tenant = limits.tenant.min(fits / 2);
 }
 
 const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
@@ -228,6 +327,21 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_no_more_connections_than_files() {
+        let fit = |files| {
+            let mut options = ServerOptions::default();
+            fit_files(&mut options, files);
+            options.connections
+        };
+        assert_eq!(fit(None), ServerOptions::default().connections);
+        assert_eq!(fit(Some(1 << 20)), ServerOptions::default().connections);
+        let few = fit(Some(1_024));
+        assert_eq!((few.all, few.strangers, few.tenant), (832, 416, 416));
+        assert_eq!(fit(Some(64)).all, CONNECTIONS_MIN);
+        assert!(files_max().is_some());
+    }
 
     #[test]
     fn the_fixed_refusal_has_the_length_that_it_says() {

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{bundles, definitions, health, ledger, operations, principals, transactions, workers};
 use crate::scope::Scope;
+use crate::tally::Class;
 use axum::Router;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
@@ -31,10 +32,10 @@ pub enum RouterError {
 
 /// Every route of the table behind its gate, and problems for everything else.
 pub(crate) fn router(node: &Arc<Node>) -> Result<Router, RouterError> {
-    let nowhere = Place { node: Arc::clone(node), route: None, action: None };
+    let nowhere = Place { node: Arc::clone(node), route: None, action: None, class: Class::Call };
     let mut router = Router::new();
     for route in ROUTES {
-        let place = Place { action: action(route)?, route: Some(route), ..nowhere.clone() };
+        let place = Place { action: action(route)?, route: Some(route), class: Class::of(route), ..nowhere.clone() };
         let handler = handler(route).ok_or(RouterError::NoHandler(route.operation_id))?;
         router = router.route(route.path, handler.layer(from_fn_with_state(place, gate)));
     }

@@ -4,6 +4,8 @@ mod log;
 
 pub use log::{LogError, LogFormat, install_logs};
 
+use crate::connections::Connections;
+use crate::tally::Tally;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 
@@ -40,6 +42,39 @@ fn install() -> PrometheusHandle {
         metrics::Unit::Seconds,
         "From the request's head to the answer's, by method and route"
     );
-    metrics::describe_counter!("chancery_http_connections_refused_total", "Connections above the limit");
+    describe_limits();
     handle
+}
+
+fn describe_limits() {
+    use metrics::Unit::{Bytes, Count};
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!(
+        "chancery_http_connections_refused_total",
+        "Connections that found no place, for all others had a request in hand"
+    );
+    describe_counter!(
+        "chancery_http_connections_displaced_total",
+        "Connections closed while they waited, to make room for another, by whose they were: `stranger` or `tenant`"
+    );
+    describe_counter!("chancery_http_connections_stalled_total", "Connections that took nothing of their answer");
+    describe_counter!(
+        "chancery_http_refused_total",
+        "Calls refused for a limit on what is in hand, by whose limit it is (`node`, `tenant`, `principal`) and what of"
+    );
+    describe_gauge!("chancery_http_connections", Count, "Connections, by whose they are: `stranger` or `tenant`");
+    describe_gauge!("chancery_http_calls", Count, "Calls in hand, by class: `call` or `exchange`");
+    describe_gauge!("chancery_http_room_bytes", Bytes, "What large bodies and answers in hand take");
+}
+
+/// Sets the gauges to what holds now; to be called before they are read.
+pub(crate) fn measure(connections: &Connections, tally: &Tally) {
+    let (all, strangers) = connections.counts();
+    let (calls, exchanges, room) = tally.counts();
+    let set = |gauge: metrics::Gauge, count| gauge.set(u32::try_from(count).map_or(f64::from(u32::MAX), f64::from));
+    set(metrics::gauge!("chancery_http_connections", "whose" => "stranger"), strangers);
+    set(metrics::gauge!("chancery_http_connections", "whose" => "tenant"), all - strangers);
+    set(metrics::gauge!("chancery_http_calls", "class" => "call"), calls);
+    set(metrics::gauge!("chancery_http_calls", "class" => "exchange"), exchanges);
+    set(metrics::gauge!("chancery_http_room_bytes"), room);
 }

@@ -1,7 +1,7 @@
 //! The caller of `run: {http: …}` steps.
 
 use crate::AllowList;
-use chancery_base::limits::PAYLOAD_BYTES_MAX;
+use chancery_base::limits::{JSON_VALUES_MAX, PAYLOAD_BYTES_MAX};
 use chancery_base::{Document, Kind, json};
 use chancery_engine::StepError;
 use chancery_engine::definition::HttpRequest;
@@ -208,7 +208,9 @@ fn completed(status: StatusCode, body: &[u8]) -> ReportedOutcome {
     if body.is_empty() {
         return ReportedOutcome::Completed(Document::shared(Value::Null));
     }
-    let output = json::parse(body, PAYLOAD_BYTES_MAX)
+    let bounds = json::Bounds { bytes: PAYLOAD_BYTES_MAX, values: JSON_VALUES_MAX };
+    let output = json::parse_within(body, bounds)
+        .map(|parsed| parsed.value)
         .unwrap_or_else(|_| json!({ "status": status.as_u16(), "text": std::str::from_utf8(body).ok() }));
     ReportedOutcome::Completed(Document::shared(output))
 }

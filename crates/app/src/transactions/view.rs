@@ -1,10 +1,15 @@
 //! A transaction as people and programs see it: transactions.md, "Result".
 
 use crate::Error;
+use crate::app::App;
+use crate::page::{Page, Paged};
+use crate::tenant::Tenant;
+use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{CauseKind, Head, Status, StepError, StepState, StepStatus, UndoStatus};
 use chancery_ledger::Record;
+use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
 use chancery_shard::row::{EntryRow, PayloadRow, Sealed, TransactionRow};
 use serde::de::DeserializeOwned;
@@ -250,8 +255,67 @@ fn latency(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
     Some(to?.since(from?))
 }
 
+/// Whose entries are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// The log's, by `seq`.
+    Log,
+    /// A transaction's, by their number within.
+    Transaction(&'a Grant, TransactionId),
+}
+
+impl Source<'_> {
+    async fn fetch(self, app: &App, tenant: &Tenant, from: u64, rows: usize) -> Result<Vec<EntryRow>, Error> {
+        Ok(match self {
+            Self::Log => app.store().entries(tenant.log, from, rows, true).await?,
+            Self::Transaction(grant, id) => {
+                app.store().history(grant, id, from, rows).await?.into_iter().map(|(_, row)| row).collect()
+            }
+        })
+    }
+
+    fn key(self, entry: &HistoryEntry) -> u64 {
+        match self {
+            Self::Log => entry.seq,
+            Self::Transaction(..) => entry.n.unwrap_or_default(),
+        }
+    }
+}
+
+/// A page of entries: it ends early once its payloads have [`PAGE_BYTES_MAX`] bytes, but not before its first entry.
+/// They are fetched a few at a time, for any of them may be large.
+pub(crate) async fn entries(
+    app: &App,
+    tenant: &Tenant,
+    source: Source<'_>,
+    page: Page<u64>,
+) -> Result<Paged<HistoryEntry, u64>, Error> {
+    let rows = page.rows();
+    let mut items: Vec<HistoryEntry> = Vec::new();
+    let (mut after, mut bytes) = (page.after, 0_usize);
+    // It is never closed; it is given back when this returns.
+    let _turn = tenant.pages.acquire().await;
+    loop {
+        let step = PAGE_STEP.min(rows + 1 - items.len());
+        let found = source.fetch(app, tenant, after.map_or(0, |last| last + 1), step).await?;
+        let is_last = found.len() < step;
+        for row in found {
+            if items.len() == rows || bytes > PAGE_BYTES_MAX {
+                return Ok(Paged { items, next: after });
+            }
+            let entry = entry(row)?;
+            bytes += entry.record.len() + entry.payload.as_ref().map_or(0, json::memory);
+            after = Some(source.key(&entry));
+            items.push(entry);
+        }
+        if is_last {
+            return Ok(Paged { items, next: None });
+        }
+    }
+}
+
 /// An entry of a history.
-pub(crate) fn entry(row: EntryRow) -> Result<HistoryEntry, Error> {
+fn entry(row: EntryRow) -> Result<HistoryEntry, Error> {
     let n = Record::parse(&row.record).map_err(damaged("a record"))?.refs.n;
     let record = String::from_utf8(row.record).map_err(damaged("a record"))?;
     let payload = row.payload.as_ref().map(|payload| open(&payload.sealed)).transpose()?;

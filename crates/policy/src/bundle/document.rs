@@ -2,7 +2,7 @@
 
 use super::BundleError;
 use crate::scan;
-use chancery_base::limits::{BUNDLE_BYTES_MAX, ENTITIES_MAX, POLICIES_MAX, TEXT_BYTES_MAX};
+use chancery_base::limits::{BUNDLE_BYTES_MAX, BUNDLE_VALUES_MAX, ENTITIES_MAX, POLICIES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{Name, json};
 use serde_json::{Map, Value};
 
@@ -49,7 +49,8 @@ pub(super) struct File {
 
 impl Document {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, BundleError> {
-        let value = json::parse(bytes, BUNDLE_BYTES_MAX).map_err(BundleError::Json)?;
+        let bounds = json::Bounds { bytes: BUNDLE_BYTES_MAX, values: BUNDLE_VALUES_MAX };
+        let value = json::parse_within(bytes, bounds).map_err(BundleError::Json)?.value;
         let canonical = json::canonical(&value);
         let Value::Object(mut map) = value else { return Err(form("", "an object")) };
         let name = text(take(&mut map, "name")?, "name")?;

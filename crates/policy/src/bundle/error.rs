@@ -94,7 +94,7 @@ impl BundleError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Json(JsonError::TooLarge { .. }) => Kind::TooLarge,
+            Self::Json(JsonError::TooLarge { .. } | JsonError::TooMany { .. }) => Kind::TooLarge,
             Self::Json(JsonError::Syntax(_))
             | Self::Missing(_)
             | Self::UnknownKey(_)

@@ -3,7 +3,7 @@
 use crate::extract::Granted;
 use crate::failure::Failure;
 use crate::gate::{Node, authenticate};
-use crate::{convert, reply};
+use crate::{convert, reply, telemetry};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -36,6 +36,7 @@ pub(crate) async fn openapi(State(node): State<Arc<Node>>) -> Response {
 /// What Prometheus scrapes.
 pub(crate) async fn metrics(State(node): State<Arc<Node>>, Granted(_): Granted) -> Response {
     health::measure(&node.app).await;
+    telemetry::measure(&node.connections, &node.tally);
     reply::typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", node.metrics.render())
 }
 

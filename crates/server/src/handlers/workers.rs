@@ -1,7 +1,7 @@
 //! Workers, and questions to policy.
 
 use crate::convert;
-use crate::extract::{CallerIs, Granted, Json};
+use crate::extract::{CallerIs, Granted, Json, Staying};
 use crate::failure::Failure;
 use crate::gate::Node;
 use crate::handlers::wait;
@@ -12,14 +12,25 @@ use chancery_api::worker::{Exchange, Exchanged};
 use chancery_app::{About, decisions, exchange};
 use chancery_policy::Action;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) async fn exchange(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
+    Staying(stay): Staying,
     Json(body): Json<Exchange>,
 ) -> Result<Ok200<Exchanged>, Failure> {
     let hold = wait(body.wait.as_deref())?.unwrap_or_default();
-    let (call, misfits) = convert::call(body, hold)?;
+    let (mut call, misfits) = convert::call(body, hold)?;
+    if call.is_held()
+        && let Err(refused) = stay.poll()
+    {
+        // What it reports is taken all the same, and answered at once.
+        if call.done.is_empty() {
+            return Err(refused);
+        }
+        call.wait = Duration::ZERO;
+    }
     let exchanged = exchange::exchange(&node.app, &grant, call).await?;
     Ok(Ok200(convert::exchanged(exchanged, misfits)))
 }

@@ -94,6 +94,11 @@ impl Call {
     pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
         raw(to, &self.bytes()).await.unwrap()
     }
+
+    /// The same; none where the server closed without an answer.
+    pub(crate) async fn send_at_all(&self, to: SocketAddr) -> Option<Answer> {
+        raw(to, &self.bytes()).await
+    }
 }
 
 /// Sends bytes as they are and reads until the server closes; none where it closed without an answer.

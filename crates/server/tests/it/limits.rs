@@ -1,9 +1,9 @@
 //! Every limit is reached here.
 
 use crate::house::{House, node, options};
-use crate::http::{Call, raw};
+use crate::http::{Answer, Call, raw};
 use chancery_app::Tasks;
-use chancery_server::{ServeError, ServerOptions, serve};
+use chancery_server::{CallLimits, ConnectionLimits, ServeError, ServerOptions, Shares, serve};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -60,26 +60,294 @@ async fn who_sends_too_slowly_is_cut_off() {
     assert_eq!(answer.slug(), "408 request-timeout");
 }
 
+fn connections(all: usize, strangers: usize, tenant: usize) -> ServerOptions {
+    ServerOptions { connections: ConnectionLimits { all, strangers, tenant }, ..options() }
+}
+
+/// Whether the other side has closed; else it has not within a moment.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let read = tokio::time::timeout(Duration::from_millis(100), stream.read(&mut [0; 1])).await;
+    read.is_ok_and(|read| read.map_or(true, |bytes| bytes == 0))
+}
+
 #[tokio::test]
-async fn a_connection_too_many_is_told_so_and_the_next_after_a_close_is_served() {
-    let house = House::with(ServerOptions { connections_max: 1, ..options() }).await;
-    let mut held = TcpStream::connect(house.addr).await.unwrap();
-    held.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    // With its answer read, the connection is known to hold the one place.
+async fn a_newcomer_takes_the_place_of_the_stranger_that_has_waited_longest() {
+    let house = House::with(connections(10, 2, 8)).await;
+    let mut silent = TcpStream::connect(house.addr).await.unwrap();
+    let mut slow = TcpStream::connect(house.addr).await.unwrap();
+    slow.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    assert_eq!(Call::new("GET", "/health/live").send(house.addr).await.status, 200);
+    assert!(is_closed(&mut silent).await);
+    // What it says slowly does not make it younger; an answer does.
+    slow.write_all(b"x: y\r\n\r\n").await.unwrap();
     let mut some = [0; 15];
-    held.read_exact(&mut some).await.unwrap();
+    slow.read_exact(&mut some).await.unwrap();
     assert_eq!(&some, b"HTTP/1.1 200 OK");
-    let refused = Call::new("GET", "/health/live").send(house.addr).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    let metrics = house.get("/metrics", &house.platform).await;
+    assert!(metrics.text().contains("chancery_http_connections_displaced_total{whose=\"stranger\"}"));
+}
+
+#[tokio::test]
+async fn a_tenant_above_its_share_of_connections_loses_its_idlest() {
+    let house = House::with(connections(10, 4, 2)).await;
+    let request = |key: &str| format!("GET /v1/ledger/key HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n");
+    let mut held = Vec::new();
+    for key in [&house.platform, &house.owner, &house.owner, &house.owner] {
+        let mut stream = TcpStream::connect(house.addr).await.unwrap();
+        stream.write_all(request(key).as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        while !got.ends_with(b"\n") || !String::from_utf8_lossy(&got).contains("test.example+") {
+            got.push(stream.read_u8().await.unwrap());
+        }
+        held.push(stream);
+    }
+    let mut closed = Vec::new();
+    for stream in &mut held {
+        closed.push(is_closed(stream).await);
+    }
+    assert_eq!(closed, [false, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_told_so_where_all_others_are_busy() {
+    let house = House::with(connections(1, 1, 1)).await;
+    house.shop().await;
+    let id = house.order(&house.owner).await;
+    let mut held = TcpStream::connect(house.addr).await.unwrap();
+    let wait = format!(
+        "GET /v1/transactions/{id}/result?wait=20s HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        house.owner
+    );
+    held.write_all(wait.as_bytes()).await.unwrap();
+    let refused = loop {
+        // Until the one place is known to be taken, a newcomer takes it, or is served beside it.
+        let answer = Call::new("GET", "/health/live").send_at_all(house.addr).await;
+        match answer {
+            Some(answer) if answer.status == 503 => break answer,
+            Some(_) | None => {
+                held = TcpStream::connect(house.addr).await.unwrap();
+                held.write_all(wait.as_bytes()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.json()["type"], "urn:chancery:problem:unavailable");
     drop(held);
     for _ in 0..200 {
-        if Call::new("GET", "/health/live").send(house.addr).await.status == 200 {
+        if Call::new("GET", "/health/live").send_at_all(house.addr).await.is_some_and(|answer| answer.status == 200) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the place was not given back");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends_the_connection() {
+    let house = House::with(ServerOptions { send_timeout: Duration::from_millis(100), ..options() }).await;
+    let mut stream = TcpStream::connect(house.addr).await.unwrap();
+    // More answers than the sockets' buffers hold, asked for until the server reads no more of it.
+    let request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(64);
+    let stalled = async { while stream.write_all(&request).await.is_ok() {} };
+    let ended = tokio::time::timeout(Duration::from_secs(30), stalled).await;
+    assert!(ended.is_ok(), "it is kept");
+    let metrics = house.get("/metrics", &house.platform).await;
+    assert!(metrics.text().contains("chancery_http_connections_stalled_total"));
+}
+
+fn calls(change: impl FnOnce(&mut CallLimits)) -> ServerOptions {
+    let mut options = options();
+    change(&mut options.calls);
+    options
+}
+
+/// Opens a call that is held, and waits until it is.
+async fn hold(house: &House, call: Call, class: &str, count: usize) -> tokio::task::JoinHandle<Answer> {
+    let addr = house.addr;
+    let held = Tasks::new().spawn(async move { call.send(addr).await });
+    let line = format!("chancery_http_calls{{class=\"{class}\"}} {count}");
+    for _ in 0..400 {
+        if house.get("/metrics", &house.platform).await.text().lines().any(|said| said == line) {
+            return held;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the call is not held");
+}
+
+#[tokio::test]
+async fn a_principal_and_a_tenant_have_so_many_calls_in_hand() {
+    let house = House::with(calls(|calls| {
+        calls.calls = Shares { all: 5, tenant: 2, principal: 1 };
+        calls.reserved = 1;
+    }))
+    .await;
+    house.shop().await;
+    let (_, clerk) = house.principal("clerk", &["operator"]).await;
+    let (_, third) = house.principal("third", &["operator"]).await;
+    let other = house.tenant("small").await;
+    let id = house.order(&house.owner).await;
+    let wait = |key: &str| Call::new("GET", format!("/v1/transactions/{id}/result?wait=20s")).key(key);
+    // One of the calls that are counted is the one that counts.
+    let first = hold(&house, wait(&house.owner), "call", 2).await;
+    let again = house.get("/v1/ledger/logs", &house.owner).await;
+    assert_eq!(again.slug(), "429 too-many");
+    assert_eq!(again.problem().detail, "this principal has as many calls in hand as it may: 1");
+    assert_eq!(again.header("retry-after"), Some("1"));
+    let second = hold(&house, wait(&clerk), "call", 3).await;
+    let above = house.get(&format!("/v1/transactions/{id}"), &third).await;
+    assert_eq!(above.problem().detail, "this tenant has as many calls in hand as it may: 2");
+    assert_eq!(house.get("/v1/ledger/logs", &other).await.status, 200, "others are served");
+    // Its workers have places of their own, and it can end what it waits for.
+    let exchange = json!({ "worker": "w", "queues": [{ "name": "reserve", "want": 1 }] });
+    let taken = house.post("/v1/workers/exchange", &house.owner, &exchange).await;
+    assert_eq!(taken.json()["tasks"].as_array().unwrap().len(), 1, "{}", taken.text());
+    let token = taken.json()["tasks"][0]["task"].clone();
+    let cancelled = house.post(&format!("/v1/transactions/{id}/cancel"), &house.owner, &json!({})).await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text());
+    let report = json!({ "worker": "w", "done": [{ "task": token, "output": { "id": 1 } }] });
+    assert_eq!(house.post("/v1/workers/exchange", &house.owner, &report).await.status, 200);
+    for held in [first, second] {
+        assert_eq!(held.await.unwrap().json()["status"], "cancelled");
+    }
+    let metrics = house.get("/metrics", &house.platform).await;
+    for whose in ["principal", "tenant"] {
+        let line = format!("chancery_http_refused_total{{whose=\"{whose}\",what=\"calls\"}}");
+        assert!(metrics.text().contains(&line), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn polls_leave_places_for_reports_and_for_other_tenants() {
+    let house = House::with(calls(|calls| {
+        calls.exchanges = Shares { all: 4, tenant: 3, principal: 3 };
+        calls.polls = 1;
+    }))
+    .await;
+    house.shop().await;
+    let id = house.order(&house.owner).await;
+    let poll = |worker: &str, wait: &str| {
+        let queues = json!([{ "name": if worker == "w0" { "reserve" } else { "none" }, "want": 1 }]);
+        Call::new("POST", "/v1/workers/exchange").json(&json!({ "worker": worker, "queues": queues, "wait": wait }))
+    };
+    let taken = poll("w0", "0s").key(&house.owner).send(house.addr).await.json();
+    let held = hold(&house, poll("w1", "4s").key(&house.owner), "exchange", 1).await;
+    let refused = poll("w2", "4s").key(&house.owner).send(house.addr).await;
+    assert_eq!(refused.problem().detail, "this tenant has as many exchanges that wait for tasks in hand as it may: 1");
+    // What is reported along with a poll is taken, and the answer comes at once.
+    let done = json!([{ "task": taken["tasks"][0]["task"], "output": { "id": 1 } }]);
+    let both = json!({ "worker": "w3", "queues": [{ "name": "none", "want": 1 }], "done": done, "wait": "4s" });
+    let acks = house.post("/v1/workers/exchange", &house.owner, &both).await.json()["acks"].clone();
+    assert_eq!(acks[0]["ack"], "recorded", "{acks}");
+    let result = house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &house.owner).await.json();
+    assert_eq!(result["status"], "completed");
+    let other = house.tenant("small").await;
+    let theirs = poll("w1", "10ms").key(&other).send(house.addr).await;
+    assert_eq!(theirs.status, 200, "{}", theirs.text());
+    assert_eq!(held.await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn large_bodies_share_the_room() {
+    let house = House::with(calls(|calls| {
+        calls.room = Shares { all: 300_000, tenant: 200_000, principal: 0 };
+    }))
+    .await;
+    house.shop().await;
+    let other = house.tenant("small").await;
+    let head = |key: &str, bytes: usize| {
+        format!(
+            "POST /v1/transactions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    // Most of a body, and no more for now.
+    let mut slow = TcpStream::connect(house.addr).await.unwrap();
+    slow.write_all(head(&house.owner, 190_000).as_bytes()).await.unwrap();
+    slow.write_all(&b" ".repeat(189_000)).await.unwrap();
+    for _ in 0..400 {
+        let metrics = house.get("/metrics", &house.platform).await;
+        if metrics.text().lines().any(|line| line == "chancery_http_room_bytes 190000") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let large = Call::new("POST", "/v1/transactions").body("application/json", &b" ".repeat(100_000));
+    let same = large.clone().key(&house.owner).send(house.addr).await;
+    assert_eq!(same.problem().detail, "this tenant has as many bytes of bodies and answers in hand as it may: 200000");
+    assert_eq!(large.clone().key(&other).send(house.addr).await.slug(), "400 invalid-body", "it was read");
+    let larger = Call::new("POST", "/v1/transactions").body("application/json", &b" ".repeat(120_000));
+    assert_eq!(larger.key(&other).send(house.addr).await.slug(), "503 unavailable");
+    // What is small is read whatever others do, and what has gone leaves room.
+    house.order(&house.owner).await;
+    drop(slow);
+    for _ in 0..400 {
+        if large.clone().key(&house.owner).send(house.addr).await.status == 400 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the room was not given back");
+}
+
+#[tokio::test]
+async fn values_take_room_too() {
+    let house = House::with(calls(|calls| {
+        calls.room = Shares { all: 300_000, tenant: 200_000, principal: 0 };
+    }))
+    .await;
+    house.shop().await;
+    let start = |values: usize| json!({ "definition": "order", "input": { "sku": "a", "n": vec![1; values] } });
+    assert_eq!(house.post("/v1/transactions", &house.owner, &start(2_000)).await.status, 201);
+    let many = house.post("/v1/transactions", &house.owner, &start(4_000)).await;
+    assert_eq!(many.slug(), "429 too-many");
+    let beyond = house.post("/v1/transactions", &house.owner, &start(140_000)).await;
+    assert_eq!(beyond.slug(), "429 too-many", "even its bytes are too many here");
+    let house = House::new().await;
+    house.shop().await;
+    let beyond = house.post("/v1/transactions", &house.owner, &start(140_000)).await;
+    assert_eq!(beyond.slug(), "413 too-large");
+    assert!(beyond.problem().detail.starts_with("the body: more values than 131072"), "{beyond:?}");
+}
+
+#[tokio::test]
+async fn inputs_of_running_transactions_have_so_much_room() {
+    let house = House::new().await;
+    house.shop().await;
+    let other = house.tenant("small").await;
+    let start = json!({ "definition": "order", "input": { "sku": "a", "text": "x".repeat(1 << 19) } });
+    let mut ids = Vec::new();
+    let refused = loop {
+        let answer = house.post("/v1/transactions", &house.owner, &start).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+    };
+    // Each is there as a value and as text: 1 MiB of the 16.
+    assert_eq!(ids.len(), 15);
+    assert_eq!(refused.slug(), "429 too-many");
+    assert!(refused.problem().detail.contains("inputs of a tenant's running transactions"), "{refused:?}");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    house.order(&house.owner).await;
+    assert_eq!(house.get("/v1/ledger/logs", &other).await.status, 200);
+    let cancelled = house.post(&format!("/v1/transactions/{}/cancel", ids[0]), &house.owner, &json!({})).await;
+    assert_eq!(cancelled.json()["status"], "cancelled", "{}", cancelled.text());
+    assert_eq!(house.post("/v1/transactions", &house.owner, &start).await.status, 201);
+    // A page of them ends early and goes on where it ended.
+    let (mut after, mut pages, mut entries) = (String::new(), 0, 0);
+    loop {
+        let page = house.get(&format!("/v1/ledger/entries?limit=1000{after}"), &house.owner).await;
+        assert!(page.body.len() < 8 << 20, "{} bytes", page.body.len());
+        let page = page.json();
+        pages += 1;
+        entries += page["items"].as_array().unwrap().len();
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&cursor={next}");
+    }
+    assert!(pages > 2, "{pages}");
+    assert_eq!(u64::try_from(entries).unwrap(), house.log_size().await);
 }
 
 #[tokio::test]
