@@ -23,7 +23,7 @@ bench: ## Measure, and write target/bench.jsonl
 	@scripts/setup.sh build
 	scripts/bench.sh
 
-test-faults: ## What takes too long for `make test`: more simulated seeds, sabotaged builds, fuzzing
+test-faults: ## What takes too long for `make test`: more simulated seeds, sabotaged builds, hostile clients, fuzzing
 	@scripts/setup.sh test
 	scripts/test-faults.sh
 

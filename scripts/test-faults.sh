@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, kills,
-# kills_postgres, fuzz.
+# kills_postgres, hostile, fuzz.
 #   CHANCERY_SEEDS  how many seeds the simulation runs; a seed that fails is printed, and replays the same run
 #   CHANCERY_KILLS  how often the kill campaign kills; it prints its seed
 #   CHANCERY_POSTGRES_KILLS  the same on PostgreSQL
+#   CHANCERY_HOSTILE  how many requests hostile clients send
 #   FUZZ_SECONDS    how long each fuzz target runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +19,7 @@ simulation() {
 # The kill campaign at full length.
 kills() {
     export CHANCERY_KILLS=${CHANCERY_KILLS:-500}
-    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) - test(postgres::)'
+    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) - test(postgres::) - test(/^hostile::/)'
 }
 
 # The same on PostgreSQL, which is killed, too.
@@ -27,10 +28,17 @@ kills_postgres() {
     cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) & test(postgres::)'
 }
 
+# Hostile clients and workers at full length.
+hostile() {
+    export CHANCERY_HOSTILE=${CHANCERY_HOSTILE:-100000}
+    cargo nextest run --workspace --profile faults --success-output final \
+        -E 'binary_id(chancery-cli::faults) & test(/^hostile::/)'
+}
+
 fuzz() { scripts/fuzz.sh; }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(simulation kills kills_postgres fuzz)
+[ ${#stages[@]} -gt 0 ] || stages=(simulation kills kills_postgres hostile fuzz)
 for stage in "${stages[@]}"; do
     printf '\n== %s\n' "$stage"
     "$stage"

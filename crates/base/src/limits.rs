@@ -7,9 +7,9 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// What the values of one body may count together: a value counts one, and what [`JSON_OBJECT_COUNTS`] says comes on
 /// top. A body of small numbers or objects takes fifty times its bytes in memory; this keeps it to about
 /// [`JSON_VALUES_MAX`] × [`JSON_VALUE_BYTES`].
-pub const JSON_VALUES_MAX: usize = 1 << 17;
+pub const JSON_VALUES_MAX: usize = 1 << 16;
 /// The same for a bundle, whose entities are many and small, and of which one is read at a time.
-pub const BUNDLE_VALUES_MAX: usize = 1 << 19;
+pub const BUNDLE_VALUES_MAX: usize = 1 << 18;
 /// What an object with members counts above its values: its index and its first places. Each name counts one more.
 pub const JSON_OBJECT_COUNTS: usize = 6;
 /// Bytes of memory of what counts one: a `serde_json::Value`, whose largest variant is an object.
@@ -37,54 +37,54 @@ pub const ENVIRONMENTS_MAX: usize = 10_000;
 /// Static entities of a bundle.
 pub const ENTITIES_MAX: usize = 10_000;
 /// Connections at a time. Each takes some 25 KiB while it lives: hyper's buffers and the state of its task.
-pub const CONNECTIONS_MAX: usize = 2_048;
+pub const CONNECTIONS_MAX: usize = 1_536;
 /// Connections at a time on which no valid key has been shown. One more closes the one that has waited longest: each
 /// may hold a head of [`HEAD_BUFFER_BYTES_MAX`] for as long as it likes to be slow.
-pub const STRANGERS_MAX: usize = 512;
+pub const STRANGERS_MAX: usize = 384;
 /// Connections at a time on which keys of one tenant were shown. One more closes the one that has idled longest.
-pub const TENANT_CONNECTIONS_MAX: usize = 1_024;
-/// Bytes that a connection may buffer of a head that is not complete. More than the server takes of target and
-/// headers, so that what is somewhat too large is answered with what is wrong.
-pub const HEAD_BUFFER_BYTES_MAX: usize = 32 << 10;
+pub const TENANT_CONNECTIONS_MAX: usize = 704;
+/// Bytes that a connection may buffer of a head that is not complete: what the server takes of target and headers, so
+/// that a head of which only one of the two is too large is answered with what is wrong.
+pub const HEAD_BUFFER_BYTES_MAX: usize = 24 << 10;
 /// Calls at a time that are no worker's exchanges: of the node, of one tenant, of one principal.
-pub const CALLS_MAX: usize = 960;
+pub const CALLS_MAX: usize = 640;
 /// See [`CALLS_MAX`].
-pub const TENANT_CALLS_MAX: usize = 480;
+pub const TENANT_CALLS_MAX: usize = 320;
 /// See [`CALLS_MAX`].
-pub const PRINCIPAL_CALLS_MAX: usize = 384;
+pub const PRINCIPAL_CALLS_MAX: usize = 288;
 /// Calls above each of these three that only what lets work end or be stopped may take: cancelling, resolving,
 /// suspending, revoking.
 pub const CALLS_RESERVED: usize = 32;
 /// Workers' exchanges at a time: of the node, of one tenant, of one principal. They have places of their own, so that
 /// neither starts nor waits for results keep a tenant's workers from answering.
-pub const EXCHANGES_MAX: usize = 1_024;
+pub const EXCHANGES_MAX: usize = 640;
 /// See [`EXCHANGES_MAX`].
-pub const TENANT_EXCHANGES_MAX: usize = 512;
+pub const TENANT_EXCHANGES_MAX: usize = 320;
 /// See [`EXCHANGES_MAX`].
-pub const PRINCIPAL_EXCHANGES_MAX: usize = 512;
+pub const PRINCIPAL_EXCHANGES_MAX: usize = 320;
 /// Exchanges of a tenant that may be held while there is no task. The places above are for reports.
-pub const TENANT_POLLS_MAX: usize = 448;
+pub const TENANT_POLLS_MAX: usize = 256;
 /// Bytes of a body or an answer that are not counted: what most calls need, and what the limits on calls bound.
 pub const ROOM_BYTES_FREE: usize = 16 << 10;
 /// Bytes of all larger bodies, of the values read from them and of answers being sent, at a time.
-pub const ROOM_BYTES_MAX: usize = 24 << 20;
+pub const ROOM_BYTES_MAX: usize = 16 << 20;
 /// The same for one tenant.
-pub const TENANT_ROOM_BYTES_MAX: usize = 12 << 20;
+pub const TENANT_ROOM_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Bytes of memory that the inputs of a tenant's running transactions may take, inputs up to [`INPUT_BYTES_FREE`] not
 /// counted. The shard holds them until the transaction has ended.
-pub const TENANT_INPUT_BYTES_MAX: usize = 16 << 20;
+pub const TENANT_INPUT_BYTES_MAX: usize = 8 << 20;
 /// The same for all tenants of a node.
-pub const INPUT_BYTES_MAX: usize = 32 << 20;
+pub const INPUT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of an input that are not counted, for [`ACTIVE_TRANSACTIONS_MAX`] bounds their number.
 pub const INPUT_BYTES_FREE: usize = 4 << 10;
 /// Bundles and definitions that a node reads at a time; others wait. One may keep a processor busy for a second.
 pub const DOCUMENTS_AT_ONCE: usize = 1;
 /// Bytes of the payloads of a page of entries, above which it ends early.
-pub const PAGE_BYTES_MAX: usize = 4 << 20;
+pub const PAGE_BYTES_MAX: usize = 2 << 20;
 /// Entries that are fetched at a time for a page: each may have a payload of [`PAYLOAD_BYTES_MAX`].
-pub const PAGE_STEP: usize = 16;
+pub const PAGE_STEP: usize = 8;
 /// Pages of entries that are read at a time in a tenant; others wait.
-pub const PAGES_AT_ONCE: usize = 2;
+pub const PAGES_AT_ONCE: usize = 1;
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 65_535;
 /// Entries of one transaction while it goes forward.

@@ -69,7 +69,7 @@ mod tests {
         check(&b"[".repeat(1_001), "413 the body: 1001 bytes, at most 1000 are allowed");
         let many = format!("{{\"input\":[{}1]}}", "1,".repeat(JSON_VALUES_MAX));
         let problem = read::<StartTransaction>(many.as_bytes(), many.len()).unwrap_err();
-        let detail = "the body: more values than 131072, where an object counts 7 and each of its members two";
+        let detail = "the body: more values than 65536, where an object counts 7 and each of its members two";
         assert_eq!((problem.status, problem.detail.as_str()), (413, detail));
         check(&b"[".repeat(50), "400 line 1, column 33: nested deeper than 32");
     }

@@ -1,5 +1,5 @@
-//! What a server's death and a bad disk must not do, shown on the real binary: SIGKILL under load, disks that forget,
-//! fill up and fail, owners that wake too late.
+//! What a server's death, a bad disk and hostile clients must not do, shown on the real binary: SIGKILL under load, disks
+//! that forget, fill up and fail, owners that wake too late, requests that are slow, half or enormous.
 
 #[cfg(test)]
 mod campaign;
@@ -9,6 +9,8 @@ mod chance;
 mod disk;
 #[cfg(test)]
 mod forget;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
