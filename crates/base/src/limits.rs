@@ -2,8 +2,8 @@
 
 /// Bytes of a payload: a transaction's input, a step's output, an error's detail.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
-/// Bytes of an HTTP request's body: a batch of answers holds several payloads.
-pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of an HTTP request's body: a batch of answers holds several payloads, and a bundle fits.
+pub const BODY_BYTES_MAX: usize = 5 << 20;
 /// What the values of one body may count together: a value counts one, and what [`JSON_OBJECT_COUNTS`] says comes on
 /// top. A body of small numbers or objects takes fifty times its bytes in memory; this keeps it to about
 /// [`JSON_VALUES_MAX`] × [`JSON_VALUE_BYTES`].
@@ -21,7 +21,7 @@ pub const OPERATORS_MAX: usize = 256;
 /// Bytes of one CEL expression.
 pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 /// Bytes of a definition document.
-pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
+pub const DEFINITION_BYTES_MAX: usize = 512 << 10;
 /// Steps of a definition.
 pub const STEPS_MAX: usize = 1_000;
 /// Attempts of a step.
@@ -37,44 +37,44 @@ pub const ENVIRONMENTS_MAX: usize = 10_000;
 /// Static entities of a bundle.
 pub const ENTITIES_MAX: usize = 10_000;
 /// Connections at a time. Each takes some 25 KiB while it lives: hyper's buffers and the state of its task.
-pub const CONNECTIONS_MAX: usize = 1_536;
+pub const CONNECTIONS_MAX: usize = 1_152;
 /// Connections at a time on which no valid key has been shown. One more closes the one that has waited longest: each
 /// may hold a head of [`HEAD_BUFFER_BYTES_MAX`] for as long as it likes to be slow.
-pub const STRANGERS_MAX: usize = 384;
+pub const STRANGERS_MAX: usize = 256;
 /// Connections at a time on which keys of one tenant were shown. One more closes the one that has idled longest.
-pub const TENANT_CONNECTIONS_MAX: usize = 704;
+pub const TENANT_CONNECTIONS_MAX: usize = 512;
 /// Bytes that a connection may buffer of a head that is not complete: what the server takes of target and headers, so
 /// that a head of which only one of the two is too large is answered with what is wrong.
 pub const HEAD_BUFFER_BYTES_MAX: usize = 24 << 10;
 /// Calls at a time that are no worker's exchanges: of the node, of one tenant, of one principal.
-pub const CALLS_MAX: usize = 640;
+pub const CALLS_MAX: usize = 448;
 /// See [`CALLS_MAX`].
-pub const TENANT_CALLS_MAX: usize = 320;
+pub const TENANT_CALLS_MAX: usize = 224;
 /// See [`CALLS_MAX`].
-pub const PRINCIPAL_CALLS_MAX: usize = 288;
+pub const PRINCIPAL_CALLS_MAX: usize = 208;
 /// Calls above each of these three that only what lets work end or be stopped may take: cancelling, resolving,
 /// suspending, revoking.
 pub const CALLS_RESERVED: usize = 32;
 /// Workers' exchanges at a time: of the node, of one tenant, of one principal. They have places of their own, so that
 /// neither starts nor waits for results keep a tenant's workers from answering.
-pub const EXCHANGES_MAX: usize = 640;
+pub const EXCHANGES_MAX: usize = 512;
 /// See [`EXCHANGES_MAX`].
-pub const TENANT_EXCHANGES_MAX: usize = 320;
+pub const TENANT_EXCHANGES_MAX: usize = 256;
 /// See [`EXCHANGES_MAX`].
-pub const PRINCIPAL_EXCHANGES_MAX: usize = 320;
+pub const PRINCIPAL_EXCHANGES_MAX: usize = 256;
 /// Exchanges of a tenant that may be held while there is no task. The places above are for reports.
-pub const TENANT_POLLS_MAX: usize = 256;
+pub const TENANT_POLLS_MAX: usize = 208;
 /// Bytes of a body or an answer that are not counted: what most calls need, and what the limits on calls bound.
 pub const ROOM_BYTES_FREE: usize = 16 << 10;
 /// Bytes of all larger bodies, of the values read from them and of answers being sent, at a time.
-pub const ROOM_BYTES_MAX: usize = 16 << 20;
+pub const ROOM_BYTES_MAX: usize = 12 << 20;
 /// The same for one tenant.
-pub const TENANT_ROOM_BYTES_MAX: usize = BODY_BYTES_MAX;
+pub const TENANT_ROOM_BYTES_MAX: usize = 6 << 20;
 /// Bytes of memory that the inputs of a tenant's running transactions may take, inputs up to [`INPUT_BYTES_FREE`] not
 /// counted. The shard holds them until the transaction has ended.
-pub const TENANT_INPUT_BYTES_MAX: usize = 8 << 20;
+pub const TENANT_INPUT_BYTES_MAX: usize = 6 << 20;
 /// The same for all tenants of a node.
-pub const INPUT_BYTES_MAX: usize = 16 << 20;
+pub const INPUT_BYTES_MAX: usize = 12 << 20;
 /// Bytes of an input that are not counted, for [`ACTIVE_TRANSACTIONS_MAX`] bounds their number.
 pub const INPUT_BYTES_FREE: usize = 4 << 10;
 /// Bundles and definitions that a node reads at a time; others wait. One may keep a processor busy for a second.
@@ -132,7 +132,7 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
 
-const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);

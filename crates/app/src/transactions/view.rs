@@ -342,7 +342,7 @@ pub(crate) fn open(sealed: &Sealed) -> Result<Value, Error> {
         what: "a payload",
         detail: format!("it is sealed under key `{}`", sealed.key),
     })?;
-    json::parse(bytes, 2 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
+    json::parse(bytes, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
 }
 
 /// Says that stored bytes do not read.

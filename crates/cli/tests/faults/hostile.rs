@@ -5,7 +5,7 @@ mod honest;
 mod site;
 mod workers;
 
-use attack::{Attack, Attacker};
+use attack::{ANSWERED, Attack, Attacker};
 use honest::Honest;
 use site::Site;
 use std::collections::BTreeMap;
@@ -40,6 +40,11 @@ fn a_hostile_tenant_and_strangers_take_neither_the_memory_nor_the_places_of_othe
         let attacker = Arc::new(Attacker::new(&site));
         let count = requests();
         let started = honest.now();
+        // One at a time, so that it is no other limit that they meet.
+        for attack in ANSWERED {
+            attacker.send(attack).await;
+        }
+        as_expected(&attacker.report().1);
         let mut lanes = JoinSet::new();
         for lane in 0..AT_ONCE {
             let attacker = Arc::clone(&attacker);
@@ -61,13 +66,12 @@ fn a_hostile_tenant_and_strangers_take_neither_the_memory_nor_the_places_of_othe
             println!("  {attack:?}: {answers:?}");
         }
         println!("others before:  {calm}\nothers meanwhile: {under_attack}");
-        assert_eq!(sent, count);
+        assert!(sent >= count, "{sent}");
         assert!(peak_kb <= RESIDENT_KB_MAX, "{peak_kb} kB were resident");
         assert!(under_attack.sagas > 0 && under_attack.probes > 0, "it proves nothing: {under_attack}");
         assert_eq!(under_attack.wrong, Vec::<String>::new());
         // A newcomer of another tenant is let in at once, but for the moments in which the system has no room itself.
         assert!(under_attack.refused * 10 <= under_attack.probes, "{under_attack}");
-        as_expected(&answers);
         drop(attacker);
         site.comes_to_rest(CALM_LOOKS).await;
         let after = honest.rest(Duration::from_millis(1_500)).await;
