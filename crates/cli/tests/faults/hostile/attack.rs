@@ -85,29 +85,6 @@ const DEAR: [Attack; 11] = [
     Attack::Page,
 ];
 
-/// Those that are answered at once, in an order in which each reaches its own limit. The first inputs leave no room
-/// for the last.
-pub(super) const ANSWERED: [Attack; 18] = [
-    Attack::HugeHead,
-    Attack::HugeBody,
-    Attack::EndlessBody,
-    Attack::DeepJson,
-    Attack::ManyValues,
-    Attack::ManyObjects,
-    Attack::BadKey,
-    Attack::Definition,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::LargeInput,
-    Attack::ManyInputs,
-    Attack::ManyInputs,
-    Attack::Page,
-];
-
 impl Attack {
     /// What the request of this number does: every tenth is a dear one.
     pub(super) fn of(number: u64) -> Self {
@@ -157,20 +134,20 @@ impl Attacker {
         }
     }
 
-    /// Sends one request of this kind.
-    pub(super) async fn send(&self, attack: Attack) {
+    /// Sends one request of this kind, and gives what it was answered with, or what became of it.
+    pub(super) async fn send(&self, attack: Attack) -> String {
         let stream = self.connect().await;
         let said = match self.sent(attack, stream).await {
             Ok(said) => said,
             // The server closed, which it may do with any of them.
             Err(_) => "closed".to_owned(),
         };
-        *self.answers.lock().unwrap().entry(attack).or_default().entry(said).or_default() += 1;
+        *self.answers.lock().unwrap().entry(attack).or_default().entry(said.clone()).or_default() += 1;
         self.sent.fetch_add(1, Ordering::Relaxed);
+        said
     }
 
     async fn sent(&self, attack: Attack, stream: TcpStream) -> io::Result<String> {
-        let input = |of: &str| format!("{{\"definition\":\"errand\",\"input\":{{\"n\":1,\"of\":{of}}}}}");
         match attack {
             Attack::Silent => self.hold(stream, b"").await,
             Attack::HalfHead => {
@@ -191,45 +168,6 @@ impl Attacker {
                 let many = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
                 self.hold(stream, many.as_bytes()).await
             }
-            Attack::HugeHead => {
-                let head = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(200_000));
-                ask(stream, head.as_bytes()).await
-            }
-            Attack::HugeBody => {
-                let head = self.head("POST", "/v1/transactions", "content-length: 1000000000\r\n");
-                ask(stream, format!("{head}{}", " ".repeat(1_000)).as_bytes()).await
-            }
-            Attack::EndlessBody => {
-                let head = self.head("POST", "/v1/transactions", "transfer-encoding: chunked\r\n");
-                let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
-                ask(stream, format!("{head}{}", chunk.repeat(9)).as_bytes()).await
-            }
-            Attack::DeepJson => {
-                let deep = "[".repeat(100_000);
-                ask(stream, &self.post("/v1/transactions", &input(&deep))).await
-            }
-            Attack::ManyValues => {
-                let many = format!("[{}1]", "1,".repeat(2 << 20));
-                ask(stream, &self.post("/v1/transactions", &input(&many))).await
-            }
-            Attack::ManyObjects => {
-                let many = format!("[{}1]", "{\"a\":1},".repeat(300_000));
-                ask(stream, &self.post("/v1/transactions", &input(&many))).await
-            }
-            Attack::LargeInput => {
-                let text = format!("\"{}\"", "a".repeat(1_000_000));
-                ask(stream, &self.post("/v1/transactions", &input(&text))).await
-            }
-            Attack::ManyInputs => {
-                let many = format!("[{}1]", "1,".repeat(60_000));
-                ask(stream, &self.post("/v1/transactions", &input(&many))).await
-            }
-            Attack::BadKey => {
-                let zeros = "0".repeat(64);
-                let key = format!("chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_{zeros}");
-                let head = format!("GET /v1/ledger/logs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n");
-                ask(stream, head.as_bytes()).await
-            }
             Attack::Poll => {
                 let worker = self.sent.load(Ordering::Relaxed);
                 let queues = "[{\"name\":\"nothing\",\"want\":1}]";
@@ -240,14 +178,79 @@ impl Attacker {
                 let body = "{\"definition\":\"errand\",\"input\":{\"n\":1},\"wait\":\"60s\"}";
                 self.hold(stream, &self.post("/v1/transactions", body)).await
             }
+            Attack::HugeHead
+            | Attack::HugeBody
+            | Attack::EndlessBody
+            | Attack::DeepJson
+            | Attack::ManyValues
+            | Attack::ManyObjects
+            | Attack::LargeInput
+            | Attack::ManyInputs
+            | Attack::BadKey
+            | Attack::Definition
+            | Attack::Page => ask(stream, &self.whole(attack)).await,
+        }
+    }
+
+    /// A request that is sent to its end and answered.
+    fn whole(&self, attack: Attack) -> Vec<u8> {
+        let input = |of: &str| format!("{{\"definition\":\"errand\",\"input\":{{\"n\":1,\"of\":{of}}}}}");
+        match attack {
+            Attack::HugeHead => {
+                let head = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(200_000));
+                head.into_bytes()
+            }
+            Attack::HugeBody => {
+                let head = self.head("POST", "/v1/transactions", "content-length: 1000000000\r\n");
+                format!("{head}{}", " ".repeat(1_000)).into_bytes()
+            }
+            Attack::EndlessBody => {
+                let head = self.head("POST", "/v1/transactions", "transfer-encoding: chunked\r\n");
+                let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
+                format!("{head}{}", chunk.repeat(9)).into_bytes()
+            }
+            Attack::DeepJson => {
+                let deep = "[".repeat(100_000);
+                self.post("/v1/transactions", &input(&deep))
+            }
+            Attack::ManyValues => {
+                let many = format!("[{}1]", "1,".repeat(2 << 20));
+                self.post("/v1/transactions", &input(&many))
+            }
+            Attack::ManyObjects => {
+                let many = format!("[{}1]", "{\"a\":1},".repeat(300_000));
+                self.post("/v1/transactions", &input(&many))
+            }
+            Attack::LargeInput => {
+                let text = format!("\"{}\"", "a".repeat(1_000_000));
+                self.post("/v1/transactions", &input(&text))
+            }
+            Attack::ManyInputs => {
+                let many = format!("[{}1]", "1,".repeat(60_000));
+                self.post("/v1/transactions", &input(&many))
+            }
+            Attack::BadKey => {
+                let zeros = "0".repeat(64);
+                let key = format!("chk_019312d8a0b07c3e9f2a4b5c6d7e8f90_{zeros}");
+                let head = format!("GET /v1/ledger/logs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n");
+                head.into_bytes()
+            }
             Attack::Definition => {
                 let steps = "  - {id: a, run: {worker: a}, with: {b: [1, 2, 3]}}\n".repeat(9_500);
                 let body = format!("name: large\nversion: 1\nsteps:\n{steps}");
                 let headers = format!("content-type: application/yaml\r\ncontent-length: {}\r\n", body.len());
                 let head = self.head("POST", "/v1/definitions/check", &headers);
-                ask(stream, format!("{head}{body}").as_bytes()).await
+                format!("{head}{body}").into_bytes()
             }
-            Attack::Page => ask(stream, self.head("GET", "/v1/ledger/entries?limit=1000", "").as_bytes()).await,
+            Attack::Page => self.head("GET", "/v1/ledger/entries?limit=1000", "").into_bytes(),
+            Attack::Silent
+            | Attack::HalfHead
+            | Attack::HalfHeadKnown
+            | Attack::HalfBody
+            | Attack::SlowBody
+            | Attack::Unread
+            | Attack::Poll
+            | Attack::Wait => Vec::new(),
         }
     }
 

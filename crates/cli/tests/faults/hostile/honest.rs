@@ -53,7 +53,7 @@ pub(super) struct Honest {
 }
 
 impl Honest {
-    pub(super) async fn start(site: &Arc<Site>) -> Self {
+    pub(super) fn start(site: &Arc<Site>) -> Self {
         let (report, stopping) = (Arc::new(Mutex::new(Report::default())), Arc::new(AtomicBool::new(false)));
         let mut running = JoinSet::new();
         for number in 0..STARTERS {

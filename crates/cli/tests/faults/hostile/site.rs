@@ -79,7 +79,7 @@ impl Site {
             let address = text.split_once("http://").and_then(|(_, rest)| rest.split_once('\n'));
             if let Some((line, _)) = address {
                 let end = line.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(line.len());
-                return line[..end].parse().unwrap();
+                return line.get(..end).unwrap().parse().unwrap();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

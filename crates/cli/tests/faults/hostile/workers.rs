@@ -94,8 +94,8 @@ pub(super) async fn answers_for_others() {
     // Every token that differs from it in one character: another attempt, step or transaction, or another proof.
     let forged: Vec<String> = (4..token.len())
         .map(|at| {
-            let other = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
-            format!("{}{other}{}", &token[..at], &token[at + 1..])
+            let other = if token.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+            token.chars().enumerate().map(|(place, own)| if place == at { other } else { own }).collect()
         })
         .collect();
     assert!(forged.iter().all(|forged| *forged != token) && forged.len() > 50);
