@@ -337,8 +337,8 @@ mod tests {
         };
         assert_eq!(fit(None), ServerOptions::default().connections);
         assert_eq!(fit(Some(1 << 20)), ServerOptions::default().connections);
-        let few = fit(Some(1_024));
-        assert_eq!((few.all, few.strangers, few.tenant), (832, 416, 416));
+        let few = fit(Some(512));
+        assert_eq!((few.all, few.strangers, few.tenant), (320, 160, 160));
         assert_eq!(fit(Some(64)).all, CONNECTIONS_MIN);
         assert!(files_max().is_some());
     }
