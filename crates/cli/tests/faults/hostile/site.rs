@@ -53,9 +53,6 @@ impl Site {
         command.args(["-c", start, &files.to_string(), env!("CARGO_BIN_EXE_chancery")]);
         command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--lease", LEASE]);
         command.args(["--log-filter", "warn,chancery_server::listener=info"]);
-        // As docs/limits.md tells whoever has little memory to start it.
-        command.env("MALLOC_ARENA_MAX", "1");
-        command.env("MALLOC_MMAP_THRESHOLD_", "262144").env("MALLOC_TRIM_THRESHOLD_", "1048576");
         clean(&mut command, home.path());
         let server = command.stdout(Stdio::null()).stderr(File::create(&said).unwrap()).spawn().unwrap();
         let mut site = Self { home, server, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
