@@ -23,14 +23,14 @@ fn a_thousand_steps_in_a_row_are_read() {
 }
 
 #[test]
-fn a_thousand_steps_after_each_of_the_others_are_read() {
-    let ids: Vec<String> = (0..500).map(|step| format!("s{step}")).collect();
+fn steps_after_each_of_the_others_are_read() {
+    let ids: Vec<String> = (0..400).map(|step| format!("s{step}")).collect();
     let mut text = "name: dense\nversion: 1\nsteps:\n".to_owned();
     for (at, id) in ids.iter().enumerate() {
         writeln!(text, "- {{id: {id}, run: noop, after: [{}]}}", ids[..at].join(", ")).unwrap();
     }
     let definition = Definition::parse(text.as_bytes()).unwrap();
-    assert_eq!(definition.steps[499].after.len(), 499);
+    assert_eq!(definition.steps[399].after.len(), 399);
 }
 
 #[test]
