@@ -53,8 +53,6 @@ impl Site {
         command.args(["-c", start, &files.to_string(), env!("CARGO_BIN_EXE_chancery")]);
         command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--lease", LEASE]);
         command.args(["--log-filter", "warn,chancery_server::listener=info"]);
-        // As docs/limits.md tells whoever has little memory to start it.
-        command.env("MIMALLOC_PURGE_DELAY", "0").env("MIMALLOC_ALLOW_THP", "0");
         clean(&mut command, home.path());
         let server = command.stdout(Stdio::null()).stderr(File::create(&said).unwrap()).spawn().unwrap();
         let mut site = Self { home, server, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
