@@ -4,7 +4,7 @@
 use crate::outside::{Answered, Call};
 use chancery_api::ledger::EntriesQuery;
 use chancery_api::worker::Phase;
-use chancery_base::TransactionId;
+use chancery_base::{Timestamp, TransactionId};
 use chancery_ledger::Record;
 use chancery_sdk::Client;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +48,9 @@ pub(crate) struct Counts {
 }
 
 impl Ledger {
-    /// Reads what is new. What was read before must be there still.
+    /// Reads what is new up to now, for under load more is always new. What was read before must be there still.
     pub(crate) async fn read(&mut self, client: &Client) -> Result<(), String> {
+        let began = now();
         loop {
             let from = self.next.saturating_sub(1);
             let query = EntriesQuery { from: Some(from), limit: Some(PAGE), ..EntriesQuery::default() };
@@ -66,10 +67,15 @@ impl Ledger {
             if entries.is_empty() {
                 return Ok(());
             }
+            let mut is_later = false;
             for entry in entries {
                 let record = Record::parse(entry.record.as_bytes()).map_err(|error| error.to_string())?;
+                is_later = record.at > began;
                 self.add(&record).map_err(|wrong| format!("entry {}: {wrong}: {}", entry.seq, entry.record))?;
                 self.last = Some(entry.record);
+            }
+            if is_later {
+                return Ok(());
             }
         }
     }
@@ -200,6 +206,13 @@ fn permitted(step: Option<&Step>, calls: &[&Call]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The server's clock is this machine's.
+#[expect(clippy::disallowed_methods, reason = "the log's times are compared with it")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
 }
 
 #[cfg(test)]
