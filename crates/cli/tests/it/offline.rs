@@ -65,7 +65,7 @@ fn bad_definitions_say_what_is_wrong() {
     std::fs::write(dir.path().join("latin.yaml"), b"name: \xe9").unwrap();
     run(dir.path(), &["definition", "check", "latin.yaml"]).fails(1, &["not UTF-8"]);
     std::fs::write(dir.path().join("large.yaml"), vec![b' '; 2 << 20]).unwrap();
-    run(dir.path(), &["definition", "check", "large.yaml"]).fails(2, &["large.yaml has more than 1048576 bytes"]);
+    run(dir.path(), &["definition", "check", "large.yaml"]).fails(2, &["large.yaml has more than 524288 bytes"]);
     run(dir.path(), &["definition", "check", "absent.yaml"]).fails(2, &["failed to read absent.yaml", "No such file"]);
 }
 
