@@ -241,7 +241,7 @@ impl Shard {
                 }
                 State::Waiting(Waiting::Commit(pending)) => {
                     // What comes after a change of the control state is decided under the new one.
-                    if !pending.raises && !self.queue.is_empty() && self.wanted_bundles.is_empty() {
+                    if !pending.raises && !self.queue.is_empty() {
                         self.absorb(now, entropy);
                     }
                     return Poll::Wait(None);
@@ -660,5 +660,5 @@ fn out_of_turn() -> StoreError {
     }
 }
 
-/// What [`Shard::build`] makes: the batch to commit, and what to do when it is.
+/// What a sealed batch is: the batch to commit, and what to do when it is.
 type Built = (Batch, Pending);

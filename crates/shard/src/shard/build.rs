@@ -88,7 +88,7 @@ impl Shard {
             }
             None => self.begin(now, entropy.fork(), &control)?,
         };
-        while !work.is_full()
+        while work.takes_more()
             && let Some(input) = self.queue.pop_front()
         {
             let mut needs = Needs::default();

@@ -1,6 +1,6 @@
 //! A worker's call: reports in, leases renewed, credit taken.
 
-use super::desk::{CallId, Lease, LeaseKey, OpenCall};
+use super::desk::{Lease, LeaseKey, OpenCall};
 use super::dispatch::Standing;
 use super::work::Work;
 use super::{Control, Shard, is_suspended};
@@ -54,13 +54,9 @@ impl Shard {
             self.desk.ripen(id);
         }
         if is_taking {
-            self.replace(exchange, id, work);
+            // The instance's taking call before this one is answered with what it has by now.
+            work.held.answered.extend(self.desk.take_over(&exchange.worker, id));
         }
-    }
-
-    /// Answers the instance's taking call before this one, with what it has by now.
-    fn replace(&mut self, exchange: &Exchange, id: CallId, work: &mut Work) {
-        work.held.answered.extend(self.desk.take_over(&exchange.worker, id));
     }
 
     /// Takes a report. The token must be the one that was issued for the attempt; a report on an attempt that is not

@@ -78,22 +78,21 @@ impl Work {
         self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it takes no further input. What comes after a change of the control state is decided under the new one,
-    /// in the batch after that.
+    /// Whether it takes no further entry.
     pub(super) fn is_full(&self) -> bool {
-        self.raises || self.entries.len() >= BATCH_ENTRIES_MAX || self.held.inputs.len() >= BATCH_INPUTS_MAX
+        self.entries.len() >= BATCH_ENTRIES_MAX
+    }
+
+    /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
+    /// in the batch after that.
+    pub(super) fn takes_more(&self) -> bool {
+        !self.raises && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
     }
 
     /// Writes what `staged` holds as entries of a transaction.
     pub(super) fn write_staged(&mut self, id: TransactionId, actor: PrincipalId, decision: Option<&Decision>) {
         let staged = std::mem::take(&mut self.staged);
-        let mut writer = EntryWriter {
-            origin: &self.origin,
-            epoch: self.epoch,
-            now: self.now,
-            entropy: &mut self.entropy,
-            out: &mut self.entries,
-        };
+        let mut writer = self.writer();
         for event in &staged {
             writer.transaction(event, OfTransaction { id, actor, decision });
         }
