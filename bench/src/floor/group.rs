@@ -102,18 +102,7 @@ async fn commit_all(store: Arc<dyn Store>, mut log: LogRow, mut queue: mpsc::Rec
 
 /// One batch of all: entries are numbered, written and their leaves hashed.
 fn number(log: &LogRow, jobs: &mut Vec<Job>) -> (Batch, Vec<oneshot::Sender<()>>) {
-    let mut batch = Batch {
-        log: log.id,
-        epoch: log.epoch,
-        size: log.size,
-        control_epoch: log.control_epoch,
-        raises_control_epoch: false,
-        entries: Vec::new(),
-        transactions: Vec::new(),
-        steps: Vec::new(),
-        keys: Vec::new(),
-        control: Vec::new(),
-    };
+    let mut batch = Batch::after(log);
     let mut seq = log.size;
     let mut waiting = Vec::with_capacity(jobs.len());
     for Job { stage, done } in jobs.drain(..) {

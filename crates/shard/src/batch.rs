@@ -32,6 +32,25 @@ pub struct Batch {
     pub control: Vec<ControlRow>,
 }
 
+impl Batch {
+    /// An empty batch whose guard expects the log as it is.
+    #[must_use]
+    pub const fn after(log: &LogRow) -> Self {
+        Self {
+            log: log.id,
+            epoch: log.epoch,
+            size: log.size,
+            control_epoch: log.control_epoch,
+            raises_control_epoch: false,
+            entries: Vec::new(),
+            transactions: Vec::new(),
+            steps: Vec::new(),
+            keys: Vec::new(),
+            control: Vec::new(),
+        }
+    }
+}
+
 /// Why a batch is not in the log, or may not be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {

@@ -53,18 +53,7 @@ impl World {
             control.push(ControlRow::Tenant(self.tenant_row(&tenant, *shards), origins(&tenant, *shards)?));
             self.add_tenant(tenant)?;
         }
-        let batch = Batch {
-            log: log.id,
-            epoch: log.epoch,
-            size: log.size,
-            control_epoch: log.control_epoch,
-            raises_control_epoch: false,
-            entries: Vec::new(),
-            transactions: Vec::new(),
-            steps: Vec::new(),
-            keys: Vec::new(),
-            control,
-        };
+        let batch = Batch { control, ..Batch::after(&log) };
         let made = self.store.answer(Call::Commit(Box::new(batch)), "set-up");
         if !matches!(made, Reply::Committed(Ok(()))) {
             return Err(format!("the tenants can't be made: {made:?}"));

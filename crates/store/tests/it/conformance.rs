@@ -121,7 +121,7 @@ async fn a_failed_guard_writes_nothing(subject: &Subject) {
         assert_eq!(store.commit(batch).await, Err(expected), "{what}");
         assert_eq!(subject.dump(), before, "{what}");
     }
-    assert_eq!(failed(store.commit(batch(&LogRow { id: LogId(9), ..log.clone() })).await), Kind::Missing);
+    assert_eq!(failed(store.commit(Batch::after(&LogRow { id: LogId(9), ..log.clone() })).await), Kind::Missing);
     assert_eq!(subject.dump(), before);
     store.commit(full(&log)).await.unwrap();
     assert_ne!(subject.dump(), before);
@@ -131,10 +131,10 @@ async fn a_batch_that_contradicts_itself_is_refused(subject: &Subject) {
     let store = subject.store();
     let log = system(store).await;
     let before = subject.dump();
-    let gap = Batch { entries: vec![entry(0, None), entry(2, None)], ..batch(&log) };
-    let late = Batch { entries: vec![entry(1, None)], ..batch(&log) };
-    let foreign = Batch { transactions: vec![transaction(LogId(7), 1, "running")], ..batch(&log) };
-    let twice = Batch { entries: vec![entry(0, Some((id(1), 0))), entry(1, Some((id(1), 0)))], ..batch(&log) };
+    let gap = Batch { entries: vec![entry(0, None), entry(2, None)], ..Batch::after(&log) };
+    let late = Batch { entries: vec![entry(1, None)], ..Batch::after(&log) };
+    let foreign = Batch { transactions: vec![transaction(LogId(7), 1, "running")], ..Batch::after(&log) };
+    let twice = Batch { entries: vec![entry(0, Some((id(1), 0))), entry(1, Some((id(1), 0)))], ..Batch::after(&log) };
     for (what, batch, kind) in [
         ("a gap", gap, Kind::Bug),
         ("a late beginning", late, Kind::Bug),
@@ -158,7 +158,7 @@ async fn rows_come_back_as_written(subject: &Subject) {
         steps: steps.iter().rev().cloned().collect(),
         keys: keys.clone(),
         control: vec![ControlRow::Definition(definition("refund", 2)), ControlRow::Definition(definition("refund", 1))],
-        ..batch(&log)
+        ..Batch::after(&log)
     };
     store.commit(written.clone()).await.unwrap();
     assert_eq!(self::log(store, "system", 0).await, LogRow { size: 4, ..log.clone() });
@@ -186,12 +186,16 @@ async fn the_newest_row_counts(subject: &Subject) {
     let store = subject.store();
     let log = system(store).await;
     let first = transaction(log.id, 1, "running");
-    let begun = Batch { transactions: vec![first.clone()], steps: vec![step(1, 0, "dispatched")], ..batch(&log) };
+    let begun =
+        Batch { transactions: vec![first.clone()], steps: vec![step(1, 0, "dispatched")], ..Batch::after(&log) };
     store.commit(begun).await.unwrap();
     let last = TransactionRow { output_seq: Some(0), ..transaction(log.id, 1, "failed") };
     // What a transaction is, unlike where it stands, is not written again.
     let other = TransactionRow { definition: name("other"), version: 9, input_seq: 5, ..last.clone() };
-    store.commit(Batch { transactions: vec![other], steps: vec![step(1, 0, "failed")], ..batch(&log) }).await.unwrap();
+    store
+        .commit(Batch { transactions: vec![other], steps: vec![step(1, 0, "failed")], ..Batch::after(&log) })
+        .await
+        .unwrap();
     let dump = subject.dump();
     assert_eq!(dump.transactions, [TransactionRow { ..last }]);
     assert_eq!(dump.steps, [step(1, 0, "failed")]);
@@ -201,7 +205,10 @@ async fn a_transaction_stays_on_its_log(subject: &Subject) {
     let store = subject.store();
     tenants(store, &[("acme", 2)]).await;
     let (zero, one) = (log(store, "acme", 0).await, log(store, "acme", 1).await);
-    store.commit(Batch { transactions: vec![transaction(zero.id, 1, "running")], ..batch(&zero) }).await.unwrap();
+    store
+        .commit(Batch { transactions: vec![transaction(zero.id, 1, "running")], ..Batch::after(&zero) })
+        .await
+        .unwrap();
     let before = subject.dump();
     let moved = Batch { transactions: vec![transaction(one.id, 1, "failed")], ..batch_of(&one, 3, 0, 2) };
     assert_eq!(failed(store.commit(moved).await), Kind::Bug);
@@ -212,7 +219,10 @@ async fn a_transaction_stays_on_its_log(subject: &Subject) {
 async fn a_conflict_at_the_end_undoes_the_beginning(subject: &Subject) {
     let store = subject.store();
     let log = system(store).await;
-    store.commit(Batch { control: vec![ControlRow::Definition(definition("a", 1))], ..batch(&log) }).await.unwrap();
+    store
+        .commit(Batch { control: vec![ControlRow::Definition(definition("a", 1))], ..Batch::after(&log) })
+        .await
+        .unwrap();
     let before = subject.dump();
     let conflict = Batch {
         transactions: vec![transaction(log.id, 1, "running")],
@@ -230,12 +240,12 @@ async fn raising_the_control_epoch_reaches_every_log_of_the_tenant(subject: &Sub
     let store = subject.store();
     tenants(store, &[("acme", 3), ("other", 1)]).await;
     let zero = log(store, "acme", 0).await;
-    store.commit(Batch { raises_control_epoch: true, ..batch(&zero) }).await.unwrap();
+    store.commit(Batch { raises_control_epoch: true, ..Batch::after(&zero) }).await.unwrap();
     let logs = store.logs().await.unwrap();
     let epochs: Vec<_> = logs.iter().map(|log| (log.tenant.as_str(), log.shard, log.control_epoch)).collect();
     assert_eq!(epochs, [("system", 0, 0), ("acme", 0, 1), ("acme", 1, 1), ("acme", 2, 1), ("other", 0, 0)]);
     let stale = LogRow { control_epoch: 0, ..log(store, "acme", 2).await };
-    assert_eq!(store.commit(batch(&stale)).await, Err(CommitError::Control { now: 1 }));
+    assert_eq!(store.commit(Batch::after(&stale)).await, Err(CommitError::Control { now: 1 }));
     assert_eq!(store.control(stale.id).await.unwrap().control_epoch, 1);
 }
 
@@ -243,18 +253,18 @@ async fn an_idempotency_key_is_written_once(subject: &Subject) {
     let store = subject.store();
     tenants(store, &[("acme", 1)]).await;
     let log = log(store, "acme", 0).await;
-    store.commit(Batch { keys: vec![key(KeyScope::Start, 1, 1)], ..batch(&log) }).await.unwrap();
+    store.commit(Batch { keys: vec![key(KeyScope::Start, 1, 1)], ..Batch::after(&log) }).await.unwrap();
     let before = subject.dump();
     let both = vec![key(KeyScope::Start, 2, 2), key(KeyScope::Start, 2, 2)];
     for keys in [vec![key(KeyScope::Start, 1, 1)], vec![key(KeyScope::Start, 1, 2)], both] {
-        assert_eq!(failed(store.commit(Batch { keys, ..batch(&log) }).await), Kind::Conflict);
+        assert_eq!(failed(store.commit(Batch { keys, ..Batch::after(&log) }).await), Kind::Conflict);
     }
     assert_eq!(subject.dump(), before);
     // Another scope, slot or tenant is another key.
     let slot = KeyRow { slot: 17, ..key(KeyScope::Start, 1, 1) };
-    store.commit(Batch { keys: vec![slot, key(KeyScope::Business, 1, 1)], ..batch(&log) }).await.unwrap();
+    store.commit(Batch { keys: vec![slot, key(KeyScope::Business, 1, 1)], ..Batch::after(&log) }).await.unwrap();
     let system = self::log(store, "system", 0).await;
-    store.commit(Batch { keys: vec![key(KeyScope::Start, 1, 1)], ..batch(&system) }).await.unwrap();
+    store.commit(Batch { keys: vec![key(KeyScope::Start, 1, 1)], ..Batch::after(&system) }).await.unwrap();
     assert_eq!(subject.dump().keys.len(), 4);
 }
 
@@ -262,7 +272,10 @@ async fn a_business_key_moves(subject: &Subject) {
     let store = subject.store();
     let log = system(store).await;
     for transaction in [1, 2] {
-        store.commit(Batch { keys: vec![key(KeyScope::Business, 1, transaction)], ..batch(&log) }).await.unwrap();
+        store
+            .commit(Batch { keys: vec![key(KeyScope::Business, 1, transaction)], ..Batch::after(&log) })
+            .await
+            .unwrap();
     }
     let found = store.load(log.id, vec![], vec![(KeyScope::Business, 16, [1; 32])]).await.unwrap();
     assert_eq!(found.keys, [key(KeyScope::Business, 1, 2)]);
@@ -284,10 +297,10 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Bundle(bundle("main", 1)),
         ControlRow::ActiveBundle(bundle("main", 1).digest),
     ];
-    store.commit(Batch { control, raises_control_epoch: true, ..batch(&log) }).await.unwrap();
+    store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
     let log = self::log(store, "acme", 0).await;
     let revoked = vec![ControlRow::Credential(credential(1, true))];
-    store.commit(Batch { control: revoked, raises_control_epoch: true, ..batch(&log) }).await.unwrap();
+    store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
     let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
@@ -315,7 +328,7 @@ async fn definitions_and_bundles_are_immutable(subject: &Subject) {
         ControlRow::Bundle(bundle("main", 2)),
         ControlRow::ActiveBundle(bundle("main", 2).digest),
     ];
-    store.commit(Batch { control, ..batch(&log) }).await.unwrap();
+    store.commit(Batch { control, ..Batch::after(&log) }).await.unwrap();
     let before = subject.dump();
     for (row, kind) in [
         (ControlRow::Definition(definition("order", 1)), Kind::Conflict),
@@ -328,7 +341,7 @@ async fn definitions_and_bundles_are_immutable(subject: &Subject) {
         assert_eq!(subject.dump(), before, "{row:?}");
     }
     store
-        .commit(Batch { control: vec![ControlRow::ActiveBundle(bundle("main", 1).digest)], ..batch(&log) })
+        .commit(Batch { control: vec![ControlRow::ActiveBundle(bundle("main", 1).digest)], ..Batch::after(&log) })
         .await
         .unwrap();
     assert_eq!(store.control(log.id).await.unwrap().bundle, Some(bundle("main", 1)));
@@ -355,7 +368,7 @@ async fn only_system_makes_tenants(subject: &Subject) {
         (&system, tenant_row("new", 1), origins("acme", 1), Kind::Conflict),
     ] {
         let control = vec![ControlRow::Tenant(tenant, origins)];
-        assert_eq!(failed(store.commit(Batch { control, ..batch(log) }).await), kind);
+        assert_eq!(failed(store.commit(Batch { control, ..Batch::after(log) }).await), kind);
         assert_eq!(subject.dump(), dump);
     }
 }
@@ -366,8 +379,11 @@ async fn recovery_skips_what_ended_or_parked(subject: &Subject) {
     let (zero, one) = (log(store, "acme", 0).await, log(store, "acme", 1).await);
     let statuses = ["running", "parked", "compensating", "completed", "failed", "running", "terminated", "running"];
     let rows: Vec<_> = (1..).zip(statuses).map(|(number, status)| transaction(zero.id, number, status)).collect();
-    store.commit(Batch { transactions: rows.clone(), steps: vec![step(3, 0, "ready")], ..batch(&zero) }).await.unwrap();
-    store.commit(Batch { transactions: vec![transaction(one.id, 20, "running")], ..batch(&one) }).await.unwrap();
+    store
+        .commit(Batch { transactions: rows.clone(), steps: vec![step(3, 0, "ready")], ..Batch::after(&zero) })
+        .await
+        .unwrap();
+    store.commit(Batch { transactions: vec![transaction(one.id, 20, "running")], ..Batch::after(&one) }).await.unwrap();
 
     let (mut found, mut after) = (Vec::new(), None);
     loop {
@@ -382,7 +398,7 @@ async fn recovery_skips_what_ended_or_parked(subject: &Subject) {
     assert_eq!(found[1].steps, [step(3, 0, "ready")]);
     // A parked one that is tried again is recovered; an ended one is not any more.
     let again = vec![transaction(zero.id, 2, "running"), transaction(zero.id, 1, "completed")];
-    store.commit(Batch { transactions: again, ..batch(&zero) }).await.unwrap();
+    store.commit(Batch { transactions: again, ..Batch::after(&zero) }).await.unwrap();
     let found = store.recover(zero.id, None, 2).await.unwrap().transactions;
     assert_eq!(found.iter().map(|loaded| loaded.row.id).collect::<Vec<_>>(), [id(2), id(3)]);
 }
@@ -411,7 +427,7 @@ async fn transactions_are_listed_newest_first(subject: &Subject) {
     for number in 1..=9 {
         let log = &logs[number as usize % 2];
         let row = transaction(log.id, number, if number < 6 { "completed" } else { "running" });
-        store.commit(Batch { transactions: vec![row.clone()], ..batch(log) }).await.unwrap();
+        store.commit(Batch { transactions: vec![row.clone()], ..Batch::after(log) }).await.unwrap();
         rows.push(row);
     }
     rows.reverse();
@@ -442,7 +458,7 @@ async fn a_history_is_one_transaction_s(subject: &Subject) {
     let log = system(store).await;
     let numbers = [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2)];
     let entries: Vec<_> = (0..).zip(numbers).map(|(seq, (number, n))| entry(seq, Some((id(number), n)))).collect();
-    store.commit(Batch { entries: entries.clone(), ..batch(&log) }).await.unwrap();
+    store.commit(Batch { entries: entries.clone(), ..Batch::after(&log) }).await.unwrap();
     let expected: Vec<_> = [0, 2, 4].map(|index: usize| (log.id, entries[index].clone())).into();
     let system = grant("system");
     assert_eq!(store.history(&system, id(1), 0, 9).await.unwrap(), expected);
@@ -459,7 +475,7 @@ async fn lists_come_in_pages(subject: &Subject) {
     let control = versions.iter().flat_map(|(name, version)| {
         [ControlRow::Definition(definition(name, *version)), ControlRow::Bundle(bundle(name, *version))]
     });
-    store.commit(Batch { control: control.collect(), ..batch(&log) }).await.unwrap();
+    store.commit(Batch { control: control.collect(), ..Batch::after(&log) }).await.unwrap();
     let (acme, system) = (grant("acme"), grant("system"));
     let definitions: Vec<_> = versions.iter().map(|(name, version)| definition(name, *version)).collect();
     assert_eq!(store.definitions(&acme, None, 2).await.unwrap(), definitions[..2]);
@@ -581,7 +597,7 @@ async fn calls_of_a_shard_are_carried_out(subject: &Subject) {
     let log = system(store).await.id;
     let Reply::Owned(Ok(owned)) = carry_out(store, Call::Own { log }, "node-7").await else { panic!() };
     assert_eq!((owned.epoch, owned.owner.as_str()), (2, "node-7"));
-    let written = Batch { transactions: vec![transaction(log, 1, "running")], ..batch(&owned) };
+    let written = Batch { transactions: vec![transaction(log, 1, "running")], ..Batch::after(&owned) };
     let Reply::Committed(Ok(())) = carry_out(store, Call::Commit(Box::new(written)), "").await else { panic!() };
     let Reply::Control(Ok(control)) = carry_out(store, Call::Control { log }, "").await else { panic!() };
     assert_eq!(control.control_epoch, 0);

@@ -114,7 +114,7 @@ impl Plan {
                 })
                 .collect(),
             control: self.control.iter().map(|(kind, number)| control(log.tenant.as_str(), *kind, *number)).collect(),
-            ..batch(log)
+            ..Batch::after(log)
         }
     }
 }

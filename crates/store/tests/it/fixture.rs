@@ -135,26 +135,10 @@ pub(crate) fn bundle(text: &str, version: u32) -> BundleRow {
     BundleRow { name: name(text), version, digest: Digest::of(&source), pushed_at: time(version), source }
 }
 
-/// An empty batch whose guard expects the log as it is.
-pub(crate) fn batch(log: &LogRow) -> Batch {
-    Batch {
-        log: log.id,
-        epoch: log.epoch,
-        size: log.size,
-        control_epoch: log.control_epoch,
-        raises_control_epoch: false,
-        entries: Vec::new(),
-        transactions: Vec::new(),
-        steps: Vec::new(),
-        keys: Vec::new(),
-        control: Vec::new(),
-    }
-}
-
 /// A batch with an entry for each of its transaction's numbers.
 pub(crate) fn batch_of(log: &LogRow, number: u32, from: u64, count: u64) -> Batch {
     let entry = |index| entry(log.size + index, Some((id(number), from + index)));
-    Batch { entries: (0..count).map(entry).collect(), ..batch(log) }
+    Batch { entries: (0..count).map(entry).collect(), ..Batch::after(log) }
 }
 
 pub(crate) async fn log(store: &dyn Store, tenant: &str, shard: u16) -> LogRow {
@@ -173,7 +157,7 @@ pub(crate) async fn tenants(store: &dyn Store, tenants: &[(&str, u16)]) {
     let log = system(store).await;
     let rows =
         tenants.iter().map(|(name, shards)| ControlRow::Tenant(tenant_row(name, *shards), origins(name, *shards)));
-    store.commit(Batch { control: rows.collect(), ..batch(&log) }).await.unwrap();
+    store.commit(Batch { control: rows.collect(), ..Batch::after(&log) }).await.unwrap();
     for log in store.logs().await.unwrap().into_iter().filter(|log| log.epoch == 0) {
         store.own(log.id, "node-1").await.unwrap();
     }

@@ -192,7 +192,7 @@ fn a_stale_owner_that_wakes_writes_nothing() {
             ..batch_of(&before, 1, 0, 3)
         };
         assert_eq!(stale.commit(written).await, fenced);
-        assert_eq!(stale.commit(batch(&before)).await, fenced);
+        assert_eq!(stale.commit(Batch::after(&before)).await, fenced);
         assert_eq!(dumped(), expected);
     });
 }

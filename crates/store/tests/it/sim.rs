@@ -101,7 +101,8 @@ fn what_was_not_synced_is_gone_after_a_restore() {
     let synced = store.checkout();
     let before = store.dump();
     let log = LogRow { size: 2, ..log };
-    block_on(store.commit(Batch { transactions: vec![transaction(log.id, 1, "running")], ..batch(&log) })).unwrap();
+    block_on(store.commit(Batch { transactions: vec![transaction(log.id, 1, "running")], ..Batch::after(&log) }))
+        .unwrap();
     assert_ne!(store.dump(), before);
     store.restore(&synced);
     assert_eq!(store.dump(), before);

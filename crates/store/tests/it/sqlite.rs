@@ -196,7 +196,7 @@ fn nothing_is_written_while_nothing_is_asked() {
         let before = store.stats();
         store.load(log.id, vec![], vec![]).await.unwrap();
         store.ping().await.unwrap();
-        store.commit(batch(&log)).await.unwrap_err();
+        store.commit(Batch::after(&log)).await.unwrap_err();
         assert!(!store.checkpoint_put(log.id, vec![], None, 9).await.unwrap());
         assert_eq!(store.stats(), before);
     });

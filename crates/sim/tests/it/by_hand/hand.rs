@@ -70,18 +70,7 @@ impl Tenant {
         let Reply::Owned(Ok(log)) = store.answer(Call::Own { log: log.id }, "test") else { panic!() };
         let id: TenantId = "acme".parse().unwrap();
         let origins = (0..shards).map(|shard| format!("test/acme/{shard}/1").parse().unwrap()).collect();
-        let batch = Batch {
-            log: log.id,
-            epoch: log.epoch,
-            size: 0,
-            control_epoch: 0,
-            raises_control_epoch: false,
-            entries: Vec::new(),
-            transactions: Vec::new(),
-            steps: Vec::new(),
-            keys: Vec::new(),
-            control: vec![ControlRow::Tenant(row(&id, shards), origins)],
-        };
+        let batch = Batch { control: vec![ControlRow::Tenant(row(&id, shards), origins)], ..Batch::after(&log) };
         assert!(matches!(store.answer(Call::Commit(Box::new(batch)), "test"), Reply::Committed(Ok(()))));
         let logs = Scan::logs(&store).unwrap().into_iter().filter(|log| log.tenant == id).map(|log| log.id).collect();
         let mut entropy = Entropy::from_seed([1; 32]);
