@@ -171,8 +171,10 @@ impl Integrator {
         }
     }
 
-    /// Integrates what there is, a batch at most; false if the integrator must end.
+    /// Integrates what there is, a batch at most; false if the integrator must end: the ledger is wrong, or the store
+    /// failed though it was asked after the shard was over.
     async fn turn(&self, state: &mut State, head: Head, hurried: bool) -> bool {
+        let was_over = self.tenant.is_over();
         let before = state.tree.clone();
         let trouble = match self.integrate(state, head, hurried).await {
             Ok(()) => return true,
@@ -183,12 +185,18 @@ impl Integrator {
         if trouble.is_integrity() {
             return false;
         }
-        tokio::time::sleep(self.config.store_retry).await;
+        if was_over {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.config.store_retry) => {}
+            () = self.tenant.over() => {}
+        }
         if matches!(trouble, Trouble::Superseded) {
             let Some(restored) = self.restored().await else { return false };
             *state = restored;
         }
-        !self.tenant.is_over()
+        true
     }
 
     fn report(&self, trouble: &Trouble) {

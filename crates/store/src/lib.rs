@@ -16,6 +16,7 @@ pub mod sqlite;
 pub mod words;
 
 mod check;
+mod wrapper;
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
@@ -24,6 +25,7 @@ pub use scan::Scan;
 pub use sim::SimStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Options, Snapshot, SqliteStore};
+pub use wrapper::Wrapper;
 
 use chancery_base::{Digest, Name, TenantId, TransactionId};
 use chancery_shard::Grant;

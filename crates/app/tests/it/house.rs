@@ -128,7 +128,7 @@ impl House {
         house
     }
 
-    async fn bare_with(closures: Closures, config: Config) -> Self {
+    pub(crate) async fn bare_with(closures: Closures, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::create(&dir.path().join("data"), &name("test.example")).unwrap();
         bootstrap::system(&data, &name("test.example")).await.unwrap();
@@ -206,7 +206,7 @@ impl House {
     }
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         drain: Duration::from_millis(200),
         lease: Duration::from_millis(600),

@@ -1,16 +1,18 @@
 //! What auditors get: receipts, proofs, served tiles.
 
-use crate::house::{Calls, House, name, services};
+use crate::house::{Calls, House, ORDER, config, name, services};
 use chancery_app::ledger::{self, EntryFilter, Served};
 use chancery_app::receipts::{self, Subject};
-use chancery_app::{Closures, Page};
+use chancery_app::{Closures, Config, Page};
 use chancery_base::Kind;
 use chancery_ledger::tile::TILE_WIDTH;
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Checkpoint, Keys, LeafIndex, Receipt, Resource, TreeSize, leaf_hash, proof};
 use chancery_policy::Action;
+use chancery_store::Store as _;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_verify_without_the_server() {
@@ -40,6 +42,24 @@ async fn receipts_verify_without_the_server() {
     let not_an_outcome = receipts::json(&house.app, &grant, &Subject::Entry(0)).await.unwrap_err();
     assert_eq!(not_an_outcome.kind(), Kind::Missing);
     receipts::tlog_proof(&house.app, &grant, &Subject::Entry(0)).await.unwrap();
+}
+
+/// A checkpoint that failed just before the end is tried once more, without the wait that is usual.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_checkpoint_covers_everything() {
+    let config = Config { store_retry: Duration::from_secs(600), ..config() };
+    let house = House::bare_with(Closures::new(), config).await;
+    house.store.fail_checkpoints(true);
+    house.register(ORDER).await;
+    while house.store.failed_checkpoints() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    house.store.fail_checkpoints(false);
+    house.app.shutdown().await.unwrap();
+    for log in house.store.logs().await.unwrap() {
+        let checkpoint = house.store.checkpoint(log.id, None).await.unwrap();
+        assert_eq!(checkpoint.map(|row| row.size), Some(log.size), "{log:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,149 @@
+//! A store around another one.
+
+use crate::{Answer, CheckpointRow, Store, StoreStats, TileRow, TransactionFilter};
+use chancery_base::{Digest, Name, TenantId, TransactionId};
+use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::{Grant, Origin};
+
+/// Passes everything on to the store inside, and may watch or delay it. Tests and benchmarks count and time with it.
+pub trait Wrapper: Send + Sync + std::fmt::Debug + 'static {
+    /// The store inside.
+    fn inner(&self) -> &dyn Store;
+
+    /// Is told of every call but [`Store::stats`], before it.
+    fn before_call(&self) {}
+
+    /// Passes a commit on.
+    fn around_commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
+        self.inner().commit(batch)
+    }
+
+    /// Passes tiles and a checkpoint on.
+    fn around_checkpoint(
+        &self,
+        log: LogId,
+        tiles: Vec<TileRow>,
+        checkpoint: Option<CheckpointRow>,
+        epoch: u64,
+    ) -> Answer<'_, bool> {
+        self.inner().checkpoint_put(log, tiles, checkpoint, epoch)
+    }
+}
+
+fn called<W: Wrapper>(wrapper: &W) -> &dyn Store {
+    wrapper.before_call();
+    wrapper.inner()
+}
+
+impl<W: Wrapper> Store for W {
+    fn bootstrap(&self, tenant: TenantRow, origin: Origin) -> Answer<'_, LogRow> {
+        called(self).bootstrap(tenant, origin)
+    }
+    fn logs(&self) -> Answer<'_, Vec<LogRow>> {
+        called(self).logs()
+    }
+    fn own<'a>(&'a self, log: LogId, owner: &'a str) -> Answer<'a, LogRow> {
+        called(self).own(log, owner)
+    }
+    fn control(&self, log: LogId) -> Answer<'_, ControlRows> {
+        called(self).control(log)
+    }
+    fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>> {
+        called(self).bundle_of(log, digest)
+    }
+    fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
+        called(self).recover(log, after, limit)
+    }
+    fn load(
+        &self,
+        log: LogId,
+        transactions: Vec<TransactionId>,
+        keys: Vec<(KeyScope, u16, [u8; 32])>,
+    ) -> Answer<'_, Loaded> {
+        called(self).load(log, transactions, keys)
+    }
+    fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
+        self.before_call();
+        self.around_commit(batch)
+    }
+    fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
+        called(self).entries(log, from, limit, payloads)
+    }
+    fn checkpoint_put(
+        &self,
+        log: LogId,
+        tiles: Vec<TileRow>,
+        checkpoint: Option<CheckpointRow>,
+        epoch: u64,
+    ) -> Answer<'_, bool> {
+        self.before_call();
+        self.around_checkpoint(log, tiles, checkpoint, epoch)
+    }
+    fn checkpoint(&self, log: LogId, at_most: Option<u64>) -> Answer<'_, Option<CheckpointRow>> {
+        called(self).checkpoint(log, at_most)
+    }
+    fn tile(&self, log: LogId, level: u8, index: u64) -> Answer<'_, Option<TileRow>> {
+        called(self).tile(log, level, index)
+    }
+    fn transaction<'a>(&'a self, grant: &'a Grant, id: TransactionId) -> Answer<'a, Option<LoadedTransaction>> {
+        called(self).transaction(grant, id)
+    }
+    fn transactions<'a>(
+        &'a self,
+        grant: &'a Grant,
+        filter: TransactionFilter,
+        before: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<TransactionRow>> {
+        called(self).transactions(grant, filter, before, limit)
+    }
+    fn history<'a>(
+        &'a self,
+        grant: &'a Grant,
+        id: TransactionId,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
+        called(self).history(grant, id, from, limit)
+    }
+    fn definition<'a>(
+        &'a self,
+        grant: &'a Grant,
+        name: &'a Name,
+        version: Option<u32>,
+    ) -> Answer<'a, Option<DefinitionRow>> {
+        called(self).definition(grant, name, version)
+    }
+    fn definitions<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<(Name, u32)>,
+        limit: usize,
+    ) -> Answer<'a, Vec<DefinitionRow>> {
+        called(self).definitions(grant, after, limit)
+    }
+    fn bundle<'a>(&'a self, grant: &'a Grant, digest: Digest) -> Answer<'a, Option<BundleRow>> {
+        called(self).bundle(grant, digest)
+    }
+    fn bundles<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<(Name, u32)>,
+        limit: usize,
+    ) -> Answer<'a, (Vec<BundleRow>, Option<Digest>)> {
+        called(self).bundles(grant, after, limit)
+    }
+    fn tenants<'a>(&'a self, grant: &'a Grant, after: Option<TenantId>, limit: usize) -> Answer<'a, Vec<TenantRow>> {
+        called(self).tenants(grant, after, limit)
+    }
+    fn ping(&self) -> Answer<'_, ()> {
+        called(self).ping()
+    }
+    fn stats(&self) -> StoreStats {
+        self.inner().stats()
+    }
+    fn close(&self) -> Answer<'_, ()> {
+        called(self).close()
+    }
+}
