@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod idle;
 mod inprocess;
+mod load;
 mod observed;
 mod peers;
 mod postgres;

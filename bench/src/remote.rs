@@ -1,8 +1,8 @@
 //! `saga-remote-10`: each client loops start → ten sequential steps → result over HTTP; one worker process on the SDK.
 
 use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, name, payload};
-use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
-use crate::inprocess::{now, per_unit};
+use crate::harness::{Error, SyncCounter, rss_mib};
+use crate::load::{Caller, Load};
 use crate::report::Figure;
 use chancery_app::data::Database;
 use chancery_base::Secret;
@@ -14,7 +14,6 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -117,47 +116,26 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     let client = served.client()?;
     let mut worker = JoinSet::new();
     worker.spawn(work(client.clone()));
-    let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let mut running = JoinSet::new();
-    for _ in 0..clients {
-        let (client, warm, stop) = (client.clone(), Arc::clone(&warm), Arc::clone(&stop));
-        running.spawn(async move { run(&client, &warm, &stop).await });
-    }
-    tokio::time::sleep(time / 5).await;
+    let mut load = Load::warm_up(vec![client; clients], time).await;
     served.count_anew().await?;
-    let (began, syncs_before) = (now(), syncs.count()?);
-    warm.store(true, Ordering::Relaxed);
-    tokio::time::sleep(time).await;
-    let rss = served.pid().map_or(0, rss_mib);
-    let synced = syncs.count()? - syncs_before;
-    stop.store(true, Ordering::Relaxed);
-    let took = began.elapsed();
-    let mut times = Times::default();
-    while let Some(joined) = running.join_next().await {
-        let counted = joined.map_err(|err| Error::Failed(err.to_string()))?;
-        if let Some(ended) = worker.try_join_next() {
-            ended.map_err(|err| Error::Failed(err.to_string()))??;
-            return Err(Error::Failed("the worker ended before the clients".to_owned()));
-        }
-        times.extend(counted?);
+    let syncs_before = syncs.count()?;
+    load.count(time).await;
+    let (rss_mib, synced) = (served.pid().map_or(0, rss_mib), syncs.count()? - syncs_before);
+    let figure = Figure { rss_mib, ..Figure::new(SAGA, clients, DURABILITY) };
+    let figure = load.end(figure, Some(synced)).await;
+    if let Some(ended) = worker.try_join_next() {
+        ended.map_err(|err| Error::Failed(err.to_string()))??;
+        return Err(Error::Failed("the worker ended before the clients".to_owned()));
     }
     worker.abort_all();
     let commits = served.end().await?;
-    let steps = times.len() * REMOTE_STEPS;
-    Ok(Figure {
-        per_second: rate(steps, took),
-        p50_us: step_us(times.percentile(50)),
-        p99_us: step_us(times.percentile(99)),
-        rss_mib: rss,
-        syncs_per_unit: Some(per_unit(synced, u64::try_from(steps).unwrap_or(1))),
-        commit_p99_us: commits.get("commit_p99_us").and_then(Value::as_u64),
-        ..Figure::new(SAGA, clients, DURABILITY)
-    })
+    Ok(Figure { commit_p99_us: commits.get("commit_p99_us").and_then(Value::as_u64), ..figure? })
 }
 
-/// A step's share of a saga's time.
-pub(crate) fn step_us(saga_us: u64) -> u64 {
-    saga_us / u64::try_from(REMOTE_STEPS).unwrap_or(1)
+impl Caller for Client {
+    async fn call(&mut self) -> Result<(), Error> {
+        one(self).await
+    }
 }
 
 pub(crate) async fn work(client: Client) -> Result<(), Error> {
@@ -166,18 +144,6 @@ pub(crate) async fn work(client: Client) -> Result<(), Error> {
         worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
     }
     worker.run(std::future::pending()).await.map_err(|err| Error::Failed(err.to_string()))
-}
-
-async fn run(client: &Client, warm: &AtomicBool, stop: &AtomicBool) -> Result<Times, Error> {
-    let mut times = Times::default();
-    while !stop.load(Ordering::Relaxed) {
-        let (counts, began) = (warm.load(Ordering::Relaxed), now());
-        one(client).await?;
-        if counts && !stop.load(Ordering::Relaxed) {
-            times.add(began.elapsed());
-        }
-    }
-    Ok(times)
 }
 
 /// One saga from its start to its end.

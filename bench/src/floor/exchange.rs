@@ -5,11 +5,11 @@
 
 use super::group::{Group, Saga};
 use super::template::{Sizes, Template};
-use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, payload};
-use crate::harness::{Error, SyncCounter, Times, rate, rss_mib, spawn};
+use crate::fixture::{DURABILITY, Node, REMOTE_STEPS};
+use crate::harness::{Error, SyncCounter, rss_mib, spawn};
 use crate::http::Http;
-use crate::inprocess::{now, per_unit};
-use crate::remote::{Served, one, step_us, work};
+use crate::load::{Load, Poster};
+use crate::remote::{Served, one, work};
 use crate::report::Figure;
 use chancery_app::data::Database;
 use http_body_util::{BodyExt as _, Full};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -171,34 +171,19 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     for _ in 0..clients.min(WORKER_CALLS_MAX) {
         workers.spawn(worker(server));
     }
-    let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let mut running = JoinSet::new();
+    let mut callers = Vec::new();
     for _ in 0..clients {
-        let (warm, stop) = (Arc::clone(&warm), Arc::clone(&stop));
-        running.spawn(async move { client(server, &warm, &stop).await });
+        callers.push(Poster::connect(server, "/sagas").await?);
     }
-    tokio::time::sleep(time / 5).await;
-    let (began, syncs_before) = (now(), syncs.count()?);
-    warm.store(true, Ordering::Relaxed);
-    tokio::time::sleep(time).await;
-    let (rss, synced) = (served.pid().map_or(0, rss_mib), syncs.count()? - syncs_before);
-    stop.store(true, Ordering::Relaxed);
-    let took = began.elapsed();
-    let mut times = Times::default();
-    while let Some(joined) = running.join_next().await {
-        times.extend(joined.map_err(|err| Error::Failed(err.to_string()))??);
-    }
+    let mut load = Load::warm_up(callers, time).await;
+    let syncs_before = syncs.count()?;
+    load.count(time).await;
+    let (rss_mib, synced) = (served.pid().map_or(0, rss_mib), syncs.count()? - syncs_before);
+    let figure = Figure { rss_mib, ..Figure::new("floor-remote-10", clients, DURABILITY) };
+    let figure = load.end(figure, Some(synced)).await?;
     workers.abort_all();
     served.end().await?;
-    let steps = times.len() * REMOTE_STEPS;
-    Ok(Figure {
-        per_second: rate(steps, took),
-        p50_us: step_us(times.percentile(50)),
-        p99_us: step_us(times.percentile(99)),
-        rss_mib: rss,
-        syncs_per_unit: Some(per_unit(synced, u64::try_from(steps).unwrap_or(1))),
-        ..Figure::new("floor-remote-10", clients, DURABILITY)
-    })
+    Ok(figure)
 }
 
 async fn worker(server: SocketAddr) -> Result<(), Error> {
@@ -208,20 +193,6 @@ async fn worker(server: SocketAddr) -> Result<(), Error> {
         let answer = http.post("/exchange", serde_json::to_vec(&done)?).await?;
         done = serde_json::from_slice(&answer)?;
     }
-}
-
-async fn client(server: SocketAddr, warm: &AtomicBool, stop: &AtomicBool) -> Result<Times, Error> {
-    let mut http = Http::connect(server).await?;
-    let mut times = Times::default();
-    while !stop.load(Ordering::Relaxed) {
-        let (counts, began) = (warm.load(Ordering::Relaxed), now());
-        let answer = http.post("/sagas", serde_json::to_vec(&payload())?).await?;
-        let _output: Value = serde_json::from_slice(&answer)?;
-        if counts && !stop.load(Ordering::Relaxed) {
-            times.add(began.elapsed());
-        }
-    }
-    Ok(times)
 }
 
 /// Runs sagas one at a time against the real server, and takes the last one's batches.

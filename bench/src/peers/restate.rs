@@ -1,20 +1,17 @@
 //! Restate: one server, one service in Rust, clients at its ingress.
 
 use super::{Tools, free_addresses};
-use crate::fixture::{REMOTE_STEPS, payload};
-use crate::harness::{Error, Times, rate, rss_mib};
+use crate::fixture::payload;
+use crate::harness::{Error, rss_mib};
 use crate::http::Http;
 use crate::inprocess::now;
-use crate::remote::step_us;
+use crate::load::{Load, Poster};
 use crate::report::Figure;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::process::{Child, Command};
-use tokio::task::JoinSet;
 
 const DURABILITY: &str = "restate single node, rocksdb wal fsynced";
 /// How long server and service may take to be there.
@@ -41,32 +38,17 @@ pub(super) async fn measure(tools: &Tools, clients: usize, time: Duration) -> Re
         Command::new(tools.path("cargo/release/peer-restate")?).arg(service.to_string()).kill_on_drop(true).spawn()?;
     register(admin, service).await?;
     served(ingress).await?;
-    let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let mut running = JoinSet::new();
+    let mut callers = Vec::new();
     for _ in 0..clients {
-        let (warm, stop) = (Arc::clone(&warm), Arc::clone(&stop));
-        running.spawn(async move { client(ingress, &warm, &stop).await });
+        callers.push(Poster::connect(ingress, "/Saga/run").await?);
     }
-    tokio::time::sleep(time / 5).await;
-    let began = now();
-    warm.store(true, Ordering::Relaxed);
-    tokio::time::sleep(time).await;
-    let rss = server.id().map_or(0, rss_mib);
-    stop.store(true, Ordering::Relaxed);
-    let took = began.elapsed();
-    let mut times = Times::default();
-    while let Some(joined) = running.join_next().await {
-        times.extend(joined.map_err(|err| Error::Failed(err.to_string()))??);
-    }
+    let mut load = Load::warm_up(callers, time).await;
+    load.count(time).await;
+    let rss_mib = server.id().map_or(0, rss_mib);
+    let figure = load.end(Figure { rss_mib, ..Figure::new("restate-remote-10", clients, DURABILITY) }, None).await?;
     end(worker).await?;
     end(server).await?;
-    Ok(Figure {
-        per_second: rate(times.len() * REMOTE_STEPS, took),
-        p50_us: step_us(times.percentile(50)),
-        p99_us: step_us(times.percentile(99)),
-        rss_mib: rss,
-        ..Figure::new("restate-remote-10", clients, DURABILITY)
-    })
+    Ok(figure)
 }
 
 /// Tells the server where the service is, once both are there.
@@ -99,20 +81,6 @@ async fn served(ingress: SocketAddr) -> Result<(), Error> {
             Err(_) => return Err(Error::Failed("Restate runs no saga".to_owned())),
         }
     }
-}
-
-async fn client(ingress: SocketAddr, warm: &AtomicBool, stop: &AtomicBool) -> Result<Times, Error> {
-    let mut http = Http::connect(ingress).await?;
-    let mut times = Times::default();
-    while !stop.load(Ordering::Relaxed) {
-        let (counts, began) = (warm.load(Ordering::Relaxed), now());
-        let answer = http.post("/Saga/run", serde_json::to_vec(&payload())?).await?;
-        let _output: Value = serde_json::from_slice(&answer)?;
-        if counts && !stop.load(Ordering::Relaxed) {
-            times.add(began.elapsed());
-        }
-    }
-    Ok(times)
 }
 
 /// Ends a process of ours and waits for it.
