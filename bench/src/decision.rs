@@ -81,7 +81,7 @@ fn document(policies: usize, layout: Layout) -> Value {
         let written = written.and(writeln!(
             text,
             "@id(\"p{index}\")\npermit (principal, action == Action::\"act{action}\", resource) \
-             when {{ context.amount <= {index} && principal.name != \"nobody\" }};"
+             when {{ context.amount == {index} && principal.name != \"nobody\" }};"
         ));
         debug_assert!(written.is_ok());
     }
