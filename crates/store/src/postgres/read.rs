@@ -336,6 +336,25 @@ pub(super) async fn definition(
     Ok(one(&conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
 }
 
+/// A page by (name, version): `$1` is the tenant, `$2` and `$3` what it begins after, `$4` how many rows.
+struct Page<'a> {
+    tenant: &'a str,
+    name: &'a str,
+    version: i64,
+    limit: i64,
+}
+
+impl<'a> Page<'a> {
+    fn new(tenant: &'a TenantId, after: Option<&'a (Name, u32)>, limit: usize) -> Self {
+        let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
+        Self { tenant: tenant.as_str(), name, version: i64::from(version), limit: rows_max(limit) }
+    }
+
+    fn params(&self) -> [Param<'_>; 4] {
+        [(&self.tenant, Type::TEXT), (&self.name, Type::TEXT), (&self.version, Type::INT8), (&self.limit, Type::INT8)]
+    }
+}
+
 pub(super) async fn definitions(
     connections: &Connections,
     tenant: &TenantId,
@@ -347,14 +366,8 @@ pub(super) async fn definitions(
         "SELECT {} FROM definitions WHERE tenant = $1 AND (name, version) > ($2, $3) ORDER BY name, version LIMIT $4",
         rows::DEFINITION
     );
-    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
-    let page: &[Param<'_>] = &[
-        (&tenant.as_str(), Type::TEXT),
-        (&name, Type::TEXT),
-        (&i64::from(version), Type::INT8),
-        (&rows_max(limit), Type::INT8),
-    ];
-    Ok(second(all(&conn, "list definitions", &query, page, rows::definition).await?))
+    let page = Page::new(tenant, after, limit);
+    Ok(second(all(&conn, "list definitions", &query, &page.params(), rows::definition).await?))
 }
 
 async fn bundle_by(conn: &Connection, tenant: &TenantId, digest: Digest) -> Answer<Option<BundleRow>> {
@@ -387,14 +400,8 @@ pub(super) async fn bundles(
         "SELECT {} FROM bundles WHERE tenant = $1 AND (name, version) > ($2, $3) ORDER BY name, version LIMIT $4",
         rows::BUNDLES
     );
-    let (name, version) = after.map_or(("", 0), |(name, version)| (name.as_str(), *version));
-    let page: &[Param<'_>] = &[
-        (&tenant.as_str(), Type::TEXT),
-        (&name, Type::TEXT),
-        (&i64::from(version), Type::INT8),
-        (&rows_max(limit), Type::INT8),
-    ];
-    let found = second(all(&conn, "list bundles", &query, page, rows::bundle).await?);
+    let page = Page::new(tenant, after, limit);
+    let found = second(all(&conn, "list bundles", &query, &page.params(), rows::bundle).await?);
     let active = active_digest(&conn, tenant).await?;
     conn.end().await?;
     Ok((found, active))
