@@ -47,7 +47,7 @@ if [ "$quick" = quick ]; then
     stage tests cargo nextest run --workspace --lib --bins
     exit 0
 fi
-stage docs cargo doc --workspace --no-deps --quiet
+stage docs env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
 stage tests cargo nextest run --workspace --profile ci
 stage tidy cargo xtask tidy
 stage doctests cargo test --workspace --doc --quiet

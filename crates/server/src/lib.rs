@@ -3,7 +3,7 @@
 //! ```text
 //! listener → gate (limits, request id, credential, permission, time, log, metrics) → handler → use-case of `app`
 //! ```
-//! A handler extracts, calls one use-case and converts. Whatever goes wrong becomes a [`failure::Failure`], which the
+//! A handler extracts, calls one use-case and converts. Whatever goes wrong becomes a `Failure`, which the
 //! gate turns into an RFC 9457 problem and logs once.
 
 mod connections;

@@ -1,8 +1,8 @@
 //! The store in PostgreSQL, 13 or newer, directly or behind `PgBouncer` in transaction mode.
 //!
-//! A batch is one statement ([`commit`]), which is its own transaction; reads are one statement or a read-only
-//! transaction ([`read`]). No state is kept in a session. A connection that may be amid something is never used again
-//! ([`pool`]).
+//! A batch is one statement (`commit`), which is its own transaction; reads are one statement or a read-only
+//! transaction (`read`). No state is kept in a session. A connection that may be amid something is never used again
+//! (`pool`).
 
 mod commit;
 mod control;

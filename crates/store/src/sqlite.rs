@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite database in a directory of its own.
 //!
-//! One thread writes ([`writer`]), a few read ([`readers`]), one moves the write-ahead log into the database
-//! ([`wal`]). None of them runs a statement while nothing is asked of the store.
+//! One thread writes (`writer`), a few read (`readers`), one moves the write-ahead log into the database
+//! (`wal`). None of them runs a statement while nothing is asked of the store.
 
 mod commit;
 mod control;
