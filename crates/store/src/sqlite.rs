@@ -184,7 +184,8 @@ impl SqliteStore {
         let lock = open::lock(dir)?;
         let mut conn = open::writer(dir, options)?;
         let counters = Arc::new(Counters::default());
-        let gauge = Arc::new(Gauge::default());
+        let page_bytes = open::page_bytes(dir, &conn)?;
+        let gauge = Arc::new(Gauge::new(page_bytes));
         count_commits(&mut conn, &counters, &gauge).map_err(|source| OpenError::Sqlite {
             operation: "set a hook",
             dir: dir.to_owned(),

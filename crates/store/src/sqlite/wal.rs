@@ -18,12 +18,14 @@ pub(super) const WAL_BYTES_MAX: u64 = 64 << 20;
 const WAL_BYTES_STEP: u64 = 4 << 20;
 /// Bytes more in the log after which the writer waits again, if a read under way kept the log from beginning anew.
 const WAL_BYTES_RETRY: u64 = 16 << 20;
-/// Bytes of a page in the log, with its header.
-const FRAME_BYTES: u64 = 4096 + 24;
+/// Bytes of a page's header in the log.
+const FRAME_HEADER_BYTES: u64 = 24;
 
 /// How far the log is, in pages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gauge {
+    /// Bytes of a page in the log, with its header.
+    frame_bytes: u64,
     /// In the log, as of the last commit.
     written: AtomicU64,
     /// Of these, copied into the database.
@@ -31,9 +33,18 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
+    /// Of a log that is empty, or of which nothing is known yet.
+    pub(super) fn new(page_bytes: u64) -> Self {
+        Self {
+            frame_bytes: page_bytes + FRAME_HEADER_BYTES,
+            written: AtomicU64::default(),
+            copied: AtomicU64::default(),
+        }
+    }
+
     /// Bytes in the log.
     pub(super) fn bytes(&self) -> u64 {
-        self.written.load(Ordering::Relaxed).saturating_mul(FRAME_BYTES)
+        self.written.load(Ordering::Relaxed).saturating_mul(self.frame_bytes)
     }
 
     /// Notes how many pages the log has after a commit.
@@ -45,7 +56,7 @@ impl Gauge {
     }
 
     fn bytes_to_copy(&self) -> u64 {
-        self.bytes().saturating_sub(self.copied.load(Ordering::Relaxed).saturating_mul(FRAME_BYTES))
+        self.bytes().saturating_sub(self.copied.load(Ordering::Relaxed).saturating_mul(self.frame_bytes))
     }
 }
 
