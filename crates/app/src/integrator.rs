@@ -1,6 +1,8 @@
 //! The integrator of a log: committed records become tiles, a root and, at least each second while the log grows,
 //! a signed checkpoint. It runs behind the commits and never in their way.
 
+mod leaves;
+
 use crate::clock;
 use crate::config::Config;
 use crate::ledger::with_tiles;
@@ -9,10 +11,11 @@ use crate::tasks::Tasks;
 use crate::tenant::{Head, Tenant};
 use chancery_base::Timestamp;
 use chancery_ledger::proof::{inclusion_proof, verify_inclusion};
-use chancery_ledger::{Checkpoint, LeafIndex, SigningKey, Tree, TreeSize, leaf_hash};
+use chancery_ledger::{Checkpoint, Hash, LeafIndex, SigningKey, Tree, TreeSize, leaf_hash};
 use chancery_shard::batch::StoreError;
 use chancery_store::{CheckpointRow, Store, TileRow};
-use std::sync::Arc;
+use leaves::Leaves;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -28,6 +31,7 @@ const SAMPLE: u64 = 4;
 pub(crate) struct Handle {
     progress: watch::Sender<Progress>,
     hurry: Notify,
+    leaves: Mutex<Leaves>,
 }
 
 /// How far an integrator is.
@@ -43,7 +47,7 @@ pub(crate) struct Progress {
 
 impl Default for Handle {
     fn default() -> Self {
-        Self { progress: watch::channel(Progress::default()).0, hurry: Notify::new() }
+        Self { progress: watch::channel(Progress::default()).0, hurry: Notify::new(), leaves: Mutex::default() }
     }
 }
 
@@ -51,6 +55,11 @@ impl Handle {
     /// How far it is.
     pub(crate) fn progress(&self) -> Progress {
         *self.progress.borrow()
+    }
+
+    /// Hands over the leaves of entries that were committed, from this number on.
+    pub(crate) fn committed(&self, from: u64, leaves: Vec<Hash>) {
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).add(from, leaves);
     }
 
     /// How long committed entries have been without a checkpoint; zero where there are none.
@@ -211,17 +220,10 @@ impl Integrator {
 
     async fn integrate(&self, state: &mut State, head: Head, hurried: bool) -> Result<(), Trouble> {
         let from = state.tree.size().0;
-        let expected = head.size.saturating_sub(from).min(BATCH);
-        if expected > 0 {
-            let limit = usize::try_from(expected).unwrap_or(usize::MAX);
-            let rows = self.store.entries(self.tenant.log, from, limit, false).await?;
-            let found = rows.iter().zip(from..).take_while(|(row, seq)| row.seq == *seq).count() as u64;
-            if found < expected {
-                return Err(Trouble::Missing { from, expected, found });
-            }
-            for row in &rows {
-                state.tree.push(leaf_hash(&row.record));
-            }
+        let to = head.size.min(from + BATCH);
+        while state.tree.size().0 < to {
+            let leaves = self.leaves(state.tree.size().0, to).await?;
+            leaves.into_iter().for_each(|leaf| state.tree.push(leaf));
         }
         let size = state.tree.size();
         let due = state.signed_at.is_none_or(|signed_at| signed_at.elapsed() >= self.config.checkpoint_every);
@@ -246,6 +248,22 @@ impl Integrator {
             }
         });
         if signs { self.check_sample(&state.tree, from).await } else { Ok(()) }
+    }
+
+    /// Leaves of committed entries before `to`, at least one: as they were handed over, or else of what the store has.
+    async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Hash>, Trouble> {
+        let limit = usize::try_from(to - from).unwrap_or(usize::MAX);
+        let handed = self.tenant.integrator.leaves.lock().unwrap_or_else(PoisonError::into_inner).take(from, limit);
+        if !handed.is_empty() {
+            return Ok(handed);
+        }
+        let rows = self.store.entries(self.tenant.log, from, limit, false).await?;
+        let found = rows.iter().zip(from..).take_while(|(row, seq)| row.seq == *seq).count();
+        if found < limit {
+            let count = |many| u64::try_from(many).unwrap_or(u64::MAX);
+            return Err(Trouble::Missing { from, expected: count(limit), found: count(found) });
+        }
+        Ok(rows.iter().map(|row| leaf_hash(&row.record)).collect())
     }
 
     fn checkpoint(&self, tree: &Tree) -> Result<CheckpointRow, Trouble> {

@@ -7,6 +7,7 @@ use crate::tasks::Tasks;
 use crate::tenant::Tenant;
 use chancery_base::Timestamp;
 use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_ledger::{Hash, leaf_hash};
 use chancery_shard::batch::{Call, CommitError, Reply};
 use chancery_shard::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo, Response};
 use chancery_shard::{Batch, Poll, Shard, Stage};
@@ -97,6 +98,8 @@ pub(crate) struct Pump {
     owner: Arc<str>,
     waiting: HashMap<ReplyTo, oneshot::Sender<Answer>>,
     next: u64,
+    /// The leaves of the batch that is out, and the number of the first.
+    leaves: (u64, Vec<Hash>),
     is_stopping: bool,
 }
 
@@ -112,7 +115,18 @@ impl Pump {
         tasks: Tasks,
         owner: Arc<str>,
     ) -> Self {
-        Self { shard, outlet, store, tenant, tasks, owner, waiting: HashMap::new(), next: 0, is_stopping: false }
+        Self {
+            shard,
+            outlet,
+            store,
+            tenant,
+            tasks,
+            owner,
+            waiting: HashMap::new(),
+            next: 0,
+            leaves: (0, Vec::new()),
+            is_stopping: false,
+        }
     }
 
     /// Runs until the node stops or another owns the log.
@@ -216,7 +230,10 @@ impl Pump {
         None
     }
 
-    fn carry_out(&self, call: Call) -> Out {
+    fn carry_out(&mut self, call: Call) -> Out {
+        if let Call::Commit(batch) = &call {
+            self.leaves = (batch.size, batch.entries.iter().map(|entry| leaf_hash(&entry.record)).collect());
+        }
         let (store, owner) = (Arc::clone(&self.store), Arc::clone(&self.owner));
         Box::pin(async move {
             match call {
@@ -233,6 +250,10 @@ impl Pump {
     fn replied(&mut self, reply: Reply) {
         if let Reply::Owned(Ok(row)) = &reply {
             self.tenant.owned(row.epoch, row.size);
+        }
+        if let Reply::Committed(Ok(())) = &reply {
+            let (from, leaves) = std::mem::take(&mut self.leaves);
+            self.tenant.integrator.committed(from, leaves);
         }
         if let Some(failure) = failure(&reply) {
             warn!(tenant = %self.tenant.id, "the store failed: {failure}");
