@@ -42,6 +42,9 @@ struct Arguments {
     /// Only the workloads whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only with so many clients.
+    #[arg(long, value_delimiter = ',')]
+    clients: Vec<usize>,
     /// Others to run the remote workload on; `scripts/peers.sh` installs them.
     #[arg(long, value_delimiter = ',')]
     peers: Vec<peers::Peer>,
@@ -125,9 +128,10 @@ impl Kept {
 async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error> {
     let mut kept = Kept(std::fs::File::create(&arguments.out)?);
     let runs = |name: &str| name.contains(&arguments.only);
+    let has = |clients: &usize| arguments.clients.is_empty() || arguments.clients.contains(clients);
     report::heading(&mut std::io::stdout())?;
     if runs(inprocess::SAGA) {
-        for clients in INPROCESS_CLIENTS {
+        for clients in INPROCESS_CLIENTS.into_iter().filter(has) {
             let floor = floor::inprocess(clients, arguments.seconds, None).await?;
             kept.figure(&floor)?;
             let mut figure = inprocess::measure(clients, arguments.seconds, None).await?;
@@ -136,14 +140,14 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
         }
     }
     if runs(postgres::SAGA) {
-        for clients in INPROCESS_CLIENTS {
+        for clients in INPROCESS_CLIENTS.into_iter().filter(has) {
             let (floor, figure) = postgres::measure(clients, arguments.seconds).await?;
             kept.figure(&floor)?;
             kept.figure(&figure)?;
         }
     }
     if runs(remote::SAGA) {
-        for clients in REMOTE_CLIENTS {
+        for clients in REMOTE_CLIENTS.into_iter().filter(has) {
             remote_with(clients, &arguments.peers, time, &mut kept).await?;
         }
     }
