@@ -6,4 +6,4 @@ out=${BENCH_OUT:-target/bench.jsonl}
 mkdir -p "$(dirname "$out")"
 scripts/peers.sh
 cargo build --release --locked --package chancery-bench
-exec target/release/chancery-bench --out "$out" --peers restate,dbos "$@"
+exec target/release/chancery-bench --out "$out" --peers restate,dbos,temporal "$@"

@@ -1,10 +1,12 @@
 //! The peers: others' servers, started and stopped by this run, under the same load.
 //!
 //! What they need is installed by `scripts/peers.sh`. A step is the cheapest thing that each calls durable: its result
-//! is kept before the next step begins. So Restate's runs in its service's process (`ctx.run`), DBOS's in the library's.
+//! is kept before the next step begins. So Restate's runs in its service's process (`ctx.run`), DBOS's in the library's,
+//! Temporal's in its worker's, which the server sends it to (an activity).
 
 mod dbos;
 mod restate;
+mod temporal;
 
 use crate::harness::Error;
 use crate::report::Figure;
@@ -17,6 +19,7 @@ use std::time::Duration;
 pub(crate) enum Peer {
     Restate,
     Dbos,
+    Temporal,
 }
 
 /// Where the peers are installed.
@@ -49,6 +52,7 @@ pub(crate) async fn measure(peer: Peer, clients: usize, time: Duration) -> Resul
     match peer {
         Peer::Restate => restate::measure(&tools, clients, time).await,
         Peer::Dbos => dbos::measure(&tools, clients, time).await,
+        Peer::Temporal => temporal::measure(&tools, clients, time).await,
     }
 }
 
