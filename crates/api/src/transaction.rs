@@ -177,6 +177,35 @@ pub struct Transaction {
     pub steps: Vec<Step>,
 }
 
+/// A transaction as a start answers: without its steps, which are read apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StartedTransaction {
+    /// Its id.
+    #[schema(value_type = String, example = "txn_019312d8a0b07c3e9f2a4b5c6d7e8f90")]
+    pub id: TransactionId,
+    /// What it runs.
+    #[schema(value_type = String)]
+    pub definition: Name,
+    /// Which version.
+    pub version: u32,
+    /// What it is doing: `running`, unless the start waited or had been made before.
+    pub status: Status,
+    /// Why it did not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The step whose compensation waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub parked_at: Option<Name>,
+    /// Its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Steps that took effect, or may have, and were not undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub left_undone: Vec<Name>,
+}
+
 /// Why a transaction did not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {

@@ -3,7 +3,7 @@
 mod view;
 
 pub use chancery_store::TransactionFilter;
-pub use view::{CauseView, HistoryEntry, StepView, TransactionHead, TransactionView, UndoView};
+pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
 pub(crate) use view::{Source, damaged, entries as entry_views};
 
 use crate::app::App;
@@ -13,12 +13,14 @@ use crate::{Error, clock};
 use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
 use chancery_base::{Document, Name, Slot, TransactionId};
 use chancery_engine::Summary;
+use chancery_engine::definition::Definition;
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -46,12 +48,59 @@ pub struct Started {
     pub existing: bool,
 }
 
+/// A start that was checked, and how it is asked for.
+struct Prepared {
+    tenant: Arc<Tenant>,
+    definition: Arc<Definition>,
+    id: TransactionId,
+    command: Command,
+    takes_room: bool,
+}
+
 /// Starts a transaction: returns when its start is durable.
 ///
 /// # Errors
 /// If the definition is unknown, the input, key or labels are not as they should be, policy denies, the key was used
 /// for another request, or a limit is reached.
 pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Error> {
+    prepare(app, grant, start).await?.ask(app).await
+}
+
+/// Starts a transaction and says how it stands: as it began, or as it ended or was parked if that is within `hold` (at
+/// most the configured maximum).
+///
+/// # Errors
+/// As [`start`], or that too many wait already; the transaction may have been started then.
+pub async fn run(
+    app: &App,
+    grant: &Grant,
+    start: Start,
+    hold: Option<Duration>,
+) -> Result<(Started, ResultView), Error> {
+    let until = hold.map(|hold| clock::instant() + hold.min(app.config().wait_max));
+    let prepared = prepare(app, grant, start).await?;
+    let (tenant, definition) = (Arc::clone(&prepared.tenant), Arc::clone(&prepared.definition));
+    // It is watched from before its start, so that what its shard says of its end is all that has to be known.
+    let watcher = until.map(|_| tenant.watchers.watch(prepared.id)).transpose().inspect_err(|_| {
+        tenant.inputs.release(prepared.id);
+    })?;
+    let started = prepared.ask(app).await?;
+    let result = match (started.existing, until.zip(watcher)) {
+        (true, Some((until, watcher))) => {
+            drop(watcher);
+            wait_until(app, grant, started.id, until).await?.into()
+        }
+        (true, None) => get(app, grant, started.id).await?.into(),
+        (false, Some((until, watcher))) => match tokio::time::timeout_at(until, watcher.settled()).await {
+            Ok(Some(summary)) => ResultView::settled(&summary, &definition)?,
+            Ok(None) | Err(_) => get(app, grant, started.id).await?.into(),
+        },
+        (false, None) => ResultView::running(started.id, &definition),
+    };
+    Ok((started, result))
+}
+
+async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Error> {
     check_start(&start)?;
     let tenant = app.tenant(grant)?;
     let definition = tenant.definitions.resolve(app, grant, &tenant, &start.definition, start.version).await?;
@@ -69,7 +118,7 @@ pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Er
     let command = Command::Start(Box::new(input::Start {
         id,
         actor: grant.principal(),
-        definition,
+        definition: Arc::clone(&definition),
         version_asked: start.version,
         input: document,
         idempotency_key: start.idempotency_key,
@@ -77,17 +126,24 @@ pub async fn start(app: &App, grant: &Grant, start: Start) -> Result<Started, Er
         labels: start.labels,
         traceparent: start.traceparent,
     }));
-    let answer = if takes_room {
-        // A task of its own: the caller may go away, and the room be given back all the same if nothing was started.
-        let asked = app.tasks().spawn(start_within(Arc::clone(&tenant), id, command));
-        asked.await.unwrap_or(Err(Refusal::Stopping))
-    } else {
-        tenant.pump.ask(command).await
-    };
-    match answer? {
-        Response::Started { id, existing } => Ok(Started { id, existing }),
-        Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
-            Err(Error::Bug("a start was answered as something else"))
+    Ok(Prepared { tenant, definition, id, command, takes_room })
+}
+
+impl Prepared {
+    async fn ask(self, app: &App) -> Result<Started, Error> {
+        let answer = if self.takes_room {
+            // A task of its own: the caller may go away, and the room be given back all the same if nothing was
+            // started.
+            let asked = app.tasks().spawn(start_within(self.tenant, self.id, self.command));
+            asked.await.unwrap_or(Err(Refusal::Stopping))
+        } else {
+            self.tenant.pump.ask(self.command).await
+        };
+        match answer? {
+            Response::Started { id, existing } => Ok(Started { id, existing }),
+            Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
+                Err(Error::Bug("a start was answered as something else"))
+            }
         }
     }
 }
@@ -139,7 +195,10 @@ pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<Transact
 /// # Errors
 /// As [`get`], or that too many wait already.
 pub async fn wait(app: &App, grant: &Grant, id: TransactionId, hold: Duration) -> Result<TransactionView, Error> {
-    let until = clock::instant() + hold.min(app.config().wait_max);
+    wait_until(app, grant, id, clock::instant() + hold.min(app.config().wait_max)).await
+}
+
+async fn wait_until(app: &App, grant: &Grant, id: TransactionId, until: Instant) -> Result<TransactionView, Error> {
     let tenant = app.tenant(grant)?;
     let watcher = tenant.watchers.watch(id)?;
     // The watcher is there before the look, so what settles after the look is seen.

@@ -9,7 +9,7 @@ mod status;
 mod transaction;
 
 pub use event::{Beginning, Cause, Event, Failure, StepError};
-pub use state::{Head, StepState, UndoState};
+pub use state::{Head, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 pub use transaction::{
     Answer, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, Parts, Ready, Refusal, Staged, Summary,

@@ -1,5 +1,6 @@
 //! The state of a transaction: a head and one part a step, so that a commit writes only what it touched.
 
+use crate::definition::StepIndex;
 use crate::event::{Beginning, Cause, StepError};
 use crate::status::{Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Timestamp};
@@ -34,7 +35,7 @@ pub struct Head {
     pub output_seq: Option<u64>,
     /// Which parked compensation waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parked_at: Option<crate::definition::StepIndex>,
+    pub parked_at: Option<StepIndex>,
 }
 
 /// A step.
@@ -138,6 +139,16 @@ impl StepState {
     pub fn wakes_at(&self) -> Option<Timestamp> {
         self.wake_at.or(self.undo.wake_at)
     }
+}
+
+/// The steps that took effect, or may have, and are not undone, of a transaction that does not complete.
+pub fn left_undone<'a>(status: Status, steps: impl IntoIterator<Item = &'a StepState>) -> Vec<StepIndex> {
+    if matches!(status, Status::Running | Status::Completed) {
+        return Vec::new();
+    }
+    let took_effect = |state: &StepState| matches!(state.status, StepStatus::Completed | StepStatus::Unknown);
+    let is_left = |state: &StepState| took_effect(state) && state.undo.status != UndoStatus::Completed;
+    (0..).map(StepIndex).zip(steps).filter(|(_, state)| is_left(state)).map(|(step, _)| step).collect()
 }
 
 impl StepState {

@@ -17,7 +17,7 @@ pub use offer::{Authorization, Call, Offer};
 
 use crate::definition::{Definition, StepIndex};
 use crate::event::{Beginning, Cause, Event, StepError};
-use crate::state::{Head, StepState};
+use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use std::collections::BTreeSet;
@@ -83,6 +83,10 @@ pub struct Summary {
     pub error: Option<StepError>,
     /// Its output, where it completed.
     pub output: Option<Arc<Document>>,
+    /// The step whose compensation waits for a person.
+    pub parked_at: Option<StepIndex>,
+    /// Steps that took effect, or may have, and are not undone.
+    pub left_undone: Vec<StepIndex>,
 }
 
 impl Transaction {
@@ -267,6 +271,8 @@ impl Transaction {
             cause: self.head.cause.clone(),
             error: self.head.error.clone(),
             output,
+            parked_at: self.head.parked_at,
+            left_undone: left_undone(self.head.status, &self.steps),
         }
     }
 

@@ -8,7 +8,7 @@ pub use calls::Language;
 pub use pages::{EntryPages, Pages};
 
 use crate::Error;
-use chancery_api::transaction::{Cancel, StartTransaction, Transaction, WaitQuery};
+use chancery_api::transaction::{Cancel, StartTransaction, StartedTransaction, Transaction, WaitQuery};
 use chancery_base::{Name, Secret, TransactionId, duration};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -133,12 +133,13 @@ impl Client {
         self.transport.server()
     }
 
-    /// Starts a transaction and gives its state: as it began, or as it ended if the start waits for that.
+    /// Starts a transaction and says how it stands: as it began, or as it ended if the start waits for that. Its steps
+    /// are what [`Client::get`] gives.
     ///
     /// # Errors
     /// If the server refuses or can't be reached. Without an idempotency key nobody knows in the latter case whether
     /// it was started.
-    pub async fn start(&self, start: &Start) -> Result<Transaction, Error> {
+    pub async fn start(&self, start: &Start) -> Result<StartedTransaction, Error> {
         let mut call = Call::post("transaction_start", &["v1", "transactions"]).body(Body::json(&start.request)?);
         if let Some(key) = &start.idempotency_key {
             call = call.header(chancery_api::IDEMPOTENCY_KEY, key).repeatable();

@@ -205,6 +205,7 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<transaction::Justified>,
         add::<transaction::Resolve>,
         add::<transaction::StartTransaction>,
+        add::<transaction::StartedTransaction>,
         add::<transaction::Transaction>,
         add::<transaction::TransactionSummary>,
         add::<worker::Exchange>,

@@ -109,7 +109,7 @@ pub const ROUTES: &[Route] = &[
             header("traceparent", "W3C Trace Context, handed on to the workers."),
         ])
         .takes(Body::Json("StartTransaction"))
-        .gives(Answer::Json(201, "Transaction")),
+        .gives(Answer::Json(201, "StartedTransaction")),
     Route::new(Get, "/v1/transactions", "transaction_list", Action("transaction:list"))
         .summary("List transactions, newest first")
         .with(&[

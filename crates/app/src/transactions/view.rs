@@ -7,7 +7,9 @@ use crate::tenant::Tenant;
 use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{CauseKind, Head, Status, StepError, StepState, StepStatus, UndoStatus};
+use chancery_engine::{
+    Cause, CauseKind, Head, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
+};
 use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
@@ -63,6 +65,71 @@ pub struct TransactionView {
     pub parked_at: Option<Name>,
     /// Its steps in the definition's order.
     pub steps: Vec<StepView>,
+}
+
+/// A transaction without its steps: what whoever started it wants to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultView {
+    /// Its id.
+    pub id: TransactionId,
+    /// The definition's name.
+    pub definition: Name,
+    /// The definition's version.
+    pub version: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it did not complete.
+    pub cause: Option<CauseView>,
+    /// Its output, where it completed.
+    pub output: Option<Value>,
+    /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
+    pub left_undone: Vec<Name>,
+    /// The step whose compensation waits for a person, where it is parked.
+    pub parked_at: Option<Name>,
+}
+
+impl ResultView {
+    /// Of one that was started a moment ago.
+    pub(crate) fn running(id: TransactionId, definition: &Definition) -> Self {
+        Self {
+            id,
+            definition: definition.name.clone(),
+            version: definition.version,
+            status: Status::Running,
+            cause: None,
+            output: None,
+            left_undone: Vec::new(),
+            parked_at: None,
+        }
+    }
+
+    /// As its shard said that it settled.
+    pub(crate) fn settled(summary: &Summary, definition: &Definition) -> Result<Self, Error> {
+        let name = |index: StepIndex| step_name(definition, index);
+        Ok(Self {
+            status: summary.status,
+            cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), definition)?,
+            output: summary.output.as_ref().map(|output| output.value().clone()),
+            left_undone: summary.left_undone.iter().map(|index| name(*index)).collect::<Result<_, _>>()?,
+            parked_at: summary.parked_at.map(name).transpose()?,
+            ..Self::running(summary.id, definition)
+        })
+    }
+}
+
+impl From<TransactionView> for ResultView {
+    fn from(view: TransactionView) -> Self {
+        Self {
+            id: view.head.id,
+            definition: view.head.definition,
+            version: view.head.version,
+            status: view.head.status,
+            cause: view.cause,
+            output: view.output,
+            left_undone: view.left_undone,
+            parked_at: view.parked_at,
+        }
+    }
 }
 
 /// Why a transaction did not complete.
@@ -174,31 +241,25 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
     let name = |index: StepIndex| step_name(definition, index);
-    let states: BTreeMap<u32, StepState> =
+    let mut states: BTreeMap<u32, StepState> =
         loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
+    let states: Vec<StepState> =
+        (0..).take(definition.steps.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
     let steps = definition
         .steps
         .iter()
-        .zip(0_u32..)
-        .map(|(step, index)| {
-            let state = states.get(&index).cloned().unwrap_or_default();
-            step_view(step.id.clone(), &state, &payloads)
-        })
+        .zip(&states)
+        .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
         .collect::<Result<Vec<_>, Error>>()?;
-    let cause = match &head.cause {
-        None => None,
-        Some(cause) => {
-            Some(CauseView { kind: cause.kind, step: cause.step.map(name).transpose()?, error: head.error.clone() })
-        }
-    };
+    let left = left_undone(head.status, &states);
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
         bundle: head.beginning.bundle,
-        cause,
+        cause: cause_view(head.cause.as_ref(), head.error.as_ref(), definition)?,
         input: field(&payloads, Some(loaded.row.input_seq), "input")?,
         output: field(&payloads, loaded.row.output_seq, "output")?,
-        left_undone: left_undone(head.status, &steps),
+        left_undone: left.into_iter().map(name).collect::<Result<_, _>>()?,
         parked_at: head.parked_at.map(name).transpose()?,
         steps,
     })
@@ -211,13 +272,14 @@ fn step_name(definition: &Definition, index: StepIndex) -> Result<Name, Error> {
     })
 }
 
-fn left_undone(status: Status, steps: &[StepView]) -> Vec<Name> {
-    if matches!(status, Status::Running | Status::Completed) {
-        return Vec::new();
-    }
-    let took_effect = |step: &&StepView| matches!(step.status, StepStatus::Completed | StepStatus::Unknown);
-    let undone = |step: &StepView| step.undo.as_ref().is_some_and(|undo| undo.status == UndoStatus::Completed);
-    steps.iter().filter(took_effect).filter(|step| !undone(step)).map(|step| step.step.clone()).collect()
+fn cause_view(
+    cause: Option<&Cause>,
+    error: Option<&StepError>,
+    definition: &Definition,
+) -> Result<Option<CauseView>, Error> {
+    let Some(cause) = cause else { return Ok(None) };
+    let step = cause.step.map(|index| step_name(definition, index)).transpose()?;
+    Ok(Some(CauseView { kind: cause.kind, step, error: error.cloned() }))
 }
 
 fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow>) -> Result<StepView, Error> {

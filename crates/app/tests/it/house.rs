@@ -180,17 +180,20 @@ impl House {
         definitions::register(&self.app, &grant, source.as_bytes(), Format::Yaml).await.unwrap();
     }
 
-    pub(crate) async fn start(&self, input: Value, key: Option<&str>) -> Result<TransactionId, Error> {
-        let grant = self.granted(Action::TransactionStart).await;
-        let start = Start {
+    pub(crate) fn order(input: Value, key: Option<&str>) -> Start {
+        Start {
             definition: name("order"),
             version: None,
             input,
             idempotency_key: key.map(str::to_owned),
             labels: Default::default(),
             traceparent: None,
-        };
-        transactions::start(&self.app, &grant, start).await.map(|started| started.id)
+        }
+    }
+
+    pub(crate) async fn start(&self, input: Value, key: Option<&str>) -> Result<TransactionId, Error> {
+        let grant = self.granted(Action::TransactionStart).await;
+        transactions::start(&self.app, &grant, Self::order(input, key)).await.map(|started| started.id)
     }
 
     pub(crate) async fn wait(&self, id: TransactionId) -> TransactionView {

@@ -1,7 +1,7 @@
 //! Transactions through their lives.
 
 use crate::house::{Calls, House, ORDER, name, services};
-use chancery_app::transactions::TransactionView;
+use chancery_app::transactions::{ResultView, TransactionView};
 use chancery_app::{About, Closures, Error, operations, principals, transactions};
 use chancery_base::Kind;
 use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
@@ -53,6 +53,34 @@ async fn a_failed_step_has_what_was_done_undone() {
     let view = house.run(json!({"sku": "tea", "panic": true})).await;
     assert_eq!(show(&view), "compensated: reserve completed×1 undo completed, charge unknown×1(Panic)");
     assert_eq!(view.left_undone, [name("charge")]);
+}
+
+/// What a start answers is what is read of it afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_starts_and_waits_is_told_the_result() {
+    let house = House::new(services(&Arc::new(Calls::default()))).await;
+    let grant = house.granted(Action::TransactionStart).await;
+    let hold = Some(Duration::from_secs(30));
+    let inputs = [json!({"sku": "tea"}), json!({"sku": "tea", "fail": true}), json!({"sku": "tea", "panic": true})];
+    let mut ends = Vec::new();
+    for (number, input) in inputs.into_iter().enumerate() {
+        let start = House::order(input, Some(&number.to_string()));
+        let (started, result) = transactions::run(&house.app, &grant, start.clone(), hold).await.unwrap();
+        assert!(!started.existing && started.id == result.id);
+        let read = transactions::get(&house.app, &grant, started.id).await.unwrap();
+        assert_eq!(result, ResultView::from(read));
+        let again = transactions::run(&house.app, &grant, start.clone(), hold).await.unwrap();
+        assert_eq!((again.0.existing, &again.1), (true, &result));
+        let again = transactions::run(&house.app, &grant, start, None).await.unwrap();
+        assert_eq!((again.0.existing, &again.1), (true, &result));
+        ends.push((result.status.word(), result.left_undone));
+    }
+    assert_eq!(ends, [("completed", vec![]), ("compensated", vec![]), ("compensated", vec![name("charge")])]);
+    let start = House::order(json!({"sku": "tea"}), None);
+    let (_, result) = transactions::run(&house.app, &grant, start.clone(), None).await.unwrap();
+    assert_eq!((result.status.word(), result.output), ("running", None));
+    let (started, result) = transactions::run(&house.app, &grant, start, Some(Duration::ZERO)).await.unwrap();
+    assert!(!started.existing && result.id == started.id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

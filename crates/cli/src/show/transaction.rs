@@ -2,7 +2,10 @@
 
 use super::{micros, time};
 use crate::output::{Cell, Output, Tone, fields};
-use chancery_api::transaction::{Cause, Compensation, Status, Step, StepError, Transaction, TransactionSummary};
+use chancery_api::transaction::{
+    Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionSummary,
+};
+use chancery_base::Name;
 use serde_json::Value;
 
 /// Characters of a value that a table shows.
@@ -28,9 +31,9 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
 }
 
 /// A transaction in one line: `compensated: step `fail` failed: …`.
-fn headline(transaction: &Transaction) -> String {
-    let status = transaction.status.word();
-    match (&transaction.parked_at, &transaction.cause) {
+fn headline(status: Status, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
+    let status = status.word();
+    match (parked_at, cause) {
         (Some(step), _) => format!("{status}: the undo of step `{step}` waits for a person"),
         (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
         (None, None) => status.to_owned(),
@@ -57,14 +60,24 @@ fn error_text(error: &StepError) -> String {
     if error.message.is_empty() { error.error_type.clone() } else { format!("{}: {}", error.error_type, error.message) }
 }
 
+/// A transaction as its start answered.
+pub(crate) fn started(body: &StartedTransaction) -> String {
+    fields([
+        ("transaction", Some(body.id.to_string())),
+        ("definition", Some(format!("{} {}", body.definition, body.version))),
+        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
+    ])
+}
+
 /// A transaction: what it is, and a table of its steps.
 pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
-    let undone: Vec<&str> = body.left_undone.iter().map(chancery_base::Name::as_str).collect();
+    let undone: Vec<&str> = body.left_undone.iter().map(Name::as_str).collect();
     let labels: Vec<String> = body.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body))),
+        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),

@@ -2,12 +2,12 @@
 
 use super::micros;
 use chancery_api::transaction::{
-    Cause, Compensation, Resolve, StartTransaction, Status, Step, StepError, Transaction, TransactionSummary,
-    TransactionsQuery,
+    Cause, Compensation, Resolve, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction,
+    TransactionSummary, TransactionsQuery,
 };
 use chancery_app::operations::Resolution;
 use chancery_app::transactions::{
-    CauseView, Start, StepView, TransactionFilter, TransactionHead, TransactionView, UndoView,
+    CauseView, ResultView, Start, StepView, TransactionFilter, TransactionHead, TransactionView, UndoView,
 };
 use chancery_base::PrincipalId;
 
@@ -69,6 +69,19 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         output: view.output,
         left_undone: view.left_undone,
         steps: view.steps.into_iter().map(step).collect(),
+    }
+}
+
+pub(crate) fn started(view: ResultView) -> StartedTransaction {
+    StartedTransaction {
+        id: view.id,
+        definition: view.definition,
+        version: view.version,
+        status: status(view.status),
+        cause: view.cause.map(cause),
+        parked_at: view.parked_at,
+        output: view.output,
+        left_undone: view.left_undone,
     }
 }
 

@@ -10,7 +10,9 @@ use crate::reply::{Made, Ok200};
 use axum::extract::State;
 use chancery_api::ledger::Entry;
 use chancery_api::page::{Page, PageQuery};
-use chancery_api::transaction::{StartTransaction, Transaction, TransactionSummary, TransactionsQuery, WaitQuery};
+use chancery_api::transaction::{
+    StartTransaction, StartedTransaction, Transaction, TransactionSummary, TransactionsQuery, WaitQuery,
+};
 use chancery_app::transactions;
 use chancery_base::TransactionId;
 use std::sync::Arc;
@@ -22,14 +24,10 @@ pub(crate) async fn start(
     IdempotencyKey(key): IdempotencyKey,
     TraceParent(traceparent): TraceParent,
     Json(body): Json<StartTransaction>,
-) -> Result<Made<Transaction>, Failure> {
+) -> Result<Made<StartedTransaction>, Failure> {
     let hold = wait(body.wait.as_deref())?;
-    let started = transactions::start(&node.app, &grant, convert::start(body, key, traceparent)).await?;
-    let view = match hold {
-        Some(hold) => transactions::wait(&node.app, &grant, started.id, hold).await?,
-        None => transactions::get(&node.app, &grant, started.id).await?,
-    };
-    Ok(Made { existing: started.existing, body: convert::transaction(view) })
+    let (started, result) = transactions::run(&node.app, &grant, convert::start(body, key, traceparent), hold).await?;
+    Ok(Made { existing: started.existing, body: convert::started(result) })
 }
 
 pub(crate) async fn list(

@@ -69,7 +69,7 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
     let started = session.client()?.start(&start).await?;
     match args.wait {
         None => {
-            session.out.show(&started, |body| show::transaction(&session.out, body))?;
+            session.out.show(&started, show::started)?;
             Ok(Exit::Ok)
         }
         Some(timeout) => {

@@ -5,7 +5,7 @@ use crate::deviation::{Deviation, expect, expect_eq};
 use crate::stage::{AGENT_LIMIT, Sabotage, Stage};
 use crate::{head, say};
 use chancery_sdk::TransactionId;
-use chancery_sdk::api::transaction::{Status, Step, Transaction};
+use chancery_sdk::api::transaction::{StartedTransaction, Status, Step, Transaction};
 use order_example::payments::{DECLINED_CARD, Line};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(crate) async fn completes(stage: &Stage) -> Result<Ended, Deviation> {
     expect_eq("the status of order 1", &Status::Completed, &ended.status)?;
     expect_steps("order 1", &ended, &ALL_DONE)?;
     expect_eq("chairs in stock after order 1", &(chairs - 2), &stage.chairs()?)?;
-    let calls = calls(stage, &ended, "/charges")?;
+    let calls = calls(stage, ended.id, "/charges")?;
     expect_eq("payment calls of order 1", &vec!["answered".to_owned()], &answers(&calls))?;
     let charge = output(&ended, "charge");
     expect("the output of order 1", charge.is_some_and(|text| text.starts_with("charge-")), "a charge", &ended.output)?;
@@ -69,7 +69,7 @@ pub(crate) async fn payment_declined(stage: &Stage) -> Result<Ended, Deviation> 
     let status = step(&ended, "charge")?.error.as_ref().and_then(|error| error.detail.clone());
     let status = status.and_then(|detail| detail.get("status").and_then(Value::as_u64));
     expect_eq("the payment service's answer to order 2", &Some(402), &status)?;
-    expect_eq("payment calls of order 2", &1, &answers(&calls(stage, &ended, "/charges")?).len())?;
+    expect_eq("payment calls of order 2", &1, &answers(&calls(stage, ended.id, "/charges")?).len())?;
     expect_eq("chairs in stock after order 2", &chairs, &stage.chairs()?)?;
     expect_nothing_left("order 2", &ended)?;
     Ok(Ended { id: ended.id, proves: &["reserve-inventory", "reserve-inventory/undo", "charge"] })
@@ -92,7 +92,7 @@ pub(crate) async fn agent_over_limit(stage: &Stage) -> Result<Ended, Deviation> 
     let names_policy = text.contains("agent-limit") && text.contains("above what this agent may charge");
     expect("the denial of order 3", names_policy, "the policy `agent-limit` and its reason", &text)?;
     expect_eq("attempts of the charge of order 3", &0, &charge.attempts)?;
-    expect_eq("payment calls of order 3", &0, &calls(stage, &ended, "/charges")?.len())?;
+    expect_eq("payment calls of order 3", &0, &calls(stage, ended.id, "/charges")?.len())?;
     expect_eq("chairs in stock after order 3", &chairs, &stage.chairs()?)?;
     expect_nothing_left("order 3", &ended)?;
     // The charge was never permitted, so there is no receipt for it: that it was denied is an entry of the log.
@@ -105,8 +105,8 @@ pub(crate) async fn server_killed(stage: &mut Stage) -> Result<Ended, Deviation>
     let order = order("order-4", 4_200, "visa", Some(SLOW_MS)).to_string();
     let access = stage.access("orders");
     let arguments = ["tx", "start", "create-order", "--input", &order, "--idempotency-key", "order-4"];
-    let started: Transaction = stage.offline().json(0, &stage.online(&access, &arguments)).await?;
-    wait_for_call(stage, &started).await?;
+    let started: StartedTransaction = stage.offline().json(0, &stage.online(&access, &arguments)).await?;
+    wait_for_call(stage, started.id).await?;
     say("the payment service has the call and takes its time");
     if stage.sabotage != Some(Sabotage::NoKill) {
         stage.kill_server().await?;
@@ -117,7 +117,7 @@ pub(crate) async fn server_killed(stage: &mut Stage) -> Result<Ended, Deviation>
     show(stage, ended.id).await?;
     expect_eq("the status of order 4", &Status::Completed, &ended.status)?;
     expect_steps("order 4", &ended, &ALL_DONE)?;
-    let calls = calls(stage, &ended, "/charges")?;
+    let calls = calls(stage, ended.id, "/charges")?;
     say("what the payment service logged:");
     for line in &calls {
         say(&format!("  {:<9} {} key {}", line.result, line.path, line.key));
@@ -166,7 +166,7 @@ async fn stage_chairs(stage: &Stage) -> Result<i64, Deviation> {
     }
 }
 
-async fn wait_for_call(stage: &Stage, transaction: &Transaction) -> Result<(), Deviation> {
+async fn wait_for_call(stage: &Stage, transaction: TransactionId) -> Result<(), Deviation> {
     let until = Instant::now() + ARRIVAL_MAX;
     while calls(stage, transaction, "/charges")?.is_empty() {
         if Instant::now() > until {
@@ -178,8 +178,8 @@ async fn wait_for_call(stage: &Stage, transaction: &Transaction) -> Result<(), D
 }
 
 /// What the payment service logged of a transaction's charge: its key ends with the step.
-fn calls(stage: &Stage, transaction: &Transaction, path: &str) -> Result<Vec<Line>, Deviation> {
-    let reference = transaction.id.to_string();
+fn calls(stage: &Stage, transaction: TransactionId, path: &str) -> Result<Vec<Line>, Deviation> {
+    let reference = transaction.to_string();
     let lines = stage.payment_calls()?.into_iter();
     Ok(lines.filter(|line| line.path == path && line.reference == reference).collect())
 }
