@@ -6,6 +6,7 @@
 
 use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
@@ -187,10 +188,14 @@ impl<'de> Visitor<'de> for Guarded<'_> {
         while let Some(key) = map.next_key::<String>()? {
             self.count(if out.is_empty() { 1 + JSON_OBJECT_COUNTS } else { 1 })?;
             let element = map.next_value_seed(self.deeper()?)?;
-            if out.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("key `{key}` stands twice")));
+            match out.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(element);
+                }
+                Entry::Occupied(place) => {
+                    return Err(A::Error::custom(format_args!("key `{}` stands twice", place.key())));
+                }
             }
-            out.insert(key, element);
         }
         Ok(Value::Object(out))
     }
