@@ -205,6 +205,8 @@ async fn learn() -> Result<Template, Error> {
     for _ in 0..SAGAS_BEFORE {
         one(&client).await?;
     }
+    // The worker's call is open again then, so that the start and the first hand-out are one commit.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     node.store.keep();
     one(&client).await?;
     let batches = node.store.take_batches();
