@@ -191,10 +191,7 @@ impl Integrator {
         };
         state.tree = before;
         self.report(&trouble);
-        if trouble.is_integrity() {
-            return false;
-        }
-        if was_over {
+        if trouble.is_integrity() || was_over {
             return false;
         }
         tokio::select! {
