@@ -4,6 +4,7 @@ use crate::Entropy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 /// A SHA-256 digest; on the wire `sha256:` and 64 lower-case hex digits.
@@ -44,6 +45,12 @@ impl Digest {
         &self.0
     }
 
+    /// Its text, made without the heap.
+    #[must_use]
+    pub fn text(&self) -> HexText<71> {
+        HexText::new(b"sha256:", &self.0)
+    }
+
     /// The 64 hex digits without the `sha256:` before them.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -51,17 +58,61 @@ impl Digest {
     }
 }
 
+/// A prefix and lower-case hex digits, `N` bytes together: the text of an id or a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HexText<const N: usize>([u8; N]);
+
+impl<const N: usize> HexText<N> {
+    /// INVARIANT: of the prefix, which is ASCII, and two digits a byte there are `N`.
+    pub(crate) fn new(prefix: &[u8], bytes: &[u8]) -> Self {
+        debug_assert!(prefix.is_ascii() && prefix.len() + 2 * bytes.len() == N, "{N} bytes");
+        let mut text = [b'0'; N];
+        if let Some((head, hex)) = text.split_at_mut_checked(prefix.len()) {
+            head.copy_from_slice(prefix);
+            for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+                pair.copy_from_slice(&digits(*byte));
+            }
+        }
+        Self(text)
+    }
+}
+
+impl<const N: usize> Deref for HexText<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // INVARIANT: made of ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Lower-case hex.
 #[must_use]
 pub fn hex_encode(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.push(char::from(*DIGITS.get(usize::from(nibble)).unwrap_or(&b'0')));
+    bytes.iter().flat_map(|byte| digits(*byte)).map(char::from).collect()
+}
+
+fn digits(byte: u8) -> [u8; 2] {
+    PAIRS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// The two hex digits of each byte.
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        // A `const` has no other way to fill an array.
+        #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a byte is below 256")]
+        {
+            pairs[byte] = [digit(byte as u8 >> 4), digit(byte as u8 & 15)];
         }
+        byte += 1;
     }
-    out
+    pairs
+};
+
+const fn digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// Reads lower-case hex of exactly `N` bytes; upper case is refused, so that a text has one spelling.
@@ -72,25 +123,38 @@ pub fn hex_decode<const N: usize>(text: &str) -> Option<[u8; N]> {
         return None;
     }
     let mut out = [0_u8; N];
+    let mut all = 0;
     for (slot, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
         let [high, low] = pair else { return None };
-        *slot = (nibble(*high)? << 4) | nibble(*low)?;
+        let (high, low) = (nibble(*high), nibble(*low));
+        all |= high | low;
+        *slot = (high << 4) | (low & 15);
     }
-    Some(out)
+    (all < 16).then_some(out)
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// What each byte says as a hex digit; what is none says more than 15.
+static NIBBLES: [u8; 256] = {
+    let mut nibbles = [u8::MAX; 256];
+    let mut nibble = 0_u8;
+    while nibble < 16 {
+        // A `const` has no other way to fill an array.
+        #[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
+        {
+            nibbles[digit(nibble) as usize] = nibble;
+        }
+        nibble += 1;
     }
+    nibbles
+};
+
+fn nibble(digit: u8) -> u8 {
+    NIBBLES.get(usize::from(digit)).copied().unwrap_or(u8::MAX)
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        f.write_str(&self.hex())
+        f.write_str(&self.text())
     }
 }
 
@@ -111,7 +175,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 

@@ -7,9 +7,11 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 /// A JSON value that does not change: the input or output of a step, which is stored, digested and sent several times.
+///
+/// Made of a value or of a canonical text; the other one is made when it is asked for.
 #[derive(Debug, Clone)]
 pub struct Document {
-    value: Value,
+    value: OnceLock<Value>,
     canonical: OnceLock<Box<str>>,
     digest: OnceLock<Digest>,
 }
@@ -17,8 +19,14 @@ pub struct Document {
 impl Document {
     /// The document of a value.
     #[must_use]
-    pub const fn new(value: Value) -> Self {
-        Self { value, canonical: OnceLock::new(), digest: OnceLock::new() }
+    pub fn new(value: Value) -> Self {
+        Self { value: OnceLock::from(value), canonical: OnceLock::new(), digest: OnceLock::new() }
+    }
+
+    /// The document of a text that is known to be canonical.
+    pub(crate) fn scanned(text: &str) -> Self {
+        debug_assert!(json::is_canonical(text), "not canonical: {text}");
+        Self { value: OnceLock::new(), canonical: OnceLock::from(Box::from(text)), digest: OnceLock::new() }
     }
 
     /// The document of a value, to be held by many.
@@ -29,20 +37,26 @@ impl Document {
 
     /// The value.
     #[must_use]
-    pub const fn value(&self) -> &Value {
-        &self.value
+    pub fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.read())
+    }
+
+    fn read(&self) -> Value {
+        // INVARIANT: without a value there is a text, and that was found to be what `parse` takes.
+        let text = self.canonical.get().map_or("null", |text| text);
+        json::parse(text.as_bytes(), text.len()).unwrap_or_default()
     }
 
     /// The value, and no more.
     #[must_use]
-    pub fn into_value(self) -> Value {
-        self.value
+    pub fn into_value(mut self) -> Value {
+        self.value.take().unwrap_or_else(|| self.read())
     }
 
     /// Its canonical text (RFC 8785).
     #[must_use]
     pub fn canonical(&self) -> &str {
-        self.canonical.get_or_init(|| json::canonical_text(&self.value).into_boxed_str())
+        self.canonical.get_or_init(|| json::canonical_text(self.value()).into_boxed_str())
     }
 
     /// SHA-256 of its canonical text.
@@ -56,13 +70,13 @@ impl Deref for Document {
     type Target = Value;
 
     fn deref(&self) -> &Value {
-        &self.value
+        self.value()
     }
 }
 
 impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
+        self.value() == other.value()
     }
 }
 
@@ -70,7 +84,7 @@ impl Eq for Document {}
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
+        self.value().serialize(serializer)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ids: UUIDv7 (RFC 9562) behind types, on the wire a prefix and 32 hex digits.
 
+use crate::digest::HexText;
 use crate::{Entropy, Slot, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -46,11 +47,17 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
+
+            /// Its text, made without the heap.
+            #[must_use]
+            pub fn text(&self) -> HexText<36> {
+                HexText::new($prefix.as_bytes(), self.as_bytes())
+            }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0.simple())
+                f.write_str(&self.text())
             }
         }
 
@@ -77,7 +84,7 @@ macro_rules! wire {
     ($type:ident) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&self.text())
             }
         }
 
@@ -213,11 +220,17 @@ impl PrincipalId {
     pub const fn kind(&self) -> PrincipalKind {
         self.kind
     }
+
+    /// Its text, made without the heap.
+    #[must_use]
+    pub fn text(&self) -> HexText<36> {
+        HexText::new(self.kind.prefix().as_bytes(), self.uuid.as_bytes())
+    }
 }
 
 impl fmt::Display for PrincipalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.kind.prefix(), self.uuid.simple())
+        f.write_str(&self.text())
     }
 }
 

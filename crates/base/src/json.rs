@@ -4,6 +4,10 @@
 //! work on, have whole numbers as integers within ±2⁵³ and other numbers as doubles, so that the live run and a
 //! replay from the ledger see the same.
 
+mod scan;
+
+pub use scan::{Members, is_canonical};
+
 use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
@@ -265,6 +269,19 @@ pub fn canonical_text(value: &Value) -> String {
     out
 }
 
+/// The canonical text (RFC 8785) of something that serialises. It need not be built as a value first where it
+/// serialises its members in their canonical order, as what is written often should.
+///
+/// # Errors
+/// If it does not serialise, or has a number that JSON cannot say.
+pub fn canonical_of(thing: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(thing)?;
+    if is_canonical(&text) {
+        return Ok(text);
+    }
+    serde_json::to_value(thing).map(|value| canonical_text(&value))
+}
+
 /// Appends the canonical form of a value (RFC 8785).
 pub fn write_canonical(value: &Value, out: &mut String) {
     match value {
@@ -326,18 +343,35 @@ fn write_number(number: &Number, out: &mut String) {
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
-    // What needs escaping is ASCII, so it is looked for in bytes, and what lies between is copied whole.
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
-        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+    loop {
+        let (plain, special) = rest.split_at_checked(plain(rest)).unwrap_or((rest, ""));
         out.push_str(plain);
         let mut characters = special.chars();
-        if let Some(character) = characters.next() {
-            write_escaped(character, out);
-        }
+        let Some(character) = characters.next() else { break };
+        write_escaped(character, out);
         rest = characters.as_str();
     }
-    out.push_str(rest);
     out.push('"');
+}
+
+/// How many bytes stand before the first that a string escapes, which is ASCII.
+fn plain(text: &str) -> usize {
+    let special = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
+    let (words, _) = text.as_bytes().as_chunks::<8>();
+    let before = words.iter().take_while(|word| !any_special(u64::from_ne_bytes(**word))).count() * 8;
+    let rest = text.as_bytes().get(before..).unwrap_or_default();
+    before + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Whether one of eight bytes is one that a string escapes: of each byte the highest bit is set where it borrows.
+const fn any_special(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = ONES << 7;
+    const fn below(word: u64, bound: u8) -> u64 {
+        word.wrapping_sub(ONES * bound as u64) & !word & HIGHEST
+    }
+    let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
+    below(word, 0x20) | below(quote, 1) | below(backslash, 1) != 0
 }
 
 fn write_escaped(character: char, out: &mut String) {
@@ -425,7 +459,7 @@ mod tests {
         assert_eq!(String::from_utf8(canonical(&value)).unwrap(), "{\"\u{10000}\":1,\"\u{ff41}\":2}");
     }
 
-    fn any_value() -> impl Strategy<Value = Value> {
+    pub(super) fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -444,11 +478,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_a_string_escapes_is_found(text in "[ -~]{0,20}[\\x00-\\x7fé]{0,3}[ -~]{0,20}") {
+            let naive = text.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+            prop_assert_eq!(plain(&text), naive.unwrap_or(text.len()));
+        }
+
+        #[test]
         fn canonical_bytes_read_back_as_the_same_value(value in any_value()) {
             let bytes = canonical(&value);
             let back = parse(&bytes, 1 << 20).unwrap();
             prop_assert_eq!(&back, &value);
             prop_assert_eq!(canonical(&back), bytes);
+            // Serialised in the order of a map that is not UTF-16's, and with doubles in another spelling.
+            prop_assert_eq!(canonical_of(&value).unwrap(), canonical_text(&value));
         }
     }
 }

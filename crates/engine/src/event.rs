@@ -13,17 +13,17 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepError {
-    /// Its type, such as `OutOfStock`: what a retry's `unless` lists.
-    pub r#type: String,
-    /// For people.
-    #[serde(default)]
-    pub message: String,
     /// For programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Box<Value>>,
     /// The target says that no further attempt can end otherwise.
     #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
+    /// For people.
+    #[serde(default)]
+    pub message: String,
+    /// Its type, such as `OutOfStock`: what a retry's `unless` lists.
+    pub r#type: String,
 }
 
 impl StepError {
@@ -130,34 +130,34 @@ pub struct Cause {
 /// What a transaction begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
-    /// Its id.
-    pub id: TransactionId,
+    /// The bundle that its decisions are taken under.
+    pub bundle: Digest,
+    /// The business key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<String>,
     /// The definition's name.
     pub definition: Name,
+    /// The definition's digest.
+    pub digest: Digest,
+    /// Its id.
+    pub id: TransactionId,
+    /// The caller's idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Who started it.
+    pub principal: PrincipalId,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The definition's version.
     pub version: u32,
     /// The version that the caller asked for; none: the newest. What the caller said, not what it came to, tells the
     /// same request under an idempotency key from another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_asked: Option<u32>,
-    /// The definition's digest.
-    pub digest: Digest,
-    /// Who started it.
-    pub principal: PrincipalId,
-    /// The bundle that its decisions are taken under.
-    pub bundle: Digest,
-    /// The caller's idempotency key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idempotency_key: Option<String>,
-    /// The business key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub business_key: Option<String>,
-    /// Labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// W3C trace context.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
 }
 
 /// What happened. Words in the past: an event is a fact.

@@ -1,14 +1,18 @@
 //! The state of a transaction: a head and one part a step, so that a commit writes only what it touched.
+//!
+//! Each is written at most commits, so their fields stand in the order of their names: what they serialise to is
+//! canonical JSON as it is, and need not be sorted.
 
 use crate::definition::StepIndex;
 use crate::event::{Beginning, Cause, StepError};
 use crate::status::{Status, StepStatus, UndoStatus};
-use chancery_base::{DecisionId, Digest, Timestamp};
-use serde::{Deserialize, Serialize};
+use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The head: what belongs to the transaction as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Head {
     /// What it began with.
     #[serde(flatten)]
@@ -16,101 +20,175 @@ pub struct Head {
     /// Where it stands.
     pub status: Status,
     /// Why it does not complete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The error that belongs to the cause.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
     /// How many entries it has.
     pub entries: u64,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The sequence number of its first entry.
     pub input_seq: u64,
     /// The sequence number of its last entry, where that has the output.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
     /// Which parked compensation waits for a person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked_at: Option<StepIndex>,
+}
+
+/// A head with what it began with, as it serialises.
+#[derive(Serialize)]
+struct FlatHead<'a> {
+    bundle: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    business_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a Cause>,
+    definition: &'a Name,
+    digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    entries: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a StepError>,
+    id: TransactionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    input_seq: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked_at: Option<StepIndex>,
+    principal: PrincipalId,
+    started_at: Timestamp,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_asked: Option<u32>,
+}
+
+impl Serialize for Head {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Named one by one, so that a field that is added is not forgotten here.
+        let Self { beginning, status, cause, error, entries, started_at, ended_at, input_seq, output_seq, parked_at } =
+            self;
+        let Beginning {
+            bundle,
+            business_key,
+            definition,
+            digest,
+            id,
+            idempotency_key,
+            labels,
+            principal,
+            traceparent,
+            version,
+            version_asked,
+        } = &**beginning;
+        let flat = FlatHead {
+            bundle: *bundle,
+            business_key: business_key.as_deref(),
+            cause: cause.as_ref(),
+            definition,
+            digest: *digest,
+            ended_at: *ended_at,
+            entries: *entries,
+            error: error.as_ref(),
+            id: *id,
+            idempotency_key: idempotency_key.as_deref(),
+            input_seq: *input_seq,
+            labels,
+            output_seq: *output_seq,
+            parked_at: *parked_at,
+            principal: *principal,
+            started_at: *started_at,
+            status: *status,
+            traceparent: traceparent.as_deref(),
+            version: *version,
+            version_asked: *version_asked,
+        };
+        flat.serialize(serializer)
+    }
 }
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepState {
-    /// Where it stands.
-    pub status: StepStatus,
     /// Attempts handed out.
     pub attempts: u32,
-    /// Whether an attempt may have taken effect without saying so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unknown: bool,
-    /// Since when it is ready.
+    /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready_at: Option<Timestamp>,
-    /// When the attempt that is out expires, or the next may be handed out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wake_at: Option<Timestamp>,
-    /// When its first attempt was handed out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
+    pub decision: Option<DecisionId>,
     /// When it was done, failed for good, was skipped or cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The number, within the transaction, of the entry that ended it: the order of completion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_n: Option<u64>,
-    /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
+    /// Its latest error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<DecisionId>,
+    pub error: Option<StepError>,
     /// SHA-256 of the canonical input of its latest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
-    /// Its latest error.
+    /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<StepError>,
+    pub ready_at: Option<Timestamp>,
+    /// When its first attempt was handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Where it stands.
+    pub status: StepStatus,
     /// Its compensation.
     #[serde(default, skip_serializing_if = "UndoState::is_none")]
     pub undo: UndoState,
+    /// Whether an attempt may have taken effect without saying so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+    /// When the attempt that is out expires, or the next may be handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
 }
 
 /// A step's compensation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoState {
-    /// Where it stands.
-    pub status: UndoStatus,
     /// Attempts handed out.
     pub attempts: u32,
     /// Attempts handed out before a person had it tried again: retries count from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before: u32,
-    /// Since when it is ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready_at: Option<Timestamp>,
-    /// When the attempt that is out expires, or the next may be handed out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wake_at: Option<Timestamp>,
-    /// When its first attempt was handed out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
     /// When it was done or failed for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// Its latest error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
     /// SHA-256 of the canonical input of its latest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
-    /// Its latest error.
+    /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<StepError>,
+    pub ready_at: Option<Timestamp>,
+    /// When its first attempt was handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Where it stands.
+    pub status: UndoStatus,
+    /// When the attempt that is out expires, or the next may be handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
 }
 
 impl StepState {
@@ -203,4 +281,88 @@ impl Default for UndoState {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::CauseKind;
+    use chancery_base::{Entropy, json};
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+    use std::fmt::Debug;
+
+    fn is_sorted<T: Serialize + DeserializeOwned + PartialEq + Debug>(part: &T) {
+        let text = serde_json::to_string(part).unwrap();
+        assert!(json::is_canonical(&text), "{text}");
+        assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), part);
+    }
+
+    /// What has every part that there is.
+    #[test]
+    fn what_is_written_at_each_commit_is_canonical_as_it_is() {
+        let mut entropy = Entropy::from_seed([7; 32]);
+        let (at, digest) = (Some(Timestamp::from_micros(1_000_001)), Some(Digest::of(b"a")));
+        let id = TransactionId::from_bytes([7; 16]);
+        let error = Some(StepError {
+            detail: Some(Box::new(json!({ "a": [1] }))),
+            is_final: true,
+            message: "no \"more\"".to_owned(),
+            r#type: "OutOfStock".to_owned(),
+        });
+        let undo = UndoState {
+            attempts: 2,
+            attempts_before: 1,
+            ended_at: at,
+            error: error.clone(),
+            input: digest,
+            output_seq: Some(9),
+            ready_at: at,
+            started_at: at,
+            status: UndoStatus::Completed,
+            wake_at: at,
+        };
+        is_sorted(&undo);
+        is_sorted(&StepState {
+            attempts: 3,
+            decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
+            ended_at: at,
+            ended_n: Some(4),
+            error: error.clone(),
+            input: digest,
+            output_seq: Some(8),
+            ready_at: at,
+            started_at: at,
+            status: StepStatus::Completed,
+            undo,
+            unknown: true,
+            wake_at: at,
+        });
+        let beginning = Beginning {
+            bundle: Digest::of(b"b"),
+            business_key: Some("order-1".to_owned()),
+            definition: "order".parse().unwrap(),
+            digest: Digest::of(b"c"),
+            id,
+            idempotency_key: Some("k".to_owned()),
+            labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            principal: PrincipalId::SYSTEM,
+            traceparent: Some("00-a-b-01".to_owned()),
+            version: 2,
+            version_asked: Some(2),
+        };
+        is_sorted(&beginning);
+        is_sorted(&Head {
+            beginning: Arc::new(beginning),
+            status: Status::Parked,
+            cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1)) }),
+            error,
+            entries: 12,
+            started_at: at.unwrap(),
+            ended_at: at,
+            input_seq: 1,
+            output_seq: Some(2),
+            parked_at: Some(StepIndex(1)),
+        });
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::Verdict;
 use crate::check::{find, place, sure, words};
-use chancery_base::json::{INTEGER_MAX, JsonError, canonical, normalize, parse};
+use chancery_base::json::{INTEGER_MAX, JsonError, Members, canonical, canonical_text, is_canonical, normalize, parse};
 use chancery_base::limits::NESTING_MAX;
 use serde_json::Value;
 
@@ -19,15 +19,34 @@ pub(crate) fn json(data: &[u8]) -> Verdict {
         Err(JsonError::TooMany { max }) => find(format_args!("a limit of {max} that was not set")),
         Err(JsonError::Syntax(message)) => {
             refused(data, &message);
+            assert!(!scans(data), "canonical, and refused: {message}");
             return Verdict::Refused;
         }
     };
     assert!(data.len() <= BYTES_MAX, "the limit does not hold");
     in_domain(&value, 0);
     canonical_is_one_form(&value);
+    assert_eq!(scans(data), canonical(&value) == data, "the scanner takes another text for canonical");
+    members_are_found(&value);
     let theirs = sure(serde_json::from_slice::<Value>(data), "what this takes, serde_json takes");
     assert_eq!(normalize(theirs).as_ref(), Ok(&value), "serde_json reads something else");
     Verdict::Taken
+}
+
+fn scans(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(is_canonical)
+}
+
+/// The scanner finds the members that the reader finds, as far as their names need no escapes.
+fn members_are_found(value: &Value) {
+    let Value::Object(map) = value else { return };
+    let bytes = canonical(value);
+    let Some(members) = Members::read(&bytes) else { find(format_args!("a canonical object has no members")) };
+    for (name, member) in map {
+        if !name.contains(['"', '\\']) && !name.chars().any(|character| character < ' ') {
+            assert_eq!(members.text(name), Some(&*canonical_text(member)), "member `{name}`");
+        }
+    }
 }
 
 /// What [`parse`] gives, and an expression's result, is in the domain of values.
