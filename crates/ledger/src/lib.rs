@@ -34,4 +34,4 @@ pub use receipt::{Proven, Receipt, ReceiptError, ReceiptReport, Shown};
 pub use record::{Data, DataValue, Origin, Record, RecordError, Refs, Word};
 pub use tile::{Resource, TileId};
 pub use tree::Tree;
-pub use verify::{Kept, LogReport, LogVerifier};
+pub use verify::{EntryCheck, Kept, LogReport, LogVerifier};

@@ -111,11 +111,14 @@ impl Record {
 
     /// Appends the canonical bytes.
     pub fn write(&self, out: &mut String) {
-        put(out, format_args!("{{\"actor\":\"{}\",\"at\":\"{}\",\"data\":{{", self.actor, self.at));
+        push(out, &["{\"actor\":\"", &self.actor.text()]);
+        put(out, format_args!("\",\"at\":\"{}", self.at));
+        out.push_str("\",\"data\":{");
         self.data.write(out);
-        put(out, format_args!("}},\"epoch\":{},\"kind\":\"{}\",\"log\":\"{}\",", self.epoch, self.kind, self.log));
+        put(out, format_args!("}},\"epoch\":{}", self.epoch));
+        push(out, &[",\"kind\":\"", self.kind.as_str(), "\",\"log\":\"", self.log.as_str(), "\","]);
         if let Some(payload) = &self.payload {
-            put(out, format_args!("\"payload\":\"{payload}\","));
+            push(out, &["\"payload\":\"", &payload.text(), "\","]);
         }
         out.push_str("\"refs\":{");
         self.refs.write(out);
@@ -127,7 +130,15 @@ impl Record {
     /// # Errors
     /// If they are too many, or are anything but a record in its one spelling.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
-        parse::parse(bytes)
+        parse::parse(bytes, None)
+    }
+
+    /// Reads a record as [`Record::parse`] does, of a log whose name is known: its records share that name.
+    ///
+    /// # Errors
+    /// As [`Record::parse`].
+    pub fn parse_of(origin: &Origin, bytes: &[u8]) -> Result<Self, RecordError> {
+        parse::parse(bytes, Some(origin))
     }
 
     /// The hash of the record's leaf.
@@ -146,34 +157,43 @@ impl Record {
 impl Refs {
     fn write(&self, out: &mut String) {
         let start = out.len();
-        let mut pair = |args: std::fmt::Arguments<'_>| {
+        let next = |out: &mut String| {
             if out.len() > start {
                 out.push(',');
             }
-            put(out, args);
         };
         if let Some(attempt) = self.attempt {
-            pair(format_args!("\"attempt\":{attempt}"));
+            put(out, format_args!("\"attempt\":{attempt}"));
         }
         if let Some(clone) = self.clone {
-            pair(format_args!("\"clone\":{clone}"));
+            next(out);
+            put(out, format_args!("\"clone\":{clone}"));
         }
         if let Some(decision) = &self.decision {
-            pair(format_args!("\"decision\":\"{decision}\""));
+            next(out);
+            push(out, &["\"decision\":\"", &decision.text(), "\""]);
         }
         if self.last {
-            pair(format_args!("\"last\":true"));
+            next(out);
+            out.push_str("\"last\":true");
         }
         if let Some(n) = self.n {
-            pair(format_args!("\"n\":{n}"));
+            next(out);
+            put(out, format_args!("\"n\":{n}"));
         }
         if let Some(step) = self.step {
-            pair(format_args!("\"step\":{step}"));
+            next(out);
+            put(out, format_args!("\"step\":{step}"));
         }
         if let Some(transaction) = &self.transaction {
-            pair(format_args!("\"transaction\":\"{transaction}\""));
+            next(out);
+            push(out, &["\"transaction\":\"", &transaction.text(), "\""]);
         }
     }
+}
+
+fn push(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
 }
 
 fn put(out: &mut String, args: std::fmt::Arguments<'_>) {

@@ -11,33 +11,25 @@
 //! checkpoint that somebody kept is given with the others: that it has the root at its size *is* the consistency.
 //! Times are reported, not judged: clocks are set back, and the hashes say the order.
 
+mod entry;
 mod fault;
 mod tiles;
 
+pub use entry::{EntryCheck, Kept};
 pub use fault::{BoxError, Fault, Place, Problem};
 
 use crate::checkpoint::Checkpoint;
-use crate::hash::{Hash, LeafIndex, TreeSize, empty_root, leaf_hash, node_hash};
+use crate::hash::{Hash, LeafIndex, TreeSize, empty_root, node_hash};
 use crate::note::{Keys, Note};
 use crate::record::{Origin, Record};
 use crate::tile::TileId;
-use chancery_base::{Salt, Timestamp, TransactionId};
+use chancery_base::{Timestamp, TransactionId};
+use entry::Digested;
 use std::collections::{HashMap, HashSet};
 use tiles::TileCheck;
 
 /// Gives the stored row of a tile, nothing if there is none.
 pub type TileReader<'a> = dyn FnMut(TileId) -> Result<Option<Vec<u8>>, BoxError> + 'a;
-
-/// What is kept of an entry's payload.
-#[derive(Debug, Clone, Copy)]
-pub enum Kept<'a> {
-    /// There is none: an entry whose record names one is then at fault.
-    Nothing,
-    /// Salt and canonical bytes.
-    Bytes(Salt, &'a [u8]),
-    /// The verifier was not given payloads; they are counted and not checked.
-    Withheld,
-}
 
 /// Verifies a log: give it the checkpoints, then every entry in order, then finish.
 pub struct LogVerifier<'a> {
@@ -148,19 +140,43 @@ impl<'a> LogVerifier<'a> {
         self.reach_checkpoints()
     }
 
-    /// Takes the next entry and gives it back read.
+    /// Takes the next entry.
     ///
     /// # Errors
     /// What is wrong with the entry, or with the tile or checkpoint that it completes.
-    pub fn entry(&mut self, bytes: &[u8], payload: Kept<'_>) -> Result<Record, Fault> {
+    pub fn entry(&mut self, bytes: &[u8], payload: Kept<'_>) -> Result<(), Fault> {
+        self.take(&EntryCheck::new(&self.origin, bytes, payload))
+    }
+
+    /// Takes the next entry, of which what needs no other entry was done already. It has a record if there is no error.
+    ///
+    /// # Errors
+    /// As [`LogVerifier::entry`].
+    pub fn take(&mut self, check: &EntryCheck) -> Result<(), Fault> {
         let place = Place::Entry(LeafIndex(self.size));
-        let record = Record::parse(bytes).map_err(|err| Fault::new(place, Problem::Record(err)))?;
-        self.check_place(&record).map_err(|problem| Fault::new(place, problem))?;
-        self.check_transaction(&record).map_err(|problem| Fault::new(place, problem))?;
-        self.check_payload(&record, payload).map_err(|problem| Fault::new(place, problem))?;
-        self.add(leaf_hash(bytes))?;
-        self.reach_checkpoints()?;
-        Ok(record)
+        self.check(check).map_err(|problem| Fault::new(place, problem))?;
+        self.add(check.leaf)?;
+        self.reach_checkpoints()
+    }
+
+    fn check(&mut self, check: &EntryCheck) -> Result<(), Problem> {
+        let record = check.record.as_ref().map_err(|err| Problem::Record(err.clone()))?;
+        self.check_place(record)?;
+        self.check_transaction(record)?;
+        match check.payload {
+            Digested::Nothing => Ok(()),
+            Digested::Right => {
+                self.counts.payloads_checked += 1;
+                Ok(())
+            }
+            Digested::Withheld => {
+                self.counts.payloads_withheld += 1;
+                Ok(())
+            }
+            Digested::Stray => Err(Problem::PayloadStray),
+            Digested::Missing => Err(Problem::PayloadMissing),
+            Digested::Wrong => Err(Problem::PayloadDigest),
+        }
     }
 
     /// Ends the log. `expected` is how many entries there should be, where something beside the log says so.
@@ -238,22 +254,6 @@ impl<'a> LogVerifier<'a> {
             self.open.insert(transaction, next + 1);
         }
         Ok(())
-    }
-
-    fn check_payload(&mut self, record: &Record, payload: Kept<'_>) -> Result<(), Problem> {
-        match (record.payload, payload) {
-            (None, Kept::Nothing | Kept::Withheld) => Ok(()),
-            (None, Kept::Bytes(..)) => Err(Problem::PayloadStray),
-            (Some(_), Kept::Nothing) => Err(Problem::PayloadMissing),
-            (Some(_), Kept::Withheld) => {
-                self.counts.payloads_withheld += 1;
-                Ok(())
-            }
-            (Some(digest), Kept::Bytes(salt, bytes)) => {
-                self.counts.payloads_checked += 1;
-                if salt.digest(bytes) == digest { Ok(()) } else { Err(Problem::PayloadDigest) }
-            }
-        }
     }
 
     /// Adds a leaf: as many complete subtrees merge as the size has trailing ones, and each hash at a height that

@@ -1,7 +1,6 @@
 //! Payloads: canonical JSON objects, written without building a tree of them first.
 
 use chancery_base::{Document, json};
-use serde_json::Value;
 
 /// Writes one canonical object; keys must come in code-point order.
 #[derive(Debug)]
@@ -13,12 +12,6 @@ pub(crate) struct Payload {
 impl Payload {
     pub(crate) fn new() -> Self {
         Self { text: String::from("{"), last: "" }
-    }
-
-    pub(crate) fn value(mut self, key: &'static str, value: &Value) -> Self {
-        self.key(key);
-        json::write_canonical(value, &mut self.text);
-        self
     }
 
     pub(crate) fn text(mut self, key: &'static str, text: &str) -> Self {
@@ -41,8 +34,8 @@ impl Payload {
     /// Something that serialises; what it gives is brought into canonical form.
     pub(crate) fn serialize(self, key: &'static str, value: &impl serde::Serialize) -> Self {
         // Types of ours serialise: they have text keys and finite numbers.
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        self.value(key, &value)
+        let text = json::canonical_of(value);
+        self.canonical(key, text.as_deref().unwrap_or("null"))
     }
 
     pub(crate) fn maybe_text(self, key: &'static str, text: Option<&str>) -> Self {

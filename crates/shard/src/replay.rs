@@ -78,6 +78,27 @@ pub struct TenantRows {
     pub keys: BTreeMap<(KeyScope, u16, [u8; 32]), KeyRow>,
 }
 
+/// What an entry says, read by itself, whatever stands before it: several can be read at once.
+///
+/// # Errors
+/// If the row is not its record's, or the entry is not what its kind says.
+pub fn read(record: &Record, entry: &EntryRow) -> Result<Recorded, ReplayError> {
+    if record.seq != entry.seq {
+        return Err(ReplayError::Row("number"));
+    }
+    if record.refs.transaction.zip(record.refs.n) != entry.transaction {
+        return Err(ReplayError::Row("transaction"));
+    }
+    let Some(row) = &entry.payload else { return Ok(decode(record, None)?) };
+    if row.subject.is_some() {
+        return Err(ReplayError::Row("subject"));
+    }
+    let payload = row.sealed.open().ok_or_else(|| ReplayError::Sealed(row.sealed.key.to_string()))?;
+    let recorded = decode(record, Some(payload))?;
+    check_salted(record, &recorded, row)?;
+    Ok(recorded)
+}
+
 /// A replay of one log.
 #[derive(Debug)]
 pub struct Replay {
@@ -115,38 +136,20 @@ impl Replay {
     /// If the entry does not follow from those before it.
     pub fn entry(&mut self, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
         let record = Record::parse(&entry.record)?;
-        self.record(&record, entry)
+        let recorded = read(&record, entry)?;
+        self.take(&record, &recorded)
     }
 
-    /// As [`Replay::entry`], with the record read from the entry already.
+    /// As [`Replay::entry`], with what [`read`] gave.
     ///
     /// # Errors
     /// If the entry does not follow from those before it.
-    pub fn record(&mut self, record: &Record, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
-        if record.seq != entry.seq {
-            return Err(ReplayError::Row("number"));
-        }
-        if record.refs.transaction.zip(record.refs.n) != entry.transaction {
-            return Err(ReplayError::Row("transaction"));
-        }
+    pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Option<TransactionRows>, ReplayError> {
         self.epoch = record.epoch;
-        let payload = match &entry.payload {
-            Some(row) => {
-                if row.subject.is_some() {
-                    return Err(ReplayError::Row("subject"));
-                }
-                Some(row.sealed.open().ok_or_else(|| ReplayError::Sealed(row.sealed.key.to_string()))?)
-            }
-            None => None,
-        };
-        let recorded = decode(record, payload)?;
-        if let Some(row) = &entry.payload {
-            check_salted(record, &recorded, row)?;
-        }
         match (recorded, record.refs.transaction) {
-            (Recorded::Event(event), Some(id)) => self.event(id, &event, record),
+            (Recorded::Event(event), Some(id)) => self.event(id, event, record),
             (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
-            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| None),
+            (Recorded::Other(payload), _) => self.other(payload.clone(), record).map(|()| None),
         }
     }
 

@@ -7,7 +7,6 @@ use chancery_engine::definition::Definition;
 use chancery_engine::{Head, LoadError, Parts, StepState, Transaction, UndoStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -84,9 +83,10 @@ const fn step_word(state: &StepState) -> &'static str {
 
 fn body(part: &impl Serialize) -> Sealed {
     // Heads and steps have text keys and whole numbers.
-    let value = serde_json::to_value(part).unwrap_or_default();
-    Sealed::plain(json::canonical(&value))
+    Sealed::plain(json::canonical_of(part).unwrap_or_default().into_bytes())
 }
+
+const NOT_CANONICAL: &str = "it is not the canonical text of an object";
 
 /// Puts a transaction together from its rows.
 ///
@@ -118,8 +118,10 @@ pub fn output(loaded: &LoadedTransaction) -> Result<Option<Arc<Document>>, RowEr
 
 fn part_of(payloads: &BTreeMap<u64, &PayloadRow>, seq: u64, part: &'static str) -> Result<Arc<Document>, RowError> {
     let row = payloads.get(&seq).ok_or(RowError::Missing(seq))?;
-    let mut payload: BTreeMap<String, Value> = open("a payload", &row.sealed)?;
-    payload.remove(part).map(Document::shared).ok_or(RowError::Missing(seq))
+    let bytes = row.sealed.open().ok_or(RowError::Sealed("a payload"))?;
+    let members = json::Members::read(bytes);
+    let members = members.ok_or_else(|| RowError::Damaged { part: "a payload", message: NOT_CANONICAL.to_owned() })?;
+    members.document(part).ok_or(RowError::Missing(seq))
 }
 
 fn open<T: DeserializeOwned>(part: &'static str, sealed: &Sealed) -> Result<T, RowError> {

@@ -1,12 +1,30 @@
 //! One log, streamed: its entries through the ledger's verifier and through replay at once.
+//!
+//! What can be done to an entry by itself (read its record and payload, hash and digest them) is done to a page of
+//! them on another core, while this thread puts the pages before in their place and reads those after from the store.
 
 use super::rows::Transactions;
 use super::tree::{self, Checkpoints};
 use super::{Fault, Meter, PAGE};
-use chancery_ledger::{Kept, Keys, LogReport, LogVerifier, TreeSize};
-use chancery_shard::replay::{Replay, TenantRows};
+use chancery_ledger::{EntryCheck, Kept, Keys, LogReport, LogVerifier, Origin, TreeSize};
+use chancery_shard::entry::Recorded;
+use chancery_shard::replay::{self, Replay, ReplayError, TenantRows};
 use chancery_shard::row::{EntryRow, LogRow};
 use chancery_store::Scan;
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
+
+/// Pages that are read and not in their place yet, at most: more would only wait for this thread.
+const AHEAD_MAX: usize = 8;
+
+/// An entry of which what can be done by itself is done.
+struct Prepared {
+    check: EntryCheck,
+    /// Nothing where its record cannot be read.
+    recorded: Option<Result<Recorded, ReplayError>>,
+}
 
 /// Verifies a log; gives the rows of its tenant as the entries have them.
 pub(super) fn verify<'a>(
@@ -22,45 +40,93 @@ pub(super) fn verify<'a>(
     for note in kept {
         verifier.checkpoint(note, keys).map_err(|fault| Fault::log(origin, &fault))?;
     }
-    let mut checkpoints = Checkpoints::new(row, keys);
-    let mut replay = Replay::new(row.id);
-    // A row that is not as the entries give it may be one, or the entries are wrong: then that is the fault.
-    let mut wrong_row = None;
-    let (mut from, mut epoch) = (0, 0);
-    loop {
-        let page = store.entries(row.id, from, PAGE)?;
-        let end = from + u64::try_from(page.len()).unwrap_or(u64::MAX);
-        checkpoints.give(store, &mut verifier, if page.is_empty() { u64::MAX } else { end })?;
-        if page.is_empty() {
-            break;
+    let checkpoints = Checkpoints::new(row, keys);
+    let replay = Replay::new(row.id);
+    let mut log =
+        Log { store, origin, verifier, checkpoints, replay, transactions, size: 0, epoch: 0, wrong_row: None };
+    // Some more than are worked on, so that neither this thread nor the others stand still.
+    let ahead_max = thread::available_parallelism().map_or(1, NonZero::get).saturating_add(2).min(AHEAD_MAX);
+    thread::scope(|scope| {
+        let mut ahead = VecDeque::with_capacity(ahead_max);
+        let mut from = Some(0);
+        loop {
+            while let Some(begin) = from.filter(|_| ahead.len() < ahead_max) {
+                let page = store.entries(row.id, begin, PAGE)?;
+                from = page.last().map(|last| last.seq + 1);
+                ahead.push_back(scope.spawn(move || prepare(origin, &page)));
+            }
+            let Some(page) = ahead.pop_front() else { return Ok::<_, Fault>(()) };
+            let page: Vec<Prepared> = page.join().unwrap_or_else(|panic| resume_unwind(panic));
+            log.take(&page)?;
+            meter.add(page.len());
         }
-        for (seq, entry) in (from..).zip(&page) {
-            let record = verifier.entry(&entry.record, payload(entry)).map_err(|fault| Fault::log(origin, &fault))?;
-            epoch = record.epoch;
-            if wrong_row.is_some() {
+    })?;
+    log.finish(row)
+}
+
+fn prepare(origin: &Origin, entries: &[EntryRow]) -> Vec<Prepared> {
+    let prepare = |entry: &EntryRow| {
+        let check = EntryCheck::new(origin, &entry.record, payload(entry));
+        let recorded = check.record().map(|record| replay::read(record, entry));
+        Prepared { check, recorded }
+    };
+    entries.iter().map(prepare).collect()
+}
+
+/// A log as far as it was read.
+struct Log<'a, S> {
+    store: &'a S,
+    origin: &'a Origin,
+    verifier: LogVerifier<'a>,
+    checkpoints: Checkpoints<'a>,
+    replay: Replay,
+    transactions: &'a mut Transactions,
+    size: u64,
+    epoch: u64,
+    /// A row that is not as the entries give it may be one, or the entries are wrong: then that is the fault.
+    wrong_row: Option<Fault>,
+}
+
+impl<S: Scan> Log<'_, S> {
+    /// Takes the next entries.
+    fn take(&mut self, page: &[Prepared]) -> Result<(), Fault> {
+        let origin = self.origin;
+        let end = self.size + u64::try_from(page.len()).unwrap_or(u64::MAX);
+        self.checkpoints.give(self.store, &mut self.verifier, end)?;
+        for (seq, entry) in (self.size..).zip(page) {
+            self.verifier.take(&entry.check).map_err(|fault| Fault::log(origin, &fault))?;
+            let Some((record, recorded)) = entry.check.record().zip(entry.recorded.as_ref()) else { continue };
+            self.epoch = record.epoch;
+            if self.wrong_row.is_some() {
                 continue;
             }
-            let ended = replay.record(&record, entry).map_err(|error| Fault::entry(origin, seq, error))?;
+            let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, seq, error))?;
+            let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, seq, error))?;
             if let Some(ended) = ended {
-                wrong_row = transactions.compare(store, &ended).err();
+                self.wrong_row = self.transactions.compare(self.store, &ended).err();
             }
         }
-        from = end;
-        meter.add(page.len());
+        self.size = end;
+        Ok(())
     }
-    let report = verifier.finish(Some(TreeSize(row.size))).map_err(|fault| Fault::log(origin, &fault))?;
-    if row.epoch < epoch {
-        return Err(Fault::column("logs", row.id.0, "epoch"));
+
+    fn finish(mut self, row: &LogRow) -> Result<(LogReport, TenantRows), Fault> {
+        let origin = self.origin;
+        self.checkpoints.give(self.store, &mut self.verifier, u64::MAX)?;
+        let report = self.verifier.finish(Some(TreeSize(row.size))).map_err(|fault| Fault::log(origin, &fault))?;
+        if row.epoch < self.epoch {
+            return Err(Fault::column("logs", row.id.0, "epoch"));
+        }
+        if let Some(fault) = self.wrong_row {
+            return Err(fault);
+        }
+        tree::check_rows(self.store, row, &report)?;
+        let (open, made) = self.replay.finish();
+        for rows in &open {
+            self.transactions.compare(self.store, rows)?;
+        }
+        Ok((report, made))
     }
-    if let Some(fault) = wrong_row {
-        return Err(fault);
-    }
-    tree::check_rows(store, row, &report)?;
-    let (open, made) = replay.finish();
-    for rows in &open {
-        transactions.compare(store, rows)?;
-    }
-    Ok((report, made))
 }
 
 fn payload(entry: &EntryRow) -> Kept<'_> {

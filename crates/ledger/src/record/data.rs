@@ -1,6 +1,6 @@
 //! What a record says beside its fixed fields.
 
-use super::{Word, put};
+use super::{Word, push, put};
 use chancery_base::Digest;
 use chancery_base::json::INTEGER_MAX;
 
@@ -141,11 +141,12 @@ impl Data {
             if index > 0 {
                 out.push(',');
             }
+            push(out, &["\"", key.as_str(), "\":"]);
             match value {
-                DataValue::Int(value) => put(out, format_args!("\"{key}\":{value}")),
-                DataValue::Bool(value) => put(out, format_args!("\"{key}\":{value}")),
-                DataValue::Digest(value) => put(out, format_args!("\"{key}\":\"{value}\"")),
-                DataValue::Word(value) => put(out, format_args!("\"{key}\":\"{value}\"")),
+                DataValue::Int(value) => put(out, format_args!("{value}")),
+                DataValue::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+                DataValue::Digest(value) => push(out, &["\"", &value.text(), "\""]),
+                DataValue::Word(value) => push(out, &["\"", value.as_str(), "\""]),
             }
         }
     }

@@ -1,17 +1,18 @@
 //! Reads records. The form is fixed, so the reader asks for what must come next and never looks back.
 
-use super::{DATA_PAIRS_MAX, Data, DataValue, RECORD_VERSION, Record, RecordError, Refs, Word};
+use super::{DATA_PAIRS_MAX, Data, DataValue, Origin, RECORD_VERSION, Record, RecordError, Refs, Word};
 use chancery_base::json::INTEGER_MAX;
 use chancery_base::limits::RECORD_BYTES_MAX;
 use std::fmt::Display;
 use std::str::FromStr;
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Record, RecordError> {
+/// Reads a record, which most likely is of the log `known`.
+pub(super) fn parse(bytes: &[u8], known: Option<&Origin>) -> Result<Record, RecordError> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(RecordError::TooLarge(bytes.len()));
     }
     let mut cursor = Cursor { rest: bytes, length: bytes.len() };
-    let record = cursor.record()?;
+    let record = cursor.record(known)?;
     // The reader takes one spelling only; comparing proves it rather than trusting it.
     let mut again = String::with_capacity(bytes.len());
     record.write(&mut again);
@@ -24,7 +25,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn record(&mut self) -> Result<Record, RecordError> {
+    fn record(&mut self, known: Option<&Origin>) -> Result<Record, RecordError> {
         self.literal("{\"actor\":\"")?;
         let actor = self.value("actor")?;
         self.literal(",\"at\":\"")?;
@@ -36,7 +37,7 @@ impl Cursor<'_> {
         self.literal(",\"kind\":\"")?;
         let kind = self.value("kind")?;
         self.literal(",\"log\":\"")?;
-        let log = self.value("log")?;
+        let log = self.log(known)?;
         let payload = if self.takes(",\"payload\":\"") { Some(self.value("payload")?) } else { None };
         self.literal(",\"refs\":{")?;
         let refs = self.refs()?;
@@ -51,6 +52,17 @@ impl Cursor<'_> {
             return Err(self.form("its end"));
         }
         Ok(Record { actor, at, data, epoch, kind, log, payload, refs, seq })
+    }
+
+    fn log(&mut self, known: Option<&Origin>) -> Result<Origin, RecordError> {
+        let rest = known.and_then(|known| self.rest.strip_prefix(known.as_str().as_bytes())?.strip_prefix(b"\""));
+        match rest.zip(known) {
+            Some((rest, known)) => {
+                self.rest = rest;
+                Ok(known.clone())
+            }
+            None => self.value("log"),
+        }
     }
 
     fn data(&mut self) -> Result<Data, RecordError> {
@@ -121,6 +133,7 @@ impl Cursor<'_> {
         read(self).map(Some)
     }
 
+    #[inline]
     fn takes(&mut self, text: &str) -> bool {
         match self.rest.strip_prefix(text.as_bytes()) {
             Some(rest) => {
@@ -131,6 +144,7 @@ impl Cursor<'_> {
         }
     }
 
+    #[inline]
     fn literal(&mut self, text: &'static str) -> Result<(), RecordError> {
         if self.takes(text) { Ok(()) } else { Err(self.form(text)) }
     }

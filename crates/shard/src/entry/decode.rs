@@ -1,7 +1,8 @@
 //! Entries as events again, for replay.
 
 use super::kind;
-use chancery_base::{Document, Timestamp, json};
+use chancery_base::json::{self, Members};
+use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
 use chancery_engine::{Beginning, Event, Failure, Phase, Status, StepError};
 use chancery_ledger::Record;
@@ -35,7 +36,7 @@ pub enum Recorded {
 
 struct Reader<'a> {
     record: &'a Record,
-    payload: Map<String, Value>,
+    payload: Members<'a>,
 }
 
 /// Reads an entry whose record parsed and whose payload's digest was checked.
@@ -44,27 +45,26 @@ struct Reader<'a> {
 /// If a part is missing, or the kind is unknown.
 pub fn decode(record: &Record, payload: Option<&[u8]>) -> Result<Recorded, DecodeError> {
     let fail = |part| DecodeError::Part { kind: record.kind.to_string(), part };
-    let payload = match payload {
-        Some(bytes) => match json::parse(bytes, bytes.len()) {
-            Ok(Value::Object(map)) => map,
-            Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
-                return Err(fail("payload"));
-            }
-        },
-        None => Map::new(),
-    };
     if !kind::ALL.contains(&record.kind) {
         return Err(DecodeError::Kind(record.kind.to_string()));
     }
-    let reader = Reader { record, payload };
     if record.refs.transaction.is_none() {
-        return Ok(Recorded::Other(reader.payload));
+        let payload = payload.map_or_else(|| Some(Map::new()), object).ok_or_else(|| fail("payload"))?;
+        return Ok(Recorded::Other(payload));
     }
-    reader.event().map(Recorded::Event)
+    let payload = payload.map_or_else(|| Some(Members::none()), Members::read).ok_or_else(|| fail("payload"))?;
+    Reader { record, payload }.event().map(Recorded::Event)
+}
+
+fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    match json::parse(bytes, bytes.len()) {
+        Ok(Value::Object(map)) => Some(map),
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => None,
+    }
 }
 
 impl Reader<'_> {
-    fn event(mut self) -> Result<Event, DecodeError> {
+    fn event(self) -> Result<Event, DecodeError> {
         let kind = self.record.kind.clone();
         Ok(match kind.as_str() {
             "transaction.started" => {
@@ -99,7 +99,7 @@ impl Reader<'_> {
         })
     }
 
-    fn dispatched(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+    fn dispatched(&self, phase: Phase) -> Result<Event, DecodeError> {
         let deadline = self.record.data.get_int("deadline").ok_or_else(|| self.fail("data.deadline"))?;
         Ok(Event::Dispatched {
             step: self.step()?,
@@ -111,11 +111,11 @@ impl Reader<'_> {
         })
     }
 
-    fn completed(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+    fn completed(&self, phase: Phase) -> Result<Event, DecodeError> {
         Ok(Event::Completed { step: self.step()?, phase, attempt: self.attempt()?, output: self.value("output")? })
     }
 
-    fn failed(&mut self, phase: Phase) -> Result<Event, DecodeError> {
+    fn failed(&self, phase: Phase) -> Result<Event, DecodeError> {
         let word = self.record.data.get_word("failure").unwrap_or_default();
         let failure = FAILURES.iter().copied().find(|failure| failure.word() == word);
         let error: StepError = self.typed("error")?;
@@ -129,15 +129,12 @@ impl Reader<'_> {
         })
     }
 
-    fn ended(&mut self) -> Result<Event, DecodeError> {
+    fn ended(&self) -> Result<Event, DecodeError> {
         let status = self.record.data.get_word("status").and_then(Status::from_word);
         let status = status.filter(|status| status.is_ended() && self.record.refs.last);
         let status = status.ok_or_else(|| self.fail("data.status"))?;
-        let justification = match self.payload.contains_key("justification") {
-            true => Some(self.text("justification")?),
-            false => None,
-        };
-        Ok(Event::Ended { status, output: self.payload.remove("output").map(Document::shared), justification })
+        let justification = self.payload.text("justification").map(|_| self.text("justification")).transpose()?;
+        Ok(Event::Ended { status, output: self.payload.document("output"), justification })
     }
 
     fn step(&self) -> Result<StepIndex, DecodeError> {
@@ -152,16 +149,16 @@ impl Reader<'_> {
         self.record.refs.decision.ok_or_else(|| self.fail("refs.decision"))
     }
 
-    fn value(&mut self, part: &'static str) -> Result<Arc<Document>, DecodeError> {
-        self.payload.remove(part).map(Document::shared).ok_or_else(|| self.fail(part))
+    fn value(&self, part: &'static str) -> Result<Arc<Document>, DecodeError> {
+        self.payload.document(part).ok_or_else(|| self.fail(part))
     }
 
-    fn typed<T: serde::de::DeserializeOwned>(&mut self, part: &'static str) -> Result<T, DecodeError> {
-        let value = self.payload.remove(part).ok_or_else(|| self.fail(part))?;
-        serde_json::from_value(value).ok().ok_or_else(|| self.fail(part))
+    fn typed<T: serde::de::DeserializeOwned>(&self, part: &'static str) -> Result<T, DecodeError> {
+        let text = self.payload.text(part).ok_or_else(|| self.fail(part))?;
+        serde_json::from_str(text).ok().ok_or_else(|| self.fail(part))
     }
 
-    fn text(&mut self, part: &'static str) -> Result<String, DecodeError> {
+    fn text(&self, part: &'static str) -> Result<String, DecodeError> {
         self.typed(part)
     }
 

@@ -3,7 +3,8 @@
 use super::{Attempt, Check, LogModel, Model, StepModel, TransactionModel, ensure, position};
 use crate::faults::Fault;
 use crate::reference::Saga;
-use chancery_base::{Timestamp, json};
+use chancery_base::Timestamp;
+use chancery_base::json::Members;
 use chancery_engine::definition::{Run, StepIndex};
 use chancery_engine::{Event, Failure, Phase, Status};
 use chancery_ledger::Record;
@@ -371,7 +372,7 @@ fn next(attempts: &[Attempt], number: u32) -> Check {
 
 /// The entry itself holds a decision, and it permits.
 fn permitted(payload: Option<&[u8]>) -> Check {
-    let payload = payload.and_then(|payload| json::parse(payload, payload.len()).ok());
-    let outcome = payload.as_ref().and_then(|payload| payload.pointer("/decision/outcome")).and_then(Value::as_str);
-    ensure(outcome == Some("permit"), || format!("without a permit: {outcome:?}"))
+    let decision = payload.and_then(Members::read).and_then(|payload| payload.text("decision"));
+    let outcome = decision.and_then(|text| Members::read(text.as_bytes())).and_then(|decision| decision.text("outcome"));
+    ensure(outcome == Some("\"permit\""), || format!("without a permit: {outcome:?}"))
 }
