@@ -5,6 +5,7 @@ use crate::sqlite::fault::extended;
 use crate::sqlite::schema::{self, SchemaError};
 use crate::sqlite::{Durability, Options};
 use chancery_base::Kind;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -232,6 +233,7 @@ fn writable(dir: &Path, path: &Path, durability: Durability) -> Result<Connectio
     let set_up = |conn: &Connection| {
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.set_prepared_statement_cache_capacity(64);
+        plan_once(conn)?;
         // Of a file that is made now; one that is there keeps its own.
         conn.pragma_update(None, "page_size", PAGE_BYTES)?;
         conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
@@ -250,6 +252,11 @@ fn writable(dir: &Path, path: &Path, durability: Durability) -> Result<Connectio
         return Err(OpenError::ReadOnly { dir: dir.to_owned() });
     }
     Ok(conn)
+}
+
+/// A statement is planned when it is prepared, not again for each value that is bound to it, such as a limit.
+fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// Bytes of a page of the database as it is.
@@ -277,6 +284,7 @@ pub(super) fn reader(dir: &Path) -> Result<Connection, OpenError> {
     let set_up = |conn: &Connection| {
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.set_prepared_statement_cache_capacity(64);
+        plan_once(conn)?;
         conn.pragma_update(None, "query_only", true)?;
         conn.pragma_update(None, "trusted_schema", false)?;
         conn.pragma_update(None, "temp_store", "memory")?;
