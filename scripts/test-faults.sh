@@ -2,7 +2,7 @@
 # What takes too long for `make test`, stage by stage; all of them, or those that are named: simulation, kills,
 # kills_postgres, hostile, fuzz.
 #   CHANCERY_SEEDS  how many seeds the simulation runs; a seed that fails is printed, and replays the same run
-#   CHANCERY_KILLS  how often the kill campaign kills; it prints its seed
+#   CHANCERY_KILLS  how often the kill campaign kills; it prints its seed, and every 25 kills what came of them
 #   CHANCERY_POSTGRES_KILLS  the same on PostgreSQL
 #   CHANCERY_HOSTILE  how many requests hostile clients send
 #   FUZZ_SECONDS    how long each fuzz target runs
@@ -19,13 +19,15 @@ simulation() {
 # The kill campaign at full length.
 kills() {
     export CHANCERY_KILLS=${CHANCERY_KILLS:-500}
-    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) - test(postgres::) - test(/^hostile::/)'
+    cargo nextest run --workspace --profile faults --no-capture \
+        -E 'binary_id(chancery-cli::faults) - test(postgres::) - test(/^hostile::/)'
 }
 
 # The same on PostgreSQL, which is killed, too.
 kills_postgres() {
     export CHANCERY_POSTGRES_KILLS=${CHANCERY_POSTGRES_KILLS:-500}
-    cargo nextest run --workspace --profile faults -E 'binary_id(chancery-cli::faults) & test(postgres::)'
+    cargo nextest run --workspace --profile faults --no-capture \
+        -E 'binary_id(chancery-cli::faults) & test(postgres::)'
 }
 
 # Hostile clients and workers at full length.
