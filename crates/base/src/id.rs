@@ -118,15 +118,10 @@ id!(
     DecisionId, "dec_", "a decision's id (`dec_` and 32 hex digits)"
 );
 id!(
-    /// A task: one attempt that was handed out, `tsk_…`.
-    TaskId, "tsk_", "a task's id (`tsk_` and 32 hex digits)"
-);
-id!(
     /// A credential, `key_…`.
     KeyId, "key_", "a key's id (`key_` and 32 hex digits)"
 );
 draw!(DecisionId);
-draw!(TaskId);
 draw!(KeyId);
 
 impl TransactionId {

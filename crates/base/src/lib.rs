@@ -18,7 +18,7 @@ pub mod time;
 pub use digest::{Digest, Salt};
 pub use document::Document;
 pub use entropy::Entropy;
-pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, TaskId, TransactionId};
+pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, TransactionId};
 pub use kind::Kind;
 pub use name::{Name, TenantId};
 pub use secret::Secret;

@@ -87,10 +87,8 @@ pub const PAGE_STEP: usize = 8;
 pub const PAGES_AT_ONCE: usize = 1;
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 65_535;
-/// Entries of one transaction while it goes forward.
+/// Entries of one transaction while it goes forward; outcomes and compensations may be more.
 pub const TRANSACTION_ENTRIES_MAX: u64 = 100_000;
-/// Entries above [`TRANSACTION_ENTRIES_MAX`] that only outcomes and compensations may use.
-pub const TRANSACTION_ENTRIES_RESERVED: u64 = 10_000;
 /// Decisions that a shard keeps at a time, all of one control epoch.
 pub const DECISIONS_KEPT_MAX: usize = 1_024;
 /// Bytes of a decision's payload, above which it is not kept.
@@ -136,7 +134,6 @@ const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < B
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
-const _: () = assert!(TRANSACTION_ENTRIES_RESERVED >= (STEPS_MAX as u64) * 4);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.

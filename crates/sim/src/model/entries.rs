@@ -373,6 +373,7 @@ fn next(attempts: &[Attempt], number: u32) -> Check {
 /// The entry itself holds a decision, and it permits.
 fn permitted(payload: Option<&[u8]>) -> Check {
     let decision = payload.and_then(Members::read).and_then(|payload| payload.text("decision"));
-    let outcome = decision.and_then(|text| Members::read(text.as_bytes())).and_then(|decision| decision.text("outcome"));
+    let outcome =
+        decision.and_then(|text| Members::read(text.as_bytes())).and_then(|decision| decision.text("outcome"));
     ensure(outcome == Some("\"permit\""), || format!("without a permit: {outcome:?}"))
 }
