@@ -1,6 +1,6 @@
 //! The state of a transaction: a head and one part a step, so that a commit writes only what it touched.
 //!
-//! Each is written at most commits, so their fields stand in the order of their names: what they serialise to is
+//! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
 use crate::definition::StepIndex;

@@ -16,6 +16,12 @@ use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::thread;
 
+/// Entries of the first page; each page has at most twice as many as the one before, and at most [`PAGE`].
+const PAGE_FIRST: usize = 64;
+
+/// About how many bytes a page has: entries with large payloads come in smaller pages.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// Pages that are read and not in their place yet, at most: more would only wait for this thread.
 const AHEAD_MAX: usize = 8;
 
@@ -48,11 +54,12 @@ pub(super) fn verify<'a>(
     let ahead_max = thread::available_parallelism().map_or(1, NonZero::get).saturating_add(2).min(AHEAD_MAX);
     thread::scope(|scope| {
         let mut ahead = VecDeque::with_capacity(ahead_max);
-        let mut from = Some(0);
+        let (mut from, mut limit) = (Some(0), PAGE_FIRST);
         loop {
             while let Some(begin) = from.filter(|_| ahead.len() < ahead_max) {
-                let page = store.entries(row.id, begin, PAGE)?;
+                let page = store.entries(row.id, begin, limit)?;
                 from = page.last().map(|last| last.seq + 1);
+                limit = next_limit(&page);
                 ahead.push_back(scope.spawn(move || prepare(origin, &page)));
             }
             let Some(page) = ahead.pop_front() else { return Ok::<_, Fault>(()) };
@@ -62,6 +69,14 @@ pub(super) fn verify<'a>(
         }
     })?;
     log.finish(row)
+}
+
+/// How many entries the page after one should have.
+fn next_limit(page: &[EntryRow]) -> usize {
+    let bytes =
+        |entry: &EntryRow| entry.record.len() + entry.payload.as_ref().map_or(0, |payload| payload.sealed.bytes.len());
+    let bytes: usize = page.iter().map(bytes).sum();
+    (PAGE_BYTES * page.len() / bytes.max(1)).clamp(1, (2 * page.len()).clamp(1, PAGE))
 }
 
 fn prepare(origin: &Origin, entries: &[EntryRow]) -> Vec<Prepared> {
@@ -134,5 +149,24 @@ fn payload(entry: &EntryRow) -> Kept<'_> {
         None => Kept::Nothing,
         // One under a key that is not here is refused by replay.
         Some(payload) => payload.sealed.open().map_or(Kept::Withheld, |bytes| Kept::Bytes(payload.salt, bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_grows_to_its_limit_and_shrinks_with_large_entries() {
+        let page = |count, bytes| {
+            let entry = EntryRow { seq: 0, transaction: None, record: vec![0; bytes], payload: None };
+            vec![entry; count]
+        };
+        assert_eq!(next_limit(&page(PAGE_FIRST, 500)), 2 * PAGE_FIRST);
+        assert_eq!(next_limit(&page(PAGE, 500)), PAGE);
+        assert_eq!(next_limit(&page(PAGE, 1 << 14)), PAGE_BYTES >> 14);
+        assert_eq!(next_limit(&page(3, PAGE_BYTES)), 1);
+        assert_eq!(next_limit(&page(1, 500)), 2);
+        assert_eq!(next_limit(&[]), 1);
     }
 }
