@@ -1,8 +1,8 @@
 //! Verification of a whole store, offline: entries ↔ leaves ↔ tiles ↔ checkpoints ↔ signatures, and every row of
 //! every other table against what the entries amount to.
 //!
-//! One pass over each log's entries. In memory are the transactions that have not ended, the tenants' control state
-//! and keys, and an id for each transaction; rows of a transaction are compared as it ends.
+//! One pass over each log's entries. In memory are a few pages of them, the transactions that have not ended, the
+//! tenants' control state and keys, and an id for each transaction; rows of a transaction are compared as it ends.
 
 mod difference;
 mod fault;

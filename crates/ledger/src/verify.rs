@@ -179,6 +179,18 @@ impl<'a> LogVerifier<'a> {
         }
     }
 
+    /// How many entries were taken.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The owner's epoch of the newest entry, 0 before the first.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Ends the log. `expected` is how many entries there should be, where something beside the log says so.
     ///
     /// # Errors

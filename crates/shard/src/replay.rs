@@ -16,6 +16,7 @@ use chancery_engine::definition::Definition;
 use chancery_engine::{Beginning, Event, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -108,7 +109,6 @@ pub struct Replay {
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
     rows: TenantRows,
-    epoch: u64,
 }
 
 impl Replay {
@@ -116,7 +116,7 @@ impl Replay {
     #[must_use]
     pub fn new(log: LogId) -> Self {
         let rows = TenantRows::default();
-        Self { log, open: HashMap::new(), definitions: HashMap::new(), bundles: HashMap::new(), rows, epoch: 0 }
+        Self { log, open: HashMap::new(), definitions: HashMap::new(), bundles: HashMap::new(), rows }
     }
 
     /// A definition that was registered on the tenant's first log: the transactions of its other logs run it too.
@@ -145,11 +145,10 @@ impl Replay {
     /// # Errors
     /// If the entry does not follow from those before it.
     pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Option<TransactionRows>, ReplayError> {
-        self.epoch = record.epoch;
         match (recorded, record.refs.transaction) {
             (Recorded::Event(event), Some(id)) => self.event(id, event, record),
             (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
-            (Recorded::Other(payload), _) => self.other(payload.clone(), record).map(|()| None),
+            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| None),
         }
     }
 
@@ -160,12 +159,6 @@ impl Replay {
         let mut open: Vec<TransactionRows> = self.open.values().map(|open| rows_of(log, open)).collect();
         open.sort_by_key(|rows| rows.transaction.id);
         (open, self.rows)
-    }
-
-    /// The owner's epoch of the newest entry.
-    #[must_use]
-    pub const fn epoch(&self) -> u64 {
-        self.epoch
     }
 
     fn event(
@@ -223,26 +216,26 @@ impl Replay {
         Ok(())
     }
 
-    fn other(&mut self, mut payload: Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+    fn other(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let mut raises = true;
         match record.kind.as_str() {
             "log.opened" => {
-                self.rows.tenant = Some(opened(&payload, record)?);
+                self.rows.tenant = Some(opened(payload, record)?);
                 raises = false;
             }
             "tenant.created" => {
-                let tenant: TenantId = typed(&mut payload, "tenant")?;
+                let tenant: TenantId = typed(payload, "tenant")?;
                 self.rows.tenants.push((tenant, record.at));
                 raises = false;
             }
             "principal.created" | "principal.changed" => {
-                let principal: Principal = typed(&mut payload, "principal")?;
+                let principal: Principal = typed(payload, "principal")?;
                 self.rows.principals.insert(principal.id, principal_row(&principal));
             }
-            "key.issued" | "key.revoked" => self.key(&mut payload, record)?,
-            "definition.registered" => self.definition(&mut payload, record)?,
+            "key.issued" | "key.revoked" => self.key(payload, record)?,
+            "definition.registered" => self.definition(payload, record)?,
             "bundle.pushed" => {
-                self.bundle(&mut payload, record)?;
+                self.bundle(payload, record)?;
                 raises = false;
             }
             "bundle.activated" => {
@@ -258,7 +251,7 @@ impl Replay {
         Ok(())
     }
 
-    fn key(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+    fn key(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let id = record.data.get_word("key").and_then(|word| word.parse::<KeyId>().ok());
         let id = id.ok_or(ReplayError::Row("key"))?;
         let (principal, hash) = (typed(payload, "principal")?, typed(payload, "hash")?);
@@ -275,7 +268,7 @@ impl Replay {
         Ok(())
     }
 
-    fn definition(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+    fn definition(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let source: String = typed(payload, "source")?;
         let known = self.definitions.get(&Digest::of(source.as_bytes()));
         let definition = match known.filter(|known| *known.source == *source.as_bytes()) {
@@ -298,7 +291,7 @@ impl Replay {
         Ok(())
     }
 
-    fn bundle(&mut self, payload: &mut Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+    fn bundle(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
         let source: String = typed(payload, "source")?;
         let known = self.bundles.get(&Digest::of(source.as_bytes()));
         let bundle = match known.filter(|known| known.canonical() == source.as_bytes()) {
@@ -334,12 +327,8 @@ fn opened(payload: &Map<String, Value>, record: &Record) -> Result<TenantRow, Re
     })
 }
 
-fn typed<T: serde::de::DeserializeOwned>(
-    payload: &mut Map<String, Value>,
-    part: &'static str,
-) -> Result<T, ReplayError> {
-    let value = payload.remove(part).unwrap_or(Value::Null);
-    serde_json::from_value(value).ok().ok_or(ReplayError::Row(part))
+fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) -> Result<T, ReplayError> {
+    T::deserialize(payload.get(part).unwrap_or(&Value::Null)).ok().ok_or(ReplayError::Row(part))
 }
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {

@@ -48,8 +48,7 @@ pub(super) fn verify<'a>(
     }
     let checkpoints = Checkpoints::new(row, keys);
     let replay = Replay::new(row.id);
-    let mut log =
-        Log { store, origin, verifier, checkpoints, replay, transactions, size: 0, epoch: 0, wrong_row: None };
+    let mut log = Log { store, origin, verifier, checkpoints, replay, transactions, wrong_row: None };
     // Some more than are worked on, so that neither this thread nor the others stand still.
     let ahead_max = thread::available_parallelism().map_or(1, NonZero::get).saturating_add(2).min(AHEAD_MAX);
     thread::scope(|scope| {
@@ -96,8 +95,6 @@ struct Log<'a, S> {
     checkpoints: Checkpoints<'a>,
     replay: Replay,
     transactions: &'a mut Transactions,
-    size: u64,
-    epoch: u64,
     /// A row that is not as the entries give it may be one, or the entries are wrong: then that is the fault.
     wrong_row: Option<Fault>,
 }
@@ -106,30 +103,29 @@ impl<S: Scan> Log<'_, S> {
     /// Takes the next entries.
     fn take(&mut self, page: &[Prepared]) -> Result<(), Fault> {
         let origin = self.origin;
-        let end = self.size + u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let end = self.verifier.size() + u64::try_from(page.len()).unwrap_or(u64::MAX);
         self.checkpoints.give(self.store, &mut self.verifier, end)?;
-        for (seq, entry) in (self.size..).zip(page) {
+        for entry in page {
             self.verifier.take(&entry.check).map_err(|fault| Fault::log(origin, &fault))?;
             let Some((record, recorded)) = entry.check.record().zip(entry.recorded.as_ref()) else { continue };
-            self.epoch = record.epoch;
             if self.wrong_row.is_some() {
                 continue;
             }
-            let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, seq, error))?;
-            let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, seq, error))?;
+            let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, record.seq, error))?;
+            let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, record.seq, error))?;
             if let Some(ended) = ended {
                 self.wrong_row = self.transactions.compare(self.store, &ended).err();
             }
         }
-        self.size = end;
         Ok(())
     }
 
     fn finish(mut self, row: &LogRow) -> Result<(LogReport, TenantRows), Fault> {
         let origin = self.origin;
         self.checkpoints.give(self.store, &mut self.verifier, u64::MAX)?;
+        let epoch = self.verifier.epoch();
         let report = self.verifier.finish(Some(TreeSize(row.size))).map_err(|fault| Fault::log(origin, &fault))?;
-        if row.epoch < self.epoch {
+        if row.epoch < epoch {
             return Err(Fault::column("logs", row.id.0, "epoch"));
         }
         if let Some(fault) = self.wrong_row {
