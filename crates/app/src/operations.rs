@@ -47,10 +47,10 @@ pub async fn terminate(
     operate(app, grant, Command::Terminate(operation), id).await
 }
 
-/// Tries what it is parked at again.
+/// Tries everything again that waits for a person.
 ///
 /// # Errors
-/// If there is no such transaction, it is not parked, or no justification is given.
+/// If there is no such transaction, nothing of it waits for a person, or no justification is given.
 pub async fn retry(
     app: &App,
     grant: &Grant,
@@ -61,10 +61,10 @@ pub async fn retry(
     operate(app, grant, Command::Retry(operation), id).await
 }
 
-/// Says by hand how what it is parked at ended.
+/// Says by hand how a step or a compensation ended that waits for a person.
 ///
 /// # Errors
-/// If there is no such transaction, it is not parked at that step, or no justification is given.
+/// If there is no such transaction, that step of it does not wait for a person, or no justification is given.
 pub async fn resolve(
     app: &App,
     grant: &Grant,
@@ -72,12 +72,6 @@ pub async fn resolve(
     resolution: Resolution,
 ) -> Result<TransactionView, Error> {
     let operation = justified(operation(grant, id, resolution.justification)?)?;
-    let view = transactions::get(app, grant, id).await?;
-    match view.parked_at {
-        Some(step) if step == resolution.step => {}
-        Some(step) => return Err(Error::Conflict(format!("it is parked at `{step}`, not at `{}`", resolution.step))),
-        None => return Err(Error::Conflict(format!("it is not parked, it is {}", view.head.status.word()))),
-    }
     operate(
         app,
         grant,

@@ -13,7 +13,7 @@ mod render;
 mod retry;
 mod yaml;
 
-pub use facts::{BadExpression, Facts, HttpRequest, Resource};
+pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use problem::{DefinitionError, Problem};
 pub use retry::Retry;
 
@@ -46,8 +46,14 @@ pub struct Definition {
     pub digest: Digest,
     /// The business key: one running transaction per key. Over `input` alone.
     pub key: Option<Template>,
-    /// How many steps of one transaction run at once.
+    /// How many steps of one transaction run at once, or compensations.
     pub concurrency: u32,
+    /// How long the transaction may run forward.
+    pub timeout: Option<Duration>,
+    /// In which order steps begin.
+    pub mode: Mode,
+    /// In which order steps are undone.
+    pub compensation: CompensationPolicy,
     /// The steps in the order in which they are written; a [`StepIndex`] counts them.
     pub steps: Vec<Step>,
     /// The transaction's output; null if there is none.
@@ -88,14 +94,61 @@ pub struct Step {
     pub queue_timeout: Duration,
     /// How it is undone.
     pub compensate: Option<Undo>,
+    /// Past it the transaction only goes forward: a failure parks it.
+    pub pivot: bool,
+    /// It can't be undone, its author says.
+    pub irreversible: bool,
+    /// The transaction goes on without it when it has failed.
+    pub optional: bool,
+    /// 0 without `after`, else one more than the highest of those.
+    pub layer: u32,
     /// The action that is asked of policy.
     pub action: Name,
     /// The resource that is asked of policy, where it is not the step itself.
     pub resource: Option<ResourceTemplate>,
     /// What the decisions about its attempts are told, by name.
     pub context: Vec<(String, Template)>,
-    /// The steps whose outputs its expressions use, its own among them if its undo does; ascending.
+    /// The steps that its expressions use, its own among them if its undo does; ascending.
     pub reads: Vec<StepIndex>,
+}
+
+/// In which order steps begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Each as soon as its own `after` is over.
+    Graph,
+    /// A layer when the whole layer before it is over.
+    Layers,
+}
+
+/// In which order steps are undone, and what becomes of a compensation that failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompensationPolicy {
+    /// Reverse order of completion, one at a time; a failure parks.
+    StrictSequential,
+    /// Reverse layers, those of one layer together; a failure parks once the layer is through.
+    GroupedParallel,
+    /// As strict-sequential, but goes on after a failure.
+    RetryWithBackoff,
+    /// As retry-with-backoff, but after the failure of a critical one the rest is left.
+    CircuitBreaker,
+    /// All together; goes on after a failure.
+    BestEffortParallel,
+}
+
+/// What becomes of a compensation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// After its last attempt it is left undone, and the others go on.
+    Continue,
+    /// It is tried again without end; an error that is final parks.
+    Retry,
+    /// After its last attempt the transaction is parked.
+    Fail,
+    /// After its first attempt it is left undone, and the others go on.
+    Skip,
+    /// After its last attempt it counts as done.
+    MarkCompensated,
 }
 
 /// How a step is undone.
@@ -109,6 +162,10 @@ pub struct Undo {
     pub retry: Retry,
     /// How long one attempt may take, from its hand-out.
     pub timeout: Duration,
+    /// What becomes of it when it failed.
+    pub on_error: OnError,
+    /// Under the policy circuit-breaker its failure leaves the rest undone.
+    pub critical: bool,
 }
 
 /// What a step or an undo runs.
@@ -169,6 +226,64 @@ impl StepIndex {
     pub(crate) fn at(position: usize) -> Self {
         // INVARIANT: a definition has at most STEPS_MAX steps.
         Self(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+}
+
+impl CompensationPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 5] = [
+        Self::StrictSequential,
+        Self::GroupedParallel,
+        Self::RetryWithBackoff,
+        Self::CircuitBreaker,
+        Self::BestEffortParallel,
+    ];
+
+    /// The word in a definition.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::StrictSequential => "strict-sequential",
+            Self::GroupedParallel => "grouped-parallel",
+            Self::RetryWithBackoff => "retry-with-backoff",
+            Self::CircuitBreaker => "circuit-breaker",
+            Self::BestEffortParallel => "best-effort-parallel",
+        }
+    }
+
+    /// What becomes of a compensation that failed, where the definition does not say.
+    #[must_use]
+    pub const fn on_error(self) -> OnError {
+        match self {
+            Self::StrictSequential | Self::GroupedParallel => OnError::Fail,
+            Self::RetryWithBackoff | Self::CircuitBreaker | Self::BestEffortParallel => OnError::Continue,
+        }
+    }
+}
+
+impl OnError {
+    /// Every action.
+    pub const ALL: [Self; 5] = [Self::Continue, Self::Retry, Self::Fail, Self::Skip, Self::MarkCompensated];
+
+    /// The word in a definition.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Retry => "retry",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::MarkCompensated => "mark-compensated",
+        }
+    }
+
+    /// Whether the transaction waits for a person when no attempt is left.
+    #[must_use]
+    pub const fn parks(self) -> bool {
+        match self {
+            Self::Retry | Self::Fail => true,
+            Self::Continue | Self::Skip | Self::MarkCompensated => false,
+        }
     }
 }
 

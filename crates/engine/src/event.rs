@@ -39,6 +39,8 @@ impl StepError {
     pub const LEASE_LAPSED: &'static str = "LeaseLapsed";
     /// The transaction has as many entries as one may have.
     pub const TOO_MANY_ENTRIES: &'static str = "TooManyEntries";
+    /// The transaction's own time ran out.
+    pub const TRANSACTION_TIMEOUT: &'static str = "TransactionTimeout";
 
     /// An error of ours; type and message are cut to their limits.
     #[must_use]
@@ -198,10 +200,12 @@ pub enum Event {
         /// What came of it.
         output: Arc<Document>,
     },
-    /// A parked compensation was settled by hand: it counts as done.
+    /// What failed for good and waits for a person was settled by hand: it counts as done.
     Resolved {
-        /// Which step's.
+        /// Which step.
         step: StepIndex,
+        /// The step or its compensation.
+        phase: Phase,
         /// What came of it.
         output: Arc<Document>,
         /// Why.
@@ -244,15 +248,18 @@ pub enum Event {
         /// Why.
         justification: String,
     },
-    /// It waits for a person, because a compensation failed for good.
+    /// The transaction's own time ran out.
+    TimedOut,
+    /// It waits for a person.
     Parked {
-        /// Which step's.
-        step: StepIndex,
+        /// The step, or the step whose compensation, failed for good; none: its time ran out or its output failed,
+        /// past its pivot.
+        step: Option<StepIndex>,
     },
-    /// Somebody had a parked compensation tried again.
+    /// Somebody had it go on.
     Resumed {
-        /// Which step's.
-        step: StepIndex,
+        /// The step, or the step whose compensation, is tried again; none: nothing that failed.
+        step: Option<StepIndex>,
         /// Why.
         justification: String,
     },

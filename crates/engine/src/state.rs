@@ -25,6 +25,12 @@ pub struct Head {
     pub error: Option<StepError>,
     /// How many entries it has.
     pub entries: u64,
+    /// Nothing is handed out until a person has it go on.
+    #[serde(default)]
+    pub held: bool,
+    /// Its time has run out; it does so once.
+    #[serde(default)]
+    pub timed_out: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -33,7 +39,8 @@ pub struct Head {
     pub input_seq: u64,
     /// The sequence number of its last entry, where that has the output.
     pub output_seq: Option<u64>,
-    /// Which parked compensation waits for a person.
+    /// Where it is parked: the step, or the step whose compensation, failed for good; none: its time ran out or its
+    /// output failed, past its pivot.
     pub parked_at: Option<StepIndex>,
 }
 
@@ -52,6 +59,8 @@ struct FlatHead<'a> {
     entries: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a StepError>,
+    #[serde(skip_serializing_if = "is_not")]
+    held: bool,
     id: TransactionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
@@ -65,6 +74,8 @@ struct FlatHead<'a> {
     principal: PrincipalId,
     started_at: Timestamp,
     status: Status,
+    #[serde(skip_serializing_if = "is_not")]
+    timed_out: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
     version: u32,
@@ -75,8 +86,20 @@ struct FlatHead<'a> {
 impl Serialize for Head {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Named one by one, so that a field that is added is not forgotten here.
-        let Self { beginning, status, cause, error, entries, started_at, ended_at, input_seq, output_seq, parked_at } =
-            self;
+        let Self {
+            beginning,
+            status,
+            cause,
+            error,
+            entries,
+            held,
+            timed_out,
+            started_at,
+            ended_at,
+            input_seq,
+            output_seq,
+            parked_at,
+        } = self;
         let Beginning {
             bundle,
             business_key,
@@ -99,6 +122,7 @@ impl Serialize for Head {
             ended_at: *ended_at,
             entries: *entries,
             error: error.as_ref(),
+            held: *held,
             id: *id,
             idempotency_key: idempotency_key.as_deref(),
             input_seq: *input_seq,
@@ -108,6 +132,7 @@ impl Serialize for Head {
             principal: *principal,
             started_at: *started_at,
             status: *status,
+            timed_out: *timed_out,
             traceparent: traceparent.as_deref(),
             version: *version,
             version_asked: *version_asked,
@@ -121,6 +146,9 @@ impl Serialize for Head {
 pub struct StepState {
     /// Attempts handed out.
     pub attempts: u32,
+    /// Attempts handed out before a person had it tried again: retries count from here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts_before: u32,
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
@@ -151,7 +179,7 @@ pub struct StepState {
     #[serde(default, skip_serializing_if = "UndoState::is_none")]
     pub undo: UndoState,
     /// Whether an attempt may have taken effect without saying so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_not")]
     pub unknown: bool,
     /// When the attempt that is out expires, or the next may be handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +226,7 @@ impl StepState {
         Self {
             status: StepStatus::Pending,
             attempts: 0,
+            attempts_before: 0,
             unknown: false,
             ready_at: None,
             wake_at: None,
@@ -219,17 +248,32 @@ impl StepState {
     }
 }
 
-/// The steps that took effect, or may have, and are not undone, of a transaction that does not complete.
-pub fn left_undone<'a>(status: Status, steps: impl IntoIterator<Item = &'a StepState>) -> Vec<StepIndex> {
-    if matches!(status, Status::Running | Status::Completed) {
+/// The steps that took effect, or may have, and are not undone, of a transaction that goes or went backward.
+pub fn left_undone<'a>(head: &Head, steps: impl IntoIterator<Item = &'a StepState>) -> Vec<StepIndex> {
+    if head.cause.is_none() {
         return Vec::new();
     }
     let took_effect = |state: &StepState| matches!(state.status, StepStatus::Completed | StepStatus::Unknown);
-    let is_left = |state: &StepState| took_effect(state) && state.undo.status != UndoStatus::Completed;
+    let is_left = |state: &StepState| took_effect(state) && !state.undo.is_done();
     (0..).map(StepIndex).zip(steps).filter(|(_, state)| is_left(state)).map(|(step, _)| step).collect()
 }
 
 impl StepState {
+    /// Since when it can be handed out at `now`.
+    pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.status {
+            StepStatus::Ready => self.ready_at,
+            StepStatus::Backoff => self.wake_at.filter(|at| *at <= now),
+            StepStatus::Pending
+            | StepStatus::Dispatched
+            | StepStatus::Completed
+            | StepStatus::Failed
+            | StepStatus::Unknown
+            | StepStatus::Skipped
+            | StepStatus::Cancelled => None,
+        }
+    }
+
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
     #[must_use]
     pub const fn queued_since(&self) -> Option<Timestamp> {
@@ -270,12 +314,58 @@ impl UndoState {
     fn is_none(&self) -> bool {
         *self == Self::NONE
     }
+
+    /// Since when it can be handed out at `now`.
+    pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.status {
+            UndoStatus::Ready => self.ready_at,
+            UndoStatus::Backoff => self.wake_at.filter(|at| *at <= now),
+            UndoStatus::None
+            | UndoStatus::Dispatched
+            | UndoStatus::Completed
+            | UndoStatus::Failed
+            | UndoStatus::Marked
+            | UndoStatus::Skipped => None,
+        }
+    }
+
+    /// Whether the step counts as undone.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        match self.status {
+            UndoStatus::Completed | UndoStatus::Marked => true,
+            UndoStatus::None
+            | UndoStatus::Ready
+            | UndoStatus::Dispatched
+            | UndoStatus::Backoff
+            | UndoStatus::Failed
+            | UndoStatus::Skipped => false,
+        }
+    }
+
+    /// Whether it is under way.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        match self.status {
+            UndoStatus::Ready | UndoStatus::Dispatched | UndoStatus::Backoff => true,
+            UndoStatus::None
+            | UndoStatus::Completed
+            | UndoStatus::Failed
+            | UndoStatus::Marked
+            | UndoStatus::Skipped => false,
+        }
+    }
 }
 
 impl Default for UndoState {
     fn default() -> Self {
         Self::NONE
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
@@ -324,6 +414,7 @@ mod tests {
         };
         is_sorted(&undo);
         is_sorted(&StepState {
+            attempts_before: 1,
             attempts: 3,
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
             ended_at: at,
@@ -353,6 +444,8 @@ mod tests {
         };
         is_sorted(&beginning);
         is_sorted(&Head {
+            held: true,
+            timed_out: true,
             beginning: Arc::new(beginning),
             status: Status::Parked,
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1)) }),

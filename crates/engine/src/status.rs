@@ -39,13 +39,13 @@ words!(
         Running = "running",
         /// It failed or was cancelled: what is out comes in, then what was done is undone.
         Compensating = "compensating",
-        /// It waits for a person: a compensation failed for good.
+        /// It waits for a person: a compensation failed for good, or it is past its pivot and can't go forward.
         Parked = "parked",
         /// All steps are done.
         Completed = "completed",
         /// It failed, and what was done is undone.
         Compensated = "compensated",
-        /// It failed, and nothing had been done that could be undone.
+        /// It failed, and nothing had been done that could be undone, or something could not be undone.
         Failed = "failed",
         /// It was cancelled, and what was done is undone.
         Cancelled = "cancelled",
@@ -91,8 +91,12 @@ words!(
         Backoff = "backoff",
         /// It is done.
         Completed = "completed",
-        /// It failed for good: the transaction is parked.
+        /// It failed for good.
         Failed = "failed",
+        /// It failed for good and counts as done: its definition says so.
+        Marked = "marked",
+        /// It was not tried, since a critical one failed.
+        Skipped = "skipped",
     }
 );
 
@@ -115,6 +119,8 @@ words!(
         StepDenied = "step_denied",
         /// A step's attempts or its wait for a worker timed out.
         StepTimedOut = "step_timed_out",
+        /// The transaction's own time ran out.
+        TimedOut = "timed_out",
         /// The definition's `output` could not be evaluated.
         OutputFailed = "output_failed",
         /// Somebody cancelled it.

@@ -6,6 +6,7 @@
 //! applying.
 
 mod apply;
+mod backward;
 mod command;
 mod load;
 mod offer;
@@ -83,7 +84,7 @@ pub struct Summary {
     pub error: Option<StepError>,
     /// Its output, where it completed.
     pub output: Option<Arc<Document>>,
-    /// The step whose compensation waits for a person.
+    /// The step that waits for a person, or whose compensation does.
     pub parked_at: Option<StepIndex>,
     /// Steps that took effect, or may have, and are not undone.
     pub left_undone: Vec<StepIndex>,
@@ -106,6 +107,8 @@ impl Transaction {
             cause: None,
             error: None,
             entries: 1,
+            held: false,
+            timed_out: false,
             started_at: now,
             ended_at: None,
             input_seq: seq,
@@ -199,45 +202,31 @@ impl Transaction {
 
     /// What can be handed out at `now`, in the definition's order, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
-        let mut out = Vec::new();
-        let mut room = match self.head.status {
-            Status::Running => {
-                let is_out = |step: &&StepState| step.status == StepStatus::Dispatched;
-                let busy = self.steps.iter().filter(is_out).count();
-                usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX).saturating_sub(busy)
-            }
-            Status::Compensating => 0,
+        let phase = match self.head.status {
+            Status::Running if self.head.held => return Vec::new(),
+            Status::Running => Phase::Do,
+            Status::Compensating => Phase::Undo,
             Status::Parked
             | Status::Completed
             | Status::Compensated
             | Status::Failed
             | Status::Cancelled
-            | Status::Terminated => return out,
+            | Status::Terminated => return Vec::new(),
         };
-        for (step, state) in (0..).map(StepIndex).zip(&self.steps) {
-            let forward = match state.status {
-                StepStatus::Ready => state.ready_at,
-                StepStatus::Backoff => state.wake_at.filter(|at| *at <= now),
-                StepStatus::Pending
-                | StepStatus::Dispatched
-                | StepStatus::Completed
-                | StepStatus::Failed
-                | StepStatus::Unknown
-                | StepStatus::Skipped
-                | StepStatus::Cancelled => None,
+        let is_out = |step: &&StepState| match phase {
+            Phase::Do => step.status == StepStatus::Dispatched,
+            Phase::Undo => step.undo.status == UndoStatus::Dispatched,
+        };
+        let busy = self.steps.iter().filter(is_out).count();
+        let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX).saturating_sub(busy);
+        let waiting = (0..).map(StepIndex).zip(&self.steps).filter_map(|(step, state)| {
+            let since = match phase {
+                Phase::Do => state.waits_since(now),
+                Phase::Undo => state.undo.waits_since(now),
             };
-            if let Some(since) = forward.filter(|_| room > 0) {
-                room -= 1;
-                out.push(Ready { since, step, phase: Phase::Do });
-            }
-            let backward = match state.undo.status {
-                UndoStatus::Ready => state.undo.ready_at,
-                UndoStatus::Backoff => state.undo.wake_at.filter(|at| *at <= now),
-                UndoStatus::None | UndoStatus::Dispatched | UndoStatus::Completed | UndoStatus::Failed => None,
-            };
-            out.extend(backward.map(|since| Ready { since, step, phase: Phase::Undo }));
-        }
-        out
+            Some(Ready { since: since?, step, phase })
+        });
+        waiting.take(room).collect()
     }
 
     /// When it next needs a look though nothing arrives: a deadline, a retry, a wait for a worker that lasts too long.
@@ -254,12 +243,20 @@ impl Transaction {
     }
 
     fn wakes(&self) -> impl Iterator<Item = Timestamp> {
-        let active = !self.head.status.is_settled();
-        let steps = self.steps.iter().zip(&self.definition.steps).filter(move |_| active);
-        steps.flat_map(|(state, step)| {
+        let is_active = !self.head.status.is_settled();
+        let steps = self.steps.iter().zip(&self.definition.steps).filter(move |_| is_active);
+        let of_steps = steps.flat_map(|(state, step)| {
             let queued = state.queued_since().map(|since| since.plus(step.queue_timeout));
-            [queued, state.wake_at, state.undo.wake_at].into_iter().flatten()
-        })
+            let next = state.wake_at.filter(|_| !self.head.held || state.status == StepStatus::Dispatched);
+            [queued.filter(|_| !self.head.held), next, state.undo.wake_at].into_iter().flatten()
+        });
+        of_steps.chain(self.times_out_at())
+    }
+
+    /// When its own time runs out.
+    pub(crate) fn times_out_at(&self) -> Option<Timestamp> {
+        let may = self.head.status == Status::Running && !self.head.timed_out;
+        self.definition.timeout.filter(|_| may).map(|timeout| self.head.started_at.plus(timeout))
     }
 
     /// How it stands.
@@ -272,33 +269,33 @@ impl Transaction {
             error: self.head.error.clone(),
             output,
             parked_at: self.head.parked_at,
-            left_undone: left_undone(self.head.status, &self.steps),
+            left_undone: left_undone(&self.head, &self.steps),
         }
     }
 
-    /// Emits what follows at once: skips, and the end.
     /// Forgets what only a live run needs: in replay, what follows from an event is in the log itself.
     pub fn settle_replay(&mut self) {
         self.fresh.clear();
         self.touched.clear();
     }
 
+    /// Emits what follows at once: skips, the end, or that it waits for a person.
     pub(crate) fn advance(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         while self.head.status == Status::Running {
             let Some(step) = self.fresh.pop() else { break };
             self.ask_when(step, cx)?;
         }
         self.fresh.clear();
-        match self.head.status {
-            Status::Running => self.complete_if_done(cx),
-            Status::Compensating => self.end_if_undone(cx),
-            Status::Parked
-            | Status::Completed
-            | Status::Compensated
-            | Status::Failed
-            | Status::Cancelled
-            | Status::Terminated => Ok(()),
+        if self.head.status == Status::Running && self.all_done() && !self.head.held {
+            self.complete(cx)?;
         }
+        if let Some(status) = self.ending() {
+            return Ok(self.emit(Event::Ended { status, output: None, justification: None }, cx)?);
+        }
+        if let Some(step) = self.parking() {
+            self.emit(Event::Parked { step }, cx)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn emit(&mut self, event: Event, cx: &mut Cx<'_>) -> Result<(), IllegalEvent> {

@@ -58,6 +58,8 @@ pub mod kind {
         TRANSACTION_TERMINATED = "transaction.terminated",
         /// Somebody asked to cancel it.
         TRANSACTION_CANCEL_REQUESTED = "transaction.cancel_requested",
+        /// Its own time ran out.
+        TRANSACTION_TIMED_OUT = "transaction.timed_out",
         /// Its `output` could not be evaluated.
         TRANSACTION_OUTPUT_FAILED = "transaction.output_failed",
         /// It waits for a person.

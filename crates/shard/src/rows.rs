@@ -78,6 +78,8 @@ const fn step_word(state: &StepState) -> &'static str {
         UndoStatus::Backoff => "undo_backoff",
         UndoStatus::Completed => "undo_completed",
         UndoStatus::Failed => "undo_failed",
+        UndoStatus::Marked => "undo_marked",
+        UndoStatus::Skipped => "undo_skipped",
     }
 }
 

@@ -15,7 +15,7 @@ mod world;
 pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
-pub use reference::{OutputPlan, Plan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule};
+pub use reference::{OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule};
 pub use shrink::{Case, shrink};
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub enum Material {
     Narrow,
     /// Up to twelve steps of any shape and five attempts.
     Wide,
+    /// Up to eight steps with everything that a saga may say: pivots, every order of undoing, timeouts.
+    Varied,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

@@ -29,6 +29,9 @@ struct Arguments {
     /// Definitions of up to twelve steps instead of up to six.
     #[arg(long)]
     wide: bool,
+    /// Definitions with everything that a saga may say.
+    #[arg(long, conflicts_with = "wide")]
+    varied: bool,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -57,7 +60,11 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let material = if arguments.wide { Material::Wide } else { Material::Narrow };
+    let material = match (arguments.wide, arguments.varied) {
+        (false, false) => Material::Narrow,
+        (true, _) => Material::Wide,
+        (false, true) => Material::Varied,
+    };
     let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
@@ -142,8 +149,12 @@ impl Tally {
         }
         let Some(why) = &report.violation else { return true };
         self.failures += 1;
-        let wide = if arguments.wide { " --wide" } else { "" };
-        println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{wide} -v", report.seed, report.seed);
+        let sort = match options.material {
+            Material::Narrow => "",
+            Material::Wide => " --wide",
+            Material::Varied => " --varied",
+        };
+        println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
         match keep(report.seed, options, &arguments.keep) {
             Ok(path) => println!("  smallest: cargo run -p chancery-sim -- --case {} -v", path.display()),
             Err(err) => println!("  its smallest form can't be kept: {err}"),
@@ -158,6 +169,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
     let sort = match case.material {
         Material::Narrow => "narrow",
         Material::Wide => "wide",
+        Material::Varied => "varied",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

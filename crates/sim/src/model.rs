@@ -65,7 +65,8 @@ pub(crate) struct TransactionModel {
     pub(crate) log: LogId,
     pub(crate) definition: Arc<Definition>,
     pub(crate) ended: Option<Status>,
-    pub(crate) parked: Option<u32>,
+    /// It waits for a person, at this step if at one.
+    pub(crate) parked: Option<Option<u32>>,
     pub(crate) cancels: u32,
     pub(crate) resumed: u32,
     pub(crate) resolved: u32,
@@ -86,7 +87,11 @@ struct StepModel {
     completed_n: Option<u64>,
     skipped: bool,
     unknown: bool,
+    /// It failed for good, and the saga went on.
+    passed: bool,
     undone: bool,
+    /// Its undo failed for good, and the saga went on.
+    given_up: bool,
     decision: Option<DecisionId>,
 }
 
@@ -163,7 +168,18 @@ impl Model {
     }
 }
 
+impl TransactionModel {
+    fn has_pivot(&self) -> bool {
+        self.definition.steps.iter().any(|step| step.pivot)
+    }
+}
+
 impl StepModel {
+    /// Whether what comes after it may begin.
+    const fn is_over(&self) -> bool {
+        self.completed_n.is_some() || self.skipped || self.passed
+    }
+
     const fn attempts(&self, phase: Phase) -> &Vec<Attempt> {
         match phase {
             Phase::Do => &self.forward,

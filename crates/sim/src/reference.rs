@@ -7,7 +7,7 @@
 mod plan;
 mod stand;
 
-pub use plan::{OutputPlan, Plan, RetryPlan, RunPlan, StepPlan, UndoPlan};
+pub use plan::{OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan};
 pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
@@ -15,6 +15,7 @@ use chancery_base::Timestamp;
 use chancery_engine::{Event, Failure, Phase, Status, StepError};
 use plan::FINAL;
 use serde_json::Value;
+use stand::Over;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,23 @@ pub enum WrongRule {
     CancelAsFailure,
     /// A compensation that failed for good counts as done.
     NeverPark,
+    /// A failure past a pivot turns the saga.
+    TurnPastPivot,
+    /// What may fail stops the saga like anything else.
+    StopAtOptional,
+    /// A layer does not wait for the one before it.
+    IgnoreLayers,
+    /// Every saga undoes one step at a time.
+    UndoInSequence,
+    /// After the failure of a critical compensation the rest is undone.
+    IgnoreCritical,
+    /// The saga's own time never runs out.
+    IgnoreTimeout,
 }
 
 impl WrongRule {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -53,6 +66,12 @@ impl WrongRule {
         Self::RetryFinalErrors,
         Self::CancelAsFailure,
         Self::NeverPark,
+        Self::TurnPastPivot,
+        Self::StopAtOptional,
+        Self::IgnoreLayers,
+        Self::UndoInSequence,
+        Self::IgnoreCritical,
+        Self::IgnoreTimeout,
     ];
 }
 
@@ -65,10 +84,11 @@ pub(crate) enum Fact {
     Denied { step: usize },
     Skipped { step: usize },
     OutputFailed,
+    TimedOut,
     Cancelled,
-    Parked { step: usize },
-    Resumed { step: usize },
-    Resolved { step: usize },
+    Parked { step: Option<usize> },
+    Resumed { step: Option<usize> },
+    Resolved { step: usize, phase: Phase },
     Ended { status: Status, output: Option<Arc<Value>> },
 }
 
@@ -77,7 +97,7 @@ pub(crate) enum Fact {
 enum Due {
     Skip(usize),
     FailDenied(usize),
-    Park(usize),
+    Park(Option<usize>),
     FailOutput,
     End(Status),
 }
@@ -107,7 +127,9 @@ impl Saga {
         let Some(fact) = fact(event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
-        ensure(is_due || due.is_empty(), || format!("reference: {due:?} was due, {fact:?} came"))?;
+        // A person who has it go on has all of it go on that stands still, one after the other.
+        let goes_on = matches!(fact, Fact::Resumed { .. }) && due.iter().all(|due| matches!(due, Due::Park(_)));
+        ensure(is_due || due.is_empty() || goes_on, || format!("reference: {due:?} was due, {fact:?} came"))?;
         self.may(at, &fact, is_due).map_err(|why| format!("reference: {fact:?}: {why}"))?;
         self.facts.push((at, fact));
         Ok(())
@@ -129,32 +151,57 @@ impl Saga {
         if let Some((_, Fact::Denied { step })) = self.facts.last() {
             return vec![Due::FailDenied(*step)];
         }
-        if let Some((_, Fact::Failed { step, phase: Phase::Undo, retry_at: None, .. })) = self.facts.last()
-            && !self.is_told(WrongRule::NeverPark)
-        {
-            return vec![Due::Park(*step)];
+        match self.turn() {
+            None => self.due_forward(),
+            Some(turn) => self.due_backward(turn),
         }
+    }
+
+    fn due_forward(&self) -> Vec<Due> {
         let mut steps = 0..self.plan.steps.len();
-        let Some(turn) = self.turn() else {
-            let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
-            if !skips.is_empty() {
-                return skips;
-            }
-            if !steps.all(|step| self.is_done(step)) {
-                return Vec::new();
-            }
+        let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
+        if !skips.is_empty() || self.parked().is_some() {
+            return skips;
+        }
+        let is_held = self.is_held();
+        if steps.clone().all(|step| self.is_over(step)) && !is_held {
             return match self.plan.output {
                 OutputPlan::Of(step) if !self.is_completed(step) => vec![Due::FailOutput],
                 OutputPlan::Of(_) | OutputPlan::Number | OutputPlan::Nothing => vec![Due::End(Status::Completed)],
             };
+        }
+        let goes_on = |step: usize| match self.stage(step) {
+            Stage::Out(_) => true,
+            Stage::Ready(_) | Stage::Backoff(_) => !is_held,
+            Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
+                false
+            }
         };
-        if self.parked().is_some() || self.is_any_out() || self.next_undo().is_some() {
+        if steps.clone().any(goes_on) {
             return Vec::new();
         }
+        let stuck = steps.find(|step| self.is_stuck(*step, Phase::Do));
+        stuck.map(|step| Due::Park(Some(step))).or(is_held.then_some(Due::Park(None))).into_iter().collect()
+    }
+
+    fn due_backward(&self, turn: usize) -> Vec<Due> {
+        let steps = 0..self.plan.steps.len();
+        let is_busy =
+            |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
+        if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
+            return Vec::new();
+        }
+        let stuck = steps.clone().filter(|step| self.is_stuck(*step, Phase::Undo));
+        if let Some(step) = stuck.max_by_key(|step| (self.over(*step), *step)) {
+            return vec![Due::Park(Some(step))];
+        }
+        let left = |step: usize| matches!(self.undo_stage(step), UndoStage::Failed | UndoStage::Skipped);
         let is_cancelled = matches!(self.facts.get(turn), Some((_, Fact::Cancelled)));
-        if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
+        if steps.clone().any(left) {
+            vec![Due::End(Status::Failed)]
+        } else if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
             vec![Due::End(Status::Cancelled)]
-        } else if steps.any(|step| self.is_undone(step)) {
+        } else if steps.clone().any(|step| self.is_undone(step)) {
             vec![Due::End(Status::Compensated)]
         } else {
             vec![Due::End(Status::Failed)]
@@ -170,9 +217,23 @@ impl Saga {
             Fact::Done { step, phase, attempt } => self.is_out(*step, *phase, *attempt).map(|_| ()),
             Fact::Failed { .. } => self.may_fail(at, fact),
             Fact::Denied { step } => self.waits(*step, at),
-            Fact::Cancelled => ensure(is_running, || "it does not run".to_owned()),
-            Fact::Resumed { step } | Fact::Resolved { step } => {
-                ensure(self.parked() == Some(*step), || format!("it is parked at {:?}", self.parked()))
+            Fact::Cancelled => {
+                let is_past = self.is_past_pivot(self.facts.len(), &[Over::Done]);
+                ensure(is_running && !is_past, || format!("it runs: {is_running}, past a pivot: {is_past}"))
+            }
+            Fact::TimedOut => {
+                let until = self.times_out_at();
+                ensure(until.is_some_and(|until| until <= at), || format!("it lasts until {until:?}"))
+            }
+            Fact::Resumed { step: None } => {
+                ensure(self.parked().is_some() && self.is_held(), || format!("it is parked at {:?}", self.parked()))
+            }
+            Fact::Resumed { step: Some(step) } => {
+                let phase = if is_running { Phase::Do } else { Phase::Undo };
+                ensure(self.is_stuck(*step, phase), || "it does not wait for a person".to_owned())
+            }
+            Fact::Resolved { step, phase } => {
+                ensure(self.is_stuck(*step, *phase), || "it does not wait for a person".to_owned())
             }
             Fact::Ended { status: Status::Terminated, output: None } => Ok(()),
             Fact::Ended { status, output } => {
@@ -204,10 +265,10 @@ impl Saga {
             }
             Phase::Undo => {
                 ensure(self.parked().is_none(), || "it is parked".to_owned())?;
-                ensure(self.next_undo() == Some(*step), || format!("{:?} is to be undone", self.next_undo()))?;
                 let stage = self.undo_stage(*step);
                 let waits = stage == UndoStage::Ready || matches!(stage, UndoStage::Backoff(until) if until <= at);
                 ensure(waits, || format!("its undo is {stage:?}"))?;
+                self.has_room(Phase::Undo)?;
                 plan.undo.as_ref().map(|undo| undo.timeout)
             }
         };
@@ -245,7 +306,8 @@ impl Saga {
                     return Err(format!("it is {stage:?}"));
                 };
                 let until = since.plus(Duration::from_secs(plan.queue_timeout));
-                ensure(*phase == Phase::Do && until <= at, || format!("it may wait until {until}"))?;
+                let is_over = until <= at && !self.is_held();
+                ensure(*phase == Phase::Do && is_over, || format!("it may wait until {until}"))?;
                 false
             }
             Failure::Denied => {
@@ -260,13 +322,18 @@ impl Saga {
             }
         };
         let (retry, used) = match (phase, &plan.undo) {
-            (Phase::Do, _) => (&plan.retry, self.attempts(*step, Phase::Do)),
-            (Phase::Undo, Some(undo)) => (&undo.retry, self.undo_attempts_since_resumed(*step)),
+            (Phase::Do, _) => (&plan.retry, self.attempts_since_resumed(*step, Phase::Do)),
+            (Phase::Undo, Some(undo)) => (&undo.retry, self.attempts_since_resumed(*step, Phase::Undo)),
             (Phase::Undo, None) => return Err("it has no undo".to_owned()),
         };
         let is_final =
             error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
-        let most = retry.attempts + u64::from(self.is_told(WrongRule::OneAttemptMore));
+        let most = match (phase, self.plan.on_error(*step)) {
+            (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
+            (Phase::Undo, OnErrorPlan::Skip) => 1,
+            (Phase::Do | Phase::Undo, _) => retry.attempts,
+        };
+        let most = most + u64::from(self.is_told(WrongRule::OneAttemptMore));
         let is_wanted = *phase == Phase::Undo || self.turn().is_none();
         let retries = was_out && is_wanted && !is_final && used < most;
         ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
@@ -325,10 +392,11 @@ fn fact(event: &Event) -> Option<Fact> {
         Event::Denied { step, .. } => Fact::Denied { step: at(step) },
         Event::Skipped { step } => Fact::Skipped { step: at(step) },
         Event::OutputFailed { .. } => Fact::OutputFailed,
+        Event::TimedOut => Fact::TimedOut,
         Event::CancelRequested { .. } => Fact::Cancelled,
-        Event::Parked { step } => Fact::Parked { step: at(step) },
-        Event::Resumed { step, .. } => Fact::Resumed { step: at(step) },
-        Event::Resolved { step, .. } => Fact::Resolved { step: at(step) },
+        Event::Parked { step } => Fact::Parked { step: step.as_ref().map(at) },
+        Event::Resumed { step, .. } => Fact::Resumed { step: step.as_ref().map(at) },
+        Event::Resolved { step, phase, .. } => Fact::Resolved { step: at(step), phase: *phase },
         Event::Ended { status, output, .. } => {
             Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
         }

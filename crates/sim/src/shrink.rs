@@ -132,6 +132,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             step.after.clear();
             step.input_of = None;
         });
+        changes
+            .extend::<[fn(&mut crate::StepPlan); 2]>([|step| step.is_pivot = false, |step| step.is_optional = false]);
         for change in changes {
             let mut changed = plan.clone();
             if let Some(step) = changed.steps.get_mut(at) {
@@ -144,6 +146,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     }
     if plan.concurrency.is_some() {
         out.push(Plan { concurrency: None, ..plan.clone() });
+    }
+    let plain = Plan { lasts: None, is_layered: false, ..plan.clone() };
+    if plain != *plan {
+        out.push(plain);
     }
     out
 }

@@ -26,6 +26,8 @@ pub const STEP_STATUSES: &[&str] = &[
     "undo_backoff",
     "undo_completed",
     "undo_failed",
+    "undo_marked",
+    "undo_skipped",
 ];
 
 /// The word of `known` that a text is.

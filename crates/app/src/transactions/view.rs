@@ -251,7 +251,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         .zip(&states)
         .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
         .collect::<Result<Vec<_>, Error>>()?;
-    let left = left_undone(head.status, &states);
+    let left = left_undone(&head, &states);
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,

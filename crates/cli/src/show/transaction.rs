@@ -32,10 +32,13 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
 
 /// A transaction in one line: `compensated: step `fail` failed: …`.
 fn headline(status: Status, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
+    let is_parked = status == Status::Parked;
     let status = status.word();
     match (parked_at, cause) {
-        (Some(step), _) => format!("{status}: the undo of step `{step}` waits for a person"),
+        (Some(step), Some(_)) => format!("{status}: the undo of step `{step}` waits for a person"),
+        (Some(step), None) => format!("{status}: step `{step}` failed past the pivot and waits for a person"),
         (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
+        (None, None) if is_parked => format!("{status}: it is past its pivot and waits for a person"),
         (None, None) => status.to_owned(),
     }
 }

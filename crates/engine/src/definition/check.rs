@@ -129,9 +129,9 @@ impl Checker<'_> {
             return None;
         };
         match access.segments.get(1) {
-            Some(second) if second.name == "output" => {}
+            Some(second) if matches!(second.name.as_str(), "output" | "status" | "error") => {}
             Some(second) => {
-                self.fail(format!("a step has an `output`, no `{}`", second.name));
+                self.fail(format!("a step has `output`, `status` and `error`, no `{}`", second.name));
                 return None;
             }
             None => {
@@ -170,7 +170,8 @@ impl Checker<'_> {
             self.fail(format!("step `{read}` cannot use its own output"));
             return false;
         }
-        if !self.handles_absence(access) {
+        let reads_output = access.segments.get(1).is_some_and(|segment| segment.name == "output");
+        if reads_output && !self.handles_absence(access) {
             let path = step_path(&read);
             self.fail(format!("the output of `{read}` is absent when its outcome is unknown: write `{path}.?output`"));
         }

@@ -1,6 +1,8 @@
 //! Evaluating a definition's expressions over a transaction.
 
 use super::{Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
+use crate::event::StepError;
+use crate::status::StepStatus;
 use chancery_base::limits::KEY_BYTES_MAX;
 use chancery_base::{Kind, Timestamp, TransactionId, json};
 use chancery_expr::{FUEL_DEFAULT, Scope, Template, Tree};
@@ -18,6 +20,17 @@ pub struct Facts<'a> {
     pub input: &'a Value,
     /// The instant of the input that is being handled; a replay has the same.
     pub now: Timestamp,
+}
+
+/// What expressions see of a step that is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Its output, if it has one: a skipped step has none, nor has one whose outcome is unknown.
+    pub output: Option<&'a Value>,
+    /// Its latest error, where it failed for good.
+    pub error: Option<&'a StepError>,
 }
 
 /// An expression that did not apply to the values it met. The step fails with it, as an error of this type.
@@ -82,40 +95,50 @@ impl<'a> Facts<'a> {
         scope
     }
 
-    /// What a step's expressions and those of its undo see. `output` gives the output of a step of
-    /// [`Step::reads`], if it has one: a skipped step has none, nor has one whose outcome is unknown.
+    /// What a step's expressions and those of its undo see; `seen` is asked for the steps of [`Step::reads`].
     pub fn step_scope(
         &self,
         definition: &'a Definition,
         step: &Step,
-        output: impl FnMut(StepIndex) -> Option<&'a Value>,
+        seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
-        self.scope_with(definition, &step.reads, output)
+        self.scope_with(definition, &step.reads, seen)
     }
 
-    /// What the definition's `output` sees; `output` is asked for the steps of [`Definition::output_reads`].
+    /// What the definition's `output` sees; `seen` is asked for the steps of [`Definition::output_reads`].
     pub fn output_scope(
         &self,
         definition: &'a Definition,
-        output: impl FnMut(StepIndex) -> Option<&'a Value>,
+        seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
-        self.scope_with(definition, &definition.output_reads, output)
+        self.scope_with(definition, &definition.output_reads, seen)
     }
 
     fn scope_with(
         &self,
         definition: &'a Definition,
         reads: &[StepIndex],
-        mut output: impl FnMut(StepIndex) -> Option<&'a Value>,
+        mut seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
         let mut scope = self.start_scope();
         let steps = reads.iter().filter_map(|index| {
             let id = definition.step(*index)?.id.as_str();
-            let value = output(*index).map(|value| ("output", Tree::Value(value)));
-            Some((id, Tree::Map(value.into_iter().collect())))
+            Some((id, Tree::Map(seen(*index).map(Seen::members).unwrap_or_default())))
         });
         scope.bind("steps", Tree::Map(steps.collect()));
         scope
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn members(self) -> BTreeMap<&'a str, Tree<'a>> {
+        let mut members = BTreeMap::from([("status", Tree::Text(self.status.word().to_owned()))]);
+        members.extend(self.output.map(|output| ("output", Tree::Value(output))));
+        members.extend(self.error.map(|error| {
+            let parts = [("type", error.r#type.clone()), ("message", error.message.clone())];
+            ("error", Tree::Map(parts.into_iter().map(|(name, text)| (name, Tree::Text(text))).collect()))
+        }));
+        members
     }
 }
 

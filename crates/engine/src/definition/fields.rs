@@ -97,6 +97,31 @@ impl<'n> Cursor<'n> {
         None
     }
 
+    /// Whether the map has the key, and not as `false`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.node.entry(key).is_some_and(|entry| !matches!(entry.node.data, Data::Bool(false)))
+    }
+
+    pub(crate) fn flag(&self, problems: &mut Problems) -> Option<bool> {
+        if let Data::Bool(flag) = &self.node.data {
+            return Some(*flag);
+        }
+        self.fail(problems, format!("`true` or `false` is expected here, not {}", self.node.kind()));
+        None
+    }
+
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(&self, what: &str, words: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+        let text = self.text(problems)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let hint = did_you_mean(text, all.iter().copied());
+            self.fail(problems, format!("unknown {what} `{text}`; there is `{}`{hint}", all.join("`, `")));
+        }
+        found
+    }
+
     pub(crate) fn name(&self, problems: &mut Problems) -> Option<Name> {
         let text = self.text(problems)?;
         text.parse().map_err(|err: chancery_base::name::NameError| self.fail(problems, err.to_string())).ok()

@@ -3,7 +3,7 @@
 use super::document::Data;
 use super::fields::{Cursor, did_you_mean};
 use super::problem::Problems;
-use super::{Definition, StepIndex};
+use super::{Definition, Mode, StepIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// For each step, the steps that are surely done or skipped before it.
@@ -78,6 +78,11 @@ pub(crate) fn link(definition: &mut Definition, root: &Cursor<'_>, problems: &mu
             step.after = after;
         }
     }
+    for (step, layer) in layers(definition).into_iter().enumerate() {
+        if let Some(step) = definition.steps.get_mut(step) {
+            step.layer = layer;
+        }
+    }
     let upstream = upstream(definition);
     if upstream.is_none()
         && let Some(cycle) = cycle(definition)
@@ -118,12 +123,12 @@ pub(crate) fn order(definition: &Definition) -> Vec<StepIndex> {
 }
 
 /// The layer of each step: 0 without `after`, else one more than the highest of them.
-pub(crate) fn layers(definition: &Definition) -> Vec<usize> {
+fn layers(definition: &Definition) -> Vec<u32> {
     let mut layers = vec![0; definition.steps.len()];
     for index in order(definition) {
         let Some(step) = definition.step(index) else { continue };
         let above = step.after.iter().filter_map(|before| layers.get(before.position())).max();
-        let layer = above.map_or(0, |layer| layer + 1);
+        let layer = above.map_or(0, |layer: &u32| layer + 1);
         if let Some(slot) = layers.get_mut(index.position()) {
             *slot = layer;
         }
@@ -145,6 +150,13 @@ fn upstream(definition: &Definition) -> Option<Upstream> {
             row.set(before.position());
             if let Some(above) = rows.get(before.position()) {
                 row.add(above);
+            }
+        }
+        if definition.mode == Mode::Layers {
+            for (position, other) in definition.steps.iter().enumerate() {
+                if other.layer < step.layer {
+                    row.set(position);
+                }
             }
         }
         if let Some(slot) = rows.get_mut(index.position()) {

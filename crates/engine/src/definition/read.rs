@@ -7,8 +7,8 @@ use super::graph;
 use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
-    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, Definition, Http, Method, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step,
-    StepIndex, TIMEOUT_DEFAULT, Undo,
+    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, Http, Method, Mode, OnError,
+    QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
 use chancery_base::{Digest, Name, json};
@@ -17,12 +17,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const TOP: Keys = Keys {
-    known: &["name", "version", "kind", "key", "concurrency", "compensation", "steps", "output", "context"],
+    known: &[
+        "name",
+        "version",
+        "kind",
+        "key",
+        "timeout",
+        "concurrency",
+        "mode",
+        "compensation",
+        "steps",
+        "output",
+        "context",
+    ],
     later: &[
         "input",
         "subjects",
-        "timeout",
-        "mode",
         "vars",
         "set",
         "headers",
@@ -50,7 +60,10 @@ const STEP: Keys = Keys {
         "retry",
         "timeout",
         "queue_timeout",
+        "on_failure",
         "compensate",
+        "pivot",
+        "irreversible",
         "action",
         "resource",
         "context",
@@ -61,13 +74,10 @@ const STEP: Keys = Keys {
         "vars",
         "subjects",
         "headers",
-        "pivot",
-        "irreversible",
         "critical",
         "until",
         "every",
         "at_most",
-        "on_failure",
         "on_error",
         "attempts",
         "mode",
@@ -88,15 +98,14 @@ const RUN: Keys = Keys {
 };
 const HTTP: Keys = Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
 const UNDO: Keys = Keys {
-    known: &["run", "with", "retry", "timeout"],
-    later: &["critical", "on_error", "when", "set", "headers", "queue_timeout"],
+    known: &["run", "with", "retry", "timeout", "on_error", "critical"],
+    later: &["when", "set", "headers", "queue_timeout"],
 };
 const RETRY: Keys = Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[] };
 const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[] };
-const COMPENSATION: Keys = Keys { known: &["policy"], later: &["on_error"] };
+const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[] };
 const NOTHING: Keys = Keys { known: &[], later: &[] };
 
-const POLICIES_LATER: [&str; 4] = ["grouped-parallel", "retry-with-backoff", "circuit-breaker", "best-effort-parallel"];
 /// Headers that the server sets itself.
 const HEADERS_RESERVED: [&str; 9] = [
     "idempotency-key",
@@ -115,7 +124,8 @@ const HEADERS_RESERVED: [&str; 9] = [
 /// # Errors
 /// Every problem.
 pub(crate) fn definition(root: &Node) -> Result<Definition, DefinitionError> {
-    let mut reader = Reader { problems: Problems::default(), uses: Vec::new() };
+    let strict = CompensationPolicy::StrictSequential;
+    let mut reader = Reader { problems: Problems::default(), uses: Vec::new(), undoing: (strict, strict.on_error()) };
     let cursor = Cursor::root(root);
     let draft = reader.top(&cursor);
     let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
@@ -131,6 +141,8 @@ pub(crate) fn definition(root: &Node) -> Result<Definition, DefinitionError> {
 struct Reader {
     problems: Problems,
     uses: Vec<Use>,
+    /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
+    undoing: (CompensationPolicy, OnError),
 }
 
 impl Reader {
@@ -143,7 +155,10 @@ impl Reader {
         let version = cursor.required("version", &mut self.problems);
         let version = version.and_then(|field| field.whole(1, u32::MAX, &mut self.problems));
         self.kind(cursor);
-        self.compensation_policy(cursor);
+        let (compensation, on_error) = self.compensation(cursor);
+        self.undoing = (compensation, on_error);
+        let mode = self.mode(cursor);
+        let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let key = cursor.field("key").and_then(|field| self.template(&field, Site::Key));
         let concurrency = cursor.field("concurrency");
         let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
@@ -158,6 +173,9 @@ impl Reader {
             digest: Digest::of(&source),
             key,
             concurrency: concurrency.unwrap_or(CONCURRENCY_DEFAULT),
+            timeout,
+            mode,
+            compensation,
             steps,
             output,
             context: context.unwrap_or_default(),
@@ -177,22 +195,29 @@ impl Reader {
         }
     }
 
-    fn compensation_policy(&mut self, cursor: &Cursor<'_>) {
-        let Some(field) = cursor.field("compensation") else { return };
+    fn mode(&mut self, cursor: &Cursor<'_>) -> Mode {
+        let field = cursor.field("mode");
+        let modes = [("graph", Mode::Graph), ("layers", Mode::Layers)];
+        field.and_then(|field| field.word("mode", &modes, &mut self.problems)).unwrap_or(Mode::Graph)
+    }
+
+    /// The order in which steps are undone, and what becomes of a compensation that failed.
+    fn compensation(&mut self, cursor: &Cursor<'_>) -> (CompensationPolicy, OnError) {
+        let strict = CompensationPolicy::StrictSequential;
+        let Some(field) = cursor.field("compensation") else { return (strict, strict.on_error()) };
         if !field.check_keys(&COMPENSATION, &mut self.problems) {
-            return;
+            return (strict, strict.on_error());
         }
-        let Some(policy) = field.required("policy", &mut self.problems) else { return };
-        match policy.text(&mut self.problems) {
-            Some("strict-sequential") | None => {}
-            Some(later) if POLICIES_LATER.contains(&later) => {
-                policy.fail(&mut self.problems, format!("compensation policy `{later}` is not supported yet"));
-            }
-            Some(unknown) => {
-                let message = format!("unknown compensation policy `{unknown}`; there is `strict-sequential`");
-                policy.fail(&mut self.problems, message);
-            }
-        }
+        let policies = CompensationPolicy::ALL.map(|policy| (policy.word(), policy));
+        let policy = field.required("policy", &mut self.problems);
+        let policy = policy.and_then(|field| field.word("compensation policy", &policies, &mut self.problems));
+        let policy = policy.unwrap_or(strict);
+        (policy, self.on_error(&field).unwrap_or(policy.on_error()))
+    }
+
+    fn on_error(&mut self, cursor: &Cursor<'_>) -> Option<OnError> {
+        let actions = OnError::ALL.map(|action| (action.word(), action));
+        cursor.field("on_error")?.word("action", &actions, &mut self.problems)
     }
 
     fn steps(&mut self, cursor: &Cursor<'_>) -> Option<Vec<Step>> {
@@ -232,6 +257,12 @@ impl Reader {
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
         let compensate = cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index)));
+        let pivot = self.flag(cursor, "pivot");
+        let irreversible = self.flag(cursor, "irreversible");
+        self.check_undoable(cursor);
+        let outcomes = [("continue", true), ("stop", false)];
+        let optional = cursor.field("on_failure");
+        let optional = optional.and_then(|field| field.word("outcome", &outcomes, &mut self.problems));
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
@@ -246,11 +277,37 @@ impl Reader {
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
             compensate,
+            pivot,
+            irreversible,
+            optional: optional.unwrap_or(false),
+            layer: 0,
             action: action.or_else(|| "run".parse().ok())?,
             resource,
             context: context.unwrap_or_default(),
             reads: Vec::new(),
         })
+    }
+
+    fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {
+        let field = cursor.field(key);
+        field.and_then(|field| field.flag(&mut self.problems)).unwrap_or(false)
+    }
+
+    /// A step is undone, or it says that it can't be, in one of two ways.
+    fn check_undoable(&mut self, cursor: &Cursor<'_>) {
+        let said: Vec<&str> =
+            ["compensate", "pivot", "irreversible"].into_iter().filter(|key| cursor.has(key)).collect();
+        if let [first, second, ..] = said.as_slice()
+            && let Some(field) = cursor.field(second)
+        {
+            field.fail(&mut self.problems, format!("a step with `{first}` has no `{second}`"));
+        }
+        if cursor.has("pivot")
+            && cursor.has("on_failure")
+            && let Some(field) = cursor.field("on_failure")
+        {
+            field.fail(&mut self.problems, "a pivot has no `on_failure`: what comes after it rests on it");
+        }
     }
 
     fn run(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Run> {
@@ -343,7 +400,16 @@ impl Reader {
         let retry = cursor.field("retry").map(|field| self.retry(&field));
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let (retry, timeout) = (retry.unwrap_or_default(), timeout.unwrap_or(TIMEOUT_DEFAULT));
-        Some(Undo { run: run?, with, retry, timeout })
+        let (policy, on_error) = self.undoing;
+        let on_error = self.on_error(cursor).unwrap_or(on_error);
+        let critical = self.flag(cursor, "critical");
+        if critical
+            && policy != CompensationPolicy::CircuitBreaker
+            && let Some(field) = cursor.field("critical")
+        {
+            field.fail(&mut self.problems, "`critical` is for the compensation policy `circuit-breaker`");
+        }
+        Some(Undo { run: run?, with, retry, timeout, on_error, critical })
     }
 
     fn retry(&mut self, cursor: &Cursor<'_>) -> Retry {
@@ -354,7 +420,7 @@ impl Reader {
         let problems = &mut self.problems;
         if let Some(field) = cursor.field("attempts") {
             if matches!(&field.node.data, Data::Text(text) if text == "once") {
-                field.fail(problems, "`attempts: once` is not supported yet");
+                (retry.attempts, retry.once) = (1, true);
             } else if let Some(attempts) = field.whole(1, ATTEMPTS_MAX, problems) {
                 retry.attempts = attempts;
             }

@@ -1,6 +1,6 @@
 //! Drawings of a definition: layers as ranks, compensations dashed.
 
-use super::{Definition, Run, Step, graph};
+use super::{Definition, Run, Step};
 use std::fmt::Write as _;
 
 impl Definition {
@@ -8,11 +8,9 @@ impl Definition {
     #[must_use]
     pub fn graph_dot(&self) -> String {
         let mut out = format!("digraph {} {{\n  rankdir=TB;\n  node [shape=box];\n", quoted(self.name.as_str()));
-        let layers = graph::layers(self);
-        let deepest = layers.iter().max().copied().unwrap_or(0);
-        for layer in 0..=deepest {
+        for layer in 0..=self.deepest_layer() {
             out.push_str("  { rank=same;");
-            for (step, _) in self.steps.iter().zip(&layers).filter(|(_, at)| **at == layer) {
+            for step in self.steps.iter().filter(|step| step.layer == layer) {
                 line(&mut out, format_args!(" {};", quoted(step.id.as_str())));
             }
             out.push_str(" }\n");
@@ -39,11 +37,9 @@ impl Definition {
     #[must_use]
     pub fn graph_mermaid(&self) -> String {
         let mut out = String::from("flowchart TD\n");
-        let layers = graph::layers(self);
-        let deepest = layers.iter().max().copied().unwrap_or(0);
-        for layer in 0..=deepest {
+        for layer in 0..=self.deepest_layer() {
             line(&mut out, format_args!("  subgraph layer{layer}[\" \"]\n    direction LR\n"));
-            for (position, step) in self.steps.iter().enumerate().filter(|(at, _)| layers.get(*at) == Some(&layer)) {
+            for (position, step) in self.steps.iter().enumerate().filter(|(_, step)| step.layer == layer) {
                 line(&mut out, format_args!("    s{position}[\"{}\"]\n", mermaid_label(step, &step.run)));
             }
             out.push_str("  end\n");
@@ -60,6 +56,10 @@ impl Definition {
         }
         out.push_str("  classDef undo stroke-dasharray: 4\n");
         out
+    }
+
+    fn deepest_layer(&self) -> u32 {
+        self.steps.iter().map(|step| step.layer).max().unwrap_or(0)
     }
 }
 

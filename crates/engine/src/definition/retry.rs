@@ -16,6 +16,8 @@ pub struct Retry {
     pub jitter: f64,
     /// Errors of these types are final.
     pub unless: Vec<Name>,
+    /// The one attempt is not sent again either where its task did not arrive: `attempts: once`.
+    pub once: bool,
 }
 
 impl Default for Retry {
@@ -28,6 +30,7 @@ impl Default for Retry {
             max: Duration::from_secs(10),
             jitter: 0.2,
             unless: Vec::new(),
+            once: false,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The transition table: what an event does to a transaction, live and in replay.
 
 use super::Transaction;
-use crate::definition::StepIndex;
+use crate::definition::{Mode, OnError, StepIndex};
 use crate::event::{Cause, Event, Failure, StepError};
-use crate::state::{StepState, UndoState};
+use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Document, Timestamp};
 use std::sync::Arc;
@@ -44,11 +44,17 @@ impl Transaction {
                 })?;
                 self.undone(*step, now, seq);
             }
-            Event::Resolved { step, .. } => {
-                self.expect_parked(*step, event)?;
-                self.head.status = Status::Compensating;
-                self.head.parked_at = None;
-                self.undone(*step, now, seq);
+            Event::Resolved { step, phase, output, .. } => {
+                self.expect_stuck(*step, *phase, event)?;
+                self.unpark();
+                match phase {
+                    Phase::Do => {
+                        self.finish(*step, StepStatus::Completed, now, n);
+                        self.set_output(*step, output, seq);
+                        self.ready_dependents(*step, now);
+                    }
+                    Phase::Undo => self.undone(*step, now, seq),
+                }
             }
             Event::AttemptFailed { step, phase: Phase::Do, .. } => self.apply_failed(*step, event, now, n)?,
             Event::AttemptFailed { step, phase: Phase::Undo, .. } => self.apply_undo_failed(*step, event, now)?,
@@ -60,35 +66,36 @@ impl Transaction {
             }
             Event::OutputFailed { error } => {
                 self.expect_status(event, Status::Running)?;
-                self.turn(CauseKind::OutputFailed, None, Some(error.clone()), now, n);
+                self.turn_or_hold(CauseKind::OutputFailed, Some(error.clone()), now, n);
+            }
+            Event::TimedOut => {
+                let is_due = self.times_out_at().is_some_and(|at| at <= now);
+                if !is_due {
+                    return Err(self.illegal(event));
+                }
+                self.head.timed_out = true;
+                let error = StepError::new(StepError::TRANSACTION_TIMEOUT, "the transaction's own time ran out");
+                self.turn_or_hold(CauseKind::TimedOut, Some(error), now, n);
             }
             Event::CancelRequested { .. } => {
-                self.expect_status(event, Status::Running)?;
+                if !self.may_cancel() {
+                    return Err(self.illegal(event));
+                }
+                self.head.parked_at = None;
                 self.turn(CauseKind::Cancelled, None, None, now, n);
             }
             Event::Parked { step } => {
-                self.expect_status(event, Status::Compensating)?;
-                self.expect(*step, event, |state| state.undo.status == UndoStatus::Failed)?;
+                if self.parking() != Some(*step) {
+                    return Err(self.illegal(event));
+                }
                 self.head.status = Status::Parked;
-                self.head.parked_at = Some(*step);
+                self.head.parked_at = *step;
             }
-            Event::Resumed { step, .. } => {
-                self.expect_parked(*step, event)?;
-                self.head.status = Status::Compensating;
-                self.head.parked_at = None;
-                let undo = &mut self.touch(*step).undo;
-                *undo = UndoState {
-                    status: UndoStatus::Ready,
-                    ready_at: Some(now),
-                    ended_at: None,
-                    attempts_before: undo.attempts,
-                    ..undo.clone()
-                };
-            }
+            Event::Resumed { step, .. } => self.apply_resumed(*step, event, now)?,
             Event::Ended { status, output, .. } => self.apply_ended(*status, output.is_some(), event, now, seq)?,
         }
         self.head.entries = n + 1;
-        self.undo_next(now);
+        self.start_undos(now);
         Ok(())
     }
 
@@ -97,8 +104,10 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Running)?;
+        let is_held = self.head.held;
         self.expect(step, event, |state| {
-            matches!(state.status, StepStatus::Ready | StepStatus::Backoff) && state.attempts + 1 == *attempt
+            let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
+            is_waiting && !is_held && state.attempts + 1 == *attempt
         })?;
         let state = self.touch(step);
         state.status = StepStatus::Dispatched;
@@ -162,8 +171,48 @@ impl Transaction {
         }
         let status = if state.unknown { StepStatus::Unknown } else { StepStatus::Failed };
         self.finish(step, status, now, n);
-        if running {
+        if self.is_done(step) {
+            self.ready_dependents(step, now);
+        } else if running && !self.is_forward_only() {
             self.turn(failure.cause(), Some(step), Some(error.clone()), now, n);
+        }
+        Ok(())
+    }
+
+    /// What is tried again waits from now on: its time to wait for a worker begins anew.
+    fn apply_resumed(&mut self, step: Option<StepIndex>, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let Some(step) = step else {
+            if !self.head.held || self.head.status != Status::Parked {
+                return Err(self.illegal(event));
+            }
+            self.unpark();
+            self.head.held = false;
+            let waiting: Vec<StepIndex> = self.all_where(|state| state.queued_since().is_some());
+            for step in waiting {
+                let state = self.touch(step);
+                state.ready_at = state.ready_at.map(|_| now);
+                state.wake_at = state.wake_at.map(|at| at.max(now));
+            }
+            return Ok(());
+        };
+        let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
+        self.expect_stuck(step, phase, event)?;
+        self.unpark();
+        let state = self.touch(step);
+        match phase {
+            Phase::Do => {
+                state.status = StepStatus::Ready;
+                state.ready_at = Some(now);
+                (state.ended_at, state.ended_n) = (None, None);
+                state.attempts_before = state.attempts;
+            }
+            Phase::Undo => {
+                let undo = &mut state.undo;
+                undo.status = UndoStatus::Ready;
+                undo.ready_at = Some(now);
+                undo.ended_at = None;
+                undo.attempts_before = undo.attempts;
+            }
         }
         Ok(())
     }
@@ -183,14 +232,19 @@ impl Transaction {
             };
             stands && state.undo.attempts == *attempt
         })?;
+        let on_error = self.on_error(step);
         let undo = &mut self.touch(step).undo;
         undo.error = Some(error.clone());
         undo.wake_at = *retry_at;
         if retry_at.is_some() {
             undo.status = UndoStatus::Backoff;
-        } else {
-            undo.status = UndoStatus::Failed;
-            undo.ended_at = Some(now);
+            return Ok(());
+        }
+        let is_marked = on_error == Some(OnError::MarkCompensated);
+        undo.status = if is_marked { UndoStatus::Marked } else { UndoStatus::Failed };
+        undo.ended_at = Some(now);
+        if !self.is_stuck(step, Phase::Undo) && !is_marked {
+            self.break_circuit(step);
         }
         Ok(())
     }
@@ -222,42 +276,27 @@ impl Transaction {
         Ok(())
     }
 
-    /// The status that the transaction ends with, if everything that was to be undone is.
-    pub(super) fn ending(&self) -> Option<Status> {
-        let cause = self.head.cause.as_ref().filter(|_| self.head.status == Status::Compensating)?;
-        let open = |state: &StepState| {
-            state.status == StepStatus::Dispatched
-                || !matches!(state.undo.status, UndoStatus::None | UndoStatus::Completed)
-        };
-        if self.steps.iter().any(open) || self.next_to_undo().is_some() {
-            return None;
-        }
-        let undone = self.steps.iter().any(|state| state.undo.status == UndoStatus::Completed);
-        Some(match cause.kind {
-            CauseKind::Cancelled => Status::Cancelled,
-            CauseKind::StepFailed
-            | CauseKind::StepDenied
-            | CauseKind::StepTimedOut
-            | CauseKind::OutputFailed
-            | CauseKind::Terminated => {
-                if undone {
-                    Status::Compensated
-                } else {
-                    Status::Failed
-                }
-            }
-        })
+    pub(super) fn all_done(&self) -> bool {
+        self.definition.indices().all(|step| self.is_done(step))
     }
 
-    pub(super) fn all_done(&self) -> bool {
-        self.steps.iter().all(|state| matches!(state.status, StepStatus::Completed | StepStatus::Skipped))
+    /// Whether what comes after the step may begin.
+    fn is_done(&self, step: StepIndex) -> bool {
+        self.step(step).is_some_and(|state| match state.status {
+            StepStatus::Completed | StepStatus::Skipped => true,
+            StepStatus::Failed | StepStatus::Unknown => self.definition.step(step).is_some_and(|step| step.optional),
+            StepStatus::Pending
+            | StepStatus::Ready
+            | StepStatus::Dispatched
+            | StepStatus::Backoff
+            | StepStatus::Cancelled => false,
+        })
     }
 
     /// Makes every step without predecessors ready.
     pub(super) fn ready_all(&mut self, now: Timestamp) {
-        let roots = (0..).map(StepIndex).zip(&self.definition.steps);
-        let roots: Vec<StepIndex> = roots.filter(|(_, step)| step.after.is_empty()).map(|(index, _)| index).collect();
-        for step in roots {
+        let definition = Arc::clone(&self.definition);
+        for (step, _) in definition.indices().zip(&definition.steps).filter(|(_, step)| step.after.is_empty()) {
             self.make_ready(step, now);
         }
     }
@@ -267,15 +306,24 @@ impl Transaction {
             return;
         }
         let definition = Arc::clone(&self.definition);
-        let dependents = definition.steps.get(step.position()).map_or(&[][..], |step| &step.dependents);
-        for dependent in dependents {
-            let after = definition.steps.get(dependent.position()).map_or(&[][..], |step| &step.after);
-            let is_done = |index: &StepIndex| {
-                self.step(*index)
-                    .is_some_and(|state| matches!(state.status, StepStatus::Completed | StepStatus::Skipped))
-            };
-            if after.iter().all(is_done) {
-                self.make_ready(*dependent, now);
+        let Some(over) = definition.step(step) else { return };
+        match definition.mode {
+            Mode::Graph => {
+                for dependent in &over.dependents {
+                    let after = definition.step(*dependent).map_or(&[][..], |step| &step.after);
+                    if after.iter().all(|step| self.is_done(*step)) {
+                        self.make_ready(*dependent, now);
+                    }
+                }
+            }
+            Mode::Layers => {
+                let of = |layer| {
+                    let steps = definition.indices().zip(&definition.steps);
+                    steps.filter(move |(_, step)| step.layer == layer).map(|(index, _)| index)
+                };
+                if of(over.layer).all(|step| self.is_done(step)) {
+                    of(over.layer + 1).for_each(|step| self.make_ready(step, now));
+                }
             }
         }
     }
@@ -293,45 +341,30 @@ impl Transaction {
         self.head.status = Status::Compensating;
         self.head.cause = Some(Cause { kind, step });
         self.head.error = error;
-        let queued: Vec<StepIndex> = (0..)
-            .map(StepIndex)
-            .zip(&self.steps)
-            .filter(|(_, state)| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff))
-            .map(|(index, _)| index)
-            .collect();
+        self.head.held = false;
+        let is_queued =
+            |state: &StepState| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff);
+        let queued = self.all_where(is_queued);
         for index in queued {
             let unknown = self.step(index).is_some_and(|state| state.unknown);
             self.finish(index, if unknown { StepStatus::Unknown } else { StepStatus::Cancelled }, now, n);
         }
     }
 
-    /// The next compensation in reverse order of completion.
-    fn next_to_undo(&self) -> Option<StepIndex> {
-        let steps = (0..).map(StepIndex).zip(&self.steps).zip(&self.definition.steps);
-        steps
-            .filter(|((_, state), step)| {
-                step.compensate.is_some()
-                    && matches!(state.status, StepStatus::Completed | StepStatus::Unknown)
-                    && state.undo.status == UndoStatus::None
-            })
-            .max_by_key(|((index, state), _)| (state.ended_n, *index))
-            .map(|((index, _), _)| index)
+    /// The same, where it still can; else it waits for a person.
+    fn turn_or_hold(&mut self, kind: CauseKind, error: Option<StepError>, now: Timestamp, n: u64) {
+        if self.is_forward_only() {
+            self.head.held = true;
+            self.head.error = error;
+        } else {
+            self.turn(kind, None, error, now, n);
+        }
     }
 
-    /// Strict-sequential: one compensation at a time, once nothing is out any more.
-    fn undo_next(&mut self, now: Timestamp) {
-        let busy = |state: &StepState| {
-            state.status == StepStatus::Dispatched
-                || !matches!(state.undo.status, UndoStatus::None | UndoStatus::Completed)
-        };
-        if self.head.status != Status::Compensating || self.steps.iter().any(busy) {
-            return;
-        }
-        if let Some(step) = self.next_to_undo() {
-            let undo = &mut self.touch(step).undo;
-            undo.status = UndoStatus::Ready;
-            undo.ready_at = Some(now);
-        }
+    /// It goes on in the direction in which it went.
+    const fn unpark(&mut self) {
+        self.head.parked_at = None;
+        self.head.status = if self.head.cause.is_some() { Status::Compensating } else { Status::Running };
     }
 
     fn finish(&mut self, step: StepIndex, status: StepStatus, now: Timestamp, n: u64) {
@@ -358,7 +391,7 @@ impl Transaction {
     }
 
     #[expect(clippy::indexing_slicing, reason = "callers come through `expect` or hold an index of the definition")]
-    fn touch(&mut self, step: StepIndex) -> &mut StepState {
+    pub(super) fn touch(&mut self, step: StepIndex) -> &mut StepState {
         self.touched.insert(step.0);
         &mut self.steps[step.position()]
     }
@@ -371,9 +404,12 @@ impl Transaction {
         if self.head.status == status { Ok(()) } else { Err(self.illegal(event)) }
     }
 
-    fn expect_parked(&self, step: StepIndex, event: &Event) -> Result<(), IllegalEvent> {
-        self.expect_status(event, Status::Parked)?;
-        if self.head.parked_at == Some(step) { Ok(()) } else { Err(self.illegal(event)) }
+    fn expect_stuck(&self, step: StepIndex, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
+        if self.is_stuck(step, phase) { Ok(()) } else { Err(self.illegal(event)) }
+    }
+
+    fn all_where(&self, holds: impl Fn(&StepState) -> bool) -> Vec<StepIndex> {
+        (0..).map(StepIndex).zip(&self.steps).filter(|(_, state)| holds(state)).map(|(step, _)| step).collect()
     }
 
     pub(super) fn illegal(&self, event: &Event) -> IllegalEvent {
@@ -400,12 +436,13 @@ impl Event {
             | Self::Resolved { step, .. }
             | Self::AttemptFailed { step, .. }
             | Self::Denied { step, .. }
-            | Self::Skipped { step }
-            | Self::Parked { step }
-            | Self::Resumed { step, .. } => Some(*step),
-            Self::Started { .. } | Self::OutputFailed { .. } | Self::CancelRequested { .. } | Self::Ended { .. } => {
-                None
-            }
+            | Self::Skipped { step } => Some(*step),
+            Self::Parked { step } | Self::Resumed { step, .. } => *step,
+            Self::Started { .. }
+            | Self::OutputFailed { .. }
+            | Self::TimedOut
+            | Self::CancelRequested { .. }
+            | Self::Ended { .. } => None,
         }
     }
 
@@ -418,12 +455,14 @@ impl Event {
             Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
             Self::Completed { phase: Phase::Do, .. } => "completed",
             Self::Completed { phase: Phase::Undo, .. } => "undo completed",
-            Self::Resolved { .. } => "resolved",
+            Self::Resolved { phase: Phase::Do, .. } => "resolved",
+            Self::Resolved { phase: Phase::Undo, .. } => "undo resolved",
             Self::AttemptFailed { phase: Phase::Do, .. } => "attempt failed",
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
             Self::Denied { .. } => "denied",
             Self::Skipped { .. } => "skipped",
             Self::OutputFailed { .. } => "output failed",
+            Self::TimedOut => "timed out",
             Self::CancelRequested { .. } => "cancel requested",
             Self::Parked { .. } => "parked",
             Self::Resumed { .. } => "resumed",
@@ -443,6 +482,7 @@ impl Event {
             | Self::Denied { .. }
             | Self::Skipped { .. }
             | Self::OutputFailed { .. }
+            | Self::TimedOut
             | Self::CancelRequested { .. }
             | Self::Parked { .. }
             | Self::Resumed { .. } => None,

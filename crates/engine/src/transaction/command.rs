@@ -2,9 +2,9 @@
 
 use super::apply::IllegalEvent;
 use super::{Cx, Transaction};
-use crate::definition::{Retry, StepIndex};
+use crate::definition::{OnError, Retry, StepIndex};
 use crate::event::{Event, Failure, StepError};
-use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use crate::status::{Phase, Status, StepStatus};
 use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
 use chancery_base::{DecisionId, Document, Kind, Timestamp};
 use std::sync::Arc;
@@ -20,8 +20,11 @@ pub enum Refusal {
         /// Where it stands.
         status: Status,
     },
-    /// It is parked at another step.
-    #[error("the transaction is parked at step `{parked}`, not at `{asked}`")]
+    /// It is past its pivot.
+    #[error("can't cancel the transaction: it is past its pivot `{0}` and only goes forward")]
+    PastPivot(String),
+    /// It waits for a person at another step.
+    #[error("the transaction waits for a person at step `{parked}`, not at `{asked}`")]
     OtherStep {
         /// Where it is parked.
         parked: String,
@@ -38,7 +41,7 @@ impl Refusal {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Status { .. } | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } => Kind::Conflict,
             Self::Illegal(_) => Kind::Bug,
         }
     }
@@ -108,11 +111,15 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Records what time has done: attempts past their deadline, waits for a worker that lasted too long.
+    /// Records what time has done: its own time, attempts past their deadline, waits for a worker that lasted too long.
     ///
     /// # Errors
     /// Only for a defect.
     pub fn time_out(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if self.times_out_at().is_some_and(|at| at <= cx.now) {
+            self.emit(Event::TimedOut, cx)?;
+            self.advance(cx)?;
+        }
         for step in (0..).map(StepIndex).take(self.steps.len()) {
             if self.head.status.is_settled() {
                 break;
@@ -131,7 +138,7 @@ impl Transaction {
                 return Some((phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
             }
         }
-        let since = self.step(step)?.queued_since()?;
+        let since = self.step(step)?.queued_since().filter(|_| !self.head.held)?;
         let limit = self.definition.steps.get(step.position())?.queue_timeout;
         if since.plus(limit) > now {
             return None;
@@ -172,9 +179,15 @@ impl Transaction {
     /// Undoes what was done and ends as cancelled.
     ///
     /// # Errors
-    /// Unless it is running.
+    /// Unless it goes forward, or if it is past a pivot.
     pub fn cancel(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        self.expect_standing("cancel", &[Status::Running])?;
+        if !self.may_cancel() {
+            let past = self.pivot_done().filter(|_| self.head.cause.is_none() && !self.head.status.is_ended());
+            return Err(match past {
+                Some(pivot) => Refusal::PastPivot(self.name_of(pivot)),
+                None => Refusal::Status { operation: "cancel", status: self.head.status },
+            });
+        }
         self.emit(Event::CancelRequested { justification }, cx)?;
         self.advance(cx)
     }
@@ -189,19 +202,27 @@ impl Transaction {
         Ok(self.emit(Event::Ended { status: Status::Terminated, output: None, justification }, cx)?)
     }
 
-    /// Has the parked compensation tried again.
+    /// Has everything that waits for a person tried again.
     ///
     /// # Errors
-    /// Unless it is parked.
+    /// If nothing does.
     pub fn retry(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let step = self.parked_step("retry", None)?;
-        Ok(self.emit(Event::Resumed { step, justification }, cx)?)
+        let stuck: Vec<StepIndex> = self.stuck().collect();
+        let status = self.head.status;
+        if status.is_ended() || stuck.is_empty() && status != Status::Parked {
+            return Err(Refusal::Status { operation: "retry", status });
+        }
+        let held = (self.head.held && status == Status::Parked).then_some(None);
+        for step in held.into_iter().chain(stuck.into_iter().map(Some)) {
+            self.emit(Event::Resumed { step, justification: justification.clone() }, cx)?;
+        }
+        self.advance(cx)
     }
 
-    /// Counts the parked compensation as done, by hand.
+    /// Counts a step that waits for a person, or the compensation that does, as done, by hand.
     ///
     /// # Errors
-    /// Unless it is parked, at the step named.
+    /// Unless the step named waits for a person.
     pub fn resolve(
         &mut self,
         named: &str,
@@ -209,21 +230,20 @@ impl Transaction {
         justification: String,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
-        let step = self.parked_step("resolve", Some(named))?;
-        self.emit(Event::Resolved { step, output, justification }, cx)?;
+        let status = self.head.status;
+        let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
+        let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
+        let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
+        let Some(step) = self.definition.find(named).filter(|step| self.is_stuck(*step, phase)) else {
+            let asked = named.chars().take(128).collect();
+            return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
+        };
+        self.emit(Event::Resolved { step, phase, output, justification }, cx)?;
         self.advance(cx)
     }
 
-    fn parked_step(&self, operation: &'static str, named: Option<&str>) -> Result<StepIndex, Refusal> {
-        self.expect_standing(operation, &[Status::Parked])?;
-        let parked = self.head.parked_at.ok_or(Refusal::Status { operation, status: self.head.status })?;
-        let name = self.definition.steps.get(parked.position()).map_or("", |step| step.id.as_str());
-        match named {
-            Some(asked) if asked != name => {
-                Err(Refusal::OtherStep { parked: name.to_owned(), asked: asked.chars().take(128).collect() })
-            }
-            Some(_) | None => Ok(parked),
-        }
+    fn name_of(&self, step: StepIndex) -> String {
+        self.definition.step(step).map_or_else(String::new, |step| step.id.to_string())
     }
 
     fn expect_standing(&self, operation: &'static str, allowed: &[Status]) -> Result<(), Refusal> {
@@ -238,7 +258,7 @@ impl Transaction {
         })
     }
 
-    /// Records a failed attempt, and when the next one may be handed out; parks if a compensation failed for good.
+    /// Records a failed attempt, and when the next one may be handed out.
     fn fail(
         &mut self,
         step: StepIndex,
@@ -250,9 +270,6 @@ impl Transaction {
         let attempt = self.attempts(step, phase);
         let retry_at = self.retry_at(step, phase, failure, &error, cx.now);
         self.emit(Event::AttemptFailed { step, phase, attempt, failure, error, retry_at }, cx)?;
-        if phase == Phase::Undo && retry_at.is_none() {
-            self.emit(Event::Parked { step }, cx)?;
-        }
         self.advance(cx)
     }
 
@@ -266,15 +283,26 @@ impl Transaction {
     ) -> Option<Timestamp> {
         let definition = self.definition.steps.get(step.position())?;
         let state = self.step(step)?;
-        let (retry, used, wanted): (&Retry, u32, bool) = match phase {
-            Phase::Do => (&definition.retry, state.attempts, self.head.status == Status::Running && !self.is_full()),
+        let (retry, used, most): (&Retry, u32, u32) = match phase {
+            Phase::Do => {
+                let may = self.head.status == Status::Running && !self.is_full();
+                let most = if may { definition.retry.attempts } else { 0 };
+                (&definition.retry, state.attempts - state.attempts_before, most)
+            }
             Phase::Undo => {
                 let undo = definition.compensate.as_ref()?;
-                (&undo.retry, state.undo.attempts - state.undo.attempts_before, true)
+                let most = match undo.on_error {
+                    OnError::Skip => 1,
+                    OnError::Retry if !self.is_full() => u32::MAX,
+                    OnError::Retry | OnError::Continue | OnError::Fail | OnError::MarkCompensated => {
+                        undo.retry.attempts
+                    }
+                };
+                (&undo.retry, state.undo.attempts - state.undo.attempts_before, most)
             }
         };
         let is_final = error.is_final || retry.is_final(&error.r#type);
-        if !wanted || !failure.was_dispatched() || is_final || used >= retry.attempts {
+        if !failure.was_dispatched() || is_final || used >= most {
             return None;
         }
         Some(now.plus(retry.delay(&self.id(), &definition.id, used)))
@@ -289,25 +317,13 @@ impl Transaction {
         }
     }
 
-    pub(super) fn complete_if_done(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        if !self.all_done() {
-            return Ok(());
-        }
+    pub(super) fn complete(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         match self.evaluate_output(cx.now) {
             Ok(output) => {
                 let output = Some(Arc::new(output));
                 Ok(self.emit(Event::Ended { status: Status::Completed, output, justification: None }, cx)?)
             }
-            Err(error) => {
-                self.emit(Event::OutputFailed { error }, cx)?;
-                self.end_if_undone(cx)
-            }
+            Err(error) => Ok(self.emit(Event::OutputFailed { error }, cx)?),
         }
-    }
-
-    pub(super) fn end_if_undone(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let Some(status) = self.ending() else { return Ok(()) };
-        debug_assert!(self.steps.iter().all(|state| state.undo.status != UndoStatus::Dispatched));
-        Ok(self.emit(Event::Ended { status, output: None, justification: None }, cx)?)
     }
 }

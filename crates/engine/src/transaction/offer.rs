@@ -1,7 +1,7 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Step, StepIndex};
+use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex};
 use crate::event::StepError;
 use crate::status::{Phase, StepStatus};
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
@@ -127,7 +127,7 @@ impl Transaction {
     }
 
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
-        let scope = self.facts(now).output_scope(&self.definition, |step| self.output_of(step));
+        let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step));
         bounded(self.definition.result(&scope)?, "output")
     }
 
@@ -135,7 +135,14 @@ impl Transaction {
     /// sees the same.
     fn scope(&self, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
         let facts = self.facts(now.unwrap_or(self.head.started_at));
-        facts.step_scope(&self.definition, step, |step| self.output_of(step))
+        facts.step_scope(&self.definition, step, |step| self.seen(step))
+    }
+
+    fn seen(&self, step: StepIndex) -> Option<Seen<'_>> {
+        let state = self.step(step)?;
+        let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
+        let error = state.error.as_ref().filter(|_| has_failed);
+        Some(Seen { status: state.status, output: self.output_of(step), error })
     }
 
     fn output_of(&self, step: StepIndex) -> Option<&Value> {

@@ -77,12 +77,9 @@ impl Reader<'_> {
             }
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
+            "step.completed" if self.is_by_hand() => self.resolved(Phase::Do)?,
+            "compensation.completed" if self.is_by_hand() => self.resolved(Phase::Undo)?,
             "step.completed" => self.completed(Phase::Do)?,
-            "compensation.completed" if self.record.data.get_bool("by_hand") == Some(true) => Event::Resolved {
-                step: self.step()?,
-                output: self.value("output")?,
-                justification: self.text("justification")?,
-            },
             "compensation.completed" => self.completed(Phase::Undo)?,
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
@@ -90,8 +87,11 @@ impl Reader<'_> {
             "step.skipped" => Event::Skipped { step: self.step()? },
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
             "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
-            "transaction.parked" => Event::Parked { step: self.step()? },
-            "transaction.resumed" => Event::Resumed { step: self.step()?, justification: self.text("justification")? },
+            "transaction.timed_out" => Event::TimedOut,
+            "transaction.parked" => Event::Parked { step: self.maybe_step() },
+            "transaction.resumed" => {
+                Event::Resumed { step: self.maybe_step(), justification: self.text("justification")? }
+            }
             "transaction.completed" | "transaction.failed" | "transaction.cancelled" | "transaction.terminated" => {
                 self.ended()?
             }
@@ -108,6 +108,19 @@ impl Reader<'_> {
             decision: self.decision()?,
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
+        })
+    }
+
+    fn is_by_hand(&self) -> bool {
+        self.record.data.get_bool("by_hand") == Some(true)
+    }
+
+    fn resolved(&self, phase: Phase) -> Result<Event, DecodeError> {
+        Ok(Event::Resolved {
+            step: self.step()?,
+            phase,
+            output: self.value("output")?,
+            justification: self.text("justification")?,
         })
     }
 
@@ -138,7 +151,11 @@ impl Reader<'_> {
     }
 
     fn step(&self) -> Result<StepIndex, DecodeError> {
-        self.record.refs.step.map(StepIndex).ok_or_else(|| self.fail("refs.step"))
+        self.maybe_step().ok_or_else(|| self.fail("refs.step"))
+    }
+
+    fn maybe_step(&self) -> Option<StepIndex> {
+        self.record.refs.step.map(StepIndex)
     }
 
     fn attempt(&self) -> Result<u32, DecodeError> {

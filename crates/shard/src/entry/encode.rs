@@ -100,6 +100,7 @@ fn refs(event: &Event) -> Refs {
         | Event::Denied { .. }
         | Event::Skipped { .. }
         | Event::OutputFailed { .. }
+        | Event::TimedOut
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
@@ -114,6 +115,7 @@ fn refs(event: &Event) -> Refs {
         | Event::AttemptFailed { .. }
         | Event::Skipped { .. }
         | Event::OutputFailed { .. }
+        | Event::TimedOut
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
@@ -166,17 +168,13 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind, data, payload: Some(payload.finish()) }
         }
         Event::Completed { phase, output, .. } => {
-            let kind = match phase {
-                Phase::Do => kind::STEP_COMPLETED,
-                Phase::Undo => kind::COMPENSATION_COMPLETED,
-            };
             let payload = Payload::new().document("output", output);
-            Draft { kind, data: empty(), payload: Some(payload.finish()) }
+            Draft { kind: completed_kind(*phase), data: empty(), payload: Some(payload.finish()) }
         }
-        Event::Resolved { output, justification, .. } => {
+        Event::Resolved { phase, output, justification, .. } => {
             let payload = Payload::new().text("justification", justification).document("output", output);
             let data = empty().bool("by_hand", true);
-            Draft { kind: kind::COMPENSATION_COMPLETED, data, payload: Some(payload.finish()) }
+            Draft { kind: completed_kind(*phase), data, payload: Some(payload.finish()) }
         }
         Event::AttemptFailed { phase, failure, error, retry_at, .. } => {
             let data = empty().word("failure", failure.word());
@@ -200,6 +198,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             let payload = Payload::new().serialize("error", error);
             Draft { kind: kind::TRANSACTION_OUTPUT_FAILED, data: empty(), payload: Some(payload.finish()) }
         }
+        Event::TimedOut => Draft { kind: kind::TRANSACTION_TIMED_OUT, data: empty(), payload: None },
         Event::CancelRequested { justification } => justified(kind::TRANSACTION_CANCEL_REQUESTED, justification),
         Event::Parked { .. } => Draft { kind: kind::TRANSACTION_PARKED, data: empty(), payload: None },
         Event::Resumed { justification, .. } => justified(kind::TRANSACTION_RESUMED, justification),
@@ -216,6 +215,13 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
 fn justified(kind: Word, justification: &str) -> Draft {
     let payload = Payload::new().text("justification", justification);
     Draft { kind, data: Data::new(), payload: Some(payload.finish()) }
+}
+
+const fn completed_kind(phase: Phase) -> Word {
+    match phase {
+        Phase::Do => kind::STEP_COMPLETED,
+        Phase::Undo => kind::COMPENSATION_COMPLETED,
+    }
 }
 
 const fn ended_kind(status: Status) -> Word {

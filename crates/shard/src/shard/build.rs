@@ -11,7 +11,7 @@ use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
-use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
+use chancery_engine::{Answer, Cx, Event, Status, Transaction};
 use chancery_ledger::Data;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -336,11 +336,12 @@ fn observed(event: &Event) -> Option<Observation> {
             Some(Observation::Attempted { phase: *phase, outcome: failure.word() })
         }
         Event::Started { beginning, .. } => Some(Observation::Started { definition: beginning.definition.clone() }),
-        Event::Resolved { .. } => Some(Observation::Attempted { phase: Phase::Undo, outcome: "resolved" }),
+        Event::Resolved { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "resolved" }),
         Event::Dispatched { .. }
         | Event::Denied { .. }
         | Event::Skipped { .. }
         | Event::OutputFailed { .. }
+        | Event::TimedOut
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }

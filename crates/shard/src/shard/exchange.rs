@@ -115,13 +115,14 @@ impl Shard {
         }
     }
 
-    /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again.
+    /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again, unless the
+    /// step says `attempts: once`. Then its lease lapses, and whether it took effect is unknown.
     fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<crate::input::Queue, u32>, answer: &mut Exchanged) {
         let reported = exchange.done.iter().map(|report| report.task);
         let known: BTreeSet<TaskToken> = reported.chain(exchange.holding.iter().copied()).collect();
         for key in self.desk.leases_with(&exchange.worker) {
             let Some(Lease { token: Some(token), task: Some(task), .. }) = self.desk.lease(key) else { continue };
-            if known.contains(token) {
+            if known.contains(token) || self.goes_once(key) {
                 continue;
             }
             if let Some(want) = credit.get_mut(&task.queue) {
@@ -129,6 +130,15 @@ impl Shard {
             }
             answer.tasks.push(Arc::clone(task));
         }
+    }
+
+    fn goes_once(&self, key: LeaseKey) -> bool {
+        let step = self.members.get(&key.transaction).and_then(|member| member.definition().step(key.step));
+        let retry = step.and_then(|step| match key.phase {
+            Phase::Do => Some(&step.retry),
+            Phase::Undo => step.compensate.as_ref().map(|undo| &undo.retry),
+        });
+        retry.is_some_and(|retry| retry.once)
     }
 
     fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {

@@ -5,7 +5,7 @@ use crate::faults::Fault;
 use crate::reference::Saga;
 use chancery_base::Timestamp;
 use chancery_base::json::Members;
-use chancery_engine::definition::{Run, StepIndex};
+use chancery_engine::definition::{CompensationPolicy, OnError, Run, StepIndex};
 use chancery_engine::{Event, Failure, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
@@ -153,26 +153,33 @@ impl Model {
                 })
             }
             Event::AttemptFailed { .. } => self.failed(record, event),
-            Event::Resolved { .. } => {
+            Event::Resolved { phase, .. } => {
+                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
                 self.with(record, |transaction| {
                     transaction.parked = None;
                     transaction.resolved += 1;
                 })?;
-                self.with_step(record, |step| step.undone = true)
+                self.with_step(record, |step| match phase {
+                    Phase::Do => step.completed_n = n,
+                    Phase::Undo => step.undone = true,
+                })
             }
             Event::Denied { .. } => {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
-            Event::OutputFailed { .. } => self.with(record, |transaction| transaction.turned = true),
+            Event::OutputFailed { .. } | Event::TimedOut => {
+                self.with(record, |transaction| transaction.turned = !transaction.has_pivot())
+            }
             Event::CancelRequested { .. } => self.with(record, |transaction| {
                 transaction.turned = true;
+                transaction.parked = None;
                 transaction.cancels += 1;
             }),
             Event::Parked { step } => {
                 self.counts.add(Fault::Parked);
-                self.with(record, |transaction| transaction.parked = Some(step.0))
+                self.with(record, |transaction| transaction.parked = Some(step.map(|step| step.0)))
             }
             Event::Resumed { .. } => self.with(record, |transaction| {
                 transaction.parked = None;
@@ -224,7 +231,7 @@ impl Model {
         let definition = transaction.definition.steps.get(step.position()).ok_or("an unknown step")?;
         for before in &definition.after {
             let done = transaction.steps.get(before.position());
-            let done = done.is_some_and(|step| step.completed_n.is_some() || step.skipped);
+            let done = done.is_some_and(StepModel::is_over);
             ensure(done, || format!("handed out before step {} was done", before.0))?;
         }
         let out = transaction.steps.iter().filter(|step| step.is_out(Phase::Do)).count();
@@ -241,7 +248,7 @@ impl Model {
         outcome
     }
 
-    /// An undo: of a step that took effect or may have, in reverse order of completion, one at a time.
+    /// An undo: of a step that took effect or may have, in the order that its definition says.
     fn compensation_started(&mut self, record: &Record, event: &Event) -> Check {
         let Event::Dispatched { step, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
@@ -253,9 +260,18 @@ impl Model {
         ensure(!state.undone, || "the step is undone already".to_owned())?;
         ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
         let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| other != step);
+        let in_sequence = match transaction.definition.compensation {
+            CompensationPolicy::GroupedParallel | CompensationPolicy::BestEffortParallel => false,
+            CompensationPolicy::StrictSequential
+            | CompensationPolicy::RetryWithBackoff
+            | CompensationPolicy::CircuitBreaker => true,
+        };
         for (other, other_state) in steps {
             let number = other.0;
             ensure(!other_state.is_out(Phase::Do), || format!("step {number} is out"))?;
+            if !in_sequence || other_state.given_up {
+                continue;
+            }
             ensure(other_state.undo.is_empty() || other_state.undone, || format!("step {number} is being undone"))?;
             let undoable = transaction.definition.step(other).is_some_and(|step| step.compensate.is_some());
             let later = other_state.completed_n > state.completed_n && state.completed_n.is_some();
@@ -296,13 +312,26 @@ impl Model {
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;
         }
-        if *phase == Phase::Do {
-            self.with_step(record, |step| step.unknown |= failure.is_unknown())?;
-            if retry_at.is_none() {
-                self.with(record, |transaction| transaction.turned = true)?;
+        let definition = self.transactions.get(&id).and_then(|transaction| transaction.definition.step(*step));
+        let (is_optional, undo) = definition
+            .map_or((false, None), |step| (step.optional, step.compensate.as_ref().map(|undo| undo.on_error)));
+        let is_last = retry_at.is_none();
+        match phase {
+            Phase::Do => {
+                self.with_step(record, |step| {
+                    step.unknown |= failure.is_unknown();
+                    step.passed = is_optional && is_last;
+                })?;
+                // Past a pivot it does not turn: whether it is past one, the reference model knows.
+                self.with(record, |transaction| {
+                    transaction.turned |= is_last && !is_optional && !transaction.has_pivot();
+                })
             }
+            Phase::Undo => self.with_step(record, |step| {
+                step.given_up = is_last && undo.is_some_and(|on_error| !on_error.parks());
+                step.undone |= is_last && undo == Some(OnError::MarkCompensated);
+            }),
         }
-        Ok(())
     }
 
     /// A lapse: no sooner than a whole lease after the hand-out, and after the renewal that the worker knows of.
@@ -344,11 +373,12 @@ impl Model {
         let steps = || transaction.steps.iter().zip(&transaction.definition.steps);
         let left = steps().any(|(state, step)| step.compensate.is_some() && state.may_have_run() && !state.undone);
         let undone = transaction.steps.iter().any(|step| step.undone);
-        let done = transaction.steps.iter().all(|step| step.completed_n.is_some() || step.skipped);
+        let given_up = transaction.steps.iter().any(|step| step.given_up && !step.undone);
+        let done = transaction.steps.iter().all(StepModel::is_over);
         let fits = match status {
             Status::Completed => done && !undone,
             Status::Compensated => !left && undone,
-            Status::Failed => !left && !undone,
+            Status::Failed => given_up || !left && !undone,
             Status::Cancelled => !left && transaction.cancels > 0,
             Status::Terminated => true,
             Status::Running | Status::Compensating | Status::Parked => false,

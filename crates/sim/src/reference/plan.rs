@@ -17,6 +17,50 @@ pub struct Plan {
     pub concurrency: Option<u64>,
     /// What the transaction gives.
     pub output: OutputPlan,
+    /// Milliseconds that it may go forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<u64>,
+    /// A layer of steps begins when the one before it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_layered: bool,
+    /// In which order steps are undone; none: the last one first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyPlan>,
+    /// What becomes of a compensation that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnErrorPlan>,
+}
+
+/// In which order steps are undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyPlan {
+    /// The last one first; a failure parks.
+    StrictSequential,
+    /// The deepest layer first, its steps together; a failure parks.
+    GroupedParallel,
+    /// The last one first; a failure is left.
+    RetryWithBackoff,
+    /// The last one first; a failure is left, and after a critical one all.
+    CircuitBreaker,
+    /// All together; a failure is left.
+    BestEffortParallel,
+}
+
+/// What becomes of a compensation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnErrorPlan {
+    /// It is left after its last attempt.
+    Continue,
+    /// It is tried without end.
+    Retry,
+    /// It parks after its last attempt.
+    Fail,
+    /// It is left after its first attempt.
+    Skip,
+    /// It counts as done after its last attempt.
+    MarkCompensated,
 }
 
 /// A step.
@@ -39,6 +83,12 @@ pub struct StepPlan {
     pub queue_timeout: u64,
     /// How it is undone.
     pub undo: Option<UndoPlan>,
+    /// Past it the saga only goes forward.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pivot: bool,
+    /// The saga goes on without it when it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_optional: bool,
 }
 
 /// How a step is undone.
@@ -51,6 +101,12 @@ pub struct UndoPlan {
     pub retry: RetryPlan,
     /// Milliseconds that an attempt may take.
     pub timeout: u64,
+    /// What becomes of it when it failed, where that is another than the saga's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnErrorPlan>,
+    /// After its failure the policy circuit-breaker leaves the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_critical: bool,
 }
 
 /// How something is tried again.
@@ -102,7 +158,7 @@ impl Plan {
         let steps = (0..count).map(|index| narrow_step(index, &mut rng)).collect();
         let concurrency = rng.permille(500).then(|| rng.between(1, 3));
         let output = if rng.permille(500) { OutputPlan::Number } else { OutputPlan::Nothing };
-        Self { name: format!("saga-{number}"), steps, concurrency, output }
+        Self { steps, concurrency, output, ..Self::empty(format!("saga-{number}")) }
     }
 
     /// One of the wide ones: up to twelve steps, any shape, up to five attempts.
@@ -117,7 +173,51 @@ impl Plan {
             1 => OutputPlan::Of(rng.index(count)),
             _ => OutputPlan::Number,
         };
-        Self { name: format!("wide-{number}"), steps, concurrency, output }
+        Self { steps, concurrency, output, ..Self::empty(format!("wide-{number}")) }
+    }
+
+    /// One with everything that a saga may say: up to eight steps, every order of undoing.
+    pub(crate) fn varied(number: usize) -> Self {
+        let mut rng = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x7a21_ed00);
+        let count = usize::try_from(rng.between(1, 8)).unwrap_or(1);
+        let density = rng.pick(&[0, 150, 400, 800]).copied().unwrap_or(150);
+        let policies = [
+            PolicyPlan::StrictSequential,
+            PolicyPlan::GroupedParallel,
+            PolicyPlan::RetryWithBackoff,
+            PolicyPlan::CircuitBreaker,
+            PolicyPlan::BestEffortParallel,
+        ];
+        let policy = rng.pick(&policies).copied();
+        let pivots = rng.pick(&[0, 0, 150, 400]).copied().unwrap_or(0);
+        let mut steps: Vec<StepPlan> = (0..count).map(|index| wide_step(index, density, &mut rng)).collect();
+        for step in &mut steps {
+            vary(step, policy, pivots, &mut rng);
+        }
+        let concurrency = rng.permille(600).then(|| rng.between(1, 8));
+        let output = match rng.below(4) {
+            0 => OutputPlan::Nothing,
+            1 => OutputPlan::Of(rng.index(count)),
+            _ => OutputPlan::Number,
+        };
+        let lasts = rng.permille(250).then(|| rng.between(500, 30_000));
+        let is_layered = rng.permille(300);
+        let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
+        let name = format!("varied-{number}");
+        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error }
+    }
+
+    const fn empty(name: String) -> Self {
+        Self {
+            name,
+            steps: Vec::new(),
+            concurrency: None,
+            output: OutputPlan::Nothing,
+            lasts: None,
+            is_layered: false,
+            policy: None,
+            on_error: None,
+        }
     }
 
     /// The definition's document.
@@ -129,6 +229,19 @@ impl Plan {
         document.insert("steps".to_owned(), steps.collect());
         if let Some(concurrency) = self.concurrency {
             document.insert("concurrency".to_owned(), json!(concurrency));
+        }
+        if let Some(lasts) = self.lasts {
+            document.insert("timeout".to_owned(), json!(format!("{lasts}ms")));
+        }
+        if self.is_layered {
+            document.insert("mode".to_owned(), json!("layers"));
+        }
+        if let Some(policy) = self.policy {
+            let mut compensation = json!({ "policy": policy });
+            if let Some((on_error, compensation)) = self.on_error.zip(compensation.as_object_mut()) {
+                compensation.insert("on_error".to_owned(), json!(on_error));
+            }
+            document.insert("compensation".to_owned(), compensation);
         }
         match self.output {
             OutputPlan::Nothing => {}
@@ -158,7 +271,44 @@ impl Plan {
             OutputPlan::Nothing => OutputPlan::Nothing,
             OutputPlan::Number => OutputPlan::Number,
         };
-        Self { name: self.name.clone(), steps, concurrency: self.concurrency, output }
+        Self { steps, output, ..self.clone() }
+    }
+}
+
+impl PolicyPlan {
+    /// What becomes of a compensation that failed, where nobody says.
+    const fn on_error(self) -> OnErrorPlan {
+        match self {
+            Self::StrictSequential | Self::GroupedParallel => OnErrorPlan::Fail,
+            Self::RetryWithBackoff | Self::CircuitBreaker | Self::BestEffortParallel => OnErrorPlan::Continue,
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn policy(&self) -> PolicyPlan {
+        self.policy.unwrap_or(PolicyPlan::StrictSequential)
+    }
+
+    /// What becomes of a step's compensation that failed.
+    pub(crate) fn on_error(&self, step: usize) -> OnErrorPlan {
+        let of_step = self.steps.get(step).and_then(|step| step.undo.as_ref()).and_then(|undo| undo.on_error);
+        of_step.or(self.on_error).unwrap_or(self.policy().on_error())
+    }
+
+    /// How many steps must be over, one after the other, before this one.
+    pub(crate) fn layer(&self, step: usize) -> usize {
+        let after = self.steps.get(step).map_or(&[][..], |step| &step.after);
+        after.iter().map(|before| self.layer(*before) + 1).max().unwrap_or(0)
+    }
+
+    /// The steps that must be over before this one.
+    pub(crate) fn before(&self, step: usize) -> Vec<usize> {
+        if self.is_layered {
+            let layer = self.layer(step);
+            return (0..self.steps.len()).filter(|other| self.layer(*other) < layer).collect();
+        }
+        self.steps.get(step).map_or_else(Vec::new, |step| step.after.clone())
     }
 }
 
@@ -189,8 +339,18 @@ impl StepPlan {
         if let Some(undo) = &self.undo {
             let run = if undo.is_noop { json!("noop") } else { json!({ "worker": "queue.undo" }) };
             let timeout = format!("{}ms", undo.timeout);
-            let undo = json!({ "run": run, "retry": undo.retry.document(), "timeout": timeout });
-            step.insert("compensate".to_owned(), undo);
+            let mut document = json!({ "run": run, "retry": undo.retry.document(), "timeout": timeout });
+            if let Some(document) = document.as_object_mut() {
+                document.extend(undo.on_error.map(|on_error| ("on_error".to_owned(), json!(on_error))));
+                document.extend(undo.is_critical.then(|| ("critical".to_owned(), json!(true))));
+            }
+            step.insert("compensate".to_owned(), document);
+        }
+        if self.is_pivot {
+            step.insert("pivot".to_owned(), json!(true));
+        }
+        if self.is_optional {
+            step.insert("on_failure".to_owned(), json!("continue"));
         }
         Value::Object(step)
     }
@@ -221,7 +381,8 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
     let retry = retry(rng, 3);
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(4, 20);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo: undo(rng, 2) }
+    let undo = undo(rng, 2);
+    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
 }
 
 fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
@@ -237,7 +398,27 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
     let retry = retry(rng, 5);
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(6, 40);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo: undo(rng, 4) }
+    let undo = undo(rng, 4);
+    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+}
+
+/// What a step of a varied saga says beside.
+fn vary(step: &mut StepPlan, policy: Option<PolicyPlan>, pivots: u64, rng: &mut Rng) {
+    step.is_pivot = rng.permille(pivots);
+    step.is_optional = rng.permille(150) && !step.is_pivot;
+    if step.is_pivot {
+        step.undo = None;
+    }
+    if let Some(undo) = &mut step.undo {
+        undo.on_error = on_error(rng);
+        undo.is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(500);
+    }
+}
+
+fn on_error(rng: &mut Rng) -> Option<OnErrorPlan> {
+    let actions =
+        [OnErrorPlan::Continue, OnErrorPlan::Retry, OnErrorPlan::Fail, OnErrorPlan::Skip, OnErrorPlan::MarkCompensated];
+    rng.permille(400).then(|| rng.pick(&actions).copied()).flatten()
 }
 
 fn undo(rng: &mut Rng, most: u64) -> Option<UndoPlan> {
@@ -246,7 +427,7 @@ fn undo(rng: &mut Rng, most: u64) -> Option<UndoPlan> {
     }
     let is_noop = rng.permille(100);
     let timeout = rng.between(2_000, 6_000);
-    Some(UndoPlan { is_noop, retry: retry(rng, most), timeout })
+    Some(UndoPlan { is_noop, retry: retry(rng, most), timeout, on_error: None, is_critical: false })
 }
 
 fn retry(rng: &mut Rng, most: u64) -> RetryPlan {

@@ -1,5 +1,6 @@
 //! Where a saga and its steps stand, looked up in what happened.
 
+use super::plan::{OnErrorPlan, PolicyPlan};
 use super::{Fact, Saga, Standing, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
@@ -32,7 +33,20 @@ pub(crate) enum UndoStage {
     Out(Timestamp),
     Backoff(Timestamp),
     Completed,
+    /// It failed for good and is left.
     Failed,
+    /// It failed for good and counts as done.
+    Marked,
+    /// It was not tried.
+    Skipped,
+}
+
+/// How a step is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Done,
+    Failed,
+    Unknown,
 }
 
 impl Saga {
@@ -46,43 +60,146 @@ impl Saga {
 
     /// Which fact turned it: from there on it goes backward.
     pub(super) fn turn(&self) -> Option<usize> {
-        self.facts.iter().position(|(_, fact)| {
-            matches!(fact, Fact::Cancelled | Fact::OutputFailed | Fact::Failed { phase: Phase::Do, retry_at: None, .. })
-        })
+        let past = [Over::Done, Over::Unknown];
+        (0..).zip(&self.facts).find(|(at, (_, fact))| self.turns(*at, fact, &past)).map(|(at, _)| at)
     }
 
-    /// At which step it waits for a person.
-    pub(super) fn parked(&self) -> Option<usize> {
-        let is_about =
-            |fact: &&Fact| matches!(fact, Fact::Parked { .. } | Fact::Resumed { .. } | Fact::Resolved { .. });
+    fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
+        match fact {
+            Fact::Cancelled => true,
+            Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
+            Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
+                !self.is_optional(*step) && !self.is_past_pivot(at + 1, past)
+            }
+            Fact::HandedOut { .. }
+            | Fact::Done { .. }
+            | Fact::Failed { .. }
+            | Fact::Denied { .. }
+            | Fact::Skipped { .. }
+            | Fact::Parked { .. }
+            | Fact::Resumed { .. }
+            | Fact::Resolved { .. }
+            | Fact::Ended { .. } => false,
+        }
+    }
+
+    /// Whether a pivot was over in one of these ways after so many facts, all of them of its way forward.
+    pub(super) fn is_past_pivot(&self, facts: usize, ways: &[Over]) -> bool {
+        let is_past = |step: usize| self.over_after(step, facts).is_some_and(|over| ways.contains(&over));
+        let mut pivots = self.all().filter(|step| self.plan.steps.get(*step).is_some_and(|step| step.is_pivot));
+        !self.is_told(WrongRule::TurnPastPivot) && pivots.any(is_past)
+    }
+
+    /// How a step was over after so many facts, all of them of its way forward.
+    fn over_after(&self, asked: usize, facts: usize) -> Option<Over> {
+        for (_, fact) in self.facts.iter().take(facts).rev() {
+            if let Fact::Done { step, .. } | Fact::Resolved { step, .. } = fact
+                && *step == asked
+            {
+                return Some(Over::Done);
+            }
+            if let Fact::Failed { step, retry_at: None, .. } = fact
+                && *step == asked
+            {
+                return Some(if self.is_unknown_after(asked, facts) { Over::Unknown } else { Over::Failed });
+            }
+            let is_out = matches!(fact, Fact::HandedOut { step, .. } if *step == asked);
+            if is_out || *fact == (Fact::Resumed { step: Some(asked) }) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn is_optional(&self, asked: usize) -> bool {
+        let is_optional = self.plan.steps.get(asked).is_some_and(|step| step.is_optional);
+        is_optional && !self.is_told(WrongRule::StopAtOptional)
+    }
+
+    /// At which step, or at none, it waits for a person.
+    pub(super) fn parked(&self) -> Option<Option<usize>> {
+        let is_about = |fact: &&Fact| {
+            matches!(fact, Fact::Parked { .. } | Fact::Resumed { .. } | Fact::Resolved { .. } | Fact::Cancelled)
+        };
         match self.facts.iter().rev().map(|(_, fact)| fact).find(is_about) {
             Some(Fact::Parked { step }) => Some(*step),
             Some(_) | None => None,
         }
     }
 
+    /// Whether nothing is handed out until a person says so: something that would have turned it came past its pivot.
+    pub(super) fn is_held(&self) -> bool {
+        let is_about = |fact: &&Fact| {
+            matches!(fact, Fact::OutputFailed | Fact::TimedOut) || **fact == (Fact::Resumed { step: None })
+        };
+        let last = self.facts.iter().rev().map(|(_, fact)| fact).find(is_about);
+        self.turn().is_none() && last.is_some_and(|fact| !matches!(fact, Fact::Resumed { .. }))
+    }
+
+    /// When its own time runs out.
+    pub(super) fn times_out_at(&self) -> Option<Timestamp> {
+        let was = self.facts.iter().any(|(_, fact)| *fact == Fact::TimedOut);
+        let runs = self.ended().is_none() && self.turn().is_none() && self.parked().is_none();
+        let lasts = self.plan.lasts.filter(|_| runs && !was && !self.is_told(WrongRule::IgnoreTimeout));
+        lasts.map(|lasts| self.began.plus(Duration::from_millis(lasts)))
+    }
+
+    /// Whether a step, or its undo, failed for good, and only a person can have it go on.
+    pub(super) fn is_stuck(&self, asked: usize, phase: Phase) -> bool {
+        let goes_forward = self.turn().is_none();
+        match phase {
+            Phase::Do => {
+                let has_failed = matches!(self.over_after(asked, usize::MAX), Some(Over::Failed | Over::Unknown));
+                goes_forward && has_failed && !self.is_optional(asked)
+            }
+            Phase::Undo => {
+                let parks = matches!(self.plan.on_error(asked), OnErrorPlan::Fail | OnErrorPlan::Retry);
+                !goes_forward && parks && self.undo_told(asked) == Some(UndoStage::Failed)
+            }
+        }
+    }
+
     pub(super) fn is_completed(&self, asked: usize) -> bool {
-        self.facts.iter().any(|(_, fact)| matches!(fact, Fact::Done { step, phase: Phase::Do, .. } if *step == asked))
+        self.facts.iter().any(|(_, fact)| {
+            let (Fact::Done { step, phase: Phase::Do, .. } | Fact::Resolved { step, phase: Phase::Do }) = fact else {
+                return false;
+            };
+            *step == asked
+        })
     }
 
     fn is_skipped(&self, asked: usize) -> bool {
         self.facts.iter().any(|(_, fact)| matches!(fact, Fact::Skipped { step } if *step == asked))
     }
 
-    pub(super) fn is_done(&self, asked: usize) -> bool {
-        self.is_completed(asked) || self.is_skipped(asked)
+    /// Since when what comes after a step need not wait for it.
+    fn over_since(&self, asked: usize) -> Option<Timestamp> {
+        let lets_go = |fact: &Fact| match fact {
+            Fact::Done { step, phase: Phase::Do, .. }
+            | Fact::Skipped { step }
+            | Fact::Resolved { step, phase: Phase::Do } => *step == asked,
+            Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => *step == asked && self.is_optional(asked),
+            Fact::HandedOut { .. }
+            | Fact::Done { .. }
+            | Fact::Failed { .. }
+            | Fact::Denied { .. }
+            | Fact::OutputFailed
+            | Fact::TimedOut
+            | Fact::Cancelled
+            | Fact::Parked { .. }
+            | Fact::Resumed { .. }
+            | Fact::Resolved { .. }
+            | Fact::Ended { .. } => false,
+        };
+        self.facts.iter().find(|(_, fact)| lets_go(fact)).map(|(at, _)| *at)
+    }
+
+    pub(super) fn is_over(&self, asked: usize) -> bool {
+        self.over_since(asked).is_some()
     }
 
     pub(super) fn is_undone(&self, asked: usize) -> bool {
-        self.facts.iter().any(|(_, fact)| {
-            if let Fact::Done { step, phase: Phase::Undo, .. } | Fact::Resolved { step } = fact {
-                *step == asked
-            } else if let Fact::Failed { step, phase: Phase::Undo, retry_at: None, .. } = fact {
-                *step == asked && self.is_told(WrongRule::NeverPark)
-            } else {
-                false
-            }
-        })
+        matches!(self.undo_told(asked), Some(UndoStage::Completed | UndoStage::Marked))
     }
 
     /// How often it was handed out.
@@ -94,25 +211,35 @@ impl Saga {
         count
     }
 
-    /// The same for its undo, since a person had it tried again.
-    pub(super) fn undo_attempts_since_resumed(&self, asked: usize) -> u64 {
+    /// The same, since a person had it tried again.
+    pub(super) fn attempts_since_resumed(&self, asked: usize, of: Phase) -> u64 {
         let mut count = 0;
-        for (_, fact) in &self.facts {
-            if *fact == (Fact::Resumed { step: asked }) {
+        for (at, (_, fact)) in self.facts.iter().enumerate() {
+            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(at) == of {
                 count = 0;
             }
-            count += u64::from(matches!(fact, Fact::HandedOut { step, phase: Phase::Undo, .. } if *step == asked));
+            count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
         }
         count
     }
 
+    /// In which direction it went at a fact.
+    fn phase_at(&self, at: usize) -> Phase {
+        if self.turn().is_some_and(|turn| turn < at) { Phase::Undo } else { Phase::Do }
+    }
+
     /// Whether an attempt may have taken effect without saying so.
     fn is_unknown(&self, asked: usize) -> bool {
+        self.is_unknown_after(asked, usize::MAX)
+    }
+
+    fn is_unknown_after(&self, asked: usize, facts: usize) -> bool {
         let is_it = |fact: &Fact| {
             let Fact::Failed { step, phase: Phase::Do, failure, .. } = fact else { return false };
             *step == asked && matches!(failure, Failure::Unknown | Failure::TimedOut | Failure::Lapsed)
         };
-        !self.is_told(WrongRule::ForgetUnknown) && self.facts.iter().any(|(_, fact)| is_it(fact))
+        let mut told = self.facts.iter().take(facts);
+        !self.is_told(WrongRule::ForgetUnknown) && told.any(|(_, fact)| is_it(fact))
     }
 
     /// Whether its input can be known: the step that it comes from was not skipped.
@@ -127,20 +254,27 @@ impl Saga {
         is_off && !self.is_told(WrongRule::IgnoreConditions) && matches!(self.stage(asked), Stage::Ready(_))
     }
 
-    /// Since when every step before it is done.
+    /// Since when every step before it is over.
     fn ready_since(&self, asked: usize) -> Option<Timestamp> {
-        let after = self.plan.steps.get(asked).map_or(&[][..], |step| &step.after);
         if self.is_told(WrongRule::IgnoreOrder) {
             return Some(self.began);
         }
+        let before = if self.is_told(WrongRule::IgnoreLayers) {
+            self.plan.steps.get(asked).map_or_else(Vec::new, |step| step.after.clone())
+        } else {
+            self.plan.before(asked)
+        };
         let mut since = self.began;
-        for before in after {
-            let done = self.facts.iter().find(|(_, fact)| {
-                matches!(fact, Fact::Done { step, phase: Phase::Do, .. } | Fact::Skipped { step } if step == before)
-            });
-            since = since.max(done?.0);
+        for step in before {
+            since = since.max(self.over_since(step)?);
         }
         Some(since)
+    }
+
+    /// What waits waits anew since a person had the saga go on.
+    fn not_before_resumed(&self, since: Timestamp) -> Timestamp {
+        let resumed = self.facts.iter().rev().find(|(_, fact)| *fact == (Fact::Resumed { step: None }));
+        resumed.map_or(since, |(at, _)| since.max(*at))
     }
 
     pub(super) fn stage(&self, asked: usize) -> Stage {
@@ -151,7 +285,10 @@ impl Saga {
             return Stage::Completed;
         }
         let lost = if self.is_unknown(asked) { Stage::Unknown } else { Stage::Cancelled };
-        for (_, fact) in self.facts.iter().rev() {
+        for (index, (at, fact)) in self.facts.iter().enumerate().rev() {
+            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(index) == Phase::Do {
+                return if self.turn().is_some() { lost } else { Stage::Ready(self.not_before_resumed(*at)) };
+            }
             if let Fact::HandedOut { step, phase: Phase::Do, deadline, .. } = fact
                 && *step == asked
             {
@@ -161,7 +298,7 @@ impl Saga {
                 && *step == asked
             {
                 return match retry_at {
-                    Some(until) if self.turn().is_none() => Stage::Backoff(*until),
+                    Some(until) if self.turn().is_none() => Stage::Backoff(self.not_before_resumed(*until)),
                     Some(_) => lost,
                     None if self.is_unknown(asked) => Stage::Unknown,
                     None => Stage::Failed,
@@ -170,7 +307,7 @@ impl Saga {
         }
         match (self.turn(), self.ready_since(asked)) {
             (Some(_), _) => lost,
-            (None, Some(since)) => Stage::Ready(since),
+            (None, Some(since)) => Stage::Ready(self.not_before_resumed(since)),
             (None, None) => Stage::Pending,
         }
     }
@@ -181,7 +318,16 @@ impl Saga {
         let stage = self.stage(asked);
         let waits = matches!(stage, Stage::Ready(_)) || matches!(stage, Stage::Backoff(until) if until <= at);
         ensure(waits, || format!("it is {stage:?}"))?;
-        let out = self.all().filter(|step| matches!(self.stage(*step), Stage::Out(_))).count();
+        ensure(!self.is_held() && self.parked().is_none(), || "the saga stands still".to_owned())?;
+        self.has_room(Phase::Do)
+    }
+
+    pub(super) fn has_room(&self, phase: Phase) -> Check {
+        let is_out = |step: &usize| match phase {
+            Phase::Do => matches!(self.stage(*step), Stage::Out(_)),
+            Phase::Undo => matches!(self.undo_stage(*step), UndoStage::Out(_)),
+        };
+        let out = self.all().filter(is_out).count();
         let most = self.plan.concurrency.unwrap_or(8);
         let most = if self.is_told(WrongRule::LessConcurrency) { most.saturating_sub(1).max(1) } else { most };
         ensure(u64::try_from(out).is_ok_and(|out| out < most), || format!("{out} are out, {most} may be"))
@@ -203,55 +349,125 @@ impl Saga {
     }
 
     /// When it was over, as the number of the fact that ended it.
-    fn over(&self, asked: usize) -> Option<usize> {
-        let ends = |fact: &Fact| {
-            let (Fact::Done { step, phase: Phase::Do, .. }
-            | Fact::Failed { step, phase: Phase::Do, retry_at: None, .. }) = fact
-            else {
-                return false;
-            };
-            *step == asked
-        };
-        self.facts.iter().position(|(_, fact)| ends(fact)).or_else(|| self.turn())
-    }
-
-    /// What is to be undone next: the latest first, one at a time, once nothing is out any more.
-    pub(super) fn next_undo(&self) -> Option<usize> {
-        if self.turn().is_none() || self.is_any_out() {
-            return None;
-        }
-        let mut left: Vec<(Option<usize>, usize)> = Vec::new();
-        for step in self.all() {
-            let has_undo = self.plan.steps.get(step).is_some_and(|step| step.undo.is_some());
-            if has_undo && matches!(self.stage(step), Stage::Completed | Stage::Unknown) && !self.is_undone(step) {
-                left.push((self.over(step), step));
+    pub(super) fn over(&self, asked: usize) -> Option<usize> {
+        for (at, (_, fact)) in self.facts.iter().enumerate().rev() {
+            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(at) == Phase::Do {
+                break;
+            }
+            if let Fact::Done { step, phase: Phase::Do, .. }
+            | Fact::Resolved { step, phase: Phase::Do }
+            | Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } = fact
+                && *step == asked
+            {
+                return Some(at);
             }
         }
-        left.sort_unstable();
-        let next = if self.is_told(WrongRule::UndoInOrder) { left.first() } else { left.last() };
-        next.map(|(_, step)| *step)
+        self.turn()
+    }
+
+    /// Where its undo stands, as far as somebody said something of it.
+    fn undo_told(&self, asked: usize) -> Option<UndoStage> {
+        for (at, (_, fact)) in self.facts.iter().enumerate().rev() {
+            match fact {
+                Fact::Done { step, phase: Phase::Undo, .. } | Fact::Resolved { step, phase: Phase::Undo }
+                    if *step == asked =>
+                {
+                    return Some(UndoStage::Completed);
+                }
+                Fact::HandedOut { step, phase: Phase::Undo, deadline, .. } if *step == asked => {
+                    return Some(UndoStage::Out(*deadline));
+                }
+                Fact::Failed { step, phase: Phase::Undo, retry_at, .. } if *step == asked => {
+                    let is_marked = self.plan.on_error(asked) == OnErrorPlan::MarkCompensated;
+                    let last = if is_marked || self.is_told(WrongRule::NeverPark) {
+                        UndoStage::Marked
+                    } else {
+                        UndoStage::Failed
+                    };
+                    return Some(retry_at.map_or(last, UndoStage::Backoff));
+                }
+                Fact::Resumed { step: Some(step) } if *step == asked && self.phase_at(at) == Phase::Undo => {
+                    return Some(UndoStage::Ready);
+                }
+                Fact::HandedOut { .. }
+                | Fact::Done { .. }
+                | Fact::Failed { .. }
+                | Fact::Denied { .. }
+                | Fact::Skipped { .. }
+                | Fact::OutputFailed
+                | Fact::TimedOut
+                | Fact::Cancelled
+                | Fact::Parked { .. }
+                | Fact::Resumed { .. }
+                | Fact::Resolved { .. }
+                | Fact::Ended { .. } => {}
+            }
+        }
+        None
     }
 
     pub(super) fn undo_stage(&self, asked: usize) -> UndoStage {
-        if self.is_undone(asked) {
-            return UndoStage::Completed;
+        if let Some(told) = self.undo_told(asked) {
+            return told;
         }
-        for (_, fact) in self.facts.iter().rev() {
-            if let Fact::HandedOut { step, phase: Phase::Undo, deadline, .. } = fact
-                && *step == asked
-            {
-                return UndoStage::Out(*deadline);
+        if self.turn().is_none() || !self.is_to_undo(asked) {
+            UndoStage::None
+        } else if self.is_broken() {
+            UndoStage::Skipped
+        } else if self.begins_undo(asked) {
+            UndoStage::Ready
+        } else {
+            UndoStage::None
+        }
+    }
+
+    /// Whether it has an undo and took effect, or may have.
+    fn is_to_undo(&self, asked: usize) -> bool {
+        let has_undo = self.plan.steps.get(asked).is_some_and(|step| step.undo.is_some());
+        has_undo && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
+    }
+
+    /// Whether a critical compensation failed, so that the rest is left.
+    fn is_broken(&self) -> bool {
+        let breaks = |step: usize| {
+            let undo = self.plan.steps.get(step).and_then(|step| step.undo.as_ref());
+            let goes_on = matches!(self.plan.on_error(step), OnErrorPlan::Continue | OnErrorPlan::Skip);
+            undo.is_some_and(|undo| undo.is_critical) && goes_on && self.undo_told(step) == Some(UndoStage::Failed)
+        };
+        let is_told = self.is_told(WrongRule::IgnoreCritical);
+        self.plan.policy() == PolicyPlan::CircuitBreaker && !is_told && self.all().any(breaks)
+    }
+
+    /// Whether it is its turn to be undone, once nothing is out any more.
+    fn begins_undo(&self, asked: usize) -> bool {
+        if self.is_any_out() {
+            return false;
+        }
+        let holds_up = |step: usize| match self.undo_told(step) {
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => true,
+            Some(UndoStage::Failed) => self.is_stuck(step, Phase::Undo),
+            Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
+        };
+        let left: Vec<usize> =
+            self.all().filter(|step| self.undo_told(*step).is_none() && self.is_to_undo(*step)).collect();
+        let order = |step: &usize| (self.over(*step), *step);
+        match self.plan.policy() {
+            PolicyPlan::BestEffortParallel if !self.is_told(WrongRule::UndoInSequence) => true,
+            PolicyPlan::GroupedParallel if !self.is_told(WrongRule::UndoInSequence) => {
+                let unfinished = self.all().filter(|step| left.contains(step) || holds_up(*step));
+                unfinished.map(|step| self.plan.layer(step)).max() == Some(self.plan.layer(asked))
             }
-            if let Fact::Failed { step, phase: Phase::Undo, retry_at, .. } = fact
-                && *step == asked
-            {
-                return retry_at.map_or(UndoStage::Failed, UndoStage::Backoff);
-            }
-            if *fact == (Fact::Resumed { step: asked }) {
-                return UndoStage::Ready;
+            PolicyPlan::StrictSequential
+            | PolicyPlan::GroupedParallel
+            | PolicyPlan::RetryWithBackoff
+            | PolicyPlan::CircuitBreaker
+            | PolicyPlan::BestEffortParallel => {
+                let is_first = self.is_told(WrongRule::UndoInOrder);
+                let next =
+                    if is_first { left.iter().min_by_key(|a| order(a)) } else { left.iter().max_by_key(|a| order(a)) };
+                !self.all().any(holds_up) && next == Some(&asked)
             }
         }
-        if self.next_undo() == Some(asked) { UndoStage::Ready } else { UndoStage::None }
     }
 
     /// How it stands, as rows say it.
@@ -263,7 +479,8 @@ impl Saga {
             (None, None, None) => Status::Running,
         };
         let rests = self.ended().is_some() || self.parked().is_some();
-        let wake_at = self.all().flat_map(|step| self.wakes(step)).filter(|_| !rests).min();
+        let of_steps = self.all().flat_map(|step| self.wakes(step));
+        let wake_at = of_steps.chain(self.times_out_at()).filter(|_| !rests).min();
         let steps = self.all().map(|step| (self.word(step), self.attempts(step, Phase::Do))).collect();
         Standing { status: word(status), wake_at, steps }
     }
@@ -273,6 +490,7 @@ impl Saga {
         let queue_timeout = self.plan.steps.get(step).map_or(0, |step| step.queue_timeout);
         let waits_until = |since: Timestamp| since.plus(Duration::from_secs(queue_timeout));
         let mut wakes = match self.stage(step) {
+            Stage::Ready(_) | Stage::Backoff(_) if self.is_held() => Vec::new(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],
@@ -282,7 +500,12 @@ impl Saga {
         };
         match self.undo_stage(step) {
             UndoStage::Out(at) | UndoStage::Backoff(at) => wakes.push(at),
-            UndoStage::None | UndoStage::Ready | UndoStage::Completed | UndoStage::Failed => {}
+            UndoStage::None
+            | UndoStage::Ready
+            | UndoStage::Completed
+            | UndoStage::Failed
+            | UndoStage::Marked
+            | UndoStage::Skipped => {}
         }
         wakes
     }
@@ -294,6 +517,8 @@ impl Saga {
             (UndoStage::Backoff(_), _) => "undo_backoff",
             (UndoStage::Completed, _) => "undo_completed",
             (UndoStage::Failed, _) => "undo_failed",
+            (UndoStage::Marked, _) => "undo_marked",
+            (UndoStage::Skipped, _) => "undo_skipped",
             (UndoStage::None, Stage::Pending) => "pending",
             (UndoStage::None, Stage::Ready(_)) => "ready",
             (UndoStage::None, Stage::Out(_)) => "dispatched",

@@ -169,6 +169,7 @@ impl World {
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
         let parked = transaction
             .parked
+            .flatten()
             .and_then(|step| transaction.definition.step(chancery_engine::definition::StepIndex(step)));
         let parked: Option<Name> = parked.map(|step| step.id.clone());
         let actor = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
@@ -195,12 +196,14 @@ impl World {
         if self.is_calm {
             self.lift_suspensions()?;
         }
-        let parked: Vec<TransactionId> =
-            self.model.open().filter(|(_, open)| open.parked.is_some()).map(|(id, _)| id).collect();
-        for id in parked {
+        let parked: Vec<(TransactionId, Option<u32>)> =
+            self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
+        for (id, step) in parked {
             match self.rng.below(4) {
                 0 if !self.is_calm => {}
                 0 | 1 => self.operate_on(id, "retry")?,
+                // What can't be undone and has no output is tried in vain.
+                2 | 3 if self.is_calm && step.is_none() => self.operate_on(id, "terminate")?,
                 _ => self.operate_on(id, "resolve")?,
             }
         }

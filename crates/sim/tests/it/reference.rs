@@ -9,18 +9,26 @@ const SEEDS: u64 = 300;
 /// How many seeds with wide definitions `make test` runs; `CHANCERY_SEEDS` says otherwise.
 const WIDE_SEEDS: u64 = 300;
 
+/// How many with everything that a saga may say.
+const VARIED_SEEDS: u64 = 600;
+
 fn wrong(rule: WrongRule) -> Options {
     Options { wrong_rule: Some(rule), ..Options::default() }
+}
+
+fn varied() -> Options {
+    Options { material: Material::Varied, ..Options::default() }
 }
 
 #[test]
 fn every_wrong_rule_is_caught() {
     for rule in WrongRule::ALL {
-        let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong(rule)).violation.map(|why| (seed, why)));
+        let wrong = Options { wrong_rule: Some(rule), ..varied() };
+        let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
         println!("{rule:?}: caught by seed {seed}: {why}");
         assert!(why.contains("reference: "), "{rule:?} was caught by another check: {why}");
-        assert_eq!(run(seed, &Options::default()).violation, None, "seed {seed} fails without it, too");
+        assert_eq!(run(seed, &varied()).violation, None, "seed {seed} fails without it, too");
     }
 }
 
@@ -57,6 +65,18 @@ fn wide_definitions_do_what_the_reference_says() {
         parked += report.faults.of(Fault::Parked);
     }
     assert!(parked > 0, "no compensation failed for good");
+}
+
+#[test]
+fn all_that_a_saga_may_say_does_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(VARIED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let mut parked = 0;
+    for seed in 0..seeds {
+        let report = run(seed, &varied());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --varied --seed {seed} -v");
+        parked += report.faults.of(Fault::Parked);
+    }
+    assert!(parked > 0, "nothing waited for a person");
 }
 
 #[test]

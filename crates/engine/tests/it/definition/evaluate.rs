@@ -2,7 +2,8 @@
 
 use super::read::{ORDER, parse};
 use chancery_base::{Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, Facts, Run, StepIndex};
+use chancery_engine::definition::{Definition, Facts, Run, Seen, StepIndex};
+use chancery_engine::{StepError, StepStatus};
 use serde_json::{Value, json};
 
 fn facts(input: &Value) -> Facts<'_> {
@@ -14,13 +15,18 @@ fn facts(input: &Value) -> Facts<'_> {
     }
 }
 
+/// A step that was done with this output.
+fn done(output: &Value) -> Option<Seen<'_>> {
+    Some(Seen { status: StepStatus::Completed, output: Some(output), error: None })
+}
+
 #[test]
 fn a_step_sees_its_input_and_the_outputs_upstream() {
     let order = parse(ORDER);
     let input = json!({"order_id": "o-1", "sku": "s", "total": 5});
     let facts = facts(&input);
     let reserved = json!({"id": "r-1"});
-    let outputs = |index: StepIndex| (index == StepIndex(0)).then_some(&reserved);
+    let outputs = |index: StepIndex| done(&reserved).filter(|_| index == StepIndex(0));
 
     let reserve = order.step(StepIndex(0)).unwrap();
     let scope = facts.step_scope(&order, reserve, |_| None);
@@ -58,7 +64,7 @@ fn an_undo_takes_what_it_says_or_the_output_or_the_input() {
     let (reserved, taken) = (json!({"id": "r-1"}), json!({"sku": "s"}));
     let reserve = order.step(StepIndex(0)).unwrap();
     let undo = reserve.compensate.as_ref().unwrap();
-    let known = facts.step_scope(&order, reserve, |_| Some(&reserved));
+    let known = facts.step_scope(&order, reserve, |_| done(&reserved));
     assert_eq!(undo.input(&known, Some(&reserved), &taken), Ok(json!({"reservation": "r-1"})));
     let unknown = facts.step_scope(&order, reserve, |_| None);
     assert_eq!(undo.input(&unknown, None, &taken), Ok(json!({})));
@@ -86,7 +92,7 @@ fn the_key_the_start_context_and_the_output_are_evaluated() {
     assert_eq!(key(json!({"order_id": "x".repeat(257)})), "key: a business key has 1 to 256 bytes, this one has 257");
     assert_eq!(Value::Object(order.start_context(&facts.start_scope()).unwrap()), json!({"total": 5}));
     let charged = json!({"id": "c-1"});
-    assert_eq!(order.result(&facts.output_scope(&order, |_| Some(&charged))), Ok(json!({"charge": "c-1"})));
+    assert_eq!(order.result(&facts.output_scope(&order, |_| done(&charged))), Ok(json!({"charge": "c-1"})));
     assert_eq!(order.result(&facts.output_scope(&order, |_| None)), Ok(json!({})));
     let plain = parse("name: x\nversion: 1\nsteps: [{id: a, run: noop}]\n");
     assert_eq!(plain.business_key(&input), Ok(None));
@@ -115,4 +121,19 @@ fn bad_values_fail_the_step_as_bad_expressions() {
         when.steps[0].condition(&scope).unwrap_err().to_string(),
         "when: a condition is true or false, this one is string"
     );
+}
+
+#[test]
+fn what_a_step_came_to_can_be_asked() {
+    let definition = parse(
+        "name: x\nversion: 1\nsteps:\n- {id: a, run: noop, on_failure: continue}\n- id: b\n  after: [a]\n  run: noop\n  with: {status: '${{ steps.a.status }}', why: '${{ steps.a.?error.?type }}', of: '${{ steps.a.?output }}'}\n",
+    );
+    let (input, output) = (json!({}), json!(7));
+    let facts = facts(&input);
+    let b = definition.step(StepIndex(1)).unwrap();
+    let with = |seen: Seen<'_>| b.input(&facts.step_scope(&definition, b, |_| Some(seen))).unwrap();
+    assert_eq!(with(done(&output).unwrap()), json!({"status": "completed", "of": 7}));
+    let error = StepError::new("OutOfStock", "none left");
+    let failed = Seen { status: StepStatus::Failed, output: None, error: Some(&error) };
+    assert_eq!(with(failed), json!({"status": "failed", "why": "OutOfStock"}));
 }

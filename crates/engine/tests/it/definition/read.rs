@@ -53,7 +53,8 @@ fn everything_that_is_written_is_read() {
     assert_eq!((charge.timeout, charge.queue_timeout), (seconds(30), seconds(300)));
     let unless = vec!["OutOfStock".parse().unwrap()];
     let ms = Duration::from_millis;
-    let retry = Retry { attempts: 4, backoff: ms(100), factor: 2.0, max: seconds(10), jitter: 0.5, unless };
+    let retry =
+        Retry { attempts: 4, backoff: ms(100), factor: 2.0, max: seconds(10), jitter: 0.5, unless, once: false };
     assert_eq!(reserve.retry, retry);
     assert!(reserve.retry.is_final("OutOfStock") && !reserve.retry.is_final("Timeout"));
     assert_eq!(charge.retry, Retry::default());

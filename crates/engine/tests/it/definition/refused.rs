@@ -28,11 +28,11 @@ fn keys_are_known_later_or_unknown() {
         &["3:1: subjects: `subjects` is not supported yet", "4:1: stesp: unknown key `stesp`; did you mean `steps`?"],
     );
     check_step(
-        "    each: \"${{ input.l }}\"\n    set: {}\n    pivot: true\n    tiemout: 3s\n    whatever: 1\n",
+        "    each: \"${{ input.l }}\"\n    set: {}\n    until: x\n    tiemout: 3s\n    whatever: 1\n",
         &[
             "6:5: steps[0].each: `each` is not supported yet",
             "7:5: steps[0].set: `set` is not supported yet",
-            "8:5: steps[0].pivot: `pivot` is not supported yet",
+            "8:5: steps[0].until: `until` is not supported yet",
             "9:5: steps[0].tiemout: unknown key `tiemout`; did you mean `timeout`?",
             "10:5: steps[0].whatever: unknown key `whatever`",
         ],
@@ -68,15 +68,19 @@ fn top_level_values_are_checked() {
     check(&named("kind: workflow"), &["3:7: kind: unknown kind `workflow`; there is `saga`"]);
     check(&named("concurrency: 1001"), &["3:14: concurrency: a whole number from 1 to 1000 is expected here"]);
     check(
-        &named("compensation: {policy: best-effort-parallel}"),
-        &["3:24: compensation.policy: compensation policy `best-effort-parallel` is not supported yet"],
+        &named("compensation: {policy: grouped-paralel, on_error: ignore}"),
+        &[
+            "3:24: compensation.policy: unknown compensation policy `grouped-paralel`; there is `strict-sequential`, `grouped-parallel`, `retry-with-backoff`, `circuit-breaker`, `best-effort-parallel`; did you mean `grouped-parallel`?",
+            "3:51: compensation.on_error: unknown action `ignore`; there is `continue`, `retry`, `fail`, `skip`, `mark-compensated`",
+        ],
     );
     check(
-        &named("compensation: {policy: none}"),
-        &["3:24: compensation.policy: unknown compensation policy `none`; there is `strict-sequential`"],
+        &named("mode: layer"),
+        &["3:7: mode: unknown mode `layer`; there is `graph`, `layers`; did you mean `layers`?"],
     );
+    check(&named("timeout: 0s"), &["3:10: timeout: a timeout is longer than nothing"]);
     check(&named("compensation: {}"), &["3:15: compensation: `policy` is missing"]);
-    for key in ["input: {$ref: order.json}", "timeout: 5m", "mode: layers", "vars: {}", "headers: {}"] {
+    for key in ["input: {$ref: order.json}", "vars: {}", "headers: {}"] {
         let name = key.split(':').next().unwrap_or_default();
         check(&named(key), &[&format!("3:1: {name}: `{name}` is not supported yet")]);
     }
@@ -109,8 +113,20 @@ fn step_values_are_checked() {
         ],
     );
     check_step(
-        "    retry: {attempts: once}\n",
-        &["6:23: steps[0].retry.attempts: `attempts: once` is not supported yet"],
+        "    retry: {attempts: twice}\n",
+        &["6:23: steps[0].retry.attempts: a whole number from 1 to 1000 is expected here"],
+    );
+    check_step(
+        "    pivot: yes\n    on_failure: ignore\n",
+        &[
+            "6:12: steps[0].pivot: `true` or `false` is expected here, not a text",
+            "7:17: steps[0].on_failure: a pivot has no `on_failure`: what comes after it rests on it",
+            "7:17: steps[0].on_failure: unknown outcome `ignore`; there is `continue`, `stop`",
+        ],
+    );
+    check_step(
+        "    compensate: {run: noop}\n    irreversible: true\n",
+        &["7:19: steps[0].irreversible: a step with `compensate` has no `irreversible`"],
     );
     check_step(
         "    retry: {attempts: 0, factor: 0.5, jitter: 2, backoff: 5, unless: [a b]}\n",
@@ -133,7 +149,7 @@ fn step_values_are_checked() {
     check_step("    compensate: {with: {}}\n", &["6:17: steps[0].compensate: `run` is missing"]);
     check_step(
         "    compensate: {run: noop, critical: true}\n",
-        &["6:29: steps[0].compensate.critical: `critical` is not supported yet"],
+        &["6:39: steps[0].compensate.critical: `critical` is for the compensation policy `circuit-breaker`"],
     );
 }
 
@@ -237,8 +253,8 @@ fn expressions_use_only_what_is_known_where_they_stand() {
         ],
     );
     check_step(
-        &second("${{ steps.a.error }}", "    after: [a]\n"),
-        &["8:11: steps[1].with: a step has an `output`, no `error`"],
+        &second("${{ steps.a.result }}", "    after: [a]\n"),
+        &["8:11: steps[1].with: a step has `output`, `status` and `error`, no `result`"],
     );
     check_step(&second("${{ steps['b-c'] }}", ""), &["8:11: steps[1].with: write `steps['b-c'].output`"]);
 }
