@@ -8,20 +8,20 @@ seeds=$1 log=$2 range=${3:-50000} jobs=${4:-1}
 touch "$log"
 cargo build --release --quiet -p chancery-sim
 binary=${CARGO_TARGET_DIR:-target}/release/chancery-sim
-# Of each range of seeds three quarters have definitions of up to six steps, and one has wide ones.
+# Of each range of seeds half have definitions of up to six steps, a quarter wide ones, and a quarter varied ones.
 for ((first = 0; first < seeds; first += range)); do
     grep -q "^range $first $range: .* 0 failures" "$log" && continue
-    for sort in narrow wide; do
-        part=$((range * 3 / 4)) from=$first
-        [ "$sort" = wide ] && from=$((first + part)) part=$((range - part))
-        sort_flag=()
-        [ "$sort" = wide ] && sort_flag=(--wide)
+    from=$first
+    for sort in narrow wide varied; do
+        part=$((range / 4)) sort_flag=("--$sort")
+        [ "$sort" = narrow ] && part=$((range - 2 * part)) sort_flag=()
         since=$SECONDS
         out=$("$binary" --seed "$from" --seeds "$part" --jobs "$jobs" "${sort_flag[@]}" --all) || true
         grep -E '^(seed|  replay|  smallest)' <<<"$out" >>"$log" || true
         totals=$(grep -E '^[0-9]+ seeds' <<<"$out")
         echo "$sort $from $part: $totals, $((SECONDS - since)) s" >>"$log"
         [[ $totals == *" 0 failures" ]] || failed=1
+        from=$((from + part))
     done
     [ -z "${failed:-}" ] || { echo "a seed failed: see $log" >&2; exit 1; }
     echo "range $first $range: done, 0 failures" >>"$log"

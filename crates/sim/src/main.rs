@@ -16,6 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Simulates shards over a store with faults, and checks what must hold.
 #[derive(Debug, Parser)]
 #[command(name = "chancery-sim")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]

@@ -81,6 +81,7 @@ pub(crate) struct TransactionModel {
 }
 
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "an outsider's notes, each of something that was seen")]
 struct StepModel {
     forward: Vec<Attempt>,
     undo: Vec<Attempt>,

@@ -185,7 +185,7 @@ impl Saga {
     }
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
-        let steps = 0..self.plan.steps.len();
+        let mut steps = 0..self.plan.steps.len();
         let is_busy =
             |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
         if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
@@ -201,7 +201,7 @@ impl Saga {
             vec![Due::End(Status::Failed)]
         } else if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
             vec![Due::End(Status::Cancelled)]
-        } else if steps.clone().any(|step| self.is_undone(step)) {
+        } else if steps.any(|step| self.is_undone(step)) {
             vec![Due::End(Status::Compensated)]
         } else {
             vec![Due::End(Status::Failed)]

@@ -7,4 +7,6 @@ mod house;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod parked;
+#[cfg(test)]
 mod records;

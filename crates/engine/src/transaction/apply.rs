@@ -34,9 +34,7 @@ impl Transaction {
                 self.expect(*step, event, |state| {
                     state.status == StepStatus::Dispatched && state.attempts == *attempt
                 })?;
-                self.finish(*step, StepStatus::Completed, now, n);
-                self.set_output(*step, output, seq);
-                self.ready_dependents(*step, now);
+                self.done(*step, output, now, seq);
             }
             Event::Completed { step, phase: Phase::Undo, attempt, .. } => {
                 self.expect(*step, event, |state| {
@@ -48,11 +46,7 @@ impl Transaction {
                 self.expect_stuck(*step, *phase, event)?;
                 self.unpark();
                 match phase {
-                    Phase::Do => {
-                        self.finish(*step, StepStatus::Completed, now, n);
-                        self.set_output(*step, output, seq);
-                        self.ready_dependents(*step, now);
-                    }
+                    Phase::Do => self.done(*step, output, now, seq),
                     Phase::Undo => self.undone(*step, now, seq),
                 }
             }
@@ -70,24 +64,18 @@ impl Transaction {
             }
             Event::TimedOut => {
                 let is_due = self.times_out_at().is_some_and(|at| at <= now);
-                if !is_due {
-                    return Err(self.illegal(event));
-                }
+                self.expect_that(is_due, event)?;
                 self.head.timed_out = true;
                 let error = StepError::new(StepError::TRANSACTION_TIMEOUT, "the transaction's own time ran out");
                 self.turn_or_hold(CauseKind::TimedOut, Some(error), now, n);
             }
             Event::CancelRequested { .. } => {
-                if !self.may_cancel() {
-                    return Err(self.illegal(event));
-                }
+                self.expect_that(self.may_cancel(), event)?;
                 self.head.parked_at = None;
                 self.turn(CauseKind::Cancelled, None, None, now, n);
             }
             Event::Parked { step } => {
-                if self.parking() != Some(*step) {
-                    return Err(self.illegal(event));
-                }
+                self.expect_that(self.parking() == Some(*step), event)?;
                 self.head.status = Status::Parked;
                 self.head.parked_at = *step;
             }
@@ -182,9 +170,7 @@ impl Transaction {
     /// What is tried again waits from now on: its time to wait for a worker begins anew.
     fn apply_resumed(&mut self, step: Option<StepIndex>, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Some(step) = step else {
-            if !self.head.held || self.head.status != Status::Parked {
-                return Err(self.illegal(event));
-            }
+            self.expect_that(self.head.held && self.head.status == Status::Parked, event)?;
             self.unpark();
             self.head.held = false;
             let waiting: Vec<StepIndex> = self.all_where(|state| state.queued_since().is_some());
@@ -375,6 +361,12 @@ impl Transaction {
         state.ended_n = Some(n);
     }
 
+    fn done(&mut self, step: StepIndex, output: &Arc<Document>, now: Timestamp, seq: u64) {
+        self.finish(step, StepStatus::Completed, now, self.head.entries);
+        self.set_output(step, output, seq);
+        self.ready_dependents(step, now);
+    }
+
     fn undone(&mut self, step: StepIndex, now: Timestamp, seq: u64) {
         let undo = &mut self.touch(step).undo;
         undo.status = UndoStatus::Completed;
@@ -397,15 +389,19 @@ impl Transaction {
     }
 
     fn expect(&self, step: StepIndex, event: &Event, holds: impl Fn(&StepState) -> bool) -> Result<(), IllegalEvent> {
-        if self.step(step).is_some_and(holds) { Ok(()) } else { Err(self.illegal(event)) }
+        self.expect_that(self.step(step).is_some_and(holds), event)
     }
 
     fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
-        if self.head.status == status { Ok(()) } else { Err(self.illegal(event)) }
+        self.expect_that(self.head.status == status, event)
     }
 
     fn expect_stuck(&self, step: StepIndex, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
-        if self.is_stuck(step, phase) { Ok(()) } else { Err(self.illegal(event)) }
+        self.expect_that(self.is_stuck(step, phase), event)
+    }
+
+    fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
+        if holds { Ok(()) } else { Err(self.illegal(event)) }
     }
 
     fn all_where(&self, holds: impl Fn(&StepState) -> bool) -> Vec<StepIndex> {

@@ -206,7 +206,7 @@ impl Transaction {
     ///
     /// # Errors
     /// If nothing does.
-    pub fn retry(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    pub fn retry(&mut self, justification: &str, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let stuck: Vec<StepIndex> = self.stuck().collect();
         let status = self.head.status;
         if status.is_ended() || stuck.is_empty() && status != Status::Parked {
@@ -214,7 +214,7 @@ impl Transaction {
         }
         let held = (self.head.held && status == Status::Parked).then_some(None);
         for step in held.into_iter().chain(stuck.into_iter().map(Some)) {
-            self.emit(Event::Resumed { step, justification: justification.clone() }, cx)?;
+            self.emit(Event::Resumed { step, justification: justification.to_owned() }, cx)?;
         }
         self.advance(cx)
     }

@@ -76,7 +76,7 @@ impl Run {
         match words[..] {
             ["cancel"] => self.cx(|t, cx| t.cancel("no longer wanted".to_owned(), cx)).unwrap(),
             ["terminate"] => self.cx(|t, cx| t.terminate("stuck".to_owned(), cx)).unwrap(),
-            ["retry"] => self.cx(|t, cx| t.retry("mended".to_owned(), cx)).unwrap(),
+            ["retry"] => self.cx(|t, cx| t.retry("mended", cx)).unwrap(),
             ["resolve", step] => {
                 self.cx(|t, cx| t.resolve(step, Document::shared(json!("by hand")), "done by phone".to_owned(), cx))
                     .unwrap();
@@ -357,7 +357,7 @@ fn operations_are_refused_where_they_make_no_sense() {
     let mut run = Run::new(CHAIN, json!({}));
     let name: Name = "a".parse().unwrap();
     let refusals = [
-        run.cx(|t, cx| t.retry(String::new(), cx)).unwrap_err(),
+        run.cx(|t, cx| t.retry("", cx)).unwrap_err(),
         run.cx(|t, cx| t.resolve(name.as_str(), Document::shared(Value::Null), String::new(), cx)).unwrap_err(),
     ];
     assert_eq!(refusals[0].to_string(), "can't retry a transaction that is running");

@@ -205,7 +205,7 @@ impl Shard {
                 self.operate(input, operation, work, |transaction, cx| transaction.terminate(why, cx));
             }
             Command::Retry(operation) => {
-                let why = operation.justification.clone();
+                let why = &operation.justification;
                 self.operate(input, operation, work, |transaction, cx| transaction.retry(why, cx));
             }
             Command::Resolve(operation, step, output) => {

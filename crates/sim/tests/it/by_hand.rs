@@ -104,6 +104,20 @@ fn a_lapse_supersedes_the_attempt() {
 }
 
 #[test]
+fn what_goes_once_is_not_sent_again() {
+    let once = ONE_STEP.replace(r#""attempts": 2, "backoff": "0ms""#, r#""attempts": "once""#);
+    let tenant = Tenant::new(1, &[&once]);
+    let mut hand = tenant.hand(0);
+    let id = hand.start("one", json!(1), None, None).unwrap();
+    hand.take_one("only");
+    hand.wait(Duration::from_secs(5));
+    assert!(hand.take().is_empty(), "whether it arrived is not known");
+    hand.wait(Duration::from_secs(6));
+    assert!(hand.take().is_empty(), "it lapsed, and is not handed out a second time");
+    assert_eq!(hand.settled(id).0, Status::Failed);
+}
+
+#[test]
 fn a_forged_token_is_refused() {
     let tenant = Tenant::new(1, &[ONE_STEP]);
     let mut hand = tenant.hand(0);
