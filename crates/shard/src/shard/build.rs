@@ -82,12 +82,14 @@ impl Shard {
         let now = now.max(self.latest);
         self.latest = now;
         let mut work = match self.next.take() {
-            Some(mut work) => {
-                work.now = now;
-                work
-            }
+            Some(work) => work,
             None => self.begin(now, entropy.fork(), &control)?,
         };
+        // Also of a batch that has gathered for a while: whoever is looked at below is no longer waited for.
+        work.now = now;
+        if work.takes_more() {
+            self.pass_time(&mut work);
+        }
         while work.takes_more()
             && let Some(input) = self.queue.pop_front()
         {
@@ -107,7 +109,7 @@ impl Shard {
         Some(())
     }
 
-    /// A new batch, after what is on its way, with what time has done.
+    /// A new batch, after what is on its way.
     fn begin(&mut self, now: Timestamp, entropy: Entropy, control: &Control) -> Option<Box<Work>> {
         let log = self.log.as_ref()?;
         let size = match &self.state {
@@ -125,7 +127,6 @@ impl Shard {
         if size == 0 {
             self.open_log(&mut work, &control.tenant);
         }
-        self.pass_time(&mut work);
         Some(work)
     }
 

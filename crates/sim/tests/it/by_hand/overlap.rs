@@ -182,3 +182,27 @@ fn a_key_is_one_transaction_over_batches_that_overlap() {
     assert_eq!(started(&mut hand, d), a);
     assert_ne!(started(&mut hand, c), started(&mut hand, e));
 }
+
+/// What comes to pass while a batch gathers is seen by it, also of a transaction that one of its inputs looks at.
+#[test]
+fn a_time_that_comes_while_a_batch_gathers_is_not_lost() {
+    let impatient = ONE_STEP.replace(r#""timeout": "20s""#, r#""queue_timeout": "5s""#);
+    let tenant = Tenant::new(1, &[&impatient]);
+    let mut hand = tenant.hand(0);
+    let waits = push_start(&mut hand, None);
+    hand.run();
+    let waits = started(&mut hand, waits);
+    push_start(&mut hand, None);
+    let sent = hand.send();
+    push_start(&mut hand, None);
+    hand.go_on();
+    hand.now = hand.now.plus(Duration::from_secs(6));
+    let justification = "too soon".to_owned();
+    let retry = hand.push(Command::Retry(Operation { id: waits, actor: tenant.actor.id, justification }));
+    hand.go_on();
+    hand.commit(sent);
+    hand.run();
+    assert!(matches!(hand.answer_of(retry), Some(Err(_))), "nothing of it waits for a person");
+    hand.wait(Duration::from_secs(1));
+    assert_eq!(hand.settled(waits).0, Status::Failed, "no worker took it in time");
+}
