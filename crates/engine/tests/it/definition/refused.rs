@@ -68,10 +68,10 @@ fn top_level_values_are_checked() {
     check(&named("kind: workflow"), &["3:7: kind: unknown kind `workflow`; there is `saga`"]);
     check(&named("concurrency: 1001"), &["3:14: concurrency: a whole number from 1 to 1000 is expected here"]);
     check(
-        &named("compensation: {policy: grouped-paralel, on_error: ignore}"),
+        &named("compensation: {policy: grouped, on_error: ignore}"),
         &[
-            "3:24: compensation.policy: unknown compensation policy `grouped-paralel`; there is `strict-sequential`, `grouped-parallel`, `retry-with-backoff`, `circuit-breaker`, `best-effort-parallel`; did you mean `grouped-parallel`?",
-            "3:51: compensation.on_error: unknown action `ignore`; there is `continue`, `retry`, `fail`, `skip`, `mark-compensated`",
+            "3:24: compensation.policy: unknown compensation policy `grouped`; there is `strict-sequential`, `grouped-parallel`, `retry-with-backoff`, `circuit-breaker`, `best-effort-parallel`",
+            "3:43: compensation.on_error: unknown action `ignore`; there is `continue`, `retry`, `fail`, `skip`, `mark-compensated`",
         ],
     );
     check(

@@ -133,7 +133,7 @@ fn best_effort_parallel_undoes_all_together() {
 }
 
 #[test]
-fn the_action_on_a_compensations_error_is_the_steps_or_the_definitions_or_the_policys() {
+fn the_action_on_a_compensations_error_is_the_steps_or_the_definitions_or_by_policy() {
     let marked = diamond("{policy: strict-sequential, on_error: mark-compensated}", ", on_error: fail", "");
     assert_eq!(
         after_failure(&marked, "undofail d; undone c; undofail b; undofail a"),
