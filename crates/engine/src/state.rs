@@ -259,19 +259,9 @@ pub fn left_undone<'a>(head: &Head, steps: impl IntoIterator<Item = &'a StepStat
 }
 
 impl StepState {
-    /// Since when it can be handed out at `now`.
+    /// Since when it can be handed out at `now`: a retry not before its time.
     pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.status {
-            StepStatus::Ready => self.ready_at,
-            StepStatus::Backoff => self.wake_at.filter(|at| *at <= now),
-            StepStatus::Pending
-            | StepStatus::Dispatched
-            | StepStatus::Completed
-            | StepStatus::Failed
-            | StepStatus::Unknown
-            | StepStatus::Skipped
-            | StepStatus::Cancelled => None,
-        }
+        self.queued_since().filter(|at| self.status != StepStatus::Backoff || *at <= now)
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
