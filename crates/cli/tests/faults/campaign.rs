@@ -68,10 +68,30 @@ pub(crate) struct Report {
     pub(crate) out: usize,
     pub(crate) out_min: usize,
     /// What was not as it must be.
-    pub(crate) wrong: Vec<String>,
+    pub(crate) wrong: Vec<Wrong>,
+}
+
+/// What was not as it must be.
+#[derive(Debug, Clone)]
+pub(crate) enum Wrong {
+    /// Something that was acknowledged, recorded or called is not as it was promised, or the server can't go on.
+    Promise(String),
+    /// The campaign itself did not come about: it says nothing of the server.
+    Campaign(String),
+}
+
+impl From<String> for Wrong {
+    fn from(said: String) -> Self {
+        Self::Promise(said)
+    }
 }
 
 impl Report {
+    /// Whether a promise was seen to be broken.
+    pub(crate) fn noticed(&self) -> bool {
+        self.wrong.iter().any(|wrong| matches!(wrong, Wrong::Promise(_)))
+    }
+
     /// Adds another life.
     pub(crate) fn add(&mut self, other: Self) {
         self.out_min = if self.kills == 0 { other.out_min } else { self.out_min.min(other.out_min) };
@@ -121,7 +141,10 @@ impl Life {
     async fn run(mut self, mut load: Load) -> Report {
         for round in 0..self.plan.kills {
             if let Err(wrong) = self.round(round, &load).await {
-                self.report.wrong.push(format!("round {round}: {wrong}"));
+                self.report.wrong.push(match wrong {
+                    Wrong::Promise(said) => Wrong::Promise(format!("round {round}: {said}")),
+                    Wrong::Campaign(said) => Wrong::Campaign(format!("round {round}: {said}")),
+                });
                 return self.report;
             }
         }
@@ -130,19 +153,20 @@ impl Life {
         if let Err(wrong) = self.drain(&acknowledged).await {
             self.report.wrong.push(wrong);
         }
-        self.report.wrong.extend(load.end().await);
+        self.report.wrong.extend(load.end().await.into_iter().map(Wrong::Promise));
         self.check(&acknowledged);
         self.report
     }
 
     /// Lets it work for a while, kills it, and starts it on what is left.
-    async fn round(&mut self, round: u32, load: &Load) -> Result<(), String> {
+    async fn round(&mut self, round: u32, load: &Load) -> Result<(), Wrong> {
         tokio::time::sleep(Duration::from_millis(self.chance.between(100, 1_800))).await;
         let mut looks = 0;
         while self.outside.under_way() < UNDER_WAY_MIN {
             looks += 1;
             if looks > BUSY_LOOKS || self.stage.ended().is_some() {
-                return Err(format!("no work: {} calls under way; {}", self.outside.under_way(), self.stage.said()));
+                let said = format!("no work: {} calls under way; {}", self.outside.under_way(), self.stage.said());
+                return Err(Wrong::Campaign(said));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -173,34 +197,35 @@ impl Life {
         self.stage.start().await?;
         self.read(&acknowledged).await?;
         match load.wrong().first() {
-            Some(wrong) => Err(wrong.clone()),
+            Some(wrong) => Err(Wrong::Promise(wrong.clone())),
             None => Ok(()),
         }
     }
 
     /// A sync fails, and the server ends by itself.
-    async fn sync_fails(&mut self) -> Result<(), String> {
+    async fn sync_fails(&mut self) -> Result<(), Wrong> {
         self.stage.disk.fail_sync(self.stage.disk.syncs() + self.chance.between(1, 5));
         for _ in 0..FAULT_LOOKS {
             if let Some(status) = self.stage.ended() {
                 self.stage.disk.fail_sync(0);
                 let is_fatal = status.code() == Some(EXIT_FATAL);
-                return if is_fatal { Ok(()) } else { Err(format!("it ended with {status}: {}", self.stage.said())) };
+                let said = || format!("it ended with {status}: {}", self.stage.said());
+                return if is_fatal { Ok(()) } else { Err(Wrong::Promise(said())) };
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Err("a failed sync did not end the server".to_owned())
+        Err(Wrong::Promise("a failed sync did not end the server".to_owned()))
     }
 
     /// The disk is full until writes were refused for a while; then there is room, and it goes on.
-    async fn full(&mut self, load: &Load) -> Result<(), String> {
+    async fn full(&mut self, load: &Load) -> Result<(), Wrong> {
         let refused = self.stage.disk.refused();
         self.stage.disk.limit(self.chance.between(0, 200_000));
         let mut looks = 0;
         while self.stage.disk.refused() < refused + 3 {
             looks += 1;
             if looks > FAULT_LOOKS {
-                return Err("the disk did not fill up".to_owned());
+                return Err(Wrong::Campaign("the disk did not fill up".to_owned()));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -213,7 +238,7 @@ impl Life {
     }
 
     /// The database dies under load and comes back; the server goes on by itself.
-    async fn database_dies(&mut self, load: &Load) -> Result<(), String> {
+    async fn database_dies(&mut self, load: &Load) -> Result<(), Wrong> {
         self.stage.lose_power(None);
         self.report.power_losses += 1;
         let acknowledged = load.acknowledged();
@@ -226,28 +251,28 @@ impl Life {
         &mut self,
         acknowledged: &BTreeMap<TransactionId, Acknowledged>,
         load: &Load,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong> {
         let mut looks = 0;
         while load.acknowledged().len() <= acknowledged.len() {
             looks += 1;
             if looks > FAULT_LOOKS || self.stage.ended().is_some() {
-                return Err(format!("it does not go on: {}", self.stage.said()));
+                return Err(Wrong::Promise(format!("it does not go on: {}", self.stage.said())));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        load.wrong().first().map_or(Ok(()), |wrong| Err(wrong.clone()))
+        load.wrong().first().map_or(Ok(()), |wrong| Err(Wrong::Promise(wrong.clone())))
     }
 
-    async fn read(&mut self, acknowledged: &BTreeMap<TransactionId, Acknowledged>) -> Result<(), String> {
+    async fn read(&mut self, acknowledged: &BTreeMap<TransactionId, Acknowledged>) -> Result<(), Wrong> {
         self.ledger.read(&self.stage.client("acme", Duration::from_secs(30))).await?;
         match acknowledged.keys().find(|id| !self.ledger.has(id)) {
-            Some(id) => Err(format!("lost: {id} was acknowledged and is not in the ledger")),
+            Some(id) => Err(Wrong::Promise(format!("lost: {id} was acknowledged and is not in the ledger"))),
             None => Ok(()),
         }
     }
 
     /// Waits until all that was started has ended.
-    async fn drain(&mut self, acknowledged: &BTreeMap<TransactionId, Acknowledged>) -> Result<(), String> {
+    async fn drain(&mut self, acknowledged: &BTreeMap<TransactionId, Acknowledged>) -> Result<(), Wrong> {
         for _ in 0..DRAIN_LOOKS {
             self.read(acknowledged).await?;
             if acknowledged.keys().all(|id| self.ledger.end(id).is_some()) {
@@ -256,12 +281,11 @@ impl Life {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let left: Vec<_> = acknowledged.keys().filter(|id| self.ledger.end(id).is_none()).take(5).collect();
-        Err(format!("started and not ended: {left:?}"))
+        Err(Wrong::Promise(format!("started and not ended: {left:?}")))
     }
 
     fn check(&mut self, acknowledged: &BTreeMap<TransactionId, Acknowledged>) {
-        let wrong = &mut self.report.wrong;
-        wrong.extend(self.stage.stop().err());
+        let mut wrong: Vec<String> = self.stage.stop().err().into_iter().collect();
         wrong.extend(self.stage.verify().err().map(|said| format!("it does not verify: {said}")));
         for (id, start) in acknowledged {
             let wanted = if start.completes { "completed" } else { "compensated" };
@@ -270,16 +294,18 @@ impl Life {
                 wrong.push(format!("{id} ended as {found:?}, not as {wanted}"));
             }
         }
-        let counts = self.ledger.check_calls(&self.outside.calls(), wrong);
+        let counts = self.ledger.check_calls(&self.outside.calls(), &mut wrong);
         let out = self.ledger.out_at_kills();
         // A server that ends by itself does so when it likes.
         let is_killed = matches!(self.plan.fault, Fault::Killed | Fault::Unpowered);
-        if let Some(few) = out.iter().find(|out| is_killed && **out < OUT_MIN) {
-            wrong.push(format!("a kill with {few} attempts out proves little: {out:?}"));
-        }
         let total = out.iter().sum();
         if is_killed && counts.repeats > total {
             wrong.push(format!("{} repeats, {total} attempts out at the kills", counts.repeats));
+        }
+        self.report.wrong.extend(wrong.into_iter().map(Wrong::Promise));
+        if let Some(few) = out.iter().find(|out| is_killed && **out < OUT_MIN) {
+            let said = format!("a kill with {few} attempts out proves little: {out:?}");
+            self.report.wrong.push(Wrong::Campaign(said));
         }
         self.report.acknowledged = acknowledged.len();
         self.report.started = self.ledger.started();

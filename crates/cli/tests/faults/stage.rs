@@ -55,8 +55,10 @@ impl Postgres {
     }
 }
 
-/// With these it loses, when it dies, what it committed in the last ten seconds: nothing but the clock has it write.
-const LAZY: [&str; 5] = [
+/// With these it keeps what it commits in its memory for long: nothing has it write but the clock and its WAL writer.
+const LAZY: [&str; 7] = [
+    "autovacuum=off",
+    "shared_buffers=256MB",
     "synchronous_commit=off",
     "wal_writer_delay=10s",
     "wal_writer_flush_after=1GB",
@@ -100,6 +102,7 @@ impl Stage {
             stage.sabotage = sabotage;
             if let Some(Postgres { server, .. }) = &stage.postgres {
                 server.psql("postgres", "CHECKPOINT").unwrap();
+                stop_wal_writer(server);
             }
             stage.start().await.unwrap();
         }
@@ -238,6 +241,14 @@ impl Drop for Stage {
             println!("{}", self.said());
         }
     }
+}
+
+/// Has a database's WAL writer write nothing until the database is started again. Else it gives each page that is full to
+/// the system, and only a loss of power would lose that: the death of the database does not.
+fn stop_wal_writer(server: &PostgresServer) {
+    let pid = server.psql("postgres", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").unwrap();
+    let sent = Command::new("kill").args(["-STOP", &pid]).status().unwrap();
+    assert!(sent.success());
 }
 
 fn words(text: &str) -> Vec<String> {
