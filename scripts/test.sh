@@ -49,6 +49,10 @@ if [ "$quick" = quick ]; then
 fi
 stage docs env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
 stage tests cargo nextest run --workspace --profile ci
-stage tidy cargo xtask tidy
+# The programs with the features of their tests: a build of one package alone, or without tests, would compile most
+# dependencies once more.
+stage programs cargo build --workspace --bins --tests --quiet
+programs=${CARGO_TARGET_DIR:-target}/debug
+stage tidy "$programs/xtask" tidy
 stage doctests cargo test --workspace --doc --quiet
-stage demo scripts/demo.sh
+stage demo "$programs/order-demo"
