@@ -1,6 +1,6 @@
 //! What happens to a transaction. Each event becomes one ledger entry; the state is what applying them gives.
 
-use crate::definition::StepIndex;
+use crate::node::NodeRef;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId};
@@ -126,7 +126,7 @@ pub struct Cause {
     pub kind: CauseKind,
     /// At which step, if at one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<StepIndex>,
+    pub step: Option<NodeRef>,
 }
 
 /// What a transaction begins with.
@@ -177,7 +177,7 @@ pub enum Event {
     /// An attempt was handed out.
     Dispatched {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
         /// The step or its compensation.
         phase: Phase,
         /// Which attempt, from 1.
@@ -192,7 +192,7 @@ pub enum Event {
     /// An attempt was done.
     Completed {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
         /// The step or its compensation.
         phase: Phase,
         /// Which attempt.
@@ -203,7 +203,7 @@ pub enum Event {
     /// What failed for good and waits for a person was settled by hand: it counts as done.
     Resolved {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
         /// The step or its compensation.
         phase: Phase,
         /// What came of it.
@@ -214,7 +214,7 @@ pub enum Event {
     /// An attempt failed.
     AttemptFailed {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
         /// The step or its compensation.
         phase: Phase,
         /// Which attempt; where it was not handed out, the one before.
@@ -229,14 +229,14 @@ pub enum Event {
     /// Policy denied an attempt; an [`Event::AttemptFailed`] follows.
     Denied {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
         /// The decision.
         decision: DecisionId,
     },
     /// A step's `when` said no.
     Skipped {
         /// Which step.
-        step: StepIndex,
+        node: NodeRef,
     },
     /// The definition's `output` could not be evaluated.
     OutputFailed {
@@ -254,12 +254,12 @@ pub enum Event {
     Parked {
         /// The step, or the step whose compensation, failed for good; none: its time ran out or its output failed,
         /// past its pivot.
-        step: Option<StepIndex>,
+        node: Option<NodeRef>,
     },
     /// Somebody had it go on.
     Resumed {
         /// The step, or the step whose compensation, is tried again; none: nothing that failed.
-        step: Option<StepIndex>,
+        node: Option<NodeRef>,
         /// Why.
         justification: String,
     },

@@ -4,11 +4,13 @@
 
 pub mod definition;
 mod event;
+mod node;
 mod state;
 mod status;
 mod transaction;
 
 pub use event::{Beginning, Cause, Event, Failure, StepError};
+pub use node::NodeRef;
 pub use state::{Head, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 pub use transaction::{

@@ -3,8 +3,8 @@
 //! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
-use crate::definition::StepIndex;
 use crate::event::{Beginning, Cause, StepError};
+use crate::node::NodeRef;
 use crate::status::{Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -41,7 +41,7 @@ pub struct Head {
     pub output_seq: Option<u64>,
     /// Where it is parked: the step, or the step whose compensation, failed for good; none: its time ran out or its
     /// output failed, past its pivot.
-    pub parked_at: Option<StepIndex>,
+    pub parked_at: Option<NodeRef>,
 }
 
 /// A head with what it began with, as it serialises.
@@ -70,7 +70,7 @@ struct FlatHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parked_at: Option<StepIndex>,
+    parked_at: Option<NodeRef>,
     principal: PrincipalId,
     started_at: Timestamp,
     status: Status,
@@ -248,20 +248,20 @@ impl StepState {
     }
 }
 
-/// The steps that took effect, or may have, and are not undone, of a transaction that goes or went backward.
-pub fn left_undone<'a>(head: &Head, steps: impl IntoIterator<Item = &'a StepState>) -> Vec<StepIndex> {
+/// What took effect, or may have, and is not undone, of a transaction that goes or went backward.
+pub fn left_undone<'a>(head: &Head, nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>) -> Vec<NodeRef> {
     if head.cause.is_none() {
         return Vec::new();
     }
-    let took_effect = |state: &StepState| matches!(state.status, StepStatus::Completed | StepStatus::Unknown);
-    let is_left = |state: &StepState| took_effect(state) && !state.undo.is_done();
-    (0..).map(StepIndex).zip(steps).filter(|(_, state)| is_left(state)).map(|(step, _)| step).collect()
+    let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done();
+    nodes.into_iter().filter(|(_, state)| is_left(state)).map(|(node, _)| node).collect()
 }
 
 impl StepState {
-    /// Since when it can be handed out at `now`: a retry not before its time.
-    pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.queued_since().filter(|at| self.status != StepStatus::Backoff || *at <= now)
+    /// Whether it took effect, or may have.
+    #[must_use]
+    pub const fn took_effect(&self) -> bool {
+        matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
@@ -305,20 +305,6 @@ impl UndoState {
         *self == Self::NONE
     }
 
-    /// Since when it can be handed out at `now`.
-    pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.status {
-            UndoStatus::Ready => self.ready_at,
-            UndoStatus::Backoff => self.wake_at.filter(|at| *at <= now),
-            UndoStatus::None
-            | UndoStatus::Dispatched
-            | UndoStatus::Completed
-            | UndoStatus::Failed
-            | UndoStatus::Marked
-            | UndoStatus::Skipped => None,
-        }
-    }
-
     /// Whether the step counts as undone.
     #[must_use]
     pub const fn is_done(&self) -> bool {
@@ -329,19 +315,6 @@ impl UndoState {
             | UndoStatus::Dispatched
             | UndoStatus::Backoff
             | UndoStatus::Failed
-            | UndoStatus::Skipped => false,
-        }
-    }
-
-    /// Whether it is under way.
-    #[must_use]
-    pub const fn is_busy(&self) -> bool {
-        match self.status {
-            UndoStatus::Ready | UndoStatus::Dispatched | UndoStatus::Backoff => true,
-            UndoStatus::None
-            | UndoStatus::Completed
-            | UndoStatus::Failed
-            | UndoStatus::Marked
             | UndoStatus::Skipped => false,
         }
     }
@@ -366,6 +339,7 @@ const fn is_zero(number: &u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::StepIndex;
     use crate::status::CauseKind;
     use chancery_base::{Entropy, json};
     use serde::de::DeserializeOwned;
@@ -438,14 +412,14 @@ mod tests {
             timed_out: true,
             beginning: Arc::new(beginning),
             status: Status::Parked,
-            cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1)) }),
+            cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),
             error,
             entries: 12,
             started_at: at.unwrap(),
             ended_at: at,
             input_seq: 1,
             output_seq: Some(2),
-            parked_at: Some(StepIndex(1)),
+            parked_at: Some(StepIndex(1).into()),
         });
     }
 }

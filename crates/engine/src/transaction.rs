@@ -5,10 +5,12 @@
 //! [`Transaction::advance`] in the same call; what follows without being an event (a step becoming ready) is part of
 //! applying.
 
+mod active;
 mod apply;
 mod backward;
 mod command;
 mod load;
+mod nodes;
 mod offer;
 
 pub use apply::IllegalEvent;
@@ -16,11 +18,14 @@ pub use command::{Answer, Refusal};
 pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
 
-use crate::definition::{Definition, StepIndex};
+use crate::definition::{Definition, Step};
 use crate::event::{Beginning, Cause, Event, StepError};
+use crate::node::NodeRef;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use active::{Active, Class};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
+use nodes::Nodes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,13 +34,16 @@ use std::sync::Arc;
 pub struct Transaction {
     definition: Arc<Definition>,
     head: Head,
-    steps: Vec<StepState>,
+    nodes: Nodes,
     input: Arc<Document>,
-    outputs: Vec<Option<Arc<Document>>>,
+    /// Derived from the nodes.
+    active: Active,
+    /// Nodes that were touched and that `active` does not know.
+    displaced: Vec<NodeRef>,
     /// Steps that became ready since [`Transaction::advance`] looked: their `when` is to be asked.
-    fresh: Vec<StepIndex>,
-    /// Steps whose rows are to be written.
-    touched: BTreeSet<u32>,
+    fresh: Vec<NodeRef>,
+    /// Nodes whose rows are to be written.
+    touched: BTreeSet<NodeRef>,
 }
 
 /// Where events go: the time, the number of the next entry, and the list.
@@ -66,7 +74,7 @@ pub struct Ready {
     /// Since when it waits.
     pub since: Timestamp,
     /// Which step.
-    pub step: StepIndex,
+    pub node: NodeRef,
     /// The step or its compensation.
     pub phase: Phase,
 }
@@ -85,9 +93,9 @@ pub struct Summary {
     /// Its output, where it completed.
     pub output: Option<Arc<Document>>,
     /// The step that waits for a person, or whose compensation does.
-    pub parked_at: Option<StepIndex>,
+    pub parked_at: Option<NodeRef>,
     /// Steps that took effect, or may have, and are not undone.
-    pub left_undone: Vec<StepIndex>,
+    pub left_undone: Vec<NodeRef>,
 }
 
 impl Transaction {
@@ -100,7 +108,7 @@ impl Transaction {
         now: Timestamp,
         seq: u64,
     ) -> Self {
-        let count = definition.steps.len();
+        let nodes = Nodes::of_definition(&definition);
         let head = Head {
             beginning,
             status: Status::Running,
@@ -118,13 +126,15 @@ impl Transaction {
         let mut transaction = Self {
             definition,
             head,
-            steps: vec![StepState::new(); count],
+            touched: nodes.iter().map(|node| node.at).collect(),
+            nodes,
             input,
-            outputs: vec![None; count],
+            active: Active::default(),
+            displaced: Vec::new(),
             fresh: Vec::new(),
-            touched: (0..).take(count).collect(),
         };
         transaction.ready_all(now);
+        transaction.place_all();
         transaction
     }
 
@@ -163,22 +173,33 @@ impl Transaction {
         self.head.status
     }
 
-    /// Its steps, in the definition's order.
-    #[must_use]
-    pub fn steps(&self) -> &[StepState] {
-        &self.steps
+    /// Its nodes: the steps in the definition's order, then what was added.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeRef, &StepState)> {
+        self.nodes.iter().map(|node| (node.at, &node.state))
     }
 
-    /// A step.
+    /// Where a node stands.
     #[must_use]
-    pub fn step(&self, step: StepIndex) -> Option<&StepState> {
-        self.steps.get(step.position())
+    pub fn state(&self, node: NodeRef) -> Option<&StepState> {
+        self.nodes.get(node).map(|node| &node.state)
+    }
+
+    /// What a node is of, as it is defined.
+    #[must_use]
+    pub fn step_of(&self, node: NodeRef) -> Option<&Step> {
+        self.definition.step(node.step)
+    }
+
+    /// The attempts that are out.
+    pub fn out(&self) -> impl Iterator<Item = (NodeRef, Phase)> {
+        let forward = self.active.all(Class::Out).map(|(_, node)| (node, Phase::Do));
+        forward.chain(self.active.all(Class::UndoOut).map(|(_, node)| (node, Phase::Undo)))
     }
 
     /// The attempt that is out, and its deadline.
     #[must_use]
-    pub fn dispatched(&self, step: StepIndex, phase: Phase) -> Option<(u32, Timestamp)> {
-        let state = self.step(step)?;
+    pub fn dispatched(&self, node: NodeRef, phase: Phase) -> Option<(u32, Timestamp)> {
+        let state = self.state(node)?;
         let (is_out, attempt, deadline) = match phase {
             Phase::Do => (state.status == StepStatus::Dispatched, state.attempts, state.wake_at),
             Phase::Undo => (state.undo.status == UndoStatus::Dispatched, state.undo.attempts, state.undo.wake_at),
@@ -195,17 +216,17 @@ impl Transaction {
         }
     }
 
-    /// Takes the list of steps whose rows have changed since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<u32> {
+    /// Takes the list of nodes whose rows have changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<NodeRef> {
         std::mem::take(&mut self.touched)
     }
 
-    /// What can be handed out at `now`, in the definition's order, as far as `concurrency` allows.
+    /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
-        let phase = match self.head.status {
+        let (phase, waiting, again, out) = match self.head.status {
             Status::Running if self.head.held => return Vec::new(),
-            Status::Running => Phase::Do,
-            Status::Compensating => Phase::Undo,
+            Status::Running => (Phase::Do, Class::Ready, Class::Backoff, Class::Out),
+            Status::Compensating => (Phase::Undo, Class::UndoReady, Class::UndoBackoff, Class::UndoOut),
             Status::Parked
             | Status::Completed
             | Status::Compensated
@@ -213,44 +234,42 @@ impl Transaction {
             | Status::Cancelled
             | Status::Terminated => return Vec::new(),
         };
-        let is_out = |step: &&StepState| match phase {
-            Phase::Do => step.status == StepStatus::Dispatched,
-            Phase::Undo => step.undo.status == UndoStatus::Dispatched,
+        let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
+        let room = room.saturating_sub(self.active.count(out));
+        let found = |class| {
+            let due = self.active.of(class, i64::MIN..=now.as_micros()).take(room);
+            due.map(|(since, node)| Ready { since: Timestamp::from_micros(since), node, phase })
         };
-        let busy = self.steps.iter().filter(is_out).count();
-        let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX).saturating_sub(busy);
-        let waiting = (0..).map(StepIndex).zip(&self.steps).filter_map(|(step, state)| {
-            let since = match phase {
-                Phase::Do => state.waits_since(now),
-                Phase::Undo => state.undo.waits_since(now),
-            };
-            Some(Ready { since: since?, step, phase })
-        });
-        waiting.take(room).collect()
+        let mut ready: Vec<Ready> = found(waiting).collect();
+        if self.active.count(again) > 0 {
+            ready.extend(found(again));
+            ready.sort_unstable();
+            ready.truncate(room);
+        }
+        ready
     }
 
     /// When it next needs a look though nothing arrives: a deadline, a retry, a wait for a worker that lasts too long.
     /// A function of the state alone, so that the row that keeps it can be computed from the entries.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.wakes().min()
+        self.wake_after(None)
     }
 
     /// As [`Transaction::wake_at`], leaving out what came to pass by `now` and waits for a worker since.
     #[must_use]
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.wakes().filter(|at| *at > now).min()
+        self.wake_after(Some(now))
     }
 
-    fn wakes(&self) -> impl Iterator<Item = Timestamp> {
-        let is_active = !self.head.status.is_settled();
-        let steps = self.steps.iter().zip(&self.definition.steps).filter(move |_| is_active);
-        let of_steps = steps.flat_map(|(state, step)| {
-            let queued = state.queued_since().map(|since| since.plus(step.queue_timeout));
-            let next = state.wake_at.filter(|_| !self.head.held || state.status == StepStatus::Dispatched);
-            [queued.filter(|_| !self.head.held), next, state.undo.wake_at].into_iter().flatten()
-        });
-        of_steps.chain(self.times_out_at())
+    fn wake_after(&self, past: Option<Timestamp>) -> Option<Timestamp> {
+        if self.head.status.is_settled() {
+            return None;
+        }
+        let waits: &[Class] = if self.head.held { &[] } else { &[Class::Backoff, Class::QueueEnd] };
+        let classes = waits.iter().chain(&[Class::Out, Class::UndoBackoff, Class::UndoOut]);
+        let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
+        of_nodes.chain(self.times_out_at().filter(|at| past.is_none_or(|past| *at > past))).min()
     }
 
     /// When its own time runs out.
@@ -269,7 +288,7 @@ impl Transaction {
             error: self.head.error.clone(),
             output,
             parked_at: self.head.parked_at,
-            left_undone: left_undone(&self.head, &self.steps),
+            left_undone: left_undone(&self.head, self.nodes()),
         }
     }
 
@@ -282,18 +301,18 @@ impl Transaction {
     /// Emits what follows at once: skips, the end, or that it waits for a person.
     pub(crate) fn advance(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         while self.head.status == Status::Running {
-            let Some(step) = self.fresh.pop() else { break };
-            self.ask_when(step, cx)?;
+            let Some(node) = self.fresh.pop() else { break };
+            self.ask_when(node, cx)?;
         }
         self.fresh.clear();
-        if self.head.status == Status::Running && self.all_done() && !self.head.held {
+        if self.head.status == Status::Running && self.active.is_finished() && !self.head.held {
             self.complete(cx)?;
         }
         if let Some(status) = self.ending() {
             return Ok(self.emit(Event::Ended { status, output: None, justification: None }, cx)?);
         }
-        if let Some(step) = self.parking() {
-            self.emit(Event::Parked { step }, cx)?;
+        if let Some(node) = self.parking() {
+            self.emit(Event::Parked { node }, cx)?;
         }
         Ok(())
     }

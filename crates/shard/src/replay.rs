@@ -333,7 +333,7 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
     let id = transaction.id();
-    let steps = (0..).zip(transaction.steps()).map(|(step, state)| rows::step_row(id, step, state));
+    let steps = transaction.nodes().map(|(node, state)| rows::step_row(id, node, state));
     TransactionRows { transaction: rows::transaction_row(log, transaction), steps: steps.collect() }
 }
 

@@ -139,7 +139,7 @@ pub struct StepRow {
     pub transaction: TransactionId,
     /// Which step, by its index in the definition.
     pub step: u32,
-    /// Which clone of a fan-out; 0 where there is none.
+    /// 0 for the step as a whole; a clone of a fan-out is one more than its index.
     pub clone: u32,
     /// The status' word, such as `completed`.
     pub status: &'static str,

@@ -3,8 +3,8 @@
 use crate::batch::LoadedTransaction;
 use crate::row::{LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use chancery_base::{Document, TransactionId, json};
-use chancery_engine::definition::Definition;
-use chancery_engine::{Head, LoadError, Parts, StepState, Transaction, UndoStatus};
+use chancery_engine::definition::{Definition, StepIndex};
+use chancery_engine::{Head, LoadError, NodeRef, Parts, StepState, Transaction, UndoStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -53,13 +53,13 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
     }
 }
 
-/// The row of a step.
+/// The row of a step, or of a clone of one.
 #[must_use]
-pub fn step_row(transaction: TransactionId, step: u32, state: &StepState) -> StepRow {
+pub fn step_row(transaction: TransactionId, node: NodeRef, state: &StepState) -> StepRow {
     StepRow {
         transaction,
-        step,
-        clone: 0,
+        step: node.step.0,
+        clone: node.clone,
         status: step_word(state),
         attempt: state.attempts,
         wake_at: state.wakes_at(),
@@ -97,16 +97,14 @@ const NOT_CANONICAL: &str = "it is not the canonical text of an object";
 pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> Result<Transaction, RowError> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
     let head: Head = open("the transaction's body", &loaded.row.body)?;
-    let mut steps = Vec::with_capacity(loaded.steps.len());
-    let mut outputs = Vec::with_capacity(loaded.steps.len());
+    let mut nodes = Vec::with_capacity(loaded.steps.len());
     for row in &loaded.steps {
         let state: StepState = open("a step's body", &row.body)?;
         let output = state.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()?;
-        outputs.push(output);
-        steps.push(state);
+        nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, output));
     }
     let input = part_of(&payloads, head.input_seq, "input")?;
-    Ok(Transaction::from_parts(Parts { definition, head, steps, input, outputs })?)
+    Ok(Transaction::from_parts(Parts { definition, head, nodes, input })?)
 }
 
 /// The output of a transaction that completed.

@@ -29,8 +29,8 @@ use crate::rows;
 use crate::token::TokenKey;
 use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_engine::Transaction;
 use chancery_engine::definition::Definition;
-use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
@@ -443,7 +443,7 @@ impl Shard {
             return;
         }
         for key in self.desk.lease_keys() {
-            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.step, key.phase));
+            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.node, key.phase));
             if out.is_none() {
                 self.desk.drop_lease(key);
             }
@@ -487,8 +487,8 @@ impl Shard {
             if member.wake_at().is_some_and(|at| at <= now) {
                 self.index.look_at(id, now);
             }
-            for (step, phase) in attempts_out(&member) {
-                let key = LeaseKey { transaction: id, step, phase };
+            for (node, phase) in member.out() {
+                let key = LeaseKey { transaction: id, node, phase };
                 if self.desk.lease(key).is_none() {
                     let until = now.plus(self.config.lease);
                     self.desk.set_lease(key, Lease { worker: None, until, token: None, task: None });
@@ -641,15 +641,6 @@ impl Shard {
 /// Whether a principal may not act any more.
 fn is_suspended(control: &Control, principal: PrincipalId) -> bool {
     control.directory.principal(&principal).is_some_and(|principal| principal.suspended)
-}
-
-/// The attempts of a transaction that are with workers.
-fn attempts_out(transaction: &Transaction) -> Vec<(chancery_engine::definition::StepIndex, Phase)> {
-    let steps = (0..).map(chancery_engine::definition::StepIndex).take(transaction.steps().len());
-    steps
-        .flat_map(|step| [(step, Phase::Do), (step, Phase::Undo)])
-        .filter(|(step, phase)| transaction.dispatched(*step, *phase).is_some())
-        .collect()
 }
 
 fn out_of_turn() -> StoreError {

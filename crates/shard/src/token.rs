@@ -6,7 +6,8 @@
 
 use chancery_base::secret::constant_time_eq;
 use chancery_base::{Digest, TenantId, TransactionId};
-use chancery_engine::Phase;
+use chancery_engine::definition::StepIndex;
+use chancery_engine::{NodeRef, Phase};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -24,12 +25,26 @@ pub struct AttemptRef {
     pub transaction: TransactionId,
     /// The step's index.
     pub step: u32,
-    /// The clone of a fan-out; 0 where there is none.
+    /// 0 for the step as a whole; a clone of a fan-out is one more than its index.
     pub clone: u32,
     /// The step or its compensation.
     pub phase: Phase,
     /// Which attempt, from 1.
     pub attempt: u32,
+}
+
+impl AttemptRef {
+    /// An attempt of a node.
+    #[must_use]
+    pub const fn of(transaction: TransactionId, node: NodeRef, phase: Phase, attempt: u32) -> Self {
+        Self { transaction, step: node.step.0, clone: node.clone, phase, attempt }
+    }
+
+    /// Which node it is of.
+    #[must_use]
+    pub const fn node(&self) -> NodeRef {
+        NodeRef { step: StepIndex(self.step), clone: self.clone }
+    }
 }
 
 /// A token as a worker presents it: which attempt it is for can be read, whether it is genuine must be checked.

@@ -12,7 +12,7 @@ pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
-use chancery_engine::{Event, Failure, Phase, Status, StepError};
+use chancery_engine::{Event, Failure, NodeRef, Phase, Status, StepError};
 use plan::FINAL;
 use serde_json::Value;
 use stand::Over;
@@ -372,31 +372,31 @@ fn is(due: Due, fact: &Fact) -> bool {
 }
 
 fn fact(event: &Event) -> Option<Fact> {
-    let at = |step: &chancery_engine::definition::StepIndex| step.position();
+    let at = |node: &NodeRef| node.step.position();
     Some(match event {
         Event::Started { .. } => return None,
-        Event::Dispatched { step, phase, attempt, deadline, .. } => {
-            Fact::HandedOut { step: at(step), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+        Event::Dispatched { node, phase, attempt, deadline, .. } => {
+            Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
         }
-        Event::Completed { step, phase, attempt, .. } => {
-            Fact::Done { step: at(step), phase: *phase, attempt: u64::from(*attempt) }
+        Event::Completed { node, phase, attempt, .. } => {
+            Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
         }
-        Event::AttemptFailed { step, phase, attempt, failure, error, retry_at } => Fact::Failed {
-            step: at(step),
+        Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } => Fact::Failed {
+            step: at(node),
             phase: *phase,
             attempt: u64::from(*attempt),
             failure: *failure,
             error: error.clone(),
             retry_at: *retry_at,
         },
-        Event::Denied { step, .. } => Fact::Denied { step: at(step) },
-        Event::Skipped { step } => Fact::Skipped { step: at(step) },
+        Event::Denied { node, .. } => Fact::Denied { step: at(node) },
+        Event::Skipped { node } => Fact::Skipped { step: at(node) },
         Event::OutputFailed { .. } => Fact::OutputFailed,
         Event::TimedOut => Fact::TimedOut,
         Event::CancelRequested { .. } => Fact::Cancelled,
-        Event::Parked { step } => Fact::Parked { step: step.as_ref().map(at) },
-        Event::Resumed { step, .. } => Fact::Resumed { step: step.as_ref().map(at) },
-        Event::Resolved { step, phase, .. } => Fact::Resolved { step: at(step), phase: *phase },
+        Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
+        Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },
+        Event::Resolved { node, phase, .. } => Fact::Resolved { step: at(node), phase: *phase },
         Event::Ended { status, output, .. } => {
             Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
         }

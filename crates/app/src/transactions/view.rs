@@ -8,7 +8,7 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Head, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
+    Cause, CauseKind, Head, NodeRef, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -105,12 +105,12 @@ impl ResultView {
 
     /// As its shard said that it settled.
     pub(crate) fn settled(summary: &Summary, definition: &Definition) -> Result<Self, Error> {
-        let name = |index: StepIndex| step_name(definition, index);
+        let name = |node: NodeRef| step_name(definition, node);
         Ok(Self {
             status: summary.status,
             cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), definition)?,
             output: summary.output.as_ref().map(|output| output.value().clone()),
-            left_undone: summary.left_undone.iter().map(|index| name(*index)).collect::<Result<_, _>>()?,
+            left_undone: summary.left_undone.iter().map(|node| name(*node)).collect::<Result<_, _>>()?,
             parked_at: summary.parked_at.map(name).transpose()?,
             ..Self::running(summary.id, definition)
         })
@@ -240,7 +240,7 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
 pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
-    let name = |index: StepIndex| step_name(definition, index);
+    let name = |node: NodeRef| step_name(definition, node);
     let mut states: BTreeMap<u32, StepState> =
         loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
     let states: Vec<StepState> =
@@ -251,7 +251,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         .zip(&states)
         .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
         .collect::<Result<Vec<_>, Error>>()?;
-    let left = left_undone(&head, &states);
+    let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
@@ -265,10 +265,10 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     })
 }
 
-fn step_name(definition: &Definition, index: StepIndex) -> Result<Name, Error> {
-    definition.step(index).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
+fn step_name(definition: &Definition, node: NodeRef) -> Result<Name, Error> {
+    definition.step(node.step).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
         what: "a transaction",
-        detail: format!("it names step {} of {}", index.0, definition.steps.len()),
+        detail: format!("it names step {node} of {}", definition.steps.len()),
     })
 }
 
@@ -278,7 +278,7 @@ fn cause_view(
     definition: &Definition,
 ) -> Result<Option<CauseView>, Error> {
     let Some(cause) = cause else { return Ok(None) };
-    let step = cause.step.map(|index| step_name(definition, index)).transpose()?;
+    let step = cause.step.map(|node| step_name(definition, node)).transpose()?;
     Ok(Some(CauseView { kind: cause.kind, step, error: error.cloned() }))
 }
 

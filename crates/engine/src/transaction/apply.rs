@@ -1,8 +1,10 @@
 //! The transition table: what an event does to a transaction, live and in replay.
 
 use super::Transaction;
-use crate::definition::{Mode, OnError, StepIndex};
+use super::active::is_finished;
+use crate::definition::{Mode, OnError};
 use crate::event::{Cause, Event, Failure, StepError};
+use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Document, Timestamp};
@@ -28,35 +30,35 @@ impl Transaction {
         let n = self.head.entries;
         match event {
             Event::Started { .. } => return Err(self.illegal(event)),
-            Event::Dispatched { step, phase: Phase::Do, .. } => self.apply_dispatched(*step, event, now)?,
-            Event::Dispatched { step, phase: Phase::Undo, .. } => self.apply_undo_dispatched(*step, event, now)?,
-            Event::Completed { step, phase: Phase::Do, attempt, output } => {
-                self.expect(*step, event, |state| {
+            Event::Dispatched { node, phase: Phase::Do, .. } => self.apply_dispatched(*node, event, now)?,
+            Event::Dispatched { node, phase: Phase::Undo, .. } => self.apply_undo_dispatched(*node, event, now)?,
+            Event::Completed { node, phase: Phase::Do, attempt, output } => {
+                self.expect(*node, event, |state| {
                     state.status == StepStatus::Dispatched && state.attempts == *attempt
                 })?;
-                self.done(*step, output, now, seq);
+                self.done(*node, output, now, seq);
             }
-            Event::Completed { step, phase: Phase::Undo, attempt, .. } => {
-                self.expect(*step, event, |state| {
+            Event::Completed { node, phase: Phase::Undo, attempt, .. } => {
+                self.expect(*node, event, |state| {
                     state.undo.status == UndoStatus::Dispatched && state.undo.attempts == *attempt
                 })?;
-                self.undone(*step, now, seq);
+                self.undone(*node, now, seq);
             }
-            Event::Resolved { step, phase, output, .. } => {
-                self.expect_stuck(*step, *phase, event)?;
+            Event::Resolved { node, phase, output, .. } => {
+                self.expect_stuck(*node, *phase, event)?;
                 self.unpark();
                 match phase {
-                    Phase::Do => self.done(*step, output, now, seq),
-                    Phase::Undo => self.undone(*step, now, seq),
+                    Phase::Do => self.done(*node, output, now, seq),
+                    Phase::Undo => self.undone(*node, now, seq),
                 }
             }
-            Event::AttemptFailed { step, phase: Phase::Do, .. } => self.apply_failed(*step, event, now, n)?,
-            Event::AttemptFailed { step, phase: Phase::Undo, .. } => self.apply_undo_failed(*step, event, now)?,
-            Event::Denied { step, decision } => self.apply_denied(*step, *decision, event)?,
-            Event::Skipped { step } => {
-                self.expect(*step, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
-                self.finish(*step, StepStatus::Skipped, now, n);
-                self.ready_dependents(*step, now);
+            Event::AttemptFailed { node, phase: Phase::Do, .. } => self.apply_failed(*node, event, now, n)?,
+            Event::AttemptFailed { node, phase: Phase::Undo, .. } => self.apply_undo_failed(*node, event, now)?,
+            Event::Denied { node, decision } => self.apply_denied(*node, *decision, event)?,
+            Event::Skipped { node } => {
+                self.expect(*node, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
+                self.finish(*node, StepStatus::Skipped, now, n);
+                self.ready_dependents(*node, now);
             }
             Event::OutputFailed { error } => {
                 self.expect_status(event, Status::Running)?;
@@ -74,30 +76,32 @@ impl Transaction {
                 self.head.parked_at = None;
                 self.turn(CauseKind::Cancelled, None, None, now, n);
             }
-            Event::Parked { step } => {
-                self.expect_that(self.parking() == Some(*step), event)?;
+            Event::Parked { node } => {
+                self.expect_that(self.parking() == Some(*node), event)?;
                 self.head.status = Status::Parked;
-                self.head.parked_at = *step;
+                self.head.parked_at = *node;
             }
-            Event::Resumed { step, .. } => self.apply_resumed(*step, event, now)?,
+            Event::Resumed { node, .. } => self.apply_resumed(*node, event, now)?,
             Event::Ended { status, output, .. } => self.apply_ended(*status, output.is_some(), event, now, seq)?,
         }
         self.head.entries = n + 1;
+        self.place_touched();
         self.start_undos(now);
+        self.place_touched();
         Ok(())
     }
 
-    fn apply_dispatched(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+    fn apply_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Running)?;
         let is_held = self.head.held;
-        self.expect(step, event, |state| {
+        self.expect(node, event, |state| {
             let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
             is_waiting && !is_held && state.attempts + 1 == *attempt
         })?;
-        let state = self.touch(step);
+        let state = self.touch(node);
         state.status = StepStatus::Dispatched;
         state.attempts = *attempt;
         state.wake_at = Some(*deadline);
@@ -107,17 +111,17 @@ impl Transaction {
         Ok(())
     }
 
-    fn apply_undo_dispatched(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+    fn apply_undo_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Compensating)?;
-        self.expect(step, event, |state| {
+        self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
                 && state.decision == Some(*decision)
         })?;
-        let undo = &mut self.touch(step).undo;
+        let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Dispatched;
         undo.attempts = *attempt;
         undo.wake_at = Some(*deadline);
@@ -127,21 +131,21 @@ impl Transaction {
     }
 
     /// A denial counts as the step's decision only where no attempt was permitted: an undo cites that.
-    fn apply_denied(&mut self, step: StepIndex, decision: DecisionId, event: &Event) -> Result<(), IllegalEvent> {
-        self.expect(step, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
-        let state = self.touch(step);
+    fn apply_denied(&mut self, node: NodeRef, decision: DecisionId, event: &Event) -> Result<(), IllegalEvent> {
+        self.expect(node, event, |state| matches!(state.status, StepStatus::Ready | StepStatus::Backoff))?;
+        let state = self.touch(node);
         if state.attempts == 0 {
             state.decision = Some(decision);
         }
         Ok(())
     }
 
-    fn apply_failed(&mut self, step: StepIndex, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
+    fn apply_failed(&mut self, node: NodeRef, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
         let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
             return Err(self.illegal(event));
         };
         let running = self.head.status == Status::Running;
-        self.expect(step, event, |state| {
+        self.expect(node, event, |state| {
             let stands = if failure.was_dispatched() {
                 state.status == StepStatus::Dispatched
             } else {
@@ -149,7 +153,7 @@ impl Transaction {
             };
             stands && state.attempts == *attempt && (retry_at.is_none() || running && failure.was_dispatched())
         })?;
-        let state = self.touch(step);
+        let state = self.touch(node);
         state.unknown |= failure.is_unknown();
         state.error = Some(error.clone());
         if let Some(at) = retry_at {
@@ -158,33 +162,34 @@ impl Transaction {
             return Ok(());
         }
         let status = if state.unknown { StepStatus::Unknown } else { StepStatus::Failed };
-        self.finish(step, status, now, n);
-        if self.is_done(step) {
-            self.ready_dependents(step, now);
+        self.finish(node, status, now, n);
+        self.place_touched();
+        if self.is_done(node) {
+            self.ready_dependents(node, now);
         } else if running && !self.is_forward_only() {
-            self.turn(failure.cause(), Some(step), Some(error.clone()), now, n);
+            self.turn(failure.cause(), Some(node), Some(error.clone()), now, n);
         }
         Ok(())
     }
 
     /// What is tried again waits from now on: its time to wait for a worker begins anew.
-    fn apply_resumed(&mut self, step: Option<StepIndex>, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let Some(step) = step else {
+    fn apply_resumed(&mut self, node: Option<NodeRef>, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let Some(node) = node else {
             self.expect_that(self.head.held && self.head.status == Status::Parked, event)?;
             self.unpark();
             self.head.held = false;
-            let waiting: Vec<StepIndex> = self.all_where(|state| state.queued_since().is_some());
-            for step in waiting {
-                let state = self.touch(step);
+            let waiting: Vec<NodeRef> = self.all_where(|state| state.queued_since().is_some());
+            for node in waiting {
+                let state = self.touch(node);
                 state.ready_at = state.ready_at.map(|_| now);
                 state.wake_at = state.wake_at.map(|at| at.max(now));
             }
             return Ok(());
         };
         let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
-        self.expect_stuck(step, phase, event)?;
+        self.expect_stuck(node, phase, event)?;
         self.unpark();
-        let state = self.touch(step);
+        let state = self.touch(node);
         match phase {
             Phase::Do => {
                 state.status = StepStatus::Ready;
@@ -203,12 +208,12 @@ impl Transaction {
         Ok(())
     }
 
-    fn apply_undo_failed(&mut self, step: StepIndex, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+    fn apply_undo_failed(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Compensating)?;
-        self.expect(step, event, |state| {
+        self.expect(node, event, |state| {
             let stands = match failure {
                 Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
                     state.undo.status == UndoStatus::Dispatched
@@ -218,8 +223,8 @@ impl Transaction {
             };
             stands && state.undo.attempts == *attempt
         })?;
-        let on_error = self.on_error(step);
-        let undo = &mut self.touch(step).undo;
+        let on_error = self.on_error(node);
+        let undo = &mut self.touch(node).undo;
         undo.error = Some(error.clone());
         undo.wake_at = *retry_at;
         if retry_at.is_some() {
@@ -229,8 +234,8 @@ impl Transaction {
         let is_marked = on_error == Some(OnError::MarkCompensated);
         undo.status = if is_marked { UndoStatus::Marked } else { UndoStatus::Failed };
         undo.ended_at = Some(now);
-        if !self.is_stuck(step, Phase::Undo) && !is_marked {
-            self.break_circuit(step);
+        if !self.is_stuck(node, Phase::Undo) && !is_marked {
+            self.break_circuit(node);
         }
         Ok(())
     }
@@ -245,7 +250,7 @@ impl Transaction {
     ) -> Result<(), IllegalEvent> {
         let legal = match status {
             Status::Terminated => true,
-            Status::Completed => self.head.status == Status::Running && self.all_done(),
+            Status::Completed => self.head.status == Status::Running && self.active.is_finished(),
             Status::Compensated | Status::Failed | Status::Cancelled => self.ending() == Some(status),
             Status::Running | Status::Compensating | Status::Parked => false,
         };
@@ -262,43 +267,31 @@ impl Transaction {
         Ok(())
     }
 
-    pub(super) fn all_done(&self) -> bool {
-        self.definition.indices().all(|step| self.is_done(step))
-    }
-
     /// Whether what comes after the step may begin.
-    fn is_done(&self, step: StepIndex) -> bool {
-        self.step(step).is_some_and(|state| match state.status {
-            StepStatus::Completed | StepStatus::Skipped => true,
-            StepStatus::Failed | StepStatus::Unknown => self.definition.step(step).is_some_and(|step| step.optional),
-            StepStatus::Pending
-            | StepStatus::Ready
-            | StepStatus::Dispatched
-            | StepStatus::Backoff
-            | StepStatus::Cancelled => false,
-        })
+    fn is_done(&self, node: NodeRef) -> bool {
+        self.step_of(node).zip(self.state(node)).is_some_and(|(step, state)| is_finished(step, state))
     }
 
     /// Makes every step without predecessors ready.
     pub(super) fn ready_all(&mut self, now: Timestamp) {
         let definition = Arc::clone(&self.definition);
         for (step, _) in definition.indices().zip(&definition.steps).filter(|(_, step)| step.after.is_empty()) {
-            self.make_ready(step, now);
+            self.make_ready(step.into(), now);
         }
     }
 
-    fn ready_dependents(&mut self, step: StepIndex, now: Timestamp) {
+    fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
         if self.head.status != Status::Running {
             return;
         }
         let definition = Arc::clone(&self.definition);
-        let Some(over) = definition.step(step) else { return };
+        let Some(over) = definition.step(node.step) else { return };
         match definition.mode {
             Mode::Graph => {
                 for dependent in &over.dependents {
                     let after = definition.step(*dependent).map_or(&[][..], |step| &step.after);
-                    if after.iter().all(|step| self.is_done(*step)) {
-                        self.make_ready(*dependent, now);
+                    if after.iter().all(|step| self.is_done((*step).into())) {
+                        self.make_ready((*dependent).into(), now);
                     }
                 }
             }
@@ -307,33 +300,33 @@ impl Transaction {
                     let steps = definition.indices().zip(&definition.steps);
                     steps.filter(move |(_, step)| step.layer == layer).map(|(index, _)| index)
                 };
-                if of(over.layer).all(|step| self.is_done(step)) {
-                    of(over.layer + 1).for_each(|step| self.make_ready(step, now));
+                if of(over.layer).all(|step| self.is_done(step.into())) {
+                    of(over.layer + 1).for_each(|step| self.make_ready(step.into(), now));
                 }
             }
         }
     }
 
-    fn make_ready(&mut self, step: StepIndex, now: Timestamp) {
-        let state = self.touch(step);
+    fn make_ready(&mut self, node: NodeRef, now: Timestamp) {
+        let state = self.touch(node);
         state.status = StepStatus::Ready;
         state.ready_at = Some(now);
-        self.fresh.push(step);
+        self.fresh.push(node);
     }
 
     /// The transaction goes backward from here: what is queued is cancelled, unless an attempt of it may have taken
     /// effect; what is out comes in first.
-    fn turn(&mut self, kind: CauseKind, step: Option<StepIndex>, error: Option<StepError>, now: Timestamp, n: u64) {
+    fn turn(&mut self, kind: CauseKind, node: Option<NodeRef>, error: Option<StepError>, now: Timestamp, n: u64) {
         self.head.status = Status::Compensating;
-        self.head.cause = Some(Cause { kind, step });
+        self.head.cause = Some(Cause { kind, step: node });
         self.head.error = error;
         self.head.held = false;
         let is_queued =
             |state: &StepState| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff);
         let queued = self.all_where(is_queued);
-        for index in queued {
-            let unknown = self.step(index).is_some_and(|state| state.unknown);
-            self.finish(index, if unknown { StepStatus::Unknown } else { StepStatus::Cancelled }, now, n);
+        for node in queued {
+            let unknown = self.state(node).is_some_and(|state| state.unknown);
+            self.finish(node, if unknown { StepStatus::Unknown } else { StepStatus::Cancelled }, now, n);
         }
     }
 
@@ -353,64 +346,56 @@ impl Transaction {
         self.head.status = if self.head.cause.is_some() { Status::Compensating } else { Status::Running };
     }
 
-    fn finish(&mut self, step: StepIndex, status: StepStatus, now: Timestamp, n: u64) {
-        let state = self.touch(step);
+    fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
+        let state = self.touch(node);
         state.status = status;
         state.wake_at = None;
         state.ended_at = Some(now);
         state.ended_n = Some(n);
     }
 
-    fn done(&mut self, step: StepIndex, output: &Arc<Document>, now: Timestamp, seq: u64) {
-        self.finish(step, StepStatus::Completed, now, self.head.entries);
-        self.set_output(step, output, seq);
-        self.ready_dependents(step, now);
+    fn done(&mut self, node: NodeRef, output: &Arc<Document>, now: Timestamp, seq: u64) {
+        self.finish(node, StepStatus::Completed, now, self.head.entries);
+        self.set_output(node, output, seq);
+        self.ready_dependents(node, now);
     }
 
-    fn undone(&mut self, step: StepIndex, now: Timestamp, seq: u64) {
-        let undo = &mut self.touch(step).undo;
+    fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
+        let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Completed;
         undo.wake_at = None;
         undo.ended_at = Some(now);
         undo.output_seq = Some(seq);
     }
 
-    fn set_output(&mut self, step: StepIndex, output: &Arc<Document>, seq: u64) {
-        self.touch(step).output_seq = Some(seq);
-        if let Some(slot) = self.outputs.get_mut(step.position()) {
-            *slot = Some(Arc::clone(output));
-        }
+    fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
+        self.touch(node).output_seq = Some(seq);
+        self.nodes.node_mut(node).output = Some(Arc::clone(output));
     }
 
-    #[expect(clippy::indexing_slicing, reason = "callers come through `expect` or hold an index of the definition")]
-    pub(super) fn touch(&mut self, step: StepIndex) -> &mut StepState {
-        self.touched.insert(step.0);
-        &mut self.steps[step.position()]
-    }
-
-    fn expect(&self, step: StepIndex, event: &Event, holds: impl Fn(&StepState) -> bool) -> Result<(), IllegalEvent> {
-        self.expect_that(self.step(step).is_some_and(holds), event)
+    fn expect(&self, node: NodeRef, event: &Event, holds: impl Fn(&StepState) -> bool) -> Result<(), IllegalEvent> {
+        self.expect_that(self.state(node).is_some_and(holds), event)
     }
 
     fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
         self.expect_that(self.head.status == status, event)
     }
 
-    fn expect_stuck(&self, step: StepIndex, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
-        self.expect_that(self.is_stuck(step, phase), event)
+    fn expect_stuck(&self, node: NodeRef, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
+        self.expect_that(self.is_stuck(node, phase), event)
     }
 
     fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
         if holds { Ok(()) } else { Err(self.illegal(event)) }
     }
 
-    fn all_where(&self, holds: impl Fn(&StepState) -> bool) -> Vec<StepIndex> {
-        (0..).map(StepIndex).zip(&self.steps).filter(|(_, state)| holds(state)).map(|(step, _)| step).collect()
+    fn all_where(&self, holds: impl Fn(&StepState) -> bool) -> Vec<NodeRef> {
+        self.nodes().filter(|(_, state)| holds(state)).map(|(node, _)| node).collect()
     }
 
     pub(super) fn illegal(&self, event: &Event) -> IllegalEvent {
-        let step = event.step().and_then(|step| self.step(step));
-        let of_step = step.map_or(String::new(), |state| {
+        let state = event.node().and_then(|node| self.state(node));
+        let of_step = state.map_or(String::new(), |state| {
             format!(
                 ", step {} after {} attempts, undo {}",
                 state.status.word(),
@@ -423,17 +408,17 @@ impl Transaction {
 }
 
 impl Event {
-    /// The step that it is about.
+    /// The node that it is about.
     #[must_use]
-    pub const fn step(&self) -> Option<StepIndex> {
+    pub const fn node(&self) -> Option<NodeRef> {
         match self {
-            Self::Dispatched { step, .. }
-            | Self::Completed { step, .. }
-            | Self::Resolved { step, .. }
-            | Self::AttemptFailed { step, .. }
-            | Self::Denied { step, .. }
-            | Self::Skipped { step } => Some(*step),
-            Self::Parked { step } | Self::Resumed { step, .. } => *step,
+            Self::Dispatched { node, .. }
+            | Self::Completed { node, .. }
+            | Self::Resolved { node, .. }
+            | Self::AttemptFailed { node, .. }
+            | Self::Denied { node, .. }
+            | Self::Skipped { node } => Some(*node),
+            Self::Parked { node } | Self::Resumed { node, .. } => *node,
             Self::Started { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut

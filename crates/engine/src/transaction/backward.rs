@@ -2,16 +2,17 @@
 //! what it ends as. All of it is derived from the state, so that nothing has to be kept in step with it.
 
 use super::Transaction;
-use crate::definition::{CompensationPolicy, OnError, StepIndex};
+use super::active::Class;
+use crate::definition::{CompensationPolicy, OnError};
+use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
 
 impl Transaction {
     /// Whether a pivot took effect, or may have: from there on it does not turn by itself.
-    pub(super) fn is_forward_only(&self) -> bool {
-        let mut steps = self.definition.steps.iter().zip(&self.steps);
-        steps.any(|(step, state)| step.pivot && matches!(state.status, StepStatus::Completed | StepStatus::Unknown))
+    pub(super) const fn is_forward_only(&self) -> bool {
+        self.active.count(Class::Pivot) > 0
     }
 
     /// Whether somebody may cancel it: not past a pivot. Of one whose outcome is unknown a person may say that it took
@@ -22,43 +23,39 @@ impl Transaction {
     }
 
     /// The pivot that was done.
-    pub(super) fn pivot_done(&self) -> Option<StepIndex> {
-        self.definition.indices().find(|step| {
-            let is_pivot = self.definition.step(*step).is_some_and(|step| step.pivot);
-            is_pivot && self.step(*step).is_some_and(|state| state.status == StepStatus::Completed)
-        })
+    pub(super) fn pivot_done(&self) -> Option<NodeRef> {
+        self.active.of(Class::Pivot, 0..=0).next().map(|(_, node)| node)
     }
 
     /// Whether a step, or its compensation, failed for good, and only a person can have it go on.
-    pub(super) fn is_stuck(&self, step: StepIndex, phase: Phase) -> bool {
-        let Some(state) = self.step(step) else { return false };
+    pub(super) fn is_stuck(&self, node: NodeRef, phase: Phase) -> bool {
+        let Some(state) = self.state(node) else { return false };
         match phase {
             Phase::Do => {
-                let is_optional = self.definition.step(step).is_some_and(|step| step.optional);
+                let is_optional = self.step_of(node).is_some_and(|step| step.optional);
                 let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
                 self.head.cause.is_none() && has_failed && !is_optional
             }
             Phase::Undo => {
                 self.head.cause.is_some()
                     && state.undo.status == UndoStatus::Failed
-                    && self.on_error(step).is_some_and(OnError::parks)
+                    && self.on_error(node).is_some_and(OnError::parks)
             }
         }
     }
 
-    /// Everything of which that is so.
-    pub(super) fn stuck(&self) -> impl Iterator<Item = StepIndex> {
-        let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
-        self.definition.indices().filter(move |step| self.is_stuck(*step, phase))
+    /// Everything of which that is so: on the way back in the order of completion.
+    pub(super) fn stuck(&self) -> impl DoubleEndedIterator<Item = NodeRef> {
+        let class = if self.head.cause.is_some() { Class::UndoStuck } else { Class::Stuck };
+        self.active.all(class).map(|(_, node)| node)
     }
 
     /// Where it is parked next, if it is: once nothing goes on by itself any more.
-    pub(super) fn parking(&self) -> Option<Option<StepIndex>> {
+    pub(super) fn parking(&self) -> Option<Option<NodeRef>> {
         match self.head.status {
             Status::Running => {
-                let waits = |state: &StepState| matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
-                let is_out = self.steps.iter().any(|state| state.status == StepStatus::Dispatched);
-                if is_out || !self.head.held && self.steps.iter().any(waits) {
+                let goes_on = self.active.any(&[Class::Out]);
+                if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff]) {
                     return None;
                 }
                 self.stuck().next().map(Some).or_else(|| self.head.held.then_some(None))
@@ -67,7 +64,7 @@ impl Transaction {
                 if self.is_undoing() {
                     return None;
                 }
-                self.stuck().max_by_key(|step| self.order_of(*step)).map(Some)
+                self.stuck().next_back().map(Some)
             }
             Status::Parked
             | Status::Completed
@@ -81,11 +78,11 @@ impl Transaction {
     /// The status that the transaction ends with, if everything that can be undone is.
     pub(super) fn ending(&self) -> Option<Status> {
         let cause = self.head.cause.as_ref().filter(|_| self.head.status == Status::Compensating)?;
-        if self.is_undoing() || self.left_to_undo().next().is_some() || self.stuck().next().is_some() {
+        if self.is_undoing() || self.active.any(&[Class::ToUndo, Class::UndoStuck]) {
             return None;
         }
         let is_left = |state: &StepState| matches!(state.undo.status, UndoStatus::Failed | UndoStatus::Skipped);
-        if self.steps.iter().any(is_left) {
+        if self.nodes().any(|(_, state)| is_left(state)) {
             return Some(Status::Failed);
         }
         Some(match cause.kind {
@@ -96,7 +93,7 @@ impl Transaction {
             | CauseKind::TimedOut
             | CauseKind::OutputFailed
             | CauseKind::Terminated => {
-                if self.steps.iter().any(|state| state.undo.is_done()) {
+                if self.nodes().any(|(_, state)| state.undo.is_done()) {
                     Status::Compensated
                 } else {
                     Status::Failed
@@ -110,69 +107,56 @@ impl Transaction {
         if self.head.status != Status::Compensating || !self.starts_more() {
             return;
         }
-        let layer = |step: StepIndex| self.definition.step(step).map_or(0, |step| step.layer);
-        let next: Vec<StepIndex> = match self.definition.compensation {
+        let next: Vec<NodeRef> = match self.definition.compensation {
             CompensationPolicy::BestEffortParallel => self.left_to_undo().collect(),
             CompensationPolicy::GroupedParallel => {
-                let deepest = self.left_to_undo().map(layer).max();
-                self.left_to_undo().filter(|step| Some(layer(*step)) == deepest).collect()
+                let deepest = self.active.all(Class::ToUndo).next_back().map(|(layer, _)| layer);
+                let of_layer = deepest.map(|layer| self.active.of(Class::ToUndo, layer..=layer));
+                of_layer.into_iter().flatten().map(|(_, node)| node).collect()
             }
             CompensationPolicy::StrictSequential
             | CompensationPolicy::RetryWithBackoff
-            | CompensationPolicy::CircuitBreaker => {
-                self.left_to_undo().max_by_key(|step| self.order_of(*step)).into_iter().collect()
-            }
+            | CompensationPolicy::CircuitBreaker => self.left_to_undo().next_back().into_iter().collect(),
         };
-        for step in next {
-            let undo = &mut self.touch(step).undo;
+        for node in next {
+            let undo = &mut self.touch(node).undo;
             undo.status = UndoStatus::Ready;
             undo.ready_at = Some(now);
         }
     }
 
     /// A critical compensation failed: under the policy circuit-breaker the rest is left.
-    pub(super) fn break_circuit(&mut self, failed: StepIndex) {
-        let undo = self.definition.step(failed).and_then(|step| step.compensate.as_ref());
+    pub(super) fn break_circuit(&mut self, failed: NodeRef) {
+        let undo = self.step_of(failed).and_then(|step| step.compensate.as_ref());
         let breaks = self.definition.compensation == CompensationPolicy::CircuitBreaker;
         if !breaks || !undo.is_some_and(|undo| undo.critical) {
             return;
         }
-        let left: Vec<StepIndex> = self.left_to_undo().collect();
-        for step in left {
-            self.touch(step).undo.status = UndoStatus::Skipped;
+        let left: Vec<NodeRef> = self.left_to_undo().collect();
+        for node in left {
+            self.touch(node).undo.status = UndoStatus::Skipped;
         }
     }
 
-    pub(super) fn on_error(&self, step: StepIndex) -> Option<OnError> {
-        Some(self.definition.step(step)?.compensate.as_ref()?.on_error)
+    pub(super) fn on_error(&self, node: NodeRef) -> Option<OnError> {
+        Some(self.step_of(node)?.compensate.as_ref()?.on_error)
     }
 
     /// Whether further compensations begin now, if there are any: what is out comes in first, and in a sequence one
     /// that waits for a person holds up the others.
     fn starts_more(&self) -> bool {
-        let is_out = self.steps.iter().any(|state| state.status == StepStatus::Dispatched);
         let is_parallel = self.definition.compensation == CompensationPolicy::BestEffortParallel;
-        let is_free = !self.steps.iter().any(|state| state.undo.is_busy()) && self.stuck().next().is_none();
-        !is_out && (is_parallel || is_free)
+        let is_free = !self.active.any(&[Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoStuck]);
+        !self.active.any(&[Class::Out]) && (is_parallel || is_free)
     }
 
     /// Whether a step is still out, or a compensation is under way.
     fn is_undoing(&self) -> bool {
-        self.steps.iter().any(|state| state.status == StepStatus::Dispatched || state.undo.is_busy())
+        self.active.any(&[Class::Out, Class::UndoReady, Class::UndoBackoff, Class::UndoOut])
     }
 
-    /// The steps that took effect, or may have, and whose compensation has not begun.
-    fn left_to_undo(&self) -> impl Iterator<Item = StepIndex> {
-        let steps = self.definition.indices().zip(&self.steps).zip(&self.definition.steps);
-        let is_left = |state: &StepState| {
-            let took_effect = matches!(state.status, StepStatus::Completed | StepStatus::Unknown);
-            took_effect && state.undo.status == UndoStatus::None
-        };
-        steps.filter(move |((_, state), step)| step.compensate.is_some() && is_left(state)).map(|((step, _), _)| step)
-    }
-
-    /// The order of completion.
-    fn order_of(&self, step: StepIndex) -> (Option<u64>, StepIndex) {
-        (self.step(step).and_then(|state| state.ended_n), step)
+    /// The nodes that took effect, or may have, and whose compensation has not begun; the last is undone first.
+    fn left_to_undo(&self) -> impl DoubleEndedIterator<Item = NodeRef> {
+        self.active.all(Class::ToUndo).map(|(_, node)| node)
     }
 }

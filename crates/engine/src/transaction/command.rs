@@ -1,9 +1,11 @@
 //! What can be asked of a transaction, and what answers and time do to it.
 
+use super::active::Class;
 use super::apply::IllegalEvent;
 use super::{Cx, Transaction};
-use crate::definition::{OnError, Retry, StepIndex};
+use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
+use crate::node::NodeRef;
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
 use chancery_base::{DecisionId, Document, Kind, Timestamp};
@@ -67,15 +69,15 @@ impl Transaction {
     /// If it is not ready.
     pub fn dispatch(
         &mut self,
-        step: StepIndex,
+        node: NodeRef,
         phase: Phase,
         decision: DecisionId,
         input: Arc<Document>,
         deadline: Timestamp,
         cx: &mut Cx<'_>,
     ) -> Result<u32, Refusal> {
-        let attempt = self.attempts(step, phase) + 1;
-        self.emit(Event::Dispatched { step, phase, attempt, decision, input, deadline }, cx)?;
+        let attempt = self.attempts(node, phase) + 1;
+        self.emit(Event::Dispatched { node, phase, attempt, decision, input, deadline }, cx)?;
         Ok(attempt)
     }
 
@@ -85,18 +87,18 @@ impl Transaction {
     /// Only for a defect.
     pub fn answer(
         &mut self,
-        step: StepIndex,
+        node: NodeRef,
         phase: Phase,
         attempt: u32,
         answer: Answer,
         cx: &mut Cx<'_>,
     ) -> Result<bool, Refusal> {
-        if self.head.status.is_ended() || self.dispatched(step, phase).is_none_or(|(out, _)| out != attempt) {
+        if self.head.status.is_ended() || self.dispatched(node, phase).is_none_or(|(out, _)| out != attempt) {
             return Ok(false);
         }
         let (failure, error) = match answer {
             Answer::Completed(output) => {
-                self.emit(Event::Completed { step, phase, attempt, output }, cx)?;
+                self.emit(Event::Completed { node, phase, attempt, output }, cx)?;
                 self.advance(cx)?;
                 return Ok(true);
             }
@@ -107,7 +109,7 @@ impl Transaction {
                 (Failure::Lapsed, StepError::new(StepError::LEASE_LAPSED, message))
             }
         };
-        self.fail(step, phase, failure, error, cx)?;
+        self.fail(node, phase, failure, error, cx)?;
         Ok(true)
     }
 
@@ -120,31 +122,25 @@ impl Transaction {
             self.emit(Event::TimedOut, cx)?;
             self.advance(cx)?;
         }
-        for step in (0..).map(StepIndex).take(self.steps.len()) {
-            if self.head.status.is_settled() {
-                break;
-            }
-            if let Some((phase, failure, error)) = self.overdue(step, cx.now) {
-                self.fail(step, phase, failure, error, cx)?;
-            }
+        while !self.head.status.is_settled()
+            && let Some((node, phase, failure, error)) = self.overdue(cx.now)
+        {
+            self.fail(node, phase, failure, error, cx)?;
         }
         Ok(())
     }
 
-    fn overdue(&self, step: StepIndex, now: Timestamp) -> Option<(Phase, Failure, StepError)> {
-        for phase in [Phase::Do, Phase::Undo] {
-            if self.dispatched(step, phase).is_some_and(|(_, deadline)| deadline <= now) {
+    /// The first of what is overdue. Failed, it is so no longer.
+    fn overdue(&self, now: Timestamp) -> Option<(NodeRef, Phase, Failure, StepError)> {
+        for (class, phase) in [(Class::Out, Phase::Do), (Class::UndoOut, Phase::Undo)] {
+            if let Some(node) = self.active.due(class, now) {
                 let message = "no answer before the deadline; whether the attempt took effect is unknown";
-                return Some((phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
+                return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
             }
         }
-        let since = self.step(step)?.queued_since().filter(|_| !self.head.held)?;
-        let limit = self.definition.steps.get(step.position())?.queue_timeout;
-        if since.plus(limit) > now {
-            return None;
-        }
+        let node = self.active.due(Class::QueueEnd, now).filter(|_| !self.head.held)?;
         let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
-        Some((Phase::Do, Failure::QueueTimedOut, error))
+        Some((node, Phase::Do, Failure::QueueTimedOut, error))
     }
 
     /// Records that policy denied a ready step.
@@ -153,21 +149,21 @@ impl Transaction {
     /// If it is not ready.
     pub fn deny(
         &mut self,
-        step: StepIndex,
+        node: NodeRef,
         decision: DecisionId,
         reason: String,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
-        self.emit(Event::Denied { step, decision }, cx)?;
-        self.fail(step, Phase::Do, Failure::Denied, StepError::fatal(StepError::POLICY_DENIED, reason), cx)
+        self.emit(Event::Denied { node, decision }, cx)?;
+        self.fail(node, Phase::Do, Failure::Denied, StepError::fatal(StepError::POLICY_DENIED, reason), cx)
     }
 
     /// Records that a ready step or compensation can't be handed out at all.
     ///
     /// # Errors
     /// If it is not ready.
-    pub fn refuse(&mut self, step: StepIndex, phase: Phase, error: StepError, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        self.fail(step, phase, Failure::Refused, error, cx)
+    pub fn refuse(&mut self, node: NodeRef, phase: Phase, error: StepError, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.fail(node, phase, Failure::Refused, error, cx)
     }
 
     /// Whether it has as many entries as forward steps may make.
@@ -207,14 +203,14 @@ impl Transaction {
     /// # Errors
     /// If nothing does.
     pub fn retry(&mut self, justification: &str, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let stuck: Vec<StepIndex> = self.stuck().collect();
+        let stuck: Vec<NodeRef> = self.stuck().collect();
         let status = self.head.status;
         if status.is_ended() || stuck.is_empty() && status != Status::Parked {
             return Err(Refusal::Status { operation: "retry", status });
         }
         let held = (self.head.held && status == Status::Parked).then_some(None);
-        for step in held.into_iter().chain(stuck.into_iter().map(Some)) {
-            self.emit(Event::Resumed { step, justification: justification.to_owned() }, cx)?;
+        for node in held.into_iter().chain(stuck.into_iter().map(Some)) {
+            self.emit(Event::Resumed { node, justification: justification.to_owned() }, cx)?;
         }
         self.advance(cx)
     }
@@ -234,16 +230,17 @@ impl Transaction {
         let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
         let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
         let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
-        let Some(step) = self.definition.find(named).filter(|step| self.is_stuck(*step, phase)) else {
+        let found = self.definition.find(named).map(NodeRef::of_step);
+        let Some(node) = found.filter(|node| self.is_stuck(*node, phase)) else {
             let asked = named.chars().take(128).collect();
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
         };
-        self.emit(Event::Resolved { step, phase, output, justification }, cx)?;
+        self.emit(Event::Resolved { node, phase, output, justification }, cx)?;
         self.advance(cx)
     }
 
-    fn name_of(&self, step: StepIndex) -> String {
-        self.definition.step(step).map_or_else(String::new, |step| step.id.to_string())
+    fn name_of(&self, node: NodeRef) -> String {
+        self.step_of(node).map_or_else(String::new, |step| step.id.to_string())
     }
 
     fn expect_standing(&self, operation: &'static str, allowed: &[Status]) -> Result<(), Refusal> {
@@ -251,8 +248,8 @@ impl Transaction {
         if allowed.contains(&status) { Ok(()) } else { Err(Refusal::Status { operation, status }) }
     }
 
-    fn attempts(&self, step: StepIndex, phase: Phase) -> u32 {
-        self.step(step).map_or(0, |state| match phase {
+    fn attempts(&self, node: NodeRef, phase: Phase) -> u32 {
+        self.state(node).map_or(0, |state| match phase {
             Phase::Do => state.attempts,
             Phase::Undo => state.undo.attempts,
         })
@@ -261,28 +258,28 @@ impl Transaction {
     /// Records a failed attempt, and when the next one may be handed out.
     fn fail(
         &mut self,
-        step: StepIndex,
+        node: NodeRef,
         phase: Phase,
         failure: Failure,
         error: StepError,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
-        let attempt = self.attempts(step, phase);
-        let retry_at = self.retry_at(step, phase, failure, &error, cx.now);
-        self.emit(Event::AttemptFailed { step, phase, attempt, failure, error, retry_at }, cx)?;
+        let attempt = self.attempts(node, phase);
+        let retry_at = self.retry_at(node, phase, failure, &error, cx.now);
+        self.emit(Event::AttemptFailed { node, phase, attempt, failure, error, retry_at }, cx)?;
         self.advance(cx)
     }
 
     fn retry_at(
         &self,
-        step: StepIndex,
+        node: NodeRef,
         phase: Phase,
         failure: Failure,
         error: &StepError,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let definition = self.definition.steps.get(step.position())?;
-        let state = self.step(step)?;
+        let definition = self.step_of(node)?;
+        let state = self.state(node)?;
         let (retry, used, most): (&Retry, u32, u32) = match phase {
             Phase::Do => {
                 let may = self.head.status == Status::Running && !self.is_full();
@@ -308,12 +305,12 @@ impl Transaction {
         Some(now.plus(retry.delay(&self.id(), &definition.id, used)))
     }
 
-    pub(super) fn ask_when(&mut self, step: StepIndex, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let is_ready = self.step(step).is_some_and(|state| state.status == StepStatus::Ready);
-        match if is_ready { self.evaluate_when(step) } else { Ok(true) } {
+    pub(super) fn ask_when(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let is_ready = self.state(node).is_some_and(|state| state.status == StepStatus::Ready);
+        match if is_ready { self.evaluate_when(node) } else { Ok(true) } {
             Ok(true) => Ok(()),
-            Ok(false) => Ok(self.emit(Event::Skipped { step }, cx)?),
-            Err(error) => self.fail(step, Phase::Do, Failure::Refused, error, cx),
+            Ok(false) => Ok(self.emit(Event::Skipped { node }, cx)?),
+            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
         }
     }
 

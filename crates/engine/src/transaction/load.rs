@@ -1,7 +1,10 @@
 //! A transaction from its parts, as the store keeps them.
 
 use super::Transaction;
+use super::active::Active;
+use super::nodes::{Node, Nodes};
 use crate::definition::Definition;
+use crate::node::NodeRef;
 use crate::state::{Head, StepState};
 use chancery_base::Document;
 use std::collections::BTreeSet;
@@ -14,12 +17,10 @@ pub struct Parts {
     pub definition: Arc<Definition>,
     /// Its head.
     pub head: Head,
-    /// Its steps, in the definition's order.
-    pub steps: Vec<StepState>,
+    /// Its nodes, in order of (step, clone), each with its output if it has one.
+    pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
     /// Its input.
     pub input: Arc<Document>,
-    /// The outputs of the steps that have one, in the definition's order.
-    pub outputs: Vec<Option<Arc<Document>>>,
 }
 
 /// Why parts do not make a transaction.
@@ -28,17 +29,17 @@ pub enum LoadError {
     /// The definition is another than the transaction's.
     #[error("the definition's digest is not the transaction's")]
     Definition,
-    /// The number of steps is not the definition's.
-    #[error("the definition has {expected} steps, {found} are stored")]
-    Steps {
-        /// How many the definition has.
+    /// The nodes are not those of the definition.
+    #[error("the definition has {expected} steps, {found} nodes are stored, or others")]
+    Nodes {
+        /// How many steps the definition has.
         expected: usize,
-        /// How many there are.
+        /// How many nodes there are.
         found: usize,
     },
     /// An output is missing, or there is one too many.
     #[error("step {0} should have an output exactly if it is completed")]
-    Output(usize),
+    Output(NodeRef),
 }
 
 impl Transaction {
@@ -47,21 +48,31 @@ impl Transaction {
     /// # Errors
     /// If the parts do not fit together.
     pub fn from_parts(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { definition, head, steps, input, outputs } = parts;
+        let Parts { definition, head, nodes, input } = parts;
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
-        let expected = definition.steps.len();
-        for found in [steps.len(), outputs.len()] {
-            if found != expected {
-                return Err(LoadError::Steps { expected, found });
-            }
+        let (expected, found) = (definition.steps.len(), nodes.len());
+        let fits = nodes.iter().map(|(node, ..)| *node).eq(definition.indices().map(NodeRef::of_step));
+        if !fits {
+            return Err(LoadError::Nodes { expected, found });
         }
-        let fits =
-            |(state, output): (&StepState, &Option<Arc<Document>>)| state.output_seq.is_some() == output.is_some();
-        if let Some(at) = steps.iter().zip(&outputs).position(|pair| !fits(pair)) {
-            return Err(LoadError::Output(at));
+        if let Some((node, ..)) = nodes.iter().find(|(_, state, output)| state.output_seq.is_some() != output.is_some())
+        {
+            return Err(LoadError::Output(*node));
         }
-        Ok(Self { definition, head, steps, input, outputs, fresh: Vec::new(), touched: BTreeSet::new() })
+        let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
+        let mut transaction = Self {
+            definition,
+            head,
+            nodes: Nodes::of_steps(nodes.collect()),
+            input,
+            active: Active::default(),
+            displaced: Vec::new(),
+            fresh: Vec::new(),
+            touched: BTreeSet::new(),
+        };
+        transaction.place_all();
+        Ok(transaction)
     }
 }

@@ -1,8 +1,9 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex};
+use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step};
 use crate::event::StepError;
+use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
 use chancery_base::{DecisionId, Document, Name, Timestamp};
@@ -62,10 +63,10 @@ impl Transaction {
     ///
     /// # Errors
     /// [`StepError::BAD_EXPRESSION`] if an expression fails, [`StepError::TOO_MANY_ENTRIES`] if the transaction is full.
-    pub fn offer(&self, index: StepIndex, phase: Phase) -> Result<Offer, StepError> {
+    pub fn offer(&self, node: NodeRef, phase: Phase) -> Result<Offer, StepError> {
         let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
-        let step = self.definition.step(index).ok_or_else(missing)?;
-        let state = self.step(index).ok_or_else(missing)?;
+        let step = self.step_of(node).ok_or_else(missing)?;
+        let state = self.state(node).ok_or_else(missing)?;
         let forward_key = format!("{}/{}", self.key_prefix(), step.id);
         match phase {
             Phase::Do if self.is_full() => Err(StepError::fatal(
@@ -77,7 +78,7 @@ impl Transaction {
                 let undo = step.compensate.as_ref().ok_or_else(missing)?;
                 let decision = state.decision.ok_or_else(missing)?;
                 let scope = self.scope(step, state.undo.ready_at);
-                let output = self.output_of(index);
+                let output = self.output_of(node);
                 let forward_input = match (output, &undo.with) {
                     (None, None) => step.input(&self.scope(step, state.ready_at))?,
                     (Some(_), _) | (_, Some(_)) => Value::Null,
@@ -120,14 +121,14 @@ impl Transaction {
         Ok(self.definition.start_context(&self.facts(self.head.started_at).start_scope())?)
     }
 
-    pub(super) fn evaluate_when(&self, index: StepIndex) -> Result<bool, StepError> {
-        let Some(step) = self.definition.step(index) else { return Ok(true) };
-        let ready_at = self.step(index).and_then(|state| state.ready_at);
+    pub(super) fn evaluate_when(&self, node: NodeRef) -> Result<bool, StepError> {
+        let Some(step) = self.step_of(node) else { return Ok(true) };
+        let ready_at = self.state(node).and_then(|state| state.ready_at);
         Ok(step.condition(&self.scope(step, ready_at))?)
     }
 
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
-        let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step));
+        let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step.into()));
         bounded(self.definition.result(&scope)?, "output")
     }
 
@@ -135,18 +136,18 @@ impl Transaction {
     /// sees the same.
     fn scope(&self, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
         let facts = self.facts(now.unwrap_or(self.head.started_at));
-        facts.step_scope(&self.definition, step, |step| self.seen(step))
+        facts.step_scope(&self.definition, step, |step| self.seen(step.into()))
     }
 
-    fn seen(&self, step: StepIndex) -> Option<Seen<'_>> {
-        let state = self.step(step)?;
+    fn seen(&self, node: NodeRef) -> Option<Seen<'_>> {
+        let state = self.state(node)?;
         let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
         let error = state.error.as_ref().filter(|_| has_failed);
-        Some(Seen { status: state.status, output: self.output_of(step), error })
+        Some(Seen { status: state.status, output: self.output_of(node), error })
     }
 
-    fn output_of(&self, step: StepIndex) -> Option<&Value> {
-        self.outputs.get(step.position())?.as_deref().map(Document::value)
+    fn output_of(&self, node: NodeRef) -> Option<&Value> {
+        self.nodes.get(node)?.output.as_deref().map(Document::value)
     }
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {

@@ -2,7 +2,7 @@
 
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Answer, Beginning, Cx, Event, Phase, Staged, StepError, Transaction};
+use chancery_engine::{Answer, Beginning, Cx, Event, NodeRef, Phase, Staged, StepError, Transaction};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ impl Run {
         f(&mut self.transaction, &mut Cx { now: self.now, seq, out: &mut self.events })
     }
 
-    fn step(&self, name: &str) -> StepIndex {
-        self.transaction.definition().find(name).unwrap_or_else(|| panic!("no step {name}"))
+    fn step(&self, name: &str) -> NodeRef {
+        self.transaction.definition().find(name).unwrap_or_else(|| panic!("no step {name}")).into()
     }
 
     /// Hands out whatever is ready, as a shard with endless credit does.
@@ -56,9 +56,9 @@ impl Run {
         while let Some(ready) = self.transaction.ready(self.now).first().copied() {
             let decision = match ready.phase {
                 Phase::Do => DecisionId::draw(self.now, &mut self.entropy),
-                Phase::Undo => self.transaction.step(ready.step).unwrap().decision.unwrap(),
+                Phase::Undo => self.transaction.state(ready.node).unwrap().decision.unwrap(),
             };
-            let (step, phase) = (ready.step, ready.phase);
+            let (step, phase) = (ready.node, ready.phase);
             match self.transaction.offer(step, phase) {
                 Ok(offer) => {
                     let deadline = self.now.plus(offer.timeout);
@@ -109,7 +109,7 @@ impl Run {
 
     fn told(&self) -> String {
         let name = |event: &Event| {
-            let step = event.step().and_then(|step| self.transaction.definition().step(step));
+            let step = event.node().and_then(|node| self.transaction.step_of(node));
             step.map_or(String::new(), |step| format!(" {}", step.id))
         };
         let words = self.events.iter().map(|staged| {
@@ -136,7 +136,7 @@ impl Run {
             assert_eq!(again.head().entries, staged.n + 1);
         }
         assert_eq!(again.status(), self.transaction.status());
-        for (a, b) in again.steps().iter().zip(self.transaction.steps()) {
+        for ((_, a), (_, b)) in again.nodes().zip(self.transaction.nodes()) {
             assert_eq!(
                 (a.status, a.attempts, a.undo.status, a.unknown),
                 (b.status, b.attempts, b.undo.status, b.unknown)
@@ -365,6 +365,6 @@ fn operations_are_refused_where_they_make_no_sense() {
     run.act("fatal a");
     let refusal = run.cx(|t, cx| t.cancel(String::new(), cx)).unwrap_err();
     assert_eq!(refusal.to_string(), "can't cancel a transaction that is failed");
-    let late = run.cx(|t, cx| t.answer(StepIndex(0), Phase::Do, 1, Answer::Lapsed, cx)).unwrap();
+    let late = run.cx(|t, cx| t.answer(StepIndex(0).into(), Phase::Do, 1, Answer::Lapsed, cx)).unwrap();
     assert!(!late, "an answer after the end changes nothing");
 }

@@ -4,7 +4,7 @@ use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Beginning, Event, Failure, Phase, Status, StepError};
+use chancery_engine::{Beginning, Event, Failure, NodeRef, Phase, Status, StepError};
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -83,14 +83,14 @@ impl Reader<'_> {
             "compensation.completed" => self.completed(Phase::Undo)?,
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
-            "decision.denied" => Event::Denied { step: self.step()?, decision: self.decision()? },
-            "step.skipped" => Event::Skipped { step: self.step()? },
+            "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
+            "step.skipped" => Event::Skipped { node: self.node()? },
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
             "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
             "transaction.timed_out" => Event::TimedOut,
-            "transaction.parked" => Event::Parked { step: self.maybe_step() },
+            "transaction.parked" => Event::Parked { node: self.maybe_node() },
             "transaction.resumed" => {
-                Event::Resumed { step: self.maybe_step(), justification: self.text("justification")? }
+                Event::Resumed { node: self.maybe_node(), justification: self.text("justification")? }
             }
             "transaction.completed" | "transaction.failed" | "transaction.cancelled" | "transaction.terminated" => {
                 self.ended()?
@@ -102,7 +102,7 @@ impl Reader<'_> {
     fn dispatched(&self, phase: Phase) -> Result<Event, DecodeError> {
         let deadline = self.record.data.get_int("deadline").ok_or_else(|| self.fail("data.deadline"))?;
         Ok(Event::Dispatched {
-            step: self.step()?,
+            node: self.node()?,
             phase,
             attempt: self.attempt()?,
             decision: self.decision()?,
@@ -117,7 +117,7 @@ impl Reader<'_> {
 
     fn resolved(&self, phase: Phase) -> Result<Event, DecodeError> {
         Ok(Event::Resolved {
-            step: self.step()?,
+            node: self.node()?,
             phase,
             output: self.value("output")?,
             justification: self.text("justification")?,
@@ -125,7 +125,7 @@ impl Reader<'_> {
     }
 
     fn completed(&self, phase: Phase) -> Result<Event, DecodeError> {
-        Ok(Event::Completed { step: self.step()?, phase, attempt: self.attempt()?, output: self.value("output")? })
+        Ok(Event::Completed { node: self.node()?, phase, attempt: self.attempt()?, output: self.value("output")? })
     }
 
     fn failed(&self, phase: Phase) -> Result<Event, DecodeError> {
@@ -133,7 +133,7 @@ impl Reader<'_> {
         let failure = FAILURES.iter().copied().find(|failure| failure.word() == word);
         let error: StepError = self.typed("error")?;
         Ok(Event::AttemptFailed {
-            step: self.step()?,
+            node: self.node()?,
             phase,
             attempt: self.attempt()?,
             failure: failure.ok_or_else(|| self.fail("data.failure"))?,
@@ -150,12 +150,13 @@ impl Reader<'_> {
         Ok(Event::Ended { status, output: self.payload.document("output"), justification })
     }
 
-    fn step(&self) -> Result<StepIndex, DecodeError> {
-        self.maybe_step().ok_or_else(|| self.fail("refs.step"))
+    fn node(&self) -> Result<NodeRef, DecodeError> {
+        self.maybe_node().ok_or_else(|| self.fail("refs.step"))
     }
 
-    fn maybe_step(&self) -> Option<StepIndex> {
-        self.record.refs.step.map(StepIndex)
+    fn maybe_node(&self) -> Option<NodeRef> {
+        let step = self.record.refs.step.map(StepIndex)?;
+        Some(NodeRef { step, clone: self.record.refs.clone.unwrap_or(0) })
     }
 
     fn attempt(&self) -> Result<u32, DecodeError> {

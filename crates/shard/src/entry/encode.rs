@@ -121,8 +121,9 @@ fn refs(event: &Event) -> Refs {
         | Event::Resumed { .. }
         | Event::Ended { .. } => None,
     };
-    let step = event.step().map(|step| step.0);
-    Refs { attempt, decision, step, clone: step.map(|_| 0), ..Refs::default() }
+    let node = event.node();
+    let (step, clone) = (node.map(|node| node.step.0), node.map(|node| node.clone));
+    Refs { attempt, decision, step, clone, ..Refs::default() }
 }
 
 /// Adds what a record says of a decision: the bundle, and salted digests of what it was asked and of whom.

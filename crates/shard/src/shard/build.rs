@@ -182,10 +182,10 @@ impl Shard {
         #[cfg(feature = "sabotage")]
         let lapsed_by = self.sabotage_lapse(lapsed_by);
         for key in self.desk.lapsed(lapsed_by, BATCH_INPUTS_MAX) {
-            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.step, key.phase));
+            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.node, key.phase));
             if let Some((attempt, _)) = out {
                 let outcome = self.run(key.transaction, Standing::system(), work, |transaction, cx| {
-                    transaction.answer(key.step, key.phase, attempt, Answer::Lapsed, cx)
+                    transaction.answer(key.node, key.phase, attempt, Answer::Lapsed, cx)
                 });
                 debug_assert!(outcome.is_ok(), "{outcome:?}");
             }
@@ -269,7 +269,7 @@ impl Shard {
     fn note(&mut self, member: &Transaction, before: Status, work: &mut Work) {
         let id = member.id();
         for key in self.desk.leases_of(id) {
-            let is_out = member.dispatched(key.step, key.phase).is_some();
+            let is_out = member.dispatched(key.node, key.phase).is_some();
             if is_out && before == Status::Running && !member.wants(key.phase) {
                 self.desk.tell_cancelled(key);
             }
@@ -307,9 +307,9 @@ impl Shard {
         let mut steps = Vec::new();
         for id in touched {
             let Some(member) = self.members.get_mut(id) else { continue };
-            for step in member.take_touched() {
-                let state = member.step(chancery_engine::definition::StepIndex(step));
-                steps.extend(state.map(|state| rows::step_row(*id, step, state)));
+            for node in member.take_touched() {
+                let state = member.state(node);
+                steps.extend(state.map(|state| rows::step_row(*id, node, state)));
             }
             transactions.push(rows::transaction_row(self.config.log, member));
         }

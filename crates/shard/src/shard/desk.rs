@@ -5,8 +5,7 @@
 use crate::input::{Effect, Exchanged, Queue, ReplyTo, Response, Task, Worker};
 use crate::token::TaskToken;
 use chancery_base::{Timestamp, TransactionId};
-use chancery_engine::Phase;
-use chancery_engine::definition::StepIndex;
+use chancery_engine::{NodeRef, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct LeaseKey {
     pub(super) transaction: TransactionId,
-    pub(super) step: StepIndex,
+    pub(super) node: NodeRef,
     pub(super) phase: Phase,
 }
 
@@ -183,8 +182,8 @@ impl Desk {
 
     /// The leases on attempts of a transaction.
     pub(super) fn leases_of(&self, transaction: TransactionId) -> Vec<LeaseKey> {
-        let first = LeaseKey { transaction, step: StepIndex(0), phase: Phase::Do };
-        let last = LeaseKey { transaction, step: StepIndex(u32::MAX), phase: Phase::Undo };
+        let first = LeaseKey { transaction, node: NodeRef::MIN, phase: Phase::Do };
+        let last = LeaseKey { transaction, node: NodeRef::MAX, phase: Phase::Undo };
         self.leases.range(first..=last).map(|(key, _)| *key).collect()
     }
 

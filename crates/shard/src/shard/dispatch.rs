@@ -173,12 +173,12 @@ impl Shard {
         control: &Control,
         work: &mut Work,
     ) -> Result<(), Refusal> {
-        let (id, step, phase) = (key.transaction, key.step, key.phase);
+        let (id, node, phase) = (key.transaction, key.node, key.phase);
         let Some(member) = self.members.get(&id) else { return Err(Refusal::Missing(id)) };
-        let offer = match member.offer(step, phase) {
+        let offer = match member.offer(node, phase) {
             Ok(offer) => offer,
             Err(err) => {
-                return self.run(id, Standing::system(), work, |member, cx| member.refuse(step, phase, err, cx));
+                return self.run(id, Standing::system(), work, |member, cx| member.refuse(node, phase, err, cx));
             }
         };
         let worker = call.and_then(|(call, _)| self.desk.worker(call)).map(|worker| worker.principal);
@@ -208,7 +208,7 @@ impl Shard {
             Err((decision, why)) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { actor, decision: decision.as_deref() };
-                self.run(id, standing, work, |member, cx| member.deny(step, decision_id, why, cx))
+                self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx))
             }
         }
     }
@@ -221,22 +221,22 @@ impl Shard {
         (decision_id, decision, actor): (DecisionId, Option<&Decision>, PrincipalId),
         work: &mut Work,
     ) -> Result<(), Refusal> {
-        let (id, step, phase) = (key.transaction, key.step, key.phase);
+        let (id, node, phase) = (key.transaction, key.node, key.phase);
         let deadline = work.now.plus(offer.timeout);
         let input = Arc::clone(&offer.input);
         let attempt = self.run(id, Standing { actor, decision }, work, |member, cx| {
-            member.dispatch(step, phase, decision_id, input, deadline, cx)
+            member.dispatch(node, phase, decision_id, input, deadline, cx)
         })?;
         work.observe(Observation::Dispatched { phase, attempt, waited: work.now.since(key.since) });
         let Some((call, queue)) = call else {
             let output = Arc::clone(&offer.input);
             return self
                 .run(id, Standing { actor, decision: None }, work, |member, cx| {
-                    member.answer(step, phase, attempt, Answer::Completed(output), cx)
+                    member.answer(node, phase, attempt, Answer::Completed(output), cx)
                 })
                 .map(|_| ());
         };
-        let Some(task) = self.task(LeaseKey { transaction: id, step, phase }, queue, offer, decision_id) else {
+        let Some(task) = self.task(LeaseKey { transaction: id, node, phase }, queue, offer, decision_id) else {
             return Err(Refusal::Missing(id));
         };
         let task = Arc::new(task);
@@ -246,7 +246,7 @@ impl Shard {
             token: Some(task.token),
             task: Some(Arc::clone(&task)),
         };
-        let lease_key = LeaseKey { transaction: id, step, phase };
+        let lease_key = LeaseKey { transaction: id, node, phase };
         self.desk.set_lease(lease_key, lease);
         work.held.leases.push(lease_key);
         self.desk.deliver(call, queue, task);
@@ -256,14 +256,13 @@ impl Shard {
     /// The task of an attempt that is out.
     pub(super) fn task(&self, key: LeaseKey, queue: &Queue, offer: &Offer, decision: DecisionId) -> Option<Task> {
         let member = self.members.get(&key.transaction)?;
-        let (attempt, deadline) = member.dispatched(key.step, key.phase)?;
-        let state = member.step(key.step)?;
+        let (attempt, deadline) = member.dispatched(key.node, key.phase)?;
+        let state = member.state(key.node)?;
         let input = match key.phase {
             Phase::Do => state.input?,
             Phase::Undo => state.undo.input?,
         };
-        let attempt_ref =
-            AttemptRef { transaction: key.transaction, step: key.step.0, clone: 0, phase: key.phase, attempt };
+        let attempt_ref = AttemptRef::of(key.transaction, key.node, key.phase, attempt);
         let http = match &offer.call {
             Call::Http(request) => Some(request.clone()),
             Call::Worker(_) | Call::Noop => None,
@@ -272,7 +271,7 @@ impl Shard {
             token: self.config.token_key.issue(&self.control.as_ref()?.tenant.tenant, attempt_ref, &input),
             queue: queue.clone(),
             transaction: key.transaction,
-            step: member.definition().steps.get(key.step.position())?.id.clone(),
+            step: member.step_of(key.node)?.id.clone(),
             phase: key.phase,
             attempt,
             input: Arc::clone(&offer.input),
@@ -393,7 +392,7 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
             parents: Vec::new(),
         },
         None => {
-            let step = definition.step(key.step).map_or("", |step| step.id.as_str());
+            let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
             ResourceRef {
                 parents: vec![EntityRef::new("Definition", definition.name.as_str())],
                 ..ResourceRef::new("Step", format!("{}/{step}", definition.name))
@@ -411,7 +410,7 @@ fn add_built_ins(
     worker: Option<PrincipalId>,
     context: &mut Map<String, Value>,
 ) {
-    let attempt = member.step(key.step).map_or(0, |state| state.attempts) + 1;
+    let attempt = member.state(key.node).map_or(0, |state| state.attempts) + 1;
     let built_ins = [
         ("attempt", Some(Value::from(attempt))),
         ("transaction", Some(Value::from(key.transaction.to_string()))),

@@ -7,7 +7,6 @@ use super::{Control, Shard, is_suspended};
 use crate::input::{Ack, Exchange, Exchanged, Refusal, ReplyTo, Report, ReportedOutcome};
 use crate::token::TaskToken;
 use chancery_base::limits::WORKERS_MAX;
-use chancery_engine::definition::StepIndex;
 use chancery_engine::{Answer, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,9 +73,9 @@ impl Shard {
             ReportedOutcome::Unknown(error) => Answer::Unknown(error.clone()),
         };
         let standing = Standing { actor: exchange.worker.principal, decision: None };
-        let step = StepIndex(attempt.step);
+        let node = attempt.node();
         let outcome = self.run(attempt.transaction, standing, work, |member, cx| {
-            member.answer(step, attempt.phase, attempt.attempt, answer, cx)
+            member.answer(node, attempt.phase, attempt.attempt, answer, cx)
         });
         match outcome {
             Ok(true) => Ack::Recorded,
@@ -91,7 +90,7 @@ impl Shard {
         for token in &exchange.holding {
             let key = key_of(token);
             let member = self.members.get(&key.transaction);
-            let out = member.and_then(|member| member.dispatched(key.step, key.phase));
+            let out = member.and_then(|member| member.dispatched(key.node, key.phase));
             let is_out = out.is_some_and(|(attempt, _)| attempt == token.attempt.attempt);
             let is_wanted = member.is_some_and(|member| member.wants(key.phase));
             if !is_out || !is_wanted {
@@ -133,7 +132,7 @@ impl Shard {
     }
 
     fn goes_once(&self, key: LeaseKey) -> bool {
-        let step = self.members.get(&key.transaction).and_then(|member| member.definition().step(key.step));
+        let step = self.members.get(&key.transaction).and_then(|member| member.step_of(key.node));
         let retry = step.and_then(|step| match key.phase {
             Phase::Do => Some(&step.retry),
             Phase::Undo => step.compensate.as_ref().map(|undo| &undo.retry),
@@ -143,7 +142,7 @@ impl Shard {
 
     fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {
         let state = self.members.get(&token.attempt.transaction);
-        let state = state.and_then(|member| member.step(StepIndex(token.attempt.step)));
+        let state = state.and_then(|member| member.state(token.attempt.node()));
         let input = state.and_then(|state| match token.attempt.phase {
             Phase::Do => state.input,
             Phase::Undo => state.undo.input,
@@ -153,5 +152,5 @@ impl Shard {
 }
 
 const fn key_of(token: &TaskToken) -> LeaseKey {
-    LeaseKey { transaction: token.attempt.transaction, step: StepIndex(token.attempt.step), phase: token.attempt.phase }
+    LeaseKey { transaction: token.attempt.transaction, node: token.attempt.node(), phase: token.attempt.phase }
 }

@@ -2,8 +2,8 @@
 
 use crate::input::Queue;
 use chancery_base::{Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, Run, StepIndex};
-use chancery_engine::{Phase, Transaction};
+use chancery_engine::definition::Run;
+use chancery_engine::{NodeRef, Phase, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where a ready step waits.
@@ -20,7 +20,7 @@ pub(super) enum Place {
 pub(super) struct ReadyKey {
     pub(super) since: Timestamp,
     pub(super) transaction: TransactionId,
-    pub(super) step: StepIndex,
+    pub(super) node: NodeRef,
     pub(super) phase: Phase,
 }
 
@@ -47,8 +47,8 @@ impl Index {
             .ready(now)
             .into_iter()
             .filter_map(|ready| {
-                let key = ReadyKey { since: ready.since, transaction: id, step: ready.step, phase: ready.phase };
-                Some((place(transaction.definition(), ready.step, ready.phase)?, key))
+                let key = ReadyKey { since: ready.since, transaction: id, node: ready.node, phase: ready.phase };
+                Some((place(transaction, ready.node, ready.phase)?, key))
             })
             .collect();
         if ready.is_empty() && wake.is_none() {
@@ -124,8 +124,8 @@ impl Index {
 }
 
 /// Where a step or its compensation waits.
-fn place(definition: &Definition, step: StepIndex, phase: Phase) -> Option<Place> {
-    let step = definition.steps.get(step.position())?;
+fn place(transaction: &Transaction, node: NodeRef, phase: Phase) -> Option<Place> {
+    let step = transaction.step_of(node)?;
     let run = match phase {
         Phase::Do => &step.run,
         Phase::Undo => &step.compensate.as_ref()?.run,

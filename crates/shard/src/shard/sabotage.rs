@@ -4,7 +4,6 @@ use super::Shard;
 use super::work::Pending;
 use crate::token::AttemptRef;
 use chancery_base::Timestamp;
-use chancery_engine::definition::StepIndex;
 
 /// A rule that a shard breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +37,7 @@ impl Shard {
             return attempt;
         }
         let member = self.members.get(&attempt.transaction);
-        let out = member.and_then(|member| member.dispatched(StepIndex(attempt.step), attempt.phase));
+        let out = member.and_then(|member| member.dispatched(attempt.node(), attempt.phase));
         AttemptRef { attempt: out.map_or(attempt.attempt, |(out, _)| out), ..attempt }
     }
 }

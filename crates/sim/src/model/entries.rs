@@ -140,8 +140,8 @@ impl Model {
             Event::Started { .. } => Ok(()),
             Event::Dispatched { phase: Phase::Do, .. } => self.dispatched(record, event, payload),
             Event::Dispatched { phase: Phase::Undo, .. } => self.compensation_started(record, event),
-            Event::Completed { step, phase, attempt, output } => {
-                let attempt = AttemptRef { transaction: id, step: step.0, clone: 0, phase: *phase, attempt: *attempt };
+            Event::Completed { node, phase, attempt, output } => {
+                let attempt = AttemptRef::of(id, *node, *phase, *attempt);
                 let said =
                     |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
                 self.reported(&attempt, said)?;
@@ -177,9 +177,9 @@ impl Model {
                 transaction.parked = None;
                 transaction.cancels += 1;
             }),
-            Event::Parked { step } => {
+            Event::Parked { node } => {
                 self.counts.add(Fault::Parked);
-                self.with(record, |transaction| transaction.parked = Some(step.map(|step| step.0)))
+                self.with(record, |transaction| transaction.parked = Some(node.map(|node| node.step.0)))
             }
             Event::Resumed { .. } => self.with(record, |transaction| {
                 transaction.parked = None;
@@ -216,7 +216,7 @@ impl Model {
 
     /// A hand-out: permitted in this very entry, of somebody not suspended, and the only one of its step.
     fn dispatched(&mut self, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
-        let Event::Dispatched { step, attempt, decision, deadline, .. } = event else { return Ok(()) };
+        let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         permitted(payload)?;
         self.acts(record)?;
@@ -228,7 +228,7 @@ impl Model {
             "decided by another bundle".to_owned()
         })?;
         ensure(!transaction.turned, || "handed out though the transaction goes backward".to_owned())?;
-        let definition = transaction.definition.steps.get(step.position()).ok_or("an unknown step")?;
+        let definition = transaction.definition.step(node.step).ok_or("an unknown step")?;
         for before in &definition.after {
             let done = transaction.steps.get(before.position());
             let done = done.is_some_and(StepModel::is_over);
@@ -250,16 +250,16 @@ impl Model {
 
     /// An undo: of a step that took effect or may have, in the order that its definition says.
     fn compensation_started(&mut self, record: &Record, event: &Event) -> Check {
-        let Event::Dispatched { step, attempt, decision, deadline, .. } = event else { return Ok(()) };
+        let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
-        let state = transaction.steps.get(step.position()).ok_or("an unknown step")?;
+        let state = transaction.steps.get(node.step.position()).ok_or("an unknown step")?;
         self.acts(record)?;
         ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
         ensure(state.may_have_run(), || "the step neither completed nor is unknown".to_owned())?;
         ensure(!state.undone, || "the step is undone already".to_owned())?;
         ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
-        let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| other != step);
+        let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| *other != node.step);
         let in_sequence = match transaction.definition.compensation {
             CompensationPolicy::GroupedParallel | CompensationPolicy::BestEffortParallel => false,
             CompensationPolicy::StrictSequential
@@ -288,9 +288,9 @@ impl Model {
     }
 
     fn failed(&mut self, record: &Record, event: &Event) -> Check {
-        let Event::AttemptFailed { step, phase, attempt, failure, error, retry_at } = event else { return Ok(()) };
+        let Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
-        let attempt = AttemptRef { transaction: id, step: step.0, clone: 0, phase: *phase, attempt: *attempt };
+        let attempt = AttemptRef::of(id, *node, *phase, *attempt);
         match failure {
             Failure::Failed => {
                 self.reported(&attempt, |said| matches!(said, ReportedOutcome::Failed(said) if said == error))?;
@@ -312,7 +312,7 @@ impl Model {
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;
         }
-        let definition = self.transactions.get(&id).and_then(|transaction| transaction.definition.step(*step));
+        let definition = self.transactions.get(&id).and_then(|transaction| transaction.definition.step(node.step));
         let (is_optional, undo) = definition
             .map_or((false, None), |step| (step.optional, step.compensate.as_ref().map(|undo| undo.on_error)));
         let is_last = retry_at.is_none();

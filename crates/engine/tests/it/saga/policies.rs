@@ -99,7 +99,7 @@ fn retry_with_backoff_goes_on_after_a_failure_and_says_what_is_left() {
     );
     let d = run.step("d");
     assert_eq!(run.transaction.summary(None).left_undone, [d], "no failure is swallowed");
-    assert_eq!(run.transaction.step(d).unwrap().undo.status, UndoStatus::Failed);
+    assert_eq!(run.transaction.state(d).unwrap().undo.status, UndoStatus::Failed);
     run.assert_replays();
 }
 
@@ -117,7 +117,7 @@ fn circuit_breaker_leaves_the_rest_after_the_failure_of_a_critical_one() {
     }
     assert!(run.told().ends_with("undo dispatched b, undo attempt failed b, failed"), "{}", run.told());
     let (a, b) = (run.step("a"), run.step("b"));
-    assert_eq!(run.transaction.step(a).unwrap().undo.status, UndoStatus::Skipped);
+    assert_eq!(run.transaction.state(a).unwrap().undo.status, UndoStatus::Skipped);
     assert_eq!(run.transaction.summary(None).left_undone, [a, b]);
     run.assert_replays();
 }
@@ -226,7 +226,7 @@ fn a_pivot_whose_outcome_is_unknown_waits_for_a_person() {
         run.act(line);
     }
     assert_eq!(run.transaction.status(), Status::Running);
-    assert_eq!(run.transaction.step(run.step("ship")).unwrap().status, StepStatus::Dispatched);
+    assert_eq!(run.transaction.state(run.step("ship")).unwrap().status, StepStatus::Dispatched);
 }
 
 #[test]

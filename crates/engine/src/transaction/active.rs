@@ -1,0 +1,249 @@
+//! The nodes at which something is or may be going on, so that an event costs what is active and not what has been.
+//!
+//! What the set says of a node is a function of its step and its state ([`Keys::of`]). [`Transaction::touch`] takes a
+//! node out before its state is changed, and [`Transaction::place_touched`] puts it back; nobody else writes here.
+
+use super::Transaction;
+use super::nodes::{Node, look};
+use crate::definition::{CompensationPolicy, Step};
+use crate::node::NodeRef;
+use crate::state::StepState;
+use crate::status::{StepStatus, UndoStatus};
+use chancery_base::Timestamp;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+/// What is or may be going on at a node, and by what the nodes of a class are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// It waits for a worker, since then.
+    Ready,
+    /// Its next attempt waits for that time.
+    Backoff,
+    /// Its wait for a worker has then lasted too long.
+    QueueEnd,
+    /// It is out, until then.
+    Out,
+    /// Its compensation waits for a worker, since then.
+    UndoReady,
+    /// Its compensation's next attempt waits for that time.
+    UndoBackoff,
+    /// Its compensation is out, until then.
+    UndoOut,
+    /// It took effect, or may have, and its compensation has not begun: by what comes last in the order of undoing.
+    ToUndo,
+    /// It failed for good, and nothing goes on without it.
+    Stuck,
+    /// Its compensation failed for good, and only a person can have it go on: in the order of completion.
+    UndoStuck,
+    /// It is a pivot that took effect (0), or may have (1).
+    Pivot,
+}
+
+const CLASSES: usize = 11;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    class: Class,
+    rank: i64,
+    node: NodeRef,
+}
+
+/// The active nodes of a transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Active {
+    keys: BTreeSet<Key>,
+    counts: [usize; CLASSES],
+    /// Nodes for which what comes after them has to wait.
+    unfinished: usize,
+}
+
+/// What the set says of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Keys {
+    node: NodeRef,
+    found: [Option<(Class, i64)>; 3],
+    is_finished: bool,
+}
+
+impl Keys {
+    fn of(node: NodeRef, step: &Step, state: &StepState, policy: CompensationPolicy) -> Self {
+        let forward = match state.status {
+            StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
+            StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
+            StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
+            StepStatus::Failed | StepStatus::Unknown if !step.optional => Some((Class::Stuck, 0)),
+            StepStatus::Pending
+            | StepStatus::Completed
+            | StepStatus::Failed
+            | StepStatus::Unknown
+            | StepStatus::Skipped
+            | StepStatus::Cancelled => None,
+        };
+        let queue_end = state.queued_since().map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
+        // A pivot has no compensation.
+        let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy) };
+        Self { node, found: [forward, queue_end, effect], is_finished: is_finished(step, state) }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Key> {
+        let node = self.node;
+        self.found.iter().flatten().map(move |(class, rank)| Key { class: *class, rank: *rank, node })
+    }
+}
+
+fn pivot_key(state: &StepState) -> Option<(Class, i64)> {
+    state.took_effect().then_some((Class::Pivot, i64::from(state.status == StepStatus::Unknown)))
+}
+
+fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy) -> Option<(Class, i64)> {
+    let undo = step.compensate.as_ref().filter(|_| state.took_effect())?;
+    let order = state.ended_n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+    match state.undo.status {
+        UndoStatus::None => match policy {
+            CompensationPolicy::GroupedParallel => Some((Class::ToUndo, i64::from(step.layer))),
+            CompensationPolicy::StrictSequential
+            | CompensationPolicy::RetryWithBackoff
+            | CompensationPolicy::CircuitBreaker
+            | CompensationPolicy::BestEffortParallel => Some((Class::ToUndo, order)),
+        },
+        UndoStatus::Ready => Some((Class::UndoReady, rank(state.undo.ready_at))),
+        UndoStatus::Backoff => Some((Class::UndoBackoff, rank(state.undo.wake_at))),
+        UndoStatus::Dispatched => Some((Class::UndoOut, rank(state.undo.wake_at))),
+        UndoStatus::Failed if undo.on_error.parks() => Some((Class::UndoStuck, order)),
+        UndoStatus::Failed | UndoStatus::Completed | UndoStatus::Marked | UndoStatus::Skipped => None,
+    }
+}
+
+/// Whether what comes after the step may begin.
+pub(super) const fn is_finished(step: &Step, state: &StepState) -> bool {
+    match state.status {
+        StepStatus::Completed | StepStatus::Skipped => true,
+        StepStatus::Failed | StepStatus::Unknown => step.optional,
+        StepStatus::Pending
+        | StepStatus::Ready
+        | StepStatus::Dispatched
+        | StepStatus::Backoff
+        | StepStatus::Cancelled => false,
+    }
+}
+
+/// What has no time of its own comes before what has.
+fn rank(at: Option<Timestamp>) -> i64 {
+    at.map_or(i64::MIN, Timestamp::as_micros)
+}
+
+impl Active {
+    fn add(&mut self, keys: &Keys) {
+        self.unfinished += usize::from(!keys.is_finished);
+        for key in keys.iter() {
+            look();
+            *self.count_mut(key.class) += 1;
+            self.keys.insert(key);
+        }
+    }
+
+    fn take(&mut self, keys: &Keys) {
+        self.unfinished -= usize::from(!keys.is_finished);
+        for key in keys.iter() {
+            look();
+            *self.count_mut(key.class) -= 1;
+            self.keys.remove(&key);
+        }
+    }
+
+    /// How many there are of a class.
+    #[expect(clippy::indexing_slicing, reason = "there are as many counts as classes")]
+    pub(super) const fn count(&self, class: Class) -> usize {
+        self.counts[class as usize]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there are as many counts as classes")]
+    const fn count_mut(&mut self, class: Class) -> &mut usize {
+        &mut self.counts[class as usize]
+    }
+
+    /// Whether there is one of these classes.
+    pub(super) fn any(&self, classes: &[Class]) -> bool {
+        classes.iter().any(|class| self.count(*class) > 0)
+    }
+
+    /// Whether every node lets what comes after it go on.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    /// Those of a class whose rank lies within, the lowest first.
+    pub(super) fn of(
+        &self,
+        class: Class,
+        ranks: RangeInclusive<i64>,
+    ) -> impl DoubleEndedIterator<Item = (i64, NodeRef)> {
+        // Most transactions have none of most classes.
+        let keys = (self.count(class) > 0).then(|| {
+            let (first, last) = (*ranks.start(), *ranks.end());
+            let first = Key { class, rank: first, node: NodeRef::MIN };
+            self.keys.range(first..=Key { class, rank: last, node: NodeRef::MAX })
+        });
+        keys.into_iter().flatten().inspect(|_| look()).map(|key| (key.rank, key.node))
+    }
+
+    /// All of a class, the lowest rank first.
+    pub(super) fn all(&self, class: Class) -> impl DoubleEndedIterator<Item = (i64, NodeRef)> {
+        self.of(class, i64::MIN..=i64::MAX)
+    }
+
+    /// The first of a class whose time has come.
+    pub(super) fn due(&self, class: Class, now: Timestamp) -> Option<NodeRef> {
+        self.of(class, i64::MIN..=now.as_micros()).next().map(|(_, node)| node)
+    }
+
+    /// The first time of a class that comes after `past`.
+    pub(super) fn next(&self, class: Class, past: Option<Timestamp>) -> Option<Timestamp> {
+        let from = past.map_or(i64::MIN, |past| past.as_micros().saturating_add(1));
+        self.of(class, from..=i64::MAX).next().map(|(at, _)| Timestamp::from_micros(at))
+    }
+}
+
+impl Transaction {
+    fn keys_of(&self, node: &Node) -> Option<Keys> {
+        Some(Keys::of(node.at, self.step_of(node.at)?, &node.state, self.definition.compensation))
+    }
+
+    /// A node's state, to be changed: its row is to be written, and the active set no longer knows it.
+    pub(super) fn touch(&mut self, at: NodeRef) -> &mut StepState {
+        self.touched.insert(at);
+        let keys = self.nodes.get(at).filter(|node| node.is_placed).and_then(|node| self.keys_of(node));
+        if let Some(keys) = keys {
+            self.active.take(&keys);
+            self.displaced.push(at);
+        }
+        let node = self.nodes.node_mut(at);
+        node.is_placed = false;
+        &mut node.state
+    }
+
+    /// Has the active set know again what was touched.
+    pub(super) fn place_touched(&mut self) {
+        while let Some(at) = self.displaced.pop() {
+            self.place(at);
+        }
+    }
+
+    /// Has the active set know every node.
+    pub(super) fn place_all(&mut self) {
+        self.displaced.extend(self.nodes.iter().map(|node| node.at));
+        self.place_touched();
+    }
+
+    fn place(&mut self, at: NodeRef) {
+        let keys = self.nodes.get(at).filter(|node| !node.is_placed).and_then(|node| self.keys_of(node));
+        if let Some(keys) = keys {
+            self.active.add(&keys);
+            self.nodes.node_mut(at).is_placed = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

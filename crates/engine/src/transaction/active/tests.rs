@@ -1,0 +1,267 @@
+//! The active set says what a scan of all nodes says, whatever happened; and looking at it costs what is active.
+
+use super::*;
+use crate::definition::Definition;
+use crate::event::{Beginning, Event, StepError};
+use crate::status::{Phase, Status};
+use crate::transaction::nodes::LOOKS;
+use crate::transaction::{Answer, Cx, Ready, Staged};
+use chancery_base::{DecisionId, Document, Entropy, PrincipalId, PrincipalKind, Slot, TransactionId};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Run {
+    transaction: Transaction,
+    now: Timestamp,
+    entropy: Entropy,
+    events: Vec<Staged>,
+}
+
+impl Run {
+    fn new(definition: &Value, input: Value) -> Self {
+        let mut entropy = Entropy::from_seed([7; 32]);
+        let now = Timestamp::from_micros(1_795_246_020_000_000);
+        let definition = Arc::new(Definition::parse(definition.to_string().as_bytes()).unwrap());
+        let beginning = Beginning {
+            id: TransactionId::draw(now, Slot::new(1).unwrap(), &mut entropy),
+            definition: definition.name.clone(),
+            version: 1,
+            version_asked: None,
+            digest: definition.digest,
+            principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
+            bundle: definition.digest,
+            idempotency_key: None,
+            business_key: None,
+            labels: std::collections::BTreeMap::new(),
+            traceparent: None,
+        };
+        let transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);
+        let mut run = Self { transaction, now, entropy, events: Vec::new() };
+        let decision = run.decision();
+        run.cx(|transaction, cx| transaction.start(decision, cx)).unwrap();
+        run
+    }
+
+    fn decision(&mut self) -> DecisionId {
+        DecisionId::draw(self.now, &mut self.entropy)
+    }
+
+    fn cx<R>(&mut self, f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> R) -> R {
+        let seq = u64::try_from(self.events.len()).unwrap();
+        f(&mut self.transaction, &mut Cx { now: self.now, seq, out: &mut self.events })
+    }
+
+    fn hand_out(&mut self, ready: Ready) {
+        let (node, phase) = (ready.node, ready.phase);
+        let decision = match phase {
+            Phase::Do => self.decision(),
+            Phase::Undo => self.transaction.state(node).unwrap().decision.unwrap(),
+        };
+        match self.transaction.offer(node, phase) {
+            Ok(offer) => {
+                let deadline = self.now.plus(offer.timeout);
+                self.cx(|t, cx| t.dispatch(node, phase, decision, offer.input, deadline, cx)).unwrap();
+            }
+            Err(error) => self.cx(|t, cx| t.refuse(node, phase, error, cx)).unwrap(),
+        }
+    }
+
+    fn answer(&mut self, (node, phase): (NodeRef, Phase), answer: Answer) {
+        let (attempt, _) = self.transaction.dispatched(node, phase).unwrap();
+        assert!(self.cx(|t, cx| t.answer(node, phase, attempt, answer, cx)).unwrap());
+    }
+
+    /// One of the many things that may happen next.
+    fn act(&mut self, choice: u32) {
+        let pick = usize::try_from(choice / 16).unwrap();
+        let out: Vec<(NodeRef, Phase)> = self.transaction.out().collect();
+        let ready = self.transaction.ready(self.now);
+        let one_out = out.get(pick % out.len().max(1)).copied();
+        let one_ready = ready.get(pick % ready.len().max(1)).copied();
+        let error = || StepError::new("Boom", "it broke");
+        match (choice % 16, one_ready, one_out) {
+            (0..=4, Some(ready), _) => self.hand_out(ready),
+            (5..=7, _, Some(out)) => self.answer(out, Answer::Completed(Document::shared(json!({ "of": choice })))),
+            (8, _, Some(out)) => self.answer(out, Answer::Failed(error())),
+            (9, _, Some(out)) => self.answer(out, Answer::Unknown(error())),
+            (10, Some(Ready { node, phase: Phase::Do, .. }), _) => {
+                let decision = self.decision();
+                self.cx(|t, cx| t.deny(node, decision, "no".to_owned(), cx)).unwrap();
+            }
+            (11, ..) => drop(self.cx(|t, cx| t.retry("mended", cx))),
+            (12, ..) if pick % 4 == 0 => drop(self.cx(|t, cx| t.cancel("unwanted".to_owned(), cx))),
+            (13, ..) => self.resolve(),
+            _ => {
+                self.now = self.now.plus(Duration::from_millis(u64::from(choice % 4_000)));
+                self.cx(Transaction::time_out).unwrap();
+            }
+        }
+    }
+
+    fn resolve(&mut self) {
+        let Some(node) = self.transaction.stuck().next() else { return };
+        let name = self.transaction.step_of(node).unwrap().id.to_string();
+        let output = Document::shared(json!("by hand"));
+        self.cx(|t, cx| t.resolve(&name, output, "by phone".to_owned(), cx)).unwrap();
+    }
+
+    /// Plain scans of every node.
+    fn check(&self) {
+        let transaction = &self.transaction;
+        let mut again = transaction.clone();
+        again.active = Active::default();
+        again.nodes.iter_mut().for_each(|node| node.is_placed = false);
+        again.place_all();
+        assert_eq!(again.active, transaction.active);
+        assert!(transaction.displaced.is_empty());
+        for past in [None, Some(self.now)] {
+            assert_eq!(transaction.wake_after(past), self.wake_by_scan(past), "past {past:?}");
+        }
+        assert_eq!(transaction.ready(self.now), self.ready_by_scan());
+        let states = || transaction.nodes().map(|(node, state)| (transaction.step_of(node).unwrap(), state));
+        assert_eq!(transaction.active.is_finished(), states().all(|(step, state)| is_finished(step, state)));
+        let is_pivot = |(step, state): (&Step, &StepState)| step.pivot && state.took_effect();
+        assert_eq!(transaction.is_forward_only(), states().any(is_pivot));
+        let phase = if transaction.head.cause.is_some() { Phase::Undo } else { Phase::Do };
+        let mut stuck: Vec<NodeRef> = transaction.stuck().collect();
+        stuck.sort_unstable();
+        let by_scan = transaction.nodes().map(|(node, _)| node).filter(|node| transaction.is_stuck(*node, phase));
+        assert!(transaction.head.status.is_ended() || by_scan.eq(stuck));
+    }
+
+    fn wake_by_scan(&self, past: Option<Timestamp>) -> Option<Timestamp> {
+        let transaction = &self.transaction;
+        if transaction.head.status.is_settled() {
+            return None;
+        }
+        let is_held = transaction.head.held;
+        let of_nodes = transaction.nodes().flat_map(|(node, state)| {
+            let timeout = transaction.step_of(node).unwrap().queue_timeout;
+            let queued = state.queued_since().map(|since| since.plus(timeout)).filter(|_| !is_held);
+            let next = state.wake_at.filter(|_| !is_held || state.status == StepStatus::Dispatched);
+            [queued, next, state.undo.wake_at].into_iter().flatten()
+        });
+        of_nodes.chain(transaction.times_out_at()).filter(|at| past.is_none_or(|past| *at > past)).min()
+    }
+
+    fn ready_by_scan(&self) -> Vec<Ready> {
+        let (transaction, now) = (&self.transaction, self.now);
+        let status = transaction.head.status;
+        let phase = if status == Status::Compensating { Phase::Undo } else { Phase::Do };
+        if phase == Phase::Do && (status != Status::Running || transaction.head.held) {
+            return Vec::new();
+        }
+        let since = |state: &StepState| match phase {
+            Phase::Do => state.queued_since().filter(|at| state.status != StepStatus::Backoff || *at <= now),
+            Phase::Undo if state.undo.status == UndoStatus::Ready => state.undo.ready_at,
+            Phase::Undo if state.undo.status == UndoStatus::Backoff => state.undo.wake_at.filter(|at| *at <= now),
+            Phase::Undo => None,
+        };
+        let out = transaction.nodes().filter(|(node, _)| transaction.dispatched(*node, phase).is_some()).count();
+        let room = usize::try_from(transaction.definition.concurrency).unwrap().saturating_sub(out);
+        let waiting = transaction.nodes().filter_map(|(node, state)| Some(Ready { since: since(state)?, node, phase }));
+        let mut ready: Vec<Ready> = waiting.collect();
+        ready.sort_unstable();
+        ready.truncate(room);
+        ready
+    }
+
+    /// What applying the same events to a fresh state gives.
+    fn check_replay(&self) {
+        let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
+        let definition = Arc::clone(&self.transaction.definition);
+        let began = self.transaction.head.started_at;
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), Arc::clone(input), began, 0);
+        for staged in &self.events[1..] {
+            again.apply(&staged.event, self.now, staged.seq).unwrap();
+        }
+        let states = |t: &Transaction| t.nodes().map(|(node, state)| (node, state.status)).collect::<Vec<_>>();
+        assert_eq!(states(&again), states(&self.transaction));
+    }
+}
+
+/// Up to eight steps, each after some of those before it, of every kind that makes a difference.
+fn any_definition() -> impl Strategy<Value = Value> {
+    let policies = proptest::sample::select(CompensationPolicy::ALL.map(CompensationPolicy::word).to_vec());
+    let steps = proptest::collection::vec((any::<u8>(), 0..12_u8), 1..8);
+    (steps, policies, 1..5_u32, any::<bool>(), any::<bool>()).prop_map(|(steps, policy, concurrency, times_out, layers)| {
+        let step = |(at, (after, kind)): (usize, &(u8, u8))| {
+            let after: Vec<String> =
+                (0..at).filter(|before| after >> before & 1 == 1).map(|before| format!("s{before}")).collect();
+            let mut step = json!({
+                "id": format!("s{at}"), "after": after, "run": {"worker": "w"}, "timeout": "5s", "queue_timeout": "7s",
+                "retry": {"attempts": 2, "backoff": "1s"},
+            });
+            match kind {
+                0 => step["pivot"] = true.into(),
+                1 => step["when"] = "${{ input.yes }}".into(),
+                2..=3 => step["on_failure"] = "continue".into(),
+                4..=9 => step["compensate"] = json!({"run": {"worker": "u"}, "retry": {"attempts": 1}}),
+                10 => {
+                    let critical = policy == CompensationPolicy::CircuitBreaker.word();
+                    step["compensate"] = json!({"run": {"worker": "u"}, "on_error": "fail", "critical": critical});
+                }
+                _ => {}
+            }
+            step
+        };
+        let mut definition = json!({
+            "name": "x", "version": 1, "concurrency": concurrency, "compensation": {"policy": policy},
+            "mode": if layers { "layers" } else { "graph" },
+            "steps": steps.iter().enumerate().map(step).collect::<Vec<_>>(),
+        });
+        if times_out {
+            definition["timeout"] = "20s".into();
+        }
+        definition
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_active_set_is_what_a_scan_finds(
+        definition in any_definition(),
+        choices in proptest::collection::vec(any::<u32>(), 1..120),
+    ) {
+        let mut run = Run::new(&definition, json!({"yes": false}));
+        run.check();
+        for choice in choices {
+            if run.transaction.status().is_ended() {
+                break;
+            }
+            run.act(choice);
+            run.check();
+        }
+        run.check_replay();
+    }
+}
+
+/// What it costs to hand one step out and take its answer in.
+fn cost_of_next(run: &mut Run) -> u64 {
+    let before = LOOKS.get();
+    let ready = run.transaction.ready(run.now);
+    run.hand_out(ready[0]);
+    run.answer((ready[0].node, ready[0].phase), Answer::Completed(Document::shared(Value::Null)));
+    std::hint::black_box(run.transaction.next_wake(run.now));
+    run.transaction.take_touched();
+    LOOKS.get() - before
+}
+
+#[test]
+fn the_last_of_many_steps_costs_what_the_tenth_costs() {
+    let step = |at: usize| {
+        let after: Vec<String> = at.checked_sub(1).map(|before| format!("s{before}")).into_iter().collect();
+        json!({"id": format!("s{at}"), "after": after, "run": {"worker": "w"}, "compensate": {"run": {"worker": "u"}}})
+    };
+    let count = chancery_base::limits::STEPS_MAX;
+    let definition = json!({"name": "x", "version": 1, "steps": (0..count).map(step).collect::<Vec<_>>()});
+    let mut run = Run::new(&definition, json!({}));
+    let costs: Vec<u64> = (0..count).map(|_| cost_of_next(&mut run)).collect();
+    assert_eq!(run.transaction.status(), Status::Completed);
+    let (tenth, last) = (costs[9], costs[count - 1]);
+    assert!(2 * last <= 3 * tenth, "the tenth cost {tenth}, the last {last}");
+}
