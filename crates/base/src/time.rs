@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -58,11 +59,114 @@ impl Timestamp {
     }
 }
 
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+/// Days of 400 years, after which the calendar repeats.
+const DAYS_OF_400_YEARS: i64 = 146_097;
+/// Days from the first of March of the year 0 to the first of January 1970.
+const DAYS_BEFORE_1970: i64 = 719_468;
+
+/// The text of a [`Timestamp`], made without the heap: several stand in every entry and row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampText([u8; 27]);
+
+impl Deref for TimestampText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // INVARIANT: made of ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Timestamp {
+    /// Its text.
+    #[must_use]
+    pub fn text(self) -> TimestampText {
+        let digit = |number: i64, place: i64| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
+        let (ten, one) = (|number| digit(number, 10), |number| digit(number, 1));
+        let (year, month, day) = date_of(self.0 / DAY);
+        let micros = self.0 % DAY;
+        let (hour, minute, second) = (micros / 3_600_000_000, micros / 60_000_000 % 60, micros / 1_000_000 % 60);
+        TimestampText([
+            digit(year, 1_000),
+            digit(year, 100),
+            ten(year),
+            one(year),
+            b'-',
+            ten(month),
+            one(month),
+            b'-',
+            ten(day),
+            one(day),
+            b'T',
+            ten(hour),
+            one(hour),
+            b':',
+            ten(minute),
+            one(minute),
+            b':',
+            ten(second),
+            one(second),
+            b'.',
+            digit(micros, 100_000),
+            digit(micros, 10_000),
+            digit(micros, 1_000),
+            digit(micros, 100),
+            ten(micros),
+            one(micros),
+            b'Z',
+        ])
+    }
+
+    /// The instant that has this very text, if one has.
+    fn of_text(text: &str) -> Option<Self> {
+        if text.len() != size_of::<TimestampText>() {
+            return None;
+        }
+        let (date, time) = text.split_at_checked("2026-11-21".len())?;
+        let (date, time) = (number_of(date), number_of(time));
+        if date > 99_991_231 || time > 235_959_999_999 {
+            return None;
+        }
+        let (hour, minute, second) = (time / 10_000_000_000, time / 100_000_000 % 100, time / 1_000_000 % 100);
+        // What is no time gives another one here, whose text differs.
+        let days = days_to(date / 10_000, date / 100 % 100, date % 100);
+        let instant =
+            Self::from_micros(days * DAY + ((hour * 60 + minute) * 60 + second) * 1_000_000 + time % 1_000_000);
+        (*instant.text() == *text).then_some(instant)
+    }
+}
+
+/// The digits of a text, read as one number.
+fn number_of(text: &str) -> i64 {
+    let digits = text.bytes().filter(u8::is_ascii_digit);
+    digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+}
+
+/// Year, month and day of a day, counted from 1970-01-01. Counted from the first of March the leap day is a year's
+/// last.
+const fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + DAYS_BEFORE_1970;
+    let (cycle, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    (cycle * 400 + year + (month <= 2) as i64, month, day)
+}
+
+/// The day, counted from 1970-01-01, of a year, month and day.
+const fn days_to(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (cycle, year) = (year / 400, year % 400);
+    let day = (153 * month + 2) / 5 + day - 1;
+    cycle * DAYS_OF_400_YEARS + year * 365 + year / 4 - year / 100 + day - DAYS_BEFORE_1970
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // INVARIANT: 0 ..= MAX is within jiff's range, so the fall-back is never taken.
-        let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        write!(f, "{instant:.6}")
+        f.write_str(&self.text())
     }
 }
 
@@ -76,6 +180,10 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
+        // Nearly every time is one that this wrote.
+        if let Some(instant) = Self::of_text(text) {
+            return Ok(instant);
+        }
         let Ok(instant) = text.parse::<jiff::Timestamp>() else { return Err(TimestampError) };
         let micros = instant.as_microsecond();
         if !(0..=Self::MAX.0).contains(&micros) {
@@ -87,7 +195,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -101,6 +209,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_time_has_six_decimals_and_reads_back() {
@@ -113,6 +222,45 @@ mod tests {
             assert_eq!(text.parse(), Ok(Timestamp(micros)));
         }
         assert_eq!("yesterday".parse::<Timestamp>(), Err(TimestampError));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_that_of_the_calendar(micros in 0..=Timestamp::MAX.0) {
+            let instant = jiff::Timestamp::from_microsecond(micros).unwrap();
+            let text = format!("{instant:.6}");
+            prop_assert_eq!(&*Timestamp(micros).text(), &text);
+            prop_assert_eq!(Timestamp::of_text(&text), Some(Timestamp(micros)));
+        }
+    }
+
+    #[test]
+    fn every_day_has_its_date() {
+        let mut date = jiff::civil::date(1970, 1, 1);
+        for days in 0..=Timestamp::MAX.0 / DAY {
+            let (year, month, day) = date_of(days);
+            let expected = (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
+            assert_eq!((year, month, day), expected);
+            assert_eq!(days_to(year, month, day), days);
+            date = date.tomorrow().unwrap();
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_read_and_no_date_is_made_up() {
+        for (text, instant) in [
+            ("2026-11-21T07:27:00Z", Some("2026-11-21T07:27:00.000000Z")),
+            ("2026-11-21T08:27:00.000001+01:00", Some("2026-11-21T07:27:00.000001Z")),
+            ("2026-02-29T07:27:00.000000Z", None),
+            ("2024-02-29T07:27:00.000000Z", Some("2024-02-29T07:27:00.000000Z")),
+            ("2026-13-01T07:27:00.000000Z", None),
+            ("2026-11-21T24:00:00.000000Z", None),
+            ("99999999999999999999999999Z", None),
+            ("", None),
+        ] {
+            let read = text.parse::<Timestamp>().ok().map(|instant| instant.to_string());
+            assert_eq!(read.as_deref(), instant, "{text}");
+        }
     }
 
     #[test]

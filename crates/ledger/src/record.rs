@@ -111,9 +111,7 @@ impl Record {
 
     /// Appends the canonical bytes.
     pub fn write(&self, out: &mut String) {
-        push(out, &["{\"actor\":\"", &self.actor.text()]);
-        put(out, format_args!("\",\"at\":\"{}", self.at));
-        out.push_str("\",\"data\":{");
+        push(out, &["{\"actor\":\"", &self.actor.text(), "\",\"at\":\"", &self.at.text(), "\",\"data\":{"]);
         self.data.write(out);
         put(out, format_args!("}},\"epoch\":{}", self.epoch));
         push(out, &[",\"kind\":\"", self.kind.as_str(), "\",\"log\":\"", self.log.as_str(), "\","]);
