@@ -8,7 +8,7 @@ use crate::words;
 use chancery_base::{Kind, TenantId};
 use chancery_shard::batch::{Batch, CommitError};
 use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 const GUARD: &str = "UPDATE logs SET size = ?1, control_epoch = control_epoch + ?2 \
      WHERE id = ?3 AND epoch = ?4 AND size = ?5 AND control_epoch = ?6 RETURNING tenant";
@@ -18,6 +18,11 @@ const RAISE_OTHERS: &str = "UPDATE logs SET control_epoch = control_epoch + 1 WH
 const ENTRY: &str = "INSERT INTO entries \
      (position, transaction_id, n, record, salt, payload_key, payload_nonce, payload, subject) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// What changes of a transaction that goes on. Setting a column, even to what it is, writes the indexes over it again:
+/// so none of those is set here, and a transaction of which one did change is not found.
+const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, body_key = ?3, body_nonce = ?4, body = ?5 \
+     WHERE id = ?6 AND log = ?7 AND status = ?8 AND ended_at IS NULL";
 
 /// Columns that never change are not set again, so that the index over them is not written again.
 const TRANSACTION: &str = "INSERT INTO transactions \
@@ -48,7 +53,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     check::batch(batch)?;
     let tenant = guard(conn, batch)?;
     entries(conn, batch.log, &batch.entries)?;
-    transactions(conn, &batch.transactions)?;
+    transactions(conn, batch.size, &batch.transactions)?;
     steps(conn, &batch.steps)?;
     keys(conn, &tenant, &batch.keys)?;
     for row in &batch.control {
@@ -119,13 +124,18 @@ fn entries(conn: &Connection, log: LogId, entries: &[EntryRow]) -> Result<(), Wr
     Ok(())
 }
 
-fn transactions(conn: &Connection, transactions: &[TransactionRow]) -> Result<(), WriteError> {
+/// Writes transactions; those that began before entry `size` have their row already.
+fn transactions(conn: &Connection, size: u64, transactions: &[TransactionRow]) -> Result<(), WriteError> {
     if transactions.is_empty() {
         return Ok(());
     }
     let sql = during("write transactions");
+    let mut update = conn.prepare_cached(GOES_ON).map_err(&sql)?;
     let mut upsert = conn.prepare_cached(TRANSACTION).map_err(&sql)?;
     for row in transactions {
+        if row.input_seq < size && row.ended_at.is_none() && goes_on(&mut update, row).map_err(&sql)? {
+            continue;
+        }
         let written = upsert
             .execute(params![
                 row.id.as_bytes(),
@@ -150,6 +160,21 @@ fn transactions(conn: &Connection, transactions: &[TransactionRow]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Writes a transaction that has a row with the same status; whether there is one.
+fn goes_on(update: &mut Statement<'_>, row: &TransactionRow) -> rusqlite::Result<bool> {
+    let written = update.execute(params![
+        row.wake_at.map(|time| time.as_micros()),
+        row.output_seq,
+        row.body.key,
+        row.body.nonce,
+        row.body.bytes,
+        row.id.as_bytes(),
+        row.log.0,
+        row.status,
+    ])?;
+    Ok(written > 0)
 }
 
 fn steps(conn: &Connection, steps: &[StepRow]) -> Result<(), WriteError> {
