@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Names what there is to measure; call it once after an exporter is installed.
 pub(crate) fn describe() {
-    use metrics::Unit::{Count, Seconds};
+    use metrics::Unit::{Bytes, Count, Seconds};
     describe_counter!("chancery_transactions_started_total", "Transactions that began, by definition");
     describe_counter!(
         "chancery_transactions_ended_total",
@@ -37,6 +37,11 @@ pub(crate) fn describe() {
     describe_histogram!("chancery_commit_batch_entries", Count, "Entries of a commit");
     describe_histogram!("chancery_commit_duration_seconds", Seconds, "How long the store took for a commit");
     describe_counter!("chancery_commit_failures_total", "Commits that failed, by kind");
+    describe_gauge!("chancery_store_wal_bytes", Bytes, "Bytes in the embedded store's write-ahead log");
+    describe_counter!(
+        "chancery_store_wal_waits_total",
+        "Times that the writer waited, at that log's bound, for it to begin anew"
+    );
     describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
     describe_counter!("chancery_denials_total", "Denials, by what denied: `role` or `policy`");
     describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
@@ -125,6 +130,9 @@ pub(crate) fn verified(took: Duration, sound: bool) {
 pub(crate) async fn refresh(app: &App) {
     gauge!("chancery_node_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!("chancery_node_uptime_seconds").set(app.uptime().as_secs_f64());
+    let store = app.store().stats();
+    gauge!("chancery_store_wal_bytes").set(as_f64_u64(store.wal_bytes));
+    counter!("chancery_store_wal_waits_total").absolute(store.wal_waits);
     let mut bundles = 0;
     for tenant in app.tenants().values() {
         bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));

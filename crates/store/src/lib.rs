@@ -79,6 +79,8 @@ pub struct StoreStats {
     pub entries: u64,
     /// Bytes in the write-ahead log that checkpoints have yet to move; 0 where there is none.
     pub wal_bytes: u64,
+    /// How often the writer waited, at that log's bound, for it to begin anew.
+    pub wal_waits: u64,
 }
 
 /// Where Chancery keeps what it must not lose.

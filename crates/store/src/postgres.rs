@@ -368,6 +368,7 @@ impl Store for PostgresStore {
             batches: self.counters.batches.load(Ordering::Relaxed),
             entries: self.counters.entries.load(Ordering::Relaxed),
             wal_bytes: 0,
+            wal_waits: 0,
         }
     }
 

@@ -414,6 +414,7 @@ impl Store for SqliteStore {
             batches: self.counters.batches.load(Ordering::Relaxed),
             entries: self.counters.entries.load(Ordering::Relaxed),
             wal_bytes: self.gauge.bytes(),
+            wal_waits: self.gauge.waits(),
         }
     }
 

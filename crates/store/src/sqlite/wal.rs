@@ -30,6 +30,8 @@ pub(super) struct Gauge {
     written: AtomicU64,
     /// Of these, copied into the database.
     copied: AtomicU64,
+    /// How often the writer waited for it to begin anew.
+    waits: AtomicU64,
 }
 
 impl Gauge {
@@ -39,12 +41,18 @@ impl Gauge {
             frame_bytes: page_bytes + FRAME_HEADER_BYTES,
             written: AtomicU64::default(),
             copied: AtomicU64::default(),
+            waits: AtomicU64::default(),
         }
     }
 
     /// Bytes in the log.
     pub(super) fn bytes(&self) -> u64 {
         self.written.load(Ordering::Relaxed).saturating_mul(self.frame_bytes)
+    }
+
+    /// How often the writer waited for it to begin anew.
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// Notes how many pages the log has after a commit.
@@ -111,6 +119,7 @@ impl Checkpointer {
     }
 
     fn restart(&self) {
+        self.gauge.waits.fetch_add(1, Ordering::Relaxed);
         let (done, wait) = sync_channel(1);
         if self.requests.send(Request::Restart(done)).is_ok() {
             // An error is the thread's end, which it has reported.

@@ -138,6 +138,19 @@ fn what_was_committed_is_in_the_files_of_a_process_that_died() {
     });
 }
 
+/// Commits batches of four entries of 1 MiB each.
+async fn commit_large(store: &SqliteStore, log: &mut LogRow, batches: u64) {
+    for _ in 0..batches {
+        let mut batch = batch_of(log, u32::try_from(log.size).unwrap(), 0, 4);
+        for entry in &mut batch.entries {
+            let bytes = vec![u8::try_from(log.size / 4).unwrap(); 1 << 20];
+            entry.payload = Some(PayloadRow { sealed: Sealed::plain(bytes), ..payload(1) });
+        }
+        store.commit(batch).await.unwrap();
+        log.size += 4;
+    }
+}
+
 #[test]
 fn the_write_ahead_log_stays_within_bounds() {
     let dir = tempfile::tempdir().unwrap();
@@ -147,20 +160,15 @@ fn the_write_ahead_log_stays_within_bounds() {
     block_on(async {
         let mut log = system(&store).await;
         let mut largest = 0;
-        for number in 0..40 {
-            let mut batch = batch_of(&log, number, 0, 4);
-            for entry in &mut batch.entries {
-                let bytes = vec![u8::try_from(number).unwrap(); 1 << 20];
-                entry.payload = Some(PayloadRow { sealed: Sealed::plain(bytes), ..payload(1) });
-            }
-            store.commit(batch).await.unwrap();
-            log.size += 4;
+        for _ in 0..40 {
+            commit_large(&store, &mut log, 1).await;
             let wal = std::fs::metadata(dir.path().join(format!("{DATABASE}-wal"))).unwrap().len();
             largest = largest.max(wal);
         }
         // 160 MiB went through it; the writer waits at 64, after a batch.
         assert!(largest <= 72 << 20, "{largest}");
         assert!(store.stats().wal_bytes <= 72 << 20);
+        assert!(store.stats().wal_waits >= 1);
         let last = store.entries(log.id, 159, 1, true).await.unwrap();
         assert_eq!(last[0].payload.as_ref().unwrap().sealed.bytes, vec![39; 1 << 20]);
         store.close().await.unwrap();
@@ -169,6 +177,33 @@ fn the_write_ahead_log_stays_within_bounds() {
     let snapshot = SqliteStore::open_read_only(dir.path()).unwrap();
     assert_eq!(snapshot.integrity().unwrap(), Vec::<String>::new());
     assert_eq!(snapshot.entry_logs().unwrap().len(), 1);
+}
+
+#[test]
+fn a_reader_that_stays_holds_the_writer_up_and_does_not_stop_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Off, ..Options::default() };
+    let store = SqliteStore::open(dir.path(), &options).unwrap();
+    block_on(async {
+        let mut log = system(&store).await;
+        commit_large(&store, &mut log, 1).await;
+        let reader = SqliteStore::open_read_only(dir.path()).unwrap();
+        commit_large(&store, &mut log, 12).await;
+        assert_eq!(store.stats().wal_waits, 0, "below the bound nobody waits");
+        commit_large(&store, &mut log, 12).await;
+        // The log could not begin anew: it went beyond its bound, and the writer waited there and every 16 MiB on.
+        let held = store.stats();
+        assert!(held.wal_bytes > 96 << 20, "{held:?}");
+        assert!((2..=4).contains(&held.wal_waits), "{held:?}");
+        assert_eq!(reader.entries(log.id, 0, 100).unwrap().len(), 4, "what it reads does not change");
+        drop(reader);
+        commit_large(&store, &mut log, 8).await;
+        let freed = store.stats();
+        assert!(freed.wal_bytes < 64 << 20, "{freed:?}");
+        assert!(freed.wal_waits > held.wal_waits, "{freed:?}");
+        let last = store.entries(log.id, log.size - 1, 1, true).await.unwrap();
+        assert_eq!(last[0].payload.as_ref().unwrap().sealed.bytes, vec![32; 1 << 20]);
+    });
 }
 
 #[test]
