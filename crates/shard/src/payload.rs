@@ -26,6 +26,8 @@ impl Payload {
 
     /// What is canonical JSON already.
     pub(crate) fn canonical(mut self, key: &'static str, text: &str) -> Self {
+        // As much as it takes with what stands around it: doubling would leave half of the room empty until the commit.
+        self.text.reserve_exact(key.len() + text.len() + "{\"\":,}".len());
         self.key(key);
         self.text.push_str(text);
         self

@@ -42,11 +42,16 @@ pub(super) struct OpenCall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CallId(u64);
 
+/// When it is a call's turn: what is answered in this batch anyway goes first, so that no other is answered for it and
+/// what one worker's reports made ready goes back with their answer; then what has waited longest.
+type Turn = (bool, CallId);
+
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     calls: BTreeMap<CallId, OpenCall>,
     taking: HashMap<Worker, CallId>,
-    waiting: BTreeMap<Queue, BTreeSet<CallId>>,
+    /// Calls with credit on a queue, in the order in which they get tasks.
+    waiting: BTreeMap<Queue, BTreeSet<Turn>>,
     ends: BTreeSet<(Timestamp, CallId)>,
     /// Calls with something to say.
     ripe: BTreeSet<CallId>,
@@ -62,13 +67,14 @@ impl Desk {
         let id = CallId(self.next);
         self.next += 1;
         for queue in call.credit.iter().filter(|(_, want)| **want > 0).map(|(queue, _)| queue) {
-            self.waiting.entry(queue.clone()).or_default().insert(id);
+            self.waiting.entry(queue.clone()).or_default().insert(waits(id));
         }
         self.ends.insert((call.until, id));
-        if call.reports {
-            self.ripe.insert(id);
-        }
+        let reports = call.reports;
         self.calls.insert(id, call);
+        if reports {
+            self.ripen(id);
+        }
         id
     }
 
@@ -92,9 +98,9 @@ impl Desk {
         Some(call)
     }
 
-    /// The longest-waiting call with credit on a queue.
+    /// The call with credit on a queue whose turn it is.
     pub(super) fn credit(&self, queue: &Queue) -> Option<CallId> {
-        self.waiting.get(queue)?.first().copied()
+        self.waiting.get(queue)?.first().map(|(_, id)| *id)
     }
 
     /// Who called.
@@ -106,7 +112,6 @@ impl Desk {
     pub(super) fn deliver(&mut self, id: CallId, queue: &Queue, task: Arc<Task>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.answer.tasks.push(task);
-        self.ripe.insert(id);
         let left = call.credit.get_mut(queue).map(|want| {
             *want = want.saturating_sub(1);
             *want
@@ -114,6 +119,7 @@ impl Desk {
         if left == Some(0) {
             self.leave(queue, id);
         }
+        self.ripen(id);
     }
 
     /// Tells the worker that has a lease, if it is on the line, that its answer is no longer wanted.
@@ -124,13 +130,23 @@ impl Desk {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if !call.answer.cancelled.contains(&token) {
             call.answer.cancelled.push(token);
-            self.ripe.insert(id);
+            self.ripen(id);
         }
     }
 
     /// Marks a call as having something to say.
     pub(super) fn ripen(&mut self, id: CallId) {
-        self.ripe.insert(id);
+        if !self.ripe.insert(id) {
+            return;
+        }
+        let Some(call) = self.calls.get(&id) else { return };
+        for queue in call.credit.keys() {
+            if let Some(turns) = self.waiting.get_mut(queue)
+                && turns.remove(&waits(id))
+            {
+                turns.insert(is_answered(id));
+            }
+        }
     }
 
     /// Closes the calls that have something to say or have waited long enough.
@@ -227,13 +243,22 @@ impl Desk {
     }
 
     fn leave(&mut self, queue: &Queue, id: CallId) {
-        if let Some(ids) = self.waiting.get_mut(queue) {
-            ids.remove(&id);
-            if ids.is_empty() {
+        if let Some(turns) = self.waiting.get_mut(queue) {
+            turns.remove(&waits(id));
+            turns.remove(&is_answered(id));
+            if turns.is_empty() {
                 self.waiting.remove(queue);
             }
         }
     }
+}
+
+const fn is_answered(id: CallId) -> Turn {
+    (false, id)
+}
+
+const fn waits(id: CallId) -> Turn {
+    (true, id)
 }
 
 impl OpenCall {

@@ -142,6 +142,26 @@ fn a_decision_under_an_older_control_epoch_is_taken_again() {
 }
 
 #[test]
+fn what_a_report_made_ready_goes_back_with_its_answer() {
+    let tenant = Tenant::new(1, &[TWO_STEPS, ONE_STEP]);
+    let mut hand = tenant.hand(0);
+    hand.start("two", json!({"n": 1}), None, None).unwrap();
+    let first = hand.take_one("first");
+    let other = hand.push_call("two");
+    hand.run();
+    let reporter = hand.push_call_with("one", &first, output(json!(7)));
+    hand.run();
+    let Some(Ok(Response::Exchanged(answer))) = hand.answer_of(reporter) else { panic!() };
+    assert_eq!(answer.tasks.iter().map(|task| task.step.as_str()).collect::<Vec<_>>(), ["second"]);
+    assert!(hand.answer_of(other).is_none(), "it waited longer, and has nothing else to be told");
+    // What nobody on the line made ready goes to the one that waits longest.
+    hand.push_call("three");
+    hand.start("one", json!(1), None, None).unwrap();
+    let Some(Ok(Response::Exchanged(answer))) = hand.answer_of(other) else { panic!() };
+    assert_eq!(answer.tasks.len(), 1);
+}
+
+#[test]
 fn a_suspended_worker_takes_nothing_until_it_is_let_in_again() {
     let tenant = Tenant::new(2, &[ONE_STEP]);
     let (mut first, mut second) = (tenant.hand(0), tenant.hand(1));

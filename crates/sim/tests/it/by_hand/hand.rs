@@ -294,6 +294,12 @@ impl Hand {
         self.push(self.call(instance, Vec::new(), &[], true, Duration::from_secs(60)))
     }
 
+    /// A call that reports and takes.
+    pub(crate) fn push_call_with(&mut self, instance: &str, task: &Task, outcome: ReportedOutcome) -> ReplyTo {
+        let done = vec![Report { task: task.token, outcome }];
+        self.push(self.call(instance, done, &[], true, Duration::from_secs(60)))
+    }
+
     /// A call that waits for tasks.
     pub(crate) fn open_call(&mut self) -> ReplyTo {
         let to = self.push(self.call("one", Vec::new(), &[], true, Duration::from_secs(60)));
