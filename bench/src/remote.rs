@@ -1,7 +1,7 @@
 //! `saga-remote-10`: each client loops start → ten sequential steps → result over HTTP; one worker process on the SDK.
 
 use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, name, payload};
-use crate::harness::{Error, SyncCounter, rss_mib};
+use crate::harness::{Error, SyncCounter, rss_mib, this_program};
 use crate::load::{Caller, Load};
 use crate::report::Figure;
 use chancery_app::data::Database;
@@ -16,11 +16,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinSet;
 
 /// The workload's name, and its definition's.
 pub(crate) const SAGA: &str = "saga-remote-10";
+/// Instances of the worker.
+const INSTANCES: u32 = 2;
 /// How long one saga may take before the run is given up.
 const SAGA_MAX: Duration = Duration::from_secs(30);
 
@@ -68,7 +70,7 @@ pub(crate) struct Served {
 impl Served {
     /// Starts this program in a role that serves, and waits until it does.
     pub(crate) async fn start(role: &[&str], syncs: Option<&SyncCounter>) -> Result<Self, Error> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = this_program()?;
         command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if let Some(syncs) = syncs {
             syncs.watch(&mut command);
@@ -139,7 +141,7 @@ impl Caller for Client {
 }
 
 pub(crate) async fn work(client: Client) -> Result<(), Error> {
-    let mut worker = Worker::new(client, "bench").concurrency(256);
+    let mut worker = Worker::new(client, "bench").concurrency(256).instances(INSTANCES);
     for step in 0..REMOTE_STEPS {
         worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
     }

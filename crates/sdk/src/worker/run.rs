@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -49,50 +49,113 @@ pub(super) async fn run(
     queues: Vec<(Name, u32)>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
-    let Worker { client, instance, version, handlers, concurrency, hold, grace } = worker;
+    let grace = worker.grace;
+    let mut instances = instances(worker, &queues);
+    match (instances.pop(), instances.is_empty()) {
+        (Some(only), true) => only.run(shutdown, grace).await,
+        (last, _) => run_all(instances.into_iter().chain(last), shutdown, grace).await,
+    }
+}
+
+/// The worker's instances: handlers and their room are common, the concurrency is shared out.
+fn instances(worker: Worker, queues: &[(Name, u32)]) -> Vec<Loop> {
+    let count = worker.instances;
+    let names: Vec<String> = (1..=count).map(|number| worker.instance_name(number)).collect();
+    let Worker { client, version, handlers, concurrency, hold, .. } = worker;
     let room = || Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(Semaphore::MAX_PERMITS)));
-    let handlers = handlers.into_iter().map(|(queue, handler)| (queue, (handler, room()))).collect();
-    let session = Session::new(Identity { instance: instance.clone(), version, queues, hold });
-    let mut this = Loop {
-        client,
-        instance,
-        handlers,
-        began: Instant::now(),
-        session,
-        calls: JoinSet::new(),
-        handling: JoinSet::new(),
-        tokens: HashMap::new(),
-        aborts: BTreeMap::new(),
-        away: false,
+    let handlers: BTreeMap<_, _> = handlers.into_iter().map(|(queue, handler)| (queue, (handler, room()))).collect();
+    let instance = |(number, instance): (u32, String)| {
+        let share = |tasks: u32| tasks / count + u32::from(number < tasks % count);
+        let queues = queues.iter().map(|(queue, tasks)| (queue.clone(), share(*tasks))).collect();
+        let identity = Identity { instance: instance.clone(), version: version.clone(), queues, hold };
+        Loop {
+            client: client.clone(),
+            instance,
+            handlers: handlers.clone(),
+            began: Instant::now(),
+            session: Session::new(identity),
+            calls: JoinSet::new(),
+            handling: JoinSet::new(),
+            tokens: HashMap::new(),
+            aborts: BTreeMap::new(),
+            away: false,
+        }
     };
+    (0..).zip(names).map(instance).collect()
+}
+
+/// Runs several until all have ended, or one is refused for good: then so are the others.
+async fn run_all(
+    instances: impl Iterator<Item = Loop>,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
+) -> Result<(), WorkerError> {
+    // Dropped, it tells them all.
+    let (going_on, told) = watch::channel(());
+    let mut going_on = Some(going_on);
+    let mut running = JoinSet::new();
+    for instance in instances {
+        let mut told = told.clone();
+        running.spawn(instance.run(async move { drop(told.changed().await) }, grace));
+    }
     tokio::pin!(shutdown);
-    let mut gives_up_at: Option<Instant> = None;
-    while !this.session.is_over() {
-        this.make_calls();
-        let event = this.next_event(&mut shutdown, gives_up_at).await;
-        match event {
-            Event::Handled(Some(ended)) => this.handled(ended),
-            Event::Answered(Some(ended)) => this.answered(ended)?,
-            Event::Handled(None) | Event::Answered(None) | Event::Woken => {}
-            Event::Shutdown => {
-                info!(worker = %this.instance, "ending: taking no more tasks");
-                this.session.drain();
-                gives_up_at = Some(Instant::now() + grace);
+    let mut left: Option<(String, usize)> = None;
+    loop {
+        let ended = tokio::select! {
+            ended = running.join_next() => ended,
+            () = &mut shutdown, if going_on.is_some() => {
+                going_on = None;
+                continue;
             }
-            Event::GraceOver => {
-                let unreported = this.session.unreported() + this.tokens.len();
-                return if unreported == 0 {
-                    Ok(())
-                } else {
-                    Err(WorkerError::Unreported { instance: this.instance, unreported })
-                };
+        };
+        match ended {
+            None => break,
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(WorkerError::Unreported { instance, unreported }))) => {
+                let before = left.map_or(0, |(_, before)| before);
+                left = Some((instance, before + unreported));
+            }
+            Some(Ok(Err(error))) => return Err(error),
+            Some(Err(error)) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
             }
         }
     }
-    Ok(())
+    left.map_or(Ok(()), |(instance, unreported)| Err(WorkerError::Unreported { instance, unreported }))
 }
 
 impl Loop {
+    /// Takes and handles tasks until the shutdown, then until nothing is left or the grace period is over.
+    async fn run(mut self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), WorkerError> {
+        tokio::pin!(shutdown);
+        let mut gives_up_at: Option<Instant> = None;
+        while !self.session.is_over() {
+            self.make_calls();
+            let event = self.next_event(&mut shutdown, gives_up_at).await;
+            match event {
+                Event::Handled(Some(ended)) => self.handled(ended),
+                Event::Answered(Some(ended)) => self.answered(ended)?,
+                Event::Handled(None) | Event::Answered(None) | Event::Woken => {}
+                Event::Shutdown => {
+                    info!(worker = %self.instance, "ending: taking no more tasks");
+                    self.session.drain();
+                    gives_up_at = Some(Instant::now() + grace);
+                }
+                Event::GraceOver => {
+                    let unreported = self.session.unreported() + self.tokens.len();
+                    return if unreported == 0 {
+                        Ok(())
+                    } else {
+                        Err(WorkerError::Unreported { instance: self.instance, unreported })
+                    };
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }

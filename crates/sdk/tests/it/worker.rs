@@ -1,6 +1,6 @@
 //! The worker against a scripted server, over real connections.
 
-use crate::server::{Server, client, problem, task};
+use crate::server::{Book, Server, client, problem, task};
 use chancery_api::ProblemKind;
 use chancery_api::worker::Report;
 use chancery_base::Timestamp;
@@ -148,6 +148,31 @@ async fn many_tasks_run_at_once_and_each_is_done_once() {
 }
 
 #[tokio::test]
+async fn several_instances_share_the_concurrency_and_end_together() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let running = run(worker(client(listening.address)).handle("act", act).concurrency(7).instances(3));
+    let want_of = |book: &Book, instance: &str| {
+        let taking = book.exchanges.iter().find(|call| call.worker == instance && !call.queues.is_empty());
+        taking.map(|call| call.queues[0].want)
+    };
+    for (instance, share) in [("test", 3), ("test/2", 2), ("test/3", 2)] {
+        assert_eq!(server.until(|book| want_of(book, instance)).await, share, "{instance}");
+    }
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_is_refused_ends_all_instances() {
+    let server = Server::default();
+    server.book().refusals.push_back(problem(ProblemKind::Unauthenticated));
+    let listening = server.listen(0).await;
+    let running = run(worker(client(listening.address)).handle("act", act).instances(2));
+    let ended = tokio::time::timeout(Duration::from_secs(30), running.ended).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(WorkerError::Refused { .. })), "{ended:?}");
+}
+
+#[tokio::test]
 async fn outcomes_outlive_a_server_that_goes_away() {
     let server = Server::default();
     let listening = server.listen(0).await;
@@ -282,6 +307,10 @@ async fn a_worker_without_handlers_or_room_does_not_begin() {
         Worker::new(client.clone(), "no room").handle("act", act).concurrency(0),
         Worker::new(client.clone(), "too much room").handle("act", act).handle("b", act).concurrency(4_096),
         Worker::new(client.clone(), "no name").handle("no name", act),
+        Worker::new(client.clone(), "no instance").handle("act", act).instances(0),
+        Worker::new(client.clone(), "too many instances").handle("act", act).instances(9),
+        Worker::new(client.clone(), "less room than instances").handle("act", act).concurrency(1).instances(2),
+        Worker::new(client.clone(), "x".repeat(127)).handle("act", act).instances(2),
     ] {
         let ended = worker.run(std::future::pending()).await;
         assert!(matches!(ended, Err(WorkerError::Begin { .. })), "{ended:?}");
