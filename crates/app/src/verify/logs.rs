@@ -105,6 +105,7 @@ impl<S: Scan> Log<'_, S> {
         let origin = self.origin;
         let end = self.verifier.size() + u64::try_from(page.len()).unwrap_or(u64::MAX);
         self.checkpoints.give(self.store, &mut self.verifier, end)?;
+        let mut all_ended = Vec::new();
         for entry in page {
             self.verifier.take(&entry.check).map_err(|fault| Fault::log(origin, &fault))?;
             let Some((record, recorded)) = entry.check.record().zip(entry.recorded.as_ref()) else { continue };
@@ -113,9 +114,10 @@ impl<S: Scan> Log<'_, S> {
             }
             let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, record.seq, error))?;
             let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, record.seq, error))?;
-            if let Some(ended) = ended {
-                self.wrong_row = self.transactions.compare(self.store, &ended).err();
-            }
+            all_ended.extend(ended);
+        }
+        if self.wrong_row.is_none() {
+            self.wrong_row = self.transactions.compare(self.store, &mut all_ended).err();
         }
         Ok(())
     }
@@ -132,10 +134,8 @@ impl<S: Scan> Log<'_, S> {
             return Err(fault);
         }
         tree::check_rows(self.store, row, &report)?;
-        let (open, made) = self.replay.finish();
-        for rows in &open {
-            self.transactions.compare(self.store, rows)?;
-        }
+        let (mut open, made) = self.replay.finish();
+        self.transactions.compare(self.store, &mut open)?;
         Ok((report, made))
     }
 }

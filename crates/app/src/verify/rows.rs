@@ -1,43 +1,62 @@
-//! Rows of transactions and steps, compared as each transaction ends.
+//! Rows of transactions and steps, compared once the transactions of a page of entries have ended.
 
 use super::difference::Differs as _;
 use super::{Fault, PAGE, each};
 use chancery_base::TransactionId;
+use chancery_shard::batch::StoreError;
 use chancery_shard::replay::TransactionRows;
 use chancery_shard::row::{LogRow, StepRow, TransactionRow};
 use chancery_store::Scan;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 const TRANSACTIONS: &str = "transactions";
 const STEPS: &str = "steps";
+
+/// Rows that are read ahead at most.
+const AHEAD_MAX: usize = 256;
 
 /// How many rows of transactions and steps the entries gave so far.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     transactions: u64,
     steps: u64,
+    /// Rows as they are read, by id.
+    heads_ahead: Ahead<TransactionRow>,
+    steps_ahead: Ahead<StepRow>,
 }
 
 impl Transactions {
-    /// Compares the rows of one transaction with the stored ones.
-    pub(super) fn compare(&mut self, store: &impl Scan, rows: &TransactionRows) -> Result<(), Fault> {
+    /// Compares the rows of transactions with the stored ones. Those that end near one another mostly began near one
+    /// another: taken by id, their rows are next to each other, too.
+    pub(super) fn compare(&mut self, store: &impl Scan, ended: &mut [TransactionRows]) -> Result<(), Fault> {
+        ended.sort_unstable_by_key(|rows| rows.transaction.id);
+        ended.iter().try_for_each(|rows| self.compare_one(store, rows))
+    }
+
+    fn compare_one(&mut self, store: &impl Scan, rows: &TransactionRows) -> Result<(), Fault> {
         let id = rows.transaction.id;
-        let before = before(id);
-        let found = store.transactions(before, 1)?.pop().filter(|row| row.id == id);
-        let found = found.ok_or_else(|| Fault::missing(TRANSACTIONS, id))?;
+        let page = |after: Option<&TransactionRow>, limit| {
+            store.transactions(after.map_or_else(|| before(id), |row| Some(row.id)), limit)
+        };
+        self.heads_ahead.seek(id, page)?;
+        let found = self.heads_ahead.take(id, page)?.ok_or_else(|| Fault::missing(TRANSACTIONS, id))?;
         if let Some(column) = rows.transaction.differs(&found) {
             return Err(Fault::column(TRANSACTIONS, id, column));
         }
-        let after = before.map(|before| (before, u32::MAX, u32::MAX));
-        let mut stored = store.steps(after, rows.steps.len() + 1)?.into_iter().take_while(|row| row.transaction == id);
+        let page = |after: Option<&StepRow>, limit| {
+            let first = || before(id).map(|before| (before, u32::MAX, u32::MAX));
+            store.steps(after.map_or_else(first, |row| Some((row.transaction, row.step, row.clone))), limit)
+        };
+        self.steps_ahead.seek(id, page)?;
         for step in &rows.steps {
-            let found = stored.next().filter(|row| (row.step, row.clone) == (step.step, step.clone));
+            let found = self.steps_ahead.take(id, page)?;
+            let found = found.filter(|row| (row.step, row.clone) == (step.step, step.clone));
             let found = found.ok_or_else(|| Fault::missing(STEPS, step_key(step)))?;
             if let Some(column) = step.differs(&found) {
                 return Err(Fault::column(STEPS, step_key(step), column));
             }
         }
-        if let Some(stray) = stored.next() {
+        if let Some(stray) = self.steps_ahead.take(id, page)? {
             return Err(Fault::stray(STEPS, step_key(&stray)));
         }
         self.transactions += 1;
@@ -74,6 +93,85 @@ fn stray(store: &impl Scan, logs: &[LogRow]) -> Result<Fault, Fault> {
     Ok(Fault::new(super::Place::Table(TRANSACTIONS), "there are not as many rows as the entries give"))
 }
 
+/// A row that belongs to a transaction.
+trait OfTransaction {
+    fn transaction(&self) -> TransactionId;
+}
+
+impl OfTransaction for TransactionRow {
+    fn transaction(&self) -> TransactionId {
+        self.id
+    }
+}
+
+impl OfTransaction for StepRow {
+    fn transaction(&self) -> TransactionId {
+        self.transaction
+    }
+}
+
+/// Rows of a table in the order of its key, some read before they are wanted: a query costs more than a row. The more
+/// of them were wanted, the more are read the next time.
+#[derive(Debug)]
+struct Ahead<R> {
+    rows: VecDeque<R>,
+    limit: usize,
+    wanted: usize,
+}
+
+impl<R> Default for Ahead<R> {
+    fn default() -> Self {
+        Self { rows: VecDeque::new(), limit: 1, wanted: 0 }
+    }
+}
+
+impl<R: OfTransaction> Ahead<R> {
+    /// Goes to the first row of a transaction or of one after it.
+    fn seek(
+        &mut self,
+        id: TransactionId,
+        page: impl Fn(Option<&R>, usize) -> Result<Vec<R>, StoreError>,
+    ) -> Result<(), Fault> {
+        if self.rows.front().is_some_and(|row| row.transaction() > id) {
+            // They begin after it, or there is none of it: a query says which.
+            self.rows.clear();
+        }
+        while self.rows.front().is_some_and(|row| row.transaction() < id) {
+            self.rows.pop_front();
+        }
+        if self.rows.is_empty() {
+            let limit = self.next_limit();
+            self.rows = page(None, limit)?.into();
+        }
+        Ok(())
+    }
+
+    /// The next row, if it is of that transaction.
+    fn take(
+        &mut self,
+        id: TransactionId,
+        page: impl Fn(Option<&R>, usize) -> Result<Vec<R>, StoreError>,
+    ) -> Result<Option<R>, Fault> {
+        if self.rows.front().is_none_or(|row| row.transaction() != id) {
+            return Ok(None);
+        }
+        let row = self.rows.pop_front();
+        self.wanted += 1;
+        if self.rows.is_empty() {
+            // Its next row is not here yet, or there is none.
+            let limit = self.next_limit();
+            self.rows = page(row.as_ref(), limit)?.into();
+        }
+        Ok(row)
+    }
+
+    fn next_limit(&mut self) -> usize {
+        let is_used = std::mem::take(&mut self.wanted) * 4 >= self.limit;
+        self.limit = if is_used { self.limit * 2 } else { self.limit / 2 }.clamp(1, AHEAD_MAX);
+        self.limit
+    }
+}
+
 fn step_key(row: &StepRow) -> String {
     match row.clone {
         0 => format!("{}/{}", row.transaction, row.step),
@@ -85,4 +183,61 @@ fn step_key(row: &StepRow) -> String {
 fn before(id: TransactionId) -> Option<TransactionId> {
     let before = u128::from_be_bytes(*id.as_bytes()).checked_sub(1)?;
     Some(TransactionId::from_bytes(before.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A row of a transaction, and which of its rows it is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Row(u128, u32);
+
+    impl OfTransaction for Row {
+        fn transaction(&self) -> TransactionId {
+            id(self.0)
+        }
+    }
+
+    fn id(number: u128) -> TransactionId {
+        TransactionId::from_bytes(number.to_be_bytes())
+    }
+
+    /// Takes the rows of these transactions in turn from a table where each even one up to 2,000 has three; gives how
+    /// many queries that took.
+    fn check(wanted: impl Iterator<Item = u128>) -> usize {
+        let table: Vec<Row> =
+            (0..2_000).step_by(2).flat_map(|number| (0..3).map(move |row| Row(number, row))).collect();
+        let queries = Cell::new(0);
+        let mut ahead = Ahead::default();
+        for number in wanted {
+            let page = |after: Option<&Row>, limit| {
+                queries.set(queries.get() + 1);
+                let from = match after {
+                    Some(after) => table.iter().position(|row| row == after).map(|place| place + 1),
+                    None => table.iter().position(|row| row.0 >= number),
+                };
+                Ok(table.iter().skip(from.unwrap_or(table.len())).take(limit).copied().collect())
+            };
+            ahead.seek(id(number), page).unwrap();
+            let found = std::iter::from_fn(|| ahead.take(id(number), page).unwrap()).collect::<Vec<_>>();
+            let expected: Vec<Row> = table.iter().filter(|row| row.0 == number).copied().collect();
+            assert_eq!(found, expected, "{number}");
+        }
+        queries.get()
+    }
+
+    #[test]
+    fn rows_are_found_wherever_they_are_and_near_ones_with_one_query() {
+        // 3,000 rows, at most 256 with a query.
+        let all = check((0..2_000).step_by(2));
+        assert!(all < 30, "{all}");
+        let sparse = check((0..2_000).step_by(100));
+        assert!(sparse <= 4 * 20, "{sparse}");
+        check((0..2_000).step_by(1));
+        check((0..2_001).step_by(7));
+        // Pages of entries do not come in the order of ids.
+        check([1_000, 1_002, 4, 6, 8, 10, 1_998, 0, 1_999, 3_000, 2].into_iter());
+    }
 }
