@@ -58,6 +58,16 @@ impl Times {
     }
 }
 
+/// What `chancery serve` starts itself again with, so that memory that was freed goes back at once.
+const ALLOCATOR: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+
+/// This program again, with the allocator's options of the server.
+pub(crate) fn this_program() -> Result<tokio::process::Command, Error> {
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.envs(ALLOCATOR);
+    Ok(command)
+}
+
 /// Runs something beside what goes on.
 #[expect(clippy::disallowed_methods, reason = "a benchmark has no shutdown that would wait for tasks")]
 pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

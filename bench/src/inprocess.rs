@@ -1,7 +1,7 @@
 //! `saga-inprocess-3`: three closures in the server's own process, no HTTP.
 
 use crate::fixture::{DURABILITY, Node, name, payload};
-use crate::harness::{Error, SyncCounter, Times, rate, rss_mib};
+use crate::harness::{Error, SyncCounter, Times, rate, rss_mib, this_program};
 use crate::postgres;
 use crate::report::Figure;
 use chancery_app::data::Database;
@@ -52,7 +52,7 @@ pub(crate) async fn in_child(
 
 /// The line of figures that a child process with these arguments prints.
 async fn from_child(syncs: &SyncCounter, arguments: &[&str]) -> Result<Value, Error> {
-    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    let mut command = this_program()?;
     command.args(arguments).stderr(Stdio::inherit());
     syncs.watch(&mut command);
     let output = command.kill_on_drop(true).output().await?;
