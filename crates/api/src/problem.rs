@@ -117,6 +117,8 @@ catalogue! {
     Denied, "denied", 403, "Not permitted";
     /// The tenant's policy denies.
     PolicyDenied, "policy-denied", 403, "Denied by policy";
+    /// The definition of the open transaction does not allow it.
+    OutsideFrame, "outside-frame", 403, "Outside the transaction's frame";
     /// No such thing, or not for this caller to know of.
     NotFound, "not-found", 404, "Not found";
     /// No such route.
@@ -135,6 +137,10 @@ catalogue! {
     BusinessKeyTaken, "business-key-taken", 409, "A transaction with the same business key is running";
     /// The transaction is not in a state that allows it.
     IllegalState, "illegal-state", 409, "Not in this state";
+    /// The open transaction has another driver now.
+    DriverSuperseded, "driver-superseded", 409, "Another driver has taken over";
+    /// The step is recorded with another input, action or resource.
+    StepDiffers, "step-differs", 409, "The step is recorded otherwise";
     /// More bytes than a limit allows.
     TooLarge, "too-large", 413, "Too large";
     /// The URL is longer than the limit.

@@ -11,6 +11,8 @@ pub enum Method {
     Get,
     /// Makes or does.
     Post,
+    /// Says how it is.
+    Put,
     /// Changes a part.
     Patch,
     /// Takes away.
@@ -24,6 +26,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }

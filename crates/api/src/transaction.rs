@@ -156,6 +156,9 @@ pub struct Transaction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// Of an open transaction: the number of its driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<u32>,
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -190,6 +193,13 @@ pub struct StartedTransaction {
     pub version: u32,
     /// What it is doing: `running`, unless the start waited or had been made before.
     pub status: Status,
+    /// Of an open transaction that began with this call: the number that its driver names in each call. One that had
+    /// begun before is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<u32>,
+    /// Where there is a `driver`: after how long without a sign of it the transaction aborts, such as `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -209,7 +219,8 @@ pub struct StartedTransaction {
 /// Why a transaction did not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {
-    /// `step_failed`, `step_denied`, `step_timed_out`, `output_failed`, `cancelled` or `terminated`.
+    /// `step_failed`, `step_denied`, `step_timed_out`, `timed_out`, `driver_lost`, `output_failed`, `cancelled` or
+    /// `terminated`.
     pub kind: String,
     /// The step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

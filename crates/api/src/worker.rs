@@ -61,7 +61,7 @@ pub struct Report {
 }
 
 /// A `null` that stands there is a value; serde would take it for absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Document>>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Document>>, D::Error> {
     Document::deserialize(deserializer).map(|document| Some(Arc::new(document)))
 }
 

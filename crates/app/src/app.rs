@@ -7,6 +7,7 @@ use crate::integrator::Integrator;
 use crate::local::Closures;
 use crate::probe::Probe;
 use crate::pump::{self, Pump};
+use crate::starters::Starters;
 use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
 use crate::{Error, clock};
@@ -98,6 +99,7 @@ struct Shared {
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
     key_index: KeyIndex,
     input_bytes: NodeBytes,
+    starters: Starters,
     /// Held while a tenant is taken in, so that none is taken in twice.
     adopting: Mutex<()>,
     /// Held while a tenant is made.
@@ -125,6 +127,7 @@ impl App {
             tenants: ArcSwap::default(),
             key_index: KeyIndex::default(),
             input_bytes: NodeBytes::default(),
+            starters: Starters::default(),
             adopting: Mutex::new(()),
             creating: Mutex::new(()),
             started_at: clock::instant(),
@@ -256,9 +259,16 @@ impl App {
 
     /// Who started a transaction; none where there is no such transaction.
     async fn owner(&self, caller: &Caller, id: TransactionId) -> Result<Option<PrincipalId>, Error> {
+        if let Some(known) = self.shared.starters.of(&caller.tenant, id) {
+            return Ok(Some(known));
+        }
         let grant = Grant::system("to find who started a transaction", caller.tenant.clone());
         let loaded = self.store().transaction(&grant, id).await?;
-        Ok(loaded.map(|loaded| loaded.row.principal))
+        let starter = loaded.map(|loaded| loaded.row.principal);
+        if let Some(starter) = starter {
+            self.shared.starters.keep(&caller.tenant, id, starter);
+        }
+        Ok(starter)
     }
 
     /// The settings.

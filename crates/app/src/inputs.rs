@@ -43,21 +43,40 @@ impl Inputs {
         // Its text is kept beside it.
         let bytes = value + input.canonical().len();
         let mut held = self.lock();
-        let of_tenant = held.bytes + bytes;
-        let of_node = self.node.load(Ordering::Relaxed) + bytes;
-        for (bytes, max, what) in [
-            (of_tenant, TENANT_INPUT_BYTES_MAX, "bytes that the inputs of a tenant's running transactions take"),
-            (of_node, INPUT_BYTES_MAX, "bytes that the inputs of a node's running transactions take"),
-        ] {
-            if bytes > max {
-                return Err(Refusal::Limited { what, max, retry_after: RETRY_AFTER });
-            }
-        }
+        self.check(&held, bytes)?;
         if held.of.insert(id, bytes).is_none() {
             held.bytes += bytes;
             self.node.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(true)
+    }
+
+    /// Makes room for a further input of a transaction; gives what it takes.
+    pub(crate) fn hold_more(&self, id: TransactionId, input: &Document) -> Result<usize, Refusal> {
+        let value = json::memory(input.value());
+        if value <= INPUT_BYTES_FREE {
+            return Ok(0);
+        }
+        let bytes = value + input.canonical().len();
+        let mut held = self.lock();
+        self.check(&held, bytes)?;
+        *held.of.entry(id).or_default() += bytes;
+        held.bytes += bytes;
+        self.node.fetch_add(bytes, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// Gives that back.
+    pub(crate) fn hold_less(&self, id: TransactionId, bytes: usize) {
+        let mut held = self.lock();
+        // It is gone where the transaction has settled meanwhile.
+        let Some(of) = held.of.get_mut(&id).filter(|of| **of >= bytes && bytes > 0) else { return };
+        *of -= bytes;
+        if *of == 0 {
+            held.of.remove(&id);
+        }
+        held.bytes -= bytes;
+        self.node.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// The transaction was not started, or has ended.
@@ -70,6 +89,21 @@ impl Inputs {
             held.bytes -= bytes;
             self.node.fetch_sub(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Whether there is room for so much more.
+    fn check(&self, held: &Held, bytes: usize) -> Result<(), Refusal> {
+        let of_tenant = held.bytes + bytes;
+        let of_node = self.node.load(Ordering::Relaxed) + bytes;
+        for (bytes, max, what) in [
+            (of_tenant, TENANT_INPUT_BYTES_MAX, "bytes that the inputs of a tenant's running transactions take"),
+            (of_node, INPUT_BYTES_MAX, "bytes that the inputs of a node's running transactions take"),
+        ] {
+            if bytes > max {
+                return Err(Refusal::Limited { what, max, retry_after: RETRY_AFTER });
+            }
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -110,6 +144,14 @@ mod tests {
             acme.release(id(number));
         }
         small.release(id(4));
+        // Further inputs of one transaction add up, and what came to nothing is given back.
+        let more = acme.hold_more(id(6), &large).unwrap();
+        assert!(more > 0 && acme.hold_more(id(6), &large).is_err());
+        acme.hold_less(id(6), more);
+        assert_eq!(acme.hold_more(id(6), &text(INPUT_BYTES_FREE / 2)).unwrap(), 0);
+        acme.hold_less(id(6), more);
+        assert_eq!(acme.hold_more(id(6), &large).unwrap(), more);
+        acme.release(id(6));
         assert_eq!(node.load(Ordering::Relaxed), 0);
     }
 }

@@ -99,8 +99,10 @@ async fn operate(app: &App, grant: &Grant, command: Command, id: TransactionId) 
     let tenant = app.tenant(grant)?;
     match tenant.pump.ask(command).await? {
         Response::Operated(_) => transactions::get(app, grant, id).await,
-        Response::Started { .. } | Response::Exchanged(_) | Response::Decided(_) | Response::Done { .. } => {
-            Err(Error::Bug("an operation was answered as something else"))
-        }
+        Response::Started { .. }
+        | Response::Exchanged(_)
+        | Response::Driven(_)
+        | Response::Decided(_)
+        | Response::Done { .. } => Err(Error::Bug("an operation was answered as something else")),
     }
 }

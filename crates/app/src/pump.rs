@@ -9,7 +9,7 @@ use chancery_base::Timestamp;
 use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_ledger::{Hash, leaf_hash};
 use chancery_shard::batch::{Call, CommitError, Reply};
-use chancery_shard::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo, Response};
+use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response};
 use chancery_shard::{Batch, Poll, Shard, Stage};
 use chancery_store::Store;
 use std::collections::HashMap;
@@ -83,6 +83,7 @@ const fn is_reserved(command: &Command) -> bool {
     match command {
         Command::Exchange(exchange) => !exchange.done.is_empty() || !exchange.holding.is_empty(),
         Command::Cancel(_) | Command::Terminate(_) | Command::Resolve(..) | Command::Control(_) => true,
+        Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
         Command::Start(_) | Command::Retry(_) | Command::Decide(_) | Command::Deny(_) => false,
     }
 }

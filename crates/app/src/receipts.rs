@@ -4,7 +4,7 @@ use crate::Error;
 use crate::app::App;
 use crate::ledger::{inclusion_hashes, newest};
 use crate::tenant::Tenant;
-use crate::transactions::damaged;
+use crate::transactions::{self, damaged};
 use chancery_base::limits::PAGE_ROWS_MAX;
 use chancery_base::{Name, TransactionId};
 use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
@@ -134,7 +134,7 @@ impl Wanted {
 async fn step_index(app: &App, grant: &Grant, id: TransactionId, step: &Name) -> Result<u32, Error> {
     let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
-    let index = definition.find(step.as_str()).map(|index| index.0);
+    let index = transactions::step_number(&loaded, &definition, step)?;
     index.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
 }
 

@@ -4,7 +4,7 @@ mod view;
 
 pub use chancery_store::TransactionFilter;
 pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
-pub(crate) use view::{Source, damaged, entries as entry_views};
+pub(crate) use view::{Source, damaged, entries as entry_views, step_number};
 
 use crate::app::App;
 use crate::page::{Page, Paged};
@@ -13,7 +13,7 @@ use crate::{Error, clock};
 use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
 use chancery_base::{Document, Name, Slot, TransactionId};
 use chancery_engine::Summary;
-use chancery_engine::definition::Definition;
+use chancery_engine::definition::{Definition, DefinitionKind};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use serde_json::Value;
@@ -92,8 +92,9 @@ pub async fn run(
         }
         (true, None) => get(app, grant, started.id).await?.into(),
         (false, Some((until, watcher))) => match tokio::time::timeout_at(until, watcher.settled()).await {
-            Ok(Some(summary)) => ResultView::settled(&summary, &definition)?,
-            Ok(None) | Err(_) => get(app, grant, started.id).await?.into(),
+            // What the steps of an open transaction are called, its definition does not say.
+            Ok(Some(summary)) if definition.kind != DefinitionKind::Open => ResultView::settled(&summary, &definition)?,
+            Ok(Some(_) | None) | Err(_) => get(app, grant, started.id).await?.into(),
         },
         (false, None) => ResultView::running(started.id, &definition),
     };
@@ -141,9 +142,11 @@ impl Prepared {
         };
         match answer? {
             Response::Started { id, existing } => Ok(Started { id, existing }),
-            Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
-                Err(Error::Bug("a start was answered as something else"))
-            }
+            Response::Exchanged(_)
+            | Response::Operated(_)
+            | Response::Driven(_)
+            | Response::Decided(_)
+            | Response::Done { .. } => Err(Error::Bug("a start was answered as something else")),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Every limit there is on what comes from outside, in one place.
 
+use std::time::Duration;
+
 /// Bytes of a payload: a transaction's input, a step's output, an error's detail.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an HTTP request's body: a batch of answers holds several payloads, and a bundle fits.
@@ -24,6 +26,16 @@ pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 pub const DEFINITION_BYTES_MAX: usize = 512 << 10;
 /// Steps of a definition.
 pub const STEPS_MAX: usize = 1_000;
+/// Steps of an open transaction.
+pub const OPEN_STEPS_MAX: u32 = 10_000;
+/// The same where its definition does not say.
+pub const OPEN_STEPS_DEFAULT: u32 = 1_000;
+/// Actions that the definition of an open transaction allows by name.
+pub const OPEN_ACTIONS_MAX: usize = 100;
+/// Bytes of the inputs and outputs of an open transaction's steps together: they stay in memory, to be given again.
+pub const OPEN_BYTES_MAX: usize = 16 << 20;
+/// How long an attempt of an open transaction's step may be out: what it would wait for before it undoes anything.
+pub const OPEN_STEP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Attempts of a step.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Bytes of a bundle document.
@@ -95,6 +107,8 @@ pub const DECISIONS_KEPT_MAX: usize = 1_024;
 pub const DECISION_KEPT_BYTES_MAX: usize = 8 << 10;
 /// Transactions that have ended whose ids a shard keeps.
 pub const ENDED_KEPT_MAX: usize = 16_384;
+/// Transactions of which a node keeps who started them.
+pub const STARTERS_KEPT_MAX: usize = 65_536;
 /// Answers of the role bundle that a node keeps at a time.
 pub const GRANTS_KEPT_MAX: usize = 10_000;
 /// Bytes of a name: definition, step, worker, error type, label.
@@ -130,6 +144,8 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
 
+// Each step of an open transaction has its two entries.
+const _: () = assert!(2 * (OPEN_STEPS_MAX as u64) < TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);

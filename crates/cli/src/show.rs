@@ -1,9 +1,11 @@
 //! Bodies of the API as tables.
 
 mod entry;
+mod open;
 mod transaction;
 
 pub(crate) use entry::{entries, history};
+pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
 pub(crate) use transaction::{is_success, started, step_names, transaction, transactions};
 
 use chancery_base::{PrincipalId, Timestamp};

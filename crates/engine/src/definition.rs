@@ -15,6 +15,7 @@ mod yaml;
 
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use problem::{DefinitionError, Problem};
+pub(crate) use read::{header_fault, is_identifier};
 pub use retry::Retry;
 
 use chancery_base::limits::DEFINITION_BYTES_MAX;
@@ -35,6 +36,9 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long a step may wait for a worker, where it does not say.
 pub const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 
+/// How long the driver of an open transaction may say nothing, where the definition does not say.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(300);
+
 /// A definition that passed every check. Two with the same digest are the same.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -48,6 +52,10 @@ pub struct Definition {
     pub key: Option<Template>,
     /// How many steps of one transaction run at once, or compensations.
     pub concurrency: u32,
+    /// What its steps are.
+    pub kind: DefinitionKind,
+    /// What the driver of an open transaction may do; every one of that kind has it.
+    pub frame: Option<OpenFrame>,
     /// How long the transaction may run forward.
     pub timeout: Option<Duration>,
     /// In which order steps begin.
@@ -70,6 +78,28 @@ pub struct Definition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepIndex(pub u32);
+
+/// What the steps of a definition are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefinitionKind {
+    /// Steps, each done and, if need be, undone.
+    Saga,
+    /// None: the driver of the transaction adds them while it runs, within an [`OpenFrame`].
+    Open,
+}
+
+/// What the driver of an open transaction may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFrame {
+    /// The actions that its steps may have; none: any.
+    pub actions: Option<Vec<Name>>,
+    /// How many steps it may have.
+    pub steps_max: u32,
+    /// After how long without a sign of its driver it aborts.
+    pub grace: Duration,
+    /// What becomes of a compensation that failed, where the step does not say.
+    pub on_error: OnError,
+}
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -137,7 +167,8 @@ pub enum CompensationPolicy {
 }
 
 /// What becomes of a compensation that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// After its last attempt it is left undone, and the others go on.
     Continue,
@@ -191,7 +222,8 @@ pub struct Http {
 }
 
 /// A request's method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// GET, without a body.
     Get,

@@ -1,6 +1,7 @@
 //! What happens to a transaction. Each event becomes one ledger entry; the state is what applying them gives.
 
 use crate::node::NodeRef;
+use crate::open::Intent;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId};
@@ -39,6 +40,8 @@ impl StepError {
     pub const LEASE_LAPSED: &'static str = "LeaseLapsed";
     /// The transaction has as many entries as one may have.
     pub const TOO_MANY_ENTRIES: &'static str = "TooManyEntries";
+    /// The driver of an open transaction was not heard in time.
+    pub const DRIVER_LOST: &'static str = "DriverLost";
     /// The transaction's own time ran out.
     pub const TRANSACTION_TIMEOUT: &'static str = "TransactionTimeout";
 
@@ -162,6 +165,25 @@ pub struct Beginning {
     pub version_asked: Option<u32>,
 }
 
+/// A permit of an open transaction's step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permitted {
+    /// Which step.
+    pub node: NodeRef,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The decision.
+    pub decision: DecisionId,
+    /// The step's input: every attempt's.
+    pub input: Arc<Document>,
+    /// When it counts as unknown.
+    pub deadline: Timestamp,
+    /// Which driver asked.
+    pub driver: u32,
+    /// With the first attempt: what was declared of the step.
+    pub intent: Option<Arc<Intent>>,
+}
+
 /// What happened. Words in the past: an event is a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -189,6 +211,38 @@ pub enum Event {
         /// When it counts as failed.
         deadline: Timestamp,
     },
+    /// Policy permitted an attempt of a step that the driver of an open transaction asked for.
+    Permitted(Box<Permitted>),
+    /// Policy denied a step that the driver of an open transaction asked for: nothing else comes of it.
+    StepDenied {
+        /// The decision.
+        decision: DecisionId,
+        /// Which driver.
+        driver: u32,
+        /// What it declared.
+        intent: Arc<Intent>,
+        /// With which input.
+        input: Arc<Document>,
+    },
+    /// A driver took up a step that was done while another drove.
+    Claimed {
+        /// Which step.
+        node: NodeRef,
+        /// Which driver.
+        driver: u32,
+    },
+    /// Another driver took over.
+    DriverResumed {
+        /// Its number.
+        driver: u32,
+    },
+    /// The driver said that it lives.
+    DriverHeard {
+        /// Its number.
+        driver: u32,
+    },
+    /// The driver was not heard in time.
+    DriverLost,
     /// An attempt was done.
     Completed {
         /// Which step.

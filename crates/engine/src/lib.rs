@@ -1,19 +1,21 @@
-//! Definitions of sagas and the state machine that runs them: commands and answers in, events out.
+//! Definitions of sagas and open transactions, and the state machine that runs them: commands and answers in, events out.
 //!
 //! Pure: time is an argument, and nothing here knows of workers' connections, policies or the ledger.
 
 pub mod definition;
 mod event;
 mod node;
+mod open;
 mod state;
 mod status;
 mod transaction;
 
-pub use event::{Beginning, Cause, Event, Failure, StepError};
+pub use event::{Beginning, Cause, Event, Failure, Permitted, StepError};
 pub use node::NodeRef;
+pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use state::{Head, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 pub use transaction::{
-    Answer, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, Parts, Ready, Refusal, Staged, Summary,
-    Transaction,
+    Answer, Asked, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready, Refusal, Staged,
+    Summary, Transaction,
 };

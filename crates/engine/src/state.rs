@@ -5,6 +5,7 @@
 
 use crate::event::{Beginning, Cause, StepError};
 use crate::node::NodeRef;
+use crate::open::OpenHead;
 use crate::status::{Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -37,6 +38,9 @@ pub struct Head {
     pub ended_at: Option<Timestamp>,
     /// The sequence number of its first entry.
     pub input_seq: u64,
+    /// Of an open transaction: who drives it.
+    #[serde(default)]
+    pub open: Option<OpenHead>,
     /// The sequence number of its last entry, where that has the output.
     pub output_seq: Option<u64>,
     /// Where it is parked: the step, or the step whose compensation, failed for good; none: its time ran out or its
@@ -68,6 +72,8 @@ struct FlatHead<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<OpenHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     output_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parked_at: Option<NodeRef>,
@@ -97,6 +103,7 @@ impl Serialize for Head {
             started_at,
             ended_at,
             input_seq,
+            open,
             output_seq,
             parked_at,
         } = self;
@@ -127,6 +134,7 @@ impl Serialize for Head {
             idempotency_key: idempotency_key.as_deref(),
             input_seq: *input_seq,
             labels,
+            open: *open,
             output_seq: *output_seq,
             parked_at: *parked_at,
             principal: *principal,
@@ -152,6 +160,9 @@ pub struct StepState {
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
+    /// Which driver of an open transaction asked for it last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub driver: u32,
     /// When it was done, failed for good, was skipped or cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -164,6 +175,9 @@ pub struct StepState {
     /// SHA-256 of the canonical input of its latest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
+    /// The sequence number of the entry with what its driver declared of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_seq: Option<u64>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
@@ -234,7 +248,9 @@ impl StepState {
             ended_at: None,
             ended_n: None,
             decision: None,
+            driver: 0,
             input: None,
+            intent_seq: None,
             output_seq: None,
             error: None,
             undo: UndoState::NONE,
@@ -381,6 +397,8 @@ mod tests {
             attempts_before: 1,
             attempts: 3,
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
+            driver: 2,
+            intent_seq: Some(7),
             ended_at: at,
             ended_n: Some(4),
             error: error.clone(),
@@ -418,6 +436,7 @@ mod tests {
             started_at: at.unwrap(),
             ended_at: at,
             input_seq: 1,
+            open: Some(OpenHead { driver: 2, heard_at: at.unwrap() }),
             output_seq: Some(2),
             parked_at: Some(StepIndex(1).into()),
         });

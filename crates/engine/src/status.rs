@@ -121,6 +121,8 @@ words!(
         StepTimedOut = "step_timed_out",
         /// The transaction's own time ran out.
         TimedOut = "timed_out",
+        /// The driver of an open transaction was not heard in time.
+        DriverLost = "driver_lost",
         /// The definition's `output` could not be evaluated.
         OutputFailed = "output_failed",
         /// Somebody cancelled it.

@@ -12,20 +12,24 @@ mod command;
 mod load;
 mod nodes;
 mod offer;
+mod open;
 
 pub use apply::IllegalEvent;
 pub use command::{Answer, Refusal};
 pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
+pub use open::{Asked, OpenRefusal};
 
-use crate::definition::{Definition, Step};
+use crate::definition::{Definition, DefinitionKind, Step};
 use crate::event::{Beginning, Cause, Event, StepError};
 use crate::node::NodeRef;
+use crate::open::OpenHead;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use active::{Active, Class};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use nodes::Nodes;
+use open::Open;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -36,6 +40,8 @@ pub struct Transaction {
     head: Head,
     nodes: Nodes,
     input: Arc<Document>,
+    /// Derived from the nodes of an open transaction.
+    open: Option<Box<Open>>,
     /// Derived from the nodes.
     active: Active,
     /// Nodes that were touched and that `active` does not know.
@@ -109,6 +115,7 @@ impl Transaction {
         seq: u64,
     ) -> Self {
         let nodes = Nodes::of_definition(&definition);
+        let is_open = definition.kind == DefinitionKind::Open;
         let head = Head {
             beginning,
             status: Status::Running,
@@ -120,6 +127,7 @@ impl Transaction {
             started_at: now,
             ended_at: None,
             input_seq: seq,
+            open: is_open.then_some(OpenHead { driver: 1, heard_at: now }),
             output_seq: None,
             parked_at: None,
         };
@@ -129,6 +137,7 @@ impl Transaction {
             touched: nodes.iter().map(|node| node.at).collect(),
             nodes,
             input,
+            open: is_open.then(Box::default),
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),
@@ -187,7 +196,7 @@ impl Transaction {
     /// What a node is of, as it is defined.
     #[must_use]
     pub fn step_of(&self, node: NodeRef) -> Option<&Step> {
-        self.definition.step(node.step)
+        self.definition.step(node.step).or_else(|| self.declared_step(node))
     }
 
     /// The attempts that are out.
@@ -269,7 +278,8 @@ impl Transaction {
         let waits: &[Class] = if self.head.held { &[] } else { &[Class::Backoff, Class::QueueEnd] };
         let classes = waits.iter().chain(&[Class::Out, Class::UndoBackoff, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
-        of_nodes.chain(self.times_out_at().filter(|at| past.is_none_or(|past| *at > past))).min()
+        let own = self.times_out_at().into_iter().chain(self.lost_at());
+        of_nodes.chain(own.filter(|at| past.is_none_or(|past| *at > past))).min()
     }
 
     /// When its own time runs out.
@@ -305,7 +315,8 @@ impl Transaction {
             self.ask_when(node, cx)?;
         }
         self.fresh.clear();
-        if self.head.status == Status::Running && self.active.is_finished() && !self.head.held {
+        let is_over = self.active.is_finished() && !self.head.held && !self.is_driven();
+        if self.head.status == Status::Running && is_over {
             self.complete(cx)?;
         }
         if let Some(status) = self.ending() {

@@ -89,6 +89,12 @@ impl fmt::Display for Path {
 }
 
 impl Template {
+    /// A value as it is: what looks like an expression in it is none.
+    #[must_use]
+    pub const fn literal(value: Value) -> Self {
+        Self { part: Part::Literal(value) }
+    }
+
     /// Compiles a template at most `NESTING_MAX` deep.
     ///
     /// # Errors

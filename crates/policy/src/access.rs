@@ -91,6 +91,8 @@ actions! {
     TransactionList => "transaction:list",
     /// Cancels a transaction, which undoes what it did.
     TransactionCancel => "transaction:cancel",
+    /// Adds steps to an open transaction, commits and aborts it.
+    TransactionDrive => "transaction:drive",
     /// Retries what is parked.
     TransactionRetry => "transaction:retry",
     /// Says what became of a step that is parked.

@@ -1,6 +1,7 @@
 //! The client: one method a call of the API.
 
 mod calls;
+mod open;
 mod pages;
 mod transport;
 

@@ -3,12 +3,14 @@
 //! - [`Client`] starts transactions, waits for them, cancels them, reads their history, and makes every other call of
 //!   the API. The command line is built on it.
 //! - [`Worker`] takes tasks: a function and a name.
+//! - [`open`] runs transactions whose steps a program adds while it runs.
 //! - [`fence`] keeps participants right when calls come twice, late, or in the wrong order.
 //!
 //! The wire types of requests and answers are those of [`api`].
 
 pub mod client;
 pub mod fence;
+pub mod open;
 pub mod worker;
 
 mod error;
@@ -19,4 +21,5 @@ pub use chancery_api::worker::Phase;
 pub use chancery_base::{Digest, Kind, Name, PrincipalId, Secret, TenantId, Timestamp, TransactionId};
 pub use client::{Client, ClientOptions, Start};
 pub use error::Error;
+pub use open::{Open, OpenError};
 pub use worker::{HandlerError, Task, Worker, WorkerError};

@@ -1,6 +1,6 @@
 //! The worker: a function and a name.
 
-mod outcome;
+pub(crate) mod outcome;
 mod run;
 mod session;
 mod task;

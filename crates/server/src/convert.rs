@@ -1,16 +1,18 @@
 //! Domain types to wire types and back, field by field.
 
 mod documents;
+mod open;
 mod people;
 mod records;
 mod transactions;
 mod workers;
 
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
+pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
 pub(crate) use transactions::{filter, resolution, start, started, transaction, transaction_summary};
-pub(crate) use workers::{call, exchanged};
+pub(crate) use workers::{ack, call, exchanged};
 
 use std::time::Duration;
 

@@ -71,6 +71,10 @@ pub(crate) struct Query<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Param<T>(pub(crate) T);
 
+/// The path's parameter `step`.
+#[derive(Debug)]
+pub(crate) struct StepParam<T>(pub(crate) T);
+
 impl FromRequestParts<Arc<Node>> for Granted {
     type Rejection = Failure;
 
@@ -190,6 +194,22 @@ where
         let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
         let Some((name, text)) = found.iter().next() else {
             return Err(Failure::bug(String::from("a route without a parameter has none")));
+        };
+        text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
+    }
+}
+
+impl<T> FromRequestParts<Arc<Node>> for StepParam<T>
+where
+    T: FromStr<Err: Display>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
+        let found = RawPathParams::from_request_parts(parts, node).await;
+        let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
+        let Some((name, text)) = found.iter().find(|(name, _)| *name == "step") else {
+            return Err(Failure::bug(String::from("a route without a step has none")));
         };
         text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
     }

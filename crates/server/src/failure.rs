@@ -7,6 +7,7 @@ use chancery_api::decision::{Effect, Reason};
 use chancery_api::{Fault, Problem, ProblemKind, REQUEST_ID, problem};
 use chancery_app::Error;
 use chancery_base::{Kind, TransactionId};
+use chancery_engine::{OpenRefusal, Refusal as EngineRefusal};
 use chancery_shard::input::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,7 @@ fn refused(refusal: Refusal) -> Problem {
             reasons: decision.reasons.iter().map(reason).collect(),
             ..Problem::new(ProblemKind::PolicyDenied, detail)
         },
-        Refusal::Illegal(_) => Problem::new(ProblemKind::IllegalState, detail),
+        Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
         Refusal::NotFound(_) => Problem::new(ProblemKind::NotFound, detail),
         Refusal::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
@@ -131,6 +132,20 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Unavailable(_) => Problem::new(ProblemKind::Unavailable, "the store did not take it; nothing changed"),
         Refusal::Unknown => Problem::new(ProblemKind::OutcomeUnknown, detail),
         Refusal::Stopping => Problem::new(ProblemKind::Unavailable, detail),
+    }
+}
+
+/// Which problem it is that a transaction does not do what is asked.
+const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
+    match refusal {
+        EngineRefusal::Open(OpenRefusal::Superseded { .. }) => ProblemKind::DriverSuperseded,
+        EngineRefusal::Open(OpenRefusal::Differs(..)) => ProblemKind::StepDiffers,
+        EngineRefusal::Open(OpenRefusal::Frame(_)) => ProblemKind::OutsideFrame,
+        EngineRefusal::Open(OpenRefusal::NotOpen(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_))
+        | EngineRefusal::Status { .. }
+        | EngineRefusal::PastPivot(_)
+        | EngineRefusal::OtherStep { .. }
+        | EngineRefusal::Illegal(_) => ProblemKind::IllegalState,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `OpenAPI` 3.1 document, made from the table of routes and the wire types.
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
-use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, principal, tenant};
+use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
 use chancery_api::{Problem, problem, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -50,6 +50,7 @@ fn paths() -> Paths {
         let method = match route.method {
             Method::Get => HttpMethod::Get,
             Method::Post => HttpMethod::Post,
+            Method::Put => HttpMethod::Put,
             Method::Patch => HttpMethod::Patch,
             Method::Delete => HttpMethod::Delete,
         };
@@ -193,6 +194,16 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<ledger::Entry>,
         add::<ledger::InclusionProof>,
         add::<ledger::Logs>,
+        add::<open::OpenAbort>,
+        add::<open::OpenAcknowledged>,
+        add::<open::OpenCommit>,
+        add::<open::OpenHeard>,
+        add::<open::OpenHeartbeat>,
+        add::<open::OpenOutcome>,
+        add::<open::OpenResume>,
+        add::<open::OpenResumed>,
+        add::<open::OpenStep>,
+        add::<open::OpenStepped>,
         add::<principal::ChangePrincipal>,
         add::<principal::CreatePrincipal>,
         add::<principal::IssueKey>,

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
-use crate::handlers::{bundles, definitions, health, ledger, operations, principals, transactions, workers};
+use crate::handlers::{bundles, definitions, health, ledger, open, operations, principals, transactions, workers};
 use crate::scope::Scope;
 use crate::tally::Class;
 use axum::Router;
@@ -68,6 +68,7 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
     let filter = match route.method {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
         Method::Patch => MethodFilter::PATCH,
         Method::Delete => MethodFilter::DELETE,
     };
@@ -103,6 +104,12 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "transaction_terminate" => on(filter, operations::terminate),
         "transaction_retry" => on(filter, operations::retry),
         "transaction_resolve" => on(filter, operations::resolve),
+        "open_step" => on(filter, open::step),
+        "open_outcome" => on(filter, open::outcome),
+        "open_commit" => on(filter, open::commit),
+        "open_abort" => on(filter, open::abort),
+        "open_resume" => on(filter, open::resume),
+        "open_heartbeat" => on(filter, open::heartbeat),
         "worker_exchange" => on(filter, workers::exchange),
         "decision_make" => on(filter, workers::decide),
         "ledger_logs" => on(filter, ledger::logs),

@@ -72,6 +72,14 @@ pub mod kind {
         STEP_COMPLETED = "step.completed",
         /// An attempt of a step failed.
         STEP_FAILED = "step.failed",
+        /// A driver took up a step that was done while another drove.
+        STEP_CLAIMED = "step.claimed",
+        /// Another driver of an open transaction took over.
+        DRIVER_RESUMED = "driver.resumed",
+        /// The driver said that it lives.
+        DRIVER_HEARD = "driver.heard",
+        /// The driver was not heard in time.
+        DRIVER_LOST = "driver.lost",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
         /// An attempt of a compensation was handed out.

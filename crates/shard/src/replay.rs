@@ -339,8 +339,12 @@ fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
 
 /// The salted digests in a record are those of the payload's parts.
 fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadRow) -> Result<(), ReplayError> {
-    let Recorded::Event(Event::Started { input, .. } | Event::Dispatched { input, .. }) = recorded else {
-        return Ok(());
+    let input = match recorded {
+        Recorded::Event(
+            Event::Started { input, .. } | Event::Dispatched { input, .. } | Event::StepDenied { input, .. },
+        ) => input,
+        Recorded::Event(Event::Permitted(permitted)) => &permitted.input,
+        Recorded::Event(_) | Recorded::Other(_) => return Ok(()),
     };
     let digest = row.salt.digest(input.canonical().as_bytes());
     if record.data.get_digest("input") == Some(digest) { Ok(()) } else { Err(ReplayError::Digest("input")) }

@@ -151,6 +151,8 @@ pub struct StepRow {
     pub output_seq: Option<u64>,
     /// The sequence number of the entry whose payload is the undo's output.
     pub undo_seq: Option<u64>,
+    /// The sequence number of the entry whose payload says what the driver of an open transaction declared of it.
+    pub intent_seq: Option<u64>,
     /// The rest.
     pub body: Sealed,
 }

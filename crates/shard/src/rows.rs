@@ -65,6 +65,7 @@ pub fn step_row(transaction: TransactionId, node: NodeRef, state: &StepState) ->
         wake_at: state.wakes_at(),
         output_seq: state.output_seq,
         undo_seq: state.undo.output_seq,
+        intent_seq: state.intent_seq,
         body: body(state),
     }
 }
@@ -98,13 +99,17 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
     let head: Head = open("the transaction's body", &loaded.row.body)?;
     let mut nodes = Vec::with_capacity(loaded.steps.len());
+    let mut declared = Vec::new();
     for row in &loaded.steps {
         let state: StepState = open("a step's body", &row.body)?;
         let output = state.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()?;
+        if let Some(seq) = state.intent_seq {
+            declared.push((Arc::new(typed_part(&payloads, seq, "intent")?), part_of(&payloads, seq, "input")?));
+        }
         nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, output));
     }
     let input = part_of(&payloads, head.input_seq, "input")?;
-    Ok(Transaction::from_parts(Parts { definition, head, nodes, input })?)
+    Ok(Transaction::from_parts(Parts { definition, head, nodes, declared, input })?)
 }
 
 /// The output of a transaction that completed.
@@ -117,11 +122,24 @@ pub fn output(loaded: &LoadedTransaction) -> Result<Option<Arc<Document>>, RowEr
 }
 
 fn part_of(payloads: &BTreeMap<u64, &PayloadRow>, seq: u64, part: &'static str) -> Result<Arc<Document>, RowError> {
+    members(payloads, seq)?.document(part).ok_or(RowError::Missing(seq))
+}
+
+fn typed_part<T: DeserializeOwned>(
+    payloads: &BTreeMap<u64, &PayloadRow>,
+    seq: u64,
+    part: &'static str,
+) -> Result<T, RowError> {
+    let members = members(payloads, seq)?;
+    let text = members.text(part).ok_or(RowError::Missing(seq))?;
+    serde_json::from_str(text).map_err(|err| RowError::Damaged { part, message: err.to_string() })
+}
+
+fn members<'p>(payloads: &BTreeMap<u64, &'p PayloadRow>, seq: u64) -> Result<json::Members<'p>, RowError> {
     let row = payloads.get(&seq).ok_or(RowError::Missing(seq))?;
     let bytes = row.sealed.open().ok_or(RowError::Sealed("a payload"))?;
     let members = json::Members::read(bytes);
-    let members = members.ok_or_else(|| RowError::Damaged { part: "a payload", message: NOT_CANONICAL.to_owned() })?;
-    members.document(part).ok_or(RowError::Missing(seq))
+    members.ok_or_else(|| RowError::Damaged { part: "a payload", message: NOT_CANONICAL.to_owned() })
 }
 
 fn open<T: DeserializeOwned>(part: &'static str, sealed: &Sealed) -> Result<T, RowError> {

@@ -10,6 +10,7 @@ mod change;
 mod decisions;
 mod desk;
 mod dispatch;
+mod drive;
 mod ended;
 mod exchange;
 mod index;
@@ -23,14 +24,14 @@ pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
-use crate::input::{Command, Effect, Gauges, Input, Refusal, ReplyTo};
+use crate::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
 use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
-use chancery_engine::Transaction;
 use chancery_engine::definition::Definition;
+use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
@@ -201,7 +202,10 @@ impl Shard {
     pub fn push(&mut self, input: Input) {
         let limit = match input.command {
             Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) => SHARD_QUEUE_MAX,
+            // What a transaction needs to come to its end; a step makes more of it.
+            Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
             Command::Start(_)
+            | Command::Drive(_)
             | Command::Retry(_)
             | Command::Resolve(..)
             | Command::Decide(_)
@@ -487,7 +491,9 @@ impl Shard {
             if member.wake_at().is_some_and(|at| at <= now) {
                 self.index.look_at(id, now);
             }
-            for (node, phase) in member.out() {
+            // What an open transaction's driver has out is its own until the deadline.
+            let leased = |phase: &Phase| *phase == Phase::Undo || !member.is_driven();
+            for (node, phase) in member.out().filter(|(_, phase)| leased(phase)) {
                 let key = LeaseKey { transaction: id, node, phase };
                 if self.desk.lease(key).is_none() {
                     let until = now.plus(self.config.lease);

@@ -80,6 +80,12 @@ faults! {
     Denied = "denied",
     /// A compensation failed for good.
     Parked = "parked",
+    /// A driver of an open transaction died.
+    DriverDied = "driver died",
+    /// A driver came back after another had taken over, and was told so.
+    DriverSuperseded = "driver superseded",
+    /// A driver was not heard in time.
+    DriverLost = "driver lost",
 }
 
 /// How often each kind occurred.

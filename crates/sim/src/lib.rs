@@ -15,7 +15,9 @@ mod world;
 pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
-pub use reference::{OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule};
+pub use reference::{
+    OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule,
+};
 pub use shrink::{Case, shrink};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,8 @@ pub enum Material {
     Wide,
     /// Up to eight steps with everything that a saga may say: pivots, every order of undoing, timeouts.
     Varied,
+    /// Open transactions, whose drivers die, are taken over from, and come back late.
+    Open,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

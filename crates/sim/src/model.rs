@@ -5,10 +5,12 @@
 mod entries;
 mod replies;
 
+pub(crate) use replies::Drove;
+
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
-use chancery_base::{DecisionId, Digest, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::Definition;
+use chancery_base::{DecisionId, Digest, Document, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, OnError, Step};
 use chancery_engine::{Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
@@ -94,6 +96,14 @@ struct StepModel {
     /// Its undo failed for good, and the saga went on.
     given_up: bool,
     decision: Option<DecisionId>,
+    /// What it is called.
+    name: String,
+    /// What becomes of its undo when that failed, where it has one.
+    undo_on_error: Option<OnError>,
+    /// Nobody stops where it fails.
+    is_optional: bool,
+    /// Its output, where it is an open transaction's.
+    output: Option<Arc<Document>>,
 }
 
 #[derive(Debug, Clone)]
@@ -170,12 +180,42 @@ impl Model {
 }
 
 impl TransactionModel {
+    /// What its driver does, where it is open.
+    pub(crate) fn open_plan(&self) -> Option<Arc<Plan>> {
+        self.saga.open_plan()
+    }
+
+    /// Who started it.
+    pub(crate) const fn started_by(&self) -> PrincipalId {
+        self.principal
+    }
+
+    /// Whether it runs and has not turned.
+    pub(crate) const fn goes_forward(&self) -> bool {
+        self.ended.is_none() && !self.turned
+    }
+
+    /// Whether a step that is called so is recorded.
+    pub(crate) fn has_step(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.name == name)
+    }
+
+    /// What a step is called.
+    pub(crate) fn step_name(&self, step: u32) -> Option<&str> {
+        self.steps.get(position(step)).map(|step| step.name.as_str())
+    }
+
     fn has_pivot(&self) -> bool {
         self.definition.steps.iter().any(|step| step.pivot)
     }
 }
 
 impl StepModel {
+    fn of(step: &Step) -> Self {
+        let undo_on_error = step.compensate.as_ref().map(|undo| undo.on_error);
+        Self { name: step.id.to_string(), undo_on_error, is_optional: step.optional, ..Self::default() }
+    }
+
     /// Whether what comes after it may begin.
     const fn is_over(&self) -> bool {
         self.completed_n.is_some() || self.skipped || self.passed
@@ -201,9 +241,9 @@ impl StepModel {
 impl fmt::Display for TransactionModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, parked {:?}, turned {})", self.definition.name, self.parked, self.turned)?;
-        for (step, definition) in self.steps.iter().zip(&self.definition.steps) {
+        for step in &self.steps {
             let of = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.outcome).collect::<Vec<_>>();
-            write!(f, " {} {:?} undo {:?}", definition.id, of(&step.forward), of(&step.undo))?;
+            write!(f, " {} {:?} undo {:?}", step.name, of(&step.forward), of(&step.undo))?;
         }
         Ok(())
     }

@@ -4,10 +4,11 @@
 //! kept up to date, no code of the engine's. It says what may happen next, what has to happen at once, and where each
 //! step stands. The simulation holds every committed batch of the shard against it.
 
+mod open;
 mod plan;
 mod stand;
 
-pub use plan::{OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan};
+pub use plan::{OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan};
 pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
@@ -52,11 +53,19 @@ pub enum WrongRule {
     IgnoreCritical,
     /// The saga's own time never runs out.
     IgnoreTimeout,
+    /// A driver is never lost.
+    IgnoreGrace,
+    /// Only steps are signs of a driver.
+    IgnoreHeartbeats,
+    /// An attempt that a driver before left took no effect.
+    ForgetSuperseded,
+    /// What an earlier driver asked for counts as asked for.
+    IgnoreClaims,
 }
 
 impl WrongRule {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -72,24 +81,77 @@ impl WrongRule {
         Self::UndoInSequence,
         Self::IgnoreCritical,
         Self::IgnoreTimeout,
+        Self::IgnoreGrace,
+        Self::IgnoreHeartbeats,
+        Self::ForgetSuperseded,
+        Self::IgnoreClaims,
     ];
+
+    /// Whether it is about open transactions.
+    #[must_use]
+    pub const fn is_of_open(self) -> bool {
+        matches!(self, Self::IgnoreGrace | Self::IgnoreHeartbeats | Self::ForgetSuperseded | Self::IgnoreClaims)
+    }
 }
 
 /// Something that happened to a saga after its start.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fact {
-    HandedOut { step: usize, phase: Phase, attempt: u64, deadline: Timestamp },
-    Done { step: usize, phase: Phase, attempt: u64 },
-    Failed { step: usize, phase: Phase, attempt: u64, failure: Failure, error: StepError, retry_at: Option<Timestamp> },
-    Denied { step: usize },
-    Skipped { step: usize },
+    HandedOut {
+        step: usize,
+        phase: Phase,
+        attempt: u64,
+        deadline: Timestamp,
+    },
+    Done {
+        step: usize,
+        phase: Phase,
+        attempt: u64,
+    },
+    Failed {
+        step: usize,
+        phase: Phase,
+        attempt: u64,
+        failure: Failure,
+        error: StepError,
+        retry_at: Option<Timestamp>,
+    },
+    Denied {
+        step: usize,
+    },
+    Skipped {
+        step: usize,
+    },
     OutputFailed,
     TimedOut,
     Cancelled,
-    Parked { step: Option<usize> },
-    Resumed { step: Option<usize> },
-    Resolved { step: usize, phase: Phase },
-    Ended { status: Status, output: Option<Arc<Value>> },
+    Parked {
+        step: Option<usize>,
+    },
+    Resumed {
+        step: Option<usize>,
+    },
+    Resolved {
+        step: usize,
+        phase: Phase,
+    },
+    /// A driver asked for a step, which was permitted or taken up.
+    Asked {
+        step: usize,
+        driver: u32,
+    },
+    /// A driver was denied a step, or said that it lives.
+    Heard {
+        driver: u32,
+    },
+    TakenOver {
+        driver: u32,
+    },
+    Lost,
+    Ended {
+        status: Status,
+        output: Option<Arc<Value>>,
+    },
 }
 
 /// What has to happen before anything else does.
@@ -124,6 +186,9 @@ impl Saga {
 
     /// Takes what happened next, if it may.
     pub(crate) fn follow(&mut self, at: Timestamp, event: &Event) -> Check {
+        if let Some(checked) = self.follow_driver(at, event) {
+            return checked;
+        }
         let Some(fact) = fact(event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
@@ -158,6 +223,10 @@ impl Saga {
     }
 
     fn due_forward(&self) -> Vec<Due> {
+        // Its driver says what is next, and when it is done.
+        if self.plan.open.is_some() {
+            return Vec::new();
+        }
         let mut steps = 0..self.plan.steps.len();
         let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
         if !skips.is_empty() || self.parked().is_some() {
@@ -236,6 +305,12 @@ impl Saga {
                 ensure(self.is_stuck(*step, *phase), || "it does not wait for a person".to_owned())
             }
             Fact::Ended { status: Status::Terminated, output: None } => Ok(()),
+            Fact::Ended { status: Status::Completed, output: Some(_) } if self.plan.open.is_some() => self.may_commit(),
+            Fact::Lost => {
+                let lost_at = self.lost_at();
+                ensure(lost_at.is_some_and(|lost_at| lost_at <= at), || format!("it is lost at {lost_at:?}"))
+            }
+            Fact::Asked { .. } | Fact::Heard { .. } | Fact::TakenOver { .. } => Err("it is told otherwise".to_owned()),
             Fact::Ended { status, output } => {
                 let expected = (*status == Status::Completed).then(|| self.output());
                 ensure(is_due, || "nothing ends it".to_owned())?;
@@ -393,6 +468,13 @@ fn fact(event: &Event) -> Option<Fact> {
         Event::Skipped { node } => Fact::Skipped { step: at(node) },
         Event::OutputFailed { .. } => Fact::OutputFailed,
         Event::TimedOut => Fact::TimedOut,
+        Event::DriverLost => Fact::Lost,
+        // Followed apart.
+        Event::Permitted(_)
+        | Event::StepDenied { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. } => return None,
         Event::CancelRequested { .. } => Fact::Cancelled,
         Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
         Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },

@@ -3,6 +3,7 @@
 //! Everything that happens is an event at a time; chance decides what, and all chance comes from the seed.
 
 mod clients;
+mod drivers;
 mod finale;
 mod servers;
 mod setup;
@@ -19,6 +20,7 @@ use chancery_shard::input::{Command, Effect, Input, Refusal, ReplyTo, Response};
 use chancery_shard::row::LogRow;
 use chancery_store::SimStore;
 use clients::{Clients, Purpose};
+use drivers::{DriverId, DriverState};
 use servers::{Server, ServerId};
 use setup::Tenant;
 use std::collections::BTreeMap;
@@ -53,6 +55,8 @@ pub(crate) enum Event {
     Client,
     /// A client tries a start again.
     Again(usize),
+    /// A driver does its next thing.
+    Drive(DriverId),
     /// A worker looks at what it has.
     Work(WorkerId),
     /// Whoever operates the place looks for what is parked.
@@ -87,6 +91,7 @@ pub(crate) struct World {
     pub(crate) workers: BTreeMap<WorkerId, WorkerState>,
     pub(crate) sent: BTreeMap<u64, Sent>,
     pub(crate) clients: Clients,
+    pub(crate) drivers: BTreeMap<DriverId, DriverState>,
     pub(crate) waiting: BTreeMap<u64, Waiting>,
     pub(crate) is_calm: bool,
     pub(crate) next: u64,
@@ -129,6 +134,7 @@ impl World {
             workers: BTreeMap::new(),
             sent: BTreeMap::new(),
             clients: Clients::new(),
+            drivers: BTreeMap::new(),
             waiting: BTreeMap::new(),
             is_calm: true,
             next: 0,
@@ -168,6 +174,7 @@ impl World {
             Event::Disturb => self.disturb(),
             Event::Client => self.client(),
             Event::Again(start) => self.start_again(start),
+            Event::Drive(id) => self.drive(id),
             Event::Work(id) => self.work(id),
             Event::Operate => self.operate(),
             Event::SetUp(tenant) => self.set_up_next(tenant),
@@ -320,7 +327,11 @@ fn brief(response: &Response) -> impl fmt::Display {
                 .collect();
             format!("tasks {tasks:?} acks {:?}", exchanged.acks.iter().map(|(_, ack)| ack).collect::<Vec<_>>())
         }
-        Response::Started { .. } | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
+        Response::Started { .. }
+        | Response::Operated(_)
+        | Response::Driven(_)
+        | Response::Decided(_)
+        | Response::Done { .. } => {
             let mut text = format!("{response:?}");
             text.truncate(160);
             text

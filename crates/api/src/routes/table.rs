@@ -1,7 +1,7 @@
 //! The table itself.
 
 use super::Access::{Action, Open};
-use super::Method::{Delete, Get, Patch, Post};
+use super::Method::{Delete, Get, Patch, Post, Put};
 use super::{Answer, Body, Parameter, Route};
 
 const fn text(name: &'static str, text: &'static str) -> Parameter {
@@ -146,6 +146,31 @@ pub const ROUTES: &[Route] = &[
         .summary("Say by hand how what is parked is to count")
         .takes(Body::Json("Resolve"))
         .gives(Answer::Json(200, "Transaction")),
+    // Open transactions: what their drivers call.
+    Route::new(Post, "/v1/transactions/{id}/steps", "open_step", Action("transaction:drive"))
+        .summary("Ask for a step of an open transaction: a permit, a denial, or what is recorded of it")
+        .takes(Body::Json("OpenStep"))
+        .gives(Answer::Json(200, "OpenStepped")),
+    Route::new(Put, "/v1/transactions/{id}/steps/{step}", "open_outcome", Action("transaction:drive"))
+        .summary("Say what came of a step of an open transaction")
+        .takes(Body::Json("OpenOutcome"))
+        .gives(Answer::Json(200, "OpenAcknowledged")),
+    Route::new(Post, "/v1/transactions/{id}/commit", "open_commit", Action("transaction:drive"))
+        .summary("End an open transaction as completed")
+        .takes(Body::Json("OpenCommit"))
+        .gives(Answer::Json(200, "StartedTransaction")),
+    Route::new(Post, "/v1/transactions/{id}/abort", "open_abort", Action("transaction:drive"))
+        .summary("Undo what an open transaction did and end it as cancelled")
+        .takes(Body::Json("OpenAbort"))
+        .gives(Answer::Json(200, "StartedTransaction")),
+    Route::new(Post, "/v1/transactions/{id}/drivers", "open_resume", Action("transaction:drive"))
+        .summary("Become the driver of an open transaction; whoever was it before is not any more")
+        .takes(Body::Json("OpenResume"))
+        .gives(Answer::Json(200, "OpenResumed")),
+    Route::new(Post, "/v1/transactions/{id}/heartbeat", "open_heartbeat", Action("transaction:drive"))
+        .summary("Say that the driver of an open transaction lives")
+        .takes(Body::Json("OpenHeartbeat"))
+        .gives(Answer::Json(200, "OpenHeard")),
     // Workers and decisions.
     Route::new(Post, "/v1/workers/exchange", "worker_exchange", Action("worker:exchange"))
         .summary("Hand in outcomes and take tasks out")

@@ -6,7 +6,7 @@ use crate::page::{Page, Paged};
 use crate::tenant::Tenant;
 use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
-use chancery_engine::definition::{Definition, StepIndex};
+use chancery_engine::definition::{Definition, DefinitionKind, StepIndex};
 use chancery_engine::{
     Cause, CauseKind, Head, NodeRef, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
 };
@@ -55,6 +55,8 @@ pub struct TransactionView {
     pub bundle: Digest,
     /// Why it did not complete.
     pub cause: Option<CauseView>,
+    /// Of an open transaction: who drives it.
+    pub driver: Option<u32>,
     /// Its input.
     pub input: Option<Value>,
     /// Its output, where it completed.
@@ -78,6 +80,8 @@ pub struct ResultView {
     pub version: u32,
     /// Where it stands.
     pub status: Status,
+    /// Of an open transaction that began just now: who drives it, and for how long it may say nothing.
+    pub driver: Option<(u32, Duration)>,
     /// Why it did not complete.
     pub cause: Option<CauseView>,
     /// Its output, where it completed.
@@ -96,6 +100,7 @@ impl ResultView {
             definition: definition.name.clone(),
             version: definition.version,
             status: Status::Running,
+            driver: definition.frame.as_ref().map(|frame| (1, frame.grace)),
             cause: None,
             output: None,
             left_undone: Vec::new(),
@@ -108,7 +113,7 @@ impl ResultView {
         let name = |node: NodeRef| step_name(definition, node);
         Ok(Self {
             status: summary.status,
-            cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), definition)?,
+            cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), name)?,
             output: summary.output.as_ref().map(|output| output.value().clone()),
             left_undone: summary.left_undone.iter().map(|node| name(*node)).collect::<Result<_, _>>()?,
             parked_at: summary.parked_at.map(name).transpose()?,
@@ -124,6 +129,7 @@ impl From<TransactionView> for ResultView {
             definition: view.head.definition,
             version: view.head.version,
             status: view.head.status,
+            driver: None,
             cause: view.cause,
             output: view.output,
             left_undone: view.left_undone,
@@ -240,28 +246,65 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
 pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
-    let name = |node: NodeRef| step_name(definition, node);
     let mut states: BTreeMap<u32, StepState> =
         loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
+    let names = step_names(definition, &states, &payloads)?;
+    let name = |node: NodeRef| name_in(&names, node);
     let states: Vec<StepState> =
-        (0..).take(definition.steps.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
-    let steps = definition
-        .steps
-        .iter()
-        .zip(&states)
-        .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
-        .collect::<Result<Vec<_>, Error>>()?;
+        (0..).take(names.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
+    let steps = names.iter().zip(&states).map(|(step, state)| step_view(step.clone(), state, &payloads));
+    let steps = steps.collect::<Result<Vec<_>, Error>>()?;
     let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
         bundle: head.beginning.bundle,
-        cause: cause_view(head.cause.as_ref(), head.error.as_ref(), definition)?,
+        cause: cause_view(head.cause.as_ref(), head.error.as_ref(), name)?,
+        driver: head.open.map(|open| open.driver),
         input: field(&payloads, Some(loaded.row.input_seq), "input")?,
         output: field(&payloads, loaded.row.output_seq, "output")?,
         left_undone: left.into_iter().map(name).collect::<Result<_, _>>()?,
         parked_at: head.parked_at.map(name).transpose()?,
         steps,
+    })
+}
+
+/// What the steps are called: by the definition, or by the driver that asked for them.
+fn step_names(
+    definition: &Definition,
+    states: &BTreeMap<u32, StepState>,
+    payloads: &BTreeMap<u64, &PayloadRow>,
+) -> Result<Vec<Name>, Error> {
+    if definition.kind != DefinitionKind::Open {
+        return Ok(definition.steps.iter().map(|step| step.id.clone()).collect());
+    }
+    let named = |state: &StepState| {
+        let intent = field(payloads, state.intent_seq, "intent")?;
+        let name = intent.as_ref().and_then(|intent| intent.get("step")?.as_str()?.parse().ok());
+        name.ok_or_else(|| Error::Damaged { what: "a transaction", detail: "a step without its intent".to_owned() })
+    };
+    states.values().map(named).collect()
+}
+
+/// The number of the step that is called so.
+pub(crate) fn step_number(
+    loaded: &LoadedTransaction,
+    definition: &Definition,
+    step: &Name,
+) -> Result<Option<u32>, Error> {
+    if definition.kind != DefinitionKind::Open {
+        return Ok(definition.find(step.as_str()).map(|index| index.0));
+    }
+    let payloads = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    let states = loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?)));
+    let names = step_names(definition, &states.collect::<Result<_, Error>>()?, &payloads)?;
+    Ok((0..).zip(&names).find(|(_, name)| *name == step).map(|(number, _)| number))
+}
+
+fn name_in(names: &[Name], node: NodeRef) -> Result<Name, Error> {
+    names.get(node.step.position()).cloned().ok_or_else(|| Error::Damaged {
+        what: "a transaction",
+        detail: format!("it names step {node} of {}", names.len()),
     })
 }
 
@@ -275,10 +318,10 @@ fn step_name(definition: &Definition, node: NodeRef) -> Result<Name, Error> {
 fn cause_view(
     cause: Option<&Cause>,
     error: Option<&StepError>,
-    definition: &Definition,
+    name: impl Fn(NodeRef) -> Result<Name, Error>,
 ) -> Result<Option<CauseView>, Error> {
     let Some(cause) = cause else { return Ok(None) };
-    let step = cause.step.map(|node| step_name(definition, node)).transpose()?;
+    let step = cause.step.map(name).transpose()?;
     Ok(Some(CauseView { kind: cause.kind, step, error: error.cloned() }))
 }
 

@@ -49,6 +49,7 @@ differs!(StepRow {
     wake_at => "wake_at",
     output_seq => "output_seq",
     undo_seq => "undo_seq",
+    intent_seq => "intent_seq",
 } body);
 
 differs!(PrincipalRow { id => "id" } body);

@@ -2,6 +2,7 @@
 
 mod act;
 mod list;
+mod open;
 mod start;
 
 pub(crate) use start::{ended, wait_until};
@@ -29,6 +30,13 @@ pub(crate) enum Command {
     Retry(act::RetryArgs),
     Resolve(act::ResolveArgs),
     Terminate(act::TerminateArgs),
+    Begin(open::BeginArgs),
+    Step(open::StepArgs),
+    Outcome(open::OutcomeArgs),
+    Commit(open::CommitArgs),
+    Abort(open::AbortArgs),
+    TakeOver(open::TakeOverArgs),
+    Heartbeat(open::HeartbeatArgs),
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
@@ -42,5 +50,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Retry(args) => act::retry(&args, session).await,
         Command::Resolve(args) => act::resolve(args, session).await,
         Command::Terminate(args) => act::terminate(&args, session).await,
+        Command::Begin(args) => open::begin(args, session).await,
+        Command::Step(args) => Box::pin(open::step(args, session)).await,
+        Command::Outcome(args) => open::outcome(args, session).await,
+        Command::Commit(args) => open::commit(args, session).await,
+        Command::Abort(args) => open::abort(args, session).await,
+        Command::TakeOver(args) => open::take_over(&args, session).await,
+        Command::Heartbeat(args) => open::heartbeat(&args, session).await,
     }
 }

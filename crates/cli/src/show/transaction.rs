@@ -69,6 +69,7 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
         ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("driver", body.driver.map(|driver| driver.to_string())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
     ])
 }

@@ -7,6 +7,8 @@ mod help;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 #[path = "../../../store/tests/support/postgres.rs"]

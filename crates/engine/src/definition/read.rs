@@ -1,5 +1,7 @@
 //! From a document to a definition. Reads on after a problem, so that all are told at once.
 
+mod open;
+
 use super::check::{self, Site, Use};
 use super::document::{Data, Node};
 use super::fields::{Cursor, Keys, did_you_mean, join};
@@ -7,7 +9,7 @@ use super::graph;
 use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
-    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, Http, Method, Mode, OnError,
+    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Http, Method, Mode, OnError,
     QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
@@ -40,10 +42,6 @@ const TOP: Keys = Keys {
         "policy",
         "labels",
         "participants",
-        "allow",
-        "budget",
-        "deadline",
-        "grace",
         "schedule",
         "capability",
         "obligations",
@@ -148,23 +146,30 @@ struct Reader {
 impl Reader {
     /// `None` where not even steps could be read.
     fn top(&mut self, cursor: &Cursor<'_>) -> Option<Definition> {
-        if !cursor.check_keys(&TOP, &mut self.problems) {
+        let kind = self.kind(cursor);
+        let (keys, time) = match kind {
+            DefinitionKind::Saga => (&TOP, "timeout"),
+            DefinitionKind::Open => (&open::TOP, "deadline"),
+        };
+        if !cursor.check_keys(keys, &mut self.problems) {
             return None;
         }
         let name = cursor.required("name", &mut self.problems).and_then(|field| field.name(&mut self.problems));
         let version = cursor.required("version", &mut self.problems);
         let version = version.and_then(|field| field.whole(1, u32::MAX, &mut self.problems));
-        self.kind(cursor);
         let (compensation, on_error) = self.compensation(cursor);
         self.undoing = (compensation, on_error);
         let mode = self.mode(cursor);
-        let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
+        let timeout = cursor.field(time).and_then(|field| field.timeout(&mut self.problems));
         let key = cursor.field("key").and_then(|field| self.template(&field, Site::Key));
         let concurrency = cursor.field("concurrency");
         let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
         let output = cursor.field("output").and_then(|field| self.template(&field, Site::Output));
         let context = cursor.field("context").map(|field| self.named_templates(&field, Site::Start));
-        let steps = self.steps(cursor)?;
+        let (steps, frame) = match kind {
+            DefinitionKind::Saga => (self.steps(cursor)?, None),
+            DefinitionKind::Open => (Vec::new(), Some(self.frame(cursor))),
+        };
         let source = json::canonical(&cursor.node.to_json());
         Some(Definition {
             // What stands in for something missing never leaves: the problem is noted.
@@ -173,6 +178,8 @@ impl Reader {
             digest: Digest::of(&source),
             key,
             concurrency: concurrency.unwrap_or(CONCURRENCY_DEFAULT),
+            kind,
+            frame,
             timeout,
             mode,
             compensation,
@@ -184,15 +191,14 @@ impl Reader {
         })
     }
 
-    fn kind(&mut self, cursor: &Cursor<'_>) {
-        let Some(field) = cursor.field("kind") else { return };
-        match field.text(&mut self.problems) {
-            Some("saga") | None => {}
-            Some(kind @ ("tcc" | "open")) => {
-                field.fail(&mut self.problems, format!("kind `{kind}` is not supported yet"))
-            }
-            Some(kind) => field.fail(&mut self.problems, format!("unknown kind `{kind}`; there is `saga`")),
+    fn kind(&mut self, cursor: &Cursor<'_>) -> DefinitionKind {
+        let saga = DefinitionKind::Saga;
+        let Some(field) = cursor.field("kind") else { return saga };
+        if matches!(&field.node.data, Data::Text(text) if text == "tcc") {
+            field.fail(&mut self.problems, "kind `tcc` is not supported yet");
+            return saga;
         }
+        field.word("kind", &[("saga", saga), ("open", DefinitionKind::Open)], &mut self.problems).unwrap_or(saga)
     }
 
     fn mode(&mut self, cursor: &Cursor<'_>) -> Mode {
@@ -374,12 +380,8 @@ impl Reader {
         let mut headers: Vec<(String, Template)> = Vec::new();
         for (name, field) in cursor.pairs(&mut self.problems) {
             let lower = name.to_ascii_lowercase();
-            // RFC 9110, 5.6.2: a field's name is a token.
-            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if lower.is_empty() || !lower.bytes().all(is_token) {
-                field.fail(&mut self.problems, format!("`{name}` is not the name of a header"));
-            } else if HEADERS_RESERVED.contains(&lower.as_str()) || lower.starts_with("webhook-") {
-                field.fail(&mut self.problems, format!("the server sets the header `{lower}` itself"));
+            if let Some(fault) = header_fault(name) {
+                field.fail(&mut self.problems, fault);
             } else if headers.iter().any(|(other, _)| *other == lower) {
                 field.fail(&mut self.problems, format!("the header `{lower}` stands twice"));
             } else if field.text(&mut self.problems).is_some()
@@ -525,7 +527,19 @@ impl Reader {
     }
 }
 
-fn is_identifier(text: &str) -> bool {
+/// What is wrong with the name of a header that a request is to have.
+pub(crate) fn header_fault(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    // RFC 9110, 5.6.2: a field's name is a token.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if lower.is_empty() || !lower.bytes().all(is_token) {
+        return Some(format!("`{name}` is not the name of a header"));
+    }
+    let is_reserved = HEADERS_RESERVED.contains(&lower.as_str()) || lower.starts_with("webhook-");
+    is_reserved.then(|| format!("the server sets the header `{lower}` itself"))
+}
+
+pub(crate) fn is_identifier(text: &str) -> bool {
     let begins_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     begins_well && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

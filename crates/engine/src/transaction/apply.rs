@@ -60,13 +60,18 @@ impl Transaction {
                 self.finish(*node, StepStatus::Skipped, now, n);
                 self.ready_dependents(*node, now);
             }
+            Event::Permitted(_)
+            | Event::StepDenied { .. }
+            | Event::Claimed { .. }
+            | Event::DriverResumed { .. }
+            | Event::DriverHeard { .. }
+            | Event::DriverLost => self.apply_driven(event, now, seq)?,
             Event::OutputFailed { error } => {
                 self.expect_status(event, Status::Running)?;
                 self.turn_or_hold(CauseKind::OutputFailed, Some(error.clone()), now, n);
             }
             Event::TimedOut => {
-                let is_due = self.times_out_at().is_some_and(|at| at <= now);
-                self.expect_that(is_due, event)?;
+                self.expect_that(self.times_out_at().is_some_and(|at| at <= now), event)?;
                 self.head.timed_out = true;
                 let error = StepError::new(StepError::TRANSACTION_TIMEOUT, "the transaction's own time ran out");
                 self.turn_or_hold(CauseKind::TimedOut, Some(error), now, n);
@@ -163,6 +168,9 @@ impl Transaction {
         }
         let status = if state.unknown { StepStatus::Unknown } else { StepStatus::Failed };
         self.finish(node, status, now, n);
+        if matches!(failure, Failure::Failed | Failure::Unknown) {
+            self.hear_of(node, now);
+        }
         self.place_touched();
         if self.is_done(node) {
             self.ready_dependents(node, now);
@@ -250,6 +258,7 @@ impl Transaction {
     ) -> Result<(), IllegalEvent> {
         let legal = match status {
             Status::Terminated => true,
+            Status::Completed if self.is_driven() => self.may_commit(),
             Status::Completed => self.head.status == Status::Running && self.active.is_finished(),
             Status::Compensated | Status::Failed | Status::Cancelled => self.ending() == Some(status),
             Status::Running | Status::Compensating | Status::Parked => false,
@@ -316,7 +325,14 @@ impl Transaction {
 
     /// The transaction goes backward from here: what is queued is cancelled, unless an attempt of it may have taken
     /// effect; what is out comes in first.
-    fn turn(&mut self, kind: CauseKind, node: Option<NodeRef>, error: Option<StepError>, now: Timestamp, n: u64) {
+    pub(super) fn turn(
+        &mut self,
+        kind: CauseKind,
+        node: Option<NodeRef>,
+        error: Option<StepError>,
+        now: Timestamp,
+        n: u64,
+    ) {
         self.head.status = Status::Compensating;
         self.head.cause = Some(Cause { kind, step: node });
         self.head.error = error;
@@ -357,6 +373,7 @@ impl Transaction {
     fn done(&mut self, node: NodeRef, output: &Arc<Document>, now: Timestamp, seq: u64) {
         self.finish(node, StepStatus::Completed, now, self.head.entries);
         self.set_output(node, output, seq);
+        self.hear_of(node, now);
         self.ready_dependents(node, now);
     }
 
@@ -373,7 +390,12 @@ impl Transaction {
         self.nodes.node_mut(node).output = Some(Arc::clone(output));
     }
 
-    fn expect(&self, node: NodeRef, event: &Event, holds: impl Fn(&StepState) -> bool) -> Result<(), IllegalEvent> {
+    pub(super) fn expect(
+        &self,
+        node: NodeRef,
+        event: &Event,
+        holds: impl Fn(&StepState) -> bool,
+    ) -> Result<(), IllegalEvent> {
         self.expect_that(self.state(node).is_some_and(holds), event)
     }
 
@@ -385,7 +407,7 @@ impl Transaction {
         self.expect_that(self.is_stuck(node, phase), event)
     }
 
-    fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
+    pub(super) fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
         if holds { Ok(()) } else { Err(self.illegal(event)) }
     }
 
@@ -417,9 +439,15 @@ impl Event {
             | Self::Resolved { node, .. }
             | Self::AttemptFailed { node, .. }
             | Self::Denied { node, .. }
-            | Self::Skipped { node } => Some(*node),
+            | Self::Skipped { node }
+            | Self::Claimed { node, .. } => Some(*node),
+            Self::Permitted(permitted) => Some(permitted.node),
             Self::Parked { node } | Self::Resumed { node, .. } => *node,
             Self::Started { .. }
+            | Self::StepDenied { .. }
+            | Self::DriverResumed { .. }
+            | Self::DriverHeard { .. }
+            | Self::DriverLost
             | Self::OutputFailed { .. }
             | Self::TimedOut
             | Self::CancelRequested { .. }
@@ -442,6 +470,12 @@ impl Event {
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
             Self::Denied { .. } => "denied",
             Self::Skipped { .. } => "skipped",
+            Self::Permitted(_) => "permitted",
+            Self::StepDenied { .. } => "step denied",
+            Self::Claimed { .. } => "claimed",
+            Self::DriverResumed { .. } => "driver resumed",
+            Self::DriverHeard { .. } => "driver heard",
+            Self::DriverLost => "driver lost",
             Self::OutputFailed { .. } => "output failed",
             Self::TimedOut => "timed out",
             Self::CancelRequested { .. } => "cancel requested",
@@ -459,6 +493,12 @@ impl Event {
             Self::Ended { output, .. } => output.as_ref(),
             Self::Started { .. }
             | Self::Dispatched { .. }
+            | Self::Permitted(_)
+            | Self::StepDenied { .. }
+            | Self::Claimed { .. }
+            | Self::DriverResumed { .. }
+            | Self::DriverHeard { .. }
+            | Self::DriverLost
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
             | Self::Skipped { .. }

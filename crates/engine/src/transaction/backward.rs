@@ -91,6 +91,7 @@ impl Transaction {
             | CauseKind::StepDenied
             | CauseKind::StepTimedOut
             | CauseKind::TimedOut
+            | CauseKind::DriverLost
             | CauseKind::OutputFailed
             | CauseKind::Terminated => {
                 if self.nodes().any(|(_, state)| state.undo.is_done()) {

@@ -2,6 +2,7 @@
 
 use super::active::Class;
 use super::apply::IllegalEvent;
+use super::open::OpenRefusal;
 use super::{Cx, Transaction};
 use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
@@ -33,6 +34,9 @@ pub enum Refusal {
         /// What was asked for.
         asked: String,
     },
+    /// A driver's call.
+    #[error(transparent)]
+    Open(#[from] OpenRefusal),
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -44,6 +48,14 @@ impl Refusal {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
+            Self::Open(
+                OpenRefusal::NotOpen(_)
+                | OpenRefusal::Superseded { .. }
+                | OpenRefusal::Differs(..)
+                | OpenRefusal::Full(_)
+                | OpenRefusal::Unfinished(_),
+            ) => Kind::Conflict,
             Self::Illegal(_) => Kind::Bug,
         }
     }
@@ -113,13 +125,17 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Records what time has done: its own time, attempts past their deadline, waits for a worker that lasted too long.
+    /// Records what time has done: its own time, its driver's silence, attempts past their deadline, waits for a worker that lasted too long.
     ///
     /// # Errors
     /// Only for a defect.
     pub fn time_out(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         if self.times_out_at().is_some_and(|at| at <= cx.now) {
             self.emit(Event::TimedOut, cx)?;
+            self.advance(cx)?;
+        }
+        if self.lost_at().is_some_and(|at| at <= cx.now) {
+            self.emit(Event::DriverLost, cx)?;
             self.advance(cx)?;
         }
         while !self.head.status.is_settled()
@@ -230,7 +246,7 @@ impl Transaction {
         let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
         let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
         let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
-        let found = self.definition.find(named).map(NodeRef::of_step);
+        let found = self.find(named);
         let Some(node) = found.filter(|node| self.is_stuck(*node, phase)) else {
             let asked = named.chars().take(128).collect();
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
@@ -239,7 +255,7 @@ impl Transaction {
         self.advance(cx)
     }
 
-    fn name_of(&self, node: NodeRef) -> String {
+    pub(super) fn name_of(&self, node: NodeRef) -> String {
         self.step_of(node).map_or_else(String::new, |step| step.id.to_string())
     }
 

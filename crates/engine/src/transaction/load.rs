@@ -3,8 +3,10 @@
 use super::Transaction;
 use super::active::Active;
 use super::nodes::{Node, Nodes};
-use crate::definition::Definition;
+use super::open::{Declared, Open};
+use crate::definition::{Definition, StepIndex};
 use crate::node::NodeRef;
+use crate::open::Intent;
 use crate::state::{Head, StepState};
 use chancery_base::Document;
 use std::collections::BTreeSet;
@@ -19,6 +21,8 @@ pub struct Parts {
     pub head: Head,
     /// Its nodes, in order of (step, clone), each with its output if it has one.
     pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
+    /// What was declared of the nodes of an open transaction, with their inputs, in their order.
+    pub declared: Vec<(Arc<Intent>, Arc<Document>)>,
     /// Its input.
     pub input: Arc<Document>,
 }
@@ -48,13 +52,15 @@ impl Transaction {
     /// # Errors
     /// If the parts do not fit together.
     pub fn from_parts(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { definition, head, nodes, input } = parts;
+        let Parts { definition, head, nodes, declared, input } = parts;
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
         let (expected, found) = (definition.steps.len(), nodes.len());
-        let fits = nodes.iter().map(|(node, ..)| *node).eq(definition.indices().map(NodeRef::of_step));
-        if !fits {
+        let is_open = definition.frame.is_some();
+        let expected = if is_open { declared.len() } else { expected };
+        let fits = nodes.iter().map(|(node, ..)| *node).eq((0..expected).map(|step| StepIndex::at(step).into()));
+        if !fits || is_open != head.open.is_some() {
             return Err(LoadError::Nodes { expected, found });
         }
         if let Some((node, ..)) = nodes.iter().find(|(_, state, output)| state.output_seq.is_some() != output.is_some())
@@ -62,11 +68,20 @@ impl Transaction {
             return Err(LoadError::Output(*node));
         }
         let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
+        let mut nodes: Vec<Node> = nodes.collect();
+        if let Some(frame) = &definition.frame {
+            for (node, (intent, input)) in nodes.iter_mut().zip(&declared) {
+                node.declared = Some(Box::new(Declared::new(Arc::clone(intent), input, frame)));
+            }
+        }
+        let inputs = declared.iter().map(|(_, input)| &**input);
+        let open = is_open.then(|| Box::new(Open::of_nodes(nodes.iter().zip(inputs))));
         let mut transaction = Self {
             definition,
             head,
-            nodes: Nodes::of_steps(nodes.collect()),
+            nodes: Nodes::of_steps(nodes),
             input,
+            open,
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),

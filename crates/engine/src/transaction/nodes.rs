@@ -1,5 +1,6 @@
 //! The nodes of a transaction. The first are its definition's steps, in their order.
 
+use super::open::Declared;
 use crate::definition::Definition;
 use crate::node::NodeRef;
 use crate::state::StepState;
@@ -12,6 +13,8 @@ pub(super) struct Node {
     pub(super) at: NodeRef,
     pub(super) state: StepState,
     pub(super) output: Option<Arc<Document>>,
+    /// What a driver declared of it, where it is not a definition's.
+    pub(super) declared: Option<Box<Declared>>,
     /// Whether the active set says of it what its state says.
     pub(super) is_placed: bool,
 }
@@ -23,7 +26,7 @@ pub(super) struct Nodes {
 
 impl Node {
     pub(super) const fn new(at: NodeRef, state: StepState, output: Option<Arc<Document>>) -> Self {
-        Self { at, state, output, is_placed: false }
+        Self { at, state, output, declared: None, is_placed: false }
     }
 }
 
@@ -48,6 +51,11 @@ impl Nodes {
     pub(super) fn node_mut(&mut self, at: NodeRef) -> &mut Node {
         look();
         &mut self.all[Self::position(at)]
+    }
+
+    /// Adds the next one.
+    pub(super) fn push(&mut self, node: Node) {
+        self.all.push(node);
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Node> {

@@ -113,6 +113,12 @@ impl Transaction {
         })
     }
 
+    /// What a participant's idempotency key of a step is.
+    #[must_use]
+    pub fn step_key(&self, node: NodeRef) -> String {
+        format!("{}/{}", self.key_prefix(), self.name_of(node))
+    }
+
     /// What policy is asked about the start.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod large;
+mod open;
 mod properties;
 mod read;
 mod refused;

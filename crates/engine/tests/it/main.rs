@@ -2,4 +2,6 @@
 
 mod definition;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod saga;

@@ -27,6 +27,7 @@ transaction:start      x.....xxx.
 transaction:read       x..xxx....
 transaction:list       x..xxx....
 transaction:cancel     x..x......
+transaction:drive      x.........
 transaction:retry      x..x......
 transaction:resolve    x..x......
 transaction:terminate  x..x......
@@ -69,7 +70,7 @@ fn each_role_may_what_the_table_says() {
 }
 
 #[test]
-fn the_starter_may_see_and_cancel_their_own() {
+fn the_starter_may_see_drive_and_cancel_their_own() {
     let access = Access::builtin().unwrap();
     for kind in PrincipalKind::ALL {
         let (mine, theirs) = (id(kind, 1), id(kind, 2));
@@ -78,7 +79,10 @@ fn the_starter_may_see_and_cancel_their_own() {
             .filter(|action| access.authorize(&Principal::new(mine, "me"), &acme(), **action, Some(mine)).is_ok())
             .map(|action| action.as_str())
             .collect();
-        assert_eq!(own, ["transaction:read", "transaction:list", "transaction:cancel", "receipt:read"]);
+        assert_eq!(
+            own,
+            ["transaction:read", "transaction:list", "transaction:cancel", "transaction:drive", "receipt:read"]
+        );
         for action in Action::ALL {
             assert!(access.authorize(&Principal::new(mine, "me"), &acme(), *action, Some(theirs)).is_err());
         }

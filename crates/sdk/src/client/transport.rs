@@ -87,6 +87,10 @@ impl Call {
         Self::new(Method::POST, operation, path)
     }
 
+    pub(crate) fn put(operation: &'static str, path: &[&str]) -> Self {
+        Self::new(Method::PUT, operation, path)
+    }
+
     pub(crate) fn patch(operation: &'static str, path: &[&str]) -> Self {
         Self::new(Method::PATCH, operation, path)
     }

@@ -12,13 +12,13 @@ use serde_json::Value;
 const FRAME_BYTES: usize = 1_024;
 
 /// An output as JSON. What can't be written was done nevertheless.
-pub(super) fn to_value<T: Serialize>(output: &T) -> Result<Value, HandlerError> {
+pub(crate) fn to_value<T: Serialize>(output: &T) -> Result<Value, HandlerError> {
     serde_json::to_value(output).map_err(|error| HandlerError::unknown("BadOutput", error.to_string()))
 }
 
 /// The report of a task and about how many bytes it has on the wire. What the server would refuse is made into what
 /// it takes: one bad answer must not hold up those that travel with it.
-pub(super) fn report(task: String, outcome: Result<Value, HandlerError>) -> (Report, usize) {
+pub(crate) fn report(task: String, outcome: Result<Value, HandlerError>) -> (Report, usize) {
     match outcome.and_then(checked) {
         Ok((output, bytes)) => {
             let report = Report { task, output: Some(Document::shared(output)), error: None };

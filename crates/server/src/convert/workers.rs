@@ -47,7 +47,7 @@ pub(crate) fn call(body: Exchange, wait: Duration) -> Result<(Call, Misfits), Fa
     Ok((Call { worker: body.worker, queues, done, holding, wait }, misfits))
 }
 
-fn failed(error: ReportError) -> ReportedOutcome {
+pub(super) fn failed(error: ReportError) -> ReportedOutcome {
     let is_unknown = error.unknown;
     let error = StepError {
         r#type: error.error_type,
@@ -63,7 +63,7 @@ pub(crate) fn exchanged(exchanged: input::Exchanged, misfits: Misfits) -> Exchan
     let mut acks: Vec<Acknowledged> = exchanged
         .acks
         .into_iter()
-        .map(|(task, ack)| Acknowledged { task: task.to_string(), ack: wire_ack(ack) })
+        .map(|(task, ack)| Acknowledged { task: task.to_string(), ack: self::ack(ack) })
         .collect();
     for (place, task) in misfits.done {
         acks.insert(place.min(acks.len()), Acknowledged { task, ack: Ack::Refused });
@@ -72,7 +72,8 @@ pub(crate) fn exchanged(exchanged: input::Exchanged, misfits: Misfits) -> Exchan
     Exchanged { tasks: exchanged.tasks.iter().map(|handed| task(handed)).collect(), acks, cancelled }
 }
 
-const fn wire_ack(ack: input::Ack) -> Ack {
+/// What became of a report.
+pub(crate) const fn ack(ack: input::Ack) -> Ack {
     match ack {
         input::Ack::Recorded => Ack::Recorded,
         input::Ack::Superseded => Ack::Superseded,

@@ -27,6 +27,7 @@ async fn a_body_that_is_wrong_is_refused_on_every_route_and_changes_nothing() {
     for route in ROUTES.iter().filter(|route| matches!(route.body, Body::Json(_))) {
         let key = if route.operation_id == "tenant_create" { &house.platform } else { &house.owner };
         let path = route.path.replace("{id}", if route.path.contains("transactions") { &id } else { "usr_0" });
+        let path = path.replace("{step}", "reserve");
         for (what, body, detail) in cases {
             let call = Call::new(route.method.word(), path.as_str()).key(key).body("application/json", body);
             let answer = call.send(house.addr).await;
@@ -166,6 +167,7 @@ fn the_catalogue_is_what_clients_were_told() {
 401 urn:chancery:problem:unauthenticated No valid credential
 403 urn:chancery:problem:denied Not permitted
 403 urn:chancery:problem:policy-denied Denied by policy
+403 urn:chancery:problem:outside-frame Outside the transaction's frame
 404 urn:chancery:problem:not-found Not found
 404 urn:chancery:problem:unknown-route No such route
 405 urn:chancery:problem:method-not-allowed Method not allowed
@@ -175,6 +177,8 @@ fn the_catalogue_is_what_clients_were_told() {
 409 urn:chancery:problem:idempotency-key-reused The idempotency key was used for another request
 409 urn:chancery:problem:business-key-taken A transaction with the same business key is running
 409 urn:chancery:problem:illegal-state Not in this state
+409 urn:chancery:problem:driver-superseded Another driver has taken over
+409 urn:chancery:problem:step-differs The step is recorded otherwise
 413 urn:chancery:problem:too-large Too large
 414 urn:chancery:problem:uri-too-long The URL is too long
 415 urn:chancery:problem:unsupported-media-type Unsupported media type

@@ -30,6 +30,7 @@ fn path(route: &Route, places: &Places) -> String {
         .path
         .replace("{id}", id)
         .replace("{name}", "order")
+        .replace("{step}", "reserve")
         .replace("{digest}", &places.bundle)
         .replace("{*entry}", id)
         .replace("/tlog/{tenant}/{shard}/{generation}", &places.log)
@@ -50,6 +51,11 @@ fn with_body(call: Call, route: &Route) -> Call {
     let body: &[u8] = match route.operation_id {
         "transaction_terminate" | "transaction_retry" => br#"{"justification":"a test"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
+        "open_step" => br#"{"driver":1,"id":"charge","action":"run"}"#,
+        "open_outcome" => {
+            br#"{"task":"tsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","output":null}"#
+        }
+        "open_commit" | "open_abort" | "open_heartbeat" => br#"{"driver":1}"#,
         _ => b"{}",
     };
     if route.method == Method::Get || route.method == Method::Delete {

@@ -13,6 +13,8 @@ mod http;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod thirdparty;

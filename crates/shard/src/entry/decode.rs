@@ -4,7 +4,7 @@ use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Beginning, Event, Failure, NodeRef, Phase, Status, StepError};
+use chancery_engine::{Beginning, Event, Failure, NodeRef, Permitted, Phase, Status, StepError};
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -75,6 +75,7 @@ impl Reader<'_> {
                     decision: self.decision()?,
                 }
             }
+            "step.dispatched" if self.has_driver() => self.permitted()?,
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
             "step.completed" if self.is_by_hand() => self.resolved(Phase::Do)?,
@@ -83,6 +84,16 @@ impl Reader<'_> {
             "compensation.completed" => self.completed(Phase::Undo)?,
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
+            "decision.denied" if self.has_driver() => Event::StepDenied {
+                decision: self.decision()?,
+                driver: self.driver()?,
+                intent: Arc::new(self.typed("intent")?),
+                input: self.value("input")?,
+            },
+            "step.claimed" => Event::Claimed { node: self.node()?, driver: self.driver()? },
+            "driver.resumed" => Event::DriverResumed { driver: self.driver()? },
+            "driver.heard" => Event::DriverHeard { driver: self.driver()? },
+            "driver.lost" => Event::DriverLost,
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
             "step.skipped" => Event::Skipped { node: self.node()? },
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
@@ -109,6 +120,30 @@ impl Reader<'_> {
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
         })
+    }
+
+    fn permitted(&self) -> Result<Event, DecodeError> {
+        let deadline = self.record.data.get_int("deadline").ok_or_else(|| self.fail("data.deadline"))?;
+        let intent = self.payload.text("intent").map(|_| self.typed("intent").map(Arc::new)).transpose()?;
+        Ok(Event::Permitted(Box::new(Permitted {
+            node: self.node()?,
+            attempt: self.attempt()?,
+            decision: self.decision()?,
+            input: self.value("input")?,
+            deadline: Timestamp::from_micros(deadline),
+            driver: self.driver()?,
+            intent,
+        })))
+    }
+
+    /// Whether it is of an open transaction's driver.
+    fn has_driver(&self) -> bool {
+        self.record.data.get_int("driver").is_some()
+    }
+
+    fn driver(&self) -> Result<u32, DecodeError> {
+        let driver = self.record.data.get_int("driver").and_then(|driver| u32::try_from(driver).ok());
+        driver.ok_or_else(|| self.fail("data.driver"))
     }
 
     fn is_by_hand(&self) -> bool {

@@ -4,7 +4,7 @@ use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
-use chancery_engine::{Event, Phase, Staged, Status};
+use chancery_engine::{Event, Intent, Permitted, Phase, Staged, Status};
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
 
@@ -95,10 +95,16 @@ fn refs(event: &Event) -> Refs {
         Event::Dispatched { attempt, .. } | Event::Completed { attempt, .. } | Event::AttemptFailed { attempt, .. } => {
             Some(*attempt)
         }
+        Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
         | Event::Resolved { .. }
         | Event::Denied { .. }
         | Event::Skipped { .. }
+        | Event::StepDenied { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. }
+        | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::CancelRequested { .. }
@@ -107,13 +113,19 @@ fn refs(event: &Event) -> Refs {
         | Event::Ended { .. } => None,
     };
     let decision = match event {
-        Event::Started { decision, .. } | Event::Dispatched { decision, .. } | Event::Denied { decision, .. } => {
-            Some(*decision)
-        }
+        Event::Started { decision, .. }
+        | Event::Dispatched { decision, .. }
+        | Event::Denied { decision, .. }
+        | Event::StepDenied { decision, .. } => Some(*decision),
+        Event::Permitted(permitted) => Some(permitted.decision),
         Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
         | Event::Skipped { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. }
+        | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::CancelRequested { .. }
@@ -190,18 +202,23 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind, data, payload: Some(Payload::new().serialize("error", error).finish()) }
         }
         Event::Denied { .. } => {
-            let payload = with_decision(Payload::new(), decision);
-            let data = of_decision(empty(), decision, salt);
-            Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
+            let payload = with_decision(Payload::new(), decision).finish();
+            Draft { kind: kind::DECISION_DENIED, data: of_decision(empty(), decision, salt), payload: Some(payload) }
         }
-        Event::Skipped { .. } => Draft { kind: kind::STEP_SKIPPED, data: empty(), payload: None },
+        Event::Permitted(permitted) => draft_permitted(permitted, decision, salt),
+        Event::StepDenied { driver, intent, input, .. } => draft_step_denied(*driver, (intent, input), decision, salt),
+        Event::Claimed { driver, .. } => of_driver(kind::STEP_CLAIMED, *driver),
+        Event::DriverResumed { driver } => of_driver(kind::DRIVER_RESUMED, *driver),
+        Event::DriverHeard { driver } => of_driver(kind::DRIVER_HEARD, *driver),
+        Event::DriverLost => bare(kind::DRIVER_LOST),
+        Event::Skipped { .. } => bare(kind::STEP_SKIPPED),
         Event::OutputFailed { error } => {
             let payload = Payload::new().serialize("error", error);
             Draft { kind: kind::TRANSACTION_OUTPUT_FAILED, data: empty(), payload: Some(payload.finish()) }
         }
-        Event::TimedOut => Draft { kind: kind::TRANSACTION_TIMED_OUT, data: empty(), payload: None },
+        Event::TimedOut => bare(kind::TRANSACTION_TIMED_OUT),
         Event::CancelRequested { justification } => justified(kind::TRANSACTION_CANCEL_REQUESTED, justification),
-        Event::Parked { .. } => Draft { kind: kind::TRANSACTION_PARKED, data: empty(), payload: None },
+        Event::Parked { .. } => bare(kind::TRANSACTION_PARKED),
         Event::Resumed { justification, .. } => justified(kind::TRANSACTION_RESUMED, justification),
         Event::Ended { status, output, justification } => {
             let payload = Payload::new()
@@ -211,6 +228,42 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind: ended_kind(*status), data, payload: Some(payload.finish()) }
         }
     }
+}
+
+/// The permit, and with the first one the intent and its undo: one entry.
+fn draft_permitted(permitted: &Permitted, decision: Option<&Decision>, salt: &Salt) -> Draft {
+    let data = of_decision(Data::new(), decision, salt)
+        .int("deadline", permitted.deadline.as_micros())
+        .count("driver", u64::from(permitted.driver))
+        .digest("input", salted(salt, &permitted.input));
+    let payload = with_decision(Payload::new(), decision).document("input", &permitted.input);
+    let payload = match &permitted.intent {
+        Some(intent) => payload.serialize("intent", &**intent),
+        None => payload,
+    };
+    Draft { kind: kind::STEP_DISPATCHED, data, payload: Some(payload.finish()) }
+}
+
+/// A denial of a driver's step, with what it declared: nothing else comes of it.
+fn draft_step_denied(
+    driver: u32,
+    (intent, input): (&Intent, &Document),
+    decision: Option<&Decision>,
+    salt: &Salt,
+) -> Draft {
+    let payload = with_decision(Payload::new(), decision).document("input", input).serialize("intent", intent);
+    let data = of_decision(Data::new(), decision, salt).count("driver", u64::from(driver));
+    let data = data.digest("input", salted(salt, input));
+    Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
+}
+
+/// That something happened, and nothing more.
+fn bare(kind: Word) -> Draft {
+    Draft { kind, data: Data::new(), payload: None }
+}
+
+fn of_driver(kind: Word, driver: u32) -> Draft {
+    Draft { kind, data: Data::new().count("driver", u64::from(driver)), payload: None }
 }
 
 fn justified(kind: Word, justification: &str) -> Draft {

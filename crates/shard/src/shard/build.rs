@@ -11,10 +11,11 @@ use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
-use chancery_engine::{Answer, Cx, Event, Status, Transaction};
+use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
 use chancery_ledger::Data;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Shard {
     /// What the inputs of the next batch name and nobody has asked the store for.
@@ -53,6 +54,7 @@ impl Shard {
             | Command::Resolve(operation, ..) => {
                 needs.transactions.extend(Some(operation.id).filter(is_unknown));
             }
+            Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
             Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
         }
     }
@@ -214,6 +216,7 @@ impl Shard {
                 let output = Arc::clone(output);
                 self.operate(input, operation, work, |transaction, cx| transaction.resolve(step, output, why, cx));
             }
+            Command::Drive(drive) => self.drive(input.reply, drive, control, work),
             Command::Decide(question) => self.decide(input.reply, question, control, work),
             Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
             Command::Control(change) => self.change(input.reply, change, control, work),
@@ -337,10 +340,18 @@ fn observed(event: &Event) -> Option<Observation> {
             Some(Observation::Attempted { phase: *phase, outcome: failure.word() })
         }
         Event::Started { beginning, .. } => Some(Observation::Started { definition: beginning.definition.clone() }),
+        Event::Permitted(permitted) => {
+            Some(Observation::Dispatched { phase: Phase::Do, attempt: permitted.attempt, waited: Duration::ZERO })
+        }
         Event::Resolved { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "resolved" }),
         Event::Dispatched { .. }
         | Event::Denied { .. }
         | Event::Skipped { .. }
+        | Event::StepDenied { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. }
+        | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::CancelRequested { .. }

@@ -37,7 +37,7 @@ impl Standing<'_> {
 /// The action that a start asks for.
 const START: &str = "start";
 const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
-const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
+pub(super) const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
 
 impl Shard {
     /// The rows that a start's keys would have.
@@ -350,7 +350,7 @@ pub(crate) fn request_hash(
 }
 
 /// Counts a decision. A caller may ask about any action: only those that the bundle declares become labels.
-fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work) {
+pub(super) fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: &mut Work) {
     let (permitted, errors) = (decision.is_permit(), decision.errors.len());
     let action = if bundle.declares(action) { action } else { "undeclared" };
     work.observe(Observation::Decided { action: action.to_owned(), permitted, errors });

@@ -6,6 +6,7 @@ use super::work::Work;
 use super::{Control, Shard, is_suspended};
 use crate::input::{Ack, Exchange, Exchanged, Refusal, ReplyTo, Report, ReportedOutcome};
 use crate::token::TaskToken;
+use chancery_base::PrincipalId;
 use chancery_base::limits::WORKERS_MAX;
 use chancery_engine::{Answer, Phase};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,10 +62,15 @@ impl Shard {
     /// Takes a report. The token must be the one that was issued for the attempt; a report on an attempt that is not
     /// out any more changes nothing.
     fn report(&mut self, exchange: &Exchange, report: &Report, control: &Control, work: &mut Work) -> Ack {
-        let attempt = report.task.attempt;
         if !self.is_genuine(&report.task, control) {
             return Ack::Refused;
         }
+        self.take_report(exchange.worker.principal, report, work)
+    }
+
+    /// The same, where the token is known to be genuine.
+    pub(super) fn take_report(&mut self, actor: PrincipalId, report: &Report, work: &mut Work) -> Ack {
+        let attempt = report.task.attempt;
         #[cfg(feature = "sabotage")]
         let attempt = self.sabotage_attempt(attempt);
         let answer = match &report.outcome {
@@ -72,7 +78,7 @@ impl Shard {
             ReportedOutcome::Failed(error) => Answer::Failed(error.clone()),
             ReportedOutcome::Unknown(error) => Answer::Unknown(error.clone()),
         };
-        let standing = Standing { actor: exchange.worker.principal, decision: None };
+        let standing = Standing { actor, decision: None };
         let node = attempt.node();
         let outcome = self.run(attempt.transaction, standing, work, |member, cx| {
             member.answer(node, attempt.phase, attempt.attempt, answer, cx)
@@ -96,7 +102,9 @@ impl Shard {
             if !is_out || !is_wanted {
                 answer.cancelled.push(*token);
             }
-            if !is_out || !self.is_genuine(token, control) {
+            // An open transaction's driver has until the deadline: nobody leases what it does.
+            let is_driven = member.is_some_and(|member| member.is_driven()) && key.phase == Phase::Do;
+            if !is_out || is_driven || !self.is_genuine(token, control) {
                 continue;
             }
             let before = self.desk.lease(key).cloned();
@@ -140,7 +148,7 @@ impl Shard {
         retry.is_some_and(|retry| retry.once)
     }
 
-    fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {
+    pub(super) fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {
         let state = self.members.get(&token.attempt.transaction);
         let state = state.and_then(|member| member.state(token.attempt.node()));
         let input = state.and_then(|state| match token.attempt.phase {

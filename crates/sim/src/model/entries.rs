@@ -6,7 +6,7 @@ use crate::reference::Saga;
 use chancery_base::Timestamp;
 use chancery_base::json::Members;
 use chancery_engine::definition::{CompensationPolicy, OnError, Run, StepIndex};
-use chancery_engine::{Event, Failure, Phase, Status};
+use chancery_engine::{Event, Failure, Permitted, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
 use chancery_shard::entry::{Recorded, decode};
@@ -126,7 +126,7 @@ impl Model {
             business_key: beginning.business_key.clone(),
             entries: 1,
             turned: false,
-            steps: vec![StepModel::default(); definition.steps.len()],
+            steps: definition.steps.iter().map(StepModel::of).collect(),
             saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
@@ -140,6 +140,17 @@ impl Model {
             Event::Started { .. } => Ok(()),
             Event::Dispatched { phase: Phase::Do, .. } => self.dispatched(record, event, payload),
             Event::Dispatched { phase: Phase::Undo, .. } => self.compensation_started(record, event),
+            Event::Permitted(permitted) => self.permitted(record, permitted, payload),
+            Event::StepDenied { .. } => {
+                self.counts.add(Fault::Denied);
+                Ok(())
+            }
+            // Which driver may do what, the reference model knows.
+            Event::Claimed { .. } | Event::DriverResumed { .. } | Event::DriverHeard { .. } => Ok(()),
+            Event::DriverLost => {
+                self.counts.add(Fault::DriverLost);
+                self.with(record, |transaction| transaction.turned = true)
+            }
             Event::Completed { node, phase, attempt, output } => {
                 let attempt = AttemptRef::of(id, *node, *phase, *attempt);
                 let said =
@@ -147,8 +158,9 @@ impl Model {
                 self.reported(&attempt, said)?;
                 self.close(&attempt, "completed")?;
                 let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+                let output = Arc::clone(output);
                 self.with_step(record, |step| match phase {
-                    Phase::Do => step.completed_n = n,
+                    Phase::Do => (step.completed_n, step.output) = (n, Some(output)),
                     Phase::Undo => step.undone = true,
                 })
             }
@@ -248,6 +260,42 @@ impl Model {
         outcome
     }
 
+    /// A permit of a driver's step: in this very entry, and the only attempt of its step, but for one that another
+    /// driver left.
+    fn permitted(&mut self, record: &Record, permit: &Permitted, payload: Option<&[u8]>) -> Check {
+        let Permitted { node, attempt, decision, deadline, intent, .. } = permit;
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        permitted(payload)?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
+            format!("permitted while {} is suspended", transaction.principal)
+        })?;
+        ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+            "decided by another bundle".to_owned()
+        })?;
+        ensure(!transaction.turned, || "permitted though the transaction goes backward".to_owned())?;
+        if let Some(intent) = intent {
+            let on_error = transaction.definition.frame.as_ref().ok_or("it is not open")?.on_error;
+            let undo_on_error = intent.undo.as_ref().map(|undo| undo.on_error.unwrap_or(on_error));
+            let step =
+                StepModel { name: intent.step.to_string(), undo_on_error, is_optional: true, ..StepModel::default() };
+            ensure(transaction.steps.len() == node.step.position(), || "a step is left out".to_owned())?;
+            self.with(record, |transaction| transaction.steps.push(step))?;
+        }
+        let new = Attempt { at: record.at, deadline: *deadline, decision: *decision, outcome: None, renewed_at: None };
+        let mut outcome = Ok(());
+        self.with_step(record, |step| {
+            if let Some(left) = step.forward.last_mut().filter(|last| last.outcome.is_none()) {
+                left.outcome = Some("superseded");
+                step.unknown = true;
+            }
+            outcome = next(&step.forward, *attempt);
+            step.forward.push(new);
+            step.decision = Some(*decision);
+        })?;
+        outcome
+    }
+
     /// An undo: of a step that took effect or may have, in the order that its definition says.
     fn compensation_started(&mut self, record: &Record, event: &Event) -> Check {
         let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
@@ -273,7 +321,7 @@ impl Model {
                 continue;
             }
             ensure(other_state.undo.is_empty() || other_state.undone, || format!("step {number} is being undone"))?;
-            let undoable = transaction.definition.step(other).is_some_and(|step| step.compensate.is_some());
+            let undoable = other_state.undo_on_error.is_some();
             let later = other_state.completed_n > state.completed_n && state.completed_n.is_some();
             ensure(!(undoable && later) || other_state.undone, || format!("step {number}, done later, is not undone"))?;
         }
@@ -312,9 +360,8 @@ impl Model {
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;
         }
-        let definition = self.transactions.get(&id).and_then(|transaction| transaction.definition.step(node.step));
-        let (is_optional, undo) = definition
-            .map_or((false, None), |step| (step.optional, step.compensate.as_ref().map(|undo| undo.on_error)));
+        let state = self.transactions.get(&id).and_then(|transaction| transaction.steps.get(node.step.position()));
+        let (is_optional, undo) = state.map_or((false, None), |step| (step.is_optional, step.undo_on_error));
         let is_last = retry_at.is_none();
         match phase {
             Phase::Do => {
@@ -344,11 +391,12 @@ impl Model {
     /// Somebody said so, or nobody had to.
     fn reported(&self, attempt: &AttemptRef, said: impl Fn(&ReportedOutcome) -> bool) -> Check {
         let transaction = self.transactions.get(&attempt.transaction).ok_or("an unknown transaction")?;
-        let step = transaction.definition.step(StepIndex(attempt.step)).ok_or("an unknown step")?;
-        let run = match attempt.phase {
+        // What an open transaction does, somebody says.
+        let step = transaction.definition.step(StepIndex(attempt.step));
+        let run = step.and_then(|step| match attempt.phase {
             Phase::Do => Some(&step.run),
             Phase::Undo => step.compensate.as_ref().map(|undo| &undo.run),
-        };
+        });
         if matches!(run, Some(Run::Noop)) {
             return Ok(());
         }
@@ -370,8 +418,8 @@ impl Model {
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
         transaction.ended = Some(status);
         transaction.parked = None;
-        let steps = || transaction.steps.iter().zip(&transaction.definition.steps);
-        let left = steps().any(|(state, step)| step.compensate.is_some() && state.may_have_run() && !state.undone);
+        let steps = transaction.steps.iter();
+        let left = steps.clone().any(|state| state.undo_on_error.is_some() && state.may_have_run() && !state.undone);
         let undone = transaction.steps.iter().any(|step| step.undone);
         let given_up = transaction.steps.iter().any(|step| step.given_up && !step.undone);
         let done = transaction.steps.iter().all(StepModel::is_over);

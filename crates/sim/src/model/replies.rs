@@ -1,11 +1,20 @@
 //! What must hold of each answer as it goes out.
 
 use super::{Check, Model, StartKey, ensure};
-use chancery_base::{Timestamp, TransactionId};
+use chancery_base::{Document, Timestamp, TransactionId};
 use chancery_engine::{Phase, Status};
-use chancery_shard::input::{Ack, Task};
+use chancery_shard::input::{Ack, Permit, Task};
 use chancery_shard::row::LogId;
 use chancery_shard::token::AttemptRef;
+use std::sync::Arc;
+
+/// What a driver was told that it did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Drove {
+    Committed,
+    Aborted,
+    TookOver,
+}
 
 impl Model {
     /// A start was acknowledged.
@@ -53,6 +62,53 @@ impl Model {
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;
         let first = self.keys_of_steps.entry(step).or_insert_with(|| task.idempotency_key.clone());
         ensure(*first == task.idempotency_key, || format!("{name}: its attempts have more than one key"))
+    }
+
+    /// A driver was told of a permit: it is durable, and every attempt of a step has one key.
+    pub(crate) fn permit_acknowledged(&mut self, id: TransactionId, permit: &Permit) -> Check {
+        let attempt = permit.token.attempt;
+        let name = format!("attempt {} of step {} of {id}", attempt.attempt, attempt.step);
+        let state = self.attempt(&attempt).ok_or_else(|| format!("{name} was let out without a durable permit"))?;
+        ensure(state.decision == permit.decision, || format!("{name} was let out under another decision"))?;
+        ensure(state.deadline == permit.deadline, || format!("{name} was let out with another deadline"))?;
+        let Some(transaction) = self.transactions.get(&id) else { return Ok(()) };
+        let step = (id, attempt.step, Phase::Do);
+        let key = (transaction.tenant.clone(), permit.idempotency_key.clone());
+        let known = *self.step_keys.entry(key).or_insert(step);
+        ensure(known == step, || format!("{name}: its key {} is also of {known:?}", permit.idempotency_key))
+    }
+
+    /// A driver was told that a step is done: this is what came of it.
+    pub(crate) fn output_acknowledged(&self, id: TransactionId, name: &str, output: &Arc<Document>) -> Check {
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let step = transaction.steps.iter().find(|step| step.name == name);
+        let recorded = step.and_then(|step| step.output.as_ref());
+        ensure(recorded == Some(output), || format!("step {name} of {id} gave {recorded:?}, a driver got {output:?}"))
+    }
+
+    /// A driver was refused because another drives by now.
+    pub(crate) fn superseded(&self, id: TransactionId, driver: u32) -> Check {
+        let present = self.transactions.get(&id).map(|transaction| transaction.saga.driver());
+        ensure(present.is_some_and(|present| present > driver), || {
+            format!("driver {driver} of {id} was refused for {present:?}")
+        })
+    }
+
+    /// What a driver was told was done is in the ledger.
+    pub(crate) fn driver_acknowledged(&self, id: TransactionId, driver: u32, done: Drove) -> Check {
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let holds = match done {
+            Drove::Committed => transaction.ended == Some(Status::Completed),
+            Drove::Aborted => transaction.cancels > 0,
+            Drove::TookOver => transaction.saga.driver() >= driver,
+        };
+        ensure(holds, || format!("{done:?} was acknowledged to driver {driver} of {id} before it was durable"))
+    }
+
+    /// A commit was refused: something is in its way, or was before what happened in the same batch.
+    pub(crate) fn commit_refused(&self, id: TransactionId) -> Check {
+        let may = self.transactions.get(&id).is_some_and(|transaction| transaction.saga.might_have_committed());
+        ensure(!may, || format!("reference: {id} may be committed"))
     }
 
     /// A worker was told that its lease was renewed by a call of this time.

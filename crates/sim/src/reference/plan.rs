@@ -29,6 +29,23 @@ pub struct Plan {
     /// What becomes of a compensation that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnErrorPlan>,
+    /// It is open: its driver adds the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<OpenPlan>,
+}
+
+/// What the driver of an open transaction does, and what it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenPlan {
+    /// Milliseconds that it may say nothing.
+    pub grace: u64,
+    /// How many steps it may have.
+    pub steps_max: usize,
+    /// The steps that it asks for, one after the other. They become [`Plan::steps`] as they are permitted.
+    pub script: Vec<StepPlan>,
+    /// It aborts at the end.
+    pub aborts: bool,
 }
 
 /// In which order steps are undone.
@@ -204,7 +221,28 @@ impl Plan {
         let is_layered = rng.permille(300);
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
-        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error }
+        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None }
+    }
+
+    /// An open one: up to eight steps that its driver asks for.
+    pub(crate) fn open(number: usize) -> Self {
+        let mut rng = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x09e4_0000);
+        let count = rng.between(0, 8);
+        let policies = [
+            PolicyPlan::StrictSequential,
+            PolicyPlan::RetryWithBackoff,
+            PolicyPlan::CircuitBreaker,
+            PolicyPlan::BestEffortParallel,
+        ];
+        let policy = rng.pick(&policies).copied();
+        let script: Vec<StepPlan> = (0..count).map(|_| driven_step(policy, &mut rng)).collect();
+        let steps_max = if rng.permille(150) { script.len().max(1) } else { 20 };
+        let steps_max = if rng.permille(150) { steps_max.saturating_sub(1).max(1) } else { steps_max };
+        let open = OpenPlan { grace: rng.between(1_000, 12_000), steps_max, script, aborts: rng.permille(200) };
+        let concurrency = rng.permille(300).then(|| rng.between(1, 4));
+        let lasts = rng.permille(200).then(|| rng.between(1_000, 30_000));
+        let on_error = if rng.permille(300) { on_error(&mut rng) } else { None };
+        Self { concurrency, lasts, policy, on_error, open: Some(open), ..Self::empty(format!("open-{number}")) }
     }
 
     const fn empty(name: String) -> Self {
@@ -217,6 +255,7 @@ impl Plan {
             is_layered: false,
             policy: None,
             on_error: None,
+            open: None,
         }
     }
 
@@ -225,13 +264,20 @@ impl Plan {
         let mut document = Map::new();
         document.insert("name".to_owned(), json!(self.name));
         document.insert("version".to_owned(), json!(1));
-        let steps = self.steps.iter().enumerate().map(|(index, step)| step.document(index));
-        document.insert("steps".to_owned(), steps.collect());
+        if let Some(open) = &self.open {
+            document.insert("kind".to_owned(), json!("open"));
+            document.insert("grace".to_owned(), json!(format!("{}ms", open.grace)));
+            document.insert("steps_max".to_owned(), json!(open.steps_max));
+        } else {
+            let steps = self.steps.iter().enumerate().map(|(index, step)| step.document(index));
+            document.insert("steps".to_owned(), steps.collect());
+        }
         if let Some(concurrency) = self.concurrency {
             document.insert("concurrency".to_owned(), json!(concurrency));
         }
         if let Some(lasts) = self.lasts {
-            document.insert("timeout".to_owned(), json!(format!("{lasts}ms")));
+            let key = if self.open.is_some() { "deadline" } else { "timeout" };
+            document.insert(key.to_owned(), json!(format!("{lasts}ms")));
         }
         if self.is_layered {
             document.insert("mode".to_owned(), json!("layers"));
@@ -272,6 +318,31 @@ impl Plan {
             OutputPlan::Number => OutputPlan::Number,
         };
         Self { steps, output, ..self.clone() }
+    }
+}
+
+/// A step that a driver asks for.
+fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
+    let retry = |attempts| RetryPlan { attempts, backoff: 100, unless: false };
+    let is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(300);
+    let undo = rng.permille(800).then(|| UndoPlan {
+        is_noop: false,
+        retry: retry(rng.between(1, 3)),
+        timeout: rng.between(500, 5_000),
+        on_error: if rng.permille(200) { on_error(rng) } else { None },
+        is_critical,
+    });
+    StepPlan {
+        after: Vec::new(),
+        run: RunPlan::QueueA,
+        input_of: None,
+        above: None,
+        retry: retry(1),
+        timeout: rng.between(500, 6_000),
+        queue_timeout: 1,
+        undo,
+        is_pivot: false,
+        is_optional: true,
     }
 }
 

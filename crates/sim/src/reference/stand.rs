@@ -66,7 +66,7 @@ impl Saga {
 
     fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
         match fact {
-            Fact::Cancelled => true,
+            Fact::Cancelled | Fact::Lost => true,
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
                 !self.is_optional(*step) && !self.is_past_pivot(at + 1, past)
@@ -79,6 +79,9 @@ impl Saga {
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
             | Fact::Resolved { .. }
+            | Fact::Asked { .. }
+            | Fact::Heard { .. }
+            | Fact::TakenOver { .. }
             | Fact::Ended { .. } => false,
         }
     }
@@ -189,6 +192,10 @@ impl Saga {
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
             | Fact::Resolved { .. }
+            | Fact::Asked { .. }
+            | Fact::Heard { .. }
+            | Fact::TakenOver { .. }
+            | Fact::Lost
             | Fact::Ended { .. } => false,
         };
         self.facts.iter().find(|(_, fact)| lets_go(fact)).map(|(at, _)| *at)
@@ -239,7 +246,8 @@ impl Saga {
             *step == asked && matches!(failure, Failure::Unknown | Failure::TimedOut | Failure::Lapsed)
         };
         let mut told = self.facts.iter().take(facts);
-        !self.is_told(WrongRule::ForgetUnknown) && told.any(|(_, fact)| is_it(fact))
+        let is_unknown = told.any(|(_, fact)| is_it(fact)) || self.is_open() && self.was_left(asked, facts);
+        !self.is_told(WrongRule::ForgetUnknown) && is_unknown
     }
 
     /// Whether its input can be known: the step that it comes from was not skipped.
@@ -400,6 +408,10 @@ impl Saga {
                 | Fact::Parked { .. }
                 | Fact::Resumed { .. }
                 | Fact::Resolved { .. }
+                | Fact::Asked { .. }
+                | Fact::Heard { .. }
+                | Fact::TakenOver { .. }
+                | Fact::Lost
                 | Fact::Ended { .. } => {}
             }
         }
@@ -480,7 +492,7 @@ impl Saga {
         };
         let rests = self.ended().is_some() || self.parked().is_some();
         let of_steps = self.all().flat_map(|step| self.wakes(step));
-        let wake_at = of_steps.chain(self.times_out_at()).filter(|_| !rests).min();
+        let wake_at = of_steps.chain(self.times_out_at()).chain(self.lost_at()).filter(|_| !rests).min();
         let steps = self.all().map(|step| (self.word(step), self.attempts(step, Phase::Do))).collect();
         Standing { status: word(status), wake_at, steps }
     }

@@ -1,11 +1,12 @@
 //! Clients and operators: what they ask for, and what they make of the answers.
 
+use super::drivers::{DriverId, Drove};
 use super::servers::ServerId;
 use super::{Event, World};
 use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
-use chancery_base::{Document, Entropy, Name, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, TransactionId};
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use serde_json::{Map, json};
@@ -40,6 +41,7 @@ pub(crate) enum Purpose {
     Control { place: usize, fault: Option<Fault> },
     Ask { place: usize },
     Exchange(u64),
+    Drive(DriverId, Drove),
 }
 
 impl Clients {
@@ -167,11 +169,7 @@ impl World {
     fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
         let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
-        let parked = transaction
-            .parked
-            .flatten()
-            .and_then(|step| transaction.definition.step(chancery_engine::definition::StepIndex(step)));
-        let parked: Option<Name> = parked.map(|step| step.id.clone());
+        let parked = transaction.parked.flatten().and_then(|step| transaction.step_name(step)).map(str::to_owned);
         let actor = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
         let actor = actor.and_then(|tenant| tenant.principals.first()).map_or(PrincipalId::SYSTEM, |first| first.id);
         let operation = Operation { id, actor, justification: "the simulator says so".to_owned() };
@@ -179,10 +177,7 @@ impl World {
             "cancel" => Command::Cancel(operation),
             "terminate" => Command::Terminate(operation),
             "retry" => Command::Retry(operation),
-            _ => {
-                let step = parked.map_or_else(String::new, |step| step.to_string());
-                Command::Resolve(operation, step, Document::shared(json!({ "by": "hand" })))
-            }
+            _ => Command::Resolve(operation, parked.unwrap_or_default(), Document::shared(json!({ "by": "hand" }))),
         };
         match self.server_of(place) {
             Some(server) => self.send(server, command, Purpose::Operation(id, name)),
@@ -294,6 +289,7 @@ impl World {
             (Purpose::Ask { place }, Ok(Response::Done { seq })) => self.heard_entry(place, seq),
             (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
             (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
+            (Purpose::Drive(driver, asked), answer) => self.heard_driver(driver, &asked, answer),
             (Purpose::Operation(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Err(refusal)) => match refusal {
                 Refusal::Invalid(why) => Err(format!("refused as invalid: {why}")),
                 Refusal::Missing(_)
@@ -323,7 +319,7 @@ impl World {
         let is_lost = answer.is_ok() && self.strikes(Fault::ClientReplyLost, 60);
         let Some(state) = self.clients.starts.get_mut(index) else { return Ok(()) };
         match answer {
-            Ok(Response::Started { id, .. }) => {
+            Ok(Response::Started { id, existing }) => {
                 self.model.start_acknowledged(id, state.key.as_ref())?;
                 if is_lost {
                     self.count(Fault::ClientReplyLost);
@@ -332,7 +328,10 @@ impl World {
                 }
                 let before = state.acknowledged.replace(id);
                 let is_same = state.key.is_none() || before.is_none_or(|before| before == id);
-                if is_same { Ok(()) } else { Err(format!("one start gave {before:?} and {id}")) }
+                if !is_same {
+                    return Err(format!("one start gave {before:?} and {id}"));
+                }
+                self.drive_started(id, existing)
             }
             Ok(other) => Err(format!("a start was answered {other:?}")),
             Err(Refusal::Unavailable(_) | Refusal::Unknown | Refusal::Stopping | Refusal::Limited { .. }) => {

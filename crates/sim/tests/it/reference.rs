@@ -16,6 +16,13 @@ fn wrong(rule: WrongRule) -> Options {
     Options { wrong_rule: Some(rule), ..Options::default() }
 }
 
+/// How many with open transactions.
+const OPEN_SEEDS: u64 = 200;
+
+fn open() -> Options {
+    Options { material: Material::Open, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -23,12 +30,13 @@ fn varied() -> Options {
 #[test]
 fn every_wrong_rule_is_caught() {
     for rule in WrongRule::ALL {
-        let wrong = Options { wrong_rule: Some(rule), ..varied() };
+        let right = if rule.is_of_open() { open() } else { varied() };
+        let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
         println!("{rule:?}: caught by seed {seed}: {why}");
         assert!(why.contains("reference: "), "{rule:?} was caught by another check: {why}");
-        assert_eq!(run(seed, &varied()).violation, None, "seed {seed} fails without it, too");
+        assert_eq!(run(seed, &right).violation, None, "seed {seed} fails without it, too");
     }
 }
 
@@ -77,6 +85,19 @@ fn all_that_a_saga_may_say_does_what_the_reference_says() {
         parked += report.faults.of(Fault::Parked);
     }
     assert!(parked > 0, "nothing waited for a person");
+}
+
+#[test]
+fn open_transactions_do_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(OPEN_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let faults = [Fault::DriverDied, Fault::DriverSuperseded, Fault::DriverLost, Fault::Denied, Fault::TimedOut];
+    let mut occurred = [0; 5];
+    for seed in 0..seeds {
+        let report = run(seed, &open());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --open --seed {seed} -v");
+        occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
+    }
+    assert!(occurred.iter().all(|count| *count > 0), "{faults:?}: {occurred:?}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn fits(batch: &Batch) -> Result<(), StoreError> {
     let guards = [batch.epoch, batch.size, batch.control_epoch];
     let entries = batch.entries.iter().filter_map(|entry| entry.transaction.map(|(_, n)| n));
     let heads = batch.transactions.iter().flat_map(|row| [Some(row.input_seq), row.output_seq]).flatten();
-    let steps = batch.steps.iter().flat_map(|row| [row.output_seq, row.undo_seq]).flatten();
+    let steps = batch.steps.iter().flat_map(|row| [row.output_seq, row.undo_seq, row.intent_seq]).flatten();
     let large = guards.into_iter().chain(entries).chain(heads).chain(steps).find(|value| *value > i64::MAX as u64);
     match large {
         None => Ok(()),
@@ -239,6 +239,7 @@ fn steps<'a>(statement: &mut Statement<'a>, rows: &'a [StepRow]) {
         column(&rows, Type::INT8_ARRAY, |row| micros(row.wake_at)),
         column(&rows, Type::INT8_ARRAY, |row| row.output_seq.map(int)),
         column(&rows, Type::INT8_ARRAY, |row| row.undo_seq.map(int)),
+        column(&rows, Type::INT8_ARRAY, |row| row.intent_seq.map(int)),
         column(&rows, Type::TEXT_ARRAY, |row| row.body.key.to_string()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.nonce.clone()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.bytes.clone()),
@@ -247,10 +248,10 @@ fn steps<'a>(statement: &mut Statement<'a>, rows: &'a [StepRow]) {
         "new_steps",
         format!(
             "INSERT INTO steps (transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, \
-             body_key, body_nonce, body) SELECT new.* FROM guard, {source} AS new \
+             intent_seq, body_key, body_nonce, body) SELECT new.* FROM guard, {source} AS new \
              ON CONFLICT (transaction_id, step, clone) DO UPDATE SET status = excluded.status, \
              attempt = excluded.attempt, wake_at = excluded.wake_at, output_seq = excluded.output_seq, \
-             undo_seq = excluded.undo_seq, body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+             undo_seq = excluded.undo_seq, intent_seq = excluded.intent_seq, body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
              body = excluded.body RETURNING 1"
         ),
     );

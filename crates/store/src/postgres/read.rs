@@ -193,7 +193,7 @@ async fn with_steps(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -
     let mut loaded = Vec::with_capacity(heads.len());
     for row in heads {
         let steps = steps.get(&row.id).cloned().unwrap_or_default();
-        let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq]).flatten();
+        let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq, step.intent_seq]).flatten();
         let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
         loaded.push((row, steps, wanted));
     }

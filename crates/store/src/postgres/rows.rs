@@ -36,8 +36,7 @@ pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
      ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
 /// The columns that [`step`] reads.
-pub(super) const STEP: &str =
-    "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body";
+pub(super) const STEP: &str = "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, intent_seq, body_key, body_nonce, body";
 /// The columns that [`key`] reads.
 pub(super) const KEY: &str = "tenant, scope, slot, key, request, transaction_id";
 /// The columns that [`principal`] reads.
@@ -265,7 +264,8 @@ pub(super) fn step(row: &Row) -> Read<StepRow> {
         wake_at: time_or_null(row, 5)?,
         output_seq: number_or_null(row, 6)?,
         undo_seq: number_or_null(row, 7)?,
-        body: sealed(row, 8)?,
+        intent_seq: number_or_null(row, 8)?,
+        body: sealed(row, 9)?,
     })
 }
 

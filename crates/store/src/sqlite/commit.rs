@@ -35,11 +35,12 @@ const TRANSACTION: &str = "INSERT INTO transactions \
      WHERE log = excluded.log";
 
 const STEP: &str = "INSERT INTO steps \
-     (transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+     (transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, intent_seq, body_key, body_nonce, \
+      body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
      ON CONFLICT (transaction_id, step, clone) DO UPDATE SET status = excluded.status, attempt = excluded.attempt, \
       wake_at = excluded.wake_at, output_seq = excluded.output_seq, undo_seq = excluded.undo_seq, \
-      body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body";
+      intent_seq = excluded.intent_seq, body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body";
 
 const START_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -194,6 +195,7 @@ fn steps(conn: &Connection, steps: &[StepRow]) -> Result<(), WriteError> {
                 row.wake_at.map(|time| time.as_micros()),
                 row.output_seq,
                 row.undo_seq,
+                row.intent_seq,
                 row.body.key,
                 row.body.nonce,
                 row.body.bytes,

@@ -33,8 +33,7 @@ pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, sub
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
      ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
 /// The columns that [`step`] reads.
-pub(super) const STEP: &str =
-    "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body";
+pub(super) const STEP: &str = "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, intent_seq, body_key, body_nonce, body";
 /// The columns that [`key`] reads.
 pub(super) const KEY: &str = "tenant, scope, slot, key, request, transaction_id";
 /// The columns that [`principal`] reads.
@@ -244,7 +243,8 @@ pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<StepRow> {
         wake_at: optional(row, 5)?,
         output_seq: row.get(6)?,
         undo_seq: row.get(7)?,
-        body: sealed(row, 8)?,
+        intent_seq: row.get(8)?,
+        body: sealed(row, 9)?,
     })
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn step(number: u32, step: u32, status: &'static str) -> StepRow {
         wake_at: (status == "dispatched").then(|| time(number)),
         output_seq: (status == "completed").then_some(1),
         undo_seq: status.starts_with("undo").then_some(2),
+        intent_seq: (status == "completed").then_some(0),
         body: Sealed::plain(b"{}".to_vec()),
     }
 }

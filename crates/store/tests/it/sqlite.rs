@@ -320,7 +320,12 @@ fn every_column_can_be_tampered_with() {
         let log = system(&store).await;
         let written = Batch {
             transactions: vec![TransactionRow { wake_at: Some(time(1)), ..transaction(log.id, 1, "completed") }],
-            steps: vec![StepRow { output_seq: Some(1), undo_seq: Some(2), ..step(1, 0, "dispatched") }],
+            steps: vec![StepRow {
+                output_seq: Some(1),
+                undo_seq: Some(2),
+                intent_seq: Some(3),
+                ..step(1, 0, "dispatched")
+            }],
             keys: vec![key(KeyScope::Start, 1, 1)],
             control: vec![
                 ControlRow::Principal(principal_row(1, "{}")),

@@ -1,0 +1,198 @@
+//! Open transactions: what their drivers call. Each call is one entry at most, and its answer waits for that.
+
+use super::dispatch::{BUNDLE_LOST, Standing, observe};
+use super::work::Work;
+use super::{Control, Shard};
+use crate::input::{
+    Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response, Resumed, Stepped,
+};
+use crate::token::AttemptRef;
+use chancery_base::{DecisionId, Document, Name, PrincipalId, TransactionId};
+use chancery_engine::{Asked, Intent, NodeRef, Phase, Transaction};
+use chancery_policy::{Bundle, EntityRef, Request, ResourceRef};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+impl Shard {
+    pub(super) fn drive(&mut self, reply: ReplyTo, drive: &Drive, control: &Control, work: &mut Work) {
+        let entries = work.entries.len();
+        let answer = self.try_drive(drive, control, work);
+        // What was said without an entry is what memory says.
+        work.rests_on_memory |= work.entries.len() == entries;
+        work.reply(reply, answer.map(|driven| Response::Driven(Box::new(driven))));
+    }
+
+    fn try_drive(&mut self, drive: &Drive, control: &Control, work: &mut Work) -> Result<Driven, Refusal> {
+        let (id, actor) = (drive.id, drive.actor);
+        self.pass_time_of(id, work)?;
+        let standing = Standing { actor, decision: None };
+        match &drive.driving {
+            Driving::Step { driver, intent, input } => {
+                self.ask_step(id, actor, (*driver, intent, input), control, work).map(Driven::Stepped)
+            }
+            Driving::Outcome { step, report } => self.outcome(id, actor, step, report, control, work),
+            Driving::Commit { driver, output } => {
+                let output = Arc::clone(output);
+                self.run(id, standing, work, |member, cx| member.commit(*driver, output, cx))?;
+                Ok(Driven::Settled)
+            }
+            Driving::Abort { driver, reason } => {
+                let reason = reason.clone();
+                self.run(id, standing, work, |member, cx| member.abort(*driver, reason, cx))?;
+                Ok(Driven::Settled)
+            }
+            Driving::Resume => {
+                let driver = self.run(id, standing, work, Transaction::resume)?;
+                let heard = self.heard(id, driver)?;
+                let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+                let steps = member.nodes().filter_map(|(node, state)| {
+                    let step = member.step_of(node)?.id.clone();
+                    Some(RecordedStep { step, status: state.status, attempts: state.attempts })
+                });
+                Ok(Driven::Resumed(Resumed { heard, steps: steps.collect() }))
+            }
+            Driving::Heartbeat { driver } => {
+                self.run(id, standing, work, |member, cx| member.heartbeat(*driver, cx))?;
+                self.heard(id, *driver).map(Driven::Heard)
+            }
+        }
+    }
+
+    /// What time has done to it by now, whether or not anybody looked: a call that comes too late is too late.
+    fn pass_time_of(&mut self, id: TransactionId, work: &mut Work) -> Result<(), Refusal> {
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        if member.wake_at().is_some_and(|at| at <= work.now) {
+            self.run(id, Standing::system(), work, Transaction::time_out)?;
+        }
+        Ok(())
+    }
+
+    fn heard(&self, id: TransactionId, driver: u32) -> Result<Heard, Refusal> {
+        let member = self.members.get(&id);
+        let found = member.and_then(|member| Some((member.lost_at()?, member.definition().frame.as_ref()?.grace)));
+        let (lost_at, grace) = found.ok_or(Refusal::Missing(id))?;
+        Ok(Heard { driver, lost_at, grace })
+    }
+
+    fn ask_step(
+        &mut self,
+        id: TransactionId,
+        actor: PrincipalId,
+        (driver, intent, input): (u32, &Arc<Intent>, &Arc<Document>),
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Stepped, Refusal> {
+        let standing = Standing { actor, decision: None };
+        let asked = self.run(id, standing, work, |member, cx| member.ask_step(driver, intent, input, cx))?;
+        let node = match asked {
+            Asked::Completed(output) => return Ok(Stepped::Completed(output)),
+            Asked::Out(node) => return self.permit_of(id, (node, false), control).map(Stepped::Permitted),
+            Asked::Attempt(node) => node,
+        };
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        // What was recorded with the first attempt stands.
+        let intent = Arc::clone(member.intent(node).unwrap_or(intent));
+        let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
+        let bundle = bundle.ok_or_else(|| Refusal::Unavailable(BUNDLE_LOST.to_owned()))?;
+        let request = request(&bundle, member, (node, &intent, input), actor);
+        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        observe(&bundle, intent.action.as_str(), &decision, work);
+        let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+        let standing = Standing { actor, decision: Some(&*decision) };
+        let input = Arc::clone(input);
+        if decision.is_permit() {
+            self.run(id, standing, work, |member, cx| member.permit(node, &intent, input, decision_id, cx))?;
+            return self.permit_of(id, (node, true), control).map(Stepped::Permitted);
+        }
+        let seq = work.seq();
+        self.run(id, standing, work, |member, cx| member.deny_step(intent, input, decision_id, cx))?;
+        Ok(Stepped::Denied(Arc::new(crate::input::DecisionSummary {
+            id: decision_id,
+            permitted: false,
+            reasons: decision.reasons.clone(),
+            bundle: Some(decision.bundle),
+            seq,
+        })))
+    }
+
+    /// The permit of the attempt that is out.
+    fn permit_of(
+        &self,
+        id: TransactionId,
+        (node, is_new): (NodeRef, bool),
+        control: &Control,
+    ) -> Result<Permit, Refusal> {
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        let found = member.dispatched(node, Phase::Do).zip(member.state(node));
+        let found = found.and_then(|(out, state)| Some((out, state, state.input?, state.decision?)));
+        let ((attempt, deadline), state, input, decision) = found.ok_or(Refusal::Missing(id))?;
+        let attempt_ref = AttemptRef::of(id, node, Phase::Do, attempt);
+        Ok(Permit {
+            token: self.config.token_key.issue(&control.tenant.tenant, attempt_ref, &input),
+            attempt,
+            is_new,
+            idempotency_key: member.step_key(node),
+            unknown: state.unknown,
+            decision,
+            deadline,
+        })
+    }
+
+    fn outcome(
+        &mut self,
+        id: TransactionId,
+        actor: PrincipalId,
+        step: &Name,
+        report: &Report,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Driven, Refusal> {
+        let attempt = report.task.attempt;
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        if !member.is_driven() {
+            let refusal = chancery_engine::OpenRefusal::NotOpen("say what came of a step of");
+            return Err(Refusal::Illegal(refusal.into()));
+        }
+        let node = member.find(step.as_str()).filter(|node| attempt.transaction == id && attempt.node() == *node);
+        let is_its = node.is_some() && attempt.phase == Phase::Do && self.is_genuine(&report.task, control);
+        if !is_its {
+            return Err(Refusal::NotFound(format!("task of step `{step}` with this token")));
+        }
+        Ok(Driven::Acknowledged(self.take_report(actor, report, work)))
+    }
+}
+
+/// What policy is asked about a step. Of its context everything is the platform's own word.
+fn request(
+    bundle: &Bundle,
+    member: &Transaction,
+    (node, intent, input): (NodeRef, &Intent, &Document),
+    actor: PrincipalId,
+) -> Request {
+    let definition = member.definition();
+    let resource = match &intent.resource {
+        Some(resource) => ResourceRef {
+            entity: EntityRef::new(&resource.resource_type, &resource.id),
+            attributes: resource.attributes.clone(),
+            parents: Vec::new(),
+        },
+        None => ResourceRef {
+            parents: vec![EntityRef::new("Definition", definition.name.as_str())],
+            ..ResourceRef::new("Step", format!("{}/{}", definition.name, intent.step))
+        },
+    };
+    let action = intent.action.as_str();
+    let attempt = member.state(node).map_or(0, |state| state.attempts) + 1;
+    let built_ins = [
+        ("attempt", Value::from(attempt)),
+        ("input", input.value().clone()),
+        ("transaction", Value::from(member.id().to_string())),
+        ("worker", Value::from(actor.to_string())),
+    ];
+    let context: Map<String, Value> = built_ins
+        .into_iter()
+        .filter(|(name, _)| bundle.context_declares(action, name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Request { principal: member.head().beginning.principal, action: action.to_owned(), resource, context }
+}
