@@ -2,6 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
+use crate::open;
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
 use chancery_base::{Name, Secret, TenantId};
@@ -67,9 +68,9 @@ impl Node {
         let activate = self.grant(Action::BundleActivate).await?;
         bundles::activate(&self.app, &activate, pushed.checked.digest).await?;
         let register = self.grant(Action::DefinitionRegister).await?;
-        for definition in
-            [saga("saga-inprocess-3", "local", LOCAL_STEPS), saga("saga-remote-10", "remote", REMOTE_STEPS)]
-        {
+        let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
+        let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
+        for definition in [local, saga("saga-remote-10", "remote", REMOTE_STEPS), open] {
             let source = definition.to_string();
             definitions::register(&self.app, &register, source.as_bytes(), definitions::Format::Json).await?;
         }

@@ -12,6 +12,7 @@ mod idle;
 mod inprocess;
 mod load;
 mod observed;
+mod open;
 mod peers;
 mod postgres;
 mod remote;
@@ -157,6 +158,9 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
                 kept.line(&decision::measure(policies, layout, time / 5)?)?;
             }
         }
+    }
+    if runs(open::OPEN) {
+        kept.line(&open::measure().await?)?;
     }
     if runs("verify") {
         kept.line(&verify::measure().await?)?;
