@@ -6,3 +6,4 @@ mod open;
 mod properties;
 mod read;
 mod refused;
+mod tcc;
