@@ -1,5 +1,9 @@
 //! Transactions.
 
+mod waits;
+
+pub use waits::{SeenStep, SendSignal, SentSignal, TransactionState, WaitingFor};
+
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +29,14 @@ pub struct StartTransaction {
     /// How long the answer may wait for the end, such as `30s`, at most `60s`; without it the answer comes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
+    /// When its first steps begin; without it, or in the past, at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub start_at: Option<Timestamp>,
+    /// A signal that it begins with. If the idempotency key or the business key is of a transaction that runs, that one
+    /// gets it, and nothing is started. It takes the permission `transaction:signal`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SendSignal>,
 }
 
 /// What a transaction is doing.
@@ -33,8 +45,12 @@ pub struct StartTransaction {
 pub enum Status {
     /// Its steps are run.
     Running,
+    /// Nobody is called: it waits for a time or a signal, `waiting_for` says for which.
+    Waiting,
     /// What was done is undone.
     Compensating,
+    /// Somebody paused it: nothing is handed out until it is resumed.
+    Paused,
     /// It waits for a person: `parked_at` says at which step.
     Parked,
     /// All was done.
@@ -51,9 +67,11 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Running,
+        Self::Waiting,
         Self::Compensating,
+        Self::Paused,
         Self::Parked,
         Self::Completed,
         Self::Compensated,
@@ -67,7 +85,9 @@ impl Status {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Compensating => "compensating",
+            Self::Paused => "paused",
             Self::Parked => "parked",
             Self::Completed => "completed",
             Self::Compensated => "compensated",
@@ -81,7 +101,7 @@ impl Status {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Running | Self::Compensating | Self::Parked => false,
+            Self::Running | Self::Waiting | Self::Compensating | Self::Paused | Self::Parked => false,
             Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
         }
     }
@@ -152,6 +172,14 @@ pub struct Transaction {
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
+    /// When its first steps were to begin, where that was later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub start_at: Option<Timestamp>,
+    /// Since when it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub paused_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -173,6 +201,9 @@ pub struct Transaction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub left_undone: Vec<Name>,
+    /// What it waits for, each with since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<WaitingFor>,
     /// Its steps, in the definition's order.
     pub steps: Vec<Step>,
 }
@@ -226,7 +257,8 @@ pub struct Step {
     /// Its id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// `pending`, `ready`, `dispatched`, `backoff`, `completed`, `failed`, `unknown`, `skipped` or `cancelled`.
+    /// `pending`, `ready`, `dispatched`, `backoff`, `waiting`, `completed`, `failed`, `unknown`, `skipped` or
+    /// `cancelled`.
     pub status: String,
     /// How many attempts were handed out.
     pub attempts: u32,

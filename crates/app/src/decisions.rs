@@ -43,8 +43,10 @@ pub async fn decide(app: &App, grant: &Grant, question: Question) -> Result<Arc<
     let command = Command::Decide(Box::new(ShardQuestion { actor: grant.principal(), request }));
     match app.tenant(grant)?.pump.ask(command).await? {
         Response::Decided(decision) => Ok(decision),
-        Response::Started { .. } | Response::Exchanged(_) | Response::Operated(_) | Response::Done { .. } => {
-            Err(Error::Bug("a question was answered as something else"))
-        }
+        Response::Started { .. }
+        | Response::Signalled { .. }
+        | Response::Exchanged(_)
+        | Response::Operated(_)
+        | Response::Done { .. } => Err(Error::Bug("a question was answered as something else")),
     }
 }

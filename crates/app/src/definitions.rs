@@ -153,7 +153,8 @@ fn checked(definition: &Definition) -> Checked {
 /// Steps that stay done though another can fail after them.
 fn warnings(definition: &Definition) -> Vec<Fault> {
     let bare = definition.steps.iter().enumerate().filter(|(index, step)| {
-        step.compensate.is_none() && !matches!(step.run, Run::Noop) && !is_last(definition, *index)
+        let is_called = !matches!(step.run, Run::Noop) && !step.run.is_passive();
+        step.compensate.is_none() && is_called && !is_last(definition, *index)
     });
     bare.map(|(index, step)| Fault {
         path: format!("steps[{index}]"),

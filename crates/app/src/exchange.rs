@@ -50,9 +50,11 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Exchanged,
     });
     match tenant.pump.ask(command).await? {
         Response::Exchanged(exchanged) => Ok(exchanged),
-        Response::Started { .. } | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
-            Err(Error::Bug("an exchange was answered as something else"))
-        }
+        Response::Started { .. }
+        | Response::Signalled { .. }
+        | Response::Operated(_)
+        | Response::Decided(_)
+        | Response::Done { .. } => Err(Error::Bug("an exchange was answered as something else")),
     }
 }
 

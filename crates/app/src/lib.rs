@@ -32,6 +32,7 @@ pub mod principals;
 mod probe;
 mod pump;
 pub mod receipts;
+pub mod signals;
 mod tasks;
 mod tenant;
 pub mod tenants;

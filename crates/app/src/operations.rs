@@ -61,6 +61,34 @@ pub async fn retry(
     operate(app, grant, Command::Retry(operation), id).await
 }
 
+/// Hands nothing of it out until it is resumed; what is out comes in.
+///
+/// # Errors
+/// If there is no such transaction, it has ended, is parked or paused, or no justification is given.
+pub async fn pause(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
+    let operation = justified(operation(grant, id, justification)?)?;
+    operate(app, grant, Command::Pause(operation), id).await
+}
+
+/// Has it go on; what came due while it was paused fires at once.
+///
+/// # Errors
+/// If there is no such transaction, it is not paused, or no justification is given.
+pub async fn resume(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
+    let operation = justified(operation(grant, id, justification)?)?;
+    operate(app, grant, Command::Resume(operation), id).await
+}
+
 /// Says by hand how a step or a compensation ended that waits for a person.
 ///
 /// # Errors
@@ -99,8 +127,10 @@ async fn operate(app: &App, grant: &Grant, command: Command, id: TransactionId) 
     let tenant = app.tenant(grant)?;
     match tenant.pump.ask(command).await? {
         Response::Operated(_) => transactions::get(app, grant, id).await,
-        Response::Started { .. } | Response::Exchanged(_) | Response::Decided(_) | Response::Done { .. } => {
-            Err(Error::Bug("an operation was answered as something else"))
-        }
+        Response::Started { .. }
+        | Response::Signalled { .. }
+        | Response::Exchanged(_)
+        | Response::Decided(_)
+        | Response::Done { .. } => Err(Error::Bug("an operation was answered as something else")),
     }
 }

@@ -131,9 +131,11 @@ impl Tenant {
         let change = ControlChange { actor: grant.principal(), change };
         match self.pump.ask(Command::Control(Box::new(change))).await? {
             Response::Done { seq } => Ok(seq),
-            Response::Started { .. } | Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) => {
-                Err(Error::Bug("a change was answered as something else"))
-            }
+            Response::Started { .. }
+            | Response::Signalled { .. }
+            | Response::Exchanged(_)
+            | Response::Operated(_)
+            | Response::Decided(_) => Err(Error::Bug("a change was answered as something else")),
         }
     }
 

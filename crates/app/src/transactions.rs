@@ -1,19 +1,22 @@
 //! Transactions: starting them, waiting for them, looking at them.
 
 mod view;
+mod waits;
 
 pub use chancery_store::TransactionFilter;
 pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
 pub(crate) use view::{Source, damaged, entries as entry_views};
+pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;
 use crate::page::{Page, Paged};
+use crate::signals::{self, SendSignal};
 use crate::tenant::Tenant;
 use crate::{Error, clock};
 use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
-use chancery_base::{Document, Name, Slot, TransactionId};
-use chancery_engine::Summary;
+use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
+use chancery_engine::{ShownStatus, Summary};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use serde_json::Value;
@@ -37,6 +40,10 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// When its first steps begin; none, or what is past: at once.
+    pub start_at: Option<Timestamp>,
+    /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
+    pub signal: Option<SendSignal>,
 }
 
 /// What a start gave.
@@ -44,8 +51,10 @@ pub struct Start {
 pub struct Started {
     /// The transaction.
     pub id: TransactionId,
-    /// Whether it had been started before under the same idempotency key.
+    /// Whether it had been started before under the same idempotency key, or got the signal that was to start it.
     pub existing: bool,
+    /// What it is doing.
+    pub status: ShownStatus,
 }
 
 /// A start that was checked, and how it is asked for.
@@ -95,7 +104,7 @@ pub async fn run(
             Ok(Some(summary)) => ResultView::settled(&summary, &definition)?,
             Ok(None) | Err(_) => get(app, grant, started.id).await?.into(),
         },
-        (false, None) => ResultView::running(started.id, &definition),
+        (false, None) => ResultView::begun(started.id, started.status, &definition),
     };
     Ok((started, result))
 }
@@ -114,6 +123,10 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
     };
     let id = TransactionId::draw(clock::now(), slot, &mut entropy);
     let document = Document::shared(start.input);
+    // A start that is sent again under its key must not signal again.
+    let key = start.idempotency_key.clone();
+    let signal = start.signal.map(|signal| signals::checked(SendSignal { id: signal.id.or(key), ..signal }));
+    let signal = signal.transpose()?;
     let takes_room = tenant.inputs.hold(id, &document)?;
     let command = Command::Start(Box::new(input::Start {
         id,
@@ -125,6 +138,8 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         business_key,
         labels: start.labels,
         traceparent: start.traceparent,
+        start_at: start.start_at,
+        signal,
     }));
     Ok(Prepared { tenant, definition, id, command, takes_room })
 }
@@ -140,10 +155,12 @@ impl Prepared {
             self.tenant.pump.ask(self.command).await
         };
         match answer? {
-            Response::Started { id, existing } => Ok(Started { id, existing }),
-            Response::Exchanged(_) | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
-                Err(Error::Bug("a start was answered as something else"))
-            }
+            Response::Started { id, existing, status } => Ok(Started { id, existing, status }),
+            Response::Signalled { .. }
+            | Response::Exchanged(_)
+            | Response::Operated(_)
+            | Response::Decided(_)
+            | Response::Done { .. } => Err(Error::Bug("a start was answered as something else")),
         }
     }
 }

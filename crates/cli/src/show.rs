@@ -2,9 +2,11 @@
 
 mod entry;
 mod transaction;
+mod waits;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use transaction::{is_success, started, step_names, transaction, transactions};
+pub(crate) use waits::{signal, state};
 
 use chancery_base::{PrincipalId, Timestamp};
 

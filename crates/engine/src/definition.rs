@@ -11,6 +11,7 @@ mod problem;
 mod read;
 mod render;
 mod retry;
+mod wait;
 mod yaml;
 
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
@@ -177,6 +178,19 @@ pub enum Run {
     Http(Http),
     /// Nothing: done at once, with its input as output.
     Noop,
+    /// Nothing until a time: a duration from when it is ready, or an instant.
+    Wait(Template),
+    /// Nothing until a signal comes; its payload is the output.
+    Signal(Signal),
+}
+
+/// A signal that a step waits for.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// Its name.
+    pub name: Name,
+    /// How long, or until when: then the step fails. None: however long it takes.
+    pub timeout: Option<Template>,
 }
 
 /// A request as it is written.

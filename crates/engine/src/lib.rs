@@ -9,10 +9,10 @@ mod state;
 mod status;
 mod transaction;
 
-pub use event::{Beginning, Cause, Event, Failure, StepError};
+pub use event::{Beginning, Cause, Event, Failure, Signal, StepError};
 pub use node::NodeRef;
-pub use state::{Head, StepState, UndoState, left_undone};
-pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
+pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use transaction::{
     Answer, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, Parts, Ready, Refusal, Staged, Summary,
     Transaction,

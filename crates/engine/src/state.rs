@@ -3,6 +3,7 @@
 //! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
+use crate::definition::Definition;
 use crate::event::{Beginning, Cause, StepError};
 use crate::node::NodeRef;
 use crate::status::{Status, StepStatus, UndoStatus};
@@ -31,6 +32,18 @@ pub struct Head {
     /// Its time has run out; it does so once.
     #[serde(default)]
     pub timed_out: bool,
+    /// Its first steps begin then; none: they have begun.
+    #[serde(default)]
+    pub begins_at: Option<Timestamp>,
+    /// Since when it is paused.
+    #[serde(default)]
+    pub paused_at: Option<Timestamp>,
+    /// The newest signals that came, by what [`KeptSignal::mark`] makes of their ids, the newest last.
+    #[serde(default)]
+    pub signal_marks: Vec<String>,
+    /// The signals that no step has taken yet, in the order in which they came.
+    #[serde(default)]
+    pub signals: Vec<KeptSignal>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -44,9 +57,28 @@ pub struct Head {
     pub parked_at: Option<NodeRef>,
 }
 
+/// A signal that no step has taken yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSignal {
+    /// Its name.
+    pub name: Name,
+    /// The sequence number of its entry, whose payload says what it says.
+    pub seq: u64,
+}
+
+impl KeptSignal {
+    /// What is remembered of a signal's id: 64 bits of its SHA-256, as many as tell the few that are kept.
+    #[must_use]
+    pub fn mark(id: &str) -> String {
+        Digest::of(id.as_bytes()).as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// A head with what it began with, as it serialises.
 #[derive(Serialize)]
 struct FlatHead<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begins_at: Option<Timestamp>,
     bundle: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     business_key: Option<&'a str>,
@@ -71,7 +103,15 @@ struct FlatHead<'a> {
     output_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parked_at: Option<NodeRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_at: Option<Timestamp>,
     principal: PrincipalId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signal_marks: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signals: &'a [KeptSignal],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_at: Option<Timestamp>,
     started_at: Timestamp,
     status: Status,
     #[serde(skip_serializing_if = "is_not")]
@@ -94,6 +134,10 @@ impl Serialize for Head {
             entries,
             held,
             timed_out,
+            begins_at,
+            paused_at,
+            signal_marks,
+            signals,
             started_at,
             ended_at,
             input_seq,
@@ -109,11 +153,13 @@ impl Serialize for Head {
             idempotency_key,
             labels,
             principal,
+            start_at,
             traceparent,
             version,
             version_asked,
         } = &**beginning;
         let flat = FlatHead {
+            begins_at: *begins_at,
             bundle: *bundle,
             business_key: business_key.as_deref(),
             cause: cause.as_ref(),
@@ -129,7 +175,11 @@ impl Serialize for Head {
             labels,
             output_seq: *output_seq,
             parked_at: *parked_at,
+            paused_at: *paused_at,
             principal: *principal,
+            signal_marks,
+            signals,
+            start_at: *start_at,
             started_at: *started_at,
             status: *status,
             timed_out: *timed_out,
@@ -181,7 +231,7 @@ pub struct StepState {
     /// Whether an attempt may have taken effect without saying so.
     #[serde(default, skip_serializing_if = "is_not")]
     pub unknown: bool,
-    /// When the attempt that is out expires, or the next may be handed out.
+    /// When the attempt that is out expires, the next may be handed out, or what it waits for comes, or fails to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
 }
@@ -248,13 +298,20 @@ impl StepState {
     }
 }
 
-/// What took effect, or may have, and is not undone, of a transaction that goes or went backward.
-pub fn left_undone<'a>(head: &Head, nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>) -> Vec<NodeRef> {
+/// What took effect, or may have, and is not undone, of a transaction that goes or went backward. A step that waited
+/// took none.
+pub fn left_undone<'a>(
+    definition: &Definition,
+    head: &Head,
+    nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>,
+) -> Vec<NodeRef> {
     if head.cause.is_none() {
         return Vec::new();
     }
+    let waited = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_passive());
     let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done();
-    nodes.into_iter().filter(|(_, state)| is_left(state)).map(|(node, _)| node).collect()
+    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !waited(*node));
+    left.map(|(node, _)| node).collect()
 }
 
 impl StepState {
@@ -272,6 +329,7 @@ impl StepState {
             StepStatus::Backoff => self.wake_at,
             StepStatus::Pending
             | StepStatus::Dispatched
+            | StepStatus::Waiting
             | StepStatus::Completed
             | StepStatus::Failed
             | StepStatus::Unknown
@@ -402,6 +460,7 @@ mod tests {
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             principal: PrincipalId::SYSTEM,
+            start_at: at,
             traceparent: Some("00-a-b-01".to_owned()),
             version: 2,
             version_asked: Some(2),
@@ -410,6 +469,10 @@ mod tests {
         is_sorted(&Head {
             held: true,
             timed_out: true,
+            begins_at: at,
+            paused_at: at,
+            signal_marks: vec![KeptSignal::mark("a")],
+            signals: vec![KeptSignal { name: "approved".parse().unwrap(), seq: 7 }],
             beginning: Arc::new(beginning),
             status: Status::Parked,
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),

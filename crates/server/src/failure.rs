@@ -123,7 +123,10 @@ fn refused(refusal: Refusal) -> Problem {
             reasons: decision.reasons.iter().map(reason).collect(),
             ..Problem::new(ProblemKind::PolicyDenied, detail)
         },
-        Refusal::Illegal(_) => Problem::new(ProblemKind::IllegalState, detail),
+        Refusal::Illegal(refusal) => match refusal.kind() {
+            Kind::Conflict => Problem::new(ProblemKind::IllegalState, detail),
+            kind => Problem::new(ProblemKind::from(kind), detail),
+        },
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
         Refusal::NotFound(_) => Problem::new(ProblemKind::NotFound, detail),
         Refusal::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),

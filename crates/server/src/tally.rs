@@ -42,6 +42,7 @@ impl Class {
             "transaction_cancel"
             | "transaction_terminate"
             | "transaction_resolve"
+            | "transaction_pause"
             | "principal_set"
             | "key_revoke"
             | "bundle_activate"

@@ -182,6 +182,6 @@ pub struct LoadedTransaction {
     pub row: TransactionRow,
     /// Its steps, in order of (step, clone).
     pub steps: Vec<StepRow>,
-    /// The payloads at `input_seq` and the steps' `output_seq` and `undo_seq`, by sequence number.
+    /// The payloads at `input_seq`, `output_seq`, `kept`, and the steps' `output_seq` and `undo_seq`, by sequence number.
     pub payloads: Vec<(u64, Arc<PayloadRow>)>,
 }

@@ -3,7 +3,7 @@
 use crate::token::TaskToken;
 use chancery_base::{Digest, Document, KeyId, Kind, Name, PrincipalId, TenantId, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, HttpRequest};
-use chancery_engine::{Phase, Refusal as EngineRefusal, StepError, Summary};
+use chancery_engine::{Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, Summary};
 use chancery_policy::{Bundle, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +38,12 @@ pub enum Command {
     Retry(Operation),
     /// Count a parked step's compensation as done, by hand: the step's name and what came of it.
     Resolve(Operation, String, Arc<Document>),
+    /// Hand nothing out until it is resumed.
+    Pause(Operation),
+    /// Have what is paused go on.
+    Resume(Operation),
+    /// Give a transaction a signal; the operation's justification is not looked at.
+    Signal(Operation, Signal),
     /// Decide a question of the tenant's policy and record it.
     Decide(Box<Question>),
     /// Record that a call was refused by the role bundle.
@@ -67,6 +73,10 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// When its first steps begin; none: at once.
+    pub start_at: Option<Timestamp>,
+    /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
+    pub signal: Option<Signal>,
 }
 
 /// An operation on a transaction.
@@ -282,8 +292,17 @@ pub enum Response {
     Started {
         /// The transaction.
         id: TransactionId,
-        /// Whether it had been started before under the same idempotency key.
+        /// Whether it had been started before under the same idempotency key, or got the signal that was to start it.
         existing: bool,
+        /// What it is doing.
+        status: ShownStatus,
+    },
+    /// To a signal.
+    Signalled {
+        /// Whether one with the same id had come before.
+        existing: bool,
+        /// What the transaction is doing now.
+        status: ShownStatus,
     },
     /// To an exchange.
     Exchanged(Exchanged),
@@ -368,7 +387,8 @@ impl Refusal {
         match self {
             Self::Missing(_) | Self::NotFound(_) => Kind::Missing,
             Self::Denied(_) => Kind::Denied,
-            Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Illegal(_) | Self::Exists(_) => Kind::Conflict,
+            Self::Illegal(refusal) => refusal.kind(),
+            Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Exists(_) => Kind::Conflict,
             Self::Invalid(_) => Kind::Invalid,
             Self::Limited { .. } => Kind::Limited,
             Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,

@@ -200,8 +200,10 @@ impl Shard {
     /// Takes an input in. What is refused at once is answered among the effects.
     pub fn push(&mut self, input: Input) {
         let limit = match input.command {
-            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) => SHARD_QUEUE_MAX,
+            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) => SHARD_QUEUE_MAX,
             Command::Start(_)
+            | Command::Signal(..)
+            | Command::Resume(_)
             | Command::Retry(_)
             | Command::Resolve(..)
             | Command::Decide(_)

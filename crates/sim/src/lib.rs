@@ -15,7 +15,10 @@ mod world;
 pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
-pub use reference::{OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule};
+pub use reference::{
+    OnErrorPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, SignalName, SignalPlan, StepPlan, UndoPlan,
+    WrongRule,
+};
 pub use shrink::{Case, shrink};
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ mod clients;
 mod finale;
 mod servers;
 mod setup;
+mod waits;
 mod workers;
 
 use crate::faults::Fault;
@@ -320,7 +321,11 @@ fn brief(response: &Response) -> impl fmt::Display {
                 .collect();
             format!("tasks {tasks:?} acks {:?}", exchanged.acks.iter().map(|(_, ack)| ack).collect::<Vec<_>>())
         }
-        Response::Started { .. } | Response::Operated(_) | Response::Decided(_) | Response::Done { .. } => {
+        Response::Started { .. }
+        | Response::Signalled { .. }
+        | Response::Operated(_)
+        | Response::Decided(_)
+        | Response::Done { .. } => {
             let mut text = format!("{response:?}");
             text.truncate(160);
             text

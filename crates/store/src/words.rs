@@ -7,8 +7,18 @@ use chancery_shard::row::KeyScope;
 pub(crate) const PARKED: &str = "parked";
 
 /// Every word of a transaction's status.
-pub const TRANSACTION_STATUSES: &[&str] =
-    &["running", "compensating", "parked", "completed", "compensated", "failed", "cancelled", "terminated"];
+pub const TRANSACTION_STATUSES: &[&str] = &[
+    "running",
+    "waiting",
+    "compensating",
+    "paused",
+    "parked",
+    "completed",
+    "compensated",
+    "failed",
+    "cancelled",
+    "terminated",
+];
 
 /// Every word of a step's row: its status, or its compensation's.
 pub const STEP_STATUSES: &[&str] = &[
@@ -16,6 +26,7 @@ pub const STEP_STATUSES: &[&str] = &[
     "ready",
     "dispatched",
     "backoff",
+    "waiting",
     "completed",
     "failed",
     "unknown",
@@ -29,6 +40,20 @@ pub const STEP_STATUSES: &[&str] = &[
     "undo_marked",
     "undo_skipped",
 ];
+
+/// Entries' numbers as a column holds them; none where there are none.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn kept_text(kept: &[u64]) -> Option<String> {
+    let numbers: Vec<String> = kept.iter().map(u64::to_string).collect();
+    (!numbers.is_empty()).then(|| numbers.join(","))
+}
+
+/// The numbers in such a column.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn kept_of(text: Option<&str>) -> Option<Vec<u64>> {
+    let Some(text) = text else { return Some(Vec::new()) };
+    text.split(',').map(|number| number.parse().ok()).collect()
+}
 
 /// The word of `known` that a text is.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

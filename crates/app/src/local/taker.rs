@@ -160,7 +160,13 @@ impl Taker {
     async fn answered(&self, answer: Result<Response, Refusal>) -> bool {
         match answer {
             Ok(Response::Exchanged(exchanged)) => self.start(exchanged),
-            Ok(Response::Started { .. } | Response::Operated(_) | Response::Decided(_) | Response::Done { .. }) => {
+            Ok(
+                Response::Started { .. }
+                | Response::Signalled { .. }
+                | Response::Operated(_)
+                | Response::Decided(_)
+                | Response::Done { .. },
+            ) => {
                 warn!(queue = ?self.queue, "an exchange was answered as something else");
                 return false;
             }

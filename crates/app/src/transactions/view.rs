@@ -1,5 +1,6 @@
 //! A transaction as people and programs see it: transactions.md, "Result".
 
+use super::waits::{WaitView, waiting_for};
 use crate::Error;
 use crate::app::App;
 use crate::page::{Page, Paged};
@@ -8,7 +9,7 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Head, NodeRef, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
+    Cause, CauseKind, Head, NodeRef, ShownStatus, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -28,8 +29,8 @@ pub struct TransactionHead {
     pub definition: Name,
     /// The definition's version.
     pub version: u32,
-    /// Where it stands.
-    pub status: Status,
+    /// What it is doing.
+    pub status: ShownStatus,
     /// Who started it.
     pub principal: PrincipalId,
     /// Labels.
@@ -63,6 +64,12 @@ pub struct TransactionView {
     pub left_undone: Vec<Name>,
     /// The step whose compensation waits for a person, where it is parked.
     pub parked_at: Option<Name>,
+    /// When its first steps were to begin, where that was said.
+    pub start_at: Option<Timestamp>,
+    /// Since when it is paused.
+    pub paused_at: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting_for: Vec<WaitView>,
     /// Its steps in the definition's order.
     pub steps: Vec<StepView>,
 }
@@ -76,8 +83,8 @@ pub struct ResultView {
     pub definition: Name,
     /// The definition's version.
     pub version: u32,
-    /// Where it stands.
-    pub status: Status,
+    /// What it is doing.
+    pub status: ShownStatus,
     /// Why it did not complete.
     pub cause: Option<CauseView>,
     /// Its output, where it completed.
@@ -90,12 +97,12 @@ pub struct ResultView {
 
 impl ResultView {
     /// Of one that was started a moment ago.
-    pub(crate) fn running(id: TransactionId, definition: &Definition) -> Self {
+    pub(crate) fn begun(id: TransactionId, status: ShownStatus, definition: &Definition) -> Self {
         Self {
             id,
             definition: definition.name.clone(),
             version: definition.version,
-            status: Status::Running,
+            status,
             cause: None,
             output: None,
             left_undone: Vec::new(),
@@ -107,12 +114,11 @@ impl ResultView {
     pub(crate) fn settled(summary: &Summary, definition: &Definition) -> Result<Self, Error> {
         let name = |node: NodeRef| step_name(definition, node);
         Ok(Self {
-            status: summary.status,
             cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), definition)?,
             output: summary.output.as_ref().map(|output| output.value().clone()),
             left_undone: summary.left_undone.iter().map(|node| name(*node)).collect::<Result<_, _>>()?,
             parked_at: summary.parked_at.map(name).transpose()?,
-            ..Self::running(summary.id, definition)
+            ..Self::begun(summary.id, summary.status.into(), definition)
         })
     }
 }
@@ -212,7 +218,15 @@ impl TransactionView {
     /// Whether nothing happens by itself any more: ended, or waiting for a person.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.head.status.is_settled()
+        match self.head.status {
+            ShownStatus::Running | ShownStatus::Waiting | ShownStatus::Compensating | ShownStatus::Paused => false,
+            ShownStatus::Parked
+            | ShownStatus::Completed
+            | ShownStatus::Compensated
+            | ShownStatus::Failed
+            | ShownStatus::Cancelled
+            | ShownStatus::Terminated => true,
+        }
     }
 }
 
@@ -226,7 +240,8 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
         id: row.id,
         definition: row.definition.clone(),
         version: row.version,
-        status: head.status,
+        // Whether it waits or is paused is in the row alone.
+        status: ShownStatus::from_word(row.status).unwrap_or_else(|| head.status.into()),
         principal: row.principal,
         labels: head.beginning.labels.clone(),
         business_key: head.beginning.business_key.clone(),
@@ -251,7 +266,9 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         .zip(&states)
         .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
         .collect::<Result<Vec<_>, Error>>()?;
-    let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
+    let with_names = definition.steps.iter().zip(&states).map(|(step, state)| (step, step.id.clone(), state));
+    let waiting_for = waiting_for(definition, &head, with_names);
+    let left = left_undone(definition, &head, (0..).map(|step| StepIndex(step).into()).zip(&states));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
@@ -261,6 +278,9 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         output: field(&payloads, loaded.row.output_seq, "output")?,
         left_undone: left.into_iter().map(name).collect::<Result<_, _>>()?,
         parked_at: head.parked_at.map(name).transpose()?,
+        start_at: head.beginning.start_at,
+        paused_at: head.paused_at,
+        waiting_for,
         steps,
     })
 }

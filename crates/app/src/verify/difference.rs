@@ -38,6 +38,7 @@ differs!(TransactionRow {
     wake_at => "wake_at",
     input_seq => "input_seq",
     output_seq => "output_seq",
+    kept => "kept",
 } body);
 
 differs!(StepRow {

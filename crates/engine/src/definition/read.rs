@@ -93,8 +93,8 @@ const STEP: Keys = Keys {
     ],
 };
 const RUN: Keys = Keys {
-    known: &["worker", "http", "noop"],
-    later: &["transaction", "rules", "mcp", "emit", "wait", "signal", "request", "decide", "version", "callback"],
+    known: &["worker", "http", "noop", "wait", "signal"],
+    later: &["transaction", "rules", "mcp", "emit", "request", "decide", "version", "callback"],
 };
 const HTTP: Keys = Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
 const UNDO: Keys = Keys {
@@ -138,8 +138,8 @@ pub(crate) fn definition(root: &Node) -> Result<Definition, DefinitionError> {
     Ok(definition)
 }
 
-struct Reader {
-    problems: Problems,
+pub(super) struct Reader {
+    pub(super) problems: Problems,
     uses: Vec<Use>,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
     undoing: (CompensationPolicy, OnError),
@@ -260,6 +260,9 @@ impl Reader {
         let pivot = self.flag(cursor, "pivot");
         let irreversible = self.flag(cursor, "irreversible");
         self.check_undoable(cursor);
+        if let Some(run) = &run {
+            self.check_passive(cursor, run);
+        }
         let outcomes = [("continue", true), ("stop", false)];
         let optional = cursor.field("on_failure");
         let optional = optional.and_then(|field| field.word("outcome", &outcomes, &mut self.problems));
@@ -323,7 +326,10 @@ impl Reader {
             [] => {
                 // A key that comes later was reported as such; that is enough.
                 if matches!(&cursor.node.data, Data::Map(entries) if entries.is_empty()) {
-                    cursor.fail(&mut self.problems, "one of `worker`, `http` and `noop` is expected here");
+                    cursor.fail(
+                        &mut self.problems,
+                        "one of `worker`, `http`, `noop`, `wait` and `signal` is expected here",
+                    );
                 }
                 return None;
             }
@@ -335,6 +341,8 @@ impl Reader {
         match named.first().copied() {
             Some("worker") => field.name(&mut self.problems).map(Run::Worker),
             Some("http") => self.http(&field, site).map(Run::Http),
+            Some("wait") => self.wait(&field, site),
+            Some("signal") => self.signal(&field, site),
             _ => field.check_keys(&NOTHING, &mut self.problems).then_some(Run::Noop),
         }
     }
@@ -396,6 +404,11 @@ impl Reader {
             return None;
         }
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        if run.as_ref().is_some_and(Run::is_passive)
+            && let Some(field) = cursor.field("run")
+        {
+            field.fail(&mut self.problems, "a compensation does not wait: it runs a `worker`, `http` or `noop`");
+        }
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
         let retry = cursor.field("retry").map(|field| self.retry(&field));
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -505,7 +518,7 @@ impl Reader {
         Some(program.clone())
     }
 
-    fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
+    pub(super) fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
         match Template::compile(&cursor.node.to_json()) {
             Ok(template) => {
                 for (path, program) in template.programs() {

@@ -60,6 +60,29 @@ impl Transaction {
                 self.finish(*node, StepStatus::Skipped, now, n);
                 self.ready_dependents(*node, now);
             }
+            Event::TimerStarted { node, until } => self.apply_waiting(*node, Some(*until), event, now)?,
+            Event::SignalAwaited { node, until } => self.apply_waiting(*node, *until, event, now)?,
+            Event::TimerFired { node: None } => {
+                self.expect_that(self.moves() && self.head.begins_at.is_some_and(|at| at <= now), event)?;
+                self.head.begins_at = None;
+                self.ready_all(now);
+            }
+            Event::TimerFired { node: Some(node) } => {
+                self.expect_that(self.is_due(*node, now) && self.waits_for_time(*node), event)?;
+                self.finish(*node, StepStatus::Completed, now, n);
+                self.ready_dependents(*node, now);
+            }
+            Event::SignalReceived { signal } => self.apply_signal(signal, event, seq)?,
+            Event::SignalTaken { node, signal } => self.apply_taken(*node, *signal, event, now)?,
+            Event::Paused { .. } => {
+                self.expect_that(self.may_pause(), event)?;
+                self.head.paused_at = Some(now);
+            }
+            Event::Unpaused { .. } => {
+                self.expect_that(self.head.paused_at.is_some(), event)?;
+                self.head.paused_at = None;
+                self.queue_anew(now);
+            }
             Event::OutputFailed { error } => {
                 self.expect_status(event, Status::Running)?;
                 self.turn_or_hold(CauseKind::OutputFailed, Some(error.clone()), now, n);
@@ -74,6 +97,8 @@ impl Transaction {
             Event::CancelRequested { .. } => {
                 self.expect_that(self.may_cancel(), event)?;
                 self.head.parked_at = None;
+                // Whoever has it undone wants it undone now.
+                self.head.paused_at = None;
                 self.turn(CauseKind::Cancelled, None, None, now, n);
             }
             Event::Parked { node } => {
@@ -96,10 +121,10 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Running)?;
-        let is_held = self.head.held;
+        let moves = self.moves();
         self.expect(node, event, |state| {
             let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
-            is_waiting && !is_held && state.attempts + 1 == *attempt
+            is_waiting && moves && state.attempts + 1 == *attempt
         })?;
         let state = self.touch(node);
         state.status = StepStatus::Dispatched;
@@ -116,6 +141,7 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Compensating)?;
+        self.expect_that(self.moves(), event)?;
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
@@ -145,11 +171,16 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         let running = self.head.status == Status::Running;
+        let is_due = self.is_due(node, now);
         self.expect(node, event, |state| {
-            let stands = if failure.was_dispatched() {
-                state.status == StepStatus::Dispatched
-            } else {
-                running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+            let stands = match failure {
+                Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
+                    state.status == StepStatus::Dispatched
+                }
+                Failure::SignalTimedOut => is_due,
+                Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {
+                    running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+                }
             };
             stands && state.attempts == *attempt && (retry_at.is_none() || running && failure.was_dispatched())
         })?;
@@ -178,12 +209,7 @@ impl Transaction {
             self.expect_that(self.head.held && self.head.status == Status::Parked, event)?;
             self.unpark();
             self.head.held = false;
-            let waiting: Vec<NodeRef> = self.all_where(|state| state.queued_since().is_some());
-            for node in waiting {
-                let state = self.touch(node);
-                state.ready_at = state.ready_at.map(|_| now);
-                state.wake_at = state.wake_at.map(|at| at.max(now));
-            }
+            self.queue_anew(now);
             return Ok(());
         };
         let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
@@ -208,6 +234,16 @@ impl Transaction {
         Ok(())
     }
 
+    /// What waits for a worker waits from now on.
+    fn queue_anew(&mut self, now: Timestamp) {
+        let waiting: Vec<NodeRef> = self.all_where(|state| state.queued_since().is_some());
+        for node in waiting {
+            let state = self.touch(node);
+            state.ready_at = state.ready_at.map(|_| now);
+            state.wake_at = state.wake_at.map(|at| at.max(now));
+        }
+    }
+
     fn apply_undo_failed(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
             return Err(self.illegal(event));
@@ -219,7 +255,7 @@ impl Transaction {
                     state.undo.status == UndoStatus::Dispatched
                 }
                 Failure::Refused => matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff),
-                Failure::QueueTimedOut | Failure::Denied => false,
+                Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied => false,
             };
             stands && state.undo.attempts == *attempt
         })?;
@@ -260,6 +296,9 @@ impl Transaction {
         self.head.status = status;
         self.head.parked_at = None;
         self.head.ended_at = Some(now);
+        self.head.begins_at = None;
+        self.head.paused_at = None;
+        self.forget_signals();
         self.head.output_seq = has_output.then_some(seq);
         if status == Status::Terminated {
             self.head.cause = Some(Cause { kind: CauseKind::Terminated, step: None });
@@ -280,7 +319,7 @@ impl Transaction {
         }
     }
 
-    fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
+    pub(super) fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
         if self.head.status != Status::Running {
             return;
         }
@@ -321,8 +360,17 @@ impl Transaction {
         self.head.cause = Some(Cause { kind, step: node });
         self.head.error = error;
         self.head.held = false;
-        let is_queued =
-            |state: &StepState| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff);
+        self.head.begins_at = None;
+        self.forget_signals();
+        let is_queued = |state: &StepState| match state.status {
+            StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff | StepStatus::Waiting => true,
+            StepStatus::Dispatched
+            | StepStatus::Completed
+            | StepStatus::Failed
+            | StepStatus::Unknown
+            | StepStatus::Skipped
+            | StepStatus::Cancelled => false,
+        };
         let queued = self.all_where(is_queued);
         for node in queued {
             let unknown = self.state(node).is_some_and(|state| state.unknown);
@@ -346,7 +394,7 @@ impl Transaction {
         self.head.status = if self.head.cause.is_some() { Status::Compensating } else { Status::Running };
     }
 
-    fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
+    pub(super) fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
         let state = self.touch(node);
         state.status = status;
         state.wake_at = None;
@@ -368,7 +416,7 @@ impl Transaction {
         undo.output_seq = Some(seq);
     }
 
-    fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
+    pub(super) fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
         self.touch(node).output_seq = Some(seq);
         self.nodes.node_mut(node).output = Some(Arc::clone(output));
     }
@@ -385,7 +433,7 @@ impl Transaction {
         self.expect_that(self.is_stuck(node, phase), event)
     }
 
-    fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
+    pub(super) fn expect_that(&self, holds: bool, event: &Event) -> Result<(), IllegalEvent> {
         if holds { Ok(()) } else { Err(self.illegal(event)) }
     }
 
@@ -417,9 +465,15 @@ impl Event {
             | Self::Resolved { node, .. }
             | Self::AttemptFailed { node, .. }
             | Self::Denied { node, .. }
-            | Self::Skipped { node } => Some(*node),
-            Self::Parked { node } | Self::Resumed { node, .. } => *node,
+            | Self::Skipped { node }
+            | Self::TimerStarted { node, .. }
+            | Self::SignalAwaited { node, .. }
+            | Self::SignalTaken { node, .. } => Some(*node),
+            Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
             Self::Started { .. }
+            | Self::SignalReceived { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut
             | Self::CancelRequested { .. }
@@ -442,6 +496,13 @@ impl Event {
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
             Self::Denied { .. } => "denied",
             Self::Skipped { .. } => "skipped",
+            Self::TimerStarted { .. } => "timer started",
+            Self::TimerFired { .. } => "timer fired",
+            Self::SignalAwaited { .. } => "signal awaited",
+            Self::SignalReceived { .. } => "signal received",
+            Self::SignalTaken { .. } => "signal taken",
+            Self::Paused { .. } => "paused",
+            Self::Unpaused { .. } => "unpaused",
             Self::OutputFailed { .. } => "output failed",
             Self::TimedOut => "timed out",
             Self::CancelRequested { .. } => "cancel requested",
@@ -462,6 +523,13 @@ impl Event {
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
             | Self::Skipped { .. }
+            | Self::TimerStarted { .. }
+            | Self::TimerFired { .. }
+            | Self::SignalAwaited { .. }
+            | Self::SignalReceived { .. }
+            | Self::SignalTaken { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut
             | Self::CancelRequested { .. }

@@ -7,8 +7,8 @@ use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::status::{Phase, Status, StepStatus};
-use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
-use chancery_base::{DecisionId, Document, Kind, Timestamp};
+use chancery_base::limits::{SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
+use chancery_base::{DecisionId, Document, Kind, Name, Timestamp};
 use std::sync::Arc;
 
 /// Why a command was not done. Nothing changed.
@@ -33,6 +33,18 @@ pub enum Refusal {
         /// What was asked for.
         asked: String,
     },
+    /// It is paused already.
+    #[error("the transaction is paused already")]
+    Paused,
+    /// It is not paused.
+    #[error("the transaction is not paused")]
+    NotPaused,
+    /// No step of its definition waits for such a signal.
+    #[error("no step of the definition waits for a signal `{0}`")]
+    UnknownSignal(Name),
+    /// It keeps as many signals as it may.
+    #[error("{SIGNALS_KEPT_MAX} signals wait for steps that take them")]
+    TooManySignals,
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -43,7 +55,11 @@ impl Refusal {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } | Self::Paused | Self::NotPaused => {
+                Kind::Conflict
+            }
+            Self::UnknownSignal(_) => Kind::Invalid,
+            Self::TooManySignals => Kind::Limited,
             Self::Illegal(_) => Kind::Bug,
         }
     }
@@ -122,6 +138,7 @@ impl Transaction {
             self.emit(Event::TimedOut, cx)?;
             self.advance(cx)?;
         }
+        self.fire(cx)?;
         while !self.head.status.is_settled()
             && let Some((node, phase, failure, error)) = self.overdue(cx.now)
         {
@@ -138,7 +155,7 @@ impl Transaction {
                 return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
             }
         }
-        let node = self.active.due(Class::QueueEnd, now).filter(|_| !self.head.held)?;
+        let node = self.active.due(Class::QueueEnd, now).filter(|_| self.moves())?;
         let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
         Some((node, Phase::Do, Failure::QueueTimedOut, error))
     }
@@ -211,6 +228,9 @@ impl Transaction {
         let held = (self.head.held && status == Status::Parked).then_some(None);
         for node in held.into_iter().chain(stuck.into_iter().map(Some)) {
             self.emit(Event::Resumed { node, justification: justification.to_owned() }, cx)?;
+            if let Some(node) = node.filter(|_| self.head.cause.is_none()) {
+                self.begin_to_wait(node, cx)?;
+            }
         }
         self.advance(cx)
     }
@@ -256,7 +276,7 @@ impl Transaction {
     }
 
     /// Records a failed attempt, and when the next one may be handed out.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         node: NodeRef,
         phase: Phase,

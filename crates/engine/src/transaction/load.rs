@@ -21,6 +21,8 @@ pub struct Parts {
     pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
     /// Its input.
     pub input: Arc<Document>,
+    /// What the signals say that its head keeps, in their order.
+    pub kept: Vec<Arc<Document>>,
 }
 
 /// Why parts do not make a transaction.
@@ -40,6 +42,14 @@ pub enum LoadError {
     /// An output is missing, or there is one too many.
     #[error("step {0} should have an output exactly if it is completed")]
     Output(NodeRef),
+    /// A signal's payload is missing, or there is one too many.
+    #[error("{expected} signals are kept, {found} payloads of them are stored")]
+    Signals {
+        /// How many the head keeps.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
 }
 
 impl Transaction {
@@ -48,7 +58,7 @@ impl Transaction {
     /// # Errors
     /// If the parts do not fit together.
     pub fn from_parts(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { definition, head, nodes, input } = parts;
+        let Parts { definition, head, nodes, input, kept } = parts;
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
@@ -61,12 +71,17 @@ impl Transaction {
         {
             return Err(LoadError::Output(*node));
         }
+        let (expected, found) = (head.signals.len(), kept.len());
+        if expected != found {
+            return Err(LoadError::Signals { expected, found });
+        }
         let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
         let mut transaction = Self {
             definition,
             head,
             nodes: Nodes::of_steps(nodes.collect()),
             input,
+            kept,
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),

@@ -5,3 +5,4 @@ mod large;
 mod properties;
 mod read;
 mod refused;
+mod wait;

@@ -2,14 +2,17 @@
 
 use super::micros;
 use chancery_api::transaction::{
-    Cause, Compensation, Resolve, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction,
-    TransactionSummary, TransactionsQuery,
+    Cause, Compensation, Resolve, SeenStep, SendSignal, SentSignal, StartTransaction, StartedTransaction, Status, Step,
+    StepError, Transaction, TransactionState, TransactionSummary, TransactionsQuery, WaitingFor,
 };
 use chancery_app::operations::Resolution;
+use chancery_app::signals::{self, Sent};
 use chancery_app::transactions::{
-    CauseView, ResultView, Start, StepView, TransactionFilter, TransactionHead, TransactionView, UndoView,
+    CauseView, ResultView, Start, StepView, TransactionFilter, TransactionHead, TransactionView, UndoView, WaitView,
 };
-use chancery_base::PrincipalId;
+use chancery_base::{Name, PrincipalId, TransactionId};
+use chancery_engine::{ShownStatus, StepStatus};
+use serde_json::Value;
 
 pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, traceparent: Option<String>) -> Start {
     Start {
@@ -19,7 +22,42 @@ pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, tra
         idempotency_key,
         labels: body.labels,
         traceparent,
+        start_at: body.start_at,
+        signal: body.signal.map(signal),
     }
+}
+
+pub(crate) fn signal(body: SendSignal) -> signals::SendSignal {
+    signals::SendSignal { name: body.name, id: body.id, payload: body.payload }
+}
+
+pub(crate) fn sent(transaction: TransactionId, name: Name, id: Option<String>, sent: Sent) -> SentSignal {
+    SentSignal { transaction, name, id, existing: sent.existing, status: status(sent.status) }
+}
+
+pub(crate) fn state(view: TransactionView) -> TransactionState {
+    let seen = |step: StepView| {
+        let has_failed = matches!(step.status, StepStatus::Failed | StepStatus::Unknown);
+        // A wait that is over gives nothing, and an empty output is still one.
+        let nothing = (step.status == StepStatus::Completed).then_some(Value::Null);
+        SeenStep {
+            status: step.status.word().to_owned(),
+            output: step.output.or(nothing),
+            error: step.error.filter(|_| has_failed).map(step_error),
+        }
+    };
+    TransactionState {
+        id: view.head.id,
+        status: status(view.head.status),
+        key: view.head.business_key,
+        input: view.input,
+        steps: view.steps.into_iter().map(|step| (step.step.to_string(), seen(step))).collect(),
+    }
+}
+
+fn waiting_for(view: WaitView) -> WaitingFor {
+    let WaitView { kind, step, undo, name, since, until } = view;
+    WaitingFor { what: kind.word().to_owned(), step, undo, name, since, until }
 }
 
 pub(crate) fn filter(query: TransactionsQuery, principal: Option<PrincipalId>) -> TransactionFilter {
@@ -62,12 +100,15 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         business_key: head.business_key,
         idempotency_key: head.idempotency_key,
         started_at: head.started_at,
+        start_at: view.start_at,
+        paused_at: view.paused_at,
         ended_at: head.ended_at,
         cause: view.cause.map(cause),
         parked_at: view.parked_at,
         input: view.input,
         output: view.output,
         left_undone: view.left_undone,
+        waiting_for: view.waiting_for.into_iter().map(waiting_for).collect(),
         steps: view.steps.into_iter().map(step).collect(),
     }
 }
@@ -85,16 +126,18 @@ pub(crate) fn started(view: ResultView) -> StartedTransaction {
     }
 }
 
-const fn status(status: chancery_engine::Status) -> Status {
+const fn status(status: ShownStatus) -> Status {
     match status {
-        chancery_engine::Status::Running => Status::Running,
-        chancery_engine::Status::Compensating => Status::Compensating,
-        chancery_engine::Status::Parked => Status::Parked,
-        chancery_engine::Status::Completed => Status::Completed,
-        chancery_engine::Status::Compensated => Status::Compensated,
-        chancery_engine::Status::Failed => Status::Failed,
-        chancery_engine::Status::Cancelled => Status::Cancelled,
-        chancery_engine::Status::Terminated => Status::Terminated,
+        ShownStatus::Running => Status::Running,
+        ShownStatus::Waiting => Status::Waiting,
+        ShownStatus::Compensating => Status::Compensating,
+        ShownStatus::Paused => Status::Paused,
+        ShownStatus::Parked => Status::Parked,
+        ShownStatus::Completed => Status::Completed,
+        ShownStatus::Compensated => Status::Compensated,
+        ShownStatus::Failed => Status::Failed,
+        ShownStatus::Cancelled => Status::Cancelled,
+        ShownStatus::Terminated => Status::Terminated,
     }
 }
 

@@ -16,3 +16,5 @@ mod limits;
 mod openapi;
 #[cfg(test)]
 mod thirdparty;
+#[cfg(test)]
+mod waits;

@@ -99,6 +99,13 @@ fn refs(event: &Event) -> Refs {
         | Event::Resolved { .. }
         | Event::Denied { .. }
         | Event::Skipped { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::CancelRequested { .. }
@@ -114,6 +121,13 @@ fn refs(event: &Event) -> Refs {
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
         | Event::Skipped { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::CancelRequested { .. }
@@ -195,6 +209,27 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
         }
         Event::Skipped { .. } => Draft { kind: kind::STEP_SKIPPED, data: empty(), payload: None },
+        Event::TimerStarted { until, .. } => {
+            Draft { kind: kind::TIMER_STARTED, data: empty().int("until", until.as_micros()), payload: None }
+        }
+        Event::TimerFired { .. } => Draft { kind: kind::TIMER_FIRED, data: empty(), payload: None },
+        Event::SignalAwaited { until, .. } => {
+            let data = match until {
+                Some(until) => empty().int("until", until.as_micros()),
+                None => empty(),
+            };
+            Draft { kind: kind::SIGNAL_AWAITED, data, payload: None }
+        }
+        Event::SignalReceived { signal } => {
+            let payload = Payload::new().maybe_text("id", signal.id.as_deref()).text("name", signal.name.as_str());
+            let payload = payload.document("output", &signal.payload);
+            Draft { kind: kind::SIGNAL_RECEIVED, data: empty(), payload: Some(payload.finish()) }
+        }
+        Event::SignalTaken { signal, .. } => {
+            Draft { kind: kind::SIGNAL_TAKEN, data: empty().count("signal", *signal), payload: None }
+        }
+        Event::Paused { justification } => justified(kind::TRANSACTION_PAUSED, justification),
+        Event::Unpaused { justification } => justified(kind::TRANSACTION_UNPAUSED, justification),
         Event::OutputFailed { error } => {
             let payload = Payload::new().serialize("error", error);
             Draft { kind: kind::TRANSACTION_OUTPUT_FAILED, data: empty(), payload: Some(payload.finish()) }

@@ -134,5 +134,7 @@ fn place(transaction: &Transaction, node: NodeRef, phase: Phase) -> Option<Place
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
         Run::Http(_) => Place::Queue(Queue::Http),
         Run::Noop => Place::Noop,
+        // Nobody is called.
+        Run::Wait(_) | Run::Signal(_) => return None,
     })
 }

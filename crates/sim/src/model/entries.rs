@@ -86,7 +86,7 @@ impl Model {
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.entries += 1;
-            transaction.saga.follow(record.at, event).map_err(|why| format!("{id}: {why}"))?;
+            transaction.saga.follow(record.at, record.seq, event).map_err(|why| format!("{id}: {why}"))?;
             self.changed.insert(id);
         }
         Ok(())
@@ -121,13 +121,16 @@ impl Model {
             cancels: 0,
             resumed: 0,
             resolved: 0,
+            pauses: 0,
+            unpauses: 0,
+            is_paused: false,
             principal: beginning.principal,
             bundle: beginning.bundle,
             business_key: beginning.business_key.clone(),
             entries: 1,
             turned: false,
             steps: vec![StepModel::default(); definition.steps.len()],
-            saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
+            saga: Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
         self.changed.insert(beginning.id);
@@ -168,6 +171,23 @@ impl Model {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
+            Event::TimerFired { node: Some(_) } | Event::SignalTaken { .. } => {
+                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+                self.with_step(record, |step| step.completed_n = n)
+            }
+            // What these come to, the reference model knows.
+            Event::TimerFired { node: None }
+            | Event::TimerStarted { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. } => Ok(()),
+            Event::Paused { .. } => self.with(record, |transaction| {
+                transaction.is_paused = true;
+                transaction.pauses += 1;
+            }),
+            Event::Unpaused { .. } => self.with(record, |transaction| {
+                transaction.is_paused = false;
+                transaction.unpauses += 1;
+            }),
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
             Event::OutputFailed { .. } | Event::TimedOut => {
                 self.with(record, |transaction| transaction.turned = !transaction.has_pivot())
@@ -175,6 +195,7 @@ impl Model {
             Event::CancelRequested { .. } => self.with(record, |transaction| {
                 transaction.turned = true;
                 transaction.parked = None;
+                transaction.is_paused = false;
                 transaction.cancels += 1;
             }),
             Event::Parked { node } => {
@@ -307,7 +328,7 @@ impl Model {
                 self.counts.add(Fault::LeaseLapsed);
                 self.lapsed(&attempt, record.at)?;
             }
-            Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {}
+            Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied | Failure::Refused => {}
         }
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;

@@ -133,6 +133,45 @@ pub enum RunPlan {
     QueueA,
     /// A worker of the other.
     QueueB,
+    /// Nothing, for so many milliseconds.
+    Wait(u64),
+    /// Nothing, until a signal comes.
+    Signal(SignalPlan),
+}
+
+/// A signal that a step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalPlan {
+    /// Which of the two.
+    pub name: SignalName,
+    /// How many milliseconds at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+}
+
+/// The names of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalName {
+    /// The one.
+    Paid,
+    /// The other.
+    Approved,
+}
+
+impl SignalName {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Paid, Self::Approved];
+
+    /// As a definition has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::Approved => "approved",
+        }
+    }
 }
 
 /// What a transaction gives.
@@ -193,6 +232,13 @@ impl Plan {
         let mut steps: Vec<StepPlan> = (0..count).map(|index| wide_step(index, density, &mut rng)).collect();
         for step in &mut steps {
             vary(step, policy, pivots, &mut rng);
+        }
+        let passive = rng.pick(&[0, 0, 200, 500]).copied().unwrap_or(0);
+        for step in &mut steps {
+            if rng.permille(passive) {
+                step.run = waits(&mut rng);
+                (step.undo, step.input_of) = (None, None);
+            }
         }
         let concurrency = rng.permille(600).then(|| rng.between(1, 8));
         let output = match rng.below(4) {
@@ -313,26 +359,56 @@ impl Plan {
 }
 
 impl StepPlan {
+    /// Whether nobody is called.
+    pub(crate) const fn is_passive(&self) -> bool {
+        match self.run {
+            RunPlan::Wait(_) | RunPlan::Signal(_) => true,
+            RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB => false,
+        }
+    }
+
     fn document(&self, index: usize) -> Value {
         let mut step = Map::new();
         step.insert("id".to_owned(), json!(format!("s{index}")));
         step.insert("after".to_owned(), self.after.iter().map(|before| format!("s{before}")).collect());
         let run = match self.run {
+            RunPlan::Wait(millis) => json!({ "wait": format!("{millis}ms") }),
+            RunPlan::Signal(signal) => {
+                let mut document = json!({ "name": signal.name.word() });
+                if let Some((timeout, document)) = signal.timeout.zip(document.as_object_mut()) {
+                    document.insert("timeout".to_owned(), json!(format!("{timeout}ms")));
+                }
+                json!({ "signal": document })
+            }
             RunPlan::Noop => json!("noop"),
             RunPlan::Http => json!({ "http": { "url": "https://payments.test/charges" } }),
             RunPlan::QueueA => json!({ "worker": "queue.a" }),
             RunPlan::QueueB => json!({ "worker": "queue.b" }),
         };
         step.insert("run".to_owned(), run);
+        if let Some(above) = self.above {
+            step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
+        }
+        if self.is_pivot {
+            step.insert("pivot".to_owned(), json!(true));
+        }
+        if self.is_optional {
+            step.insert("on_failure".to_owned(), json!("continue"));
+        }
+        if !self.is_passive() {
+            self.attempts(&mut step);
+        }
+        Value::Object(step)
+    }
+
+    /// What a step has that is handed out.
+    fn attempts(&self, step: &mut Map<String, Value>) {
         let with = match self.input_of {
             // What was skipped has no output: then this fails as a bad expression.
             Some(before) => json!({ "of": format!("${{{{ steps.s{before}.output }}}}") }),
             None => json!({ "n": "${{ input.n }}" }),
         };
         step.insert("with".to_owned(), with);
-        if let Some(above) = self.above {
-            step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
-        }
         step.insert("retry".to_owned(), self.retry.document());
         step.insert("timeout".to_owned(), json!(format!("{}ms", self.timeout)));
         step.insert("queue_timeout".to_owned(), json!(format!("{}s", self.queue_timeout)));
@@ -346,13 +422,6 @@ impl StepPlan {
             }
             step.insert("compensate".to_owned(), document);
         }
-        if self.is_pivot {
-            step.insert("pivot".to_owned(), json!(true));
-        }
-        if self.is_optional {
-            step.insert("on_failure".to_owned(), json!("continue"));
-        }
-        Value::Object(step)
     }
 }
 
@@ -413,6 +482,14 @@ fn vary(step: &mut StepPlan, policy: Option<PolicyPlan>, pivots: u64, rng: &mut 
         undo.on_error = on_error(rng);
         undo.is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(500);
     }
+}
+
+fn waits(rng: &mut Rng) -> RunPlan {
+    if rng.permille(500) {
+        return RunPlan::Wait(rng.between(50, 6_000));
+    }
+    let name = if rng.permille(500) { SignalName::Paid } else { SignalName::Approved };
+    RunPlan::Signal(SignalPlan { name, timeout: rng.permille(700).then(|| rng.between(200, 8_000)) })
 }
 
 fn on_error(rng: &mut Rng) -> Option<OnErrorPlan> {

@@ -2,6 +2,7 @@
 
 use super::servers::ServerId;
 use super::{Event, World};
+use crate::Material;
 use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
@@ -37,6 +38,7 @@ pub(crate) enum Purpose {
     SetUp(usize),
     Start(usize),
     Operation(TransactionId, &'static str),
+    Signal(TransactionId, Option<String>),
     Control { place: usize, fault: Option<Fault> },
     Ask { place: usize },
     Exchange(u64),
@@ -64,6 +66,9 @@ impl World {
         }
         let wait = self.within(900);
         self.after(wait, Event::Client);
+        if self.options.material == Material::Varied {
+            self.attend()?;
+        }
         match self.rng.below(100) {
             0..60 => self.start_new(),
             60..70 => self.start_once_more(),
@@ -104,7 +109,10 @@ impl World {
             business_key,
             labels: BTreeMap::new(),
             traceparent: None,
+            start_at: None,
+            signal: None,
         };
+        let start = if self.options.material == Material::Varied { self.waiting_start(start) } else { start };
         self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });
         self.start(self.clients.starts.len() - 1)
     }
@@ -164,7 +172,7 @@ impl World {
         self.operate_on(id, operation)
     }
 
-    fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
+    pub(super) fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
         let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
         let parked = transaction
@@ -178,6 +186,8 @@ impl World {
         let command = match name {
             "cancel" => Command::Cancel(operation),
             "terminate" => Command::Terminate(operation),
+            "pause" => Command::Pause(operation),
+            "resume" => Command::Resume(operation),
             "retry" => Command::Retry(operation),
             _ => {
                 let step = parked.map_or_else(String::new, |step| step.to_string());
@@ -195,6 +205,7 @@ impl World {
         self.after(Duration::from_secs(1), Event::Operate);
         if self.is_calm {
             self.lift_suspensions()?;
+            self.end_waits()?;
         }
         let parked: Vec<(TransactionId, Option<u32>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
@@ -284,6 +295,9 @@ impl World {
             }
             (Purpose::SetUp(_), Err(refusal)) => Err(format!("the set-up was refused: {refusal}")),
             (Purpose::Start(index), answer) => self.heard_start(index, answer),
+            (Purpose::Signal(to, id), Ok(Response::Signalled { existing, .. })) => {
+                self.model.signal_acknowledged(to, id.as_deref(), existing)
+            }
             (Purpose::Operation(id, name), Ok(_)) => self.model.operation_acknowledged(id, name),
             (Purpose::Control { place, fault }, Ok(Response::Done { seq })) => {
                 if let Some(fault) = fault.filter(|_| seq.is_some()) {
@@ -294,7 +308,10 @@ impl World {
             (Purpose::Ask { place }, Ok(Response::Done { seq })) => self.heard_entry(place, seq),
             (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
             (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
-            (Purpose::Operation(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Err(refusal)) => match refusal {
+            (
+                Purpose::Operation(..) | Purpose::Signal(..) | Purpose::Control { .. } | Purpose::Ask { .. },
+                Err(refusal),
+            ) => match refusal {
                 Refusal::Invalid(why) => Err(format!("refused as invalid: {why}")),
                 Refusal::Missing(_)
                 | Refusal::Denied(_)
@@ -308,7 +325,9 @@ impl World {
                 | Refusal::Unknown
                 | Refusal::Stopping => Ok(()),
             },
-            (Purpose::Control { .. } | Purpose::Ask { .. }, Ok(other)) => Err(format!("another answer: {other:?}")),
+            (Purpose::Signal(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Ok(other)) => {
+                Err(format!("another answer: {other:?}"))
+            }
         }
     }
 
@@ -323,6 +342,11 @@ impl World {
         let is_lost = answer.is_ok() && self.strikes(Fault::ClientReplyLost, 60);
         let Some(state) = self.clients.starts.get_mut(index) else { return Ok(()) };
         match answer {
+            Ok(Response::Started { id, .. }) if state.start.signal.is_some() => {
+                // It may have signalled another that has the business key.
+                state.acknowledged = Some(id);
+                self.model.start_acknowledged(id, None)
+            }
             Ok(Response::Started { id, .. }) => {
                 self.model.start_acknowledged(id, state.key.as_ref())?;
                 if is_lost {
@@ -339,6 +363,8 @@ impl World {
                 self.try_again(index);
                 Ok(())
             }
+            // What has the key goes forward no more, or keeps too many.
+            Err(Refusal::Illegal(_)) if state.start.signal.is_some() => Ok(()),
             Err(Refusal::KeyReused(id) | Refusal::BusinessKeyTaken(id)) => self.model.start_acknowledged(id, None),
             Err(Refusal::Denied(decided)) => {
                 if decided.permitted {

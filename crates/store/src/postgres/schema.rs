@@ -5,8 +5,10 @@ use crate::postgres::pool::{Connection, Connections};
 use crate::postgres::{OpenError, rows};
 
 /// Every migration, in order. One that was released never changes.
-pub(super) const MIGRATIONS: Migrations =
-    Migrations(&[("V1__schema", include_str!("../../migrations/postgres/V1__schema.sql"))]);
+pub(super) const MIGRATIONS: Migrations = Migrations(&[
+    ("V1__schema", include_str!("../../migrations/postgres/V1__schema.sql")),
+    ("V2__transactions", include_str!("../../migrations/postgres/V2__transactions.sql")),
+]);
 
 /// How often migrating is tried when another process does the same at once.
 const TRIES: usize = 3;

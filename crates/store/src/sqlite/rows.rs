@@ -31,7 +31,7 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body";
 /// The columns that [`step`] reads.
 pub(super) const STEP: &str =
     "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, body_key, body_nonce, body";
@@ -115,6 +115,14 @@ fn word(row: &Row<'_>, column: usize, known: &[&'static str]) -> rusqlite::Resul
     let unknown = || Refused(format!("`{text}` is no word of this column"));
     words::find(known, text).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(unknown()))
+    })
+}
+
+/// The entries' numbers in a column.
+fn kept(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u64>> {
+    let refused = || Refused("it is not a list of entries".to_owned());
+    words::kept_of(row.get_ref(column)?.as_str_or_null()?).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(refused()))
     })
 }
 
@@ -230,7 +238,8 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         wake_at: optional(row, 9)?,
         input_seq: row.get(10)?,
         output_seq: row.get(11)?,
-        body: sealed(row, 12)?,
+        kept: kept(row, 12)?,
+        body: sealed(row, 13)?,
     })
 }
 

@@ -11,7 +11,10 @@ use rusqlite::{Connection, Row};
 pub(super) const APPLICATION_ID: i32 = 0x4348_4e43;
 
 /// Every migration, in order; each sets the header's version. One that was released never changes.
-const MIGRATIONS: Migrations = Migrations(&[("V1__schema", include_str!("../../migrations/sqlite/V1__schema.sql"))]);
+const MIGRATIONS: Migrations = Migrations(&[
+    ("V1__schema", include_str!("../../migrations/sqlite/V1__schema.sql")),
+    ("V2__transactions", include_str!("../../migrations/sqlite/V2__transactions.sql")),
+]);
 
 /// The table that refinery keeps.
 pub(super) const HISTORY: &str = "refinery_schema_history";
