@@ -119,6 +119,8 @@ fn access_and_absence() {
         ("{?'a': input.?x, ?'b': input.?total}", r#"{"b":12}"#),
         ("[?input.?x, ?input.?total, 1]", "[12,1]"),
         ("{'a': input.?x, 'b': [input.?x]}", r#"{"b":[]}"#),
+        ("input.?x[0]", "absent"),
+        ("input.?x[0 ? 0 : 0]", "error: `? :` does not work on int"),
         ("optional.none()", "absent"),
         ("optional.of(1)", "1"),
         ("optional.ofNonZeroValue(0)", "absent"),
