@@ -15,6 +15,10 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Resul
         }
         JsonError::Syntax(message) => wrong(&message),
     })?;
+    // It would be read as an object's members in their order.
+    if parsed.value.is_array() {
+        return Err(wrong("invalid type: an array, expected an object"));
+    }
     // The value is taken apart without a copy; only where that fails is the text read again, for line and column.
     let read = serde_json::from_value(parsed.value).map_err(|error| {
         let error = serde_json::from_slice::<T>(bytes).err().unwrap_or(error);
@@ -65,6 +69,7 @@ mod tests {
         );
         check(b"{\"definition\":\"a\",\"definition\":\"b\"}", "400 line 1, column 35: key `definition` stands twice");
         check(b"{\"input\":\"\xff\"}", "400 line 1, column 11: invalid unicode code point");
+        check(b"[\"a\"]", "400 invalid type: an array, expected an object");
         check(b"{\"definition\":\"a\"} x", "400 line 1, column 20: trailing characters");
         check(&b"[".repeat(1_001), "413 the body: 1001 bytes, at most 1000 are allowed");
         let many = format!("{{\"input\":[{}1]}}", "1,".repeat(JSON_VALUES_MAX));
