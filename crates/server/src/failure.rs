@@ -95,6 +95,11 @@ impl From<Error> for Failure {
             Error::Missing(_) => Problem::new(ProblemKind::NotFound, detail),
             Error::Conflict(_) => Problem::new(ProblemKind::Conflict, detail),
             Error::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+            Error::Search(error) => {
+                let fault =
+                    Fault { path: "search".to_owned(), line: None, column: Some(error.column), message: error.message };
+                Problem { errors: vec![fault], ..Problem::new(ProblemKind::InvalidRequest, detail) }
+            }
             Error::Faulty { faults, .. } => {
                 let errors = faults.into_iter().map(fault).collect();
                 Problem { errors, ..Problem::new(ProblemKind::InvalidDocument, detail) }

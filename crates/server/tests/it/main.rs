@@ -17,4 +17,6 @@ mod open;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod thirdparty;
