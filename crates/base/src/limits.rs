@@ -143,6 +143,10 @@ pub const PRINCIPALS_MAX: usize = 100_000;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Bytes of a cron expression.
+pub const CRON_BYTES_MAX: usize = 256;
+/// The shortest time from one start of a schedule to the next.
+pub const SCHEDULE_EVERY_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes of a search.
 pub const SEARCH_BYTES_MAX: usize = 2_000;
 /// Terms of a search.
