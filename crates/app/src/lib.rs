@@ -11,6 +11,7 @@
 mod app;
 pub mod bootstrap;
 pub mod bundles;
+pub mod callbacks;
 pub mod clock;
 mod config;
 pub mod data;
@@ -33,7 +34,9 @@ pub mod principals;
 mod probe;
 mod pump;
 pub mod receipts;
+pub mod signing;
 mod starters;
+pub mod targets;
 mod tasks;
 mod tenant;
 pub mod tenants;
@@ -42,6 +45,7 @@ pub mod verify;
 mod watch;
 
 pub use app::{About, App, Caller, Keys};
+pub use chancery_targets::{Guard, Network};
 pub use config::Config;
 pub use error::{Error, Fault};
 pub use local::Closures;

@@ -152,6 +152,9 @@ impl Serialize for Head {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepState {
+    /// The attempt that is out is with a target that reports later.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub accepted: bool,
     /// Attempts handed out.
     pub attempts: u32,
     /// Attempts handed out before a person had it tried again: retries count from here.
@@ -203,6 +206,9 @@ pub struct StepState {
 /// A step's compensation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoState {
+    /// The attempt that is out is with a target that reports later.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub accepted: bool,
     /// Attempts handed out.
     pub attempts: u32,
     /// Attempts handed out before a person had it tried again: retries count from here.
@@ -239,6 +245,7 @@ impl StepState {
     pub const fn new() -> Self {
         Self {
             status: StepStatus::Pending,
+            accepted: false,
             attempts: 0,
             attempts_before: 0,
             unknown: false,
@@ -306,6 +313,7 @@ impl Default for StepState {
 impl UndoState {
     const NONE: Self = Self {
         status: UndoStatus::None,
+        accepted: false,
         attempts: 0,
         attempts_before: 0,
         ready_at: None,
@@ -381,6 +389,7 @@ mod tests {
             r#type: "OutOfStock".to_owned(),
         });
         let undo = UndoState {
+            accepted: true,
             attempts: 2,
             attempts_before: 1,
             ended_at: at,
@@ -394,6 +403,7 @@ mod tests {
         };
         is_sorted(&undo);
         is_sorted(&StepState {
+            accepted: true,
             attempts_before: 1,
             attempts: 3,
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),

@@ -32,6 +32,7 @@ impl Transaction {
             Event::Started { .. } => return Err(self.illegal(event)),
             Event::Dispatched { node, phase: Phase::Do, .. } => self.apply_dispatched(*node, event, now)?,
             Event::Dispatched { node, phase: Phase::Undo, .. } => self.apply_undo_dispatched(*node, event, now)?,
+            Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
             Event::Completed { node, phase: Phase::Do, attempt, output } => {
                 self.expect(*node, event, |state| {
                     state.status == StepStatus::Dispatched && state.attempts == *attempt
@@ -116,6 +117,17 @@ impl Transaction {
         Ok(())
     }
 
+    fn apply_accepted(&mut self, node: NodeRef, phase: Phase, attempt: u32, event: &Event) -> Result<(), IllegalEvent> {
+        let is_out = self.is_leased(node, phase) && self.dispatched(node, phase).is_some_and(|(out, _)| out == attempt);
+        self.expect_that(is_out, event)?;
+        let state = self.touch(node);
+        match phase {
+            Phase::Do => state.accepted = true,
+            Phase::Undo => state.undo.accepted = true,
+        }
+        Ok(())
+    }
+
     fn apply_undo_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
             return Err(self.illegal(event));
@@ -163,6 +175,7 @@ impl Transaction {
         state.error = Some(error.clone());
         if let Some(at) = retry_at {
             state.status = StepStatus::Backoff;
+            state.accepted = false;
             state.wake_at = Some(*at);
             return Ok(());
         }
@@ -234,6 +247,7 @@ impl Transaction {
         let on_error = self.on_error(node);
         let undo = &mut self.touch(node).undo;
         undo.error = Some(error.clone());
+        undo.accepted = false;
         undo.wake_at = *retry_at;
         if retry_at.is_some() {
             undo.status = UndoStatus::Backoff;
@@ -365,6 +379,7 @@ impl Transaction {
     fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
         let state = self.touch(node);
         state.status = status;
+        state.accepted = false;
         state.wake_at = None;
         state.ended_at = Some(now);
         state.ended_n = Some(n);
@@ -380,6 +395,7 @@ impl Transaction {
     fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
         let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Completed;
+        undo.accepted = false;
         undo.wake_at = None;
         undo.ended_at = Some(now);
         undo.output_seq = Some(seq);
@@ -435,6 +451,7 @@ impl Event {
     pub const fn node(&self) -> Option<NodeRef> {
         match self {
             Self::Dispatched { node, .. }
+            | Self::Accepted { node, .. }
             | Self::Completed { node, .. }
             | Self::Resolved { node, .. }
             | Self::AttemptFailed { node, .. }
@@ -462,6 +479,8 @@ impl Event {
             Self::Started { .. } => "started",
             Self::Dispatched { phase: Phase::Do, .. } => "dispatched",
             Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
+            Self::Accepted { phase: Phase::Do, .. } => "accepted",
+            Self::Accepted { phase: Phase::Undo, .. } => "undo accepted",
             Self::Completed { phase: Phase::Do, .. } => "completed",
             Self::Completed { phase: Phase::Undo, .. } => "undo completed",
             Self::Resolved { phase: Phase::Do, .. } => "resolved",
@@ -499,6 +518,7 @@ impl Event {
             | Self::DriverResumed { .. }
             | Self::DriverHeard { .. }
             | Self::DriverLost
+            | Self::Accepted { .. }
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
             | Self::Skipped { .. }

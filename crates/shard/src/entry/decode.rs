@@ -78,6 +78,8 @@ impl Reader<'_> {
             "step.dispatched" if self.has_driver() => self.permitted()?,
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
+            "step.accepted" => self.accepted(Phase::Do)?,
+            "compensation.accepted" => self.accepted(Phase::Undo)?,
             "step.completed" if self.is_by_hand() => self.resolved(Phase::Do)?,
             "compensation.completed" if self.is_by_hand() => self.resolved(Phase::Undo)?,
             "step.completed" => self.completed(Phase::Do)?,
@@ -144,6 +146,10 @@ impl Reader<'_> {
     fn driver(&self) -> Result<u32, DecodeError> {
         let driver = self.record.data.get_int("driver").and_then(|driver| u32::try_from(driver).ok());
         driver.ok_or_else(|| self.fail("data.driver"))
+    }
+
+    fn accepted(&self, phase: Phase) -> Result<Event, DecodeError> {
+        Ok(Event::Accepted { node: self.node()?, phase, attempt: self.attempt()? })
     }
 
     fn is_by_hand(&self) -> bool {

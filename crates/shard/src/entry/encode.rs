@@ -92,9 +92,10 @@ impl EntryWriter<'_> {
 
 fn refs(event: &Event) -> Refs {
     let attempt = match event {
-        Event::Dispatched { attempt, .. } | Event::Completed { attempt, .. } | Event::AttemptFailed { attempt, .. } => {
-            Some(*attempt)
-        }
+        Event::Dispatched { attempt, .. }
+        | Event::Accepted { attempt, .. }
+        | Event::Completed { attempt, .. }
+        | Event::AttemptFailed { attempt, .. } => Some(*attempt),
         Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
         | Event::Resolved { .. }
@@ -118,7 +119,8 @@ fn refs(event: &Event) -> Refs {
         | Event::Denied { decision, .. }
         | Event::StepDenied { decision, .. } => Some(*decision),
         Event::Permitted(permitted) => Some(permitted.decision),
-        Event::Completed { .. }
+        Event::Accepted { .. }
+        | Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
         | Event::Skipped { .. }
@@ -180,6 +182,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             };
             Draft { kind, data, payload: Some(payload.finish()) }
         }
+        Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
         Event::Completed { phase, output, .. } => {
             let payload = Payload::new().document("output", output);
             Draft { kind: completed_kind(*phase), data: empty(), payload: Some(payload.finish()) }
@@ -269,6 +272,13 @@ fn of_driver(kind: Word, driver: u32) -> Draft {
 fn justified(kind: Word, justification: &str) -> Draft {
     let payload = Payload::new().text("justification", justification);
     Draft { kind, data: Data::new(), payload: Some(payload.finish()) }
+}
+
+const fn accepted_kind(phase: Phase) -> Word {
+    match phase {
+        Phase::Do => kind::STEP_ACCEPTED,
+        Phase::Undo => kind::COMPENSATION_ACCEPTED,
+    }
 }
 
 const fn completed_kind(phase: Phase) -> Word {

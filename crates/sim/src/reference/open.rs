@@ -29,6 +29,7 @@ impl Saga {
             }
             Event::Started { .. }
             | Event::Dispatched { .. }
+            | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
@@ -104,6 +105,7 @@ impl Saga {
         self.facts.iter().take(facts).rev().find_map(|(_, fact)| match fact {
             Fact::Asked { step, driver } => (*step == asked).then_some(*driver),
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -167,6 +169,7 @@ impl Saga {
                 self.asked_by_before(*step, at) == Some(self.driver_before(at))
             }
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -211,6 +214,7 @@ impl Saga {
                     is_out = false;
                 }
                 Fact::HandedOut { .. }
+                | Fact::Accepted { .. }
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }

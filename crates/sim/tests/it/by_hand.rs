@@ -2,6 +2,7 @@
 
 mod hand;
 mod overlap;
+mod targets;
 
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};
