@@ -61,6 +61,9 @@ pub struct Fault {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
+    /// Of a warning, the rule of the linter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 macro_rules! catalogue {

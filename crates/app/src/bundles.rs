@@ -112,7 +112,13 @@ fn parse(source: &[u8]) -> Result<Bundle, Error> {
     Bundle::parse(source).map_err(|error| {
         let mut faults: Vec<Fault> = error.problems().iter().map(fault).collect();
         if faults.is_empty() {
-            faults.push(Fault { path: String::new(), line: None, column: None, message: error.to_string() });
+            faults.push(Fault {
+                path: String::new(),
+                line: None,
+                column: None,
+                message: error.to_string(),
+                rule: None,
+            });
         }
         Error::Faulty { document: "bundle", faults }
     })
@@ -128,7 +134,7 @@ fn fault(problem: &Problem) -> Fault {
         None => problem.message.clone(),
     };
     let (line, column) = problem.place.unzip();
-    Fault { path, line, column, message }
+    Fault { path, line, column, message, rule: None }
 }
 
 fn checked(bundle: &Bundle) -> Checked {

@@ -10,12 +10,11 @@ use crate::error::Fault;
 use crate::page::{Page, Paged};
 use crate::transactions::damaged;
 use chancery_base::{Digest, Name, Timestamp, json, limits};
-use chancery_engine::definition::{Definition, Problem, Run};
+use chancery_engine::definition::{Definition, Problem, Rule, Warning};
 use chancery_policy::Grant;
 use chancery_shard::input::Change;
 use chancery_shard::row::DefinitionRow;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How a document is said to be written.
@@ -71,7 +70,7 @@ pub struct DefinitionView {
 /// # Errors
 /// [`Error::Faulty`] with everything that is wrong with it.
 pub fn check(source: &[u8], format: Format) -> Result<Checked, Error> {
-    parse(source, format).map(|definition| checked(&definition))
+    parse(source, format).map(|(definition, warnings)| checked(&definition, warnings))
 }
 
 /// Registers a definition; the same content again is no change.
@@ -79,8 +78,9 @@ pub fn check(source: &[u8], format: Format) -> Result<Checked, Error> {
 /// # Errors
 /// As [`check`]; `Conflict` if the version exists with other content.
 pub async fn register(app: &App, grant: &Grant, source: &[u8], format: Format) -> Result<Registered, Error> {
-    let definition = Arc::new(parse(source, format)?);
-    let checked = checked(&definition);
+    let (definition, warnings) = parse(source, format)?;
+    let checked = checked(&definition, warnings);
+    let definition = Arc::new(definition);
     let seq = app.tenant(grant)?.change(grant, Change::Register(definition)).await?;
     Ok(Registered { checked, existing: seq.is_none(), seq })
 }
@@ -126,54 +126,32 @@ fn view(row: &DefinitionRow) -> Result<DefinitionView, Error> {
     })
 }
 
-fn parse(source: &[u8], format: Format) -> Result<Definition, Error> {
+fn parse(source: &[u8], format: Format) -> Result<(Definition, Vec<Warning>), Error> {
     let bounds = json::Bounds { bytes: limits::DEFINITION_BYTES_MAX, values: limits::JSON_VALUES_MAX };
     if format == Format::Json
         && let Err(error) = json::parse_within(source, bounds)
     {
-        let fault = Fault { path: String::new(), line: None, column: None, message: error.to_string() };
+        let fault = Fault { path: String::new(), line: None, column: None, message: error.to_string(), rule: None };
         return Err(Error::Faulty { document: "definition", faults: vec![fault] });
     }
-    Definition::parse(source).map_err(|error| {
-        let fault = |problem: &Problem| Fault {
-            path: problem.path.clone(),
-            line: Some(problem.line),
-            column: Some(problem.column),
-            message: problem.message.clone(),
-        };
-        Error::Faulty { document: "definition", faults: error.problems.iter().map(fault).collect() }
+    Definition::lint(source).map_err(|error| {
+        let faults = error.problems.into_iter().map(|problem| fault(problem, None)).collect();
+        Error::Faulty { document: "definition", faults }
     })
 }
 
-fn checked(definition: &Definition) -> Checked {
-    let (name, version) = (definition.name.clone(), u64::from(definition.version));
-    Checked { name, version, digest: definition.digest, warnings: warnings(definition) }
-}
-
-/// Steps that stay done though another can fail after them.
-fn warnings(definition: &Definition) -> Vec<Fault> {
-    let bare = definition.steps.iter().enumerate().filter(|(index, step)| {
-        step.compensate.is_none() && !matches!(step.run, Run::Noop) && !is_last(definition, *index)
-    });
-    bare.map(|(index, step)| Fault {
-        path: format!("steps[{index}]"),
-        line: None,
-        column: None,
-        message: format!("`{}` has no `compensate`: it stays done if another step fails after it", step.id),
-    })
-    .collect()
-}
-
-/// Whether every other step is done before this one begins.
-fn is_last(definition: &Definition, index: usize) -> bool {
-    let mut before = BTreeSet::new();
-    let mut open = vec![index];
-    while let Some(next) = open.pop() {
-        for after in definition.steps.get(next).map(|step| step.after.as_slice()).unwrap_or_default() {
-            if before.insert(after.position()) {
-                open.push(after.position());
-            }
-        }
+fn fault(problem: Problem, rule: Option<Rule>) -> Fault {
+    Fault {
+        path: problem.path,
+        line: Some(problem.line),
+        column: Some(problem.column),
+        message: problem.message,
+        rule: rule.map(Rule::id),
     }
-    before.len() + 1 == definition.steps.len()
+}
+
+fn checked(definition: &Definition, warnings: Vec<Warning>) -> Checked {
+    let (name, version) = (definition.name.clone(), u64::from(definition.version));
+    let warnings = warnings.into_iter().map(|warning| fault(warning.problem, Some(warning.rule))).collect();
+    Checked { name, version, digest: definition.digest, warnings }
 }

@@ -86,6 +86,8 @@ pub struct Fault {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
+    /// Of a warning, the rule of the linter.
+    pub rule: Option<&'static str>,
 }
 
 impl Error {

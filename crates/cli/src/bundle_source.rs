@@ -114,6 +114,7 @@ fn yaml<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, 
             line: place.and_then(|place| usize::try_from(place.line()).ok()),
             column: place.and_then(|place| usize::try_from(place.column()).ok()),
             message: error.without_snippet().to_string(),
+            rule: None,
         };
         let file = path.display().to_string();
         CliError::Faulty { document: file.clone(), faults: vec![Found { file, fault }] }
@@ -168,6 +169,7 @@ impl Source {
                 line: problem.place.map(|(line, _)| line),
                 column: problem.place.map(|(_, column)| column),
                 message: format!("{}{help}", problem.message),
+                rule: None,
             },
         }
     }

@@ -124,7 +124,7 @@ impl CliError {
     /// A document with one fault, of which there is no more to say than this.
     pub(crate) fn faulty(path: &Path, message: String) -> Self {
         let file = path.display().to_string();
-        let fault = Fault { path: String::new(), line: None, column: None, message };
+        let fault = Fault { path: String::new(), line: None, column: None, message, rule: None };
         Self::Faulty { document: file.clone(), faults: vec![Found { file, fault }] }
     }
 

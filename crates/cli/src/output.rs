@@ -114,7 +114,7 @@ impl Output {
     }
 }
 
-/// `FILE:line:column: path: message`
+/// `FILE:line:column: path: message`, and of a warning ` [rule]`
 pub(crate) fn fault_line(document: &str, fault: &Fault) -> String {
     let mut line = document.to_owned();
     for number in [fault.line, fault.column].into_iter().flatten() {
@@ -124,6 +124,9 @@ pub(crate) fn fault_line(document: &str, fault: &Fault) -> String {
         put(&mut line, format_args!(": {}", plain(&fault.path)));
     }
     put(&mut line, format_args!(": {}", plain(&fault.message)));
+    if let Some(rule) = &fault.rule {
+        put(&mut line, format_args!(" [{}]", plain(rule)));
+    }
     line
 }
 

@@ -2,26 +2,33 @@
 //! named by its digest.
 
 mod check;
+mod diff;
 mod document;
 mod facts;
 mod fields;
 mod graph;
 mod json_text;
+mod lint;
 mod problem;
 mod read;
 mod render;
 mod retry;
+mod schema;
 mod yaml;
 
+pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
+pub use lint::{Rule, Warning};
 pub use problem::{DefinitionError, Problem};
 pub(crate) use read::{header_fault, is_identifier};
 pub use retry::Retry;
+pub use schema::SCHEMA;
 
 use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Digest, Name, json};
 use chancery_expr::{Program, Template, on_large_stack};
 use document::{Node, Place};
+use read::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -248,6 +255,25 @@ pub struct ResourceTemplate {
     pub attributes: Vec<(String, Template)>,
 }
 
+impl Run {
+    /// Whether an attempt of it is a call that takes its time.
+    pub(crate) const fn is_call(&self) -> bool {
+        match self {
+            Self::Worker(_) | Self::Http(_) => true,
+            Self::Noop => false,
+        }
+    }
+
+    /// Whether it has no effect that could be undone.
+    pub(crate) const fn leaves_nothing(&self) -> bool {
+        match self {
+            Self::Worker(_) => false,
+            Self::Http(http) => matches!(http.method, Method::Get),
+            Self::Noop => true,
+        }
+    }
+}
+
 impl StepIndex {
     /// As an index into [`Definition::steps`].
     #[must_use]
@@ -352,7 +378,16 @@ impl Definition {
     /// Every problem there is, each with its path, line and column.
     pub fn parse(text: &[u8]) -> Result<Self, DefinitionError> {
         // The whole of it on one large stack, rather than one for each expression.
-        on_large_stack(|| read::definition(&document_of(text)?))
+        on_large_stack(|| Ok(Reader::read(&document_of(text)?)?.definition))
+            .unwrap_or_else(|err| Err(DefinitionError::one(Place::START, err.to_string())))
+    }
+
+    /// As [`Definition::parse`], with what is allowed in it and probably not meant, in the order of the lines.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`].
+    pub fn lint(text: &[u8]) -> Result<(Self, Vec<Warning>), DefinitionError> {
+        on_large_stack(|| lint::lint(&document_of(text)?))
             .unwrap_or_else(|err| Err(DefinitionError::one(Place::START, err.to_string())))
     }
 

@@ -4,7 +4,7 @@ use crate::Verdict;
 use crate::check::{place, sure, words};
 use chancery_base::json::{canonical, write_canonical};
 use chancery_base::limits::STEPS_MAX;
-use chancery_engine::definition::{Definition, DefinitionError};
+use chancery_engine::definition::{Definition, DefinitionError, Diff};
 use serde_json::Value;
 
 /// YAML takes no key on one line that is longer than 1,024 characters.
@@ -19,6 +19,11 @@ pub(crate) fn definition(data: &[u8]) -> Verdict {
         }
     };
     graph(&definition);
+    let (linted, warnings) = sure(Definition::lint(data), "what is read can be linted");
+    same(&definition, &linted);
+    warnings.iter().for_each(|warning| place(data, warning.problem.line, warning.problem.column));
+    assert!(Diff::between(&definition, &linted).is_empty(), "a definition differs from itself");
+    assert!(definition.graph_svg().ends_with("</svg>\n"), "the picture does not end");
     let document = definition.document();
     assert_eq!(canonical(&document), *definition.source, "the source is not canonical");
     let again = sure(Definition::from_canonical(&definition.source), "a source is a definition");

@@ -177,7 +177,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// A fault of a document as it is sent.
 pub(crate) fn fault(fault: chancery_app::Fault) -> Fault {
-    Fault { path: fault.path, line: fault.line, column: fault.column, message: fault.message }
+    let rule = fault.rule.map(str::to_owned);
+    Fault { path: fault.path, line: fault.line, column: fault.column, message: fault.message, rule }
 }
 
 /// A reason as it is sent.

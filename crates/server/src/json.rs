@@ -30,7 +30,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Resul
 fn wrong(message: &str) -> Box<Problem> {
     let (message, place) = split_place(message);
     let (line, column) = place.unzip();
-    let fault = Fault { path: String::new(), line, column, message: message.to_owned() };
+    let fault = Fault { path: String::new(), line, column, message: message.to_owned(), rule: None };
     let detail = match place {
         Some((line, column)) => format!("line {line}, column {column}: {message}"),
         None => message.to_owned(),

@@ -90,6 +90,7 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "definition_check" => on(filter, definitions::check),
         "definition_list" => on(filter, definitions::list),
         "definition_get" => on(filter, definitions::get),
+        "definition_schema" => on(filter, definitions::schema),
         "bundle_push" => on(filter, bundles::push),
         "bundle_check" => on(filter, bundles::check),
         "bundle_list" => on(filter, bundles::list),

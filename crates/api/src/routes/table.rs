@@ -82,6 +82,9 @@ pub const ROUTES: &[Route] = &[
         .summary("Read a definition")
         .with(&[number("version", "Which version; the newest without it.")])
         .gives(Answer::Json(200, "Definition")),
+    Route::new(Get, "/v1/schemas/definition", "definition_schema", Action("definition:read"))
+        .summary("Read the JSON Schema of definitions")
+        .gives(Answer::AnyJson),
     // Bundles.
     Route::new(Post, "/v1/bundles", "bundle_push", Action("bundle:push"))
         .summary("Push a bundle; it does not decide until it is activated")

@@ -1,17 +1,19 @@
 //! `chancery definition`
 
+mod diff;
+
 use super::PageArgs;
 use crate::error::{CliError, Found};
 use crate::exit::Exit;
 use crate::input;
-use crate::output::{Cell, fields};
+use crate::output::{Cell, fault_line, fields, put};
 use crate::session::Session;
 use crate::show;
 use chancery_api::Fault;
 use chancery_api::definition::{Checked, Registered};
 use chancery_base::Name;
 use chancery_base::limits::DEFINITION_BYTES_MAX;
-use chancery_engine::definition::{Definition, Problem};
+use chancery_engine::definition::{Definition, Problem, Rule, SCHEMA};
 use chancery_sdk::Client;
 use chancery_sdk::client::Language;
 use clap::{Subcommand, ValueEnum};
@@ -23,13 +25,18 @@ use std::path::{Path, PathBuf};
 #[command(before_help = "\
 Examples:
   chancery definition check create-order.yaml
+  chancery definition lint create-order.yaml
   chancery definition push create-order.yaml
-  chancery definition graph create-order.yaml --format mermaid
+  chancery definition diff create-order@1 create-order.yaml
+  chancery definition graph create-order.yaml --format svg > create-order.svg
   chancery definition list")]
 pub(crate) enum Command {
     Check(FileArgs),
+    Lint(LintArgs),
     Push(PushArgs),
+    Diff(diff::Args),
     Graph(GraphArgs),
+    Schema(SchemaArgs),
     List(ListArgs),
     Get(GetArgs),
 }
@@ -44,6 +51,25 @@ pub(crate) struct FileArgs {
     /// The document, YAML or JSON; - for the standard input.
     file: PathBuf,
 }
+
+/// Say what in definitions is allowed and probably not meant, without a server; exits 1 if there is something.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition lint create-order.yaml
+  chancery definition lint definitions/a.yaml definitions/b.yaml -o json")]
+pub(crate) struct LintArgs {
+    /// The documents, YAML or JSON; - for the standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Write the JSON Schema of definitions, with which editors complete and check them.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery definition schema > definition.schema.json")]
+pub(crate) struct SchemaArgs {}
 
 /// Register a definition with the server. The same content again changes nothing; other content needs a new version.
 #[derive(Debug, clap::Args)]
@@ -60,8 +86,9 @@ pub(crate) struct PushArgs {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery definition graph create-order.yaml | dot -Tsvg > create-order.svg
-  chancery definition graph create-order.yaml --format mermaid")]
+  chancery definition graph create-order.yaml --format svg > create-order.svg
+  chancery definition graph create-order.yaml --format mermaid
+  chancery definition graph create-order.yaml | dot -Tpdf > create-order.pdf")]
 pub(crate) struct GraphArgs {
     /// The document, YAML or JSON; - for the standard input.
     file: PathBuf,
@@ -102,12 +129,20 @@ enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A picture.
+    Svg,
 }
 
 /// What `check -o json` writes of a document with faults.
 #[derive(Debug, Serialize)]
 struct Faults<'a> {
     errors: &'a [Found],
+}
+
+/// What `lint -o json` writes.
+#[derive(Debug, Serialize)]
+struct Linted {
+    warnings: Vec<Found>,
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
@@ -119,11 +154,18 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
             Ok(Exit::Ok)
         }
         Command::Graph(args) => {
-            let definition = parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?)?;
+            let (definition, _) = parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?)?;
             session.out.line(&match args.format {
                 GraphFormat::Dot => definition.graph_dot(),
                 GraphFormat::Mermaid => definition.graph_mermaid(),
+                GraphFormat::Svg => definition.graph_svg(),
             })?;
+            Ok(Exit::Ok)
+        }
+        Command::Lint(args) => lint(&args, session),
+        Command::Diff(args) => diff::run(&args, session).await,
+        Command::Schema(SchemaArgs {}) => {
+            session.out.line(SCHEMA)?;
             Ok(Exit::Ok)
         }
         Command::List(args) => list(args, session).await,
@@ -141,21 +183,48 @@ pub(crate) async fn push(file: &Path, client: &Client) -> Result<Registered, Cli
 }
 
 fn check(args: &FileArgs, session: &Session) -> Result<Exit, CliError> {
-    let definition = match parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?) {
-        Ok(definition) => definition,
+    let (definition, warnings) = match parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?) {
+        Ok(checked) => checked,
         Err(error) => return report_faults(session, error),
     };
     let checked = Checked {
         name: definition.name.clone(),
         version: definition.version,
         digest: definition.digest,
-        warnings: Vec::new(),
+        warnings: warnings.into_iter().map(|found| found.fault).collect(),
     };
     session.out.show(&checked, |checked| {
+        let mut text = String::new();
+        for warning in &checked.warnings {
+            put(&mut text, format_args!("{}\n", fault_line(&input::name(&args.file), warning)));
+        }
         let steps = definition.steps.len();
-        format!("{} {} is sound: {steps} steps, {}", checked.name, checked.version, checked.digest)
+        put(
+            &mut text,
+            format_args!("{} {} is sound: {steps} steps, {}", checked.name, checked.version, checked.digest),
+        );
+        text
     })?;
     Ok(Exit::Ok)
+}
+
+fn lint(args: &LintArgs, session: &Session) -> Result<Exit, CliError> {
+    let mut warnings = Vec::new();
+    for file in &args.files {
+        match parse(file, &input::read(file, DEFINITION_BYTES_MAX)?) {
+            Ok((_, found)) => warnings.extend(found),
+            Err(error) => return report_faults(session, error),
+        }
+    }
+    let exit = if warnings.is_empty() { Exit::Ok } else { Exit::Failed };
+    session.out.show(&Linted { warnings }, |linted| match linted.warnings.as_slice() {
+        [] => "nothing to say".to_owned(),
+        warnings => {
+            let lines = warnings.iter().map(|found| fault_line(&found.file, &found.fault));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    })?;
+    Ok(exit)
 }
 
 /// In JSON and YAML the faults are the data that were asked for.
@@ -169,20 +238,29 @@ pub(crate) fn report_faults(session: &Session, error: CliError) -> Result<Exit, 
     Err(error)
 }
 
-fn parse(file: &Path, bytes: &[u8]) -> Result<Definition, CliError> {
+/// A definition, and what the linter says of it.
+fn parse(file: &Path, bytes: &[u8]) -> Result<(Definition, Vec<Found>), CliError> {
     let document = input::name(file);
-    Definition::parse(bytes).map_err(|error| {
-        let found = |problem: Problem| Found {
-            file: document.clone(),
-            fault: Fault {
-                path: problem.path,
-                line: Some(problem.line),
-                column: Some(problem.column),
-                message: problem.message,
-            },
-        };
-        CliError::Faulty { faults: error.problems.into_iter().map(found).collect(), document: document.clone() }
-    })
+    let found = |problem: Problem, rule: Option<Rule>| Found {
+        file: document.clone(),
+        fault: Fault {
+            path: problem.path,
+            line: Some(problem.line),
+            column: Some(problem.column),
+            message: problem.message,
+            rule: rule.map(|rule| rule.id().to_owned()),
+        },
+    };
+    match Definition::lint(bytes) {
+        Ok((definition, warnings)) => {
+            let warnings = warnings.into_iter().map(|warning| found(warning.problem, Some(warning.rule))).collect();
+            Ok((definition, warnings))
+        }
+        Err(error) => {
+            let faults = error.problems.into_iter().map(|problem| found(problem, None)).collect();
+            Err(CliError::Faulty { faults, document: document.clone() })
+        }
+    }
 }
 
 /// What was registered or pushed, in one line.

@@ -80,6 +80,70 @@ fn a_definition_is_drawn() {
 }
 
 #[test]
+fn a_definition_is_drawn_as_a_picture() {
+    let hello = examples().join("hello.yaml");
+    let args = ["definition".as_ref(), "graph".as_ref(), hello.as_os_str(), "--format".as_ref(), "svg".as_ref()];
+    let svg = run(Path::new("/"), &args).succeeds().stdout;
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains(">undo greet</text>"), "{svg}");
+}
+
+#[test]
+fn the_linter_warns_and_check_says_so_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "name: x\nversion: 1\nsteps:\n- {id: a, run: {worker: w}}\n- {id: b, run: {worker: w}, after: [a]}\n";
+    write(dir.path(), "x.yaml", text, 0o644);
+    write(dir.path(), "y.yaml", &text.replace("id: a, run", "id: a, lint: {allow: [no-undo]}, run"), 0o644);
+    let line = "x.yaml:4:3: steps[0]: `a` stays done if another step fails after it: give it a `compensate`, or say \
+                `irreversible: true` or `pivot: true` [no-undo]\n";
+    let ran = run(dir.path(), &["definition", "lint", "x.yaml", "y.yaml"]).fails(1, &[]);
+    assert_eq!(ran.stdout, line);
+    assert_eq!(run(dir.path(), &["definition", "lint", "y.yaml"]).succeeds().stdout, "nothing to say\n");
+    let ran = run(dir.path(), &["definition", "lint", "x.yaml", "-o", "json"]).fails(1, &[]);
+    let warning = &ran.json()["warnings"][0];
+    assert_eq!(
+        (&warning["rule"], &warning["line"], &warning["file"]),
+        (&"no-undo".into(), &4.into(), &"x.yaml".into())
+    );
+    let ran = run(dir.path(), &["definition", "check", "x.yaml"]).succeeds();
+    assert!(ran.stdout.starts_with(line) && ran.stdout.contains("\nx 1 is sound: 2 steps, "), "{ran:#?}");
+    write(dir.path(), "z.yaml", "name: x", 0o644);
+    run(dir.path(), &["definition", "lint", "x.yaml", "z.yaml"]).fails(1, &["z.yaml:1:1: `steps` is missing"]);
+}
+
+#[test]
+fn two_definitions_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = "name: x\nversion: 1\nsteps:\n- {id: a, run: {worker: w}, compensate: {run: {worker: u}}}\n- {id: b, run: noop}\n";
+    let after = before
+        .replace("version: 1", "version: 2")
+        .replace("worker: u", "worker: v")
+        .replace("id: b", "id: c, after: [a]");
+    write(dir.path(), "1.yaml", before, 0o644);
+    write(dir.path(), "2.yaml", &after, 0o644);
+    let ran = run(dir.path(), &["definition", "diff", "1.yaml", "2.yaml"]).succeeds();
+    let undone = |by: &str| format!("is undone by worker {by}; if that fails, the transaction is parked");
+    let expected = format!(
+        "x 1 → x 2\n+ step c\n- step b\n~ step a\n  ~ compensate.run.worker: \"u\" → \"v\"\ncompensation\n  \
+         `a` {}; now it {}\n  `c` is new: it stays done\n  `b` is gone: it stays done\n",
+        undone("u"),
+        undone("v")
+    );
+    assert_eq!(ran.stdout, expected);
+    let ran = run(dir.path(), &["definition", "diff", "1.yaml", "2.yaml", "--exit-code", "-o", "json"]).fails(1, &[]);
+    assert_eq!(ran.json()["changed"][0]["changes"][0]["after"], "v");
+    let ran = run(dir.path(), &["definition", "diff", "1.yaml", "1.yaml", "--exit-code"]).succeeds();
+    assert_eq!(ran.stdout, "x 1 → x 1\nno difference\n");
+    run(dir.path(), &["definition", "diff", "1.yaml", "x@2"]).fails(2, &["no server is named"]);
+    run(dir.path(), &["definition", "diff", "1.yaml", "absent.yaml"]).fails(2, &["failed to read absent.yaml"]);
+}
+
+#[test]
+fn the_schema_is_written_as_it_is_published() {
+    let published = include_str!("../../../../schemas/definition.schema.json");
+    assert_eq!(run(Path::new("/"), &["definition", "schema"]).succeeds().stdout, published);
+}
+
+#[test]
 fn a_bundle_is_checked_without_a_server() {
     let starter = examples().join("starter");
     let ran = run(Path::new("/"), &["bundle".as_ref(), "check".as_ref(), starter.as_os_str()]).succeeds();

@@ -36,6 +36,14 @@ pub(crate) struct Use {
 const LATER: [&str; 3] = ["env", "vars", "headers"];
 
 impl Site {
+    /// The step that it belongs to.
+    pub(crate) const fn step(self) -> Option<StepIndex> {
+        match self {
+            Self::Forward(step) | Self::Undo(step) => Some(step),
+            Self::Key | Self::Start | Self::Output => None,
+        }
+    }
+
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::Key => &["input"],
@@ -191,7 +199,7 @@ impl Checker<'_> {
     }
 }
 
-fn step_path(id: &str) -> String {
+pub(super) fn step_path(id: &str) -> String {
     let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let begins_well = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     if is_plain && begins_well { format!("steps.{id}") } else { format!("steps['{id}']") }

@@ -136,7 +136,7 @@ fn layers(definition: &Definition) -> Vec<u32> {
     layers
 }
 
-fn upstream(definition: &Definition) -> Option<Upstream> {
+pub(super) fn upstream(definition: &Definition) -> Option<Upstream> {
     let count = definition.steps.len();
     let ordered = order(definition);
     if ordered.len() < count {

@@ -1,11 +1,12 @@
 //! From a document to a definition. Reads on after a problem, so that all are told at once.
 
-mod open;
+pub(super) mod open;
 
 use super::check::{self, Site, Use};
 use super::document::{Data, Node};
 use super::fields::{Cursor, Keys, did_you_mean, join};
-use super::graph;
+use super::graph::{self, Upstream};
+use super::lint;
 use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
@@ -18,7 +19,7 @@ use chancery_expr::{PathSegment, Program, Template};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const TOP: Keys = Keys {
+pub(super) const TOP: Keys = Keys {
     known: &[
         "name",
         "version",
@@ -31,6 +32,7 @@ const TOP: Keys = Keys {
         "steps",
         "output",
         "context",
+        "lint",
     ],
     later: &[
         "input",
@@ -48,7 +50,7 @@ const TOP: Keys = Keys {
         "description",
     ],
 };
-const STEP: Keys = Keys {
+pub(super) const STEP: Keys = Keys {
     known: &[
         "id",
         "after",
@@ -65,6 +67,7 @@ const STEP: Keys = Keys {
         "action",
         "resource",
         "context",
+        "lint",
     ],
     later: &[
         "each",
@@ -90,18 +93,20 @@ const STEP: Keys = Keys {
         "description",
     ],
 };
-const RUN: Keys = Keys {
+pub(super) const RUN: Keys = Keys {
     known: &["worker", "http", "noop"],
     later: &["transaction", "rules", "mcp", "emit", "wait", "signal", "request", "decide", "version", "callback"],
 };
-const HTTP: Keys = Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
-const UNDO: Keys = Keys {
+pub(super) const HTTP: Keys =
+    Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
+pub(super) const UNDO: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "on_error", "critical"],
     later: &["when", "set", "headers", "queue_timeout"],
 };
-const RETRY: Keys = Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[] };
-const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[] };
-const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[] };
+pub(super) const RETRY: Keys =
+    Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[] };
+pub(super) const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[] };
+pub(super) const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[] };
 const NOTHING: Keys = Keys { known: &[], later: &[] };
 
 /// Headers that the server sets itself.
@@ -117,26 +122,16 @@ const HEADERS_RESERVED: [&str; 9] = [
     "connection",
 ];
 
-/// Reads the definition that a document is.
-///
-/// # Errors
-/// Every problem.
-pub(crate) fn definition(root: &Node) -> Result<Definition, DefinitionError> {
-    let strict = CompensationPolicy::StrictSequential;
-    let mut reader = Reader { problems: Problems::default(), uses: Vec::new(), undoing: (strict, strict.on_error()) };
-    let cursor = Cursor::root(root);
-    let draft = reader.top(&cursor);
-    let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
-    if let Some(upstream) = graph::link(&mut definition, &cursor, &mut reader.problems) {
-        check::uses(&mut definition, &reader.uses, &upstream, &mut reader.problems);
-    }
-    if !reader.problems.is_empty() {
-        return Err(reader.problems.into_error());
-    }
-    Ok(definition)
+/// A definition as it was read, and what is known of where its expressions stand.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) definition: Definition,
+    pub(super) upstream: Upstream,
+    pub(super) uses: Vec<Use>,
 }
 
-struct Reader {
+#[derive(Debug)]
+pub(super) struct Reader {
     problems: Problems,
     uses: Vec<Use>,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
@@ -144,6 +139,26 @@ struct Reader {
 }
 
 impl Reader {
+    /// Reads the definition that a document is.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub(super) fn read(root: &Node) -> Result<Reading, DefinitionError> {
+        let strict = CompensationPolicy::StrictSequential;
+        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), undoing: (strict, strict.on_error()) };
+        let cursor = Cursor::root(root);
+        let draft = reader.top(&cursor);
+        let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
+        let upstream = graph::link(&mut definition, &cursor, &mut reader.problems);
+        if let Some(upstream) = &upstream {
+            check::uses(&mut definition, &reader.uses, upstream, &mut reader.problems);
+        }
+        match upstream {
+            Some(upstream) if reader.problems.is_empty() => Ok(Reading { definition, upstream, uses: reader.uses }),
+            Some(_) | None => Err(reader.problems.into_error()),
+        }
+    }
+
     /// `None` where not even steps could be read.
     fn top(&mut self, cursor: &Cursor<'_>) -> Option<Definition> {
         let kind = self.kind(cursor);
@@ -167,7 +182,10 @@ impl Reader {
         let output = cursor.field("output").and_then(|field| self.template(&field, Site::Output));
         let context = cursor.field("context").map(|field| self.named_templates(&field, Site::Start));
         let (steps, frame) = match kind {
-            DefinitionKind::Saga => (self.steps(cursor)?, None),
+            DefinitionKind::Saga => {
+                lint::check(cursor, &mut self.problems);
+                (self.steps(cursor)?, None)
+            }
             DefinitionKind::Open => (Vec::new(), Some(self.frame(cursor))),
         };
         let source = json::canonical(&cursor.node.to_json());
@@ -272,6 +290,7 @@ impl Reader {
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
+        lint::check(cursor, &mut self.problems);
         Some(Step {
             id: id?,
             after: Vec::new(),

@@ -1,6 +1,9 @@
 //! Drawings of a definition: layers as ranks, compensations dashed.
 
-use super::{Definition, Run, Step};
+mod layout;
+mod svg;
+
+use super::{Definition, Mode, Run, Step};
 use std::fmt::Write as _;
 
 impl Definition {
@@ -17,7 +20,7 @@ impl Definition {
         }
         for step in &self.steps {
             let id = quoted(step.id.as_str());
-            let label = quoted(&format!("{}\n{}", step.id, step.run.describe()));
+            let label = quoted(&step.lines().join("\n"));
             line(&mut out, format_args!("  {id} [label={label}];\n"));
             for before in step.after.iter().filter_map(|before| self.step(*before)) {
                 line(&mut out, format_args!("  {} -> {id};\n", quoted(before.id.as_str())));
@@ -40,7 +43,7 @@ impl Definition {
         for layer in 0..=self.deepest_layer() {
             line(&mut out, format_args!("  subgraph layer{layer}[\" \"]\n    direction LR\n"));
             for (position, step) in self.steps.iter().enumerate().filter(|(_, step)| step.layer == layer) {
-                line(&mut out, format_args!("    s{position}[\"{}\"]\n", mermaid_label(step, &step.run)));
+                line(&mut out, format_args!("    s{position}[\"{}\"]\n", step.lines().join("<br/>")));
             }
             out.push_str("  end\n");
         }
@@ -51,7 +54,7 @@ impl Definition {
         }
         for (position, step) in self.steps.iter().enumerate() {
             let Some(undo) = &step.compensate else { continue };
-            let label = mermaid_label(step, &undo.run);
+            let label = format!("{}<br/>{}", step.id, undo.run.describe());
             line(&mut out, format_args!("  u{position}[\"undo {label}\"]:::undo\n  s{position} -.-> u{position}\n"));
         }
         out.push_str("  classDef undo stroke-dasharray: 4\n");
@@ -60,6 +63,41 @@ impl Definition {
 
     fn deepest_layer(&self) -> u32 {
         self.steps.iter().map(|step| step.layer).max().unwrap_or(0)
+    }
+}
+
+impl Step {
+    /// What is special about it, in a few words each.
+    fn marks(&self) -> Vec<String> {
+        let marks = [
+            (self.when.is_some(), "conditional"),
+            (self.pivot, "pivot"),
+            (self.irreversible, "irreversible"),
+            (self.optional, "may fail"),
+            (self.retry.once, "once"),
+        ];
+        marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect()
+    }
+
+    /// Its lines in a drawing: id, what it runs, what is special about it.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.id.to_string(), self.run.describe()];
+        let marks = self.marks();
+        if !marks.is_empty() {
+            lines.push(marks.join(", "));
+        }
+        lines
+    }
+}
+
+impl Mode {
+    /// The word in a definition.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Graph => "graph",
+            Self::Layers => "layers",
+        }
     }
 }
 
@@ -84,8 +122,4 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// A quoted id of DOT. Names have no quotes and no backslashes; a line break is written as one.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\n', "\\n"))
-}
-
-fn mermaid_label(step: &Step, run: &Run) -> String {
-    format!("{}<br/>{}", step.id, run.describe())
 }

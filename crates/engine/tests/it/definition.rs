@@ -1,8 +1,14 @@
 //! Definitions: what is read, what is refused and where, what is drawn, what expressions give.
 
+#[cfg(test)]
+mod diff;
 mod evaluate;
 mod large;
+#[cfg(test)]
+mod lint;
 mod open;
 mod properties;
 mod read;
 mod refused;
+#[cfg(test)]
+mod schema;

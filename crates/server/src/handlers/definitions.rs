@@ -5,12 +5,15 @@ use crate::cursor;
 use crate::extract::{Document, Granted, Param, Query};
 use crate::failure::Failure;
 use crate::gate::Node;
-use crate::reply::{Made, Ok200};
+use crate::reply::{self, Made, Ok200};
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
 use chancery_api::page::{Page, PageQuery};
 use chancery_app::definitions::{self, Format};
 use chancery_base::Name;
+use chancery_engine::definition::SCHEMA;
 use std::sync::Arc;
 
 pub(crate) async fn register(
@@ -43,6 +46,10 @@ pub(crate) async fn get(
     Query(query): Query<VersionQuery>,
 ) -> Result<Ok200<Definition>, Failure> {
     Ok(Ok200(convert::definition(definitions::get(&node.app, &grant, &name, query.version).await?)))
+}
+
+pub(crate) async fn schema(Granted(_): Granted) -> Response {
+    reply::typed(StatusCode::OK, "application/schema+json", SCHEMA)
 }
 
 fn format(document: &Document) -> Format {

@@ -17,6 +17,20 @@ async fn work(house: &House, key: &str, output: Value) -> Value {
 }
 
 #[tokio::test]
+async fn the_schema_of_definitions_and_what_a_check_warns_of() {
+    let house = House::new().await;
+    let schema = house.get("/v1/schemas/definition", &house.owner).await;
+    assert_eq!((schema.status, schema.header("content-type")), (200, Some("application/schema+json")));
+    assert_eq!(schema.json()["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let text = "name: x\nversion: 1\nsteps:\n- {id: a, run: {worker: w}}\n- {id: b, run: {worker: w}, after: [a]}\n";
+    let call = Call::new("POST", "/v1/definitions/check").key(&house.owner);
+    let checked = call.body("application/yaml", text.as_bytes()).send(house.addr).await;
+    let warning = checked.json()["warnings"][0].clone();
+    assert_eq!((&warning["rule"], &warning["path"]), (&json!("no-undo"), &json!("steps[0]")));
+    assert_eq!((&warning["line"], &warning["column"]), (&json!(4), &json!(3)));
+}
+
+#[tokio::test]
 async fn an_order_goes_through_and_is_proved() {
     let house = House::new().await;
     let bundle = house.shop().await;

@@ -6,7 +6,7 @@ use crate::definition::{CompensationPolicy, GRACE_DEFAULT, OpenFrame};
 use chancery_base::Name;
 use chancery_base::limits::{OPEN_ACTIONS_MAX, OPEN_STEPS_DEFAULT, OPEN_STEPS_MAX};
 
-pub(super) const TOP: Keys = Keys {
+pub(in crate::definition) const TOP: Keys = Keys {
     known: &[
         "name",
         "version",

@@ -31,6 +31,9 @@ fn steps_after_each_of_the_others_are_read() {
     }
     let definition = Definition::parse(text.as_bytes()).unwrap();
     assert_eq!(definition.steps[399].after.len(), 399);
+    // Far more lines pass layers than there is room for.
+    let svg = definition.graph_svg();
+    assert_eq!(svg.matches("class=\"line\"").count(), 400 * 399 / 2);
 }
 
 #[test]

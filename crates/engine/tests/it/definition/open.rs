@@ -10,6 +10,7 @@ fn refused(text: &str, expected: &[&str]) {
         Err(err) => err.problems.iter().map(ToString::to_string).collect(),
     };
     assert_eq!(shown, expected, "{text}");
+    super::schema::agrees(&format!("name: x\nversion: 1\nkind: open\n{text}"), &shown);
 }
 
 #[test]

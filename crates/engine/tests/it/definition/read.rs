@@ -39,6 +39,7 @@ output: {charge: "${{ steps.charge.?output.?id }}"}
 
 #[expect(clippy::panic, reason = "a helper of tests")]
 pub(crate) fn parse(text: &str) -> Definition {
+    super::schema::takes(text);
     Definition::parse(text.as_bytes()).unwrap_or_else(|err| panic!("{err}"))
 }
 
@@ -145,11 +146,19 @@ fn delays_grow_to_their_cap_within_their_jitter_and_repeat() {
     assert_eq!(steady.delay(&transaction, &name, 3), Duration::from_millis(400));
 }
 
+const GRAPH: &str = "\
+name: g
+version: 1
+mode: layers
+steps:
+- {id: a, run: {worker: w}, compensate: {run: {worker: u}}}
+- {id: b-1, run: noop, after: [a], irreversible: true, when: '${{ input.b }}'}
+- {id: c, run: noop, after: [a, b-1]}
+";
+
 #[test]
 fn the_graph_is_drawn_in_layers() {
-    let definition = parse(
-        "name: g\nversion: 1\nsteps:\n- {id: a, run: {worker: w}, compensate: {run: {worker: u}}}\n- {id: b-1, run: noop, after: [a]}\n",
-    );
+    let definition = parse(GRAPH);
     assert_eq!(
         definition.graph_dot(),
         r#"digraph "g" {
@@ -157,11 +166,15 @@ fn the_graph_is_drawn_in_layers() {
   node [shape=box];
   { rank=same; "a"; }
   { rank=same; "b-1"; }
+  { rank=same; "c"; }
   "a" [label="a\nworker w"];
   "undo a" [label="undo a\nworker u", style=dashed];
   "a" -> "undo a" [style=dashed, constraint=false];
-  "b-1" [label="b-1\nnoop"];
+  "b-1" [label="b-1\nnoop\nconditional, irreversible"];
   "a" -> "b-1";
+  "c" [label="c\nnoop"];
+  "a" -> "c";
+  "b-1" -> "c";
 }
 "#
     );
@@ -174,12 +187,34 @@ fn the_graph_is_drawn_in_layers() {
   end
   subgraph layer1[" "]
     direction LR
-    s1["b-1<br/>noop"]
+    s1["b-1<br/>noop<br/>conditional, irreversible"]
+  end
+  subgraph layer2[" "]
+    direction LR
+    s2["c<br/>noop"]
   end
   s0 --> s1
+  s0 --> s2
+  s1 --> s2
   u0["undo a<br/>worker u"]:::undo
   s0 -.-> u0
   classDef undo stroke-dasharray: 4
 "#
     );
+}
+
+#[test]
+fn the_graph_is_drawn_as_a_picture() {
+    let svg = parse(GRAPH).graph_svg();
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\""), "{svg}");
+    assert!(svg.contains("<text class=\"title\" x=\"28.0\" y=\"34.0\">g 1</text>"), "{svg}");
+    let count = |what: &str| svg.matches(what).count();
+    let classes = ["class=\"step\"", "class=\"undo\"", "class=\"line\"", "class=\"back\"", "class=\"band\""];
+    assert_eq!(classes.map(count), [3, 1, 3, 1, 3]);
+    // The line from `a` to `c` passes the layer of `b-1`: it goes down beside it.
+    assert_eq!(svg.lines().filter(|line| line.contains("class=\"line\"") && line.matches('C').count() == 3).count(), 1);
+    assert!(svg.contains(">conditional, irreversible</text>"), "{svg}");
+    assert_eq!(count("<g>"), count("</g>"));
+    let pivot = parse(&GRAPH.replace("irreversible: true", "pivot: true")).graph_svg();
+    assert!(pivot.contains("class=\"step pivot\""));
 }

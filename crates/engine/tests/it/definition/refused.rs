@@ -14,6 +14,7 @@ fn check(text: &str, expected: &[&str]) {
         Err(err) => err.problems.iter().map(ToString::to_string).collect(),
     };
     assert_eq!(shown, expected, "{text}");
+    super::schema::agrees(text, &shown);
 }
 
 #[track_caller]
@@ -35,6 +36,14 @@ fn keys_are_known_later_or_unknown() {
             "8:5: steps[0].until: `until` is not supported yet",
             "9:5: steps[0].tiemout: unknown key `tiemout`; did you mean `timeout`?",
             "10:5: steps[0].whatever: unknown key `whatever`",
+        ],
+    );
+    check_step(
+        "    lint: {allow: [no-und, 3], deny: []}\n",
+        &[
+            "6:20: steps[0].lint.allow[0]: unknown rule `no-und`; there is `no-undo`, `undo-never-runs`, `retry-without-backoff`, `timeout-too-long`, `constant-condition`, `absent-output`, `similar-ids`; did you mean `no-undo`?",
+            "6:28: steps[0].lint.allow[1]: a text is expected here, not a number",
+            "6:32: steps[0].lint.deny: unknown key `deny`",
         ],
     );
     check("{}", &["1:1: `name` is missing", "1:1: `steps` is missing", "1:1: `version` is missing"]);
