@@ -36,6 +36,8 @@ pub const OPEN_ACTIONS_MAX: usize = 100;
 pub const OPEN_BYTES_MAX: usize = 16 << 20;
 /// How long an attempt of an open transaction's step may be out: what it would wait for before it undoes anything.
 pub const OPEN_STEP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes of the variables that one step sets, as canonical JSON.
+pub const VARIABLES_BYTES_MAX: usize = 64 << 10;
 /// Attempts of a step.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Bytes of a bundle document.

@@ -133,6 +133,7 @@ impl Intent {
             run: Run::Noop,
             // Only an undo that is given nothing may come to it.
             with: needs_input.then(|| Template::literal(input.value().clone())),
+            set: Vec::new(),
             retry: once(),
             timeout: self.timeout(),
             queue_timeout: self.timeout(),
@@ -145,6 +146,7 @@ impl Intent {
             resource: None,
             context: Vec::new(),
             reads: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }

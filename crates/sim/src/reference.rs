@@ -15,7 +15,7 @@ use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
 use chancery_engine::{Event, Failure, NodeRef, Phase, Status, StepError};
 use plan::FINAL;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stand::Over;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,11 +61,13 @@ pub enum WrongRule {
     ForgetSuperseded,
     /// What an earlier driver asked for counts as asked for.
     IgnoreClaims,
+    /// What the last step added to the variable is lost.
+    ForgetVariable,
 }
 
 impl WrongRule {
     /// Every one.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -85,6 +87,7 @@ impl WrongRule {
         Self::IgnoreHeartbeats,
         Self::ForgetSuperseded,
         Self::IgnoreClaims,
+        Self::ForgetVariable,
     ];
 
     /// Whether it is about open transactions.
@@ -102,6 +105,7 @@ pub(crate) enum Fact {
         phase: Phase,
         attempt: u64,
         deadline: Timestamp,
+        input: Arc<Value>,
     },
     Done {
         step: usize,
@@ -330,12 +334,15 @@ impl Saga {
 
     /// Whether an attempt may be handed out now: as which, and until when.
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
-        let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
+        let Fact::HandedOut { step, phase, attempt, deadline, input } = fact else { return Ok(()) };
         let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
                 ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
+                let variable = self.variable(&self.plan.all_before(*step)).filter(|_| plan.takes_variable);
+                let found = input.get("v").and_then(Value::as_u64);
+                ensure(variable == found, || format!("its variable is {found:?}, not {variable:?}"))?;
                 Some(plan.timeout)
             }
             Phase::Undo => {
@@ -357,7 +364,12 @@ impl Saga {
     fn output(&self) -> Option<Value> {
         match self.plan.output {
             OutputPlan::Nothing => Some(Value::Null),
-            OutputPlan::Number => Some(serde_json::json!({ "n": self.number })),
+            OutputPlan::Number => {
+                let mut output = Map::from_iter([("n".to_owned(), Value::from(self.number))]);
+                let variable = self.variable(&(0..self.plan.steps.len()).collect());
+                output.extend(variable.map(|variable| ("v".to_owned(), Value::from(variable))));
+                Some(Value::Object(output))
+            }
             OutputPlan::Of(_) => None,
         }
     }
@@ -450,8 +462,9 @@ fn fact(event: &Event) -> Option<Fact> {
     let at = |node: &NodeRef| node.step.position();
     Some(match event {
         Event::Started { .. } => return None,
-        Event::Dispatched { node, phase, attempt, deadline, .. } => {
-            Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+        Event::Dispatched { node, phase, attempt, deadline, input, .. } => {
+            let (attempt, input) = (u64::from(*attempt), Arc::new(input.value().clone()));
+            Fact::HandedOut { step: at(node), phase: *phase, attempt, deadline: *deadline, input }
         }
         Event::Completed { node, phase, attempt, .. } => {
             Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }

@@ -5,6 +5,7 @@ pub(super) mod open;
 use super::check::{self, Site, Use};
 use super::document::{Data, Node};
 use super::fields::{Cursor, Keys, did_you_mean, join};
+use super::flow::SetPlaces;
 use super::graph::{self, Upstream};
 use super::lint;
 use super::problem::{DefinitionError, Problems};
@@ -57,6 +58,7 @@ pub(super) const STEP: Keys = Keys {
         "when",
         "run",
         "with",
+        "set",
         "retry",
         "timeout",
         "queue_timeout",
@@ -71,7 +73,6 @@ pub(super) const STEP: Keys = Keys {
     ],
     later: &[
         "each",
-        "set",
         "vars",
         "subjects",
         "headers",
@@ -134,6 +135,7 @@ pub(super) struct Reading {
 pub(super) struct Reader {
     problems: Problems,
     uses: Vec<Use>,
+    sets: SetPlaces,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
     undoing: (CompensationPolicy, OnError),
 }
@@ -145,13 +147,14 @@ impl Reader {
     /// Every problem.
     pub(super) fn read(root: &Node) -> Result<Reading, DefinitionError> {
         let strict = CompensationPolicy::StrictSequential;
-        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), undoing: (strict, strict.on_error()) };
+        let undoing = (strict, strict.on_error());
+        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), sets: SetPlaces::default(), undoing };
         let cursor = Cursor::root(root);
         let draft = reader.top(&cursor);
         let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
         let upstream = graph::link(&mut definition, &cursor, &mut reader.problems);
         if let Some(upstream) = &upstream {
-            check::uses(&mut definition, &reader.uses, upstream, &mut reader.problems);
+            check::uses(&mut definition, (&reader.uses, &reader.sets), upstream, &mut reader.problems);
         }
         match upstream {
             Some(upstream) if reader.problems.is_empty() => Ok(Reading { definition, upstream, uses: reader.uses }),
@@ -205,6 +208,7 @@ impl Reader {
             output,
             context: context.unwrap_or_default(),
             output_reads: Vec::new(),
+            output_variables: Vec::new(),
             source: Arc::from(source),
         })
     }
@@ -277,6 +281,7 @@ impl Reader {
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
         let when = cursor.field("when").and_then(|field| self.condition(&field, site));
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
+        let set = cursor.field("set").map(|field| self.set(&field, index));
         let retry = cursor.field("retry").map(|field| self.retry(&field));
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -298,6 +303,7 @@ impl Reader {
             when,
             run: run.unwrap_or(Run::Noop),
             with,
+            set: set.unwrap_or_default(),
             retry: retry.unwrap_or_default(),
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
@@ -310,7 +316,15 @@ impl Reader {
             resource,
             context: context.unwrap_or_default(),
             reads: Vec::new(),
+            variables: Vec::new(),
         })
+    }
+
+    fn set(&mut self, cursor: &Cursor<'_>, step: StepIndex) -> Vec<(String, Template)> {
+        for (name, field) in cursor.pairs(&mut Problems::default()) {
+            self.sets.insert((step, name.to_owned()), (field.place(), field.path));
+        }
+        self.named_templates(cursor, Site::Done(step))
     }
 
     fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {

@@ -75,6 +75,7 @@ impl Step {
             (self.irreversible, "irreversible"),
             (self.optional, "may fail"),
             (self.retry.once, "once"),
+            (!self.set.is_empty(), "sets variables"),
         ];
         marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect()
     }

@@ -36,7 +36,7 @@ impl Transaction {
                 self.expect(*node, event, |state| {
                     state.status == StepStatus::Dispatched && state.attempts == *attempt
                 })?;
-                self.done(*node, output, now, seq);
+                self.done(*node, event, output, now, seq)?;
             }
             Event::Completed { node, phase: Phase::Undo, attempt, .. } => {
                 self.expect(*node, event, |state| {
@@ -48,7 +48,7 @@ impl Transaction {
                 self.expect_stuck(*node, *phase, event)?;
                 self.unpark();
                 match phase {
-                    Phase::Do => self.done(*node, output, now, seq),
+                    Phase::Do => self.done(*node, event, output, now, seq)?,
                     Phase::Undo => self.undone(*node, now, seq),
                 }
             }
@@ -370,11 +370,23 @@ impl Transaction {
         state.ended_n = Some(n);
     }
 
-    fn done(&mut self, node: NodeRef, output: &Arc<Document>, now: Timestamp, seq: u64) {
+    fn done(
+        &mut self,
+        node: NodeRef,
+        event: &Event,
+        output: &Arc<Document>,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
         self.finish(node, StepStatus::Completed, now, self.head.entries);
         self.set_output(node, output, seq);
         self.hear_of(node, now);
+        if self.step_of(node).is_some_and(|step| !step.set.is_empty()) {
+            let set = self.evaluate_set(node, output, now).ok().ok_or_else(|| self.illegal(event))?;
+            self.nodes.node_mut(node).variables = set;
+        }
         self.ready_dependents(node, now);
+        Ok(())
     }
 
     fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {

@@ -37,6 +37,9 @@ pub enum Refusal {
     /// A driver's call.
     #[error(transparent)]
     Open(#[from] OpenRefusal),
+    /// What a person says that a step gave does not suit what is made of it.
+    #[error("the output does not suit the step: {0}")]
+    Unsuitable(String),
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -47,7 +50,7 @@ impl Refusal {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } | Self::Unsuitable(_) => Kind::Conflict,
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
                 OpenRefusal::NotOpen(_)
@@ -110,6 +113,13 @@ impl Transaction {
         }
         let (failure, error) = match answer {
             Answer::Completed(output) => {
+                // What was done and can't be made use of is undone like what may have been done.
+                if phase == Phase::Do
+                    && let Err(error) = self.evaluate_set(node, &output, cx.now)
+                {
+                    self.fail(node, phase, Failure::Unknown, error, cx)?;
+                    return Ok(true);
+                }
                 self.emit(Event::Completed { node, phase, attempt, output }, cx)?;
                 self.advance(cx)?;
                 return Ok(true);
@@ -251,6 +261,9 @@ impl Transaction {
             let asked = named.chars().take(128).collect();
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
         };
+        if phase == Phase::Do {
+            self.evaluate_set(node, &output, cx.now).map_err(|error| Refusal::Unsuitable(error.message))?;
+        }
         self.emit(Event::Resolved { node, phase, output, justification }, cx)?;
         self.advance(cx)
     }

@@ -8,6 +8,7 @@ use crate::definition::{Definition, StepIndex};
 use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::state::{Head, StepState};
+use crate::status::StepStatus;
 use chancery_base::Document;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ pub enum LoadError {
     /// An output is missing, or there is one too many.
     #[error("step {0} should have an output exactly if it is completed")]
     Output(NodeRef),
+    /// What a step has set can't be computed again.
+    #[error("what step {0} has set can't be computed from its output")]
+    Variables(NodeRef),
 }
 
 impl Transaction {
@@ -88,6 +92,22 @@ impl Transaction {
             touched: BTreeSet::new(),
         };
         transaction.place_all();
+        transaction.set_all()?;
         Ok(transaction)
+    }
+
+    /// What the steps that are done have set, in the order in which they were done.
+    fn set_all(&mut self) -> Result<(), LoadError> {
+        let is_set = |node: &NodeRef| self.step_of(*node).is_some_and(|step| !step.set.is_empty());
+        let done = self.nodes().filter(|(node, state)| state.status == StepStatus::Completed && is_set(node));
+        let mut done: Vec<(Option<u64>, NodeRef)> = done.map(|(node, state)| (state.ended_n, node)).collect();
+        done.sort_unstable();
+        for (_, node) in done {
+            let ended_at = self.state(node).and_then(|state| state.ended_at);
+            let output = self.nodes.get(node).and_then(|node| node.output.clone());
+            let set = ended_at.zip(output).and_then(|(at, output)| self.evaluate_set(node, &output, at).ok());
+            self.nodes.node_mut(node).variables = set.ok_or(LoadError::Variables(node))?;
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The nodes of a transaction. The first are its definition's steps, in their order.
 
 use super::open::Declared;
-use crate::definition::Definition;
+use crate::definition::{Definition, Variables};
 use crate::node::NodeRef;
 use crate::state::StepState;
 use chancery_base::Document;
@@ -15,6 +15,8 @@ pub(super) struct Node {
     pub(super) output: Option<Arc<Document>>,
     /// What a driver declared of it, where it is not a definition's.
     pub(super) declared: Option<Box<Declared>>,
+    /// What it set when it was done. Follows from the outputs, and is not kept.
+    pub(super) variables: Variables,
     /// Whether the active set says of it what its state says.
     pub(super) is_placed: bool,
 }
@@ -26,7 +28,7 @@ pub(super) struct Nodes {
 
 impl Node {
     pub(super) const fn new(at: NodeRef, state: StepState, output: Option<Arc<Document>>) -> Self {
-        Self { at, state, output, declared: None, is_placed: false }
+        Self { at, state, output, declared: None, variables: Variables::new(), is_placed: false }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step};
+use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step, Variables};
 use crate::event::StepError;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
@@ -133,6 +133,23 @@ impl Transaction {
         Ok(step.condition(&self.scope(step, ready_at))?)
     }
 
+    /// What a step sets when it is done with this output at `now`: the same whenever it is asked, since all that it sees
+    /// is over.
+    ///
+    /// # Errors
+    /// [`StepError::BAD_EXPRESSION`] if an expression fails.
+    pub(super) fn evaluate_set(
+        &self,
+        node: NodeRef,
+        output: &Document,
+        now: Timestamp,
+    ) -> Result<Variables, StepError> {
+        let Some(step) = self.step_of(node).filter(|step| !step.set.is_empty()) else { return Ok(Variables::new()) };
+        let own = Seen { status: StepStatus::Completed, output: Some(output.value()), error: None, variables: None };
+        let seen = |step| if step == node.step { Some(own) } else { self.seen(NodeRef::of_step(step)) };
+        Ok(step.set_variables(&self.facts(now).step_scope(&self.definition, step, seen))?)
+    }
+
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
         let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step.into()));
         bounded(self.definition.result(&scope)?, "output")
@@ -140,7 +157,7 @@ impl Transaction {
 
     /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
     /// sees the same.
-    fn scope(&self, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
+    fn scope<'a>(&'a self, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
         let facts = self.facts(now.unwrap_or(self.head.started_at));
         facts.step_scope(&self.definition, step, |step| self.seen(step.into()))
     }
@@ -149,7 +166,8 @@ impl Transaction {
         let state = self.state(node)?;
         let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
         let error = state.error.as_ref().filter(|_| has_failed);
-        Some(Seen { status: state.status, output: self.output_of(node), error })
+        let variables = self.nodes.get(node).map(|node| &node.variables);
+        Some(Seen { status: state.status, output: self.output_of(node), error, variables })
     }
 
     fn output_of(&self, node: NodeRef) -> Option<&Value> {

@@ -147,6 +147,8 @@ impl Run {
 
 #[cfg(test)]
 mod policies;
+#[cfg(test)]
+mod variables;
 
 const CHAIN: &str = "
 name: chain

@@ -4,6 +4,7 @@
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// A saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,12 @@ pub struct StepPlan {
     /// The saga goes on without it when it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_optional: bool,
+    /// How much it adds to the variable when it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adds: Option<u64>,
+    /// The variable is a part of its input.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_variable: bool,
 }
 
 /// How a step is undone.
@@ -221,7 +228,9 @@ impl Plan {
         let is_layered = rng.permille(300);
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
-        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None }
+        let mut plan = Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None };
+        plan.set_variable(&mut Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x5e7_0000));
+        plan
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -243,6 +252,42 @@ impl Plan {
         let lasts = rng.permille(200).then(|| rng.between(1_000, 30_000));
         let on_error = if rng.permille(300) { on_error(&mut rng) } else { None };
         Self { concurrency, lasts, policy, on_error, open: Some(open), ..Self::empty(format!("open-{number}")) }
+    }
+
+    /// Has steps of a row, each after the one before, add to a variable, and steps after the first of them take it.
+    fn set_variable(&mut self, rng: &mut Rng) {
+        if !rng.permille(500) {
+            return;
+        }
+        let mut last = None;
+        for step in 0..self.steps.len() {
+            let before = self.all_before(step);
+            let takes_variable = self.setters(&before).next().is_some() && rng.permille(500);
+            let follows = last.is_none_or(|last| before.contains(&last));
+            let adds = (follows && rng.permille(500)).then(|| rng.between(1, 9));
+            if let Some(step) = self.steps.get_mut(step) {
+                (step.takes_variable, step.adds) = (takes_variable, adds);
+            }
+            last = adds.map_or(last, |_| Some(step));
+        }
+    }
+
+    /// Those of some steps that add to the variable.
+    pub(crate) fn setters(&self, steps: &BTreeSet<usize>) -> impl Iterator<Item = (usize, u64)> {
+        let adds = |step: &usize| Some((*step, self.steps.get(*step)?.adds?));
+        steps.iter().filter_map(adds).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Every step that must be over before this one.
+    pub(crate) fn all_before(&self, step: usize) -> BTreeSet<usize> {
+        let mut all = BTreeSet::new();
+        let mut open = self.before(step);
+        while let Some(before) = open.pop() {
+            if all.insert(before) {
+                open.extend(self.before(before));
+            }
+        }
+        all
     }
 
     const fn empty(name: String) -> Self {
@@ -269,7 +314,8 @@ impl Plan {
             document.insert("grace".to_owned(), json!(format!("{}ms", open.grace)));
             document.insert("steps_max".to_owned(), json!(open.steps_max));
         } else {
-            let steps = self.steps.iter().enumerate().map(|(index, step)| step.document(index));
+            let is_first = |index: usize| self.setters(&self.all_before(index)).next().is_none();
+            let steps = self.steps.iter().enumerate().map(|(index, step)| step.document(index, is_first(index)));
             document.insert("steps".to_owned(), steps.collect());
         }
         if let Some(concurrency) = self.concurrency {
@@ -292,13 +338,21 @@ impl Plan {
         match self.output {
             OutputPlan::Nothing => {}
             OutputPlan::Number => {
-                document.insert("output".to_owned(), json!({ "n": "${{ input.n }}" }));
+                let mut output = json!({ "n": "${{ input.n }}" });
+                if let Some(output) = output.as_object_mut().filter(|_| self.has_variable()) {
+                    output.insert("v".to_owned(), json!("${{ vars.?v }}"));
+                }
+                document.insert("output".to_owned(), output);
             }
             OutputPlan::Of(step) => {
                 document.insert("output".to_owned(), json!({ "of": format!("${{{{ steps.s{step}.output }}}}") }));
             }
         }
         Value::Object(document)
+    }
+
+    pub(crate) fn has_variable(&self) -> bool {
+        self.steps.iter().any(|step| step.adds.is_some())
     }
 
     /// The same without one of its steps.
@@ -310,6 +364,8 @@ impl Plan {
             step.after.retain(|before| *before != gone);
             step.after.iter_mut().for_each(|before| *before = moved(*before));
             step.input_of = step.input_of.filter(|of| *of != gone).map(moved);
+            // Who comes after whom is another than it was: the variable goes with the step.
+            (step.adds, step.takes_variable) = (None, false);
         }
         let output = match self.output {
             OutputPlan::Of(step) if step == gone => OutputPlan::Nothing,
@@ -343,6 +399,8 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         undo,
         is_pivot: false,
         is_optional: true,
+        adds: None,
+        takes_variable: false,
     }
 }
 
@@ -384,7 +442,8 @@ impl Plan {
 }
 
 impl StepPlan {
-    fn document(&self, index: usize) -> Value {
+    /// Its document; the first step that sets the variable has nothing to add to.
+    fn document(&self, index: usize, is_first: bool) -> Value {
         let mut step = Map::new();
         step.insert("id".to_owned(), json!(format!("s{index}")));
         step.insert("after".to_owned(), self.after.iter().map(|before| format!("s{before}")).collect());
@@ -395,12 +454,19 @@ impl StepPlan {
             RunPlan::QueueB => json!({ "worker": "queue.b" }),
         };
         step.insert("run".to_owned(), run);
-        let with = match self.input_of {
+        let mut with = match self.input_of {
             // What was skipped has no output: then this fails as a bad expression.
             Some(before) => json!({ "of": format!("${{{{ steps.s{before}.output }}}}") }),
             None => json!({ "n": "${{ input.n }}" }),
         };
+        if let Some(with) = with.as_object_mut().filter(|_| self.takes_variable) {
+            with.insert("v".to_owned(), json!("${{ vars.?v }}"));
+        }
         step.insert("with".to_owned(), with);
+        if let Some(adds) = self.adds {
+            let sum = if is_first { adds.to_string() } else { format!("vars.?v.orValue(0) + {adds}") };
+            step.insert("set".to_owned(), json!({ "v": format!("${{{{ {sum} }}}}") }));
+        }
         if let Some(above) = self.above {
             step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
         }
@@ -453,7 +519,20 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(4, 20);
     let undo = undo(rng, 2);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        is_pivot: false,
+        is_optional: false,
+        adds: None,
+        takes_variable: false,
+    }
 }
 
 fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
@@ -470,7 +549,20 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(6, 40);
     let undo = undo(rng, 4);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        is_pivot: false,
+        is_optional: false,
+        adds: None,
+        takes_variable: false,
+    }
 }
 
 /// What a step of a varied saga says beside.

@@ -5,6 +5,7 @@ use super::{Fact, Saga, Standing, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
 use chancery_engine::{Failure, Phase, Status};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Where a step stands.
@@ -254,6 +255,16 @@ impl Saga {
     pub(super) fn has_input(&self, asked: usize) -> bool {
         let of = self.plan.steps.get(asked).and_then(|step| step.input_of);
         of.is_none_or(|of| self.is_completed(of))
+    }
+
+    /// What the variable is where these steps are over: each that was done has added to it. None if none was.
+    pub(super) fn variable(&self, over: &BTreeSet<usize>) -> Option<u64> {
+        let mut done: Vec<u64> =
+            self.plan.setters(over).filter(|(step, _)| self.is_completed(*step)).map(|(_, adds)| adds).collect();
+        if self.is_told(WrongRule::ForgetVariable) {
+            done.pop();
+        }
+        (!done.is_empty()).then(|| done.iter().sum())
     }
 
     pub(super) fn is_to_skip(&self, asked: usize) -> bool {
