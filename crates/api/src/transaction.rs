@@ -159,10 +159,9 @@ pub struct Transaction {
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The step whose compensation waits for a person.
+    /// The step, or the clone of one as `ship[3]`, that waits for a person, or whose compensation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
     /// Its input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -171,8 +170,7 @@ pub struct Transaction {
     pub output: Option<Value>,
     /// Steps that took effect, or may have, and were not undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// Its steps, in the definition's order.
     pub steps: Vec<Step>,
 }
@@ -193,17 +191,15 @@ pub struct StartedTransaction {
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The step whose compensation waits for a person.
+    /// The step, or the clone of one as `ship[3]`, that waits for a person, or whose compensation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
     /// Its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// Steps that took effect, or may have, and were not undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
 }
 
 /// Why a transaction did not complete.
@@ -211,10 +207,9 @@ pub struct StartedTransaction {
 pub struct Cause {
     /// `step_failed`, `step_denied`, `step_timed_out`, `output_failed`, `cancelled` or `terminated`.
     pub kind: String,
-    /// The step that failed.
+    /// The step that failed, or the clone of one: `ship[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub step: Option<Name>,
+    pub step: Option<String>,
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
@@ -226,7 +221,14 @@ pub struct Step {
     /// Its id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// `pending`, `ready`, `dispatched`, `backoff`, `completed`, `failed`, `unknown`, `skipped` or `cancelled`.
+    /// Which clone of it, from 0, in a list of clones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// How many of its clones stand how, by the words for a step, or for its undo after `undo_`, once it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clones: Option<BTreeMap<String, u32>>,
+    /// `pending`, `ready`, `dispatched`, `backoff`, `expanded`, `completed`, `failed`, `unknown`, `skipped` or
+    /// `cancelled`.
     pub status: String,
     /// How many attempts were handed out.
     pub attempts: u32,
@@ -331,9 +333,9 @@ pub struct Justified {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
-    /// The step.
-    #[schema(value_type = String)]
-    pub step: Name,
+    /// The step, or the clone of one: `ship[3]`.
+    #[schema(max_length = 144)]
+    pub step: String,
     /// Why: it stands in the ledger.
     #[schema(min_length = 1, max_length = 2000)]
     pub justification: String,

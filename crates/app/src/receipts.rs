@@ -5,8 +5,9 @@ use crate::app::App;
 use crate::ledger::{inclusion_hashes, newest};
 use crate::tenant::Tenant;
 use crate::transactions::damaged;
+use chancery_base::TransactionId;
 use chancery_base::limits::PAGE_ROWS_MAX;
-use chancery_base::{Name, TransactionId};
+use chancery_engine::NodeRef;
 use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
@@ -30,8 +31,8 @@ pub enum Subject {
     Step {
         /// Whose step.
         transaction: TransactionId,
-        /// Which step.
-        step: Name,
+        /// Which step, or which clone of one: `ship[3]`.
+        step: String,
         /// Its compensation instead.
         undo: bool,
     },
@@ -102,11 +103,11 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
         }
         Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
         Subject::Step { transaction, step, undo } => {
-            let index = step_index(app, grant, *transaction, step).await?;
+            let node = node(app, grant, *transaction, step).await?;
             let kinds = if *undo { UNDO_OUTCOMES } else { STEP_OUTCOMES };
             let part = if *undo { "compensation" } else { "step" };
             let what = format!("outcome of {part} `{step}` of {transaction} yet");
-            (*transaction, Wanted::Outcome(index, kinds), what)
+            (*transaction, Wanted::Outcome(node, kinds), what)
         }
     };
     let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
@@ -118,7 +119,7 @@ const UNDO_OUTCOMES: [&str; 2] = ["compensation.completed", "compensation.failed
 
 enum Wanted {
     Closing,
-    Outcome(u32, [&'static str; 2]),
+    Outcome(NodeRef, [&'static str; 2]),
 }
 
 impl Wanted {
@@ -126,16 +127,18 @@ impl Wanted {
         match self {
             Self::Closing => record.refs.last,
             // An attempt that was never handed out, because policy denied it, has no permit to show.
-            Self::Outcome(index, kinds) => record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str()),
+            Self::Outcome(node, kinds) => {
+                let is_it = record.refs.step.zip(record.refs.clone) == Some((node.step.0, node.clone));
+                is_it && kinds.contains(&record.kind.as_str())
+            }
         }
     }
 }
 
-async fn step_index(app: &App, grant: &Grant, id: TransactionId, step: &Name) -> Result<u32, Error> {
+async fn node(app: &App, grant: &Grant, id: TransactionId, step: &str) -> Result<NodeRef, Error> {
     let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
-    let index = definition.find(step.as_str()).map(|index| index.0);
-    index.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
+    definition.find_node(step).ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
 }
 
 /// The entry that permitted an outcome.

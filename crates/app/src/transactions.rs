@@ -190,6 +190,23 @@ pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<Transact
     view::transaction(&loaded, &definition)
 }
 
+/// A page of the clones of a step that fanned out, in their order, from the one after `page.after` on.
+///
+/// # Errors
+/// If there is no such transaction in the tenant, or no such step in its definition.
+pub async fn clones(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    step: &Name,
+    page: Page<u32>,
+) -> Result<Paged<StepView, u32>, Error> {
+    let loaded = app.store().transaction(grant, id).await?;
+    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
+    view::clones(&loaded, &definition, step, &page)
+}
+
 /// A transaction as it stands when it has ended or is parked, or when `hold` (at most the configured maximum) is over.
 ///
 /// # Errors

@@ -24,6 +24,14 @@ pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 pub const DEFINITION_BYTES_MAX: usize = 512 << 10;
 /// Steps of a definition.
 pub const STEPS_MAX: usize = 1_000;
+/// Elements of a fan-out, and so clones of its step.
+pub const CLONES_MAX: usize = 10_000;
+/// Clones of all steps of one transaction together.
+pub const TRANSACTION_CLONES_MAX: usize = 20_000;
+/// Clones of all transactions that a shard has in memory, above which it takes no start. Each takes some 700 bytes.
+pub const SHARD_CLONES_MAX: usize = 100_000;
+/// Bytes of the outputs of one transaction together, above which no further step begins; those that are out come in.
+pub const TRANSACTION_OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// Attempts of a step.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Bytes of a bundle document.
@@ -115,6 +123,8 @@ pub const SHARD_QUEUE_RESERVED: usize = 4_096;
 pub const BATCH_INPUTS_MAX: usize = 1_024;
 /// Entries of one batch, above which it takes no further input.
 pub const BATCH_ENTRIES_MAX: usize = 8_192;
+/// Rows of steps that one batch makes at once, above which it takes no further input: a fan-out makes one a clone.
+pub const BATCH_CLONES_MAX: usize = 10_000;
 /// Queues that one worker names in an exchange.
 pub const EXCHANGE_QUEUES_MAX: usize = 256;
 /// Tasks that one worker holds or reports in an exchange.
@@ -134,6 +144,8 @@ const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < B
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
+const _: () = assert!(CLONES_MAX <= BATCH_CLONES_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.

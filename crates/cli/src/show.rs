@@ -4,7 +4,7 @@ mod entry;
 mod transaction;
 
 pub(crate) use entry::{entries, history};
-pub(crate) use transaction::{is_success, started, step_names, transaction, transactions};
+pub(crate) use transaction::{is_success, started, step_names, steps, transaction, transactions};
 
 use chancery_base::{PrincipalId, Timestamp};
 

@@ -17,6 +17,7 @@ pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use problem::{DefinitionError, Problem};
 pub use retry::Retry;
 
+use crate::node::NodeRef;
 use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Digest, Name, json};
 use chancery_expr::{Program, Template, on_large_stack};
@@ -82,6 +83,8 @@ pub struct Step {
     pub dependents: Vec<StepIndex>,
     /// The step is skipped if this is false.
     pub when: Option<Program>,
+    /// Its fan-out: a clone of it for each element.
+    pub each: Option<Each>,
     /// What it runs.
     pub run: Run,
     /// Its input; null if there is none.
@@ -149,6 +152,15 @@ pub enum OnError {
     Skip,
     /// After its last attempt it counts as done.
     MarkCompensated,
+}
+
+/// Over what a step fans out.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// The list.
+    pub list: Program,
+    /// How many of its clones are out at once; none: as many as the transaction's own `concurrency` lets.
+    pub concurrency: Option<u32>,
 }
 
 /// How a step is undone.
@@ -353,6 +365,24 @@ impl Definition {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<StepIndex> {
         self.steps.iter().position(|step| step.id.as_str() == id).map(StepIndex::at)
+    }
+
+    /// The step of this id, or its clone: `ship[3]`.
+    #[must_use]
+    pub fn find_node(&self, named: &str) -> Option<NodeRef> {
+        let Some((id, index)) = named.strip_suffix(']').and_then(|named| named.split_once('[')) else {
+            return self.find(named).map(NodeRef::of_step);
+        };
+        let is_number = index.bytes().all(|byte| byte.is_ascii_digit()) && (index == "0" || !index.starts_with('0'));
+        let index: u32 = index.parse().ok().filter(|_| is_number)?;
+        Some(NodeRef { step: self.find(id)?, clone: index.checked_add(1)? })
+    }
+
+    /// What a node is called: its step's id, and for a clone its index: `ship[3]`.
+    #[must_use]
+    pub fn name_of(&self, node: NodeRef) -> Option<String> {
+        let id = &self.step(node.step)?.id;
+        Some(node.index().map_or_else(|| id.to_string(), |index| format!("{id}[{index}]")))
     }
 
     /// Every step's index, in order.

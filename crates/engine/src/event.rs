@@ -39,6 +39,10 @@ impl StepError {
     pub const LEASE_LAPSED: &'static str = "LeaseLapsed";
     /// The transaction has as many entries as one may have.
     pub const TOO_MANY_ENTRIES: &'static str = "TooManyEntries";
+    /// The transaction has as many clones of steps as one may have.
+    pub const TOO_MANY_CLONES: &'static str = "TooManyClones";
+    /// The outputs of the transaction have as many bytes as they may have.
+    pub const TOO_MUCH_OUTPUT: &'static str = "TooMuchOutput";
     /// The transaction's own time ran out.
     pub const TRANSACTION_TIMEOUT: &'static str = "TransactionTimeout";
 
@@ -232,6 +236,13 @@ pub enum Event {
         node: NodeRef,
         /// The decision.
         decision: DecisionId,
+    },
+    /// A step fanned out: it has a clone for each element.
+    Expanded {
+        /// Which step.
+        node: NodeRef,
+        /// The elements, a list.
+        items: Arc<Document>,
     },
     /// A step's `when` said no.
     Skipped {

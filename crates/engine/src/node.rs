@@ -25,6 +25,12 @@ impl NodeRef {
     pub const fn of_step(step: StepIndex) -> Self {
         Self { step, clone: 0 }
     }
+
+    /// Which clone it is, from 0; none: it is a step as a whole.
+    #[must_use]
+    pub const fn index(self) -> Option<u32> {
+        self.clone.checked_sub(1)
+    }
 }
 
 impl From<StepIndex> for NodeRef {
@@ -35,8 +41,8 @@ impl From<StepIndex> for NodeRef {
 
 impl fmt::Display for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step: StepIndex(step), clone } = self;
-        match clone.checked_sub(1) {
+        let Self { step: StepIndex(step), .. } = self;
+        match self.index() {
             None => write!(f, "{step}"),
             Some(index) => write!(f, "{step}[{index}]"),
         }

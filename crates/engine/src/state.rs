@@ -149,6 +149,9 @@ pub struct StepState {
     /// Attempts handed out before a person had it tried again: retries count from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before: u32,
+    /// How many clones it has, once it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clones: Option<u32>,
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
@@ -164,13 +167,16 @@ pub struct StepState {
     /// SHA-256 of the canonical input of its latest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
+    /// The sequence number of the entry with the elements over which it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_seq: Option<u64>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
     /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
-    /// When its first attempt was handed out.
+    /// When its first attempt was handed out, or it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Where it stands.
@@ -227,6 +233,7 @@ impl StepState {
             status: StepStatus::Pending,
             attempts: 0,
             attempts_before: 0,
+            clones: None,
             unknown: false,
             ready_at: None,
             wake_at: None,
@@ -235,6 +242,7 @@ impl StepState {
             ended_n: None,
             decision: None,
             input: None,
+            items_seq: None,
             output_seq: None,
             error: None,
             undo: UndoState::NONE,
@@ -258,10 +266,10 @@ pub fn left_undone<'a>(head: &Head, nodes: impl IntoIterator<Item = (NodeRef, &'
 }
 
 impl StepState {
-    /// Whether it took effect, or may have.
+    /// Whether it took effect, or may have. What fanned out did so by its clones.
     #[must_use]
     pub const fn took_effect(&self) -> bool {
-        matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
+        self.clones.is_none() && matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
@@ -272,6 +280,7 @@ impl StepState {
             StepStatus::Backoff => self.wake_at,
             StepStatus::Pending
             | StepStatus::Dispatched
+            | StepStatus::Expanded
             | StepStatus::Completed
             | StepStatus::Failed
             | StepStatus::Unknown
@@ -380,11 +389,13 @@ mod tests {
         is_sorted(&StepState {
             attempts_before: 1,
             attempts: 3,
+            clones: Some(2),
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
             ended_at: at,
             ended_n: Some(4),
             error: error.clone(),
             input: digest,
+            items_seq: Some(7),
             output_seq: Some(8),
             ready_at: at,
             started_at: at,

@@ -65,6 +65,8 @@ words!(
         Dispatched = "dispatched",
         /// An attempt failed; the next waits for its time.
         Backoff = "backoff",
+        /// It fanned out, and its clones run.
+        Expanded = "expanded",
         /// It is done.
         Completed = "completed",
         /// It failed for good and took no effect.

@@ -23,7 +23,7 @@ use crate::event::{Beginning, Cause, Event, StepError};
 use crate::node::NodeRef;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
-use active::{Active, Class};
+use active::{Active, Class, SHARED};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use nodes::Nodes;
 use std::collections::BTreeSet;
@@ -178,6 +178,12 @@ impl Transaction {
         self.nodes.iter().map(|node| (node.at, &node.state))
     }
 
+    /// How many clones its steps have.
+    #[must_use]
+    pub fn clone_count(&self) -> usize {
+        self.nodes.clone_count()
+    }
+
     /// Where a node stands.
     #[must_use]
     pub fn state(&self, node: NodeRef) -> Option<&StepState> {
@@ -236,8 +242,29 @@ impl Transaction {
         };
         let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
         let room = room.saturating_sub(self.active.count(out));
+        let mut ready = self.waiting((waiting, again), phase, (SHARED, room), now);
+        let windows = self.active.windows().filter(|_| phase == Phase::Do);
+        let shared = ready.len();
+        for (window, free) in windows {
+            ready.extend(self.waiting((waiting, again), phase, (window, free.min(room)), now));
+        }
+        if ready.len() > shared {
+            ready.sort_unstable();
+            ready.truncate(room);
+        }
+        ready
+    }
+
+    /// What waits in a window, as far as there is room in it.
+    fn waiting(
+        &self,
+        (waiting, again): (Class, Class),
+        phase: Phase,
+        (window, room): (u32, usize),
+        now: Timestamp,
+    ) -> Vec<Ready> {
         let found = |class| {
-            let due = self.active.of(class, i64::MIN..=now.as_micros()).take(room);
+            let due = self.active.within(class, window, i64::MIN..=now.as_micros()).take(room);
             due.map(|(since, node)| Ready { since: Timestamp::from_micros(since), node, phase })
         };
         let mut ready: Vec<Ready> = found(waiting).collect();

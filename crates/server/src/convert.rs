@@ -9,7 +9,7 @@ mod workers;
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
-pub(crate) use transactions::{filter, resolution, start, started, transaction, transaction_summary};
+pub(crate) use transactions::{filter, resolution, start, started, step, transaction, transaction_summary};
 pub(crate) use workers::{call, exchanged};
 
 use std::time::Duration;

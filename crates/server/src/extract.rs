@@ -71,6 +71,10 @@ pub(crate) struct Query<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Param<T>(pub(crate) T);
 
+/// The path's two parameters.
+#[derive(Debug)]
+pub(crate) struct Params<T, U>(pub(crate) T, pub(crate) U);
+
 impl FromRequestParts<Arc<Node>> for Granted {
     type Rejection = Failure;
 
@@ -186,13 +190,34 @@ where
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
-        let found = RawPathParams::from_request_parts(parts, node).await;
-        let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
-        let Some((name, text)) = found.iter().next() else {
-            return Err(Failure::bug(String::from("a route without a parameter has none")));
-        };
-        text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
+        let found = params(parts, node).await?;
+        param(&found, 0).map(Self)
     }
+}
+
+impl<T, U> FromRequestParts<Arc<Node>> for Params<T, U>
+where
+    T: FromStr<Err: Display>,
+    U: FromStr<Err: Display>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
+        let found = params(parts, node).await?;
+        Ok(Self(param(&found, 0)?, param(&found, 1)?))
+    }
+}
+
+async fn params(parts: &mut Parts, node: &Arc<Node>) -> Result<RawPathParams, Failure> {
+    let found = RawPathParams::from_request_parts(parts, node).await;
+    found.map_err(|error| invalid("the path", &error.body_text()))
+}
+
+fn param<T: FromStr<Err: Display>>(found: &RawPathParams, index: usize) -> Result<T, Failure> {
+    let Some((name, text)) = found.iter().nth(index) else {
+        return Err(Failure::bug(String::from("a route without a parameter has none")));
+    };
+    text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()))
 }
 
 /// A segment of a path, from 0; empty where there is none.

@@ -99,6 +99,7 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "transaction_get" => on(filter, transactions::get),
         "transaction_result" => on(filter, transactions::result),
         "transaction_history" => on(filter, transactions::history),
+        "transaction_clones" => on(filter, transactions::clones),
         "transaction_cancel" => on(filter, operations::cancel),
         "transaction_terminate" => on(filter, operations::terminate),
         "transaction_retry" => on(filter, operations::retry),

@@ -72,6 +72,8 @@ pub mod kind {
         STEP_COMPLETED = "step.completed",
         /// An attempt of a step failed.
         STEP_FAILED = "step.failed",
+        /// A step fanned out.
+        STEP_EXPANDED = "step.expanded",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
         /// An attempt of a compensation was handed out.

@@ -333,7 +333,9 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
     let id = transaction.id();
-    let steps = transaction.nodes().map(|(node, state)| rows::step_row(id, node, state));
+    let mut nodes: Vec<_> = transaction.nodes().collect();
+    nodes.sort_by_key(|(node, _)| *node);
+    let steps = nodes.into_iter().map(|(node, state)| rows::step_row(id, node, state));
     TransactionRows { transaction: rows::transaction_row(log, transaction), steps: steps.collect() }
 }
 

@@ -63,14 +63,16 @@ pub fn step_row(transaction: TransactionId, node: NodeRef, state: &StepState) ->
         status: step_word(state),
         attempt: state.attempts,
         wake_at: state.wakes_at(),
-        output_seq: state.output_seq,
+        // A step that fanned out has no output of its own; the elements are found by the same column.
+        output_seq: state.output_seq.or(state.items_seq),
         undo_seq: state.undo.output_seq,
         body: body(state),
     }
 }
 
 /// The word of a step's row: its compensation's where that is under way or done, such as `undo_completed`.
-const fn step_word(state: &StepState) -> &'static str {
+#[must_use]
+pub const fn step_word(state: &StepState) -> &'static str {
     match state.undo.status {
         UndoStatus::None => state.status.word(),
         UndoStatus::Ready => "undo_ready",
@@ -100,8 +102,9 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
     let mut nodes = Vec::with_capacity(loaded.steps.len());
     for row in &loaded.steps {
         let state: StepState = open("a step's body", &row.body)?;
-        let output = state.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()?;
-        nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, output));
+        let output = state.output_seq.map(|seq| (seq, "output")).or(state.items_seq.map(|seq| (seq, "items")));
+        let document = output.map(|(seq, part)| part_of(&payloads, seq, part)).transpose()?;
+        nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, document));
     }
     let input = part_of(&payloads, head.input_seq, "input")?;
     Ok(Transaction::from_parts(Parts { definition, head, nodes, input })?)

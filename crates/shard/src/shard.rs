@@ -137,6 +137,8 @@ pub struct Shard {
     /// Transactions in memory: all that run, and for one batch those that inputs name.
     members: HashMap<TransactionId, Box<Transaction>>,
     running: usize,
+    /// Clones of the members' steps.
+    clones: usize,
     /// Whether everything that runs is in memory.
     is_recovered: bool,
     /// Transactions that have ended, as far back as is kept.
@@ -171,6 +173,7 @@ impl Shard {
             next: None,
             members: HashMap::new(),
             running: 0,
+            clones: 0,
             is_recovered: false,
             ended: Ended::default(),
             asked: BTreeSet::new(),
@@ -497,7 +500,10 @@ impl Shard {
             if !member.status().is_settled() {
                 self.running += 1;
             }
-            self.members.insert(id, Box::new(member));
+            self.clones += member.clone_count();
+            if let Some(before) = self.members.insert(id, Box::new(member)) {
+                self.clones -= before.clone_count();
+            }
         }
         Ok(())
     }
@@ -528,7 +534,7 @@ impl Shard {
             }
             let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
             if status.is_settled() {
-                self.members.remove(&id);
+                self.clones -= self.members.remove(&id).map_or(0, |member| member.clone_count());
                 self.index.remove(id);
             }
             if status.is_ended() {
@@ -620,6 +626,7 @@ impl Shard {
     fn forget(&mut self) {
         self.members.clear();
         self.running = 0;
+        self.clones = 0;
         self.index = Index::default();
         self.asked.clear();
         self.keys.clear();

@@ -48,6 +48,8 @@ pub enum Material {
     Wide,
     /// Up to eight steps with everything that a saga may say: pivots, every order of undoing, timeouts.
     Varied,
+    /// The same, with steps that fan out.
+    Fanned,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

@@ -33,6 +33,9 @@ struct Arguments {
     /// Definitions with everything that a saga may say.
     #[arg(long, conflicts_with = "wide")]
     varied: bool,
+    /// The same, and steps that fan out.
+    #[arg(long, conflicts_with_all = ["wide", "varied"])]
+    fanned: bool,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -61,10 +64,11 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let material = match (arguments.wide, arguments.varied) {
-        (false, false) => Material::Narrow,
-        (true, _) => Material::Wide,
-        (false, true) => Material::Varied,
+    let material = match (arguments.wide, arguments.varied, arguments.fanned) {
+        (false, false, false) => Material::Narrow,
+        (true, ..) => Material::Wide,
+        (false, true, _) => Material::Varied,
+        (false, false, true) => Material::Fanned,
     };
     let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
     match &arguments.case {
@@ -154,6 +158,7 @@ impl Tally {
             Material::Narrow => "",
             Material::Wide => " --wide",
             Material::Varied => " --varied",
+            Material::Fanned => " --fanned",
         };
         println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
         match keep(report.seed, options, &arguments.keep) {
@@ -171,6 +176,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Narrow => "narrow",
         Material::Wide => "wide",
         Material::Varied => "varied",
+        Material::Fanned => "fanned",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

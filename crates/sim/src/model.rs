@@ -8,8 +8,8 @@ mod replies;
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
 use chancery_base::{DecisionId, Digest, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::Definition;
-use chancery_engine::{Phase, Status};
+use chancery_engine::definition::{Definition, StepIndex};
+use chancery_engine::{NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
 use chancery_shard::token::AttemptRef;
@@ -36,9 +36,9 @@ pub(crate) struct Model {
     /// What workers said, whether or not it arrived.
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
-    step_keys: BTreeMap<(TenantId, String), (TransactionId, u32, Phase)>,
+    step_keys: BTreeMap<(TenantId, String), (TransactionId, NodeRef, Phase)>,
     /// The same the other way round: a step has one key.
-    keys_of_steps: BTreeMap<(TransactionId, u32, Phase), String>,
+    keys_of_steps: BTreeMap<(TransactionId, NodeRef, Phase), String>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
     /// Over every record in the order of commits: the same for the same run.
@@ -66,7 +66,7 @@ pub(crate) struct TransactionModel {
     pub(crate) definition: Arc<Definition>,
     pub(crate) ended: Option<Status>,
     /// It waits for a person, at this step if at one.
-    pub(crate) parked: Option<Option<u32>>,
+    pub(crate) parked: Option<Option<NodeRef>>,
     pub(crate) cancels: u32,
     pub(crate) resumed: u32,
     pub(crate) resolved: u32,
@@ -76,7 +76,7 @@ pub(crate) struct TransactionModel {
     entries: u64,
     /// It goes backward: no step may begin.
     turned: bool,
-    steps: Vec<StepModel>,
+    steps: BTreeMap<NodeRef, StepModel>,
     saga: Saga,
 }
 
@@ -87,6 +87,8 @@ struct StepModel {
     undo: Vec<Attempt>,
     completed_n: Option<u64>,
     skipped: bool,
+    /// How many clones it has, once it fanned out.
+    clones: Option<u32>,
     unknown: bool,
     /// It failed for good, and the saga went on.
     passed: bool,
@@ -155,12 +157,12 @@ impl Model {
     }
 
     fn attempt(&self, attempt: &AttemptRef) -> Option<&Attempt> {
-        let step = self.transactions.get(&attempt.transaction)?.steps.get(position(attempt.step))?;
+        let step = self.transactions.get(&attempt.transaction)?.steps.get(&attempt.node())?;
         step.attempts(attempt.phase).get(position(attempt.attempt.checked_sub(1)?))
     }
 
     fn attempt_mut(&mut self, attempt: &AttemptRef) -> Option<&mut Attempt> {
-        let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(position(attempt.step))?;
+        let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(&attempt.node())?;
         let attempts = match attempt.phase {
             Phase::Do => &mut step.forward,
             Phase::Undo => &mut step.undo,
@@ -172,6 +174,18 @@ impl Model {
 impl TransactionModel {
     fn has_pivot(&self) -> bool {
         self.definition.steps.iter().any(|step| step.pivot)
+    }
+
+    /// Whether what comes after a step may begin: of one that fanned out all clones are over.
+    fn is_over(&self, step: StepIndex) -> bool {
+        let Some(whole) = self.steps.get(&step.into()) else { return false };
+        match whole.clones {
+            None => whole.is_over(),
+            Some(count) => {
+                let mut clones = (1..=count).map(|clone| self.steps.get(&NodeRef { step, clone }));
+                clones.all(|clone| clone.is_some_and(StepModel::is_over))
+            }
+        }
     }
 }
 
@@ -201,9 +215,10 @@ impl StepModel {
 impl fmt::Display for TransactionModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, parked {:?}, turned {})", self.definition.name, self.parked, self.turned)?;
-        for (step, definition) in self.steps.iter().zip(&self.definition.steps) {
+        for (node, step) in &self.steps {
             let of = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.outcome).collect::<Vec<_>>();
-            write!(f, " {} {:?} undo {:?}", definition.id, of(&step.forward), of(&step.undo))?;
+            let name = self.definition.name_of(*node).unwrap_or_default();
+            write!(f, " {name} {:?} undo {:?}", of(&step.forward), of(&step.undo))?;
         }
         Ok(())
     }

@@ -52,11 +52,17 @@ pub enum WrongRule {
     IgnoreCritical,
     /// The saga's own time never runs out.
     IgnoreTimeout,
+    /// A step that fans out has one clone fewer.
+    OneCloneLess,
+    /// One clone fewer of a step is out at once.
+    LessWindow,
+    /// What comes after a step that fanned out does not wait for its clones.
+    IgnoreClones,
 }
 
 impl WrongRule {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -72,6 +78,9 @@ impl WrongRule {
         Self::UndoInSequence,
         Self::IgnoreCritical,
         Self::IgnoreTimeout,
+        Self::OneCloneLess,
+        Self::LessWindow,
+        Self::IgnoreClones,
     ];
 }
 
@@ -83,6 +92,7 @@ pub(crate) enum Fact {
     Failed { step: usize, phase: Phase, attempt: u64, failure: Failure, error: StepError, retry_at: Option<Timestamp> },
     Denied { step: usize },
     Skipped { step: usize },
+    Expanded { step: usize, count: usize },
     OutputFailed,
     TimedOut,
     Cancelled,
@@ -96,6 +106,7 @@ pub(crate) enum Fact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Skip(usize),
+    Expand(usize),
     FailDenied(usize),
     Park(Option<usize>),
     FailOutput,
@@ -106,6 +117,8 @@ enum Due {
 #[derive(Debug)]
 pub(crate) struct Saga {
     plan: Arc<Plan>,
+    /// Every step as a whole, in order, then the clones that may come of them: which step, and which clone from 1.
+    units: Vec<(usize, u64)>,
     number: u64,
     began: Timestamp,
     facts: Vec<(Timestamp, Fact)>,
@@ -115,7 +128,39 @@ pub(crate) struct Saga {
 impl Saga {
     pub(crate) fn new(plan: Arc<Plan>, input: &Value, began: Timestamp, wrong: Option<WrongRule>) -> Self {
         let number = input.get("n").and_then(Value::as_u64).unwrap_or(0);
-        Self { plan, number, began, facts: Vec::new(), wrong }
+        let wholes = (0..plan.steps.len()).map(|step| (step, 0));
+        let most = |step: &StepPlan| step.most_clones.unwrap_or(0).min(number);
+        let clones =
+            plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
+        let units = wholes.chain(clones).collect();
+        Self { plan, units, number, began, facts: Vec::new(), wrong }
+    }
+
+    /// What a unit is of, as it is planned.
+    fn step(&self, unit: usize) -> Option<&StepPlan> {
+        self.plan.steps.get(self.step_of(unit))
+    }
+
+    fn step_of(&self, unit: usize) -> usize {
+        self.units.get(unit).map_or(usize::MAX, |(step, _)| *step)
+    }
+
+    /// The unit that a node is.
+    fn unit(&self, node: &NodeRef) -> usize {
+        let asked = (node.step.position(), u64::from(node.clone));
+        self.units.iter().position(|unit| *unit == asked).unwrap_or(usize::MAX)
+    }
+
+    /// The clones of a step, if it fans out.
+    fn clones(&self, step: usize) -> Option<Vec<usize>> {
+        self.plan.steps.get(step)?.most_clones?;
+        let of_step = |unit: &usize| self.units.get(*unit).is_some_and(|(of, clone)| *of == step && *clone > 0);
+        Some((0..self.units.len()).filter(of_step).collect())
+    }
+
+    /// Whether it is a step as a whole that fans out: it is never handed out itself.
+    fn is_whole(&self, unit: usize) -> bool {
+        unit < self.plan.steps.len() && self.step(unit).is_some_and(|step| step.most_clones.is_some())
     }
 
     fn is_told(&self, wrong: WrongRule) -> bool {
@@ -124,7 +169,7 @@ impl Saga {
 
     /// Takes what happened next, if it may.
     pub(crate) fn follow(&mut self, at: Timestamp, event: &Event) -> Check {
-        let Some(fact) = fact(event) else { return Ok(()) };
+        let Some(fact) = self.fact(event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
         // A person who has it go on has all of it go on that stands still, one after the other.
@@ -158,10 +203,12 @@ impl Saga {
     }
 
     fn due_forward(&self) -> Vec<Due> {
-        let mut steps = 0..self.plan.steps.len();
-        let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
-        if !skips.is_empty() || self.parked().is_some() {
-            return skips;
+        let steps = self.all();
+        let mut at_once: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
+        let expands = |step: &usize| self.is_to_expand(*step) && !self.is_to_skip(*step);
+        at_once.extend(steps.clone().filter(expands).map(Due::Expand));
+        if !at_once.is_empty() || self.parked().is_some() {
+            return at_once;
         }
         let is_held = self.is_held();
         if steps.clone().all(|step| self.is_over(step)) && !is_held {
@@ -173,26 +220,30 @@ impl Saga {
         let goes_on = |step: usize| match self.stage(step) {
             Stage::Out(_) => true,
             Stage::Ready(_) | Stage::Backoff(_) => !is_held,
-            Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
-                false
-            }
+            Stage::Pending
+            | Stage::Expanded
+            | Stage::Completed
+            | Stage::Skipped
+            | Stage::Failed
+            | Stage::Unknown
+            | Stage::Cancelled => false,
         };
         if steps.clone().any(goes_on) {
             return Vec::new();
         }
-        let stuck = steps.find(|step| self.is_stuck(*step, Phase::Do));
+        let stuck = steps.filter(|step| self.is_stuck(*step, Phase::Do)).min_by_key(|step| self.place(*step));
         stuck.map(|step| Due::Park(Some(step))).or(is_held.then_some(Due::Park(None))).into_iter().collect()
     }
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
-        let mut steps = 0..self.plan.steps.len();
+        let mut steps = self.all();
         let is_busy =
             |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
         if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
             return Vec::new();
         }
         let stuck = steps.clone().filter(|step| self.is_stuck(*step, Phase::Undo));
-        if let Some(step) = stuck.max_by_key(|step| (self.over(*step), *step)) {
+        if let Some(step) = stuck.max_by_key(|step| (self.over(*step), self.place(*step))) {
             return vec![Due::Park(Some(step))];
         }
         let left = |step: usize| matches!(self.undo_stage(step), UndoStage::Failed | UndoStage::Skipped);
@@ -247,6 +298,10 @@ impl Saga {
                 };
                 ensure(is_expected, || format!("its output is {expected:?}"))
             }
+            Fact::Expanded { step, count } => {
+                let expected = self.clone_count(*step);
+                ensure(is_due && *count == expected, || format!("{expected} clones, due: {is_due}"))
+            }
             Fact::Skipped { .. } | Fact::OutputFailed | Fact::Parked { .. } => {
                 ensure(is_due, || "nothing asks for it".to_owned())
             }
@@ -256,7 +311,7 @@ impl Saga {
     /// Whether an attempt may be handed out now: as which, and until when.
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
-        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let plan = self.step(*step).ok_or("there is no such step")?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
@@ -289,7 +344,7 @@ impl Saga {
 
     fn may_fail(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::Failed { step, phase, attempt, failure, error, retry_at } = fact else { return Ok(()) };
-        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let plan = self.step(*step).ok_or("there is no such step")?;
         let was_out = match failure {
             Failure::Failed | Failure::Unknown | Failure::Lapsed => {
                 self.is_out(*step, *phase, *attempt)?;
@@ -328,7 +383,7 @@ impl Saga {
         };
         let is_final =
             error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
-        let most = match (phase, self.plan.on_error(*step)) {
+        let most = match (phase, self.plan.on_error(self.step_of(*step))) {
             (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
             (Phase::Undo, OnErrorPlan::Skip) => 1,
             (Phase::Do | Phase::Undo, _) => retry.attempts,
@@ -362,6 +417,7 @@ pub(crate) struct Standing {
 fn is(due: Due, fact: &Fact) -> bool {
     match due {
         Due::Skip(step) => *fact == Fact::Skipped { step },
+        Due::Expand(expected) => matches!(fact, Fact::Expanded { step, .. } if *step == expected),
         Due::Park(step) => *fact == Fact::Parked { step },
         Due::FailOutput => *fact == Fact::OutputFailed,
         Due::End(expected) => matches!(fact, Fact::Ended { status, .. } if *status == expected),
@@ -371,34 +427,39 @@ fn is(due: Due, fact: &Fact) -> bool {
     }
 }
 
-fn fact(event: &Event) -> Option<Fact> {
-    let at = |node: &NodeRef| node.step.position();
-    Some(match event {
-        Event::Started { .. } => return None,
-        Event::Dispatched { node, phase, attempt, deadline, .. } => {
-            Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
-        }
-        Event::Completed { node, phase, attempt, .. } => {
-            Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
-        }
-        Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } => Fact::Failed {
-            step: at(node),
-            phase: *phase,
-            attempt: u64::from(*attempt),
-            failure: *failure,
-            error: error.clone(),
-            retry_at: *retry_at,
-        },
-        Event::Denied { node, .. } => Fact::Denied { step: at(node) },
-        Event::Skipped { node } => Fact::Skipped { step: at(node) },
-        Event::OutputFailed { .. } => Fact::OutputFailed,
-        Event::TimedOut => Fact::TimedOut,
-        Event::CancelRequested { .. } => Fact::Cancelled,
-        Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
-        Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },
-        Event::Resolved { node, phase, .. } => Fact::Resolved { step: at(node), phase: *phase },
-        Event::Ended { status, output, .. } => {
-            Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
-        }
-    })
+impl Saga {
+    fn fact(&self, event: &Event) -> Option<Fact> {
+        let at = |node: &NodeRef| self.unit(node);
+        Some(match event {
+            Event::Started { .. } => return None,
+            Event::Dispatched { node, phase, attempt, deadline, .. } => {
+                Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+            }
+            Event::Completed { node, phase, attempt, .. } => {
+                Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
+            }
+            Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } => Fact::Failed {
+                step: at(node),
+                phase: *phase,
+                attempt: u64::from(*attempt),
+                failure: *failure,
+                error: error.clone(),
+                retry_at: *retry_at,
+            },
+            Event::Denied { node, .. } => Fact::Denied { step: at(node) },
+            Event::Expanded { node, items } => {
+                Fact::Expanded { step: at(node), count: items.as_array().map_or(0, Vec::len) }
+            }
+            Event::Skipped { node } => Fact::Skipped { step: at(node) },
+            Event::OutputFailed { .. } => Fact::OutputFailed,
+            Event::TimedOut => Fact::TimedOut,
+            Event::CancelRequested { .. } => Fact::Cancelled,
+            Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
+            Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },
+            Event::Resolved { node, phase, .. } => Fact::Resolved { step: at(node), phase: *phase },
+            Event::Ended { status, output, .. } => {
+                Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
+            }
+        })
+    }
 }

@@ -130,6 +130,10 @@ pub const ROUTES: &[Route] = &[
         .summary("List a transaction's entries with their payloads")
         .with(PAGE)
         .gives(Answer::Page("Entry")),
+    Route::new(Get, "/v1/transactions/{id}/steps/{step}/clones", "transaction_clones", Action("transaction:read"))
+        .summary("List the clones of a step that fanned out")
+        .with(PAGE)
+        .gives(Answer::Page("Step")),
     Route::new(Post, "/v1/transactions/{id}/cancel", "transaction_cancel", Action("transaction:cancel"))
         .summary("Undo what was done and end as cancelled")
         .takes(Body::Json("Cancel"))

@@ -13,7 +13,8 @@ use chancery_engine::{
 use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
-use chancery_shard::row::{EntryRow, PayloadRow, Sealed, TransactionRow};
+use chancery_shard::row::{EntryRow, PayloadRow, Sealed, StepRow, TransactionRow};
+use chancery_shard::rows::step_word;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,10 +61,10 @@ pub struct TransactionView {
     /// Its output, where it completed.
     pub output: Option<Value>,
     /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// The step whose compensation waits for a person, where it is parked.
-    pub parked_at: Option<Name>,
-    /// Its steps in the definition's order.
+    pub parked_at: Option<String>,
+    /// Its steps in the definition's order. Of one that fanned out it is only said how its clones stand.
     pub steps: Vec<StepView>,
 }
 
@@ -83,9 +84,9 @@ pub struct ResultView {
     /// Its output, where it completed.
     pub output: Option<Value>,
     /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// The step whose compensation waits for a person, where it is parked.
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
 }
 
 impl ResultView {
@@ -137,8 +138,8 @@ impl From<TransactionView> for ResultView {
 pub struct CauseView {
     /// Of what kind.
     pub kind: CauseKind,
-    /// At which step.
-    pub step: Option<Name>,
+    /// At which step, or at which clone of one: `ship[3]`.
+    pub step: Option<String>,
     /// The error that belongs to it.
     pub error: Option<StepError>,
 }
@@ -148,6 +149,10 @@ pub struct CauseView {
 pub struct StepView {
     /// Its name.
     pub step: Name,
+    /// Which clone of it, from 0; none: the step as a whole.
+    pub index: Option<u32>,
+    /// How many of its clones stand how, once it fanned out.
+    pub clones: Option<BTreeMap<&'static str, u32>>,
     /// Where it stands.
     pub status: StepStatus,
     /// Attempts handed out.
@@ -241,17 +246,22 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
     let name = |node: NodeRef| step_name(definition, node);
-    let mut states: BTreeMap<u32, StepState> =
-        loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
-    let states: Vec<StepState> =
-        (0..).take(definition.steps.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
-    let steps = definition
-        .steps
-        .iter()
-        .zip(&states)
-        .map(|(step, state)| step_view(step.id.clone(), state, &payloads))
-        .collect::<Result<Vec<_>, Error>>()?;
-    let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
+    let nodes = nodes(loaded)?;
+    let mut steps = Vec::with_capacity(definition.steps.len());
+    for (index, step) in definition.indices().zip(&definition.steps) {
+        let of_step = nodes.range(NodeRef::of_step(index)..=NodeRef { step: index, clone: u32::MAX });
+        let (mut whole, mut clones) = (StepState::default(), BTreeMap::new());
+        for (node, state) in of_step {
+            if node.clone == 0 {
+                whole = state.clone();
+            } else {
+                *clones.entry(step_word(state)).or_insert(0) += 1;
+            }
+        }
+        let clones = whole.clones.map(|_| clones);
+        steps.push(StepView { clones, ..step_view((step.id.clone(), None), &whole, &payloads)? });
+    }
+    let left = left_undone(&head, nodes.iter().map(|(node, state)| (*node, state)));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
@@ -265,8 +275,32 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     })
 }
 
-fn step_name(definition: &Definition, node: NodeRef) -> Result<Name, Error> {
-    definition.step(node.step).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
+/// A page of the clones of a step that fanned out.
+pub(crate) fn clones(
+    loaded: &LoadedTransaction,
+    definition: &Definition,
+    step: &Name,
+    page: &Page<u32>,
+) -> Result<Paged<StepView, u32>, Error> {
+    let missing = || Error::Missing(format!("step `{step}` in `{}`", definition.name));
+    let index = definition.find(step.as_str()).ok_or_else(missing)?;
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    let first = page.after.map_or(0, |after| after.saturating_add(1));
+    let of_step = loaded.steps.iter().filter(|row| row.step == index.0 && row.clone > first);
+    let views = of_step.take(page.rows() + 1).map(|row| {
+        let state: StepState = read(&row.body, "a step")?;
+        step_view((step.clone(), row.clone.checked_sub(1)), &state, &payloads)
+    });
+    Ok(Paged::cut(views.collect::<Result<Vec<_>, Error>>()?, page.rows(), |view| view.index.unwrap_or_default()))
+}
+
+fn nodes(loaded: &LoadedTransaction) -> Result<BTreeMap<NodeRef, StepState>, Error> {
+    let node = |row: &StepRow| NodeRef { step: StepIndex(row.step), clone: row.clone };
+    loaded.steps.iter().map(|row| Ok((node(row), read(&row.body, "a step")?))).collect()
+}
+
+fn step_name(definition: &Definition, node: NodeRef) -> Result<String, Error> {
+    definition.name_of(node).ok_or_else(|| Error::Damaged {
         what: "a transaction",
         detail: format!("it names step {node} of {}", definition.steps.len()),
     })
@@ -282,7 +316,11 @@ fn cause_view(
     Ok(Some(CauseView { kind: cause.kind, step, error: error.cloned() }))
 }
 
-fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow>) -> Result<StepView, Error> {
+fn step_view(
+    (step, index): (Name, Option<u32>),
+    state: &StepState,
+    payloads: &BTreeMap<u64, &PayloadRow>,
+) -> Result<StepView, Error> {
     let output = field(payloads, state.output_seq, "output")?;
     let undo = &state.undo;
     let undo = (undo.status != UndoStatus::None).then(|| -> Result<UndoView, Error> {
@@ -298,6 +336,8 @@ fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow
     });
     Ok(StepView {
         step,
+        index,
+        clones: None,
         status: state.status,
         attempts: state.attempts,
         unknown: state.unknown,

@@ -1,6 +1,6 @@
 //! What auditors get: receipts, proofs, served tiles.
 
-use crate::house::{Calls, House, ORDER, config, name, services};
+use crate::house::{Calls, House, ORDER, config, services};
 use chancery_app::ledger::{self, EntryFilter, Served};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::{Closures, Config, Page};
@@ -21,7 +21,7 @@ async fn receipts_verify_without_the_server() {
     let undone = house.run(json!({"sku": "tea", "fail": true})).await.head.id;
     let grant = house.granted(Action::ReceiptRead).await;
     let keys = Keys::one(ledger::key(&house.app));
-    let step = |transaction, step: &str, undo| Subject::Step { transaction, step: name(step), undo };
+    let step = |transaction, step: &str, undo| Subject::Step { transaction, step: step.to_owned(), undo };
     for (subject, kind) in [
         (step(done, "reserve", false), "step.completed"),
         (step(undone, "charge", false), "step.failed"),

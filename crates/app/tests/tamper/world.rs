@@ -303,7 +303,7 @@ async fn people(owner: &Owner) {
 }
 
 async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
-    let of_step = |transaction, step: &str, undo| Subject::Step { transaction, step: step.parse().unwrap(), undo };
+    let of_step = |transaction, step: &str, undo| Subject::Step { transaction, step: step.to_owned(), undo };
     vec![
         owner.receipt(of_step(ran.completed, "charge", false)).await,
         owner.receipt(Subject::Transaction(ran.completed)).await,

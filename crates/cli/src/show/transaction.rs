@@ -5,8 +5,8 @@ use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
     Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionSummary,
 };
-use chancery_base::Name;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Characters of a value that a table shows.
 const VALUE_CHARS_MAX: usize = 240;
@@ -31,7 +31,7 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
 }
 
 /// A transaction in one line: `compensated: step `fail` failed: …`.
-fn headline(status: Status, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
+fn headline(status: Status, parked_at: Option<&str>, cause: Option<&Cause>) -> String {
     let is_parked = status == Status::Parked;
     let status = status.word();
     match (parked_at, cause) {
@@ -68,19 +68,19 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
     fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.parked_at.as_deref(), body.cause.as_ref()))),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
     ])
 }
 
 /// A transaction: what it is, and a table of its steps.
 pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
-    let undone: Vec<&str> = body.left_undone.iter().map(Name::as_str).collect();
+    let undone: Vec<&str> = body.left_undone.iter().map(String::as_str).collect();
     let labels: Vec<String> = body.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.parked_at.as_deref(), body.cause.as_ref()))),
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
@@ -89,11 +89,16 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
+    format!("{head}\n{}", steps(out, &body.steps))
+}
+
+/// A table of steps, or of the clones of one.
+pub(crate) fn steps(out: &Output, items: &[Step]) -> String {
     let mut grid = out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"]);
-    for step in &body.steps {
+    for step in items {
         grid.row(step_cells(step));
     }
-    format!("{head}\n{}", grid.text_or("no steps"))
+    grid.text_or("no steps")
 }
 
 fn step_cells(step: &Step) -> [Cell; 6] {
@@ -102,6 +107,10 @@ fn step_cells(step: &Step) -> [Cell; 6] {
         format!("{} (may have taken effect)", step.status)
     } else {
         step.status.clone()
+    };
+    let status = match &step.clones {
+        Some(clones) => format!("{status}: {}", clones_text(clones)),
+        None => status,
     };
     let undo_error = step.compensation.as_ref().and_then(|undo| undo.error.as_ref());
     let error = match (&step.error, undo_error) {
@@ -112,13 +121,20 @@ fn step_cells(step: &Step) -> [Cell; 6] {
         (None, None) => None,
     };
     [
-        Cell::from(step.step.as_str()),
+        Cell::from(step.index.map_or_else(|| step.step.to_string(), |index| format!("{}[{index}]", step.step))),
         Cell::toned(status, step_tone(&step.status)),
         Cell::from(step.attempts.to_string()),
         Cell::from(step.latency_us.map(micros)),
         compensation_cell(step.compensation.as_ref()),
         Cell::from(error),
     ]
+}
+
+/// How many clones stand how: `5 clones, 3 completed, 2 ready`.
+fn clones_text(clones: &BTreeMap<String, u32>) -> String {
+    let all: u32 = clones.values().sum();
+    let parts: Vec<String> = clones.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
+    if parts.is_empty() { "of nothing".to_owned() } else { format!("{all} clones, {}", parts.join(", ")) }
 }
 
 fn compensation_cell(compensation: Option<&Compensation>) -> Cell {
@@ -132,7 +148,7 @@ fn step_tone(status: &str) -> Tone {
     match status {
         "completed" => Tone::Good,
         "failed" | "unknown" => Tone::Bad,
-        "dispatched" | "backoff" | "ready" => Tone::Busy,
+        "dispatched" | "backoff" | "ready" | "expanded" => Tone::Busy,
         _ => Tone::Plain,
     }
 }

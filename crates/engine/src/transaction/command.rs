@@ -230,8 +230,7 @@ impl Transaction {
         let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
         let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
         let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
-        let found = self.definition.find(named).map(NodeRef::of_step);
-        let Some(node) = found.filter(|node| self.is_stuck(*node, phase)) else {
+        let Some(node) = self.definition.find_node(named).filter(|node| self.is_stuck(*node, phase)) else {
             let asked = named.chars().take(128).collect();
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
         };
@@ -240,7 +239,7 @@ impl Transaction {
     }
 
     fn name_of(&self, node: NodeRef) -> String {
-        self.step_of(node).map_or_else(String::new, |step| step.id.to_string())
+        self.definition.name_of(node).unwrap_or_default()
     }
 
     fn expect_standing(&self, operation: &'static str, allowed: &[Status]) -> Result<(), Refusal> {
@@ -302,14 +301,24 @@ impl Transaction {
         if !failure.was_dispatched() || is_final || used >= most {
             return None;
         }
-        Some(now.plus(retry.delay(&self.id(), &definition.id, used)))
+        Some(now.plus(retry.delay(&self.id(), &self.name_of(node), used)))
     }
 
     pub(super) fn ask_when(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let is_ready = self.state(node).is_some_and(|state| state.status == StepStatus::Ready);
         match if is_ready { self.evaluate_when(node) } else { Ok(true) } {
+            Ok(true) if is_ready => self.fan_out(node, cx),
             Ok(true) => Ok(()),
             Ok(false) => Ok(self.emit(Event::Skipped { node }, cx)?),
+            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+        }
+    }
+
+    /// Gives a step with `each` its clones.
+    fn fan_out(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        match self.evaluate_each(node) {
+            Ok(None) => Ok(()),
+            Ok(Some(items)) => Ok(self.emit(Event::Expanded { node, items: Arc::new(items) }, cx)?),
             Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
         }
     }

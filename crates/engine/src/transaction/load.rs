@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use super::active::Active;
-use super::nodes::{Node, Nodes};
+use super::nodes::Nodes;
 use crate::definition::Definition;
 use crate::node::NodeRef;
 use crate::state::{Head, StepState};
@@ -17,7 +17,7 @@ pub struct Parts {
     pub definition: Arc<Definition>,
     /// Its head.
     pub head: Head,
-    /// Its nodes, in order of (step, clone), each with its output if it has one.
+    /// Its nodes, in order of (step, clone), each with its output if it has one; what fanned out has its elements.
     pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
     /// Its input.
     pub input: Arc<Document>,
@@ -38,7 +38,7 @@ pub enum LoadError {
         found: usize,
     },
     /// An output is missing, or there is one too many.
-    #[error("step {0} should have an output exactly if it is completed")]
+    #[error("step {0} should have an output exactly if it is completed, and elements if it fanned out")]
     Output(NodeRef),
 }
 
@@ -52,20 +52,18 @@ impl Transaction {
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
-        let (expected, found) = (definition.steps.len(), nodes.len());
-        let fits = nodes.iter().map(|(node, ..)| *node).eq(definition.indices().map(NodeRef::of_step));
-        if !fits {
-            return Err(LoadError::Nodes { expected, found });
-        }
-        if let Some((node, ..)) = nodes.iter().find(|(_, state, output)| state.output_seq.is_some() != output.is_some())
-        {
+        let misses = |(_, state, document): &&(NodeRef, StepState, Option<Arc<Document>>)| {
+            (state.output_seq.is_some() || state.items_seq.is_some()) != document.is_some()
+        };
+        if let Some((node, ..)) = nodes.iter().find(misses) {
             return Err(LoadError::Output(*node));
         }
-        let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
+        let (expected, found) = (definition.steps.len(), nodes.len());
+        let nodes = Nodes::of_stored(&definition, nodes).ok_or(LoadError::Nodes { expected, found })?;
         let mut transaction = Self {
             definition,
             head,
-            nodes: Nodes::of_steps(nodes.collect()),
+            nodes,
             input,
             active: Active::default(),
             displaced: Vec::new(),

@@ -90,6 +90,7 @@ fn task(task: &input::Task) -> Task {
         },
         transaction: task.transaction,
         step: task.step.clone(),
+        index: task.index,
         phase: match task.phase {
             chancery_engine::Phase::Do => Phase::Do,
             chancery_engine::Phase::Undo => Phase::Undo,

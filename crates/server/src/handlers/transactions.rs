@@ -2,7 +2,7 @@
 
 use crate::convert;
 use crate::cursor;
-use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, Query, TraceParent};
+use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, Params, Query, TraceParent};
 use crate::failure::Failure;
 use crate::gate::Node;
 use crate::handlers::wait;
@@ -11,10 +11,10 @@ use axum::extract::State;
 use chancery_api::ledger::Entry;
 use chancery_api::page::{Page, PageQuery};
 use chancery_api::transaction::{
-    StartTransaction, StartedTransaction, Transaction, TransactionSummary, TransactionsQuery, WaitQuery,
+    StartTransaction, StartedTransaction, Step, Transaction, TransactionSummary, TransactionsQuery, WaitQuery,
 };
 use chancery_app::transactions;
-use chancery_base::TransactionId;
+use chancery_base::{Name, TransactionId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,4 +69,15 @@ pub(crate) async fn history(
     let page = cursor::page(query.limit, query.cursor.as_deref())?;
     let found = transactions::history(&node.app, &grant, id, page).await?;
     Ok(Ok200(cursor::wire(found, convert::entry)))
+}
+
+pub(crate) async fn clones(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Params(id, step): Params<TransactionId, Name>,
+    Query(query): Query<PageQuery>,
+) -> Result<Ok200<Page<Step>>, Failure> {
+    let page = cursor::page(query.limit, query.cursor.as_deref())?;
+    let found = transactions::clones(&node.app, &grant, id, &step, page).await?;
+    Ok(Ok200(cursor::wire(found, convert::step)))
 }

@@ -84,6 +84,7 @@ impl Reader<'_> {
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
+            "step.expanded" => self.expanded()?,
             "step.skipped" => Event::Skipped { node: self.node()? },
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
             "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
@@ -109,6 +110,15 @@ impl Reader<'_> {
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
         })
+    }
+
+    fn expanded(&self) -> Result<Event, DecodeError> {
+        let items = self.value("items")?;
+        let count = items.as_array().and_then(|items| i64::try_from(items.len()).ok());
+        if count.is_none() || self.record.data.get_int("count") != count {
+            return Err(self.fail("data.count"));
+        }
+        Ok(Event::Expanded { node: self.node()?, items })
     }
 
     fn is_by_hand(&self) -> bool {

@@ -98,6 +98,7 @@ fn refs(event: &Event) -> Refs {
         Event::Started { .. }
         | Event::Resolved { .. }
         | Event::Denied { .. }
+        | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
@@ -113,6 +114,7 @@ fn refs(event: &Event) -> Refs {
         Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
+        | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
@@ -194,6 +196,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             let data = of_decision(empty(), decision, salt);
             Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
         }
+        Event::Expanded { items, .. } => expanded(items),
         Event::Skipped { .. } => Draft { kind: kind::STEP_SKIPPED, data: empty(), payload: None },
         Event::OutputFailed { error } => {
             let payload = Payload::new().serialize("error", error);
@@ -211,6 +214,13 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind: ended_kind(*status), data, payload: Some(payload.finish()) }
         }
     }
+}
+
+fn expanded(items: &Document) -> Draft {
+    let count = items.as_array().map_or(0, Vec::len);
+    let data = Data::new().count("count", u64::try_from(count).unwrap_or(u64::MAX));
+    let payload = Payload::new().document("items", items);
+    Draft { kind: kind::STEP_EXPANDED, data, payload: Some(payload.finish()) }
 }
 
 fn justified(kind: Word, justification: &str) -> Draft {

@@ -8,6 +8,7 @@ use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusa
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::token::{AttemptRef, hmac_sha256};
+use chancery_base::limits::SHARD_CLONES_MAX;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
@@ -83,6 +84,14 @@ impl Shard {
         if self.running >= self.config.active_max {
             let retry_after = Duration::from_secs(1);
             return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
+        }
+        if self.clones >= SHARD_CLONES_MAX {
+            let retry_after = Duration::from_secs(1);
+            return Err(Refusal::Limited {
+                what: "clones of running transactions",
+                max: SHARD_CLONES_MAX,
+                retry_after,
+            });
         }
         let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {
@@ -272,6 +281,7 @@ impl Shard {
             queue: queue.clone(),
             transaction: key.transaction,
             step: member.step_of(key.node)?.id.clone(),
+            index: key.node.index(),
             phase: key.phase,
             attempt,
             input: Arc::clone(&offer.input),
@@ -413,6 +423,7 @@ fn add_built_ins(
     let attempt = member.state(key.node).map_or(0, |state| state.attempts) + 1;
     let built_ins = [
         ("attempt", Some(Value::from(attempt))),
+        ("index", key.node.index().map(Value::from)),
         ("transaction", Some(Value::from(key.transaction.to_string()))),
         ("worker", worker.map(|worker| Value::from(worker.to_string()))),
     ];

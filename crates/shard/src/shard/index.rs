@@ -3,7 +3,7 @@
 use crate::input::Queue;
 use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::Run;
-use chancery_engine::{NodeRef, Phase, Transaction};
+use chancery_engine::{NodeRef, Phase, Ready, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where a ready step waits.
@@ -41,31 +41,56 @@ impl Index {
     /// Brings the index up to date with a transaction.
     pub(super) fn refresh(&mut self, transaction: &Transaction, now: Timestamp) {
         let id = transaction.id();
-        self.remove(id);
         let wake = transaction.next_wake(now);
-        let ready: Vec<(Place, ReadyKey)> = transaction
-            .ready(now)
-            .into_iter()
-            .filter_map(|ready| {
-                let key = ReadyKey { since: ready.since, transaction: id, node: ready.node, phase: ready.phase };
-                Some((place(transaction, ready.node, ready.phase)?, key))
-            })
-            .collect();
-        if ready.is_empty() && wake.is_none() {
-            return;
-        }
-        for (place, key) in &ready {
-            match self.ready.get_mut(place) {
-                Some(keys) => {
-                    keys.insert(*key);
-                }
-                None => {
-                    self.ready.insert(place.clone(), BTreeSet::from([*key]));
-                }
+        let ready = transaction.ready(now);
+        let placed = self.placed.remove(&id).unwrap_or_default();
+        if placed.wake != wake {
+            self.timers.extend(wake.map(|at| (at, id)));
+            if let Some(at) = placed.wake {
+                self.timers.remove(&(at, id));
             }
         }
-        self.timers.extend(wake.map(|at| (at, id)));
-        self.placed.insert(id, Placed { ready, wake });
+        // Much may be ready, of which one event changes little.
+        let mut before = placed.ready.into_iter().peekable();
+        let mut after = Vec::with_capacity(ready.len());
+        for Ready { since, node, phase } in ready {
+            let key = ReadyKey { since, transaction: id, node, phase };
+            while let Some((place, gone)) = before.next_if(|(_, other)| *other < key) {
+                self.take_out(&place, &gone);
+            }
+            if let Some(same) = before.next_if(|(_, other)| *other == key) {
+                after.push(same);
+            } else if let Some(place) = place(transaction, node, phase) {
+                self.put_in(&place, key);
+                after.push((place, key));
+            }
+        }
+        for (place, gone) in before {
+            self.take_out(&place, &gone);
+        }
+        if !after.is_empty() || wake.is_some() {
+            self.placed.insert(id, Placed { ready: after, wake });
+        }
+    }
+
+    fn put_in(&mut self, place: &Place, key: ReadyKey) {
+        match self.ready.get_mut(place) {
+            Some(keys) => {
+                keys.insert(key);
+            }
+            None => {
+                self.ready.insert(place.clone(), BTreeSet::from([key]));
+            }
+        }
+    }
+
+    fn take_out(&mut self, place: &Place, key: &ReadyKey) {
+        if let Some(keys) = self.ready.get_mut(place) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.ready.remove(place);
+            }
+        }
     }
 
     /// Has a transaction looked at now, because something came to pass while nobody looked.
@@ -81,12 +106,7 @@ impl Index {
     pub(super) fn remove(&mut self, id: TransactionId) {
         let Some(placed) = self.placed.remove(&id) else { return };
         for (place, key) in &placed.ready {
-            if let Some(keys) = self.ready.get_mut(place) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.ready.remove(place);
-                }
-            }
+            self.take_out(place, key);
         }
         if let Some(at) = placed.wake {
             self.timers.remove(&(at, id));

@@ -5,9 +5,9 @@ use crate::entry::{EntryWriter, OfTransaction};
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, KeyRow};
-use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX};
+use chancery_base::limits::{BATCH_CLONES_MAX, BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
-use chancery_engine::Staged;
+use chancery_engine::{Event, Staged};
 use chancery_ledger::{Data, Origin, Word};
 use chancery_policy::Decision;
 use std::collections::BTreeSet;
@@ -52,6 +52,8 @@ pub(super) struct Work {
     pub(super) rests_on_memory: bool,
     pub(super) held: Held,
     pub(super) staged: Vec<Staged>,
+    /// Clones that were made in it.
+    pub(super) clones: usize,
 }
 
 impl Work {
@@ -70,6 +72,7 @@ impl Work {
             rests_on_memory: false,
             held: Held::default(),
             staged: Vec::new(),
+            clones: 0,
         }
     }
 
@@ -78,9 +81,9 @@ impl Work {
         self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it takes no further entry.
+    /// Whether it takes nothing further: it has entries enough, or rows of steps.
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_ENTRIES_MAX
+        self.entries.len() >= BATCH_ENTRIES_MAX || self.clones >= BATCH_CLONES_MAX
     }
 
     /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
@@ -92,10 +95,15 @@ impl Work {
     /// Writes what `staged` holds as entries of a transaction.
     pub(super) fn write_staged(&mut self, id: TransactionId, actor: PrincipalId, decision: Option<&Decision>) {
         let staged = std::mem::take(&mut self.staged);
+        let mut clones = 0;
         let mut writer = self.writer();
         for event in &staged {
+            if let Event::Expanded { items, .. } = &event.event {
+                clones += items.as_array().map_or(0, Vec::len);
+            }
             writer.transaction(event, OfTransaction { id, actor, decision });
         }
+        self.clones += clones;
         self.staged = staged;
         self.staged.clear();
     }

@@ -6,7 +6,7 @@ use crate::reference::Saga;
 use chancery_base::Timestamp;
 use chancery_base::json::Members;
 use chancery_engine::definition::{CompensationPolicy, OnError, Run, StepIndex};
-use chancery_engine::{Event, Failure, Phase, Status};
+use chancery_engine::{Event, Failure, NodeRef, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
 use chancery_shard::entry::{Recorded, decode};
@@ -126,7 +126,7 @@ impl Model {
             business_key: beginning.business_key.clone(),
             entries: 1,
             turned: false,
-            steps: vec![StepModel::default(); definition.steps.len()],
+            steps: definition.indices().map(|step| (step.into(), StepModel::default())).collect(),
             saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
@@ -168,6 +168,7 @@ impl Model {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
+            Event::Expanded { node, items } => self.expanded(record, *node, items),
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
             Event::OutputFailed { .. } | Event::TimedOut => {
                 self.with(record, |transaction| transaction.turned = !transaction.has_pivot())
@@ -179,7 +180,7 @@ impl Model {
             }),
             Event::Parked { node } => {
                 self.counts.add(Fault::Parked);
-                self.with(record, |transaction| transaction.parked = Some(node.map(|node| node.step.0)))
+                self.with(record, |transaction| transaction.parked = Some(*node))
             }
             Event::Resumed { .. } => self.with(record, |transaction| {
                 transaction.parked = None;
@@ -196,15 +197,26 @@ impl Model {
     }
 
     fn with_step(&mut self, record: &Record, change: impl FnOnce(&mut StepModel)) -> Check {
-        let step = position(record.refs.step.ok_or("no step")?);
+        let step = StepIndex(record.refs.step.ok_or("no step")?);
+        let node = NodeRef { step, clone: record.refs.clone.ok_or("no clone")? };
         let mut found = false;
         self.with(record, |transaction| {
-            if let Some(step) = transaction.steps.get_mut(step) {
+            if let Some(step) = transaction.steps.get_mut(&node) {
                 found = true;
                 change(step);
             }
         })?;
         ensure(found, || "an unknown step".to_owned())
+    }
+
+    /// A step fans out once, when what is before it is over, and each clone is there from then on.
+    fn expanded(&mut self, record: &Record, node: NodeRef, items: &Value) -> Check {
+        let count = items.as_array().ok_or("over no list")?.len();
+        self.with_step(record, |step| step.clones = u32::try_from(count).ok())?;
+        self.with(record, |transaction| {
+            let clones = (1..).take(count).map(|clone| NodeRef { step: node.step, clone });
+            transaction.steps.extend(clones.map(|clone| (clone, StepModel::default())));
+        })
     }
 
     /// Whose doing it is may act.
@@ -229,12 +241,12 @@ impl Model {
         })?;
         ensure(!transaction.turned, || "handed out though the transaction goes backward".to_owned())?;
         let definition = transaction.definition.step(node.step).ok_or("an unknown step")?;
+        let is_clone = node.clone > 0;
+        ensure(is_clone == definition.each.is_some(), || "handed out as a whole, or as a clone of none".to_owned())?;
         for before in &definition.after {
-            let done = transaction.steps.get(before.position());
-            let done = done.is_some_and(StepModel::is_over);
-            ensure(done, || format!("handed out before step {} was done", before.0))?;
+            ensure(transaction.is_over(*before), || format!("handed out before step {} was done", before.0))?;
         }
-        let out = transaction.steps.iter().filter(|step| step.is_out(Phase::Do)).count();
+        let out = transaction.steps.values().filter(|step| step.is_out(Phase::Do)).count();
         let most = usize::try_from(transaction.definition.concurrency).unwrap_or(usize::MAX);
         ensure(out < most, || format!("{out} attempts are out, {most} are allowed"))?;
         let at = record.at;
@@ -253,13 +265,13 @@ impl Model {
         let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
-        let state = transaction.steps.get(node.step.position()).ok_or("an unknown step")?;
+        let state = transaction.steps.get(node).ok_or("an unknown step")?;
         self.acts(record)?;
         ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
         ensure(state.may_have_run(), || "the step neither completed nor is unknown".to_owned())?;
         ensure(!state.undone, || "the step is undone already".to_owned())?;
         ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
-        let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| *other != node.step);
+        let steps = transaction.steps.iter().filter(|(other, _)| *other != node);
         let in_sequence = match transaction.definition.compensation {
             CompensationPolicy::GroupedParallel | CompensationPolicy::BestEffortParallel => false,
             CompensationPolicy::StrictSequential
@@ -267,13 +279,13 @@ impl Model {
             | CompensationPolicy::CircuitBreaker => true,
         };
         for (other, other_state) in steps {
-            let number = other.0;
+            let number = other;
             ensure(!other_state.is_out(Phase::Do), || format!("step {number} is out"))?;
             if !in_sequence || other_state.given_up {
                 continue;
             }
             ensure(other_state.undo.is_empty() || other_state.undone, || format!("step {number} is being undone"))?;
-            let undoable = transaction.definition.step(other).is_some_and(|step| step.compensate.is_some());
+            let undoable = transaction.definition.step(other.step).is_some_and(|step| step.compensate.is_some());
             let later = other_state.completed_n > state.completed_n && state.completed_n.is_some();
             ensure(!(undoable && later) || other_state.undone, || format!("step {number}, done later, is not undone"))?;
         }
@@ -370,11 +382,13 @@ impl Model {
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
         transaction.ended = Some(status);
         transaction.parked = None;
-        let steps = || transaction.steps.iter().zip(&transaction.definition.steps);
-        let left = steps().any(|(state, step)| step.compensate.is_some() && state.may_have_run() && !state.undone);
-        let undone = transaction.steps.iter().any(|step| step.undone);
-        let given_up = transaction.steps.iter().any(|step| step.given_up && !step.undone);
-        let done = transaction.steps.iter().all(StepModel::is_over);
+        let has_undo =
+            |node: &NodeRef| transaction.definition.step(node.step).is_some_and(|step| step.compensate.is_some());
+        let steps = || transaction.steps.iter();
+        let left = steps().any(|(node, state)| has_undo(node) && state.may_have_run() && !state.undone);
+        let undone = steps().any(|(_, step)| step.undone);
+        let given_up = steps().any(|(_, step)| step.given_up && !step.undone);
+        let done = transaction.definition.indices().all(|step| transaction.is_over(step));
         let fits = match status {
             Status::Completed => done && !undone,
             Status::Compensated => !left && undone,

@@ -47,7 +47,7 @@ impl Model {
         ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
         ensure(task.forward_key.is_some() == (task.phase == Phase::Undo), || format!("{name}: its forward key"))?;
         let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
-        let step = (task.transaction, attempt.step, attempt.phase);
+        let step = (task.transaction, attempt.node(), attempt.phase);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;

@@ -89,6 +89,12 @@ pub struct StepPlan {
     /// The saga goes on without it when it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_optional: bool,
+    /// It fans out, over as many elements as the transaction's number says, but no more than these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_clones: Option<u64>,
+    /// How many of its clones are out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// How a step is undone.
@@ -205,6 +211,18 @@ impl Plan {
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
         Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error }
+    }
+
+    /// A varied one of which some steps fan out.
+    pub(crate) fn fanned(number: usize) -> Self {
+        let mut plan = Self { name: format!("fanned-{number}"), ..Self::varied(number) };
+        let mut rng = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0xfa11_0000);
+        let often = rng.pick(&[300, 600]).copied().unwrap_or(300);
+        for step in &mut plan.steps {
+            step.most_clones = rng.permille(often).then(|| rng.between(0, 5));
+            step.window = step.most_clones.and_then(|_| rng.permille(500).then(|| rng.between(1, 3)));
+        }
+        plan
     }
 
     const fn empty(name: String) -> Self {
@@ -330,6 +348,11 @@ impl StepPlan {
             None => json!({ "n": "${{ input.n }}" }),
         };
         step.insert("with".to_owned(), with);
+        if let Some(most) = self.most_clones {
+            let elements: Vec<u64> = (1..=most).collect();
+            step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
+        }
+        step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
         if let Some(above) = self.above {
             step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
         }
@@ -382,7 +405,20 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(4, 20);
     let undo = undo(rng, 2);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        is_pivot: false,
+        is_optional: false,
+        most_clones: None,
+        window: None,
+    }
 }
 
 fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
@@ -399,7 +435,20 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(6, 40);
     let undo = undo(rng, 4);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        is_pivot: false,
+        is_optional: false,
+        most_clones: None,
+        window: None,
+    }
 }
 
 /// What a step of a varied saga says beside.

@@ -5,7 +5,8 @@ use super::{Event, World};
 use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
-use chancery_base::{Document, Entropy, Name, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_engine::NodeRef;
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use serde_json::{Map, json};
@@ -167,11 +168,7 @@ impl World {
     fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
         let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
-        let parked = transaction
-            .parked
-            .flatten()
-            .and_then(|step| transaction.definition.step(chancery_engine::definition::StepIndex(step)));
-        let parked: Option<Name> = parked.map(|step| step.id.clone());
+        let parked = transaction.parked.flatten().and_then(|node| transaction.definition.name_of(node));
         let actor = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
         let actor = actor.and_then(|tenant| tenant.principals.first()).map_or(PrincipalId::SYSTEM, |first| first.id);
         let operation = Operation { id, actor, justification: "the simulator says so".to_owned() };
@@ -179,10 +176,7 @@ impl World {
             "cancel" => Command::Cancel(operation),
             "terminate" => Command::Terminate(operation),
             "retry" => Command::Retry(operation),
-            _ => {
-                let step = parked.map_or_else(String::new, |step| step.to_string());
-                Command::Resolve(operation, step, Document::shared(json!({ "by": "hand" })))
-            }
+            _ => Command::Resolve(operation, parked.unwrap_or_default(), Document::shared(json!({ "by": "hand" }))),
         };
         match self.server_of(place) {
             Some(server) => self.send(server, command, Purpose::Operation(id, name)),
@@ -196,7 +190,7 @@ impl World {
         if self.is_calm {
             self.lift_suspensions()?;
         }
-        let parked: Vec<(TransactionId, Option<u32>)> =
+        let parked: Vec<(TransactionId, Option<NodeRef>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
         for (id, step) in parked {
             match self.rng.below(4) {

@@ -16,6 +16,16 @@ fn wrong(rule: WrongRule) -> Options {
     Options { wrong_rule: Some(rule), ..Options::default() }
 }
 
+/// How many of these with steps that fan out.
+const FANNED_SEEDS: u64 = 300;
+
+/// What is said of steps that fan out.
+const OF_CLONES: [WrongRule; 3] = [WrongRule::OneCloneLess, WrongRule::LessWindow, WrongRule::IgnoreClones];
+
+fn fanned() -> Options {
+    Options { material: Material::Fanned, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -23,12 +33,13 @@ fn varied() -> Options {
 #[test]
 fn every_wrong_rule_is_caught() {
     for rule in WrongRule::ALL {
-        let wrong = Options { wrong_rule: Some(rule), ..varied() };
+        let right = if OF_CLONES.contains(&rule) { fanned() } else { varied() };
+        let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
         println!("{rule:?}: caught by seed {seed}: {why}");
         assert!(why.contains("reference: "), "{rule:?} was caught by another check: {why}");
-        assert_eq!(run(seed, &varied()).violation, None, "seed {seed} fails without it, too");
+        assert_eq!(run(seed, &right).violation, None, "seed {seed} fails without it, too");
     }
 }
 
@@ -77,6 +88,15 @@ fn all_that_a_saga_may_say_does_what_the_reference_says() {
         parked += report.faults.of(Fault::Parked);
     }
     assert!(parked > 0, "nothing waited for a person");
+}
+
+#[test]
+fn steps_that_fan_out_do_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(FANNED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    for seed in 0..seeds {
+        let report = run(seed, &fanned());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --fanned --seed {seed} -v");
+    }
 }
 
 #[test]

@@ -127,22 +127,22 @@ steps:
 #[test]
 fn delays_grow_to_their_cap_within_their_jitter_and_repeat() {
     let retry = parse(ORDER).steps[0].retry.clone();
-    let name = "reserve-inventory".parse().unwrap();
+    let name = "reserve-inventory";
     let mut distinct = std::collections::BTreeSet::new();
     for seed in 0..200_u8 {
         let transaction = chancery_base::TransactionId::from_bytes([seed; 16]);
         for (attempt, middle) in [(1, 100), (2, 200), (3, 400), (7, 6_400), (8, 10_000), (1_000, 10_000)] {
-            let delay = retry.delay(&transaction, &name, attempt);
+            let delay = retry.delay(&transaction, name, attempt);
             let millis = u64::try_from(delay.as_millis()).unwrap();
             assert!((middle / 2 - 1..=middle * 3 / 2).contains(&millis), "attempt {attempt}: {millis} ms");
-            assert_eq!(delay, retry.delay(&transaction, &name, attempt));
+            assert_eq!(delay, retry.delay(&transaction, name, attempt));
             distinct.insert((attempt, millis));
         }
     }
     assert!(distinct.len() > 600, "{} distinct delays", distinct.len());
     let steady = Retry { jitter: 0.0, ..retry };
     let transaction = chancery_base::TransactionId::from_bytes([1; 16]);
-    assert_eq!(steady.delay(&transaction, &name, 3), Duration::from_millis(400));
+    assert_eq!(steady.delay(&transaction, name, 3), Duration::from_millis(400));
 }
 
 #[test]
