@@ -33,6 +33,8 @@ pub struct StartTransaction {
 pub enum Status {
     /// Its steps are run.
     Running,
+    /// Every participant of a TCC is tried, and what was tried is confirmed.
+    Confirming,
     /// What was done is undone.
     Compensating,
     /// It waits for a person: `parked_at` says at which step.
@@ -51,8 +53,9 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Running,
+        Self::Confirming,
         Self::Compensating,
         Self::Parked,
         Self::Completed,
@@ -67,6 +70,7 @@ impl Status {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Confirming => "confirming",
             Self::Compensating => "compensating",
             Self::Parked => "parked",
             Self::Completed => "completed",
@@ -81,7 +85,7 @@ impl Status {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Running | Self::Compensating | Self::Parked => false,
+            Self::Running | Self::Confirming | Self::Compensating | Self::Parked => false,
             Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
         }
     }
@@ -134,6 +138,10 @@ pub struct Transaction {
     pub definition_digest: Digest,
     /// What it is doing.
     pub status: Status,
+    /// Of a TCC: `trying`, `confirming`, `confirmed`, `cancelling` or `cancelled`; what ended otherwise says how far it
+    /// had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// Who started it.
     #[schema(value_type = String)]
     pub principal: PrincipalId,
@@ -200,6 +208,9 @@ pub struct StartedTransaction {
     /// Where there is a `driver`: after how long without a sign of it the transaction aborts, such as `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<String>,
+    /// Of a TCC: `trying`, `confirming`, `confirmed`, `cancelling` or `cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -239,6 +250,11 @@ pub struct Step {
     pub step: Name,
     /// `pending`, `ready`, `dispatched`, `backoff`, `completed`, `failed`, `unknown`, `skipped` or `cancelled`.
     pub status: String,
+    /// Of a participant of a TCC, of which `status` says where its try stands: `pending`, `trying`, `tried`,
+    /// `try_failed`, `unknown`, `confirming`, `confirmed`, `confirm_failed`, `cancelling`, `cancelled`,
+    /// `cancel_failed` or `skipped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// How many attempts were handed out.
     pub attempts: u32,
     /// When the first one was.
@@ -273,12 +289,15 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub decision: Option<DecisionId>,
-    /// What became of its undo.
+    /// What became of its undo; a participant's cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<Compensation>,
+    /// What became of a participant's confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Compensation>,
 }
 
-/// The undo of a step.
+/// The undo of a step, or the confirm of a participant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Compensation {
     /// `ready`, `dispatched`, `backoff`, `completed` or `failed`.

@@ -110,7 +110,7 @@ pub struct Task {
     /// The step's id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// The step, or its undo.
+    /// The step, its undo or its confirm.
     pub phase: Phase,
     /// Which attempt, from 1.
     pub attempt: u32,
@@ -119,7 +119,7 @@ pub struct Task {
     pub input: Arc<Document>,
     /// The same for every attempt.
     pub idempotency_key: String,
-    /// For an undo: the key of what it undoes.
+    /// For an undo or a confirm: the key of what it undoes or confirms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_key: Option<String>,
     /// For an undo: whether it is unknown if what it undoes took effect.
@@ -136,7 +136,7 @@ pub struct Task {
     pub traceparent: Option<String>,
 }
 
-/// A step or its undo.
+/// A step, its undo or its confirm. For a participant of a TCC `do` is the try and `undo` the cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -144,6 +144,8 @@ pub enum Phase {
     Do,
     /// Its undo.
     Undo,
+    /// Its confirm.
+    Confirm,
 }
 
 /// What became of a report.

@@ -28,6 +28,7 @@ pub(crate) fn describe() {
     describe_histogram!("chancery_step_wait_seconds", Seconds, "From ready to handed out, by phase");
     describe_counter!("chancery_compensations_total", "Attempts of compensations that ended, by outcome");
     describe_counter!("chancery_compensation_failures_total", "Attempts of compensations that did not succeed");
+    describe_counter!("chancery_confirms_total", "Attempts of confirms that ended, by outcome");
     describe_gauge!("chancery_queue_depth", Count, "Steps that wait for a worker, by queue");
     describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
     describe_gauge!("chancery_workers", Count, "Workers with a call open or a task in hand");
@@ -89,6 +90,9 @@ pub(crate) fn observed(observation: &Observation) {
             if *outcome != "completed" {
                 counter!("chancery_compensation_failures_total").increment(1);
             }
+        }
+        Observation::Attempted { phase: Phase::Confirm, outcome } => {
+            counter!("chancery_confirms_total", "outcome" => *outcome).increment(1);
         }
         Observation::Decided { action, permitted, errors } => decided(action, *permitted, *errors),
         Observation::Committed { inputs, entries } => {

@@ -7,6 +7,7 @@ use crate::tenant::Tenant;
 use crate::transactions::{self, damaged};
 use chancery_base::limits::PAGE_ROWS_MAX;
 use chancery_base::{Name, TransactionId};
+use chancery_engine::Phase;
 use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
@@ -26,14 +27,15 @@ pub enum Subject {
     Entry(u64),
     /// The entry that closed a transaction: `txn_…`.
     Transaction(TransactionId),
-    /// The entry of a step's outcome: `txn_…/<step>`; of its compensation's: `txn_…/<step>/undo`.
+    /// The entry of a step's outcome: `txn_…/<step>`; of its compensation's: `txn_…/<step>/undo`; of its confirm's:
+    /// `txn_…/<step>/confirm`.
     Step {
         /// Whose step.
         transaction: TransactionId,
         /// Which step.
         step: Name,
-        /// Its compensation instead.
-        undo: bool,
+        /// The step itself, its compensation or its confirm.
+        phase: Phase,
     },
 }
 
@@ -101,10 +103,13 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
             return read(row.ok_or_else(|| Error::Missing(format!("entry {seq}")))?);
         }
         Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
-        Subject::Step { transaction, step, undo } => {
+        Subject::Step { transaction, step, phase } => {
             let index = step_index(app, grant, *transaction, step).await?;
-            let kinds = if *undo { UNDO_OUTCOMES } else { STEP_OUTCOMES };
-            let part = if *undo { "compensation" } else { "step" };
+            let (part, kinds) = match phase {
+                Phase::Do => ("step", ["step.completed", "step.failed"]),
+                Phase::Undo => ("compensation", ["compensation.completed", "compensation.failed"]),
+                Phase::Confirm => ("confirm", ["confirm.completed", "confirm.failed"]),
+            };
             let what = format!("outcome of {part} `{step}` of {transaction} yet");
             (*transaction, Wanted::Outcome(index, kinds), what)
         }
@@ -112,9 +117,6 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
     let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
     found.ok_or(Error::Missing(what))
 }
-
-const STEP_OUTCOMES: [&str; 2] = ["step.completed", "step.failed"];
-const UNDO_OUTCOMES: [&str; 2] = ["compensation.completed", "compensation.failed"];
 
 enum Wanted {
     Closing,
@@ -149,7 +151,7 @@ async fn permit(app: &App, grant: &Grant, outcome: &Entry) -> Result<Entry, Erro
     last_that(app, grant, transaction, before, is_permit).await?.ok_or_else(none)
 }
 
-/// The entry of the decision that a compensation's permit cites; nothing for permits with a decision of their own.
+/// The entry of the decision that the permit of a compensation or a confirm cites; nothing for permits with a decision of their own.
 async fn forward(app: &App, grant: &Grant, permit: &Entry) -> Result<Option<Entry>, Error> {
     let refs = &permit.record.refs;
     let (true, Some(transaction), Some(before)) = (cites_forward(&permit.record), refs.transaction, refs.n) else {

@@ -24,6 +24,7 @@ pub(crate) use read::{header_fault, is_identifier};
 pub use retry::Retry;
 pub use schema::SCHEMA;
 
+use crate::status::Phase;
 use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Digest, Name, json};
 use chancery_expr::{Program, Template, on_large_stack};
@@ -91,6 +92,9 @@ pub struct StepIndex(pub u32);
 pub enum DefinitionKind {
     /// Steps, each done and, if need be, undone.
     Saga,
+    /// Participants: each is tried, and when all are, each is confirmed; or else each is cancelled. A participant's
+    /// [`Step::run`] is its try, its [`Step::compensate`] its cancel.
+    Tcc,
     /// None: the driver of the transaction adds them while it runs, within an [`OpenFrame`].
     Open,
 }
@@ -131,6 +135,8 @@ pub struct Step {
     pub queue_timeout: Duration,
     /// How it is undone.
     pub compensate: Option<Undo>,
+    /// How what was tried is confirmed; every participant of a TCC says so.
+    pub confirm: Option<Confirm>,
     /// Past it the transaction only goes forward: a failure parks it.
     pub pivot: bool,
     /// It can't be undone, its author says.
@@ -156,6 +162,10 @@ pub enum Mode {
     Graph,
     /// A layer when the whole layer before it is over.
     Layers,
+    /// Participants one after the other, as they are written: their tries, and then their confirms.
+    Sequence,
+    /// Participants all together: their tries, and then their confirms.
+    Parallel,
 }
 
 /// In which order steps are undone, and what becomes of a compensation that failed for good.
@@ -206,7 +216,20 @@ pub struct Undo {
     pub critical: bool,
 }
 
-/// What a step or an undo runs.
+/// How a participant is confirmed.
+#[derive(Debug, Clone)]
+pub struct Confirm {
+    /// What it runs.
+    pub run: Run,
+    /// Its input; where there is none, the try's output.
+    pub with: Option<Template>,
+    /// How it is tried again.
+    pub retry: Retry,
+    /// How long one attempt may take, from its hand-out.
+    pub timeout: Duration,
+}
+
+/// What a step, an undo or a confirm runs.
 #[derive(Debug, Clone)]
 pub enum Run {
     /// Code that takes tasks of this name.
@@ -270,6 +293,28 @@ impl Run {
             Self::Worker(_) => false,
             Self::Http(http) => matches!(http.method, Method::Get),
             Self::Noop => true,
+        }
+    }
+}
+
+impl Step {
+    /// What it runs in a phase; none where it has no such phase.
+    #[must_use]
+    pub fn run_of(&self, phase: Phase) -> Option<&Run> {
+        match phase {
+            Phase::Do => Some(&self.run),
+            Phase::Undo => self.compensate.as_ref().map(|undo| &undo.run),
+            Phase::Confirm => self.confirm.as_ref().map(|confirm| &confirm.run),
+        }
+    }
+
+    /// How it is tried again in a phase; none where it has no such phase.
+    #[must_use]
+    pub fn retry_of(&self, phase: Phase) -> Option<&Retry> {
+        match phase {
+            Phase::Do => Some(&self.retry),
+            Phase::Undo => self.compensate.as_ref().map(|undo| &undo.retry),
+            Phase::Confirm => self.confirm.as_ref().map(|confirm| &confirm.retry),
         }
     }
 }

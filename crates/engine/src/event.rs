@@ -200,11 +200,11 @@ pub enum Event {
     Dispatched {
         /// Which step.
         node: NodeRef,
-        /// The step or its compensation.
+        /// The step, its compensation or its confirm.
         phase: Phase,
         /// Which attempt, from 1.
         attempt: u32,
-        /// The decision that permitted it; a compensation cites its step's.
+        /// The decision that permitted it; a compensation or a confirm cites its step's.
         decision: DecisionId,
         /// What the worker got.
         input: Arc<Document>,
@@ -247,7 +247,7 @@ pub enum Event {
     Completed {
         /// Which step.
         node: NodeRef,
-        /// The step or its compensation.
+        /// The step, its compensation or its confirm.
         phase: Phase,
         /// Which attempt.
         attempt: u32,
@@ -258,7 +258,7 @@ pub enum Event {
     Resolved {
         /// Which step.
         node: NodeRef,
-        /// The step or its compensation.
+        /// The step, its compensation or its confirm.
         phase: Phase,
         /// What came of it.
         output: Arc<Document>,
@@ -269,7 +269,7 @@ pub enum Event {
     AttemptFailed {
         /// Which step.
         node: NodeRef,
-        /// The step or its compensation.
+        /// The step, its compensation or its confirm.
         phase: Phase,
         /// Which attempt; where it was not handed out, the one before.
         attempt: u32,
@@ -304,6 +304,8 @@ pub enum Event {
     },
     /// The transaction's own time ran out.
     TimedOut,
+    /// Every participant is tried: from here on they are confirmed, and nothing else.
+    Confirming,
     /// It waits for a person.
     Parked {
         /// The step, or the step whose compensation, failed for good; none: its time ran out or its output failed,

@@ -1,4 +1,5 @@
-//! Definitions of sagas and open transactions, and the state machine that runs them: commands and answers in, events out.
+//! Definitions of sagas, TCCs and open transactions, and the state machine that runs them: commands and answers in,
+//! events out.
 //!
 //! Pure: time is an argument, and nothing here knows of workers' connections, policies or the ledger.
 
@@ -8,6 +9,7 @@ mod node;
 mod open;
 mod state;
 mod status;
+mod tcc;
 mod transaction;
 
 pub use event::{Beginning, Cause, Event, Failure, Permitted, StepError};
@@ -15,6 +17,7 @@ pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use state::{Head, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
     Answer, Asked, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready, Refusal, Staged,
     Summary, Transaction,

@@ -137,6 +137,7 @@ impl Intent {
             timeout: self.timeout(),
             queue_timeout: self.timeout(),
             compensate: self.undo.as_ref().map(|undo| undo.undo(on_error)),
+            confirm: None,
             pivot: false,
             irreversible: self.undo.is_none(),
             optional: true,

@@ -6,7 +6,7 @@
 use crate::event::{Beginning, Cause, StepError};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
-use crate::status::{Status, StepStatus, UndoStatus};
+use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ pub struct Head {
     pub status: Status,
     /// Why it does not complete.
     pub cause: Option<Cause>,
+    /// When the decision to confirm was taken.
+    #[serde(default)]
+    pub confirming_at: Option<Timestamp>,
     /// The error that belongs to the cause.
     pub error: Option<StepError>,
     /// How many entries it has.
@@ -56,6 +59,8 @@ struct FlatHead<'a> {
     business_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirming_at: Option<Timestamp>,
     definition: &'a Name,
     digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +101,7 @@ impl Serialize for Head {
             beginning,
             status,
             cause,
+            confirming_at,
             error,
             entries,
             held,
@@ -124,6 +130,7 @@ impl Serialize for Head {
             bundle: *bundle,
             business_key: business_key.as_deref(),
             cause: cause.as_ref(),
+            confirming_at: *confirming_at,
             definition,
             digest: *digest,
             ended_at: *ended_at,
@@ -189,7 +196,7 @@ pub struct StepState {
     pub started_at: Option<Timestamp>,
     /// Where it stands.
     pub status: StepStatus,
-    /// Its compensation.
+    /// Its compensation; of a participant, its cancel or its confirm: [`Head::closing`] says which.
     #[serde(default, skip_serializing_if = "UndoState::is_none")]
     pub undo: UndoState,
     /// Whether an attempt may have taken effect without saying so.
@@ -200,7 +207,7 @@ pub struct StepState {
     pub wake_at: Option<Timestamp>,
 }
 
-/// A step's compensation.
+/// A step's compensation, or a participant's confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoState {
     /// Attempts handed out.
@@ -264,12 +271,14 @@ impl StepState {
     }
 }
 
-/// What took effect, or may have, and is not undone, of a transaction that goes or went backward.
+/// What took effect, or may have, and is not undone, of a transaction that goes or went backward; of one that decided
+/// to confirm, what may have taken effect and is to be cancelled.
 pub fn left_undone<'a>(head: &Head, nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>) -> Vec<NodeRef> {
-    if head.cause.is_none() {
+    if head.cause.is_none() && head.confirming_at.is_none() {
         return Vec::new();
     }
-    let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done();
+    let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
+    let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
     nodes.into_iter().filter(|(_, state)| is_left(state)).map(|(node, _)| node).collect()
 }
 
@@ -430,6 +439,7 @@ mod tests {
             timed_out: true,
             beginning: Arc::new(beginning),
             status: Status::Parked,
+            confirming_at: at,
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),
             error,
             entries: 12,

@@ -32,11 +32,15 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(
     /// Where a transaction stands.
     Status {
         /// Steps go forward.
         Running = "running",
+        /// Everything is tried, and the decision to confirm was taken.
+        Confirming = "confirming",
         /// It failed or was cancelled: what is out comes in, then what was done is undone.
         Compensating = "compensating",
         /// It waits for a person: a compensation failed for good, or it is past its pivot and can't go forward.
@@ -101,12 +105,14 @@ words!(
 );
 
 words!(
-    /// A step or its compensation.
+    /// A step, its compensation or its confirm.
     Phase {
-        /// The step.
+        /// The step; a participant's try.
         Do = "do",
-        /// Its compensation.
+        /// Its compensation; a participant's cancel.
         Undo = "undo",
+        /// A participant's confirm.
+        Confirm = "confirm",
     }
 );
 
@@ -137,7 +143,7 @@ impl Status {
     #[must_use]
     pub const fn is_ended(self) -> bool {
         match self {
-            Self::Running | Self::Compensating | Self::Parked => false,
+            Self::Running | Self::Confirming | Self::Compensating | Self::Parked => false,
             Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
         }
     }

@@ -26,6 +26,7 @@ use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use crate::tcc::TccState;
 use active::{Active, Class};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use nodes::Nodes;
@@ -102,6 +103,8 @@ pub struct Summary {
     pub parked_at: Option<NodeRef>,
     /// Steps that took effect, or may have, and are not undone.
     pub left_undone: Vec<NodeRef>,
+    /// Where it stands as a TCC.
+    pub state: Option<TccState>,
 }
 
 impl Transaction {
@@ -120,6 +123,7 @@ impl Transaction {
             beginning,
             status: Status::Running,
             cause: None,
+            confirming_at: None,
             error: None,
             entries: 1,
             held: false,
@@ -202,7 +206,7 @@ impl Transaction {
     /// The attempts that are out.
     pub fn out(&self) -> impl Iterator<Item = (NodeRef, Phase)> {
         let forward = self.active.all(Class::Out).map(|(_, node)| (node, Phase::Do));
-        forward.chain(self.active.all(Class::UndoOut).map(|(_, node)| (node, Phase::Undo)))
+        forward.chain(self.active.all(Class::UndoOut).map(|(_, node)| (node, self.closing(node))))
     }
 
     /// The attempt that is out, and its deadline.
@@ -211,7 +215,10 @@ impl Transaction {
         let state = self.state(node)?;
         let (is_out, attempt, deadline) = match phase {
             Phase::Do => (state.status == StepStatus::Dispatched, state.attempts, state.wake_at),
-            Phase::Undo => (state.undo.status == UndoStatus::Dispatched, state.undo.attempts, state.undo.wake_at),
+            Phase::Undo | Phase::Confirm => {
+                let is_out = state.undo.status == UndoStatus::Dispatched && self.head.closing(state) == phase;
+                (is_out, state.undo.attempts, state.undo.wake_at)
+            }
         };
         if is_out { Some((attempt, deadline?)) } else { None }
     }
@@ -221,7 +228,7 @@ impl Transaction {
     pub const fn wants(&self, phase: Phase) -> bool {
         match phase {
             Phase::Do => matches!(self.head.status, Status::Running),
-            Phase::Undo => !self.head.status.is_ended(),
+            Phase::Undo | Phase::Confirm => !self.head.status.is_ended(),
         }
     }
 
@@ -232,10 +239,10 @@ impl Transaction {
 
     /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
-        let (phase, waiting, again, out) = match self.head.status {
-            Status::Running if self.head.held => return Vec::new(),
-            Status::Running => (Phase::Do, Class::Ready, Class::Backoff, Class::Out),
-            Status::Compensating => (Phase::Undo, Class::UndoReady, Class::UndoBackoff, Class::UndoOut),
+        let (goes_forward, waiting, again, out) = match self.head.status {
+            Status::Running | Status::Confirming if self.head.held => return Vec::new(),
+            Status::Running => (true, Class::Ready, Class::Backoff, Class::Out),
+            Status::Confirming | Status::Compensating => (false, Class::UndoReady, Class::UndoBackoff, Class::UndoOut),
             Status::Parked
             | Status::Completed
             | Status::Compensated
@@ -247,7 +254,8 @@ impl Transaction {
         let room = room.saturating_sub(self.active.count(out));
         let found = |class| {
             let due = self.active.of(class, i64::MIN..=now.as_micros()).take(room);
-            due.map(|(since, node)| Ready { since: Timestamp::from_micros(since), node, phase })
+            let phase = move |node| if goes_forward { Phase::Do } else { self.closing(node) };
+            due.map(move |(since, node)| Ready { since: Timestamp::from_micros(since), node, phase: phase(node) })
         };
         let mut ready: Vec<Ready> = found(waiting).collect();
         if self.active.count(again) > 0 {
@@ -275,8 +283,8 @@ impl Transaction {
         if self.head.status.is_settled() {
             return None;
         }
-        let waits: &[Class] = if self.head.held { &[] } else { &[Class::Backoff, Class::QueueEnd] };
-        let classes = waits.iter().chain(&[Class::Out, Class::UndoBackoff, Class::UndoOut]);
+        let waits: &[Class] = if self.head.held { &[] } else { &[Class::Backoff, Class::QueueEnd, Class::UndoBackoff] };
+        let classes = waits.iter().chain(&[Class::Out, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
         let own = self.times_out_at().into_iter().chain(self.lost_at());
         of_nodes.chain(own.filter(|at| past.is_none_or(|past| *at > past))).min()
@@ -284,7 +292,7 @@ impl Transaction {
 
     /// When its own time runs out.
     pub(crate) fn times_out_at(&self) -> Option<Timestamp> {
-        let may = self.head.status == Status::Running && !self.head.timed_out;
+        let may = matches!(self.head.status, Status::Running | Status::Confirming) && !self.head.timed_out;
         self.definition.timeout.filter(|_| may).map(|timeout| self.head.started_at.plus(timeout))
     }
 
@@ -299,6 +307,8 @@ impl Transaction {
             output,
             parked_at: self.head.parked_at,
             left_undone: left_undone(&self.head, self.nodes()),
+            state: (self.definition.kind == DefinitionKind::Tcc)
+                .then(|| TccState::of(&self.head, self.nodes().map(|(_, state)| state))),
         }
     }
 
@@ -308,7 +318,12 @@ impl Transaction {
         self.touched.clear();
     }
 
-    /// Emits what follows at once: skips, the end, or that it waits for a person.
+    /// How what took effect, or may have, at a node is closed.
+    fn closing(&self, node: NodeRef) -> Phase {
+        self.state(node).map_or(Phase::Undo, |state| self.head.closing(state))
+    }
+
+    /// Emits what follows at once: skips, the decision to confirm, the end, or that it waits for a person.
     pub(crate) fn advance(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         while self.head.status == Status::Running {
             let Some(node) = self.fresh.pop() else { break };
@@ -317,6 +332,12 @@ impl Transaction {
         self.fresh.clear();
         let is_over = self.active.is_finished() && !self.head.held && !self.is_driven();
         if self.head.status == Status::Running && is_over {
+            match self.definition.kind {
+                DefinitionKind::Saga | DefinitionKind::Open => self.complete(cx)?,
+                DefinitionKind::Tcc => self.decide(cx)?,
+            }
+        }
+        if self.is_confirmed() && !self.head.held {
             self.complete(cx)?;
         }
         if let Some(status) = self.ending() {

@@ -26,7 +26,7 @@ pub struct Receipt {
     pub outcome: Proven,
     /// The entry that permitted it: the hand-out of the same attempt, or the transaction's start.
     pub permit: Proven,
-    /// Of a compensation, the hand-out of the forward step: a compensation is authorised with its step, so its own
+    /// Of a compensation or a confirm, the hand-out of the forward step: both are authorised with their step, so its own
     /// hand-out only cites the decision that stands there.
     pub forward: Option<Proven>,
     /// The checkpoint's note, to the letter.
@@ -69,7 +69,7 @@ pub enum Part {
     Outcome,
     /// The entry that permitted it.
     Permit,
-    /// The entry of the decision that a compensation's permit cites.
+    /// The entry of the decision that a compensation's or a confirm's permit cites.
     Forward,
 }
 
@@ -84,7 +84,7 @@ pub struct ReceiptReport {
     pub outcome: Record,
     /// The permit's record.
     pub permit: Record,
-    /// Of a compensation, the record of the forward step's hand-out, with the decision that the permit cites.
+    /// Of a compensation or a confirm, the record of the forward step's hand-out, with the decision that the permit cites.
     pub forward: Option<Record>,
     /// The digest of the bundle under which it was permitted.
     pub bundle: Digest,
@@ -178,6 +178,7 @@ pub fn permit_kind(outcome: &str) -> Option<&'static str> {
     Some(match outcome {
         "step.completed" | "step.failed" => "step.dispatched",
         "compensation.completed" | "compensation.failed" => "compensation.started",
+        "confirm.completed" | "confirm.failed" => "confirm.started",
         "transaction.completed"
         | "transaction.compensated"
         | "transaction.failed"
@@ -225,17 +226,17 @@ pub fn check_pair(outcome: &Record, permit: &Record) -> Result<(), &'static str>
 /// Whether a permit of this kind only cites a decision, so that a receipt also has the entry of the decision.
 #[must_use]
 pub fn cites_forward(permit: &Record) -> bool {
-    permit.kind == "compensation.started"
+    permit.kind == "compensation.started" || permit.kind == "confirm.started"
 }
 
-/// Whether `forward` is the hand-out of the step that `permit` compensates, with the decision that it cites.
+/// Whether `forward` is the hand-out of the step that `permit` compensates or confirms, with the decision that it cites.
 ///
 /// # Errors
 /// Says why it is not.
 pub fn check_forward(permit: &Record, forward: &Record) -> Result<(), &'static str> {
     let (about, by) = (&permit.refs, &forward.refs);
     if !cites_forward(permit) || forward.kind != "step.dispatched" {
-        return Err("the forward entry is not the hand-out of a compensated step");
+        return Err("the forward entry is not the hand-out of a compensated or confirmed step");
     }
     if forward.log != permit.log || (about.transaction, about.step, about.clone) != (by.transaction, by.step, by.clone)
     {

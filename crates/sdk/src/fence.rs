@@ -2,7 +2,7 @@
 //!
 //! Networks repeat and delay. A step may be asked for again after it was done; its undo may arrive before it, without
 //! it, or while it runs; and once it was undone, a copy of the first request may still be under way. A participant that
-//! keeps one row per forward idempotency key in its own database, and reads and writes it in the same transaction as
+//! keeps a row per forward idempotency key in its own database, and reads and writes it in the same transaction as
 //! its data, is safe against all of these:
 //!
 //! | what arrives | what the fence says |
@@ -13,9 +13,15 @@
 //! | an undo before its do, or without one | nothing was done |
 //! | an undo, again | already undone |
 //! | a do after its undo | refused |
+//! | a confirm after its do | confirm what was done, with its result |
+//! | a confirm, again | already confirmed |
+//! | a confirm without its do, or after its undo | refused |
+//! | an undo after its confirm | an error: it is never asked for |
 //!
-//! The forward key is a task's [`idempotency_key`](crate::Task::idempotency_key) in a forward handler and its
-//! [`forward_key`](crate::Task::forward_key) in an undo.
+//! A participant of a TCC calls its try a do and its cancel an undo, and is the same otherwise. The forward key is a
+//! task's [`idempotency_key`](crate::Task::idempotency_key) in a forward handler and its
+//! [`forward_key`](crate::Task::forward_key) in an undo or a confirm; [`fence_key`](crate::Task::fence_key) is the
+//! right one in all of them.
 
 #[cfg(feature = "fence-postgres")]
 pub mod postgres;
@@ -41,6 +47,22 @@ pub enum Undo {
     AlreadyUndone,
 }
 
+/// What a participant's fence says to a confirm.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Confirm {
+    /// It was done, with this result: confirm it, in this transaction.
+    Needed {
+        /// What the permit's `done` recorded.
+        result: Value,
+    },
+    /// It was confirmed before: there is nothing to do.
+    AlreadyConfirmed,
+    /// It was never done here, or was undone: do nothing and answer with an error. A participant that lost its data
+    /// sees this.
+    Refused,
+}
+
 /// Why a fence could not be asked; `E` is the error of the database's driver. Roll the transaction back.
 #[derive(Debug, thiserror::Error)]
 pub enum FenceError<E: std::error::Error + 'static> {
@@ -59,6 +81,9 @@ pub enum FenceError<E: std::error::Error + 'static> {
     /// The result is larger than a payload may be.
     #[error("the result has {0} bytes, at most {PAYLOAD_BYTES_MAX} can be recorded")]
     ResultTooLarge(usize),
+    /// An undo came after its confirm, which nobody asks for.
+    #[error("`{0}` was confirmed: it can't be undone any more")]
+    Confirmed(String),
     /// What the fence keeps is not what it wrote.
     #[error("the fence's row is damaged: {0}")]
     Damaged(String),
@@ -75,6 +100,7 @@ impl<E: std::error::Error + 'static> FenceError<E> {
             Self::Database { .. } => Kind::Busy,
             Self::Key(_) => Kind::Invalid,
             Self::ResultTooLarge(_) => Kind::TooLarge,
+            Self::Confirmed(_) => Kind::Conflict,
             Self::Damaged(_) => Kind::Broken,
         }
     }
@@ -88,6 +114,12 @@ impl<E: std::error::Error + 'static> FenceError<E> {
 #[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
 fn check_key<E: std::error::Error + 'static>(key: &str) -> Result<(), FenceError<E>> {
     if key.is_empty() || key.len() > FENCE_KEY_BYTES_MAX { Err(FenceError::Key(key.len())) } else { Ok(()) }
+}
+
+/// The key of the row that says that it was confirmed. No forward key is empty before a slash, so none is this one.
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+fn confirmed(forward_key: &str) -> String {
+    format!("{forward_key}//confirmed")
 }
 
 /// A result as the fence keeps it.

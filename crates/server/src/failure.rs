@@ -144,6 +144,7 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         EngineRefusal::Open(OpenRefusal::NotOpen(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_))
         | EngineRefusal::Status { .. }
         | EngineRefusal::PastPivot(_)
+        | EngineRefusal::Confirming
         | EngineRefusal::OtherStep { .. }
         | EngineRefusal::Illegal(_) => ProblemKind::IllegalState,
     }

@@ -62,6 +62,8 @@ pub mod kind {
         TRANSACTION_TIMED_OUT = "transaction.timed_out",
         /// Its `output` could not be evaluated.
         TRANSACTION_OUTPUT_FAILED = "transaction.output_failed",
+        /// All its participants are tried: they are to be confirmed, and nothing else.
+        TRANSACTION_CONFIRMING = "transaction.confirming",
         /// It waits for a person.
         TRANSACTION_PARKED = "transaction.parked",
         /// A person had it go on.
@@ -88,5 +90,11 @@ pub mod kind {
         COMPENSATION_COMPLETED = "compensation.completed",
         /// An attempt of a compensation failed.
         COMPENSATION_FAILED = "compensation.failed",
+        /// An attempt of a confirm was handed out.
+        CONFIRM_STARTED = "confirm.started",
+        /// A confirm was done.
+        CONFIRM_COMPLETED = "confirm.completed",
+        /// An attempt of a confirm failed.
+        CONFIRM_FAILED = "confirm.failed",
     }
 }

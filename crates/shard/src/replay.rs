@@ -332,8 +332,7 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
 }
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
-    let id = transaction.id();
-    let steps = transaction.nodes().map(|(node, state)| rows::step_row(id, node, state));
+    let steps = transaction.nodes().map(|(node, state)| rows::step_row(transaction.head(), node, state));
     TransactionRows { transaction: rows::transaction_row(log, transaction), steps: steps.collect() }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::batch::LoadedTransaction;
 use crate::row::{LogId, PayloadRow, Sealed, StepRow, TransactionRow};
-use chancery_base::{Document, TransactionId, json};
+use chancery_base::{Document, json};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Head, LoadError, NodeRef, Parts, StepState, Transaction, UndoStatus};
+use chancery_engine::{Head, LoadError, NodeRef, Parts, Phase, StepState, Transaction, UndoStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -55,12 +55,12 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
 
 /// The row of a step, or of a clone of one.
 #[must_use]
-pub fn step_row(transaction: TransactionId, node: NodeRef, state: &StepState) -> StepRow {
+pub fn step_row(head: &Head, node: NodeRef, state: &StepState) -> StepRow {
     StepRow {
-        transaction,
+        transaction: head.beginning.id,
         step: node.step.0,
         clone: node.clone,
-        status: step_word(state),
+        status: step_word(head, state),
         attempt: state.attempts,
         wake_at: state.wakes_at(),
         output_seq: state.output_seq,
@@ -70,10 +70,17 @@ pub fn step_row(transaction: TransactionId, node: NodeRef, state: &StepState) ->
     }
 }
 
-/// The word of a step's row: its compensation's where that is under way or done, such as `undo_completed`.
-const fn step_word(state: &StepState) -> &'static str {
+/// The word of a step's row: its compensation's or its confirm's where that is under way or done, such as
+/// `undo_completed`.
+const fn step_word(head: &Head, state: &StepState) -> &'static str {
+    let confirms = matches!(head.closing(state), Phase::Confirm);
     match state.undo.status {
         UndoStatus::None => state.status.word(),
+        UndoStatus::Ready if confirms => "confirm_ready",
+        UndoStatus::Dispatched if confirms => "confirm_dispatched",
+        UndoStatus::Backoff if confirms => "confirm_backoff",
+        UndoStatus::Completed if confirms => "confirm_completed",
+        UndoStatus::Failed if confirms => "confirm_failed",
         UndoStatus::Ready => "undo_ready",
         UndoStatus::Dispatched => "undo_dispatched",
         UndoStatus::Backoff => "undo_backoff",

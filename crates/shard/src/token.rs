@@ -123,6 +123,7 @@ impl AttemptRef {
         let phase = [match self.phase {
             Phase::Do => 0,
             Phase::Undo => 1,
+            Phase::Confirm => 2,
         }];
         let step = self.step.to_be_bytes();
         let clone = self.clone.to_be_bytes();
@@ -143,6 +144,7 @@ impl AttemptRef {
         let phase = match phase {
             [0] => Phase::Do,
             [1] => Phase::Undo,
+            [2] => Phase::Confirm,
             _ => return None,
         };
         let attempt = Self {

@@ -16,7 +16,8 @@ pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
 pub use reference::{
-    OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan, WrongRule,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, TccPlan, UndoPlan,
+    WrongRule,
 };
 pub use shrink::{Case, shrink};
 
@@ -52,6 +53,8 @@ pub enum Material {
     Varied,
     /// Open transactions, whose drivers die, are taken over from, and come back late.
     Open,
+    /// TCCs of up to six participants.
+    Tcc,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

@@ -36,6 +36,9 @@ struct Arguments {
     /// Open transactions.
     #[arg(long, conflicts_with_all = ["wide", "varied"])]
     open: bool,
+    /// Definitions of TCCs.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open"])]
+    tcc: bool,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -64,11 +67,12 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let material = match (arguments.wide, arguments.varied, arguments.open) {
-        (false, false, false) => Material::Narrow,
-        (true, _, _) => Material::Wide,
-        (false, true, _) => Material::Varied,
-        (false, false, true) => Material::Open,
+    let material = match (arguments.wide, arguments.varied, arguments.open, arguments.tcc) {
+        (false, false, false, false) => Material::Narrow,
+        (true, ..) => Material::Wide,
+        (false, true, ..) => Material::Varied,
+        (false, false, true, _) => Material::Open,
+        (false, false, false, true) => Material::Tcc,
     };
     let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
     match &arguments.case {
@@ -159,6 +163,7 @@ impl Tally {
             Material::Wide => " --wide",
             Material::Varied => " --varied",
             Material::Open => " --open",
+            Material::Tcc => " --tcc",
         };
         println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
         match keep(report.seed, options, &arguments.keep) {
@@ -177,6 +182,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Wide => "wide",
         Material::Varied => "varied",
         Material::Open => "open",
+        Material::Tcc => "tcc",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

@@ -78,6 +78,8 @@ pub(crate) struct TransactionModel {
     entries: u64,
     /// It goes backward: no step may begin.
     turned: bool,
+    /// The decision to confirm was taken.
+    confirming: bool,
     steps: Vec<StepModel>,
     saga: Saga,
 }
@@ -86,6 +88,7 @@ pub(crate) struct TransactionModel {
 #[expect(clippy::struct_excessive_bools, reason = "an outsider's notes, each of something that was seen")]
 struct StepModel {
     forward: Vec<Attempt>,
+    /// Of its undo, or of its confirm: it has one of them at most.
     undo: Vec<Attempt>,
     completed_n: Option<u64>,
     skipped: bool,
@@ -93,6 +96,7 @@ struct StepModel {
     /// It failed for good, and the saga went on.
     passed: bool,
     undone: bool,
+    confirmed: bool,
     /// Its undo failed for good, and the saga went on.
     given_up: bool,
     decision: Option<DecisionId>,
@@ -173,7 +177,7 @@ impl Model {
         let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(position(attempt.step))?;
         let attempts = match attempt.phase {
             Phase::Do => &mut step.forward,
-            Phase::Undo => &mut step.undo,
+            Phase::Undo | Phase::Confirm => &mut step.undo,
         };
         attempts.get_mut(position(attempt.attempt.checked_sub(1)?))
     }
@@ -224,7 +228,7 @@ impl StepModel {
     const fn attempts(&self, phase: Phase) -> &Vec<Attempt> {
         match phase {
             Phase::Do => &self.forward,
-            Phase::Undo => &self.undo,
+            Phase::Undo | Phase::Confirm => &self.undo,
         }
     }
 

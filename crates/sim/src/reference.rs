@@ -1,4 +1,4 @@
-//! The reference model: what a saga may do, said as plainly as possible.
+//! The reference model: what a saga, or a TCC, may do, said as plainly as possible.
 //!
 //! It keeps the list of what happened and looks everything up in it anew, whenever it is asked: no state that is
 //! kept up to date, no code of the engine's. It says what may happen next, what has to happen at once, and where each
@@ -8,7 +8,9 @@ mod open;
 mod plan;
 mod stand;
 
-pub use plan::{OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, UndoPlan};
+pub use plan::{
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, TccPlan, UndoPlan,
+};
 pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
@@ -61,10 +63,32 @@ pub enum WrongRule {
     ForgetSuperseded,
     /// What an earlier driver asked for counts as asked for.
     IgnoreClaims,
+    /// A TCC of which all are tried is done.
+    ForgetDecision,
+    /// A failure past the decision to confirm turns the TCC.
+    TurnPastDecision,
+    /// Every TCC confirms all together.
+    ConfirmTogether,
+    /// A confirm that waits for a person holds up those after it.
+    ConfirmAfterFailure,
+    /// What may have been tried is confirmed with the rest.
+    ConfirmUnknown,
+    /// A confirm that failed for good counts as done.
+    ConfirmFailedIsDone,
 }
 
 impl WrongRule {
-    /// Every one.
+    /// Every one that is about TCCs.
+    pub const OF_TCC: [Self; 6] = [
+        Self::ForgetDecision,
+        Self::TurnPastDecision,
+        Self::ConfirmTogether,
+        Self::ConfirmAfterFailure,
+        Self::ConfirmUnknown,
+        Self::ConfirmFailedIsDone,
+    ];
+
+    /// Every one that is about sagas or open transactions.
     pub const ALL: [Self; 19] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
@@ -124,6 +148,7 @@ pub(crate) enum Fact {
     },
     OutputFailed,
     TimedOut,
+    Confirming,
     Cancelled,
     Parked {
         step: Option<usize>,
@@ -161,6 +186,7 @@ enum Due {
     FailDenied(usize),
     Park(Option<usize>),
     FailOutput,
+    Confirm,
     End(Status),
 }
 
@@ -217,6 +243,7 @@ impl Saga {
             return vec![Due::FailDenied(*step)];
         }
         match self.turn() {
+            None if self.decided().is_some() => self.due_confirming(),
             None => self.due_forward(),
             Some(turn) => self.due_backward(turn),
         }
@@ -234,10 +261,13 @@ impl Saga {
         }
         let is_held = self.is_held();
         if steps.clone().all(|step| self.is_over(step)) && !is_held {
-            return match self.plan.output {
-                OutputPlan::Of(step) if !self.is_completed(step) => vec![Due::FailOutput],
-                OutputPlan::Of(_) | OutputPlan::Number | OutputPlan::Nothing => vec![Due::End(Status::Completed)],
-            };
+            let fails = matches!(self.plan.output, OutputPlan::Of(step) if !self.is_completed(step));
+            let decides = self.plan.tcc.is_some() && !self.is_told(WrongRule::ForgetDecision);
+            return vec![match (fails, decides) {
+                (true, _) => Due::FailOutput,
+                (false, true) => Due::Confirm,
+                (false, false) => Due::End(Status::Completed),
+            }];
         }
         let goes_on = |step: usize| match self.stage(step) {
             Stage::Out(_) => true,
@@ -251,6 +281,26 @@ impl Saga {
         }
         let stuck = steps.find(|step| self.is_stuck(*step, Phase::Do));
         stuck.map(|step| Due::Park(Some(step))).or(is_held.then_some(Due::Park(None))).into_iter().collect()
+    }
+
+    fn due_confirming(&self) -> Vec<Due> {
+        let steps = 0..self.plan.steps.len();
+        let is_held = self.is_held();
+        let goes_on = |step: usize| match self.undo_stage(step) {
+            UndoStage::Out(_) => true,
+            UndoStage::Ready | UndoStage::Backoff(_) => !is_held,
+            UndoStage::None | UndoStage::Completed | UndoStage::Failed | UndoStage::Marked | UndoStage::Skipped => {
+                false
+            }
+        };
+        if self.parked().is_some() || steps.clone().any(goes_on) {
+            return Vec::new();
+        }
+        let stuck = steps.filter(|step| self.is_stuck(*step, self.closing(*step)));
+        if let Some(step) = stuck.min_by_key(|step| (self.over(*step), *step)) {
+            return vec![Due::Park(Some(step))];
+        }
+        if is_held { vec![Due::Park(None)] } else { vec![Due::End(Status::Completed)] }
     }
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
@@ -288,6 +338,7 @@ impl Saga {
             Fact::Denied { step } => self.waits(*step, at),
             Fact::Cancelled => {
                 let is_past = self.is_past_pivot(self.facts.len(), &[Over::Done]);
+                let is_past = is_past || self.decided().is_some();
                 ensure(is_running && !is_past, || format!("it runs: {is_running}, past a pivot: {is_past}"))
             }
             Fact::TimedOut => {
@@ -298,7 +349,8 @@ impl Saga {
                 ensure(self.parked().is_some() && self.is_held(), || format!("it is parked at {:?}", self.parked()))
             }
             Fact::Resumed { step: Some(step) } => {
-                let phase = if is_running { Phase::Do } else { Phase::Undo };
+                let goes_forward = is_running && self.decided().is_none();
+                let phase = if goes_forward { Phase::Do } else { self.closing(*step) };
                 ensure(self.is_stuck(*step, phase), || "it does not wait for a person".to_owned())
             }
             Fact::Resolved { step, phase } => {
@@ -322,7 +374,7 @@ impl Saga {
                 };
                 ensure(is_expected, || format!("its output is {expected:?}"))
             }
-            Fact::Skipped { .. } | Fact::OutputFailed | Fact::Parked { .. } => {
+            Fact::Skipped { .. } | Fact::OutputFailed | Fact::Confirming | Fact::Parked { .. } => {
                 ensure(is_due, || "nothing asks for it".to_owned())
             }
         }
@@ -338,13 +390,15 @@ impl Saga {
                 ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
                 Some(plan.timeout)
             }
-            Phase::Undo => {
-                ensure(self.parked().is_none(), || "it is parked".to_owned())?;
+            Phase::Undo | Phase::Confirm => {
+                ensure(self.parked().is_none() && !self.is_held(), || "it stands still".to_owned())?;
+                ensure(self.closing(*step) == *phase, || "it is closed in the other way".to_owned())?;
                 let stage = self.undo_stage(*step);
                 let waits = stage == UndoStage::Ready || matches!(stage, UndoStage::Backoff(until) if until <= at);
                 ensure(waits, || format!("its undo is {stage:?}"))?;
-                self.has_room(Phase::Undo)?;
-                plan.undo.as_ref().map(|undo| undo.timeout)
+                self.has_room(*phase)?;
+                let confirm = plan.confirm.as_ref().map(|confirm| confirm.timeout);
+                if *phase == Phase::Confirm { confirm } else { plan.undo.as_ref().map(|undo| undo.timeout) }
             }
         };
         let next = self.attempts(*step, *phase) + 1;
@@ -396,20 +450,22 @@ impl Saga {
                 false
             }
         };
-        let (retry, used) = match (phase, &plan.undo) {
-            (Phase::Do, _) => (&plan.retry, self.attempts_since_resumed(*step, Phase::Do)),
-            (Phase::Undo, Some(undo)) => (&undo.retry, self.attempts_since_resumed(*step, Phase::Undo)),
-            (Phase::Undo, None) => return Err("it has no undo".to_owned()),
+        let used = self.attempts_since_resumed(*step, *phase);
+        let retry = match phase {
+            Phase::Do => Some(&plan.retry),
+            Phase::Undo => plan.undo.as_ref().map(|undo| &undo.retry),
+            Phase::Confirm => plan.confirm.as_ref().map(|confirm| &confirm.retry),
         };
+        let retry = retry.ok_or("it has no such phase")?;
         let is_final =
             error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
         let most = match (phase, self.plan.on_error(*step)) {
             (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
             (Phase::Undo, OnErrorPlan::Skip) => 1,
-            (Phase::Do | Phase::Undo, _) => retry.attempts,
+            (Phase::Do | Phase::Undo | Phase::Confirm, _) => retry.attempts,
         };
         let most = most + u64::from(self.is_told(WrongRule::OneAttemptMore));
-        let is_wanted = *phase == Phase::Undo || self.turn().is_none();
+        let is_wanted = *phase != Phase::Do || self.turn().is_none();
         let retries = was_out && is_wanted && !is_final && used < most;
         ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
         let Some(retry_at) = retry_at else { return Ok(()) };
@@ -439,6 +495,7 @@ fn is(due: Due, fact: &Fact) -> bool {
         Due::Skip(step) => *fact == Fact::Skipped { step },
         Due::Park(step) => *fact == Fact::Parked { step },
         Due::FailOutput => *fact == Fact::OutputFailed,
+        Due::Confirm => *fact == Fact::Confirming,
         Due::End(expected) => matches!(fact, Fact::Ended { status, .. } if *status == expected),
         Due::FailDenied(denied) => {
             matches!(fact, Fact::Failed { step, failure: Failure::Denied, .. } if *step == denied)
@@ -475,6 +532,7 @@ fn fact(event: &Event) -> Option<Fact> {
         | Event::Claimed { .. }
         | Event::DriverResumed { .. }
         | Event::DriverHeard { .. } => return None,
+        Event::Confirming => Fact::Confirming,
         Event::CancelRequested { .. } => Fact::Cancelled,
         Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
         Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },

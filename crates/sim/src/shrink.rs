@@ -125,15 +125,18 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     }
     for at in 0..plan.steps.len() {
         let mut changes: Vec<fn(&mut crate::StepPlan)> =
-            vec![|step| step.undo = None, |step| step.above = None, |step| step.input_of = None, |step| {
-                step.retry.attempts = 1
+            vec![|step| step.above = None, |step| step.input_of = None, |step| step.retry.attempts = 1, |step| {
+                step.is_optional = false
             }];
-        changes.push(|step| {
-            step.after.clear();
-            step.input_of = None;
-        });
-        changes
-            .extend::<[fn(&mut crate::StepPlan); 2]>([|step| step.is_pivot = false, |step| step.is_optional = false]);
+        // A participant has both, and its place.
+        if plan.tcc.is_none() {
+            changes.push(|step| step.undo = None);
+            changes.push(|step| step.is_pivot = false);
+            changes.push(|step| {
+                step.after.clear();
+                step.input_of = None;
+            });
+        }
         for change in changes {
             let mut changed = plan.clone();
             if let Some(step) = changed.steps.get_mut(at) {

@@ -7,10 +7,19 @@ use chancery_shard::row::KeyScope;
 pub(crate) const PARKED: &str = "parked";
 
 /// Every word of a transaction's status.
-pub const TRANSACTION_STATUSES: &[&str] =
-    &["running", "compensating", "parked", "completed", "compensated", "failed", "cancelled", "terminated"];
+pub const TRANSACTION_STATUSES: &[&str] = &[
+    "running",
+    "confirming",
+    "compensating",
+    "parked",
+    "completed",
+    "compensated",
+    "failed",
+    "cancelled",
+    "terminated",
+];
 
-/// Every word of a step's row: its status, or its compensation's.
+/// Every word of a step's row: its status, or its compensation's or confirm's.
 pub const STEP_STATUSES: &[&str] = &[
     "pending",
     "ready",
@@ -28,6 +37,11 @@ pub const STEP_STATUSES: &[&str] = &[
     "undo_failed",
     "undo_marked",
     "undo_skipped",
+    "confirm_ready",
+    "confirm_dispatched",
+    "confirm_backoff",
+    "confirm_completed",
+    "confirm_failed",
 ];
 
 /// The word of `known` that a text is.

@@ -214,7 +214,7 @@ pub const ROUTES: &[Route] = &[
         .summary("The key that checks the checkpoints, as a signed-note verifier key")
         .gives(Answer::Text),
     Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("receipt:read"))
-        .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`")
+        .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`")
         .gives(Answer::Receipt),
     Route::new(Get, "/tlog/{tenant}/{shard}/{generation}/checkpoint", "tlog_checkpoint", Action("ledger:read"))
         .summary("The newest checkpoint (C2SP tlog-checkpoint)")

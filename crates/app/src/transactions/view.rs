@@ -8,7 +8,8 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, DefinitionKind, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Head, NodeRef, Status, StepError, StepState, StepStatus, Summary, UndoStatus, left_undone,
+    Cause, CauseKind, Head, NodeRef, ParticipantState, Phase, Status, StepError, StepState, StepStatus, Summary,
+    TccState, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -53,6 +54,8 @@ pub struct TransactionView {
     pub definition_digest: Digest,
     /// The bundle that its decisions are taken under.
     pub bundle: Digest,
+    /// Where it stands as a TCC.
+    pub state: Option<TccState>,
     /// Why it did not complete.
     pub cause: Option<CauseView>,
     /// Of an open transaction: who drives it.
@@ -82,6 +85,8 @@ pub struct ResultView {
     pub status: Status,
     /// Of an open transaction that began just now: who drives it, and for how long it may say nothing.
     pub driver: Option<(u32, Duration)>,
+    /// Where it stands as a TCC.
+    pub state: Option<TccState>,
     /// Why it did not complete.
     pub cause: Option<CauseView>,
     /// Its output, where it completed.
@@ -101,6 +106,7 @@ impl ResultView {
             version: definition.version,
             status: Status::Running,
             driver: definition.frame.as_ref().map(|frame| (1, frame.grace)),
+            state: (definition.kind == DefinitionKind::Tcc).then_some(TccState::Trying),
             cause: None,
             output: None,
             left_undone: Vec::new(),
@@ -114,6 +120,7 @@ impl ResultView {
         Ok(Self {
             status: summary.status,
             cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), name)?,
+            state: summary.state,
             output: summary.output.as_ref().map(|output| output.value().clone()),
             left_undone: summary.left_undone.iter().map(|node| name(*node)).collect::<Result<_, _>>()?,
             parked_at: summary.parked_at.map(name).transpose()?,
@@ -130,6 +137,7 @@ impl From<TransactionView> for ResultView {
             version: view.head.version,
             status: view.head.status,
             driver: None,
+            state: view.state,
             cause: view.cause,
             output: view.output,
             left_undone: view.left_undone,
@@ -156,6 +164,8 @@ pub struct StepView {
     pub step: Name,
     /// Where it stands.
     pub status: StepStatus,
+    /// Where it stands as a participant of a TCC.
+    pub state: Option<ParticipantState>,
     /// Attempts handed out.
     pub attempts: u32,
     /// Whether an attempt may have taken effect without saying so.
@@ -178,9 +188,11 @@ pub struct StepView {
     pub decision: Option<DecisionId>,
     /// Its compensation, where there is or was one.
     pub undo: Option<UndoView>,
+    /// Its confirm, where there is or was one.
+    pub confirm: Option<UndoView>,
 }
 
-/// A step's compensation.
+/// A step's compensation, or a participant's confirm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UndoView {
     /// Where it stands.
@@ -252,14 +264,17 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let name = |node: NodeRef| name_in(&names, node);
     let states: Vec<StepState> =
         (0..).take(names.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
-    let steps = names.iter().zip(&states).map(|(step, state)| step_view(step.clone(), state, &payloads));
+    let of = (&head, definition.kind);
+    let steps = names.iter().zip(&states).map(|(step, state)| step_view(step.clone(), state, of, &payloads));
     let steps = steps.collect::<Result<Vec<_>, Error>>()?;
+    let is_tcc = definition.kind == DefinitionKind::Tcc;
     let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
         bundle: head.beginning.bundle,
         cause: cause_view(head.cause.as_ref(), head.error.as_ref(), name)?,
+        state: is_tcc.then(|| TccState::of(&head, &states)),
         driver: head.open.map(|open| open.driver),
         input: field(&payloads, Some(loaded.row.input_seq), "input")?,
         output: field(&payloads, loaded.row.output_seq, "output")?,
@@ -325,10 +340,15 @@ fn cause_view(
     Ok(Some(CauseView { kind: cause.kind, step, error: error.cloned() }))
 }
 
-fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow>) -> Result<StepView, Error> {
+fn step_view(
+    step: Name,
+    state: &StepState,
+    (head, kind): (&Head, DefinitionKind),
+    payloads: &BTreeMap<u64, &PayloadRow>,
+) -> Result<StepView, Error> {
     let output = field(payloads, state.output_seq, "output")?;
     let undo = &state.undo;
-    let undo = (undo.status != UndoStatus::None).then(|| -> Result<UndoView, Error> {
+    let closing = (undo.status != UndoStatus::None).then(|| -> Result<UndoView, Error> {
         Ok(UndoView {
             status: undo.status,
             attempts: undo.attempts,
@@ -339,9 +359,14 @@ fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow
             error: undo.error.clone(),
         })
     });
+    let (undo, confirm) = match head.closing(state) {
+        Phase::Confirm => (None, closing.transpose()?),
+        Phase::Do | Phase::Undo => (closing.transpose()?, None),
+    };
     Ok(StepView {
         step,
         status: state.status,
+        state: (kind == DefinitionKind::Tcc).then(|| ParticipantState::of(head, state)),
         attempts: state.attempts,
         unknown: state.unknown,
         started_at: state.started_at,
@@ -352,7 +377,8 @@ fn step_view(step: Name, state: &StepState, payloads: &BTreeMap<u64, &PayloadRow
         output,
         error: state.error.clone(),
         decision: state.decision,
-        undo: undo.transpose()?,
+        undo,
+        confirm,
     })
 }
 

@@ -5,6 +5,7 @@ use chancery_app::ledger::{self, EntryFilter, Served};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::{Closures, Config, Page};
 use chancery_base::Kind;
+use chancery_engine::Phase;
 use chancery_ledger::tile::TILE_WIDTH;
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Checkpoint, Keys, LeafIndex, Receipt, Resource, TreeSize, leaf_hash, proof};
@@ -21,11 +22,11 @@ async fn receipts_verify_without_the_server() {
     let undone = house.run(json!({"sku": "tea", "fail": true})).await.head.id;
     let grant = house.granted(Action::ReceiptRead).await;
     let keys = Keys::one(ledger::key(&house.app));
-    let step = |transaction, step: &str, undo| Subject::Step { transaction, step: name(step), undo };
+    let step = |transaction, step: &str, phase| Subject::Step { transaction, step: name(step), phase };
     for (subject, kind) in [
-        (step(done, "reserve", false), "step.completed"),
-        (step(undone, "charge", false), "step.failed"),
-        (step(undone, "reserve", true), "compensation.completed"),
+        (step(done, "reserve", Phase::Do), "step.completed"),
+        (step(undone, "charge", Phase::Do), "step.failed"),
+        (step(undone, "reserve", Phase::Undo), "compensation.completed"),
         (Subject::Transaction(done), "transaction.completed"),
         (Subject::Transaction(undone), "transaction.failed"),
     ] {
@@ -37,7 +38,7 @@ async fn receipts_verify_without_the_server() {
         let proof: TlogProof = receipts::tlog_proof(&house.app, &grant, &subject).await.unwrap().parse().unwrap();
         proof.verify(proof.extra.as_ref().unwrap(), &keys).unwrap();
     }
-    let nothing = receipts::json(&house.app, &grant, &step(done, "reserve", true)).await.unwrap_err();
+    let nothing = receipts::json(&house.app, &grant, &step(done, "reserve", Phase::Undo)).await.unwrap_err();
     assert_eq!(nothing.kind(), Kind::Missing);
     let not_an_outcome = receipts::json(&house.app, &grant, &Subject::Entry(0)).await.unwrap_err();
     assert_eq!(not_an_outcome.kind(), Kind::Missing);

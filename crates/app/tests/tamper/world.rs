@@ -10,7 +10,7 @@ use chancery_app::{
     principals, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TenantId, TransactionId};
-use chancery_engine::StepError;
+use chancery_engine::{Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
 use serde_json::{Map, Value, json};
@@ -303,10 +303,10 @@ async fn people(owner: &Owner) {
 }
 
 async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
-    let of_step = |transaction, step: &str, undo| Subject::Step { transaction, step: step.parse().unwrap(), undo };
+    let of_step = |transaction, step: &str, phase| Subject::Step { transaction, step: step.parse().unwrap(), phase };
     vec![
-        owner.receipt(of_step(ran.completed, "charge", false)).await,
+        owner.receipt(of_step(ran.completed, "charge", Phase::Do)).await,
         owner.receipt(Subject::Transaction(ran.completed)).await,
-        owner.receipt(of_step(ran.undone, "reserve", true)).await,
+        owner.receipt(of_step(ran.undone, "reserve", Phase::Undo)).await,
     ]
 }

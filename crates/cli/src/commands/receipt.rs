@@ -17,7 +17,8 @@ Examples:
   chancery receipt txn_…/charge/undo > refund.receipt
   chancery receipt txn_… --format tlog-proof > order.tlog-proof")]
 pub(crate) struct Args {
-    /// A step's outcome `txn_…/STEP`, its undo's `txn_…/STEP/undo`, a transaction's end `txn_…`, or an entry's number.
+    /// A step's outcome `txn_…/STEP`, its undo's `txn_…/STEP/undo`, its confirm's `txn_…/STEP/confirm`, a transaction's
+    /// end `txn_…`, or an entry's number.
     entry: String,
     /// In which form.
     #[arg(long, value_enum, default_value_t = Form::Json)]

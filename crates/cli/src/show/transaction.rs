@@ -20,7 +20,9 @@ pub(crate) const fn is_success(status: Status) -> bool {
 const fn tone(status: Status) -> Tone {
     match status {
         Status::Completed => Tone::Good,
-        Status::Running | Status::Compensating | Status::Compensated | Status::Cancelled => Tone::Busy,
+        Status::Running | Status::Confirming | Status::Compensating | Status::Compensated | Status::Cancelled => {
+            Tone::Busy
+        }
         Status::Parked | Status::Failed | Status::Terminated => Tone::Bad,
     }
 }
@@ -30,16 +32,21 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
     transaction.steps.iter().map(|step| step.step.to_string()).collect()
 }
 
-/// A transaction in one line: `compensated: step `fail` failed: …`.
-fn headline(status: Status, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
+/// A transaction in one line: `compensated: step `fail` failed: …`; of a TCC, `completed (confirmed)`.
+fn headline(status: Status, state: Option<&str>, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
     let is_parked = status == Status::Parked;
-    let status = status.word();
+    let status = match state {
+        Some(state) if state != status.word() => format!("{} ({state})", status.word()),
+        Some(_) | None => status.word().to_owned(),
+    };
     match (parked_at, cause) {
+        (Some(step), _) if state.is_some() => format!("{status}: participant `{step}` waits for a person"),
+        (None, None) if is_parked && state.is_some() => format!("{status}: its time ran out, it waits for a person"),
         (Some(step), Some(_)) => format!("{status}: the undo of step `{step}` waits for a person"),
         (Some(step), None) => format!("{status}: step `{step}` failed past the pivot and waits for a person"),
         (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
         (None, None) if is_parked => format!("{status}: it is past its pivot and waits for a person"),
-        (None, None) => status.to_owned(),
+        (None, None) => status,
     }
 }
 
@@ -68,7 +75,7 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
     fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_ref(), body.cause.as_ref()))),
         ("driver", body.driver.map(|driver| driver.to_string())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
     ])
@@ -81,7 +88,7 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_ref(), body.cause.as_ref()))),
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
@@ -90,7 +97,10 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
-    let mut grid = out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"]);
+    let mut grid = match &body.state {
+        None => out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"]),
+        Some(_) => out.grid(&["PARTICIPANT", "STATE", "TRIES", "DURATION", "CONFIRM OR CANCEL", "ERROR"]),
+    };
     for step in &body.steps {
         grid.row(step_cells(step));
     }
@@ -104,29 +114,49 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     } else {
         step.status.clone()
     };
-    let undo_error = step.compensation.as_ref().and_then(|undo| undo.error.as_ref());
+    let status = step.state.as_ref().map_or(status, |state| state.replace('_', " "));
+    let tone = step.state.as_deref().map_or_else(|| step_tone(&step.status), state_tone);
+    let closing = step.confirm.as_ref().or(step.compensation.as_ref());
+    let undo_error = closing.and_then(|undo| undo.error.as_ref());
+    let undo = match (&step.state, &step.confirm) {
+        (None, _) => "undo",
+        (Some(_), None) => "cancel",
+        (Some(_), Some(_)) => "confirm",
+    };
     let error = match (&step.error, undo_error) {
         (Some(error), None) if is_done => Some(format!("an earlier attempt: {}", error_text(error))),
         (Some(error), None) => Some(error_text(error)),
-        (None, Some(undo)) => Some(format!("undo: {}", error_text(undo))),
-        (Some(error), Some(undo)) => Some(format!("{}; undo: {}", error_text(error), error_text(undo))),
+        (None, Some(error)) => Some(format!("{undo}: {}", error_text(error))),
+        (Some(error), Some(closing)) => Some(format!("{}; {undo}: {}", error_text(error), error_text(closing))),
         (None, None) => None,
     };
     [
         Cell::from(step.step.as_str()),
-        Cell::toned(status, step_tone(&step.status)),
+        Cell::toned(status, tone),
         Cell::from(step.attempts.to_string()),
         Cell::from(step.latency_us.map(micros)),
-        compensation_cell(step.compensation.as_ref()),
+        closing_cell(closing, step.state.is_some().then_some(undo)),
         Cell::from(error),
     ]
 }
 
-fn compensation_cell(compensation: Option<&Compensation>) -> Cell {
-    let Some(undo) = compensation else { return Cell::from(None) };
+/// A compensation, or which of a participant's confirm and cancel it is.
+fn closing_cell(closing: Option<&Compensation>, which: Option<&str>) -> Cell {
+    let Some(undo) = closing else { return Cell::from(None) };
+    let which = which.map(|which| format!("{which} ")).unwrap_or_default();
     let attempts = if undo.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", undo.attempts) };
     let took = undo.latency_us.map(|span| format!(", {}", micros(span))).unwrap_or_default();
-    Cell::toned(format!("{} ({attempts}{took})", undo.status), step_tone(&undo.status))
+    Cell::toned(format!("{which}{} ({attempts}{took})", undo.status), step_tone(&undo.status))
+}
+
+/// How good it is where a participant stands.
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "tried" | "confirmed" => Tone::Good,
+        "try_failed" | "unknown" | "confirm_failed" | "cancel_failed" => Tone::Bad,
+        "trying" | "confirming" | "cancelling" => Tone::Busy,
+        _ => Tone::Plain,
+    }
 }
 
 fn step_tone(status: &str) -> Tone {

@@ -4,7 +4,7 @@ use super::document::Place;
 use super::fields::did_you_mean;
 use super::graph::Upstream;
 use super::problem::Problems;
-use super::{Definition, StepIndex};
+use super::{Definition, DefinitionKind, StepIndex};
 use chancery_expr::{Access, Program};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,8 @@ pub(crate) enum Site {
     Forward(StepIndex),
     /// How a step is undone.
     Undo(StepIndex),
+    /// How a participant is confirmed, when every one is over.
+    Confirm(StepIndex),
     /// The transaction's output.
     Output,
 }
@@ -39,7 +41,7 @@ impl Site {
     /// The step that it belongs to.
     pub(crate) const fn step(self) -> Option<StepIndex> {
         match self {
-            Self::Forward(step) | Self::Undo(step) => Some(step),
+            Self::Forward(step) | Self::Undo(step) | Self::Confirm(step) => Some(step),
             Self::Key | Self::Start | Self::Output => None,
         }
     }
@@ -48,7 +50,9 @@ impl Site {
         match self {
             Self::Key => &["input"],
             Self::Start => &["input", "transaction", "now"],
-            Self::Forward(_) | Self::Undo(_) | Self::Output => &["input", "steps", "transaction", "now"],
+            Self::Forward(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
+                &["input", "steps", "transaction", "now"]
+            }
         }
     }
 }
@@ -62,7 +66,9 @@ pub(crate) fn uses(definition: &mut Definition, uses: &[Use], upstream: &Upstrea
         let mut checker = Checker { definition, ids: &ids, upstream, used, problems };
         let found = checker.check();
         match used.site {
-            Site::Forward(step) | Site::Undo(step) => reads.entry(Some(step)).or_default().extend(found),
+            Site::Forward(step) | Site::Undo(step) | Site::Confirm(step) => {
+                reads.entry(Some(step)).or_default().extend(found)
+            }
             Site::Output => reads.entry(None).or_default().extend(found),
             Site::Key | Site::Start => {}
         }
@@ -161,7 +167,7 @@ impl Checker<'_> {
     /// Whether the step's output can be known where the expression stands.
     fn reach(&mut self, access: &Access, index: StepIndex) -> bool {
         let (reader, undo) = match self.used.site {
-            Site::Key | Site::Start | Site::Output => return true,
+            Site::Key | Site::Start | Site::Confirm(_) | Site::Output => return true,
             Site::Forward(reader) => (reader, false),
             Site::Undo(reader) => (reader, true),
         };
@@ -171,7 +177,12 @@ impl Checker<'_> {
         let id = |index| self.definition.step(index).map_or("", |step| step.id.as_str()).to_owned();
         let (read, reading) = (id(index), id(reader));
         if reader != index {
-            self.fail(format!("step `{read}` is not upstream of `{reading}`: put it in an `after`"));
+            self.fail(match self.definition.kind {
+                DefinitionKind::Saga | DefinitionKind::Open => {
+                    format!("step `{read}` is not upstream of `{reading}`: put it in an `after`")
+                }
+                DefinitionKind::Tcc => format!("participant `{read}` is not tried before `{reading}`"),
+            });
             return false;
         }
         if !undo {

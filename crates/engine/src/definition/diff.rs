@@ -60,7 +60,8 @@ impl Diff {
     pub fn between(before: &Definition, after: &Definition) -> Self {
         let (old, new) = (before.document(), after.document());
         let mut whole = Vec::new();
-        compare_maps(&without(&old, &["steps", "version"]), &without(&new, &["steps", "version"]), "", &mut whole);
+        let others = ["steps", "participants", "version"];
+        compare_maps(&without(&old, &others), &without(&new, &others), "", &mut whole);
         let (old_steps, new_steps) = (steps_of(&old), steps_of(&new));
         let only = |one: &Definition, other: &Definition| {
             let missing = one.steps.iter().filter(|step| other.find(step.id.as_str()).is_none());
@@ -90,7 +91,8 @@ impl Diff {
 }
 
 fn steps_of(document: &Value) -> BTreeMap<&str, &Value> {
-    let steps = document.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let steps = document.get("steps").or_else(|| document.get("participants"));
+    let steps = steps.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     steps.iter().filter_map(|step| Some((step.get("id")?.as_str()?, step))).collect()
 }
 

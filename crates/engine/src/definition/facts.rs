@@ -1,6 +1,6 @@
 //! Evaluating a definition's expressions over a transaction.
 
-use super::{Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
+use super::{Confirm, Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
 use crate::event::StepError;
 use crate::status::StepStatus;
 use chancery_base::limits::KEY_BYTES_MAX;
@@ -212,14 +212,33 @@ impl Step {
 }
 
 impl Undo {
-    /// Its input: what its `with` says, else the step's output, else the step's input.
+    /// Its input: what its `with` says, else the step's output, else the step's input. `path` is where `with` stands.
     ///
     /// # Errors
     /// If it cannot be computed.
-    pub fn input(&self, scope: &Scope<'_>, output: Option<&Value>, input: &Value) -> Result<Value, BadExpression> {
+    pub fn input(
+        &self,
+        scope: &Scope<'_>,
+        output: Option<&Value>,
+        input: &Value,
+        path: &str,
+    ) -> Result<Value, BadExpression> {
         match &self.with {
-            Some(template) => optional(Some(template), "compensate.with", scope),
+            Some(template) => optional(Some(template), path, scope),
             None => Ok(output.unwrap_or(input).clone()),
+        }
+    }
+}
+
+impl Confirm {
+    /// Its input: what its `with` says, else the try's output.
+    ///
+    /// # Errors
+    /// If it cannot be computed.
+    pub fn input(&self, scope: &Scope<'_>, output: Option<&Value>) -> Result<Value, BadExpression> {
+        match &self.with {
+            Some(template) => optional(Some(template), "confirm.with", scope),
+            None => Ok(output.cloned().unwrap_or_default()),
         }
     }
 }

@@ -12,11 +12,13 @@ pub(crate) struct Cursor<'n> {
     pub(crate) path: String,
 }
 
-/// The keys that a map may have, and those that it may have in a later version of Chancery.
+/// The keys that a map may have, those that it may have in a later version of Chancery, and those that belong
+/// elsewhere, with the reason.
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) known: &'static [&'static str],
     pub(crate) later: &'static [&'static str],
+    pub(crate) elsewhere: &'static [(&'static str, &'static str)],
 }
 
 impl<'n> Cursor<'n> {
@@ -57,7 +59,10 @@ impl<'n> Cursor<'n> {
             if keys.known.contains(&key) {
                 continue;
             }
-            let message = if keys.later.contains(&key) {
+            let elsewhere = keys.elsewhere.iter().find(|(name, _)| *name == key);
+            let message = if let Some((_, why)) = elsewhere {
+                format!("`{key}` does not belong here: {why}")
+            } else if keys.later.contains(&key) {
                 format!("`{key}` is not supported yet")
             } else {
                 let all = keys.known.iter().chain(keys.later).copied();

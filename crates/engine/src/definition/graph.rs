@@ -3,7 +3,7 @@
 use super::document::Data;
 use super::fields::{Cursor, did_you_mean};
 use super::problem::Problems;
-use super::{Definition, Mode, StepIndex};
+use super::{Definition, DefinitionKind, Mode, StepIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// For each step, the steps that are surely done or skipped before it.
@@ -47,9 +47,14 @@ impl Upstream {
 pub(crate) fn link(definition: &mut Definition, root: &Cursor<'_>, problems: &mut Problems) -> Option<Upstream> {
     let ids: BTreeMap<String, StepIndex> =
         definition.indices().zip(&definition.steps).map(|(index, step)| (step.id.to_string(), index)).collect();
-    let items = root.field("steps").map(|field| field.items(problems)).unwrap_or_default();
+    // Participants have no `after`: the mode says which is before which.
+    let listed = root.field("steps").filter(|_| definition.kind == DefinitionKind::Saga);
+    let items = listed.map(|field| field.items(problems)).unwrap_or_default();
     let mut whole = true;
-    let mut links = Vec::new();
+    let mut links = match definition.mode {
+        Mode::Sequence => definition.indices().zip(definition.indices().skip(1)).map(|(a, b)| (b, vec![a])).collect(),
+        Mode::Graph | Mode::Layers | Mode::Parallel => Vec::new(),
+    };
     for (index, item) in definition.indices().zip(&items) {
         let Some(field) = item.field("after") else { continue };
         let before = field.items(problems);

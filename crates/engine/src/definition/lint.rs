@@ -7,6 +7,7 @@ use super::graph::Upstream;
 use super::problem::{Problem, Problems};
 use super::read::{Reader, Reading};
 use super::{Definition, Step, StepIndex};
+use crate::status::Phase;
 use chancery_base::duration;
 use chancery_expr::{Access, FUEL_DEFAULT, Program, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +77,8 @@ pub(super) fn lint(root: &Node) -> Result<(Definition, Vec<Warning>), super::Def
     let Reading { definition, upstream, uses } = Reader::read(root)?;
     let cursor = Cursor::root(root);
     let mut problems = Problems::default();
-    let items = cursor.field("steps").map(|field| field.items(&mut problems)).unwrap_or_default();
+    let list = cursor.field("steps").or_else(|| cursor.field("participants"));
+    let items = list.map(|field| field.items(&mut problems)).unwrap_or_default();
     let allowed = allowed(&cursor, &items);
     let mut linter = Linter { definition: &definition, upstream: &upstream, items, allowed, found: BTreeSet::new() };
     for index in definition.indices() {
@@ -101,7 +103,7 @@ fn allowed(root: &Cursor<'_>, items: &[Cursor<'_>]) -> BTreeMap<Option<StepIndex
 }
 
 /// What `lint` of the definition or of a step may say.
-pub(super) const LINT: Keys = Keys { known: &["allow"], later: &[] };
+pub(super) const LINT: Keys = Keys { known: &["allow"], later: &[], elsewhere: &[] };
 
 /// Checks a `lint`.
 pub(super) fn check(cursor: &Cursor<'_>, problems: &mut Problems) {
@@ -189,9 +191,13 @@ impl Linter<'_> {
     }
 
     fn backoff(&mut self, index: StepIndex, step: &Step, item: &Cursor<'_>) {
-        let undo = item.field("compensate");
-        let retries =
-            [(Some(&step.retry), Some(item.clone())), (step.compensate.as_ref().map(|undo| &undo.retry), undo)];
+        // A step says it of itself, a participant of its try.
+        let forward = item.field("try").unwrap_or_else(|| item.clone());
+        let retries = [
+            (step.retry_of(Phase::Do), Some(forward)),
+            (step.retry_of(Phase::Confirm), item.field("confirm")),
+            (step.retry_of(Phase::Undo), item.field("compensate").or_else(|| item.field("cancel"))),
+        ];
         for (retry, part) in retries {
             let field = part.and_then(|part| part.field("retry")).and_then(|retry| retry.field("backoff"));
             if let (Some(retry), Some(field)) = (retry, field)
@@ -215,7 +221,8 @@ impl Linter<'_> {
             "an attempt of `{}` may take {own}, and the transaction has {whole}: what is out is waited for",
             step.id
         );
-        let at = item.field("timeout").unwrap_or_else(|| item.clone());
+        let said = item.field("try").unwrap_or_else(|| item.clone());
+        let at = said.field("timeout").unwrap_or_else(|| item.clone());
         self.warn(Rule::TimeoutTooLong, Some(index), &at, message);
     }
 

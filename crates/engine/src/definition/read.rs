@@ -1,6 +1,7 @@
 //! From a document to a definition. Reads on after a problem, so that all are told at once.
 
 pub(super) mod open;
+pub(super) mod participant;
 
 use super::check::{self, Site, Use};
 use super::document::{Data, Node};
@@ -43,12 +44,12 @@ pub(super) const TOP: Keys = Keys {
         "env",
         "policy",
         "labels",
-        "participants",
         "schedule",
         "capability",
         "obligations",
         "description",
     ],
+    elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`")],
 };
 pub(super) const STEP: Keys = Keys {
     known: &[
@@ -86,28 +87,35 @@ pub(super) const STEP: Keys = Keys {
         "obligations",
         "priority",
         "fairness",
-        "optional",
         "policy",
         "output",
         "input",
         "description",
     ],
+    elsewhere: &[
+        ("try", "it is of kind `tcc`, a step has `run`"),
+        ("confirm", "it is of kind `tcc`, a step is done when it was run"),
+        ("cancel", "it is of kind `tcc`, a step has `compensate`"),
+        ("optional", "it is of kind `tcc`, a step has `on_failure: continue`"),
+    ],
 };
 pub(super) const RUN: Keys = Keys {
     known: &["worker", "http", "noop"],
     later: &["transaction", "rules", "mcp", "emit", "wait", "signal", "request", "decide", "version", "callback"],
+    elsewhere: &[],
 };
 pub(super) const HTTP: Keys =
-    Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"] };
+    Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"], elsewhere: &[] };
 pub(super) const UNDO: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "on_error", "critical"],
     later: &["when", "set", "headers", "queue_timeout"],
+    elsewhere: &[],
 };
 pub(super) const RETRY: Keys =
-    Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[] };
-pub(super) const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[] };
-pub(super) const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[] };
-const NOTHING: Keys = Keys { known: &[], later: &[] };
+    Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[], elsewhere: &[] };
+pub(super) const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[], elsewhere: &[] };
+pub(super) const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[], elsewhere: &[] };
+const NOTHING: Keys = Keys { known: &[], later: &[], elsewhere: &[] };
 
 /// Headers that the server sets itself.
 const HEADERS_RESERVED: [&str; 9] = [
@@ -164,6 +172,7 @@ impl Reader {
         let kind = self.kind(cursor);
         let (keys, time) = match kind {
             DefinitionKind::Saga => (&TOP, "timeout"),
+            DefinitionKind::Tcc => (&participant::TOP, "timeout"),
             DefinitionKind::Open => (&open::TOP, "deadline"),
         };
         if !cursor.check_keys(keys, &mut self.problems) {
@@ -174,7 +183,7 @@ impl Reader {
         let version = version.and_then(|field| field.whole(1, u32::MAX, &mut self.problems));
         let (compensation, on_error) = self.compensation(cursor);
         self.undoing = (compensation, on_error);
-        let mode = self.mode(cursor);
+        let mode = self.mode(cursor, kind);
         let timeout = cursor.field(time).and_then(|field| field.timeout(&mut self.problems));
         let key = cursor.field("key").and_then(|field| self.template(&field, Site::Key));
         let concurrency = cursor.field("concurrency");
@@ -185,6 +194,10 @@ impl Reader {
             DefinitionKind::Saga => {
                 lint::check(cursor, &mut self.problems);
                 (self.steps(cursor)?, None)
+            }
+            DefinitionKind::Tcc => {
+                lint::check(cursor, &mut self.problems);
+                (self.participants(cursor)?, None)
             }
             DefinitionKind::Open => (Vec::new(), Some(self.frame(cursor))),
         };
@@ -212,17 +225,18 @@ impl Reader {
     fn kind(&mut self, cursor: &Cursor<'_>) -> DefinitionKind {
         let saga = DefinitionKind::Saga;
         let Some(field) = cursor.field("kind") else { return saga };
-        if matches!(&field.node.data, Data::Text(text) if text == "tcc") {
-            field.fail(&mut self.problems, "kind `tcc` is not supported yet");
-            return saga;
-        }
-        field.word("kind", &[("saga", saga), ("open", DefinitionKind::Open)], &mut self.problems).unwrap_or(saga)
+        let kinds = [("saga", saga), ("tcc", DefinitionKind::Tcc), ("open", DefinitionKind::Open)];
+        field.word("kind", &kinds, &mut self.problems).unwrap_or(saga)
     }
 
-    fn mode(&mut self, cursor: &Cursor<'_>) -> Mode {
+    fn mode(&mut self, cursor: &Cursor<'_>, kind: DefinitionKind) -> Mode {
+        let modes = match kind {
+            DefinitionKind::Saga | DefinitionKind::Open => [("graph", Mode::Graph), ("layers", Mode::Layers)],
+            DefinitionKind::Tcc => [("sequence", Mode::Sequence), ("parallel", Mode::Parallel)],
+        };
+        let [(_, usual), _] = modes;
         let field = cursor.field("mode");
-        let modes = [("graph", Mode::Graph), ("layers", Mode::Layers)];
-        field.and_then(|field| field.word("mode", &modes, &mut self.problems)).unwrap_or(Mode::Graph)
+        field.and_then(|field| field.word("mode", &modes, &mut self.problems)).unwrap_or(usual)
     }
 
     /// The order in which steps are undone, and what becomes of a compensation that failed.
@@ -245,22 +259,32 @@ impl Reader {
     }
 
     fn steps(&mut self, cursor: &Cursor<'_>) -> Option<Vec<Step>> {
-        let field = cursor.required("steps", &mut self.problems)?;
+        self.list(cursor, ("steps", "step"), |reader, item, index| reader.step(item, index))
+    }
+
+    /// A list of steps, each with an id of its own.
+    fn list(
+        &mut self,
+        cursor: &Cursor<'_>,
+        (key, one): (&'static str, &'static str),
+        mut read: impl FnMut(&mut Self, &Cursor<'_>, StepIndex) -> Option<Step>,
+    ) -> Option<Vec<Step>> {
+        let field = cursor.required(key, &mut self.problems)?;
         let items = field.items(&mut self.problems);
         if items.is_empty() && matches!(field.node.data, Data::List(_)) {
-            field.fail(&mut self.problems, "a definition has at least one step");
+            field.fail(&mut self.problems, format!("a definition has at least one {one}"));
         }
         if items.len() > STEPS_MAX {
-            field.fail(&mut self.problems, format!("{} steps, at most {STEPS_MAX} are allowed", items.len()));
+            field.fail(&mut self.problems, format!("{} {key}, at most {STEPS_MAX} are allowed", items.len()));
             return None;
         }
         let mut seen: BTreeMap<Name, usize> = BTreeMap::new();
         let mut steps = Vec::with_capacity(items.len());
         for (position, item) in items.iter().enumerate() {
-            let step = self.step(item, StepIndex::at(position));
+            let step = read(self, item, StepIndex::at(position));
             if let Some(first) = step.as_ref().and_then(|step| seen.insert(step.id.clone(), position)) {
                 let at = item.field("id").unwrap_or_else(|| item.clone());
-                at.fail(&mut self.problems, format!("steps[{first}] has this id already"));
+                at.fail(&mut self.problems, format!("{key}[{first}] has this id already"));
             }
             steps.push(step);
         }
@@ -277,10 +301,11 @@ impl Reader {
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
         let when = cursor.field("when").and_then(|field| self.condition(&field, site));
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
-        let retry = cursor.field("retry").map(|field| self.retry(&field));
+        let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
-        let compensate = cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index)));
+        let compensate =
+            cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index), Retry::default()));
         let pivot = self.flag(cursor, "pivot");
         let irreversible = self.flag(cursor, "irreversible");
         self.check_undoable(cursor);
@@ -298,10 +323,11 @@ impl Reader {
             when,
             run: run.unwrap_or(Run::Noop),
             with,
-            retry: retry.unwrap_or_default(),
+            retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
             compensate,
+            confirm: None,
             pivot,
             irreversible,
             optional: optional.unwrap_or(false),
@@ -412,15 +438,15 @@ impl Reader {
         headers
     }
 
-    fn undo(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Undo> {
+    fn undo(&mut self, cursor: &Cursor<'_>, site: Site, retry: Retry) -> Option<Undo> {
         if !cursor.check_keys(&UNDO, &mut self.problems) {
             return None;
         }
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
-        let retry = cursor.field("retry").map(|field| self.retry(&field));
+        let retry = self.retry_or(cursor, retry);
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
-        let (retry, timeout) = (retry.unwrap_or_default(), timeout.unwrap_or(TIMEOUT_DEFAULT));
+        let timeout = timeout.unwrap_or(TIMEOUT_DEFAULT);
         let (policy, on_error) = self.undoing;
         let on_error = self.on_error(cursor).unwrap_or(on_error);
         let critical = self.flag(cursor, "critical");
@@ -433,8 +459,15 @@ impl Reader {
         Some(Undo { run: run?, with, retry, timeout, on_error, critical })
     }
 
-    fn retry(&mut self, cursor: &Cursor<'_>) -> Retry {
-        let mut retry = Retry::default();
+    /// What `retry` says, over what holds where it does not.
+    fn retry_or(&mut self, cursor: &Cursor<'_>, retry: Retry) -> Retry {
+        match cursor.field("retry") {
+            Some(field) => self.retry(&field, retry),
+            None => retry,
+        }
+    }
+
+    fn retry(&mut self, cursor: &Cursor<'_>, mut retry: Retry) -> Retry {
         if !cursor.check_keys(&RETRY, &mut self.problems) {
             return retry;
         }

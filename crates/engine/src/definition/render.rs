@@ -3,8 +3,11 @@
 mod layout;
 mod svg;
 
-use super::{Definition, Mode, Run, Step};
+use super::{Confirm, Definition, DefinitionKind, Mode, Run, Step};
 use std::fmt::Write as _;
+
+/// What the decision to confirm is called.
+const DECISION: &str = "all tried";
 
 impl Definition {
     /// The graph in DOT (<https://graphviz.org/doc/info/lang.html>).
@@ -20,20 +23,42 @@ impl Definition {
         }
         for step in &self.steps {
             let id = quoted(step.id.as_str());
-            let label = quoted(&step.lines().join("\n"));
+            let label = quoted(&self.lines(step).join("\n"));
             line(&mut out, format_args!("  {id} [label={label}];\n"));
             for before in step.after.iter().filter_map(|before| self.step(*before)) {
                 line(&mut out, format_args!("  {} -> {id};\n", quoted(before.id.as_str())));
             }
             if let Some(undo) = &step.compensate {
-                let undo_id = quoted(&format!("undo {}", step.id));
-                let label = quoted(&format!("undo {}\n{}", step.id, undo.run.describe()));
+                let title = format!("{} {}", self.undo_word(), step.id);
+                let undo_id = quoted(&title);
+                let label = quoted(&format!("{title}\n{}", undo.run.describe()));
                 line(&mut out, format_args!("  {undo_id} [label={label}, style=dashed];\n"));
                 line(&mut out, format_args!("  {id} -> {undo_id} [style=dashed, constraint=false];\n"));
             }
         }
+        self.dot_confirms(&mut out);
         out.push_str("}\n");
         out
+    }
+
+    /// The decision to confirm, the tries that it rests on, and the confirms that follow it.
+    fn dot_confirms(&self, out: &mut String) {
+        let mut before = quoted(DECISION);
+        if self.kind == DefinitionKind::Tcc {
+            line(out, format_args!("  {before} [shape=diamond];\n"));
+        }
+        for (step, confirm) in self.confirms() {
+            if step.dependents.is_empty() {
+                line(out, format_args!("  {} -> {};\n", quoted(step.id.as_str()), quoted(DECISION)));
+            }
+            let title = format!("confirm {}", step.id);
+            let id = quoted(&title);
+            let label = quoted(&format!("{title}\n{}", confirm.run.describe()));
+            line(out, format_args!("  {id} [label={label}];\n  {before} -> {id};\n"));
+            if self.mode == Mode::Sequence {
+                before = id;
+            }
+        }
     }
 
     /// The graph in Mermaid (<https://mermaid.js.org/syntax/flowchart.html>).
@@ -43,7 +68,7 @@ impl Definition {
         for layer in 0..=self.deepest_layer() {
             line(&mut out, format_args!("  subgraph layer{layer}[\" \"]\n    direction LR\n"));
             for (position, step) in self.steps.iter().enumerate().filter(|(_, step)| step.layer == layer) {
-                line(&mut out, format_args!("    s{position}[\"{}\"]\n", step.lines().join("<br/>")));
+                line(&mut out, format_args!("    s{position}[\"{}\"]\n", self.lines(step).join("<br/>")));
             }
             out.push_str("  end\n");
         }
@@ -54,11 +79,58 @@ impl Definition {
         }
         for (position, step) in self.steps.iter().enumerate() {
             let Some(undo) = &step.compensate else { continue };
-            let label = format!("{}<br/>{}", step.id, undo.run.describe());
-            line(&mut out, format_args!("  u{position}[\"undo {label}\"]:::undo\n  s{position} -.-> u{position}\n"));
+            let label = mermaid_label(&format!("{} {}", self.undo_word(), step.id), &undo.run);
+            line(&mut out, format_args!("  u{position}[\"{label}\"]:::undo\n  s{position} -.-> u{position}\n"));
         }
+        self.mermaid_confirms(&mut out);
         out.push_str("  classDef undo stroke-dasharray: 4\n");
         out
+    }
+
+    fn mermaid_confirms(&self, out: &mut String) {
+        let mut before = "decision".to_owned();
+        if self.kind == DefinitionKind::Tcc {
+            line(out, format_args!("  decision{{\"{DECISION}\"}}\n"));
+        }
+        for (position, (step, confirm)) in self.confirms().enumerate() {
+            if step.dependents.is_empty() {
+                line(out, format_args!("  s{position} --> decision\n"));
+            }
+            let label = mermaid_label(&format!("confirm {}", step.id), &confirm.run);
+            line(out, format_args!("  c{position}[\"{label}\"]\n  {before} --> c{position}\n"));
+            if self.mode == Mode::Sequence {
+                before = format!("c{position}");
+            }
+        }
+    }
+
+    /// Each participant and its confirm: every one has one.
+    fn confirms(&self) -> impl Iterator<Item = (&Step, &Confirm)> {
+        self.steps.iter().filter_map(|step| Some((step, step.confirm.as_ref()?)))
+    }
+
+    /// A step's lines in a drawing: what it is, what it runs, what is special about it.
+    fn lines(&self, step: &Step) -> Vec<String> {
+        let mut lines = vec![self.title(step), step.run.describe()];
+        let marks = step.marks();
+        if !marks.is_empty() {
+            lines.push(marks.join(", "));
+        }
+        lines
+    }
+
+    fn title(&self, step: &Step) -> String {
+        match self.kind {
+            DefinitionKind::Saga | DefinitionKind::Open => step.id.to_string(),
+            DefinitionKind::Tcc => format!("try {}", step.id),
+        }
+    }
+
+    const fn undo_word(&self) -> &'static str {
+        match self.kind {
+            DefinitionKind::Saga | DefinitionKind::Open => "undo",
+            DefinitionKind::Tcc => "cancel",
+        }
     }
 
     fn deepest_layer(&self) -> u32 {
@@ -78,16 +150,6 @@ impl Step {
         ];
         marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect()
     }
-
-    /// Its lines in a drawing: id, what it runs, what is special about it.
-    fn lines(&self) -> Vec<String> {
-        let mut lines = vec![self.id.to_string(), self.run.describe()];
-        let marks = self.marks();
-        if !marks.is_empty() {
-            lines.push(marks.join(", "));
-        }
-        lines
-    }
 }
 
 impl Mode {
@@ -97,6 +159,8 @@ impl Mode {
         match self {
             Self::Graph => "graph",
             Self::Layers => "layers",
+            Self::Sequence => "sequence",
+            Self::Parallel => "parallel",
         }
     }
 }
@@ -122,4 +186,8 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// A quoted id of DOT. Names have no quotes and no backslashes; a line break is written as one.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\n', "\\n"))
+}
+
+fn mermaid_label(title: &str, run: &Run) -> String {
+    format!("{title}<br/>{}", run.describe())
 }

@@ -9,7 +9,7 @@ mod tests {
     use super::SCHEMA;
     use crate::definition::fields::Keys;
     use crate::definition::lint::{LINT, Rule};
-    use crate::definition::read::{COMPENSATION, HTTP, RESOURCE, RETRY, RUN, STEP, TOP, UNDO, open};
+    use crate::definition::read::{COMPENSATION, HTTP, RESOURCE, RETRY, RUN, STEP, TOP, UNDO, open, participant};
     use serde_json::Value;
     use std::collections::BTreeSet;
 
@@ -30,7 +30,11 @@ mod tests {
     fn the_schema_has_the_keys_that_are_read() {
         check("/$defs/saga", &TOP);
         check("/$defs/open", &open::TOP);
+        check("/$defs/tcc", &participant::TOP);
         check("/$defs/step", &STEP);
+        check("/$defs/participant", &participant::PARTICIPANT);
+        check("/$defs/try", &participant::TRY);
+        check("/$defs/confirm", &participant::CONFIRM);
         check("/$defs/run/oneOf/1", &RUN);
         check("/$defs/http", &HTTP);
         check("/$defs/undo", &UNDO);

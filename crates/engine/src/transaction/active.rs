@@ -8,7 +8,7 @@ use super::nodes::{Node, look};
 use crate::definition::{CompensationPolicy, Step};
 use crate::node::NodeRef;
 use crate::state::StepState;
-use crate::status::{StepStatus, UndoStatus};
+use crate::status::{Phase, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ pub(super) enum Class {
     QueueEnd,
     /// It is out, until then.
     Out,
-    /// Its compensation waits for a worker, since then.
+    /// Its compensation, or its confirm, waits for a worker, since then.
     UndoReady,
     /// Its compensation's next attempt waits for that time.
     UndoBackoff,
@@ -67,7 +67,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(node: NodeRef, step: &Step, state: &StepState, policy: CompensationPolicy) -> Self {
+    fn of(node: NodeRef, step: &Step, state: &StepState, policy: CompensationPolicy, closing: Phase) -> Self {
         let forward = match state.status {
             StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
             StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
@@ -82,7 +82,7 @@ impl Keys {
         };
         let queue_end = state.queued_since().map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
         // A pivot has no compensation.
-        let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy) };
+        let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, closing) };
         Self { node, found: [forward, queue_end, effect], is_finished: is_finished(step, state) }
     }
 
@@ -96,7 +96,7 @@ fn pivot_key(state: &StepState) -> Option<(Class, i64)> {
     state.took_effect().then_some((Class::Pivot, i64::from(state.status == StepStatus::Unknown)))
 }
 
-fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy) -> Option<(Class, i64)> {
+fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy, closing: Phase) -> Option<(Class, i64)> {
     let undo = step.compensate.as_ref().filter(|_| state.took_effect())?;
     let order = state.ended_n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
     match state.undo.status {
@@ -110,7 +110,7 @@ fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy) -> Optio
         UndoStatus::Ready => Some((Class::UndoReady, rank(state.undo.ready_at))),
         UndoStatus::Backoff => Some((Class::UndoBackoff, rank(state.undo.wake_at))),
         UndoStatus::Dispatched => Some((Class::UndoOut, rank(state.undo.wake_at))),
-        UndoStatus::Failed if undo.on_error.parks() => Some((Class::UndoStuck, order)),
+        UndoStatus::Failed if closing == Phase::Confirm || undo.on_error.parks() => Some((Class::UndoStuck, order)),
         UndoStatus::Failed | UndoStatus::Completed | UndoStatus::Marked | UndoStatus::Skipped => None,
     }
 }
@@ -207,7 +207,8 @@ impl Active {
 
 impl Transaction {
     fn keys_of(&self, node: &Node) -> Option<Keys> {
-        Some(Keys::of(node.at, self.step_of(node.at)?, &node.state, self.definition.compensation))
+        let closing = self.head.closing(&node.state);
+        Some(Keys::of(node.at, self.step_of(node.at)?, &node.state, self.definition.compensation, closing))
     }
 
     /// A node's state, to be changed: its row is to be written, and the active set no longer knows it.

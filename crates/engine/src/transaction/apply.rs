@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use super::active::is_finished;
-use crate::definition::{Mode, OnError};
+use crate::definition::{DefinitionKind, Mode, OnError};
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::state::StepState;
@@ -31,17 +31,17 @@ impl Transaction {
         match event {
             Event::Started { .. } => return Err(self.illegal(event)),
             Event::Dispatched { node, phase: Phase::Do, .. } => self.apply_dispatched(*node, event, now)?,
-            Event::Dispatched { node, phase: Phase::Undo, .. } => self.apply_undo_dispatched(*node, event, now)?,
+            Event::Dispatched { node, phase: Phase::Undo | Phase::Confirm, .. } => {
+                self.apply_undo_dispatched(*node, event, now)?;
+            }
             Event::Completed { node, phase: Phase::Do, attempt, output } => {
                 self.expect(*node, event, |state| {
                     state.status == StepStatus::Dispatched && state.attempts == *attempt
                 })?;
                 self.done(*node, output, now, seq);
             }
-            Event::Completed { node, phase: Phase::Undo, attempt, .. } => {
-                self.expect(*node, event, |state| {
-                    state.undo.status == UndoStatus::Dispatched && state.undo.attempts == *attempt
-                })?;
+            Event::Completed { node, phase: phase @ (Phase::Undo | Phase::Confirm), attempt, .. } => {
+                self.expect_that(self.dispatched(*node, *phase).is_some_and(|(out, _)| out == *attempt), event)?;
                 self.undone(*node, now, seq);
             }
             Event::Resolved { node, phase, output, .. } => {
@@ -49,11 +49,13 @@ impl Transaction {
                 self.unpark();
                 match phase {
                     Phase::Do => self.done(*node, output, now, seq),
-                    Phase::Undo => self.undone(*node, now, seq),
+                    Phase::Undo | Phase::Confirm => self.undone(*node, now, seq),
                 }
             }
             Event::AttemptFailed { node, phase: Phase::Do, .. } => self.apply_failed(*node, event, now, n)?,
-            Event::AttemptFailed { node, phase: Phase::Undo, .. } => self.apply_undo_failed(*node, event, now)?,
+            Event::AttemptFailed { node, phase: Phase::Undo | Phase::Confirm, .. } => {
+                self.apply_undo_failed(*node, event, now)?;
+            }
             Event::Denied { node, decision } => self.apply_denied(*node, *decision, event)?,
             Event::Skipped { node } => {
                 self.expect(*node, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
@@ -67,14 +69,14 @@ impl Transaction {
             | Event::DriverHeard { .. }
             | Event::DriverLost => self.apply_driven(event, now, seq)?,
             Event::OutputFailed { error } => {
-                self.expect_status(event, Status::Running)?;
+                self.expect_that(matches!(self.head.status, Status::Running | Status::Confirming), event)?;
                 self.turn_or_hold(CauseKind::OutputFailed, Some(error.clone()), now, n);
             }
-            Event::TimedOut => {
-                self.expect_that(self.times_out_at().is_some_and(|at| at <= now), event)?;
-                self.head.timed_out = true;
-                let error = StepError::new(StepError::TRANSACTION_TIMEOUT, "the transaction's own time ran out");
-                self.turn_or_hold(CauseKind::TimedOut, Some(error), now, n);
+            Event::TimedOut => self.apply_timed_out(event, now, n)?,
+            Event::Confirming => {
+                self.expect_that(self.may_confirm(), event)?;
+                self.head.status = Status::Confirming;
+                self.head.confirming_at = Some(now);
             }
             Event::CancelRequested { .. } => {
                 self.expect_that(self.may_cancel(), event)?;
@@ -117,10 +119,11 @@ impl Transaction {
     }
 
     fn apply_undo_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
+        let Event::Dispatched { attempt, phase, decision, input, deadline, .. } = event else {
             return Err(self.illegal(event));
         };
-        self.expect_status(event, Status::Compensating)?;
+        self.expect_closing(node, *phase, event)?;
+        self.expect_that(!self.head.held, event)?;
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
@@ -180,6 +183,14 @@ impl Transaction {
         Ok(())
     }
 
+    fn apply_timed_out(&mut self, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
+        self.expect_that(self.times_out_at().is_some_and(|at| at <= now), event)?;
+        self.head.timed_out = true;
+        let error = StepError::new(StepError::TRANSACTION_TIMEOUT, "the transaction's own time ran out");
+        self.turn_or_hold(CauseKind::TimedOut, Some(error), now, n);
+        Ok(())
+    }
+
     /// What is tried again waits from now on: its time to wait for a worker begins anew.
     fn apply_resumed(&mut self, node: Option<NodeRef>, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Some(node) = node else {
@@ -194,7 +205,7 @@ impl Transaction {
             }
             return Ok(());
         };
-        let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
+        let phase = self.phase_at(node);
         self.expect_stuck(node, phase, event)?;
         self.unpark();
         let state = self.touch(node);
@@ -205,7 +216,7 @@ impl Transaction {
                 (state.ended_at, state.ended_n) = (None, None);
                 state.attempts_before = state.attempts;
             }
-            Phase::Undo => {
+            Phase::Undo | Phase::Confirm => {
                 let undo = &mut state.undo;
                 undo.status = UndoStatus::Ready;
                 undo.ready_at = Some(now);
@@ -217,10 +228,10 @@ impl Transaction {
     }
 
     fn apply_undo_failed(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let Event::AttemptFailed { attempt, failure, error, retry_at, .. } = event else {
+        let Event::AttemptFailed { phase, attempt, failure, error, retry_at, .. } = event else {
             return Err(self.illegal(event));
         };
-        self.expect_status(event, Status::Compensating)?;
+        self.expect_closing(node, *phase, event)?;
         self.expect(node, event, |state| {
             let stands = match failure {
                 Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
@@ -231,7 +242,7 @@ impl Transaction {
             };
             stands && state.undo.attempts == *attempt
         })?;
-        let on_error = self.on_error(node);
+        let on_error = self.on_error(node).filter(|_| *phase == Phase::Undo);
         let undo = &mut self.touch(node).undo;
         undo.error = Some(error.clone());
         undo.wake_at = *retry_at;
@@ -242,7 +253,7 @@ impl Transaction {
         let is_marked = on_error == Some(OnError::MarkCompensated);
         undo.status = if is_marked { UndoStatus::Marked } else { UndoStatus::Failed };
         undo.ended_at = Some(now);
-        if !self.is_stuck(node, Phase::Undo) && !is_marked {
+        if !self.is_stuck(node, *phase) && !is_marked {
             self.break_circuit(node);
         }
         Ok(())
@@ -259,9 +270,14 @@ impl Transaction {
         let legal = match status {
             Status::Terminated => true,
             Status::Completed if self.is_driven() => self.may_commit(),
-            Status::Completed => self.head.status == Status::Running && self.active.is_finished(),
+            Status::Completed => match self.definition.kind {
+                DefinitionKind::Saga | DefinitionKind::Open => {
+                    self.head.status == Status::Running && self.active.is_finished()
+                }
+                DefinitionKind::Tcc => self.is_confirmed(),
+            },
             Status::Compensated | Status::Failed | Status::Cancelled => self.ending() == Some(status),
-            Status::Running | Status::Compensating | Status::Parked => false,
+            Status::Running | Status::Confirming | Status::Compensating | Status::Parked => false,
         };
         if !legal || has_output != (status == Status::Completed) {
             return Err(self.illegal(event));
@@ -274,6 +290,13 @@ impl Transaction {
             self.head.cause = Some(Cause { kind: CauseKind::Terminated, step: None });
         }
         Ok(())
+    }
+
+    /// Whether the decision to confirm may be taken.
+    fn may_confirm(&self) -> bool {
+        let is_tcc = self.definition.kind == DefinitionKind::Tcc;
+        let is_tried = self.head.status == Status::Running && self.active.is_finished();
+        is_tcc && is_tried && !self.head.held
     }
 
     /// Whether what comes after the step may begin.
@@ -296,7 +319,7 @@ impl Transaction {
         let definition = Arc::clone(&self.definition);
         let Some(over) = definition.step(node.step) else { return };
         match definition.mode {
-            Mode::Graph => {
+            Mode::Graph | Mode::Sequence | Mode::Parallel => {
                 for dependent in &over.dependents {
                     let after = definition.step(*dependent).map_or(&[][..], |step| &step.after);
                     if after.iter().all(|step| self.is_done((*step).into())) {
@@ -359,7 +382,11 @@ impl Transaction {
     /// It goes on in the direction in which it went.
     const fn unpark(&mut self) {
         self.head.parked_at = None;
-        self.head.status = if self.head.cause.is_some() { Status::Compensating } else { Status::Running };
+        self.head.status = match (&self.head.cause, self.head.confirming_at) {
+            (Some(_), _) => Status::Compensating,
+            (None, Some(_)) => Status::Confirming,
+            (None, None) => Status::Running,
+        };
     }
 
     fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
@@ -401,6 +428,12 @@ impl Transaction {
 
     fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
         self.expect_that(self.head.status == status, event)
+    }
+
+    /// It is at the node's compensation, or its confirm.
+    fn expect_closing(&self, node: NodeRef, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
+        let goes_on = matches!(self.head.status, Status::Confirming | Status::Compensating);
+        self.expect_that(goes_on && self.closing(node) == phase, event)
     }
 
     fn expect_stuck(&self, node: NodeRef, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
@@ -450,6 +483,7 @@ impl Event {
             | Self::DriverLost
             | Self::OutputFailed { .. }
             | Self::TimedOut
+            | Self::Confirming
             | Self::CancelRequested { .. }
             | Self::Ended { .. } => None,
         }
@@ -462,12 +496,16 @@ impl Event {
             Self::Started { .. } => "started",
             Self::Dispatched { phase: Phase::Do, .. } => "dispatched",
             Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
+            Self::Dispatched { phase: Phase::Confirm, .. } => "confirm dispatched",
             Self::Completed { phase: Phase::Do, .. } => "completed",
             Self::Completed { phase: Phase::Undo, .. } => "undo completed",
+            Self::Completed { phase: Phase::Confirm, .. } => "confirm completed",
             Self::Resolved { phase: Phase::Do, .. } => "resolved",
             Self::Resolved { phase: Phase::Undo, .. } => "undo resolved",
+            Self::Resolved { phase: Phase::Confirm, .. } => "confirm resolved",
             Self::AttemptFailed { phase: Phase::Do, .. } => "attempt failed",
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
+            Self::AttemptFailed { phase: Phase::Confirm, .. } => "confirm attempt failed",
             Self::Denied { .. } => "denied",
             Self::Skipped { .. } => "skipped",
             Self::Permitted(_) => "permitted",
@@ -478,6 +516,7 @@ impl Event {
             Self::DriverLost => "driver lost",
             Self::OutputFailed { .. } => "output failed",
             Self::TimedOut => "timed out",
+            Self::Confirming => "confirming",
             Self::CancelRequested { .. } => "cancel requested",
             Self::Parked { .. } => "parked",
             Self::Resumed { .. } => "resumed",
@@ -504,6 +543,7 @@ impl Event {
             | Self::Skipped { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut
+            | Self::Confirming
             | Self::CancelRequested { .. }
             | Self::Parked { .. }
             | Self::Resumed { .. } => None,

@@ -3,23 +3,24 @@
 
 use super::Transaction;
 use super::active::Class;
-use crate::definition::{CompensationPolicy, OnError};
+use crate::definition::{CompensationPolicy, Mode, OnError};
 use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
 
 impl Transaction {
-    /// Whether a pivot took effect, or may have: from there on it does not turn by itself.
+    /// Whether a pivot took effect, or may have, or the decision to confirm was taken: from there on it does not turn
+    /// by itself.
     pub(super) const fn is_forward_only(&self) -> bool {
-        self.active.count(Class::Pivot) > 0
+        self.active.count(Class::Pivot) > 0 || self.head.confirming_at.is_some()
     }
 
-    /// Whether somebody may cancel it: not past a pivot. Of one whose outcome is unknown a person may say that it took
-    /// no effect.
+    /// Whether somebody may cancel it: not past a pivot or the decision to confirm. Of a pivot whose outcome is unknown
+    /// a person may say that it took no effect.
     pub(super) fn may_cancel(&self) -> bool {
         let goes_forward = self.head.cause.is_none() && matches!(self.head.status, Status::Running | Status::Parked);
-        goes_forward && self.pivot_done().is_none()
+        goes_forward && self.pivot_done().is_none() && self.head.confirming_at.is_none()
     }
 
     /// The pivot that was done.
@@ -36,17 +37,27 @@ impl Transaction {
                 let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
                 self.head.cause.is_none() && has_failed && !is_optional
             }
-            Phase::Undo => {
-                self.head.cause.is_some()
-                    && state.undo.status == UndoStatus::Failed
-                    && self.on_error(node).is_some_and(OnError::parks)
+            Phase::Undo | Phase::Confirm => {
+                let parks = phase == Phase::Confirm || self.on_error(node).is_some_and(OnError::parks);
+                let has_failed = state.undo.status == UndoStatus::Failed && self.head.closing(state) == phase;
+                self.is_closing() && has_failed && parks
             }
         }
     }
 
-    /// Everything of which that is so: on the way back in the order of completion.
+    /// Whether it undoes or confirms what it did, rather than doing more.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.head.cause.is_some() || self.head.confirming_at.is_some()
+    }
+
+    /// What is going on at a node, or was.
+    pub(super) fn phase_at(&self, node: NodeRef) -> Phase {
+        if self.is_closing() { self.closing(node) } else { Phase::Do }
+    }
+
+    /// Everything of which that is so: of what is undone or confirmed in the order of completion.
     pub(super) fn stuck(&self) -> impl DoubleEndedIterator<Item = NodeRef> {
-        let class = if self.head.cause.is_some() { Class::UndoStuck } else { Class::Stuck };
+        let class = if self.is_closing() { Class::UndoStuck } else { Class::Stuck };
         self.active.all(class).map(|(_, node)| node)
     }
 
@@ -56,6 +67,13 @@ impl Transaction {
             Status::Running => {
                 let goes_on = self.active.any(&[Class::Out]);
                 if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff]) {
+                    return None;
+                }
+                self.stuck().next().map(Some).or_else(|| self.head.held.then_some(None))
+            }
+            Status::Confirming => {
+                let goes_on = self.active.any(&[Class::UndoOut]);
+                if goes_on || !self.head.held && self.active.any(&[Class::UndoReady, Class::UndoBackoff]) {
                     return None;
                 }
                 self.stuck().next().map(Some).or_else(|| self.head.held.then_some(None))
@@ -103,12 +121,43 @@ impl Transaction {
         })
     }
 
-    /// Begins the compensations whose turn it is, once no step is out any more.
+    /// Whether everything that was tried is confirmed, and what may have been is cancelled or left.
+    pub(super) fn is_confirmed(&self) -> bool {
+        let open = [Class::ToUndo, Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoStuck];
+        self.head.status == Status::Confirming && !self.active.any(&open)
+    }
+
+    /// Begins the compensations whose turn it is, once no step is out any more; or the confirms.
     pub(super) fn start_undos(&mut self, now: Timestamp) {
-        if self.head.status != Status::Compensating || !self.starts_more() {
+        let next = if self.head.status == Status::Confirming {
+            self.next_confirms()
+        } else if self.head.status == Status::Compensating && self.starts_more() {
+            self.next_undos()
+        } else {
             return;
+        };
+        for node in next {
+            let undo = &mut self.touch(node).undo;
+            undo.status = UndoStatus::Ready;
+            undo.ready_at = Some(now);
         }
-        let next: Vec<NodeRef> = match self.definition.compensation {
+    }
+
+    /// One after the other as they were tried, or all together. One that waits for a person, or that a person has
+    /// tried again, holds up nobody.
+    fn next_confirms(&self) -> Vec<NodeRef> {
+        let classes = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut];
+        let mut busy = classes.iter().flat_map(|class| self.active.all(*class));
+        let is_busy = busy.any(|(_, node)| self.state(node).is_some_and(|state| state.undo.attempts_before == 0));
+        match self.definition.mode {
+            Mode::Sequence if is_busy => Vec::new(),
+            Mode::Sequence => self.left_to_undo().next().into_iter().collect(),
+            Mode::Parallel | Mode::Graph | Mode::Layers => self.left_to_undo().collect(),
+        }
+    }
+
+    fn next_undos(&self) -> Vec<NodeRef> {
+        match self.definition.compensation {
             CompensationPolicy::BestEffortParallel => self.left_to_undo().collect(),
             CompensationPolicy::GroupedParallel => {
                 let deepest = self.active.all(Class::ToUndo).next_back().map(|(layer, _)| layer);
@@ -118,11 +167,6 @@ impl Transaction {
             CompensationPolicy::StrictSequential
             | CompensationPolicy::RetryWithBackoff
             | CompensationPolicy::CircuitBreaker => self.left_to_undo().next_back().into_iter().collect(),
-        };
-        for node in next {
-            let undo = &mut self.touch(node).undo;
-            undo.status = UndoStatus::Ready;
-            undo.ready_at = Some(now);
         }
     }
 
@@ -130,7 +174,7 @@ impl Transaction {
     pub(super) fn break_circuit(&mut self, failed: NodeRef) {
         let undo = self.step_of(failed).and_then(|step| step.compensate.as_ref());
         let breaks = self.definition.compensation == CompensationPolicy::CircuitBreaker;
-        if !breaks || !undo.is_some_and(|undo| undo.critical) {
+        if !breaks || self.head.confirming_at.is_some() || !undo.is_some_and(|undo| undo.critical) {
             return;
         }
         let left: Vec<NodeRef> = self.left_to_undo().collect();

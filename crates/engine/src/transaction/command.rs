@@ -26,6 +26,9 @@ pub enum Refusal {
     /// It is past its pivot.
     #[error("can't cancel the transaction: it is past its pivot `{0}` and only goes forward")]
     PastPivot(String),
+    /// The decision to confirm was taken.
+    #[error("can't cancel the transaction: all its participants are tried, and it only confirms from here on")]
+    Confirming,
     /// It waits for a person at another step.
     #[error("the transaction waits for a person at step `{parked}`, not at `{asked}`")]
     OtherStep {
@@ -47,7 +50,7 @@ impl Refusal {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Status { .. } | Self::PastPivot(_) | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Status { .. } | Self::PastPivot(_) | Self::Confirming | Self::OtherStep { .. } => Kind::Conflict,
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
                 OpenRefusal::NotOpen(_)
@@ -148,11 +151,11 @@ impl Transaction {
 
     /// The first of what is overdue. Failed, it is so no longer.
     fn overdue(&self, now: Timestamp) -> Option<(NodeRef, Phase, Failure, StepError)> {
-        for (class, phase) in [(Class::Out, Phase::Do), (Class::UndoOut, Phase::Undo)] {
-            if let Some(node) = self.active.due(class, now) {
-                let message = "no answer before the deadline; whether the attempt took effect is unknown";
-                return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
-            }
+        let forward = self.active.due(Class::Out, now).map(|node| (node, Phase::Do));
+        let late = forward.or_else(|| self.active.due(Class::UndoOut, now).map(|node| (node, self.closing(node))));
+        if let Some((node, phase)) = late {
+            let message = "no answer before the deadline; whether the attempt took effect is unknown";
+            return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
         }
         let node = self.active.due(Class::QueueEnd, now).filter(|_| !self.head.held)?;
         let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
@@ -191,11 +194,14 @@ impl Transaction {
     /// Undoes what was done and ends as cancelled.
     ///
     /// # Errors
-    /// Unless it goes forward, or if it is past a pivot.
+    /// Unless it goes forward, or if it is past a pivot or the decision to confirm.
     pub fn cancel(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         if !self.may_cancel() {
-            let past = self.pivot_done().filter(|_| self.head.cause.is_none() && !self.head.status.is_ended());
-            return Err(match past {
+            let goes_on = self.head.cause.is_none() && !self.head.status.is_ended();
+            if self.head.confirming_at.is_some() && goes_on {
+                return Err(Refusal::Confirming);
+            }
+            return Err(match self.pivot_done().filter(|_| goes_on) {
                 Some(pivot) => Refusal::PastPivot(self.name_of(pivot)),
                 None => Refusal::Status { operation: "cancel", status: self.head.status },
             });
@@ -209,7 +215,8 @@ impl Transaction {
     /// # Errors
     /// If it has ended.
     pub fn terminate(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        self.expect_standing("terminate", &[Status::Running, Status::Compensating, Status::Parked])?;
+        let open = [Status::Running, Status::Confirming, Status::Compensating, Status::Parked];
+        self.expect_standing("terminate", &open)?;
         let justification = Some(justification);
         Ok(self.emit(Event::Ended { status: Status::Terminated, output: None, justification }, cx)?)
     }
@@ -245,12 +252,12 @@ impl Transaction {
         let status = self.head.status;
         let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
         let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
-        let phase = if self.head.cause.is_some() { Phase::Undo } else { Phase::Do };
         let found = self.find(named);
-        let Some(node) = found.filter(|node| self.is_stuck(*node, phase)) else {
+        let Some(node) = found.filter(|node| self.is_stuck(*node, self.phase_at(*node))) else {
             let asked = named.chars().take(128).collect();
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
         };
+        let phase = self.phase_at(node);
         self.emit(Event::Resolved { node, phase, output, justification }, cx)?;
         self.advance(cx)
     }
@@ -267,7 +274,7 @@ impl Transaction {
     fn attempts(&self, node: NodeRef, phase: Phase) -> u32 {
         self.state(node).map_or(0, |state| match phase {
             Phase::Do => state.attempts,
-            Phase::Undo => state.undo.attempts,
+            Phase::Undo | Phase::Confirm => state.undo.attempts,
         })
     }
 
@@ -313,6 +320,10 @@ impl Transaction {
                 };
                 (&undo.retry, state.undo.attempts - state.undo.attempts_before, most)
             }
+            Phase::Confirm => {
+                let retry = &definition.confirm.as_ref()?.retry;
+                (retry, state.undo.attempts - state.undo.attempts_before, retry.attempts)
+            }
         };
         let is_final = error.is_final || retry.is_final(&error.r#type);
         if !failure.was_dispatched() || is_final || used >= most {
@@ -330,8 +341,18 @@ impl Transaction {
         }
     }
 
+    /// Every participant is tried: they are confirmed, unless that could give no output.
+    pub(super) fn decide(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let event = match self.evaluate_output(cx.now) {
+            Ok(_) => Event::Confirming,
+            Err(error) => Event::OutputFailed { error },
+        };
+        Ok(self.emit(event, cx)?)
+    }
+
+    /// What was decided gives the output that it gave then: nothing that it is made from changes by a confirm.
     pub(super) fn complete(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        match self.evaluate_output(cx.now) {
+        match self.evaluate_output(self.head.confirming_at.unwrap_or(cx.now)) {
             Ok(output) => {
                 let output = Some(Arc::new(output));
                 Ok(self.emit(Event::Ended { status: Status::Completed, output, justification: None }, cx)?)

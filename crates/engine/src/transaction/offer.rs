@@ -1,7 +1,7 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, Facts, HttpRequest, Resource, Run, Seen, Step};
+use crate::definition::{BadExpression, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step};
 use crate::event::StepError;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
@@ -23,11 +23,11 @@ pub struct Offer {
     pub timeout: Duration,
     /// The same for every attempt.
     pub idempotency_key: String,
-    /// For a compensation: the key of its step.
+    /// For a compensation or a confirm: the key of its step.
     pub forward_key: Option<String>,
     /// For a compensation: whether it is unknown if the step took effect.
     pub forward_unknown: bool,
-    /// What policy is asked; a compensation was authorised with its step.
+    /// What policy is asked; a compensation or a confirm was authorised with its step.
     pub authorization: Authorization,
 }
 
@@ -59,7 +59,7 @@ pub enum Authorization {
 }
 
 impl Transaction {
-    /// Renders a ready step or compensation. The same for every attempt of it, whenever it is asked.
+    /// Renders a ready step, compensation or confirm. The same for every attempt of it, whenever it is asked.
     ///
     /// # Errors
     /// [`StepError::BAD_EXPRESSION`] if an expression fails, [`StepError::TOO_MANY_ENTRIES`] if the transaction is full.
@@ -83,9 +83,10 @@ impl Transaction {
                     (None, None) => step.input(&self.scope(step, state.ready_at))?,
                     (Some(_), _) | (_, Some(_)) => Value::Null,
                 };
+                let input = undo.input(&scope, output, &forward_input, self.undo_path())?;
                 Ok(Offer {
                     call: render_call(&undo.run, &scope)?,
-                    input: Arc::new(bounded(undo.input(&scope, output, &forward_input)?, "compensate.with")?),
+                    input: Arc::new(bounded(input, self.undo_path())?),
                     timeout: undo.timeout,
                     idempotency_key: format!("{forward_key}/undo"),
                     forward_key: Some(forward_key),
@@ -93,6 +94,29 @@ impl Transaction {
                     authorization: Authorization::Cite(decision),
                 })
             }
+            Phase::Confirm => {
+                let confirm = step.confirm.as_ref().ok_or_else(missing)?;
+                let decision = state.decision.ok_or_else(missing)?;
+                let scope = self.scope(step, state.undo.ready_at);
+                let input = confirm.input(&scope, self.output_of(node))?;
+                Ok(Offer {
+                    call: render_call(&confirm.run, &scope)?,
+                    input: Arc::new(bounded(input, "confirm.with")?),
+                    timeout: confirm.timeout,
+                    idempotency_key: format!("{forward_key}/confirm"),
+                    forward_key: Some(forward_key),
+                    forward_unknown: false,
+                    authorization: Authorization::Cite(decision),
+                })
+            }
+        }
+    }
+
+    /// Where an undo's input stands in the definition.
+    fn undo_path(&self) -> &'static str {
+        match self.definition.kind {
+            DefinitionKind::Saga | DefinitionKind::Open => "compensate.with",
+            DefinitionKind::Tcc => "cancel.with",
         }
     }
 

@@ -345,6 +345,7 @@ impl Transaction {
             | Event::OutputFailed { .. }
             | Event::CancelRequested { .. }
             | Event::TimedOut
+            | Event::Confirming
             | Event::Parked { .. }
             | Event::Resumed { .. }
             | Event::Ended { .. } => Err(self.illegal(event)),

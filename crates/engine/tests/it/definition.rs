@@ -12,3 +12,4 @@ mod read;
 mod refused;
 #[cfg(test)]
 mod schema;
+mod tcc;

@@ -56,7 +56,7 @@ impl Run {
         while let Some(ready) = self.transaction.ready(self.now).first().copied() {
             let decision = match ready.phase {
                 Phase::Do => DecisionId::draw(self.now, &mut self.entropy),
-                Phase::Undo => self.transaction.state(ready.node).unwrap().decision.unwrap(),
+                Phase::Undo | Phase::Confirm => self.transaction.state(ready.node).unwrap().decision.unwrap(),
             };
             let (step, phase) = (ready.node, ready.phase);
             match self.transaction.offer(step, phase) {
@@ -95,6 +95,12 @@ impl Run {
             ["fatal", step] => self.answer(step, Phase::Do, Answer::Failed(StepError::fatal("Boom", "it broke"))),
             ["unknown", step] => self.answer(step, Phase::Do, Answer::Unknown(error(2))),
             ["lapse", step] => self.answer(step, Phase::Do, Answer::Lapsed),
+            ["confirmed", step] => {
+                self.answer(step, Phase::Confirm, Answer::Completed(Document::shared(Value::Null)));
+            }
+            ["confirmfail", step] => self.answer(step, Phase::Confirm, Answer::Failed(error(2))),
+            ["confirmunknown", step] => self.answer(step, Phase::Confirm, Answer::Unknown(error(2))),
+            ["confirmlapse", step] => self.answer(step, Phase::Confirm, Answer::Lapsed),
             ["undofail", step] => self.answer(step, Phase::Undo, Answer::Failed(error(2))),
             _ => panic!("no such line: {line}"),
         }
@@ -147,6 +153,8 @@ impl Run {
 
 #[cfg(test)]
 mod policies;
+#[cfg(test)]
+mod tcc;
 
 const CHAIN: &str = "
 name: chain

@@ -182,7 +182,7 @@ fn a_compensation_is_permitted_with_its_step() {
     );
     check(
         |records| records[2].kind = Word::literal("step.completed"),
-        "the permit is not the outcome's: the forward entry is not the hand-out of a compensated step",
+        "the permit is not the outcome's: the forward entry is not the hand-out of a compensated or confirmed step",
     );
 
     let (log, mut receipt) = compensated(|_| ());

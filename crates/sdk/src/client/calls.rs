@@ -266,7 +266,8 @@ impl Client {
         Ok(self.transport.text(call).await?.trim().to_owned())
     }
 
-    /// The receipt of an entry, byte for byte: `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`.
+    /// The receipt of an entry, byte for byte: `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or
+    /// `txn_…/<step>/confirm`.
     ///
     /// # Errors
     /// If the server refuses, or no checkpoint covers the entry yet.

@@ -32,9 +32,9 @@
 //! may fail with a serialization error instead, and the whole transaction is to be tried again. The statements have no
 //! names, so that poolers of transactions can be between.
 
-pub use super::Undo;
+pub use super::{Confirm, Undo};
 
-use super::{check_key, from_text, to_text};
+use super::{check_key, confirmed, from_text, to_text};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
@@ -131,13 +131,32 @@ pub async fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, Fence
     // In one statement, so that of two undos at once the second finds it undone when the first is committed.
     let statement = "UPDATE chancery_fence SET undone = true WHERE key = $1 AND NOT undone RETURNING result";
     let row = tx.query_typed_opt(statement, &[(&forward_key, Type::TEXT)]).await.map_err(FenceError::write)?;
-    match row {
-        Some(row) => {
-            let result = from_text(forward_key, row.try_get(0).map_err(damaged)?)?;
-            Ok(Undo::Needed { result })
-        }
-        None => Ok(Undo::AlreadyUndone),
+    let Some(row) = row else { return Ok(Undo::AlreadyUndone) };
+    // A confirm locks the step's row before it writes its own, so that this sees it.
+    let statement = "SELECT 1 FROM chancery_fence WHERE key = $1";
+    let confirm = tx.query_typed_opt(statement, &[(&confirmed(forward_key), Type::TEXT)]).await.map_err(damaged)?;
+    if confirm.is_some() {
+        return Err(FenceError::Confirmed(forward_key.to_owned()));
     }
+    let result = from_text(forward_key, row.try_get(0).map_err(damaged)?)?;
+    Ok(Undo::Needed { result })
+}
+
+/// Asks whether what was done under this forward key is to be confirmed now.
+///
+/// # Errors
+/// If the key is out of range or the database refuses. Roll back then.
+pub async fn confirm(tx: &Transaction<'_>, forward_key: &str) -> Result<Confirm, FenceError> {
+    check_key(forward_key)?;
+    // Waits for whatever is under way with the step, and holds its row from here on.
+    let statement = "UPDATE chancery_fence SET undone = false WHERE key = $1 AND NOT undone RETURNING result";
+    let row = tx.query_typed_opt(statement, &[(&forward_key, Type::TEXT)]).await.map_err(FenceError::write)?;
+    let Some(row) = row else { return Ok(Confirm::Refused) };
+    if !insert(tx, &confirmed(forward_key), false).await? {
+        return Ok(Confirm::AlreadyConfirmed);
+    }
+    let result = from_text(forward_key, row.try_get(0).map_err(damaged)?)?;
+    Ok(Confirm::Needed { result })
 }
 
 fn damaged(source: tokio_postgres::Error) -> FenceError {

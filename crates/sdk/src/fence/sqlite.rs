@@ -1,7 +1,7 @@
 //! The fence of a participant that keeps its data in SQLite.
 //!
 //! ```
-//! use chancery_sdk::fence::sqlite::{self, Forward, Undo};
+//! use chancery_sdk::fence::sqlite::{self, Confirm, Forward, Undo};
 //! use rusqlite::Connection;
 //! use serde_json::{Value, json};
 //!
@@ -27,9 +27,23 @@
 //!     Ok(tx.commit()?)
 //! }
 //!
+//! // A participant of a TCC reserves in its try, releases in its cancel, and sells in its confirm.
+//! fn sell(db: &mut Connection, forward_key: &str) -> Result<bool, Box<dyn std::error::Error>> {
+//!     let tx = db.transaction()?;
+//!     match sqlite::confirm(&tx, forward_key)? {
+//!         Confirm::Needed { .. } => {
+//!             tx.execute("INSERT INTO sold VALUES (?1)", [forward_key])?;
+//!         }
+//!         Confirm::AlreadyConfirmed => {}
+//!         Confirm::Refused => return Ok(false),
+//!     }
+//!     tx.commit()?;
+//!     Ok(true)
+//! }
+//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut db = Connection::open_in_memory()?;
-//! db.execute_batch("CREATE TABLE stock (count INTEGER); INSERT INTO stock VALUES (10);")?;
+//! db.execute_batch("CREATE TABLE stock (count INTEGER); INSERT INTO stock VALUES (10); CREATE TABLE sold (key TEXT);")?;
 //! sqlite::prepare(&db)?;
 //!
 //! assert_eq!(reserve(&mut db, "order-1/reserve")?, Some(json!({"reserved": 1})));
@@ -38,13 +52,17 @@
 //! assert_eq!(reserve(&mut db, "order-1/reserve")?, None, "too late");
 //! let count: i64 = db.query_row("SELECT count FROM stock", [], |row| row.get(0))?;
 //! assert_eq!(count, 10);
+//!
+//! reserve(&mut db, "order-2/reserve")?;
+//! assert!(sell(&mut db, "order-2/reserve")? && sell(&mut db, "order-2/reserve")?, "sold once, answered twice");
+//! assert!(!sell(&mut db, "order-1/reserve")?, "it was released");
 //! # Ok(())
 //! # }
 //! ```
 
-pub use super::Undo;
+pub use super::{Confirm, Undo};
 
-use super::{check_key, from_text, to_text};
+use super::{check_key, confirmed, from_text, to_text};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::Value;
 
@@ -126,9 +144,31 @@ pub fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, FenceError>
     if row.undone {
         return Ok(Undo::AlreadyUndone);
     }
+    if maybe_read(tx, &confirmed(forward_key))?.is_some() {
+        return Err(FenceError::Confirmed(forward_key.to_owned()));
+    }
     let statement = "UPDATE chancery_fence SET undone = 1 WHERE key = ?1";
     tx.execute(statement, [forward_key]).map_err(FenceError::write)?;
     Ok(Undo::Needed { result: row.result })
+}
+
+/// Asks whether what was done under this forward key is to be confirmed now.
+///
+/// # Errors
+/// If the key is out of range or the database refuses. Roll back then.
+pub fn confirm(tx: &Transaction<'_>, forward_key: &str) -> Result<Confirm, FenceError> {
+    check_key(forward_key)?;
+    // Writes first, as the others do, so that it holds the write lock before it reads.
+    let is_first = insert(tx, &confirmed(forward_key), false)?;
+    match maybe_read(tx, forward_key)? {
+        Some(row) if !row.undone && is_first => Ok(Confirm::Needed { result: row.result }),
+        Some(row) if !row.undone => Ok(Confirm::AlreadyConfirmed),
+        Some(_) | None => {
+            let statement = "DELETE FROM chancery_fence WHERE key = ?1";
+            tx.execute(statement, [confirmed(forward_key)]).map_err(FenceError::write)?;
+            Ok(Confirm::Refused)
+        }
+    }
 }
 
 struct Row {
@@ -144,9 +184,12 @@ fn insert(tx: &Transaction<'_>, key: &str, undone: bool) -> Result<bool, FenceEr
 }
 
 fn read(tx: &Transaction<'_>, key: &str) -> Result<Row, FenceError> {
+    maybe_read(tx, key)?.ok_or_else(|| FenceError::Damaged(format!("`{key}` has none")))
+}
+
+fn maybe_read(tx: &Transaction<'_>, key: &str) -> Result<Option<Row>, FenceError> {
     let statement = "SELECT undone, result FROM chancery_fence WHERE key = ?1";
     let columns = tx.query_row(statement, [key], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)));
     let columns = columns.optional().map_err(|source| FenceError::Database { operation: "read", source })?;
-    let (undone, text) = columns.ok_or_else(|| FenceError::Damaged(format!("`{key}` has none")))?;
-    Ok(Row { undone, result: from_text(key, &text)? })
+    columns.map(|(undone, text)| Ok(Row { undone, result: from_text(key, &text)? })).transpose()
 }

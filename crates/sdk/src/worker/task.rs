@@ -16,7 +16,7 @@ pub struct Task {
     pub transaction: TransactionId,
     /// The step's name.
     pub step: Name,
-    /// The step or its compensation.
+    /// The step, its compensation or its confirm. For a participant of a TCC, `Do` is the try and `Undo` the cancel.
     pub phase: Phase,
     /// Which attempt, from 1.
     pub attempt: u32,
@@ -24,7 +24,7 @@ pub struct Task {
     pub input: Arc<Value>,
     /// The same for every attempt: pass it on to whatever the handler calls.
     pub idempotency_key: String,
-    /// For a compensation: the key of the step that it undoes.
+    /// For a compensation or a confirm: the key of the step that it undoes or confirms.
     pub forward_key: Option<String>,
     /// For a compensation: nobody knows whether the step took effect.
     pub forward_unknown: bool,
@@ -64,7 +64,7 @@ impl Task {
         T::deserialize(&*self.input).map_err(|error| HandlerError::refused("BadInput", error.to_string()))
     }
 
-    /// The key of the step that this task does or undoes: what the [fence](crate::fence) is asked with.
+    /// The key of the step that this task does, undoes or confirms: what the [fence](crate::fence) is asked with.
     #[must_use]
     pub fn fence_key(&self) -> &str {
         self.forward_key.as_deref().unwrap_or(&self.idempotency_key)

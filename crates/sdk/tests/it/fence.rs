@@ -1,6 +1,6 @@
 //! The fence under every order of events: two connections to one real database, whose transactions interleave.
 
-use chancery_sdk::fence::sqlite::{self, Forward, Undo};
+use chancery_sdk::fence::sqlite::{self, Confirm, FenceError, Forward, Undo};
 use proptest::prelude::*;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ const KEYS: [&str; 2] = ["a/step", "b/step"];
 enum Call {
     Do,
     Undo,
+    Confirm,
 }
 
 /// One call of the participant: what arrives, on which key, and whether the process dies before it commits.
@@ -28,8 +29,15 @@ struct Visit {
 /// What must be so after the calls that committed, in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Model {
-    /// key → (result if done, undone).
-    rows: BTreeMap<usize, (Option<Value>, bool)>,
+    rows: BTreeMap<usize, Row>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Row {
+    /// The result if it was done.
+    done: Option<Value>,
+    undone: bool,
+    confirmed: bool,
 }
 
 /// What a call answered.
@@ -41,29 +49,48 @@ enum Answer {
     Undid(Value),
     NothingDone,
     AlreadyUndone,
+    Confirmed(Value),
+    AlreadyConfirmed,
+    /// An undo after its confirm.
+    TooLate,
     Busy,
 }
 
 impl Model {
     fn answer(&mut self, visit: &Visit, result: &Value) -> Answer {
-        let row = self.rows.get(&visit.key).cloned();
-        let (answer, next) = match (visit.call, row) {
-            (Call::Do, None) => (Answer::Permitted, (Some(result.clone()), false)),
-            (Call::Do, Some((Some(done), false))) => (Answer::AlreadyDone(done.clone()), (Some(done), false)),
-            (Call::Do, Some(row)) => (Answer::Refused, row),
-            (Call::Undo, None) => (Answer::NothingDone, (None, true)),
-            (Call::Undo, Some((Some(done), false))) => (Answer::Undid(done.clone()), (Some(done), true)),
-            (Call::Undo, Some(row)) => (Answer::AlreadyUndone, row),
+        let mut row = self.rows.get(&visit.key).cloned().unwrap_or_default();
+        let answer = match (visit.call, row.done.clone()) {
+            (Call::Do, _) if row.undone => Answer::Refused,
+            (Call::Do, Some(done)) => Answer::AlreadyDone(done),
+            (Call::Do, None) => {
+                row.done = Some(result.clone());
+                Answer::Permitted
+            }
+            (Call::Undo, _) if row.undone => Answer::AlreadyUndone,
+            (Call::Undo, _) if row.confirmed => Answer::TooLate,
+            (Call::Undo, done) => {
+                row.undone = true;
+                done.map_or(Answer::NothingDone, Answer::Undid)
+            }
+            (Call::Confirm, Some(done)) if !row.undone => {
+                let was_confirmed = std::mem::replace(&mut row.confirmed, true);
+                if was_confirmed { Answer::AlreadyConfirmed } else { Answer::Confirmed(done) }
+            }
+            (Call::Confirm, _) => Answer::Refused,
         };
         if visit.commits {
-            self.rows.insert(visit.key, next);
+            self.rows.insert(visit.key, row);
         }
         answer
     }
 
     fn stock(&self) -> i64 {
-        let held = self.rows.values().filter(|(result, undone)| result.is_some() && !undone).count();
+        let held = self.rows.values().filter(|row| row.done.is_some() && !row.undone).count();
         100 - i64::try_from(held).unwrap()
+    }
+
+    fn sold(&self) -> i64 {
+        i64::try_from(self.rows.values().filter(|row| row.confirmed).count()).unwrap()
     }
 }
 
@@ -76,7 +103,7 @@ fn open(path: &Path) -> Connection {
 fn set_up(path: &Path, journal: &str) {
     let db = open(path);
     db.pragma_update(None, "journal_mode", journal).unwrap();
-    db.execute_batch("CREATE TABLE stock (count INTEGER); INSERT INTO stock VALUES (100);").unwrap();
+    db.execute_batch("CREATE TABLE stock (count INTEGER, sold INTEGER); INSERT INTO stock VALUES (100, 0);").unwrap();
     sqlite::prepare(&db).unwrap();
     sqlite::prepare(&db).unwrap();
 }
@@ -102,7 +129,7 @@ fn act(tx: &Transaction<'_>, visit: &Visit, result: &Value) -> Answer {
             }
             Ok(Forward::AlreadyDone(result)) => Answer::AlreadyDone(result),
             Ok(Forward::Refused) => Answer::Refused,
-            Err(sqlite::FenceError::Database { .. }) => Answer::Busy,
+            Err(FenceError::Database { .. }) => Answer::Busy,
             Err(error) => panic!("{error}"),
         },
         Call::Undo => match sqlite::undo(tx, key) {
@@ -112,7 +139,18 @@ fn act(tx: &Transaction<'_>, visit: &Visit, result: &Value) -> Answer {
             }
             Ok(Undo::NothingDone) => Answer::NothingDone,
             Ok(Undo::AlreadyUndone) => Answer::AlreadyUndone,
-            Err(sqlite::FenceError::Database { .. }) => Answer::Busy,
+            Err(FenceError::Confirmed(_)) => Answer::TooLate,
+            Err(FenceError::Database { .. }) => Answer::Busy,
+            Err(error) => panic!("{error}"),
+        },
+        Call::Confirm => match sqlite::confirm(tx, key) {
+            Ok(Confirm::Needed { result }) => {
+                tx.execute("UPDATE stock SET sold = sold + 1", []).unwrap();
+                Answer::Confirmed(result)
+            }
+            Ok(Confirm::AlreadyConfirmed) => Answer::AlreadyConfirmed,
+            Ok(Confirm::Refused) => Answer::Refused,
+            Err(FenceError::Database { .. }) => Answer::Busy,
             Err(error) => panic!("{error}"),
         },
     }
@@ -120,6 +158,10 @@ fn act(tx: &Transaction<'_>, visit: &Visit, result: &Value) -> Answer {
 
 fn stock(path: &Path) -> i64 {
     open(path).query_row("SELECT count FROM stock", [], |row| row.get(0)).unwrap()
+}
+
+fn sold(path: &Path) -> i64 {
+    open(path).query_row("SELECT sold FROM stock", [], |row| row.get(0)).unwrap()
 }
 
 fn end(tx: Transaction<'_>, commits: bool) -> bool {
@@ -152,12 +194,12 @@ fn run(journal: &str, pairs: &[(Visit, Visit, bool)]) {
         let tx = begin(&mut right, second).expect("the first one ended");
         assert_eq!(act(&tx, second, &results[1]), model.answer(second, &results[1]));
         assert!(end(tx, second.commits));
-        assert_eq!(stock(&path), model.stock());
+        assert_eq!((stock(&path), sold(&path)), (model.stock(), model.sold()));
     }
 }
 
 fn visits() -> impl Strategy<Value = Visit> {
-    let call = prop_oneof![Just(Call::Do), Just(Call::Undo)];
+    let call = prop_oneof![Just(Call::Do), Just(Call::Undo), Just(Call::Confirm)];
     (call, 0..KEYS.len(), prop::bool::weighted(0.8), any::<bool>()).prop_map(|(call, key, commits, immediate)| Visit {
         call,
         key,
@@ -210,6 +252,14 @@ fn the_table_of_cases_holds() {
         &[Answer::Permitted, Answer::Undid(json!(1)), Answer::AlreadyUndone, Answer::Refused],
         100,
     );
+    let done = Answer::AlreadyDone(json!(1));
+    check(
+        &[Call::Do, Call::Confirm, Call::Confirm, Call::Do, Call::Undo],
+        &[Answer::Permitted, Answer::Confirmed(json!(1)), Answer::AlreadyConfirmed, done, Answer::TooLate],
+        99,
+    );
+    check(&[Call::Confirm, Call::Do], &[Answer::Refused, Answer::Permitted], 99);
+    check(&[Call::Undo, Call::Confirm, Call::Do], &[Answer::NothingDone, Answer::Refused, Answer::Refused], 100);
 }
 
 /// An undo that arrives while its do runs waits for it and then finds it, on threads and with real waiting.
@@ -295,9 +345,9 @@ fn bad_keys_and_large_results_are_refused() {
     let mut db = Connection::open_in_memory().unwrap();
     sqlite::prepare(&db).unwrap();
     let tx = db.transaction().unwrap();
-    assert!(matches!(sqlite::forward(&tx, ""), Err(sqlite::FenceError::Key(0))));
-    assert!(matches!(sqlite::undo(&tx, &"k".repeat(513)), Err(sqlite::FenceError::Key(513))));
+    assert!(matches!(sqlite::forward(&tx, ""), Err(FenceError::Key(0))));
+    assert!(matches!(sqlite::undo(&tx, &"k".repeat(513)), Err(FenceError::Key(513))));
     let Forward::Permit(permit) = sqlite::forward(&tx, &"k".repeat(512)).unwrap() else { panic!("it is the first") };
     let large = json!("x".repeat(1 << 20));
-    assert!(matches!(permit.done(large), Err(sqlite::FenceError::ResultTooLarge(_))));
+    assert!(matches!(permit.done(large), Err(FenceError::ResultTooLarge(_))));
 }

@@ -1,7 +1,7 @@
 //! The fence in a real PostgreSQL, whose transactions run at once.
 
 use crate::postgres_server::Server;
-use chancery_sdk::fence::postgres::{self, FenceError, Forward, Undo};
+use chancery_sdk::fence::postgres::{self, Confirm, FenceError, Forward, Undo};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -13,6 +13,7 @@ const KEY: &str = "a/step";
 enum Call {
     Do,
     Undo,
+    Confirm,
 }
 
 /// What a call answered.
@@ -24,6 +25,10 @@ enum Answer {
     Undid(Value),
     NothingDone,
     AlreadyUndone,
+    Confirmed(Value),
+    AlreadyConfirmed,
+    /// An undo after its confirm.
+    TooLate,
 }
 
 /// A participant's database: a stock of 100 and the fence.
@@ -92,13 +97,20 @@ async fn act(tx: &Transaction<'_>, call: Call, result: &Value) -> Result<Answer,
             Forward::AlreadyDone(result) => Answer::AlreadyDone(result),
             Forward::Refused => Answer::Refused,
         },
-        Call::Undo => match postgres::undo(tx, KEY).await? {
-            Undo::Needed { result } => {
+        Call::Undo => match postgres::undo(tx, KEY).await {
+            Ok(Undo::Needed { result }) => {
                 change(1).await;
                 Answer::Undid(result)
             }
-            Undo::NothingDone => Answer::NothingDone,
-            Undo::AlreadyUndone => Answer::AlreadyUndone,
+            Ok(Undo::NothingDone) => Answer::NothingDone,
+            Ok(Undo::AlreadyUndone) => Answer::AlreadyUndone,
+            Err(FenceError::Confirmed(_)) => Answer::TooLate,
+            Err(error) => return Err(error),
+        },
+        Call::Confirm => match postgres::confirm(tx, KEY).await? {
+            Confirm::Needed { result } => Answer::Confirmed(result),
+            Confirm::AlreadyConfirmed => Answer::AlreadyConfirmed,
+            Confirm::Refused => Answer::Refused,
         },
     })
 }
@@ -106,7 +118,8 @@ async fn act(tx: &Transaction<'_>, call: Call, result: &Value) -> Result<Answer,
 async fn visit(db: &mut Client, call: Call, result: &Value, commits: bool) -> Answer {
     let tx = db.transaction().await.unwrap();
     let answer = act(&tx, call, result).await.unwrap();
-    if commits {
+    // What the fence had to refuse is rolled back, as its documentation says.
+    if commits && answer != Answer::TooLate {
         tx.commit().await.unwrap()
     } else {
         tx.rollback().await.unwrap()
@@ -130,6 +143,13 @@ async fn the_table_of_cases_holds() {
             vec![Answer::Permitted, undid(), Answer::AlreadyUndone, Answer::Refused],
             100,
         ),
+        (
+            vec![Call::Do, Call::Confirm, Call::Confirm, Call::Undo, Call::Do],
+            vec![Answer::Permitted, Answer::Confirmed(json!(1)), Answer::AlreadyConfirmed, Answer::TooLate, done()],
+            99,
+        ),
+        (vec![Call::Confirm, Call::Do], vec![Answer::Refused, Answer::Permitted], 99),
+        (vec![Call::Undo, Call::Confirm, Call::Do], vec![Answer::NothingDone, Answer::Refused, Answer::Refused], 100),
     ] {
         let database = database().await;
         let mut db = database.connect().await;
@@ -158,6 +178,10 @@ async fn what_comes_meanwhile_waits() {
         (Some(Call::Do), Call::Undo, Call::Undo, false, Answer::Undid(json!(0)), 100),
         (Some(Call::Do), Call::Undo, Call::Do, true, Answer::Refused, 100),
         (Some(Call::Do), Call::Undo, Call::Do, false, Answer::AlreadyDone(json!(0)), 99),
+        (Some(Call::Do), Call::Confirm, Call::Confirm, true, Answer::AlreadyConfirmed, 99),
+        (Some(Call::Do), Call::Confirm, Call::Confirm, false, Answer::Confirmed(json!(0)), 99),
+        (Some(Call::Do), Call::Confirm, Call::Undo, true, Answer::TooLate, 99),
+        (Some(Call::Do), Call::Undo, Call::Confirm, true, Answer::Refused, 100),
     ] {
         let case = format!("{before:?}, then {second:?} during {first:?}, which commits: {commits}");
         let database = database().await;

@@ -56,6 +56,7 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         version: head.version,
         definition_digest: view.definition_digest,
         status: status(head.status),
+        state: view.state.map(|state| state.word().to_owned()),
         principal: head.principal,
         bundle: view.bundle,
         labels: head.labels,
@@ -81,6 +82,7 @@ pub(crate) fn started(view: ResultView) -> StartedTransaction {
         status: status(view.status),
         driver: view.driver.map(|(driver, _)| driver),
         grace: view.driver.map(|(_, grace)| chancery_base::duration::format(grace)),
+        state: view.state.map(|state| state.word().to_owned()),
         cause: view.cause.map(cause),
         parked_at: view.parked_at,
         output: view.output,
@@ -91,6 +93,7 @@ pub(crate) fn started(view: ResultView) -> StartedTransaction {
 const fn status(status: chancery_engine::Status) -> Status {
     match status {
         chancery_engine::Status::Running => Status::Running,
+        chancery_engine::Status::Confirming => Status::Confirming,
         chancery_engine::Status::Compensating => Status::Compensating,
         chancery_engine::Status::Parked => Status::Parked,
         chancery_engine::Status::Completed => Status::Completed,
@@ -109,6 +112,7 @@ fn step(view: StepView) -> Step {
     Step {
         step: view.step,
         status: view.status.word().to_owned(),
+        state: view.state.map(|state| state.word().to_owned()),
         attempts: view.attempts,
         started_at: view.started_at,
         ended_at: view.ended_at,
@@ -120,6 +124,7 @@ fn step(view: StepView) -> Step {
         error: view.error.map(step_error),
         decision: view.decision,
         compensation: view.undo.map(compensation),
+        confirm: view.confirm.map(compensation),
     }
 }
 

@@ -94,6 +94,7 @@ fn task(task: &input::Task) -> Task {
         phase: match task.phase {
             chancery_engine::Phase::Do => Phase::Do,
             chancery_engine::Phase::Undo => Phase::Undo,
+            chancery_engine::Phase::Confirm => Phase::Confirm,
         },
         attempt: task.attempt,
         input: Arc::clone(&task.input),

@@ -16,6 +16,7 @@ use chancery_api::page::Page;
 use chancery_api::{Problem, ProblemKind};
 use chancery_app::ledger::{self, EntryFilter, Served};
 use chancery_app::receipts::{self, Subject};
+use chancery_engine::Phase;
 use chancery_ledger::Resource;
 use std::sync::Arc;
 
@@ -111,7 +112,8 @@ fn wants_text(headers: &HeaderMap) -> bool {
 }
 
 fn subject(text: &str) -> Result<Subject, Failure> {
-    const FORM: &str = "a receipt is of `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`";
+    const FORM: &str =
+        "a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`";
     let wrong = || invalid("entry", FORM);
     if let Ok(seq) = text.parse() {
         return Ok(Subject::Entry(seq));
@@ -120,10 +122,11 @@ fn subject(text: &str) -> Result<Subject, Failure> {
     let transaction = parts.next().and_then(|id| id.parse().ok()).ok_or_else(wrong)?;
     match (parts.next(), parts.next(), parts.next()) {
         (None, ..) => Ok(Subject::Transaction(transaction)),
-        (Some(step), undo @ (None | Some("undo")), None) => {
+        (Some(step), phase @ (None | Some("undo" | "confirm")), None) => {
             let step =
                 step.parse().map_err(|error: chancery_base::name::NameError| invalid("entry", &error.to_string()))?;
-            Ok(Subject::Step { transaction, step, undo: undo.is_some() })
+            let phase = phase.and_then(Phase::from_word).unwrap_or(Phase::Do);
+            Ok(Subject::Step { transaction, step, phase })
         }
         (Some(_), Some(_), _) | (Some(_), None, Some(_)) => Err(wrong()),
     }

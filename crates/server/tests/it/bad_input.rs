@@ -117,7 +117,7 @@ async fn paths_queries_and_headers_that_are_wrong_are_refused() {
         (
             "/v1/receipts/x/y",
             "400 invalid-request",
-            "entry: a receipt is of `<number>`, `txn_…`, `txn_…/<step>` or `txn_…/<step>/undo`",
+            "entry: a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`",
         ),
         ("/tlog/acme/0/0/tile/0/x1", "404 not-found", "there is no such log, or it serves nothing under this path"),
         ("/v2/transactions", "404 unknown-route", "there is no such route; GET /openapi.json lists them"),

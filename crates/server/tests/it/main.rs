@@ -17,4 +17,6 @@ mod open;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod tcc;
+#[cfg(test)]
 mod thirdparty;

@@ -78,12 +78,16 @@ impl Reader<'_> {
             "step.dispatched" if self.has_driver() => self.permitted()?,
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
+            "confirm.started" => self.dispatched(Phase::Confirm)?,
             "step.completed" if self.is_by_hand() => self.resolved(Phase::Do)?,
             "compensation.completed" if self.is_by_hand() => self.resolved(Phase::Undo)?,
+            "confirm.completed" if self.is_by_hand() => self.resolved(Phase::Confirm)?,
             "step.completed" => self.completed(Phase::Do)?,
             "compensation.completed" => self.completed(Phase::Undo)?,
+            "confirm.completed" => self.completed(Phase::Confirm)?,
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
+            "confirm.failed" => self.failed(Phase::Confirm)?,
             "decision.denied" if self.has_driver() => Event::StepDenied {
                 decision: self.decision()?,
                 driver: self.driver()?,
@@ -99,6 +103,7 @@ impl Reader<'_> {
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
             "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
             "transaction.timed_out" => Event::TimedOut,
+            "transaction.confirming" => Event::Confirming,
             "transaction.parked" => Event::Parked { node: self.maybe_node() },
             "transaction.resumed" => {
                 Event::Resumed { node: self.maybe_node(), justification: self.text("justification")? }

@@ -107,6 +107,7 @@ fn refs(event: &Event) -> Refs {
         | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
+        | Event::Confirming
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
@@ -128,6 +129,7 @@ fn refs(event: &Event) -> Refs {
         | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
+        | Event::Confirming
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
@@ -177,6 +179,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             let kind = match phase {
                 Phase::Do => kind::STEP_DISPATCHED,
                 Phase::Undo => kind::COMPENSATION_STARTED,
+                Phase::Confirm => kind::CONFIRM_STARTED,
             };
             Draft { kind, data, payload: Some(payload.finish()) }
         }
@@ -198,6 +201,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             let kind = match phase {
                 Phase::Do => kind::STEP_FAILED,
                 Phase::Undo => kind::COMPENSATION_FAILED,
+                Phase::Confirm => kind::CONFIRM_FAILED,
             };
             Draft { kind, data, payload: Some(Payload::new().serialize("error", error).finish()) }
         }
@@ -218,6 +222,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         }
         Event::TimedOut => bare(kind::TRANSACTION_TIMED_OUT),
         Event::CancelRequested { justification } => justified(kind::TRANSACTION_CANCEL_REQUESTED, justification),
+        Event::Confirming => bare(kind::TRANSACTION_CONFIRMING),
         Event::Parked { .. } => bare(kind::TRANSACTION_PARKED),
         Event::Resumed { justification, .. } => justified(kind::TRANSACTION_RESUMED, justification),
         Event::Ended { status, output, justification } => {
@@ -275,6 +280,7 @@ const fn completed_kind(phase: Phase) -> Word {
     match phase {
         Phase::Do => kind::STEP_COMPLETED,
         Phase::Undo => kind::COMPENSATION_COMPLETED,
+        Phase::Confirm => kind::CONFIRM_COMPLETED,
     }
 }
 
@@ -283,8 +289,11 @@ const fn ended_kind(status: Status) -> Word {
         Status::Completed => kind::TRANSACTION_COMPLETED,
         Status::Cancelled => kind::TRANSACTION_CANCELLED,
         Status::Terminated => kind::TRANSACTION_TERMINATED,
-        Status::Failed | Status::Compensated | Status::Running | Status::Compensating | Status::Parked => {
-            kind::TRANSACTION_FAILED
-        }
+        Status::Failed
+        | Status::Compensated
+        | Status::Running
+        | Status::Confirming
+        | Status::Compensating
+        | Status::Parked => kind::TRANSACTION_FAILED,
     }
 }

@@ -312,7 +312,7 @@ impl Shard {
             let Some(member) = self.members.get_mut(id) else { continue };
             for node in member.take_touched() {
                 let state = member.state(node);
-                steps.extend(state.map(|state| rows::step_row(*id, node, state)));
+                steps.extend(state.map(|state| rows::step_row(member.head(), node, state)));
             }
             transactions.push(rows::transaction_row(self.config.log, member));
         }
@@ -354,6 +354,7 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::DriverLost
         | Event::OutputFailed { .. }
         | Event::TimedOut
+        | Event::Confirming
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }

@@ -199,7 +199,7 @@ impl Desk {
     /// The leases on attempts of a transaction.
     pub(super) fn leases_of(&self, transaction: TransactionId) -> Vec<LeaseKey> {
         let first = LeaseKey { transaction, node: NodeRef::MIN, phase: Phase::Do };
-        let last = LeaseKey { transaction, node: NodeRef::MAX, phase: Phase::Undo };
+        let last = LeaseKey { transaction, node: NodeRef::MAX, phase: Phase::Confirm };
         self.leases.range(first..=last).map(|(key, _)| *key).collect()
     }
 

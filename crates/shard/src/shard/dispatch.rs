@@ -260,7 +260,7 @@ impl Shard {
         let state = member.state(key.node)?;
         let input = match key.phase {
             Phase::Do => state.input?,
-            Phase::Undo => state.undo.input?,
+            Phase::Undo | Phase::Confirm => state.undo.input?,
         };
         let attempt_ref = AttemptRef::of(key.transaction, key.node, key.phase, attempt);
         let http = match &offer.call {

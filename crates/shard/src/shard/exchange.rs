@@ -141,11 +141,7 @@ impl Shard {
 
     fn goes_once(&self, key: LeaseKey) -> bool {
         let step = self.members.get(&key.transaction).and_then(|member| member.step_of(key.node));
-        let retry = step.and_then(|step| match key.phase {
-            Phase::Do => Some(&step.retry),
-            Phase::Undo => step.compensate.as_ref().map(|undo| &undo.retry),
-        });
-        retry.is_some_and(|retry| retry.once)
+        step.and_then(|step| step.retry_of(key.phase)).is_some_and(|retry| retry.once)
     }
 
     pub(super) fn is_genuine(&self, token: &TaskToken, control: &Control) -> bool {
@@ -153,7 +149,7 @@ impl Shard {
         let state = state.and_then(|member| member.state(token.attempt.node()));
         let input = state.and_then(|state| match token.attempt.phase {
             Phase::Do => state.input,
-            Phase::Undo => state.undo.input,
+            Phase::Undo | Phase::Confirm => state.undo.input,
         });
         input.is_some_and(|input| self.config.token_key.verify(&control.tenant.tenant, token, &input))
     }

@@ -125,11 +125,7 @@ impl Index {
 
 /// Where a step or its compensation waits.
 fn place(transaction: &Transaction, node: NodeRef, phase: Phase) -> Option<Place> {
-    let step = transaction.step_of(node)?;
-    let run = match phase {
-        Phase::Do => &step.run,
-        Phase::Undo => &step.compensate.as_ref()?.run,
-    };
+    let run = transaction.step_of(node)?.run_of(phase)?;
     Some(match run {
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
         Run::Http(_) => Place::Queue(Queue::Http),

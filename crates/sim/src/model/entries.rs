@@ -5,7 +5,7 @@ use crate::faults::Fault;
 use crate::reference::Saga;
 use chancery_base::Timestamp;
 use chancery_base::json::Members;
-use chancery_engine::definition::{CompensationPolicy, OnError, Run, StepIndex};
+use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
 use chancery_engine::{Event, Failure, Permitted, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
@@ -126,6 +126,7 @@ impl Model {
             business_key: beginning.business_key.clone(),
             entries: 1,
             turned: false,
+            confirming: false,
             steps: definition.steps.iter().map(StepModel::of).collect(),
             saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
         };
@@ -151,6 +152,7 @@ impl Model {
                 self.counts.add(Fault::DriverLost);
                 self.with(record, |transaction| transaction.turned = true)
             }
+            Event::Dispatched { phase: Phase::Confirm, .. } => self.confirm_started(record, event),
             Event::Completed { node, phase, attempt, output } => {
                 let attempt = AttemptRef::of(id, *node, *phase, *attempt);
                 let said =
@@ -162,6 +164,7 @@ impl Model {
                 self.with_step(record, |step| match phase {
                     Phase::Do => (step.completed_n, step.output) = (n, Some(output)),
                     Phase::Undo => step.undone = true,
+                    Phase::Confirm => step.confirmed = true,
                 })
             }
             Event::AttemptFailed { .. } => self.failed(record, event),
@@ -174,6 +177,7 @@ impl Model {
                 self.with_step(record, |step| match phase {
                     Phase::Do => step.completed_n = n,
                     Phase::Undo => step.undone = true,
+                    Phase::Confirm => step.confirmed = true,
                 })
             }
             Event::Denied { .. } => {
@@ -181,9 +185,10 @@ impl Model {
                 Ok(())
             }
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
-            Event::OutputFailed { .. } | Event::TimedOut => {
-                self.with(record, |transaction| transaction.turned = !transaction.has_pivot())
-            }
+            Event::OutputFailed { .. } | Event::TimedOut => self.with(record, |transaction| {
+                transaction.turned = !transaction.has_pivot() && !transaction.confirming;
+            }),
+            Event::Confirming => self.confirming(record),
             Event::CancelRequested { .. } => self.with(record, |transaction| {
                 transaction.turned = true;
                 transaction.parked = None;
@@ -239,7 +244,8 @@ impl Model {
         ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
             "decided by another bundle".to_owned()
         })?;
-        ensure(!transaction.turned, || "handed out though the transaction goes backward".to_owned())?;
+        let goes_forward = !transaction.turned && !transaction.confirming;
+        ensure(goes_forward, || "handed out though the transaction does no more".to_owned())?;
         let definition = transaction.definition.step(node.step).ok_or("an unknown step")?;
         for before in &definition.after {
             let done = transaction.steps.get(before.position());
@@ -306,14 +312,18 @@ impl Model {
         ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
         ensure(state.may_have_run(), || "the step neither completed nor is unknown".to_owned())?;
         ensure(!state.undone, || "the step is undone already".to_owned())?;
+        let is_tried = transaction.confirming && state.completed_n.is_some();
+        ensure(!is_tried, || "it is to be confirmed".to_owned())?;
         ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
         let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| *other != node.step);
-        let in_sequence = match transaction.definition.compensation {
-            CompensationPolicy::GroupedParallel | CompensationPolicy::BestEffortParallel => false,
-            CompensationPolicy::StrictSequential
-            | CompensationPolicy::RetryWithBackoff
-            | CompensationPolicy::CircuitBreaker => true,
-        };
+        // What may have been tried beside what is confirmed has no order.
+        let in_sequence = !transaction.confirming
+            && match transaction.definition.compensation {
+                CompensationPolicy::GroupedParallel | CompensationPolicy::BestEffortParallel => false,
+                CompensationPolicy::StrictSequential
+                | CompensationPolicy::RetryWithBackoff
+                | CompensationPolicy::CircuitBreaker => true,
+            };
         for (other, other_state) in steps {
             let number = other.0;
             ensure(!other_state.is_out(Phase::Do), || format!("step {number} is out"))?;
@@ -327,7 +337,37 @@ impl Model {
         }
         let (at, deadline, decision) = (record.at, *deadline, *decision);
         let mut outcome = Ok(());
-        self.with(record, |transaction| transaction.turned = true)?;
+        self.with(record, |transaction| transaction.turned = !transaction.confirming)?;
+        self.with_step(record, |step| {
+            outcome = next(&step.undo, *attempt);
+            step.undo.push(Attempt { at, deadline, decision, outcome: None, renewed_at: None });
+        })?;
+        outcome
+    }
+
+    /// The decision to confirm: every participant is tried, or may be left out.
+    fn confirming(&mut self, record: &Record) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
+        let may = !transaction.turned && !transaction.confirming && transaction.steps.iter().all(StepModel::is_over);
+        transaction.confirming = true;
+        ensure(transaction.definition.kind == DefinitionKind::Tcc && may, || "not all is tried".to_owned())
+    }
+
+    /// A confirm: after the decision, of what was tried.
+    fn confirm_started(&mut self, record: &Record, event: &Event) -> Check {
+        let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let state = transaction.steps.get(node.step.position()).ok_or("an unknown step")?;
+        self.acts(record)?;
+        ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
+        ensure(transaction.confirming, || "nobody decided to confirm".to_owned())?;
+        ensure(state.completed_n.is_some(), || "it was not tried".to_owned())?;
+        ensure(!state.confirmed, || "it is confirmed already".to_owned())?;
+        ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
+        let (at, deadline, decision) = (record.at, *deadline, *decision);
+        let mut outcome = Ok(());
         self.with_step(record, |step| {
             outcome = next(&step.undo, *attempt);
             step.undo.push(Attempt { at, deadline, decision, outcome: None, renewed_at: None });
@@ -378,6 +418,8 @@ impl Model {
                 step.given_up = is_last && undo.is_some_and(|on_error| !on_error.parks());
                 step.undone |= is_last && undo == Some(OnError::MarkCompensated);
             }),
+            // It waits for a person.
+            Phase::Confirm => Ok(()),
         }
     }
 
@@ -393,11 +435,7 @@ impl Model {
         let transaction = self.transactions.get(&attempt.transaction).ok_or("an unknown transaction")?;
         // What an open transaction does, somebody says.
         let step = transaction.definition.step(StepIndex(attempt.step));
-        let run = step.and_then(|step| match attempt.phase {
-            Phase::Do => Some(&step.run),
-            Phase::Undo => step.compensate.as_ref().map(|undo| &undo.run),
-        });
-        if matches!(run, Some(Run::Noop)) {
+        if matches!(step.and_then(|step| step.run_of(attempt.phase)), Some(Run::Noop)) {
             return Ok(());
         }
         let reports = self.reports.get(attempt);
@@ -423,14 +461,19 @@ impl Model {
         let undone = transaction.steps.iter().any(|step| step.undone);
         let given_up = transaction.steps.iter().any(|step| step.given_up && !step.undone);
         let done = transaction.steps.iter().all(StepModel::is_over);
+        let confirmed = transaction.steps.iter().all(|step| step.completed_n.is_none() || step.confirmed);
+        let is_tcc = transaction.definition.kind == DefinitionKind::Tcc;
         let fits = match status {
+            Status::Terminated => true,
+            Status::Completed if is_tcc => done && transaction.confirming && confirmed,
             Status::Completed => done && !undone,
             Status::Compensated => !left && undone,
             Status::Failed => given_up || !left && !undone,
             Status::Cancelled => !left && transaction.cancels > 0,
-            Status::Terminated => true,
-            Status::Running | Status::Compensating | Status::Parked => false,
+            Status::Running | Status::Confirming | Status::Compensating | Status::Parked => false,
         };
+        // What was decided to be confirmed ends in no other way.
+        let fits = fits && (!transaction.confirming || matches!(status, Status::Completed | Status::Terminated));
         if let Some(key) = &transaction.business_key {
             let key = (transaction.tenant.clone(), key.clone());
             if self.running_keys.get(&key) == Some(&id) {

@@ -54,7 +54,7 @@ impl Model {
         ensure(state.decision == task.decision, || format!("{name} was let out under another decision"))?;
         ensure(state.deadline == task.deadline, || format!("{name} was let out with another deadline"))?;
         ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
-        ensure(task.forward_key.is_some() == (task.phase == Phase::Undo), || format!("{name}: its forward key"))?;
+        ensure(task.forward_key.is_some() == (task.phase != Phase::Do), || format!("{name}: its forward key"))?;
         let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
         let step = (task.transaction, attempt.step, attempt.phase);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());

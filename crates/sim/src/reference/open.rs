@@ -37,6 +37,7 @@ impl Saga {
             | Event::OutputFailed { .. }
             | Event::CancelRequested { .. }
             | Event::TimedOut
+            | Event::Confirming
             | Event::DriverLost
             | Event::Parked { .. }
             | Event::Resumed { .. }
@@ -110,6 +111,7 @@ impl Saga {
             | Fact::Skipped { .. }
             | Fact::OutputFailed
             | Fact::TimedOut
+            | Fact::Confirming
             | Fact::Cancelled
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
@@ -173,6 +175,7 @@ impl Saga {
             | Fact::Skipped { .. }
             | Fact::OutputFailed
             | Fact::TimedOut
+            | Fact::Confirming
             | Fact::Cancelled
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
@@ -217,6 +220,7 @@ impl Saga {
                 | Fact::Skipped { .. }
                 | Fact::OutputFailed
                 | Fact::TimedOut
+                | Fact::Confirming
                 | Fact::Cancelled
                 | Fact::Parked { .. }
                 | Fact::Resumed { .. }

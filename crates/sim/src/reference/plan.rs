@@ -1,11 +1,11 @@
-//! What a saga does, as plain data: the definition's document is written from it, and the reference model judges by
+//! What a saga or a TCC does, as plain data: the definition's document is written from it, and the reference model judges by
 //! it, so that reading a definition is put to the test as well.
 
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A saga.
+/// A saga, or a TCC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -32,6 +32,19 @@ pub struct Plan {
     /// It is open: its driver adds the steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<OpenPlan>,
+    /// It is a TCC: its steps are participants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcc: Option<TccPlan>,
+}
+
+/// In which order participants are tried, and confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TccPlan {
+    /// One after the other; each step comes after the one before it.
+    Sequence,
+    /// All together.
+    Parallel,
 }
 
 /// What the driver of an open transaction does, and what it may.
@@ -100,6 +113,9 @@ pub struct StepPlan {
     pub queue_timeout: u64,
     /// How it is undone.
     pub undo: Option<UndoPlan>,
+    /// How it is confirmed; a participant says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<ConfirmPlan>,
     /// Past it the saga only goes forward.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_pivot: bool,
@@ -124,6 +140,18 @@ pub struct UndoPlan {
     /// After its failure the policy circuit-breaker leaves the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_critical: bool,
+}
+
+/// How a participant is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmPlan {
+    /// Nobody is called.
+    pub is_noop: bool,
+    /// How it is tried again.
+    pub retry: RetryPlan,
+    /// Milliseconds that an attempt may take.
+    pub timeout: u64,
 }
 
 /// How something is tried again.
@@ -221,7 +249,7 @@ impl Plan {
         let is_layered = rng.permille(300);
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
-        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None }
+        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None, tcc: None }
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -245,6 +273,27 @@ impl Plan {
         Self { concurrency, lasts, policy, on_error, open: Some(open), ..Self::empty(format!("open-{number}")) }
     }
 
+    /// A TCC: up to six participants, some of which may fail.
+    pub(crate) fn tcc(number: usize) -> Self {
+        let mut rng = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x7cc0_0000);
+        let count = usize::try_from(rng.between(1, 6)).unwrap_or(1);
+        let order = if rng.permille(500) { TccPlan::Sequence } else { TccPlan::Parallel };
+        let policies = [PolicyPlan::RetryWithBackoff, PolicyPlan::CircuitBreaker, PolicyPlan::BestEffortParallel];
+        let policy = if rng.permille(400) { rng.pick(&policies).copied() } else { None };
+        let optional = rng.pick(&[0, 150, 400]).copied().unwrap_or(0);
+        let steps = (0..count).map(|index| participant(index, order, policy, optional, &mut rng)).collect();
+        let concurrency = rng.permille(600).then(|| rng.between(1, 8));
+        let output = match rng.below(4) {
+            0 => OutputPlan::Nothing,
+            1 => OutputPlan::Of(rng.index(count)),
+            _ => OutputPlan::Number,
+        };
+        let lasts = rng.permille(300).then(|| rng.between(500, 30_000));
+        let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
+        let (name, tcc) = (format!("tcc-{number}"), Some(order));
+        Self { name, steps, concurrency, output, lasts, is_layered: false, policy, on_error, open: None, tcc }
+    }
+
     const fn empty(name: String) -> Self {
         Self {
             name,
@@ -256,6 +305,7 @@ impl Plan {
             policy: None,
             on_error: None,
             open: None,
+            tcc: None,
         }
     }
 
@@ -264,12 +314,18 @@ impl Plan {
         let mut document = Map::new();
         document.insert("name".to_owned(), json!(self.name));
         document.insert("version".to_owned(), json!(1));
+        let steps = self.steps.iter().enumerate();
         if let Some(open) = &self.open {
             document.insert("kind".to_owned(), json!("open"));
             document.insert("grace".to_owned(), json!(format!("{}ms", open.grace)));
             document.insert("steps_max".to_owned(), json!(open.steps_max));
+        } else if let Some(order) = self.tcc {
+            document.insert("kind".to_owned(), json!("tcc"));
+            document.insert("mode".to_owned(), json!(order));
+            let participants = steps.map(|(index, step)| step.participant(index));
+            document.insert("participants".to_owned(), participants.collect());
         } else {
-            let steps = self.steps.iter().enumerate().map(|(index, step)| step.document(index));
+            let steps = steps.map(|(index, step)| step.document(index));
             document.insert("steps".to_owned(), steps.collect());
         }
         if let Some(concurrency) = self.concurrency {
@@ -311,6 +367,11 @@ impl Plan {
             step.after.iter_mut().for_each(|before| *before = moved(*before));
             step.input_of = step.input_of.filter(|of| *of != gone).map(moved);
         }
+        if self.tcc == Some(TccPlan::Sequence) {
+            for (index, step) in steps.iter_mut().enumerate() {
+                step.after = index.checked_sub(1).into_iter().collect();
+            }
+        }
         let output = match self.output {
             OutputPlan::Of(step) if step == gone => OutputPlan::Nothing,
             OutputPlan::Of(step) => OutputPlan::Of(moved(step)),
@@ -341,6 +402,7 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         timeout: rng.between(500, 6_000),
         queue_timeout: 1,
         undo,
+        confirm: None,
         is_pivot: false,
         is_optional: true,
     }
@@ -385,9 +447,43 @@ impl Plan {
 
 impl StepPlan {
     fn document(&self, index: usize) -> Value {
-        let mut step = Map::new();
+        let mut step = self.forward();
         step.insert("id".to_owned(), json!(format!("s{index}")));
         step.insert("after".to_owned(), self.after.iter().map(|before| format!("s{before}")).collect());
+        if let Some(above) = self.above {
+            step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
+        }
+        if let Some(undo) = &self.undo {
+            step.insert("compensate".to_owned(), undo.document());
+        }
+        if self.is_pivot {
+            step.insert("pivot".to_owned(), json!(true));
+        }
+        if self.is_optional {
+            step.insert("on_failure".to_owned(), json!("continue"));
+        }
+        Value::Object(step)
+    }
+
+    /// A participant's document: what a step does is its try.
+    fn participant(&self, index: usize) -> Value {
+        let mut participant = Map::new();
+        participant.insert("id".to_owned(), json!(format!("s{index}")));
+        participant.insert("try".to_owned(), Value::Object(self.forward()));
+        if let Some(above) = self.above {
+            participant.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
+        }
+        participant.extend(self.undo.as_ref().map(|undo| ("cancel".to_owned(), undo.document())));
+        participant.extend(self.confirm.as_ref().map(|confirm| ("confirm".to_owned(), confirm.document())));
+        if self.is_optional {
+            participant.insert("optional".to_owned(), json!(true));
+        }
+        Value::Object(participant)
+    }
+
+    /// What it does on the way forward.
+    fn forward(&self) -> Map<String, Value> {
+        let mut step = Map::new();
         let run = match self.run {
             RunPlan::Noop => json!("noop"),
             RunPlan::Http => json!({ "http": { "url": "https://payments.test/charges" } }),
@@ -401,30 +497,33 @@ impl StepPlan {
             None => json!({ "n": "${{ input.n }}" }),
         };
         step.insert("with".to_owned(), with);
-        if let Some(above) = self.above {
-            step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
-        }
         step.insert("retry".to_owned(), self.retry.document());
         step.insert("timeout".to_owned(), json!(format!("{}ms", self.timeout)));
         step.insert("queue_timeout".to_owned(), json!(format!("{}s", self.queue_timeout)));
-        if let Some(undo) = &self.undo {
-            let run = if undo.is_noop { json!("noop") } else { json!({ "worker": "queue.undo" }) };
-            let timeout = format!("{}ms", undo.timeout);
-            let mut document = json!({ "run": run, "retry": undo.retry.document(), "timeout": timeout });
-            if let Some(document) = document.as_object_mut() {
-                document.extend(undo.on_error.map(|on_error| ("on_error".to_owned(), json!(on_error))));
-                document.extend(undo.is_critical.then(|| ("critical".to_owned(), json!(true))));
-            }
-            step.insert("compensate".to_owned(), document);
-        }
-        if self.is_pivot {
-            step.insert("pivot".to_owned(), json!(true));
-        }
-        if self.is_optional {
-            step.insert("on_failure".to_owned(), json!("continue"));
-        }
-        Value::Object(step)
+        step
     }
+}
+
+impl UndoPlan {
+    fn document(&self) -> Value {
+        let mut document = closing(self.is_noop, &self.retry, self.timeout);
+        document.extend(self.on_error.map(|on_error| ("on_error".to_owned(), json!(on_error))));
+        document.extend(self.is_critical.then(|| ("critical".to_owned(), json!(true))));
+        Value::Object(document)
+    }
+}
+
+impl ConfirmPlan {
+    fn document(&self) -> Value {
+        Value::Object(closing(self.is_noop, &self.retry, self.timeout))
+    }
+}
+
+/// What an undo and a confirm say alike.
+fn closing(is_noop: bool, retry: &RetryPlan, timeout: u64) -> Map<String, Value> {
+    let run = if is_noop { json!("noop") } else { json!({ "worker": "queue.undo" }) };
+    let parts = [("run", run), ("retry", retry.document()), ("timeout", json!(format!("{timeout}ms")))];
+    parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 impl RetryPlan {
@@ -453,7 +552,19 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(4, 20);
     let undo = undo(rng, 2);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        confirm: None,
+        is_pivot: false,
+        is_optional: false,
+    }
 }
 
 fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
@@ -470,7 +581,19 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(6, 40);
     let undo = undo(rng, 4);
-    StepPlan { after, run, input_of, above, retry, timeout, queue_timeout, undo, is_pivot: false, is_optional: false }
+    StepPlan {
+        after,
+        run,
+        input_of,
+        above,
+        retry,
+        timeout,
+        queue_timeout,
+        undo,
+        confirm: None,
+        is_pivot: false,
+        is_optional: false,
+    }
 }
 
 /// What a step of a varied saga says beside.
@@ -484,6 +607,22 @@ fn vary(step: &mut StepPlan, policy: Option<PolicyPlan>, pivots: u64, rng: &mut 
         undo.on_error = on_error(rng);
         undo.is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(500);
     }
+}
+
+fn participant(index: usize, order: TccPlan, policy: Option<PolicyPlan>, optional: u64, rng: &mut Rng) -> StepPlan {
+    let mut step = wide_step(index, 0, rng);
+    let before = index.checked_sub(1).filter(|_| order == TccPlan::Sequence);
+    step.after = before.into_iter().collect();
+    step.input_of = before.filter(|_| rng.permille(150));
+    step.retry = retry(rng, 2);
+    step.is_optional = rng.permille(optional);
+    let closing = |rng: &mut Rng| (rng.permille(100), retry(rng, 4), rng.between(2_000, 6_000));
+    let (is_noop, retry, timeout) = closing(rng);
+    let is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(500);
+    step.undo = Some(UndoPlan { is_noop, retry, timeout, on_error: on_error(rng), is_critical });
+    let (is_noop, retry, timeout) = closing(rng);
+    step.confirm = Some(ConfirmPlan { is_noop, retry, timeout });
+    step
 }
 
 fn on_error(rng: &mut Rng) -> Option<OnErrorPlan> {

@@ -1,6 +1,6 @@
 //! Where a saga and its steps stand, looked up in what happened.
 
-use super::plan::{OnErrorPlan, PolicyPlan};
+use super::plan::{OnErrorPlan, PolicyPlan, TccPlan};
 use super::{Fact, Saga, Standing, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
@@ -65,8 +65,10 @@ impl Saga {
     }
 
     fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
+        let is_decided = self.decided().is_some_and(|decided| decided < at);
         match fact {
             Fact::Cancelled | Fact::Lost => true,
+            Fact::OutputFailed | Fact::TimedOut if is_decided => self.is_told(WrongRule::TurnPastDecision),
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
                 !self.is_optional(*step) && !self.is_past_pivot(at + 1, past)
@@ -76,6 +78,7 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::Confirming
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
             | Fact::Resolved { .. }
@@ -84,6 +87,17 @@ impl Saga {
             | Fact::TakenOver { .. }
             | Fact::Ended { .. } => false,
         }
+    }
+
+    /// Which fact is the decision to confirm.
+    pub(super) fn decided(&self) -> Option<usize> {
+        self.facts.iter().position(|(_, fact)| *fact == Fact::Confirming)
+    }
+
+    /// How what took effect at a step is closed, or may have.
+    pub(super) fn closing(&self, asked: usize) -> Phase {
+        let confirms = self.is_completed(asked) || self.is_told(WrongRule::ConfirmUnknown);
+        if confirms && self.decided().is_some() { Phase::Confirm } else { Phase::Undo }
     }
 
     /// Whether a pivot was over in one of these ways after so many facts, all of them of its way forward.
@@ -149,7 +163,7 @@ impl Saga {
 
     /// Whether a step, or its undo, failed for good, and only a person can have it go on.
     pub(super) fn is_stuck(&self, asked: usize, phase: Phase) -> bool {
-        let goes_forward = self.turn().is_none();
+        let goes_forward = self.turn().is_none() && self.decided().is_none();
         match phase {
             Phase::Do => {
                 let has_failed = matches!(self.over_after(asked, usize::MAX), Some(Over::Failed | Over::Unknown));
@@ -157,8 +171,10 @@ impl Saga {
             }
             Phase::Undo => {
                 let parks = matches!(self.plan.on_error(asked), OnErrorPlan::Fail | OnErrorPlan::Retry);
-                !goes_forward && parks && self.undo_told(asked) == Some(UndoStage::Failed)
+                let is_it = self.closing(asked) == Phase::Undo;
+                !goes_forward && is_it && parks && self.undo_told(asked) == Some(UndoStage::Failed)
             }
+            Phase::Confirm => self.closing(asked) == Phase::Confirm && self.undo_told(asked) == Some(UndoStage::Failed),
         }
     }
 
@@ -188,6 +204,7 @@ impl Saga {
             | Fact::Denied { .. }
             | Fact::OutputFailed
             | Fact::TimedOut
+            | Fact::Confirming
             | Fact::Cancelled
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
@@ -222,7 +239,8 @@ impl Saga {
     pub(super) fn attempts_since_resumed(&self, asked: usize, of: Phase) -> u64 {
         let mut count = 0;
         for (at, (_, fact)) in self.facts.iter().enumerate() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(at) == of {
+            let is_of_it = self.goes_forward_at(at) == (of == Phase::Do);
+            if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it {
                 count = 0;
             }
             count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
@@ -230,9 +248,10 @@ impl Saga {
         count
     }
 
-    /// In which direction it went at a fact.
-    fn phase_at(&self, at: usize) -> Phase {
-        if self.turn().is_some_and(|turn| turn < at) { Phase::Undo } else { Phase::Do }
+    /// Whether it went forward at a fact, rather than undoing or confirming what it did.
+    fn goes_forward_at(&self, at: usize) -> bool {
+        let is_past = |fact: Option<usize>| fact.is_some_and(|fact| fact < at);
+        !is_past(self.turn()) && !is_past(self.decided())
     }
 
     /// Whether an attempt may have taken effect without saying so.
@@ -294,7 +313,7 @@ impl Saga {
         }
         let lost = if self.is_unknown(asked) { Stage::Unknown } else { Stage::Cancelled };
         for (index, (at, fact)) in self.facts.iter().enumerate().rev() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(index) == Phase::Do {
+            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(index) {
                 return if self.turn().is_some() { lost } else { Stage::Ready(self.not_before_resumed(*at)) };
             }
             if let Fact::HandedOut { step, phase: Phase::Do, deadline, .. } = fact
@@ -333,7 +352,7 @@ impl Saga {
     pub(super) fn has_room(&self, phase: Phase) -> Check {
         let is_out = |step: &usize| match phase {
             Phase::Do => matches!(self.stage(*step), Stage::Out(_)),
-            Phase::Undo => matches!(self.undo_stage(*step), UndoStage::Out(_)),
+            Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_)),
         };
         let out = self.all().filter(is_out).count();
         let most = self.plan.concurrency.unwrap_or(8);
@@ -345,8 +364,11 @@ impl Saga {
     pub(super) fn is_out(&self, asked: usize, phase: Phase, attempt: u64) -> Check<Timestamp> {
         let (stage, undo) = (self.stage(asked), self.undo_stage(asked));
         let out = match (phase, stage, undo) {
-            (Phase::Do, Stage::Out(deadline), _) | (Phase::Undo, _, UndoStage::Out(deadline)) => Some(deadline),
-            (Phase::Do | Phase::Undo, ..) => None,
+            (Phase::Do, Stage::Out(deadline), _) => Some(deadline),
+            (Phase::Undo | Phase::Confirm, _, UndoStage::Out(deadline)) if self.closing(asked) == phase => {
+                Some(deadline)
+            }
+            (Phase::Do | Phase::Undo | Phase::Confirm, ..) => None,
         };
         let is_it = self.attempts(asked, phase) == attempt;
         out.filter(|_| is_it).ok_or_else(|| format!("it is {stage:?}, its undo {undo:?}"))
@@ -359,7 +381,7 @@ impl Saga {
     /// When it was over, as the number of the fact that ended it.
     pub(super) fn over(&self, asked: usize) -> Option<usize> {
         for (at, (_, fact)) in self.facts.iter().enumerate().rev() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.phase_at(at) == Phase::Do {
+            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(at) {
                 break;
             }
             if let Fact::Done { step, phase: Phase::Do, .. }
@@ -377,16 +399,22 @@ impl Saga {
     fn undo_told(&self, asked: usize) -> Option<UndoStage> {
         for (at, (_, fact)) in self.facts.iter().enumerate().rev() {
             match fact {
-                Fact::Done { step, phase: Phase::Undo, .. } | Fact::Resolved { step, phase: Phase::Undo }
+                Fact::Done { step, phase: Phase::Undo | Phase::Confirm, .. }
+                | Fact::Resolved { step, phase: Phase::Undo | Phase::Confirm }
                     if *step == asked =>
                 {
                     return Some(UndoStage::Completed);
                 }
-                Fact::HandedOut { step, phase: Phase::Undo, deadline, .. } if *step == asked => {
+                Fact::HandedOut { step, phase: Phase::Undo | Phase::Confirm, deadline, .. } if *step == asked => {
                     return Some(UndoStage::Out(*deadline));
                 }
-                Fact::Failed { step, phase: Phase::Undo, retry_at, .. } if *step == asked => {
-                    let is_marked = self.plan.on_error(asked) == OnErrorPlan::MarkCompensated;
+                Fact::Failed { step, phase: phase @ (Phase::Undo | Phase::Confirm), retry_at, .. }
+                    if *step == asked =>
+                {
+                    let is_marked = match phase {
+                        Phase::Do | Phase::Undo => self.plan.on_error(asked) == OnErrorPlan::MarkCompensated,
+                        Phase::Confirm => self.is_told(WrongRule::ConfirmFailedIsDone),
+                    };
                     let last = if is_marked || self.is_told(WrongRule::NeverPark) {
                         UndoStage::Marked
                     } else {
@@ -394,7 +422,7 @@ impl Saga {
                     };
                     return Some(retry_at.map_or(last, UndoStage::Backoff));
                 }
-                Fact::Resumed { step: Some(step) } if *step == asked && self.phase_at(at) == Phase::Undo => {
+                Fact::Resumed { step: Some(step) } if *step == asked && !self.goes_forward_at(at) => {
                     return Some(UndoStage::Ready);
                 }
                 Fact::HandedOut { .. }
@@ -404,6 +432,7 @@ impl Saga {
                 | Fact::Skipped { .. }
                 | Fact::OutputFailed
                 | Fact::TimedOut
+                | Fact::Confirming
                 | Fact::Cancelled
                 | Fact::Parked { .. }
                 | Fact::Resumed { .. }
@@ -422,7 +451,10 @@ impl Saga {
         if let Some(told) = self.undo_told(asked) {
             return told;
         }
-        if self.turn().is_none() || !self.is_to_undo(asked) {
+        if self.turn().is_none() && self.decided().is_some() {
+            let begins = self.is_to_undo(asked) && self.begins_confirm(asked);
+            if begins { UndoStage::Ready } else { UndoStage::None }
+        } else if self.turn().is_none() || !self.is_to_undo(asked) {
             UndoStage::None
         } else if self.is_broken() {
             UndoStage::Skipped
@@ -448,6 +480,21 @@ impl Saga {
         };
         let is_told = self.is_told(WrongRule::IgnoreCritical);
         self.plan.policy() == PolicyPlan::CircuitBreaker && !is_told && self.all().any(breaks)
+    }
+
+    /// Whether it is its turn to be confirmed: all together, or one after the other as they were tried.
+    fn begins_confirm(&self, asked: usize) -> bool {
+        // What a person has tried again lets the others go on, as it did while it waited for that.
+        let is_resumed = |step| self.facts.iter().any(|(_, fact)| *fact == (Fact::Resumed { step: Some(step) }));
+        let holds_up = |step: usize| match self.undo_told(step) {
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => !is_resumed(step),
+            Some(UndoStage::Failed) => self.is_told(WrongRule::ConfirmAfterFailure),
+            Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
+        };
+        let left = self.all().filter(|step| self.undo_told(*step).is_none() && self.is_to_undo(*step));
+        let first = left.min_by_key(|step| (self.over(*step), *step));
+        let is_parallel = self.plan.tcc == Some(TccPlan::Parallel) || self.is_told(WrongRule::ConfirmTogether);
+        is_parallel || !self.all().any(holds_up) && first == Some(asked)
     }
 
     /// Whether it is its turn to be undone, once nothing is out any more.
@@ -484,11 +531,12 @@ impl Saga {
 
     /// How it stands, as rows say it.
     pub(super) fn standing(&self) -> Standing {
-        let status = match (self.ended(), self.parked(), self.turn()) {
+        let status = match (self.ended(), self.parked(), self.turn(), self.decided()) {
             (Some(status), ..) => status,
-            (None, Some(_), _) => Status::Parked,
-            (None, None, Some(_)) => Status::Compensating,
-            (None, None, None) => Status::Running,
+            (None, Some(_), ..) => Status::Parked,
+            (None, None, Some(_), _) => Status::Compensating,
+            (None, None, None, Some(_)) => Status::Confirming,
+            (None, None, None, None) => Status::Running,
         };
         let rests = self.ended().is_some() || self.parked().is_some();
         let of_steps = self.all().flat_map(|step| self.wakes(step));
@@ -511,8 +559,10 @@ impl Saga {
             }
         };
         match self.undo_stage(step) {
-            UndoStage::Out(at) | UndoStage::Backoff(at) => wakes.push(at),
-            UndoStage::None
+            UndoStage::Out(at) => wakes.push(at),
+            UndoStage::Backoff(at) if !self.is_held() => wakes.push(at),
+            UndoStage::Backoff(_)
+            | UndoStage::None
             | UndoStage::Ready
             | UndoStage::Completed
             | UndoStage::Failed
@@ -523,7 +573,13 @@ impl Saga {
     }
 
     fn word(&self, step: usize) -> &'static str {
+        let confirms = self.closing(step) == Phase::Confirm;
         match (self.undo_stage(step), self.stage(step)) {
+            (UndoStage::Ready, _) if confirms => "confirm_ready",
+            (UndoStage::Out(_), _) if confirms => "confirm_dispatched",
+            (UndoStage::Backoff(_), _) if confirms => "confirm_backoff",
+            (UndoStage::Completed, _) if confirms => "confirm_completed",
+            (UndoStage::Failed, _) if confirms => "confirm_failed",
             (UndoStage::Ready, _) => "undo_ready",
             (UndoStage::Out(_), _) => "undo_dispatched",
             (UndoStage::Backoff(_), _) => "undo_backoff",
@@ -547,6 +603,7 @@ impl Saga {
 const fn word(status: Status) -> &'static str {
     match status {
         Status::Running => "running",
+        Status::Confirming => "confirming",
         Status::Compensating => "compensating",
         Status::Parked => "parked",
         Status::Completed => "completed",

@@ -262,7 +262,7 @@ impl World {
         let error = StepError::new(error, "the simulator let it fail");
         let failures = match task.phase {
             Phase::Do => 150,
-            Phase::Undo => 300,
+            Phase::Undo | Phase::Confirm => 300,
         };
         let roll = self.rng.below(1_000);
         let outcome = if roll < failures {

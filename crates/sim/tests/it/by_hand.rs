@@ -2,6 +2,7 @@
 
 mod hand;
 mod overlap;
+mod tcc;
 
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};

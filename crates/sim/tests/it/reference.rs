@@ -12,6 +12,9 @@ const WIDE_SEEDS: u64 = 300;
 /// How many with everything that a saga may say.
 const VARIED_SEEDS: u64 = 600;
 
+/// How many with TCCs.
+const TCC_SEEDS: u64 = 500;
+
 fn wrong(rule: WrongRule) -> Options {
     Options { wrong_rule: Some(rule), ..Options::default() }
 }
@@ -27,10 +30,14 @@ fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
 
+fn tcc() -> Options {
+    Options { material: Material::Tcc, ..Options::default() }
+}
+
 #[test]
 fn every_wrong_rule_is_caught() {
-    for rule in WrongRule::ALL {
-        let right = if rule.is_of_open() { open() } else { varied() };
+    let of_others = WrongRule::ALL.map(|rule| (rule, if rule.is_of_open() { open() } else { varied() }));
+    for (rule, right) in of_others.into_iter().chain(WrongRule::OF_TCC.map(|rule| (rule, tcc()))) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -98,6 +105,18 @@ fn open_transactions_do_what_the_reference_says() {
         occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
     }
     assert!(occurred.iter().all(|count| *count > 0), "{faults:?}: {occurred:?}");
+}
+
+#[test]
+fn a_tcc_does_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(TCC_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let mut parked = 0;
+    for seed in 0..seeds {
+        let report = run(seed, &tcc());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --tcc --seed {seed} -v");
+        parked += report.faults.of(Fault::Parked);
+    }
+    assert!(parked > 0, "nothing waited for a person");
 }
 
 #[test]

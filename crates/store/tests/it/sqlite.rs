@@ -371,6 +371,10 @@ fn every_word_of_the_engine_is_known() {
     assert_eq!(words::TRANSACTION_STATUSES, transactions);
     let steps = StepStatus::ALL.iter().map(|status| status.word().to_owned());
     let undos = UndoStatus::ALL.iter().filter(|status| **status != UndoStatus::None);
-    let steps: Vec<_> = steps.chain(undos.map(|status| format!("undo_{}", status.word()))).collect();
+    // A confirm is neither left nor marked: one that failed waits for a person.
+    let confirms = undos.clone().filter(|status| !matches!(status, UndoStatus::Marked | UndoStatus::Skipped));
+    let undos = undos.map(|status| format!("undo_{}", status.word()));
+    let confirms = confirms.map(|status| format!("confirm_{}", status.word()));
+    let steps: Vec<_> = steps.chain(undos).chain(confirms).collect();
     assert_eq!(words::STEP_STATUSES, steps);
 }

@@ -45,7 +45,7 @@ Examples:
 pub(crate) struct ResolveArgs {
     /// Which.
     id: TransactionId,
-    /// The step whose undo is parked.
+    /// The step that waits for a person, or whose undo or confirm does.
     #[arg(long, value_name = "STEP")]
     step: Name,
     /// The output that it counts as having had: JSON, @FILE, or - for the standard input; without it null.

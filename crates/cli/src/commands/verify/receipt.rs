@@ -42,7 +42,7 @@ struct Proved {
     outcome: Shown,
     #[serde(skip_serializing_if = "Option::is_none")]
     permit: Option<Shown>,
-    /// Of an undo: the hand-out of the step, whose decision permits the undo, too.
+    /// Of an undo or a confirm: the hand-out of the step, whose decision permits it, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     forward: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]

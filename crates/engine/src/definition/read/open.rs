@@ -33,6 +33,10 @@ pub(in crate::definition) const TOP: Keys = Keys {
         "obligations",
         "description",
     ],
+    elsewhere: &[
+        ("steps", "they are of kind `saga`, the driver of an open transaction adds its own"),
+        ("participants", "they are of kind `tcc`"),
+    ],
 };
 
 impl Reader {

@@ -17,8 +17,10 @@ const MARGIN: f64 = 28.0;
 const HEAD: f64 = 84.0;
 /// Between two rows.
 const ROW_GAP: f64 = 56.0;
-/// Between a step and its undo.
-const UNDO_GAP: f64 = 34.0;
+/// Between a step and what stands beside it.
+const SIDE_GAP: f64 = 34.0;
+/// Between two boxes beside a step.
+const STACK_GAP: f64 = 10.0;
 
 const STYLE: &str = "\
 text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:13px;fill:#1f2328}\
@@ -38,10 +40,10 @@ struct Shape {
     texts: Vec<(&'static str, String)>,
 }
 
-/// A step's box and its undo's.
-struct Pair {
+/// A step's box, and those beside it, from top to bottom: its confirm and its undo.
+struct Group {
     step: Shape,
-    undo: Option<Shape>,
+    beside: Vec<Shape>,
 }
 
 /// A row's upper edge and its height.
@@ -55,10 +57,10 @@ impl Definition {
     /// The graph as an SVG document: layers as rows, compensations dashed beside their steps.
     #[must_use]
     pub fn graph_svg(&self) -> String {
-        let pairs: Vec<Pair> = self.steps.iter().map(Pair::of).collect();
-        let extents: Vec<Extent> = pairs.iter().map(Pair::extent).collect();
+        let groups: Vec<Group> = self.steps.iter().map(|step| self.group(step)).collect();
+        let extents: Vec<Extent> = groups.iter().map(Group::extent).collect();
         let layout = layout(self, &extents);
-        let rows = self.rows(&pairs);
+        let rows = self.rows(&groups);
         let title = format!("{} {}", self.name, self.version);
         let manner = format!("{} · {}", self.mode.word(), self.compensation.word());
         let head = (letters(&title) * TITLE).max(letters(&manner));
@@ -81,47 +83,67 @@ impl Definition {
             }
         }
         let left = MARGIN + (width - 2.0 * MARGIN - layout.width) / 2.0;
-        self.draw(&mut out, &pairs, &layout, &rows, left);
+        self.draw(&mut out, &groups, &layout, &rows, left);
         out.push_str("</svg>\n");
         out
     }
 
     /// Lines first, so that boxes lie above them.
-    fn draw(&self, out: &mut String, pairs: &[Pair], layout: &Layout, rows: &[Row], left: f64) {
+    fn draw(&self, out: &mut String, groups: &[Group], layout: &Layout, rows: &[Row], left: f64) {
         let row_of = |at: usize| self.steps.get(at).map_or(0, |step| usize::try_from(step.layer).unwrap_or(0));
         let place = |at: usize| {
             let row = rows.get(row_of(at)).copied().unwrap_or_default();
             (layout.steps.get(at).map_or(0.0, |middle| middle + left), row.top)
         };
         for drawn in &layout.lines {
-            let from = pairs.get(drawn.from).map_or(0.0, |pair| pair.step.height);
+            let from = groups.get(drawn.from).map_or(0.0, |group| group.step.height);
             let (x, top) = place(drawn.from);
             let passed = rows.get(row_of(drawn.from) + 1..).unwrap_or_default();
             curve(out, drawn, (x, top + from), passed, place(drawn.to), left);
         }
-        for (at, pair) in pairs.iter().enumerate() {
+        for (at, group) in groups.iter().enumerate() {
             let (middle, top) = place(at);
-            pair.step.draw(out, middle - pair.step.width / 2.0, top);
-            if let Some(undo) = &pair.undo {
-                let edge = middle + pair.step.width / 2.0;
-                let y = top + pair.step.height.min(undo.height) / 2.0;
-                let tip = edge + UNDO_GAP;
-                line(out, format_args!("<path class=\"back\" d=\"M{edge:.1} {y:.1}H{tip:.1}\"/>\n"));
-                undo.draw(out, tip, top);
+            group.step.draw(out, middle - group.step.width / 2.0, top);
+            let edge = middle + group.step.width / 2.0;
+            let from = top + group.step.height / 2.0;
+            let mut y = top;
+            for shape in &group.beside {
+                let (bend, tip, to) = (edge + SIDE_GAP / 2.0, edge + SIDE_GAP, y + shape.height / 2.0);
+                let class = if shape.class == "undo" { "back" } else { "line" };
+                line(
+                    out,
+                    format_args!("<path class=\"{class}\" d=\"M{edge:.1} {from:.1}H{bend:.1}V{to:.1}H{tip:.1}\"/>\n"),
+                );
+                shape.draw(out, tip, y);
+                y += shape.height + STACK_GAP;
             }
         }
     }
 
+    fn group(&self, step: &Step) -> Group {
+        let texts = ["id", "more", "mark"].into_iter().zip(self.lines(step)).collect();
+        let class = if step.pivot { "step pivot" } else { "step" };
+        let confirm = step.confirm.as_ref().map(|confirm| {
+            Shape::new("step", vec![("id", format!("confirm {}", step.id)), ("more", confirm.run.describe())])
+        });
+        let undo = step.compensate.as_ref().map(|undo| {
+            let mut texts = vec![("id", format!("{} {}", self.undo_word(), step.id)), ("more", undo.run.describe())];
+            texts.extend(undo.critical.then(|| ("mark", "critical".to_owned())));
+            Shape::new("undo", texts)
+        });
+        Group { step: Shape::new(class, texts), beside: confirm.into_iter().chain(undo).collect() }
+    }
+
     /// Where each layer is, and how high.
-    fn rows(&self, pairs: &[Pair]) -> Vec<Row> {
+    fn rows(&self, groups: &[Group]) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
-        for (step, pair) in self.steps.iter().zip(pairs) {
+        for (step, group) in self.steps.iter().zip(groups) {
             let layer = usize::try_from(step.layer).unwrap_or(0);
             if rows.len() <= layer {
                 rows.resize(layer + 1, Row::default());
             }
             if let Some(row) = rows.get_mut(layer) {
-                row.height = row.height.max(pair.step.height).max(pair.undo.as_ref().map_or(0.0, |undo| undo.height));
+                row.height = row.height.max(group.height());
             }
         }
         let mut top = HEAD;
@@ -133,21 +155,17 @@ impl Definition {
     }
 }
 
-impl Pair {
-    fn of(step: &Step) -> Self {
-        let texts = ["id", "more", "mark"].into_iter().zip(step.lines()).collect();
-        let class = if step.pivot { "step pivot" } else { "step" };
-        let undo = step.compensate.as_ref().map(|undo| {
-            let mut texts = vec![("id", format!("undo {}", step.id)), ("more", undo.run.describe())];
-            texts.extend(undo.critical.then(|| ("mark", "critical".to_owned())));
-            Shape::new("undo", texts)
-        });
-        Self { step: Shape::new(class, texts), undo }
-    }
-
+impl Group {
     fn extent(&self) -> Extent {
         let half = self.step.width / 2.0;
-        Extent { left: half, right: half + self.undo.as_ref().map_or(0.0, |undo| UNDO_GAP + undo.width) }
+        let beside = self.beside.iter().map(|shape| SIDE_GAP + shape.width).fold(0.0, f64::max);
+        Extent { left: half, right: half + beside }
+    }
+
+    fn height(&self) -> f64 {
+        let gaps = self.beside.iter().skip(1).map(|_| STACK_GAP).sum::<f64>();
+        let beside = self.beside.iter().map(|shape| shape.height).sum::<f64>();
+        self.step.height.max(gaps + beside)
     }
 }
 

@@ -57,7 +57,7 @@ impl Run {
         let (node, phase) = (ready.node, ready.phase);
         let decision = match phase {
             Phase::Do => self.decision(),
-            Phase::Undo => self.transaction.state(node).unwrap().decision.unwrap(),
+            Phase::Undo | Phase::Confirm => self.transaction.state(node).unwrap().decision.unwrap(),
         };
         match self.transaction.offer(node, phase) {
             Ok(offer) => {
@@ -123,11 +123,14 @@ impl Run {
         let states = || transaction.nodes().map(|(node, state)| (transaction.step_of(node).unwrap(), state));
         assert_eq!(transaction.active.is_finished(), states().all(|(step, state)| is_finished(step, state)));
         let is_pivot = |(step, state): (&Step, &StepState)| step.pivot && state.took_effect();
-        assert_eq!(transaction.is_forward_only(), states().any(is_pivot));
-        let phase = if transaction.head.cause.is_some() { Phase::Undo } else { Phase::Do };
+        let is_decided = transaction.head.confirming_at.is_some();
+        assert_eq!(transaction.is_forward_only(), is_decided || states().any(is_pivot));
         let mut stuck: Vec<NodeRef> = transaction.stuck().collect();
         stuck.sort_unstable();
-        let by_scan = transaction.nodes().map(|(node, _)| node).filter(|node| transaction.is_stuck(*node, phase));
+        let by_scan = transaction
+            .nodes()
+            .map(|(node, _)| node)
+            .filter(|node| transaction.is_stuck(*node, transaction.phase_at(*node)));
         assert!(transaction.head.status.is_ended() || by_scan.eq(stuck));
     }
 
@@ -141,7 +144,8 @@ impl Run {
             let timeout = transaction.step_of(node).unwrap().queue_timeout;
             let queued = state.queued_since().map(|since| since.plus(timeout)).filter(|_| !is_held);
             let next = state.wake_at.filter(|_| !is_held || state.status == StepStatus::Dispatched);
-            [queued, next, state.undo.wake_at].into_iter().flatten()
+            let undo = state.undo.wake_at.filter(|_| !is_held || state.undo.status == UndoStatus::Dispatched);
+            [queued, next, undo].into_iter().flatten()
         });
         of_nodes.chain(transaction.times_out_at()).filter(|at| past.is_none_or(|past| *at > past)).min()
     }
@@ -149,19 +153,23 @@ impl Run {
     fn ready_by_scan(&self) -> Vec<Ready> {
         let (transaction, now) = (&self.transaction, self.now);
         let status = transaction.head.status;
-        let phase = if status == Status::Compensating { Phase::Undo } else { Phase::Do };
-        if phase == Phase::Do && (status != Status::Running || transaction.head.held) {
+        let is_forward = status == Status::Running;
+        let goes_on = matches!(status, Status::Running | Status::Confirming) && !transaction.head.held;
+        if !goes_on && status != Status::Compensating {
             return Vec::new();
         }
-        let since = |state: &StepState| match phase {
-            Phase::Do => state.queued_since().filter(|at| state.status != StepStatus::Backoff || *at <= now),
-            Phase::Undo if state.undo.status == UndoStatus::Ready => state.undo.ready_at,
-            Phase::Undo if state.undo.status == UndoStatus::Backoff => state.undo.wake_at.filter(|at| *at <= now),
-            Phase::Undo => None,
+        let phase = |node| if is_forward { Phase::Do } else { transaction.closing(node) };
+        let since = |state: &StepState| {
+            if is_forward {
+                return state.queued_since().filter(|at| state.status != StepStatus::Backoff || *at <= now);
+            }
+            let waits = state.undo.wake_at.filter(|at| state.undo.status == UndoStatus::Backoff && *at <= now);
+            state.undo.ready_at.filter(|_| state.undo.status == UndoStatus::Ready).or(waits)
         };
-        let out = transaction.nodes().filter(|(node, _)| transaction.dispatched(*node, phase).is_some()).count();
+        let out = transaction.nodes().filter(|(node, _)| transaction.dispatched(*node, phase(*node)).is_some()).count();
         let room = usize::try_from(transaction.definition.concurrency).unwrap().saturating_sub(out);
-        let waiting = transaction.nodes().filter_map(|(node, state)| Some(Ready { since: since(state)?, node, phase }));
+        let ready_at = |(node, state)| Some(Ready { since: since(state)?, node, phase: phase(node) });
+        let waiting = transaction.nodes().filter_map(ready_at);
         let mut ready: Vec<Ready> = waiting.collect();
         ready.sort_unstable();
         ready.truncate(room);
@@ -219,12 +227,42 @@ fn any_definition() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Up to eight participants, some of which may fail.
+fn any_tcc() -> impl Strategy<Value = Value> {
+    let policies = proptest::sample::select(CompensationPolicy::ALL.map(CompensationPolicy::word).to_vec());
+    let participants = proptest::collection::vec(0..8_u8, 1..8);
+    (participants, policies, 1..5_u32, any::<bool>(), any::<bool>()).prop_map(
+        |(participants, policy, concurrency, times_out, parallel)| {
+            let participant = |(at, kind): (usize, &u8)| {
+                let closing = json!({"run": {"worker": "u"}, "retry": {"attempts": 2, "backoff": "1s"}});
+                let mut participant = json!({
+                    "id": format!("s{at}"), "optional": kind % 2 == 0, "confirm": closing, "cancel": closing,
+                    "try": {"run": {"worker": "w"}, "timeout": "5s", "queue_timeout": "7s"},
+                });
+                if *kind == 7 {
+                    participant["when"] = "${{ input.yes }}".into();
+                }
+                participant
+            };
+            let mut definition = json!({
+                "name": "x", "version": 1, "kind": "tcc", "concurrency": concurrency,
+                "compensation": {"policy": policy}, "mode": if parallel { "parallel" } else { "sequence" },
+                "participants": participants.iter().enumerate().map(participant).collect::<Vec<_>>(),
+            });
+            if times_out {
+                definition["timeout"] = "20s".into();
+            }
+            definition
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_active_set_is_what_a_scan_finds(
-        definition in any_definition(),
+        definition in prop_oneof![3 => any_definition(), 2 => any_tcc()],
         choices in proptest::collection::vec(any::<u32>(), 1..120),
     ) {
         let mut run = Run::new(&definition, json!({"yes": false}));

@@ -65,14 +65,18 @@ fn an_undo_takes_what_it_says_or_the_output_or_the_input() {
     let reserve = order.step(StepIndex(0)).unwrap();
     let undo = reserve.compensate.as_ref().unwrap();
     let known = facts.step_scope(&order, reserve, |_| done(&reserved));
-    assert_eq!(undo.input(&known, Some(&reserved), &taken), Ok(json!({"reservation": "r-1"})));
+    assert_eq!(undo.input(&known, Some(&reserved), &taken, "compensate.with"), Ok(json!({"reservation": "r-1"})));
     let unknown = facts.step_scope(&order, reserve, |_| None);
-    assert_eq!(undo.input(&unknown, None, &taken), Ok(json!({})));
+    assert_eq!(undo.input(&unknown, None, &taken, "compensate.with"), Ok(json!({})));
 
     let charge = order.step(StepIndex(1)).unwrap();
     let undo = charge.compensate.as_ref().unwrap();
-    assert_eq!(undo.input(&known, Some(&Value::Null), &taken), Ok(Value::Null), "an empty output is an output");
-    assert_eq!(undo.input(&known, None, &taken), Ok(taken));
+    assert_eq!(
+        undo.input(&known, Some(&Value::Null), &taken, "compensate.with"),
+        Ok(Value::Null),
+        "an empty output is an output"
+    );
+    assert_eq!(undo.input(&known, None, &taken, "compensate.with"), Ok(taken));
 }
 
 #[test]

@@ -38,7 +38,12 @@ fn a_frame_is_read_and_has_defaults() {
 #[test]
 fn what_a_frame_can_t_say_is_refused_at_its_place() {
     refused("budget: {money: 5}", &["4:1: budget: `budget` is not supported yet"]);
-    refused("steps: []", &["4:1: steps: unknown key `steps`"]);
+    refused(
+        "steps: []",
+        &[
+            "4:1: steps: `steps` does not belong here: they are of kind `saga`, the driver of an open transaction adds its own",
+        ],
+    );
     refused("grace: 0s", &["4:8: grace: a timeout is longer than nothing"]);
     refused("deadline: 5", &["4:11: deadline: `5` has no unit: write `5s`, say; there are ms, s, m, h and d"]);
     refused("steps_max: 10001", &["4:12: steps_max: a whole number from 1 to 10000 is expected here"]);

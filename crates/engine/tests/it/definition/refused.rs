@@ -72,8 +72,7 @@ fn top_level_values_are_checked() {
         ],
     );
     let named = |lines: &str| top(&format!("name: x\nversion: 1\n{lines}"));
-    check(&named("kind: tcc"), &["3:7: kind: kind `tcc` is not supported yet"]);
-    check(&named("kind: workflow"), &["3:7: kind: unknown kind `workflow`; there is `saga`, `open`"]);
+    check(&named("kind: workflow"), &["3:7: kind: unknown kind `workflow`; there is `saga`, `tcc`, `open`"]);
     check(&named("concurrency: 1001"), &["3:14: concurrency: a whole number from 1 to 1000 is expected here"]);
     check(
         &named("compensation: {policy: grouped, on_error: ignore}"),

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 21] = [
+const OF_FORM: [&str; 24] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -30,6 +30,9 @@ const OF_FORM: [&str; 21] = [
     "a condition is written as",
     "a condition is one",
     "a step with `",
+    "has at least one participant",
+    "is of kind `",
+    "of a participant",
 ];
 
 /// What the schema says of a text that is YAML or JSON.

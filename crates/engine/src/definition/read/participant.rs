@@ -1,0 +1,134 @@
+//! Participants of a TCC: each has a try, a confirm and a cancel.
+
+use super::super::check::Site;
+use super::super::fields::{Cursor, Keys};
+use super::super::lint;
+use super::super::retry::Retry;
+use super::super::{Confirm, QUEUE_TIMEOUT_DEFAULT, Run, Step, StepIndex, TIMEOUT_DEFAULT};
+use super::Reader;
+
+pub(in super::super) const TOP: Keys = Keys {
+    known: &[
+        "name",
+        "version",
+        "kind",
+        "key",
+        "timeout",
+        "concurrency",
+        "mode",
+        "compensation",
+        "participants",
+        "output",
+        "context",
+        "lint",
+    ],
+    later: super::TOP.later,
+    elsewhere: &[("steps", "they are of kind `saga`, a tcc has `participants`")],
+};
+pub(in super::super) const PARTICIPANT: Keys = Keys {
+    known: &["id", "when", "try", "confirm", "cancel", "optional", "action", "resource", "context", "lint"],
+    later: &["each", "set", "vars", "subjects", "headers", "capability", "obligations", "description"],
+    elsewhere: &[
+        ("run", IN_TRY),
+        ("with", IN_TRY),
+        ("retry", IN_TRY),
+        ("timeout", IN_TRY),
+        ("queue_timeout", IN_TRY),
+        ("after", "participants are tried as `mode` of the definition says"),
+        ("on_failure", "it is of kind `saga`, a participant has `optional`"),
+        ("compensate", "it is of kind `saga`, a participant has `cancel`"),
+        ("pivot", "it is of kind `saga`, a tcc only goes forward once all are tried"),
+        ("irreversible", "it is of kind `saga`, a participant has `cancel`"),
+        ("until", "it is of kind `saga`"),
+    ],
+};
+const IN_TRY: &str = "it is said of the `try`, the `confirm` or the `cancel`";
+pub(in super::super) const TRY: Keys = Keys {
+    known: &["run", "with", "retry", "timeout", "queue_timeout"],
+    later: &["set", "headers", "priority", "fairness"],
+    elsewhere: &[],
+};
+pub(in super::super) const CONFIRM: Keys = Keys {
+    known: &["run", "with", "retry", "timeout"],
+    later: &["set", "headers", "queue_timeout"],
+    elsewhere: &[("on_error", WAITS), ("critical", WAITS)],
+};
+const WAITS: &str = "a confirm that failed for good waits for a person";
+
+impl Retry {
+    /// A try is made once.
+    fn of_try() -> Self {
+        Self { attempts: 1, ..Self::default() }
+    }
+
+    /// A confirm or a cancel is tried again three times.
+    fn of_closing() -> Self {
+        Self { attempts: 4, ..Self::default() }
+    }
+}
+
+impl Reader {
+    pub(super) fn participants(&mut self, cursor: &Cursor<'_>) -> Option<Vec<Step>> {
+        self.list(cursor, ("participants", "participant"), |reader, item, index| reader.participant(item, index))
+    }
+
+    fn participant(&mut self, cursor: &Cursor<'_>, index: StepIndex) -> Option<Step> {
+        if !cursor.check_keys(&PARTICIPANT, &mut self.problems) {
+            return None;
+        }
+        lint::check(cursor, &mut self.problems);
+        let site = Site::Forward(index);
+        let id = cursor.required("id", &mut self.problems).and_then(|field| field.name(&mut self.problems));
+        let when = cursor.field("when").and_then(|field| self.condition(&field, site));
+        let attempt = cursor.required("try", &mut self.problems);
+        let attempt = attempt.filter(|field| field.check_keys(&TRY, &mut self.problems));
+        let confirm = cursor.required("confirm", &mut self.problems);
+        let confirm = confirm.and_then(|field| self.confirm(&field, Site::Confirm(index)));
+        let cancel = cursor.required("cancel", &mut self.problems);
+        let cancel = cancel.and_then(|field| self.undo(&field, Site::Undo(index), Retry::of_closing()));
+        let (mut run, mut with, mut retry, mut timeout, mut queue_timeout) = (None, None, Retry::of_try(), None, None);
+        if let Some(field) = attempt {
+            run = field.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+            with = field.field("with").and_then(|field| self.template(&field, site));
+            retry = self.retry_or(&field, retry);
+            timeout = field.field("timeout").and_then(|field| field.timeout(&mut self.problems));
+            queue_timeout = field.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+        }
+        let optional = self.flag(cursor, "optional");
+        let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
+        let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
+        let context = cursor.field("context").map(|field| self.named_templates(&field, site));
+        Some(Step {
+            id: id?,
+            after: Vec::new(),
+            dependents: Vec::new(),
+            when,
+            run: run.unwrap_or(Run::Noop),
+            with,
+            retry,
+            timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+            queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
+            compensate: cancel,
+            confirm,
+            pivot: false,
+            irreversible: false,
+            optional,
+            layer: 0,
+            action: action.or_else(|| "run".parse().ok())?,
+            resource,
+            context: context.unwrap_or_default(),
+            reads: Vec::new(),
+        })
+    }
+
+    fn confirm(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Confirm> {
+        if !cursor.check_keys(&CONFIRM, &mut self.problems) {
+            return None;
+        }
+        let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let with = cursor.field("with").and_then(|field| self.template(&field, site));
+        let retry = self.retry_or(cursor, Retry::of_closing());
+        let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
+        Some(Confirm { run: run?, with, retry, timeout: timeout.unwrap_or(TIMEOUT_DEFAULT) })
+    }
+}

@@ -1,0 +1,163 @@
+//! TCCs whose owner dies at every commit, before it and after it: they end as if nothing had happened.
+
+use super::hand::{Hand, Tenant, output};
+use chancery_base::TransactionId;
+use chancery_engine::{Phase, StepError};
+use chancery_ledger::Record;
+use chancery_shard::input::*;
+use chancery_store::scan::Scan;
+use chancery_store::sim::Fault;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What its participants answer.
+type Script = fn(&Task) -> ReportedOutcome;
+
+fn definition(mode: &str) -> String {
+    let participant = |id: &str, optional: bool| {
+        let closing = json!({"run": {"worker": "undo"}, "retry": {"attempts": 2, "backoff": "0ms"}});
+        json!({"id": id, "optional": optional, "try": {"run": {"worker": "w"}}, "confirm": closing, "cancel": closing})
+    };
+    let participants = [participant("a", false), participant("b", true), participant("c", false)];
+    let output = json!({"c": "${{ steps.c.output.of }}"});
+    json!({
+        "name": "trip", "version": 1, "kind": "tcc", "mode": mode, "participants": participants, "output": output,
+    })
+    .to_string()
+}
+
+fn failed() -> ReportedOutcome {
+    ReportedOutcome::Failed(StepError::new("Full", "no room"))
+}
+
+fn done(task: &Task) -> ReportedOutcome {
+    output(json!({"of": task.step.as_str()}))
+}
+
+/// Every way in which it may go, with what its row and those of its participants say in the end.
+const WAYS: [(&str, Script, [&str; 4]); 5] = [
+    ("all is confirmed", done, ["completed", "confirm_completed", "confirm_completed", "confirm_completed"]),
+    (
+        "the third try fails",
+        |task| if task.step.as_str() == "c" && task.phase == Phase::Do { failed() } else { done(task) },
+        ["compensated", "undo_completed", "undo_completed", "failed"],
+    ),
+    (
+        "the second, which is optional, is unknown",
+        |task| match (task.step.as_str(), task.phase) {
+            ("b", Phase::Do) => ReportedOutcome::Unknown(StepError::new("Cut", "")),
+            _ => done(task),
+        },
+        ["completed", "confirm_completed", "undo_completed", "confirm_completed"],
+    ),
+    (
+        "every confirm fails at first",
+        |task| if task.phase == Phase::Confirm && task.attempt == 1 { failed() } else { done(task) },
+        ["completed", "confirm_completed", "confirm_completed", "confirm_completed"],
+    ),
+    (
+        "a confirm fails for good",
+        |task| if task.phase == Phase::Confirm && task.step.as_str() == "a" { failed() } else { done(task) },
+        ["parked", "confirm_failed", "confirm_completed", "confirm_completed"],
+    ),
+];
+
+/// One who dies at a commit, and those who take over.
+struct Drive {
+    tenant: Tenant,
+    hand: Hand,
+    commits: usize,
+    /// At which commit, and whether it lands.
+    dies: Option<(usize, Fault)>,
+}
+
+impl Drive {
+    /// Does something that commits; the owner may die at it.
+    fn act<R>(&mut self, act: impl FnOnce(&mut Hand) -> R) -> R {
+        self.act_unless(None, act)
+    }
+
+    /// The same, but one fault has no effect but that the owner dies afterwards.
+    fn act_unless<R>(&mut self, harmless: Option<Fault>, act: impl FnOnce(&mut Hand) -> R) -> R {
+        let dies = self.dies.filter(|(at, _)| *at == self.commits);
+        self.commits += 1;
+        if let Some((_, fault)) = dies.filter(|(_, fault)| Some(*fault) != harmless) {
+            self.tenant.store.fault_next(fault);
+        }
+        let answer = act(&mut self.hand);
+        if dies.is_some() {
+            self.hand = self.tenant.hand_at(0, self.hand.now);
+        }
+        answer
+    }
+
+    fn words(&self, id: TransactionId) -> Vec<&'static str> {
+        let row = Scan::transactions(&self.tenant.store, None, 10).unwrap().into_iter().find(|row| row.id == id);
+        let steps = Scan::steps(&self.tenant.store, None, 10).unwrap();
+        row.map(|row| row.status).into_iter().chain(steps.iter().map(|step| step.status)).collect()
+    }
+
+    fn is_settled(&self) -> bool {
+        let rows = Scan::transactions(&self.tenant.store, None, 10).unwrap();
+        rows.iter().any(|row| row.ended_at.is_some() || row.status == "parked")
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let log = Scan::logs(&self.tenant.store).unwrap().into_iter().find(|log| log.tenant == self.tenant.id).unwrap();
+        let entries = Scan::entries(&self.tenant.store, log.id, 0, 1_000).unwrap();
+        let records = entries.iter().map(|entry| Record::parse(&entry.record).unwrap());
+        records.filter(|record| record.refs.transaction.is_some()).map(|record| record.kind.to_string()).collect()
+    }
+}
+
+/// Runs it to its end; gives what the rows say, the kinds of entries, and how many commits it took.
+fn drive(mode: &str, script: Script, dies: Option<(usize, Fault)>) -> (Vec<&'static str>, Vec<String>, usize) {
+    let tenant = Tenant::new(1, &[&definition(mode)]);
+    let hand = tenant.hand(0);
+    let mut drive = Drive { tenant, hand, commits: 0, dies };
+    // Who gets no answer starts again under the same key.
+    let mut start = || drive.act(|hand| hand.start("trip", json!({}), Some("k"), None));
+    let id = start().or_else(|_| start()).unwrap();
+    for _ in 0..100 {
+        if drive.is_settled() {
+            return (drive.words(id), drive.kinds(), drive.commits);
+        }
+        // A hand-out that did not arrive lapses, and is another run: here it arrives if it lands.
+        let taken = drive.act_unless(Some(Fault::UnknownApplied), Hand::try_take);
+        let tasks: Vec<Arc<Task>> = taken.unwrap_or_default();
+        for task in &tasks {
+            let said = script(task);
+            let first = drive.act(|hand| hand.try_report(task.token, said.clone()));
+            if first.is_err() {
+                drive.act(|hand| hand.try_report(task.token, said)).unwrap();
+            }
+        }
+        if tasks.is_empty() {
+            drive.hand.wait(Duration::from_millis(500));
+        }
+    }
+    panic!("it does not end: {:?}", drive.words(id));
+}
+
+#[test]
+fn a_crash_at_every_entry_boundary_changes_nothing() {
+    for mode in ["sequence", "parallel"] {
+        for (way, script, words) in WAYS {
+            let (undisturbed, kinds, commits) = drive(mode, script, None);
+            assert_eq!(undisturbed, words, "{mode}: {way}");
+            assert!(commits >= 5, "{mode}: {way}: {commits} commits, {kinds:?}");
+            for (at, fault) in (0..commits).flat_map(|at| [(at, Fault::UnknownLost), (at, Fault::UnknownApplied)]) {
+                let (ended, kinds, _) = drive(mode, script, Some((at, fault)));
+                let what = format!("{mode}: {way}, {fault:?} at commit {at}: {kinds:?}");
+                assert_eq!(ended, words, "{what}");
+                let decided = kinds.iter().position(|kind| kind == "transaction.confirming");
+                let confirmed = kinds.iter().position(|kind| kind == "confirm.started");
+                assert_eq!(decided.is_some(), confirmed.is_some(), "{what}");
+                assert!(decided <= confirmed, "{what}");
+                let decisions = kinds.iter().filter(|kind| *kind == "transaction.confirming").count();
+                assert!(decisions <= 1, "{what}");
+            }
+        }
+    }
+}
