@@ -1,5 +1,6 @@
 //! Transactions.
 
+use crate::Problem;
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -372,10 +373,60 @@ pub struct Resolve {
     pub output: Value,
 }
 
+/// Does one thing to every transaction that a search finds and that had started when the first page was asked for: a
+/// page a call, from the newest on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    /// What finds them.
+    #[schema(min_length = 1, max_length = 2000, example = "status:running definition:create-order started>2h")]
+    pub search: String,
+    /// What is done to each.
+    pub operation: BulkOperation,
+    /// Why: it stands in the ledger, in an entry of each.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub justification: String,
+    /// The `next` of the page before, of the same search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many at most: 1 to 1,000, else 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// What is done to each transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BulkOperation {
+    /// Undo what was done and end as cancelled.
+    Cancel,
+    /// End at once; nothing is undone.
+    Terminate,
+    /// Try what is parked again.
+    Retry,
+}
+
+/// What became of one transaction: where it stands, or why nothing was done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BulkResult {
+    /// Which.
+    #[schema(value_type = String)]
+    pub transaction: TransactionId,
+    /// Where it stands, where it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
 /// Which transactions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransactionsQuery {
+    /// Only those that this search finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// Only those that are doing this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -388,6 +439,24 @@ pub struct TransactionsQuery {
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// Which transactions to count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountQuery {
+    /// Those that this search finds; all of them without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+}
+
+/// How many transactions a search finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionCount {
+    /// So many, at least.
+    pub count: u64,
+    /// Whether there may be more: no more were counted.
+    pub more: bool,
 }
 
 /// How long to wait for the result.

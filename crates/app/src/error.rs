@@ -2,6 +2,7 @@
 
 use crate::clock::EntropyError;
 use chancery_base::Kind;
+use chancery_engine::search::SearchError;
 use chancery_policy::BundleError;
 use chancery_shard::batch::StoreError;
 use chancery_shard::input::Refusal;
@@ -31,6 +32,9 @@ pub enum Error {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// A search does not read.
+    #[error("`search`, {0}")]
+    Search(#[from] SearchError),
     /// A document does not validate.
     #[error("the {document} does not validate: {}", first(faults))]
     Faulty {
@@ -99,7 +103,7 @@ impl Error {
             Self::Denied { .. } => Kind::Denied,
             Self::Missing(_) => Kind::Missing,
             Self::Conflict(_) => Kind::Conflict,
-            Self::Invalid(_) | Self::Faulty { .. } => Kind::Invalid,
+            Self::Invalid(_) | Self::Search(_) | Self::Faulty { .. } => Kind::Invalid,
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind,
             Self::NotYet { .. } => Kind::Busy,
@@ -122,6 +126,7 @@ impl Error {
             | Self::Missing(_)
             | Self::Conflict(_)
             | Self::Invalid(_)
+            | Self::Search(_)
             | Self::Faulty { .. }
             | Self::Damaged { .. }
             | Self::Entropy(_)

@@ -10,6 +10,7 @@
 
 mod app;
 pub mod bootstrap;
+pub mod bulk;
 pub mod bundles;
 pub mod clock;
 mod config;
@@ -47,4 +48,3 @@ pub use error::{Error, Fault};
 pub use local::Closures;
 pub use page::{Page, Paged};
 pub use tasks::Tasks;
-pub use transactions::TransactionFilter;

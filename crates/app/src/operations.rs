@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::transactions::{self, TransactionView};
 use chancery_base::limits::TEXT_BYTES_MAX;
 use chancery_base::{Document, Name, TransactionId};
+use chancery_engine::Status;
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
 use serde_json::Value;
@@ -20,6 +21,25 @@ pub struct Resolution {
     pub output: Value,
 }
 
+/// Why something is done by hand: not empty, and not too long.
+#[derive(Debug, Clone)]
+pub(crate) struct Reasoned(String);
+
+impl Reasoned {
+    pub(crate) fn new(justification: String) -> Result<Self, Error> {
+        check(&justification)?;
+        if justification.trim().is_empty() {
+            return Err(Error::Invalid(String::from("a justification is needed")));
+        }
+        Ok(Self(justification))
+    }
+
+    /// What is asked of a shard for this reason.
+    pub(crate) fn operation(&self, grant: &Grant, id: TransactionId) -> Operation {
+        Operation { id, actor: grant.principal(), justification: self.0.clone() }
+    }
+}
+
 /// Compensates what was done and ends as cancelled. The justification may be empty.
 ///
 /// # Errors
@@ -30,7 +50,9 @@ pub async fn cancel(
     id: TransactionId,
     justification: String,
 ) -> Result<TransactionView, Error> {
-    operate(app, grant, Command::Cancel(operation(grant, id, justification)?), id).await
+    check(&justification)?;
+    let operation = Operation { id, actor: grant.principal(), justification };
+    operate(app, grant, Command::Cancel(operation), id).await
 }
 
 /// Ends it at once; nothing is undone.
@@ -43,7 +65,7 @@ pub async fn terminate(
     id: TransactionId,
     justification: String,
 ) -> Result<TransactionView, Error> {
-    let operation = justified(operation(grant, id, justification)?)?;
+    let operation = Reasoned::new(justification)?.operation(grant, id);
     operate(app, grant, Command::Terminate(operation), id).await
 }
 
@@ -57,7 +79,7 @@ pub async fn retry(
     id: TransactionId,
     justification: String,
 ) -> Result<TransactionView, Error> {
-    let operation = justified(operation(grant, id, justification)?)?;
+    let operation = Reasoned::new(justification)?.operation(grant, id);
     operate(app, grant, Command::Retry(operation), id).await
 }
 
@@ -71,7 +93,7 @@ pub async fn resolve(
     id: TransactionId,
     resolution: Resolution,
 ) -> Result<TransactionView, Error> {
-    let operation = justified(operation(grant, id, resolution.justification)?)?;
+    let operation = Reasoned::new(resolution.justification)?.operation(grant, id);
     operate(
         app,
         grant,
@@ -81,24 +103,23 @@ pub async fn resolve(
     .await
 }
 
-fn operation(grant: &Grant, id: TransactionId, justification: String) -> Result<Operation, Error> {
+fn check(justification: &str) -> Result<(), Error> {
     if justification.len() > TEXT_BYTES_MAX {
         return Err(Error::Invalid(format!("a justification has at most {TEXT_BYTES_MAX} bytes")));
     }
-    Ok(Operation { id, actor: grant.principal(), justification })
-}
-
-fn justified(operation: Operation) -> Result<Operation, Error> {
-    if operation.justification.trim().is_empty() {
-        return Err(Error::Invalid(String::from("a justification is needed")));
-    }
-    Ok(operation)
+    Ok(())
 }
 
 async fn operate(app: &App, grant: &Grant, command: Command, id: TransactionId) -> Result<TransactionView, Error> {
     let tenant = app.tenant(grant)?;
-    match tenant.pump.ask(command).await? {
-        Response::Operated(_) => transactions::get(app, grant, id).await,
+    operated(&tenant.pump.ask(command).await?)?;
+    transactions::get(app, grant, id).await
+}
+
+/// Where a transaction stands that was operated on.
+pub(crate) fn operated(answer: &Response) -> Result<Status, Error> {
+    match answer {
+        Response::Operated(summary) => Ok(summary.status),
         Response::Started { .. }
         | Response::Exchanged(_)
         | Response::Driven(_)

@@ -2,7 +2,8 @@
 
 mod view;
 
-pub use chancery_store::TransactionFilter;
+pub use chancery_engine::search::{Condition, Search};
+pub use chancery_store::Count;
 pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
 pub(crate) use view::{Source, damaged, entries as entry_views, step_number};
 
@@ -10,12 +11,13 @@ use crate::app::App;
 use crate::page::{Page, Paged};
 use crate::tenant::Tenant;
 use crate::{Error, clock};
-use chancery_base::limits::{KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
+use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
 use chancery_base::{Document, Name, Slot, TransactionId};
 use chancery_engine::Summary;
 use chancery_engine::definition::{Definition, DefinitionKind};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
+use chancery_store::Reach;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -233,19 +235,39 @@ pub async fn settled(
     Ok(tokio::time::timeout_at(until, watcher.settled()).await.ok().flatten())
 }
 
-/// A page of transactions, newest first.
+/// Reads a search. Ages in it count back from now.
+///
+/// # Errors
+/// Says what is wrong with it, and where.
+pub fn search(text: &str) -> Result<Search, Error> {
+    Ok(Search::parse(text, clock::now())?)
+}
+
+/// A page of the transactions that a search finds, newest first. It may be shorter than asked, even empty, though more
+/// pages follow: where no index has what is searched, it looks at [`SEARCH_LOOKS_MAX`] transactions.
 ///
 /// # Errors
 /// If the store does not answer.
 pub async fn list(
     app: &App,
     grant: &Grant,
-    filter: TransactionFilter,
+    search: Search,
     page: Page<TransactionId>,
 ) -> Result<Paged<TransactionHead, TransactionId>, Error> {
-    let rows = app.store().transactions(grant, filter, page.after, page.rows() + 1).await?;
-    let heads = rows.iter().map(view::head).collect::<Result<Vec<_>, _>>()?;
-    Ok(Paged::cut(heads, page.rows(), |head| head.id))
+    let reach = Reach { before: page.after, limit: page.rows() + 1, looks: SEARCH_LOOKS_MAX };
+    let found = app.store().transactions(grant, search, reach).await?;
+    let heads = found.rows.iter().map(view::head).collect::<Result<Vec<_>, _>>()?;
+    let paged = Paged::cut(heads, page.rows(), |head| head.id);
+    Ok(Paged { next: paged.next.or(found.floor), ..paged })
+}
+
+/// How many transactions a search finds: at most [`COUNT_MAX`] are counted, and [`COUNT_LOOKS_MAX`] looked at.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn count(app: &App, grant: &Grant, search: Search) -> Result<Count, Error> {
+    let reach = Reach { before: None, limit: COUNT_MAX, looks: COUNT_LOOKS_MAX };
+    Ok(app.store().transaction_count(grant, search, reach).await?)
 }
 
 /// A page of a transaction's entries, in order, from its entry number `page.after` + 1 on (from 0 where there is none).

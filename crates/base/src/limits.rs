@@ -143,6 +143,18 @@ pub const PRINCIPALS_MAX: usize = 100_000;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Bytes of a search.
+pub const SEARCH_BYTES_MAX: usize = 2_000;
+/// Terms of a search.
+pub const SEARCH_TERMS_MAX: usize = 16;
+/// Values of a term.
+pub const SEARCH_VALUES_MAX: usize = 16;
+/// Transactions that one page of a search looks at, where no index holds exactly those that are searched.
+pub const SEARCH_LOOKS_MAX: usize = 20_000;
+/// The same for one count.
+pub const COUNT_LOOKS_MAX: usize = 100_000;
+/// Transactions that are counted; there may be more.
+pub const COUNT_MAX: usize = 10_000;
 
 // Each step of an open transaction has its two entries.
 const _: () = assert!(2 * (OPEN_STEPS_MAX as u64) < TRANSACTION_ENTRIES_MAX);
@@ -150,6 +162,7 @@ const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < B
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOOKS_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.

@@ -18,6 +18,8 @@ mod tenant;
 mod tx;
 mod verify;
 
+pub(crate) use tx::Summary;
+
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::session::Session;

@@ -6,7 +6,7 @@ mod transaction;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
-pub(crate) use transaction::{is_success, started, step_names, transaction, transactions};
+pub(crate) use transaction::{bulk, count, is_success, started, step_names, transaction, transactions};
 
 use chancery_base::{PrincipalId, Timestamp};
 

@@ -7,6 +7,7 @@ pub mod definition;
 mod event;
 mod node;
 mod open;
+pub mod search;
 mod state;
 mod status;
 mod tcc;

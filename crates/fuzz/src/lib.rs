@@ -15,6 +15,7 @@ mod note;
 mod policy;
 mod proof;
 pub mod sample;
+mod search;
 pub mod seeds;
 mod tile;
 
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
@@ -48,6 +49,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "checkpoint", run: note::checkpoint },
     Target { name: "proof", run: proof::proof },
     Target { name: "tile", run: tile::tile },
+    Target { name: "search", run: search::search },
 ];
 
 /// Runs the target of this name.

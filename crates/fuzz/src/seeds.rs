@@ -21,6 +21,7 @@ pub fn all() -> Vec<Seed> {
         ("expression", text::EXPRESSIONS),
         ("exchange", text::EXCHANGES),
         ("tile", text::PATHS),
+        ("search", text::SEARCHES),
     ];
     for (target, texts) in texts {
         seeds.extend(texts.iter().map(|text| (target, text.as_bytes().to_vec())));

@@ -99,6 +99,8 @@ actions! {
     TransactionResolve => "transaction:resolve",
     /// Ends a transaction without undoing what it did.
     TransactionTerminate => "transaction:terminate",
+    /// Operates on every transaction that a search finds; each operation is asked for, too.
+    TransactionBulk => "transaction:bulk",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
     /// Asks for a decision.

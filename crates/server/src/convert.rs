@@ -11,7 +11,9 @@ pub(crate) use documents::{bundle, bundle_summary, checked, definition, definiti
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
-pub(crate) use transactions::{filter, resolution, start, started, transaction, transaction_summary};
+pub(crate) use transactions::{
+    bulk, count, operated, resolution, search, searched, start, started, transaction, transaction_summary,
+};
 pub(crate) use workers::{ack, call, exchanged};
 
 use std::time::Duration;

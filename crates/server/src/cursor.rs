@@ -4,9 +4,10 @@ use crate::failure::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_api::{Page as WirePage, Problem, ProblemKind};
+use chancery_app::bulk::Place;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
-use chancery_base::{Name, PrincipalId, TransactionId};
+use chancery_base::{Name, PrincipalId, Timestamp, TransactionId};
 
 const CURSOR_BYTES_MAX: usize = 512;
 
@@ -27,6 +28,17 @@ impl Key for TransactionId {
     }
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Key for Place {
+    const KIND: char = 'b';
+    fn write(&self) -> String {
+        format!("{}/{}", self.began.as_micros(), self.last)
+    }
+    fn read(text: &str) -> Option<Self> {
+        let (began, last) = text.split_once('/')?;
+        Some(Self { began: Timestamp::from_micros(began.parse().ok()?), last: last.parse().ok()? })
     }
 }
 

@@ -95,6 +95,12 @@ impl From<Error> for Failure {
             Error::Missing(_) => Problem::new(ProblemKind::NotFound, detail),
             Error::Conflict(_) => Problem::new(ProblemKind::Conflict, detail),
             Error::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+            Error::Search(error) => {
+                let path = String::from("search");
+                let column = Some(error.column);
+                let fault = Fault { path, line: None, column, message: error.message, rule: None };
+                Problem { errors: vec![fault], ..Problem::new(ProblemKind::InvalidRequest, detail) }
+            }
             Error::Faulty { faults, .. } => {
                 let errors = faults.into_iter().map(fault).collect();
                 Problem { errors, ..Problem::new(ProblemKind::InvalidDocument, detail) }

@@ -1,8 +1,8 @@
 //! What a shard asks of the store, and what it is told.
 
 use crate::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow,
-    PrincipalRow, StepRow, TenantRow, TransactionRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
+    PayloadRow, PrincipalRow, StepRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, TransactionId};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Batch {
     pub steps: Vec<StepRow>,
     /// New idempotency keys, and business keys as they are after the batch.
     pub keys: Vec<KeyRow>,
+    /// Labels of the transactions that start.
+    pub labels: Vec<LabelRow>,
     /// Changes of the directory, definitions, bundles.
     pub control: Vec<ControlRow>,
 }
@@ -46,6 +48,7 @@ impl Batch {
             transactions: Vec::new(),
             steps: Vec::new(),
             keys: Vec::new(),
+            labels: Vec::new(),
             control: Vec::new(),
         }
     }

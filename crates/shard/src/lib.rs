@@ -16,6 +16,7 @@ mod shard;
 pub mod token;
 
 pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
+pub use chancery_engine::search;
 pub use chancery_ledger::Origin;
 pub use chancery_policy::Grant;
 pub use control::Control;

@@ -6,8 +6,8 @@
 use crate::control::principal_row;
 use crate::entry::{DecodeError, Recorded, decode};
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, PrincipalRow, StepRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::shard::{key_hash, request_hash};
@@ -54,6 +54,8 @@ pub struct TransactionRows {
     pub transaction: TransactionRow,
     /// The steps, in order.
     pub steps: Vec<StepRow>,
+    /// The labels, in order.
+    pub labels: Vec<LabelRow>,
 }
 
 /// The rows that belong to the tenant as a whole, as the entries have them.
@@ -332,8 +334,10 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
 }
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
-    let steps = transaction.nodes().map(|(node, state)| rows::step_row(transaction.head(), node, state));
-    TransactionRows { transaction: rows::transaction_row(log, transaction), steps: steps.collect() }
+    let head = transaction.head();
+    let steps = transaction.nodes().map(|(node, state)| rows::step_row(head, node, state)).collect();
+    let labels = rows::label_rows(log, &head.beginning).collect();
+    TransactionRows { transaction: rows::transaction_row(log, transaction), steps, labels }
 }
 
 /// The salted digests in a record are those of the payload's parts.

@@ -130,6 +130,21 @@ pub struct TransactionRow {
     pub output_seq: Option<u64>,
     /// The rest of the head.
     pub body: Sealed,
+    /// The business key, to be searched by.
+    pub business_key: Option<String>,
+}
+
+/// A label of a transaction, to be searched by: written when it starts, and never changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LabelRow {
+    /// The log that the transaction is on.
+    pub log: LogId,
+    /// The label's name.
+    pub name: String,
+    /// What it says.
+    pub value: String,
+    /// Whose.
+    pub transaction: TransactionId,
 }
 
 /// A step of a transaction.

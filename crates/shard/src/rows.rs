@@ -1,10 +1,10 @@
 //! A transaction as rows, and back.
 
 use crate::batch::LoadedTransaction;
-use crate::row::{LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use crate::row::{LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use chancery_base::{Document, json};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Head, LoadError, NodeRef, Parts, Phase, StepState, Transaction, UndoStatus};
+use chancery_engine::{Beginning, Head, LoadError, NodeRef, Parts, Phase, StepState, Transaction, UndoStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -50,7 +50,19 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         input_seq: head.input_seq,
         output_seq: head.output_seq,
         body: body(head),
+        business_key: head.beginning.business_key.clone(),
     }
+}
+
+/// The rows of a transaction's labels, in order.
+pub fn label_rows(log: LogId, beginning: &Beginning) -> impl Iterator<Item = LabelRow> {
+    let row = move |(name, value): (&String, &String)| LabelRow {
+        log,
+        name: name.clone(),
+        value: value.clone(),
+        transaction: beginning.id,
+    };
+    beginning.labels.iter().map(row)
 }
 
 /// The row of a step, or of a clone of one.

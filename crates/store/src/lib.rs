@@ -9,6 +9,7 @@ pub mod migration;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod scan;
+pub mod search;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "sqlite")]
@@ -21,6 +22,7 @@ mod wrapper;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use scan::Scan;
+pub use search::{Count, Found, Reach};
 #[cfg(feature = "sim")]
 pub use sim::SimStore;
 #[cfg(feature = "sqlite")]
@@ -30,23 +32,13 @@ pub use wrapper::Wrapper;
 use chancery_base::{Digest, Name, TenantId, TransactionId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::search::Search;
 use std::future::Future;
 use std::pin::Pin;
 
 /// What a store method returns: boxed, so that the trait can be used as `dyn`.
 pub type Answer<'a, T, E = StoreError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
-
-/// Which transactions a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct TransactionFilter {
-    /// Only those with this status' word.
-    pub status: Option<String>,
-    /// Only those of this definition.
-    pub definition: Option<Name>,
-    /// Only those that this principal started.
-    pub principal: Option<chancery_base::PrincipalId>,
-}
 
 /// A checkpoint as it was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +128,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// A transaction with its steps and payloads.
     fn transaction<'a>(&'a self, grant: &'a Grant, id: TransactionId) -> Answer<'a, Option<LoadedTransaction>>;
-    /// A page of transactions, newest first, those with an id below `before`.
-    fn transactions<'a>(
-        &'a self,
-        grant: &'a Grant,
-        filter: TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<TransactionRow>>;
+    /// A page of the transactions that a search finds, newest first.
+    fn transactions<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Found>;
+    /// How many transactions a search finds.
+    fn transaction_count<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Count>;
     /// A page of a transaction's entries with payloads, from its entry number `from` on, each with its log; empty if
     /// the tenant has no such transaction.
     fn history<'a>(

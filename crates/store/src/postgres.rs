@@ -20,10 +20,11 @@ pub use snapshot::Snapshot;
 pub use url::UrlError;
 
 use crate::migration::{MigrationError, State};
-use crate::{Answer, CheckpointRow, Store, StoreError, StoreStats, TileRow, TransactionFilter, error};
+use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreError, StoreStats, TileRow, error};
 use chancery_base::{Digest, Kind, Name, Secret, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use pool::{Connections, Limits};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -204,6 +205,14 @@ impl PostgresStore {
         Snapshot::open(options)
     }
 
+    /// How the database would search a page of a log, in its own words: which indexes it follows.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn search_plan(&self, log: LogId, search: Search, reach: Reach) -> Result<Vec<String>, StoreError> {
+        read::search_plan(&self.connections, log, &search, reach).await
+    }
+
     /// Begins a write, unless the store is closed; it lasts as long as what is returned.
     async fn writing(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, bool>, StoreError> {
         let closed = self.closed.read().await;
@@ -297,14 +306,12 @@ impl Store for PostgresStore {
         Box::pin(read::transaction(&self.connections, grant.tenant(), id))
     }
 
-    fn transactions<'a>(
-        &'a self,
-        grant: &'a Grant,
-        filter: TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<TransactionRow>> {
-        Box::pin(async move { read::transactions(&self.connections, grant.tenant(), &filter, before, limit).await })
+    fn transactions<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Found> {
+        Box::pin(async move { read::transactions(&self.connections, grant.tenant(), &search, reach).await })
+    }
+
+    fn transaction_count<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Count> {
+        Box::pin(async move { read::transaction_count(&self.connections, grant.tenant(), &search, reach).await })
     }
 
     fn history<'a>(

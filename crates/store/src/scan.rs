@@ -4,8 +4,8 @@ use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
+    StepRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -66,6 +66,10 @@ pub trait Scan {
     fn transactions(&self, after: Option<TransactionId>, limit: usize) -> Result<Vec<TransactionRow>, StoreError>;
     /// Steps, by (transaction, step, clone).
     fn steps(&self, after: Option<(TransactionId, u32, u32)>, limit: usize) -> Result<Vec<StepRow>, StoreError>;
+    /// How many labels there are.
+    fn label_count(&self) -> Result<u64, StoreError>;
+    /// Labels, by (log, name, value, transaction).
+    fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Result<Vec<LabelRow>, StoreError>;
     /// Keys, by (tenant, scope, slot, key).
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<(TenantId, KeyRow)>, StoreError>;
     /// Principals, by (tenant, id as text).

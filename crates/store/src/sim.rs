@@ -10,10 +10,11 @@ mod state;
 
 pub use inspect::Dump;
 
-use crate::{Answer, CheckpointRow, Store, StoreStats, TileRow, TransactionFilter, check, error};
+use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow, check, error};
 use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use state::State;
 use std::collections::VecDeque;
@@ -326,14 +327,12 @@ impl Store for SimStore {
         self.read("read a transaction", |state| Ok(state.transaction(grant.tenant(), id)))
     }
 
-    fn transactions<'a>(
-        &'a self,
-        grant: &'a Grant,
-        filter: TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<TransactionRow>> {
-        self.read("list transactions", |state| Ok(state.transactions(grant.tenant(), &filter, before, limit)))
+    fn transactions<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Found> {
+        self.read("search transactions", |state| Ok(state.transactions(grant.tenant(), &search, reach)))
+    }
+
+    fn transaction_count<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Count> {
+        self.read("count transactions", |state| Ok(state.transaction_count(grant.tenant(), &search, reach)))
     }
 
     fn history<'a>(

@@ -23,10 +23,11 @@ pub use snapshot::{Snapshot, Table};
 pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
-use crate::{Answer, CheckpointRow, Loaded, Store, StoreError, StoreStats, TileRow, TransactionFilter};
+use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Store, StoreError, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use readers::Readers;
 use std::fmt;
@@ -243,6 +244,14 @@ impl SqliteStore {
         self.durability.word()
     }
 
+    /// How the database would search a page of a log, in its own words: which indexes it follows.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn search_plan(&self, log: LogId, search: Search, reach: Reach) -> Result<Vec<String>, StoreError> {
+        self.readers.read(move |conn| read::search_plan(conn, log, &search, reach)).await
+    }
+
     /// Has a write other than a batch done.
     async fn write<T, F>(&self, write: F) -> Result<T, StoreError>
     where
@@ -336,15 +345,14 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |conn| read::transaction(conn, &tenant, id)))
     }
 
-    fn transactions<'a>(
-        &'a self,
-        grant: &'a Grant,
-        filter: TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<TransactionRow>> {
+    fn transactions<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Found> {
         let tenant = grant.tenant().clone();
-        Box::pin(self.readers.read(move |conn| read::transactions(conn, &tenant, &filter, before, limit)))
+        Box::pin(self.readers.read(move |conn| read::transactions(conn, &tenant, &search, reach)))
+    }
+
+    fn transaction_count<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Count> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::transaction_count(conn, &tenant, &search, reach)))
     }
 
     fn history<'a>(

@@ -1,9 +1,10 @@
 //! A store around another one.
 
-use crate::{Answer, CheckpointRow, Store, StoreStats, TileRow, TransactionFilter};
+use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 
 /// Passes everything on to the store inside, and may watch or delay it. Tests and benchmarks count and time with it.
@@ -89,14 +90,11 @@ impl<W: Wrapper> Store for W {
     fn transaction<'a>(&'a self, grant: &'a Grant, id: TransactionId) -> Answer<'a, Option<LoadedTransaction>> {
         called(self).transaction(grant, id)
     }
-    fn transactions<'a>(
-        &'a self,
-        grant: &'a Grant,
-        filter: TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<TransactionRow>> {
-        called(self).transactions(grant, filter, before, limit)
+    fn transactions<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Found> {
+        called(self).transactions(grant, search, reach)
+    }
+    fn transaction_count<'a>(&'a self, grant: &'a Grant, search: Search, reach: Reach) -> Answer<'a, Count> {
+        called(self).transaction_count(grant, search, reach)
     }
     fn history<'a>(
         &'a self,

@@ -22,6 +22,7 @@ const fn required(parameter: Parameter) -> Parameter {
 
 const LIMIT: Parameter = number("limit", "How many items at most: 1 to 1,000, else 100.");
 const CURSOR: Parameter = text("cursor", "The `next` of the page before.");
+const SEARCH: Parameter = text("search", "Such as `status:failed,parked -label.region:eu started<2h`.");
 const PAGE: &[Parameter] = &[LIMIT, CURSOR];
 
 /// Every route that the server has.
@@ -114,14 +115,23 @@ pub const ROUTES: &[Route] = &[
         .takes(Body::Json("StartTransaction"))
         .gives(Answer::Json(201, "StartedTransaction")),
     Route::new(Get, "/v1/transactions", "transaction_list", Action("transaction:list"))
-        .summary("List transactions, newest first")
+        .summary("Search transactions, newest first; a page may be short, though more follow")
         .with(&[
+            SEARCH,
             text("status", "Only those with this status."),
             text("definition", "Only those of this definition."),
             LIMIT,
             CURSOR,
         ])
         .gives(Answer::Page("TransactionSummary")),
+    Route::new(Get, "/v1/transactions/count", "transaction_count", Action("transaction:list"))
+        .summary("Count the transactions that a search finds, up to 10,000")
+        .with(&[SEARCH])
+        .gives(Answer::Json(200, "TransactionCount")),
+    Route::new(Post, "/v1/transactions/bulk", "transaction_bulk", Action("transaction:bulk"))
+        .summary("Cancel, terminate or retry every transaction that a search finds, a page a call")
+        .takes(Body::Json("Bulk"))
+        .gives(Answer::Page("BulkResult")),
     Route::new(Get, "/v1/transactions/{id}", "transaction_get", Action("transaction:read"))
         .summary("Read a transaction and its steps")
         .gives(Answer::Json(200, "Transaction")),

@@ -38,6 +38,7 @@ differs!(TransactionRow {
     wake_at => "wake_at",
     input_seq => "input_seq",
     output_seq => "output_seq",
+    business_key => "business_key",
 } body);
 
 differs!(StepRow {

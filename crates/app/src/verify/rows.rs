@@ -1,25 +1,28 @@
-//! Rows of transactions and steps, compared once the transactions of a page of entries have ended.
+//! Rows of transactions, steps and labels, compared once the transactions of a page of entries have ended.
 
 use super::difference::Differs as _;
 use super::{Fault, PAGE, each};
 use chancery_base::TransactionId;
+use chancery_engine::Head;
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::TransactionRows;
-use chancery_shard::row::{LogRow, StepRow, TransactionRow};
+use chancery_shard::row::{LabelRow, LogRow, StepRow, TransactionRow};
 use chancery_store::Scan;
 use std::collections::{HashSet, VecDeque};
 
 const TRANSACTIONS: &str = "transactions";
 const STEPS: &str = "steps";
+const LABELS: &str = "labels";
 
 /// Rows that are read ahead at most.
 const AHEAD_MAX: usize = 256;
 
-/// How many rows of transactions and steps the entries gave so far.
+/// How many rows of transactions, steps and labels the entries gave so far.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     transactions: u64,
     steps: u64,
+    labels: u64,
     /// Rows as they are read, by id.
     heads_ahead: Ahead<TransactionRow>,
     steps_ahead: Ahead<StepRow>,
@@ -59,16 +62,24 @@ impl Transactions {
         if let Some(stray) = self.steps_ahead.take(id, page)? {
             return Err(Fault::stray(STEPS, step_key(&stray)));
         }
+        for label in &rows.labels {
+            let before = LabelRow { transaction: before(id).unwrap_or(id), ..label.clone() };
+            let found = store.labels(Some(&before), 1)?;
+            if found.first() != Some(label) {
+                return Err(Fault::missing(LABELS, label_key(label)));
+            }
+        }
         self.transactions += 1;
+        self.labels += u64::try_from(rows.labels.len()).unwrap_or(u64::MAX);
         self.steps += u64::try_from(rows.steps.len()).unwrap_or(u64::MAX);
         Ok(())
     }
 
     /// Compares how many rows there are with how many were compared; gives that number.
     pub(super) fn finish(&self, store: &impl Scan, logs: &[LogRow]) -> Result<u64, Fault> {
-        let (transactions, steps) = (store.transaction_count()?, store.step_count()?);
-        if (transactions, steps) == (self.transactions, self.steps) {
-            return Ok(transactions + steps);
+        let (transactions, steps, labels) = (store.transaction_count()?, store.step_count()?, store.label_count()?);
+        if (transactions, steps, labels) == (self.transactions, self.steps, self.labels) {
+            return Ok(transactions + steps + labels);
         }
         Err(stray(store, logs)?)
     }
@@ -90,7 +101,29 @@ fn stray(store: &impl Scan, logs: &[LogRow]) -> Result<Fault, Fault> {
     each(page, |row| if known.contains(&row.id) { Ok(()) } else { Err(Fault::stray(TRANSACTIONS, row.id)) })?;
     let page = |last: Option<&StepRow>| store.steps(last.map(|row| (row.transaction, row.step, row.clone)), PAGE);
     each(page, |row| if known.contains(&row.transaction) { Ok(()) } else { Err(Fault::stray(STEPS, step_key(row))) })?;
+    stray_label(store)?;
     Ok(Fault::new(super::Place::Table(TRANSACTIONS), "there are not as many rows as the entries give"))
+}
+
+/// Finds a label that its transaction's row, which agrees with the entries, does not have.
+fn stray_label(store: &impl Scan) -> Result<(), Fault> {
+    each(
+        |last: Option<&LabelRow>| store.labels(last, PAGE),
+        |label| {
+            let id = label.transaction;
+            let row = store.transactions(before(id), 1)?.pop().filter(|row| row.id == id && row.log == label.log);
+            let body = row.as_ref().and_then(|row| row.body.open());
+            let head = body.and_then(|body| serde_json::from_slice::<Head>(body).ok());
+            match head.and_then(|head| head.beginning.labels.get(&label.name).cloned()) {
+                Some(value) if value == label.value => Ok(()),
+                Some(_) | None => Err(Fault::stray(LABELS, label_key(label))),
+            }
+        },
+    )
+}
+
+fn label_key(row: &LabelRow) -> String {
+    format!("{}/{}={}/{}", row.log.0, row.name, row.value, row.transaction)
 }
 
 /// A row that belongs to a transaction.

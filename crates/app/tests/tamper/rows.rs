@@ -50,7 +50,8 @@ fn exchanged_rows_of_any_table_are_noticed_and_named() {
     for (table, rows) in tables(world.dir()) {
         let dir = copy(world.dir());
         // Two rows of what is the same for all tenants are the same; some the schema does not allow.
-        let same = table.name == "slots";
+        // Of rows that are all key there is nothing to exchange.
+        let same = table.name == "slots" || table.columns.len() == table.key.len();
         if same || !swap_rows(dir.path(), &table, 0, rows - 1).is_ok_and(|swapped| swapped) {
             continue;
         }

@@ -1,10 +1,12 @@
 //! `chancery tx`
 
 mod act;
+mod bulk;
 mod list;
 mod open;
 mod start;
 
+pub(crate) use bulk::Summary;
 pub(crate) use start::{ended, wait_until};
 
 use crate::error::CliError;
@@ -17,19 +19,21 @@ use clap::Subcommand;
 #[command(before_help = "\
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
-  chancery tx list --status parked
+  chancery tx list 'status:failed,parked started<2h'
   chancery tx get txn_…
   chancery tx retry txn_… --justification 'the bank is back'")]
 pub(crate) enum Command {
     Start(start::StartArgs),
     Get(list::GetArgs),
     List(list::ListArgs),
+    Count(list::CountArgs),
     History(list::HistoryArgs),
     Wait(start::WaitArgs),
     Cancel(act::CancelArgs),
     Retry(act::RetryArgs),
     Resolve(act::ResolveArgs),
     Terminate(act::TerminateArgs),
+    Bulk(bulk::BulkArgs),
     Begin(open::BeginArgs),
     Step(open::StepArgs),
     Outcome(open::OutcomeArgs),
@@ -44,12 +48,14 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Start(args) => start::start(args, session).await,
         Command::Get(args) => list::get(&args, session).await,
         Command::List(args) => list::list(args, session).await,
+        Command::Count(args) => list::count(args, session).await,
         Command::History(args) => list::history(args, session).await,
         Command::Wait(args) => start::wait(&args, session).await,
         Command::Cancel(args) => act::cancel(&args, session).await,
         Command::Retry(args) => act::retry(&args, session).await,
         Command::Resolve(args) => act::resolve(args, session).await,
         Command::Terminate(args) => act::terminate(&args, session).await,
+        Command::Bulk(args) => bulk::bulk(args, session).await,
         Command::Begin(args) => open::begin(args, session).await,
         Command::Step(args) => Box::pin(open::step(args, session)).await,
         Command::Outcome(args) => open::outcome(args, session).await,

@@ -1,9 +1,10 @@
 //! Transactions and their steps.
 
 use super::{micros, time};
+use crate::commands::Summary;
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
-    Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionSummary,
+    Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionSummary,
 };
 use chancery_base::Name;
 use serde_json::Value;
@@ -183,6 +184,32 @@ pub(crate) fn transactions(out: &Output, items: &[TransactionSummary]) -> String
         ]);
     }
     grid.text_or("no transactions")
+}
+
+/// How many transactions: `10000+` where there may be more than were counted.
+pub(crate) fn count(count: TransactionCount) -> String {
+    format!("{}{}", count.count, if count.more { "+" } else { "" })
+}
+
+/// What came of an operation on many.
+pub(crate) fn bulk(out: &Output, summary: &Summary) -> String {
+    let mut grid = out.grid(&["OUTCOME", "TRANSACTIONS", "FOR EXAMPLE", "WHY"]);
+    grid.row([
+        Cell::toned("done", Tone::Good),
+        Cell::from(summary.done.to_string()),
+        Cell::from(None::<String>),
+        Cell::from(None::<String>),
+    ]);
+    for (slug, count) in &summary.refused {
+        let example = summary.examples.get(slug);
+        grid.row([
+            Cell::toned(slug.clone(), Tone::Bad),
+            Cell::from(count.to_string()),
+            Cell::from(example.map(|example| example.transaction.to_string())),
+            Cell::from(example.and_then(|example| example.problem.as_ref()).map(|problem| problem.detail.clone())),
+        ]);
+    }
+    grid.text_or("nothing")
 }
 
 fn span(span: std::time::Duration) -> String {

@@ -102,6 +102,14 @@ fn dev_keeps_what_it_is_told_to_keep() {
     }
     for (args, code) in [
         (vec!["tx", "list", "--status", "compensated"], 0),
+        (vec!["tx", "list", "definition:hello status:compensated,failed started<1h"], 0),
+        (vec!["tx", "list", "-status:completed", "--limit", "5"], 0),
+        (vec!["tx", "list", "stauts:failed"], 2),
+        (vec!["tx", "count"], 0),
+        (vec!["tx", "bulk", "cancel", "status:compensated", "--justification", "a test", "--dry-run"], 0),
+        (vec!["tx", "bulk", "cancel", "status:compensated", "--justification", "a test"], 2),
+        (vec!["tx", "bulk", "cancel", "status:compensated", "--justification", "a test", "--yes"], 1),
+        (vec!["tx", "bulk", "retry", "status:parked", "--justification", "a test", "--yes"], 0),
         (vec!["tx", "wait", id], 1),
         (vec!["tx", "cancel", id], 5),
         (vec!["tx", "start", "hello", "--input", "{\"times\": 9}", "--wait", "30s"], 1),
@@ -121,5 +129,10 @@ fn dev_keeps_what_it_is_told_to_keep() {
         let ran = run(dir.path(), &args);
         assert_eq!(ran.code, code, "{args:?}: {ran:#?}");
     }
+    let said = run(dir.path(), &["tx", "list", "status:failed  stauts:failed"]).stderr;
+    assert!(said.contains("`search`, column 16: there is no field `stauts`"), "{said}");
+    let bulk = ["tx", "bulk", "cancel", "status:compensated", "--justification", "a test", "--yes"];
+    let refused = run(dir.path(), &bulk).fails(1, &[]).stdout;
+    assert!(step(&refused, "illegal-state").contains(id), "{refused}");
     assert_eq!(server.stop(), 0);
 }

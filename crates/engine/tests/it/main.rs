@@ -5,3 +5,5 @@ mod definition;
 mod open;
 #[cfg(test)]
 mod saga;
+#[cfg(test)]
+mod search;

@@ -3,6 +3,7 @@
 use super::transport::{Body, Call, parameters};
 use super::{Client, EntryPages, Pages};
 use crate::Error;
+use chancery_api::Page;
 use chancery_api::bundle::{Activated, Bundle, BundleSummary};
 use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
@@ -10,7 +11,10 @@ use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::tenant::{CreateTenant, CreatedTenant};
-use chancery_api::transaction::{Justified, Resolve, Transaction, TransactionSummary, TransactionsQuery};
+use chancery_api::transaction::{
+    Bulk, BulkResult, CountQuery, Justified, Resolve, Transaction, TransactionCount, TransactionSummary,
+    TransactionsQuery,
+};
 use chancery_api::worker::{Exchange, Exchanged};
 use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, Timestamp, TransactionId, duration};
 use serde::Serialize;
@@ -189,6 +193,15 @@ impl Client {
         Ok(self.pages("transaction_list", &["v1", "transactions"], parameters(query)?))
     }
 
+    /// How many transactions a search finds.
+    ///
+    /// # Errors
+    /// If the server refuses; the problem says where the search is wrong.
+    pub async fn transaction_count(&self, search: Option<String>) -> Result<TransactionCount, Error> {
+        let call = Call::get("transaction_count", &["v1", "transactions", "count"]);
+        self.transport.json(call.query(&CountQuery { search })?).await
+    }
+
     /// Ends a transaction at once; nothing is undone.
     ///
     /// # Errors
@@ -196,6 +209,15 @@ impl Client {
     pub async fn terminate(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
         let body = Justified { justification: justification.to_owned() };
         self.operate("transaction_terminate", id, "terminate", Body::json(&body)?).await
+    }
+
+    /// Does one thing to a page of the transactions that a search finds. The answer's `next` is the cursor to go on
+    /// with: the whole is done when there is none.
+    ///
+    /// # Errors
+    /// If the server refuses. What it refuses of one transaction stands in its result.
+    pub async fn bulk(&self, bulk: &Bulk) -> Result<Page<BulkResult>, Error> {
+        self.post("transaction_bulk", &["v1", "transactions", "bulk"], bulk).await
     }
 
     /// Tries what is parked again.

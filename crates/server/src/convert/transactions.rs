@@ -1,15 +1,18 @@
 //! Transactions.
 
 use super::micros;
+use crate::failure::Failure;
 use chancery_api::transaction::{
-    Cause, Compensation, Resolve, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction,
-    TransactionSummary, TransactionsQuery,
+    Bulk, BulkOperation, BulkResult, Cause, Compensation, Resolve, StartTransaction, StartedTransaction, Status, Step,
+    StepError, Transaction, TransactionCount, TransactionSummary, TransactionsQuery,
 };
 use chancery_app::operations::Resolution;
 use chancery_app::transactions::{
-    CauseView, ResultView, Start, StepView, TransactionFilter, TransactionHead, TransactionView, UndoView,
+    self, CauseView, Condition, Count, ResultView, Search, Start, StepView, TransactionHead, TransactionView, UndoView,
 };
+use chancery_app::{Error, bulk};
 use chancery_base::PrincipalId;
+use tracing::warn;
 
 pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, traceparent: Option<String>) -> Start {
     Start {
@@ -22,12 +25,46 @@ pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, tra
     }
 }
 
-pub(crate) fn filter(query: TransactionsQuery, principal: Option<PrincipalId>) -> TransactionFilter {
-    TransactionFilter {
-        status: query.status.map(|status| status.word().to_owned()),
-        definition: query.definition,
-        principal,
-    }
+pub(crate) fn search(query: &TransactionsQuery, principal: Option<PrincipalId>) -> Result<Search, Error> {
+    let status = query.status.map(|status| Condition::Status(vec![asked(status)]));
+    let definition = query.definition.clone().map(|name| Condition::Definition(vec![name]));
+    let search = searched(query.search.as_deref(), principal)?;
+    Ok(status.into_iter().chain(definition).fold(search, Search::and))
+}
+
+/// A search, of the caller's own transactions alone where it may not see others.
+pub(crate) fn searched(text: Option<&str>, principal: Option<PrincipalId>) -> Result<Search, Error> {
+    let search = transactions::search(text.unwrap_or_default())?;
+    Ok(principal.map(|principal| Condition::Principal(vec![principal])).into_iter().fold(search, Search::and))
+}
+
+pub(crate) const fn count(count: Count) -> TransactionCount {
+    TransactionCount { count: count.count, more: !count.is_all }
+}
+
+pub(crate) fn bulk(body: Bulk) -> bulk::Bulk {
+    let operation = match body.operation {
+        BulkOperation::Cancel => bulk::Operation::Cancel,
+        BulkOperation::Terminate => bulk::Operation::Terminate,
+        BulkOperation::Retry => bulk::Operation::Retry,
+    };
+    bulk::Bulk { search: body.search, operation, justification: body.justification }
+}
+
+pub(crate) fn operated(operated: bulk::Operated) -> BulkResult {
+    let id = operated.id;
+    let (status, problem) = match operated.outcome {
+        Ok(stands) => (Some(status(stands)), None),
+        Err(error) => {
+            let failure = Failure::from(error);
+            // The answer is one of many: the gate does not see what failed in it.
+            if let Some(cause) = failure.cause() {
+                warn!(txn.id = %id, "{id} was left out of an operation on many: {cause}");
+            }
+            (None, Some(failure.problem().clone()))
+        }
+    };
+    BulkResult { transaction: id, status, problem }
 }
 
 pub(crate) fn resolution(body: Resolve) -> Resolution {
@@ -101,6 +138,20 @@ const fn status(status: chancery_engine::Status) -> Status {
         chancery_engine::Status::Failed => Status::Failed,
         chancery_engine::Status::Cancelled => Status::Cancelled,
         chancery_engine::Status::Terminated => Status::Terminated,
+    }
+}
+
+const fn asked(status: Status) -> chancery_engine::Status {
+    match status {
+        Status::Running => chancery_engine::Status::Running,
+        Status::Confirming => chancery_engine::Status::Confirming,
+        Status::Compensating => chancery_engine::Status::Compensating,
+        Status::Parked => chancery_engine::Status::Parked,
+        Status::Completed => chancery_engine::Status::Completed,
+        Status::Compensated => chancery_engine::Status::Compensated,
+        Status::Failed => chancery_engine::Status::Failed,
+        Status::Cancelled => chancery_engine::Status::Cancelled,
+        Status::Terminated => chancery_engine::Status::Terminated,
     }
 }
 

@@ -1,13 +1,15 @@
 //! Operations on a transaction.
 
 use crate::convert;
-use crate::extract::{Granted, Json, Param};
+use crate::cursor;
+use crate::extract::{CallerIs, Granted, Json, Param};
 use crate::failure::Failure;
 use crate::gate::Node;
 use crate::reply::Ok200;
 use axum::extract::State;
-use chancery_api::transaction::{Cancel, Justified, Resolve, Transaction};
-use chancery_app::operations;
+use chancery_api::Page;
+use chancery_api::transaction::{Bulk, BulkResult, Cancel, Justified, Resolve, Transaction};
+use chancery_app::{bulk, operations};
 use chancery_base::TransactionId;
 use std::sync::Arc;
 
@@ -49,4 +51,15 @@ pub(crate) async fn resolve(
 ) -> Result<Ok200<Transaction>, Failure> {
     let view = operations::resolve(&node.app, &grant, id, convert::resolution(body)).await?;
     Ok(Ok200(convert::transaction(view)))
+}
+
+pub(crate) async fn bulk(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { caller, .. }: CallerIs,
+    Json(body): Json<Bulk>,
+) -> Result<Ok200<Page<BulkResult>>, Failure> {
+    let page = cursor::page(body.limit, body.cursor.as_deref())?;
+    let done = bulk::page(&node.app, &grant, &caller, convert::bulk(body), page).await?;
+    Ok(Ok200(cursor::wire(done, convert::operated)))
 }

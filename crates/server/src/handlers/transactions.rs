@@ -11,7 +11,8 @@ use axum::extract::State;
 use chancery_api::ledger::Entry;
 use chancery_api::page::{Page, PageQuery};
 use chancery_api::transaction::{
-    StartTransaction, StartedTransaction, Transaction, TransactionSummary, TransactionsQuery, WaitQuery,
+    CountQuery, StartTransaction, StartedTransaction, Transaction, TransactionCount, TransactionSummary,
+    TransactionsQuery, WaitQuery,
 };
 use chancery_app::transactions;
 use chancery_base::TransactionId;
@@ -37,9 +38,19 @@ pub(crate) async fn list(
     Query(query): Query<TransactionsQuery>,
 ) -> Result<Ok200<Page<TransactionSummary>>, Failure> {
     let page = cursor::page(query.limit, query.cursor.as_deref())?;
-    let filter = convert::filter(query, own_only.then(|| grant.principal()));
-    let found = transactions::list(&node.app, &grant, filter, page).await?;
+    let search = convert::search(&query, own_only.then(|| grant.principal()))?;
+    let found = transactions::list(&node.app, &grant, search, page).await?;
     Ok(Ok200(cursor::wire(found, convert::transaction_summary)))
+}
+
+pub(crate) async fn count(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { own_only, .. }: CallerIs,
+    Query(query): Query<CountQuery>,
+) -> Result<Ok200<TransactionCount>, Failure> {
+    let search = convert::searched(query.search.as_deref(), own_only.then(|| grant.principal()))?;
+    Ok(Ok200(convert::count(transactions::count(&node.app, &grant, search).await?)))
 }
 
 pub(crate) async fn get(

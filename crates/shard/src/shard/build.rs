@@ -161,6 +161,7 @@ impl Shard {
             transactions,
             steps,
             keys: work.keys,
+            labels: work.labels,
             control: work.control,
         };
         Some((batch, pending))

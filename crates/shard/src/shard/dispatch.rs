@@ -7,6 +7,7 @@ use super::{Control, Shard};
 use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task};
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
+use crate::rows;
 use crate::token::{AttemptRef, hmac_sha256};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
@@ -103,6 +104,7 @@ impl Shard {
             return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, (bundle, START), &decision, work))));
         }
         self.keep_keys(of_start, of_business, request, start.id, work);
+        work.labels.extend(rows::label_rows(self.config.log, &member.head().beginning));
         self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
         self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
         self.running += 1;

@@ -4,7 +4,7 @@ use super::desk::{CallId, LeaseKey, OpenCall};
 use crate::entry::{EntryWriter, OfTransaction};
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{ControlRow, EntryRow, KeyRow};
+use crate::row::{ControlRow, EntryRow, KeyRow, LabelRow};
 use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::Staged;
@@ -47,6 +47,7 @@ pub(super) struct Work {
     pub(super) entries: Vec<EntryRow>,
     pub(super) touched: BTreeSet<TransactionId>,
     pub(super) keys: Vec<KeyRow>,
+    pub(super) labels: Vec<LabelRow>,
     pub(super) control: Vec<ControlRow>,
     pub(super) raises: bool,
     pub(super) rests_on_memory: bool,
@@ -65,6 +66,7 @@ impl Work {
             entries: Vec::new(),
             touched: BTreeSet::new(),
             keys: Vec::new(),
+            labels: Vec::new(),
             control: Vec::new(),
             raises: false,
             rests_on_memory: false,

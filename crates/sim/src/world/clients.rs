@@ -10,7 +10,6 @@ use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, Transaction
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use serde_json::{Map, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -92,19 +91,20 @@ impl World {
         let idempotency_key = self.rng.permille(600).then(|| format!("key-{}", self.rng.below(40)));
         let business_key = self.rng.permille(300).then(|| format!("order-{}", self.rng.below(4)));
         let key = idempotency_key.clone().map(|key| (id, business_key.clone(), key));
+        let mut entropy = self.entropy();
+        let n = self.rng.below(5);
+        // With the same input the same, so that whoever repeats a start repeats its labels.
+        let labels =
+            (0..n).filter(|label| n.is_multiple_of(label + 2)).map(|label| (format!("l{label}"), n.to_string()));
         let start = Start {
-            id: TransactionId::draw(
-                self.now,
-                Slot::of_key(&chancery_base::TenantId::system(), ""),
-                &mut self.entropy(),
-            ),
+            id: TransactionId::draw(self.now, Slot::of_key(&chancery_base::TenantId::system(), ""), &mut entropy),
             actor,
             version_asked: None,
             definition,
-            input: Document::shared(json!({ "n": self.rng.below(5) })),
+            input: Document::shared(json!({ "n": n })),
             idempotency_key,
             business_key,
-            labels: BTreeMap::new(),
+            labels: labels.collect(),
             traceparent: None,
         };
         self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });

@@ -113,13 +113,16 @@ fn check_transactions(log: LogId, replayed: Vec<TransactionRows>, dump: &Dump) -
     let stored: Vec<_> = dump.transactions.iter().filter(|row| row.log == log).cloned().collect();
     let ids: Vec<_> = stored.iter().map(|row| row.id).collect();
     let steps: Vec<_> = dump.steps.iter().filter(|row| ids.binary_search(&row.transaction).is_ok()).cloned().collect();
-    let (mut heads, mut parts) = (Vec::new(), Vec::new());
+    let (mut heads, mut parts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for rows in replayed {
         heads.push(rows.transaction);
         parts.extend(rows.steps);
+        labels.extend(rows.labels);
     }
     same("transactions", &heads, &stored)?;
-    same("steps", &parts, &steps)
+    same("steps", &parts, &steps)?;
+    labels.sort_unstable();
+    same("labels", &labels, &dump.labels.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>())
 }
 
 /// Replayed rows and stored ones, in one order.

@@ -1,2 +1,27 @@
 -- The entry that says what the driver of an open transaction declared of a step: a load brings its payload.
 ALTER TABLE steps ADD COLUMN intent_seq BIGINT;
+
+-- What people search transactions by. Only a transaction that has a business key or labels has anything to write here.
+-- Both are bytes of UTF-8: they may hold any character.
+
+ALTER TABLE transactions ADD COLUMN business_key BYTEA;
+-- PostgreSQL's JSON has no U+0000; whoever wrote one into a key or a label can't search by it.
+UPDATE transactions SET business_key = convert_to(convert_from(body, 'UTF8')::jsonb ->> 'business_key', 'UTF8')
+    WHERE body_key = 'none' AND position('"business_key":' IN convert_from(body, 'UTF8')) > 0
+    AND position('\u0000' IN convert_from(body, 'UTF8')) = 0;
+CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
+
+CREATE TABLE labels (
+    log BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    value BYTEA NOT NULL,
+    transaction_id UUID NOT NULL,
+    PRIMARY KEY (log, name, value, transaction_id)
+);
+INSERT INTO labels (log, name, value, transaction_id)
+    SELECT transactions.log, label.key, convert_to(label.value, 'UTF8'), transactions.id
+    FROM (
+        SELECT id, log, convert_from(body, 'UTF8') AS body FROM transactions
+        WHERE body_key = 'none' AND position('"labels":' IN convert_from(body, 'UTF8')) > 0
+        AND position('\u0000' IN convert_from(body, 'UTF8')) = 0
+    ) AS transactions, jsonb_each_text(body::jsonb -> 'labels') AS label;

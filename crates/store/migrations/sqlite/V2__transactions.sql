@@ -1,4 +1,24 @@
 -- The entry that says what the driver of an open transaction declared of a step: a load brings its payload.
 ALTER TABLE steps ADD COLUMN intent_seq INTEGER;
 
+-- What people search transactions by. Only a transaction that has a business key or labels has anything to write here.
+-- Both are bytes of UTF-8: they may hold any character.
+
+ALTER TABLE transactions ADD COLUMN business_key BLOB;
+UPDATE transactions SET business_key = CAST(json_extract(CAST(body AS TEXT), '$.business_key') AS BLOB)
+    WHERE body_key = 'none';
+CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
+
+CREATE TABLE labels (
+    log INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB NOT NULL,
+    transaction_id BLOB NOT NULL,
+    PRIMARY KEY (log, name, value, transaction_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO labels (log, name, value, transaction_id)
+    SELECT log, label.key, CAST(label.value AS BLOB), transactions.id
+    FROM transactions, json_each(CAST(body AS TEXT), '$.labels') AS label
+    WHERE body_key = 'none';
+
 PRAGMA user_version = 2;

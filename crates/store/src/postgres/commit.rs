@@ -9,7 +9,7 @@ use crate::postgres::{control, fault, rows};
 use crate::words;
 use chancery_base::{Kind, Timestamp};
 use chancery_shard::batch::{Batch, CommitError, StoreError};
-use chancery_shard::row::{EntryRow, KeyRow, KeyScope, PayloadRow, StepRow, TransactionRow};
+use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LabelRow, PayloadRow, StepRow, TransactionRow};
 use std::collections::HashMap;
 use std::hash::Hash;
 use tokio_postgres::types::Type;
@@ -37,8 +37,9 @@ pub(super) async fn commit(connections: &Connections, batch: &Batch) -> Result<(
 
 /// Whether a batch only asks whether the guard still holds.
 fn is_question(batch: &Batch) -> bool {
-    let Batch { entries, transactions, steps, keys, control, raises_control_epoch, .. } = batch;
+    let Batch { entries, transactions, steps, keys, labels, control, raises_control_epoch, .. } = batch;
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
+    let writes_rows = writes_rows || !labels.is_empty();
     entries.is_empty() && !writes_rows && !raises_control_epoch
 }
 
@@ -111,6 +112,9 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
         steps(&mut statement, &batch.steps);
     }
     keys(&mut statement, &batch.keys);
+    if !batch.labels.is_empty() {
+        labels(&mut statement, &batch.labels);
+    }
     control::parts(&mut statement, &batch.control);
     Ok(statement)
 }
@@ -211,13 +215,14 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         column(&rows, Type::TEXT_ARRAY, |row| row.body.key.to_string()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.nonce.clone()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.bytes.clone()),
+        column(&rows, Type::BYTEA_ARRAY, |row| row.business_key.clone().map(String::into_bytes)),
     ]);
     // A row on another log must fail the statement, not be left out of it: `log` cannot be null.
     statement.part(
         "new_transactions",
         format!(
             "INSERT INTO transactions (id, log, definition, version, definition_digest, status, principal, \
-             started_at, ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body) \
+             started_at, ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key) \
              SELECT new.* FROM guard, {source} AS new \
              ON CONFLICT (id) DO UPDATE SET \
              log = CASE WHEN transactions.log = excluded.log THEN transactions.log END, \
@@ -284,6 +289,23 @@ fn key_part(statement: &mut Statement<'_>, name: &str, scope: KeyScope, rows: &[
         format!(
             "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
              SELECT guard.tenant, '{scope}', new.* FROM guard, {source} AS new {on_conflict} RETURNING 1"
+        ),
+    );
+}
+
+fn labels<'a>(statement: &mut Statement<'a>, rows: &'a [LabelRow]) {
+    let rows: Vec<&'a LabelRow> = rows.iter().collect();
+    let source = statement.unnest(vec![
+        column(&rows, Type::INT8_ARRAY, |row| row.log.0),
+        column(&rows, Type::TEXT_ARRAY, |row| row.name.as_str()),
+        column(&rows, Type::BYTEA_ARRAY, |row| row.value.as_bytes()),
+        column(&rows, Type::UUID_ARRAY, |row| uuid(row.transaction.as_bytes())),
+    ]);
+    statement.part(
+        "new_labels",
+        format!(
+            "INSERT INTO labels (log, name, value, transaction_id) SELECT new.* FROM guard, {source} AS new \
+             ON CONFLICT (log, name, value, transaction_id) DO NOTHING RETURNING 1"
         ),
     );
 }

@@ -156,9 +156,29 @@ impl Connection {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Trouble> {
+        self.run_as(self.limits.prepare, operation, sql, params).await
+    }
+
+    /// The rows of one statement that is not prepared, because there are too many of its kind to keep them.
+    pub(super) async fn rows_once(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.run_as(false, operation, sql, params).await.map_err(|trouble| trouble.into_store(operation))
+    }
+
+    async fn run_as(
+        &self,
+        prepare: bool,
+        operation: &'static str,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, Trouble> {
         let client = self.wrapper(operation).map_err(Trouble::Unsent)?;
         let before = self.amid.swap(true, Ordering::Relaxed);
-        let answer = if self.limits.prepare {
+        let answer = if prepare {
             let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
             let prepared = self.timed(client.prepare_typed_cached(sql, &types)).await;
             let prepared = prepared.map_err(|trouble| Trouble::Unsent(trouble.into_store(operation)))?;

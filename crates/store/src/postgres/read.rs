@@ -3,17 +3,20 @@
 use crate::check::LOG_ENTRIES_MAX;
 use crate::postgres::pool::{Connection, Connections, Param};
 use crate::postgres::rows;
+use crate::search::{self, Plan, Statement, Value};
 use crate::words;
-use crate::{CheckpointRow, TileRow, TransactionFilter, error};
+use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, StepRow, TenantRow, TransactionRow,
 };
+use chancery_shard::search::Search;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 type Answer<T> = Result<T, StoreError>;
@@ -275,29 +278,96 @@ pub(super) async fn transaction(
 pub(super) async fn transactions(
     connections: &Connections,
     tenant: &TenantId,
-    filter: &TransactionFilter,
-    before: Option<TransactionId>,
-    limit: usize,
-) -> Answer<Vec<TransactionRow>> {
-    let operation = "list transactions";
+    search: &Search,
+    reach: Reach,
+) -> Answer<Found> {
+    let operation = "search transactions";
     let conn = connections.get(operation).await?;
-    // A page of each log, then a page of these, because only within one log is the index in order of ids.
-    let query = format!(
-        "SELECT page.* FROM logs, LATERAL (SELECT {} FROM transactions WHERE log = logs.id \
-         AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR status = $3) \
-         AND ($4::text IS NULL OR definition = $4) AND ($5::text IS NULL OR principal = $5) \
-         ORDER BY id DESC LIMIT $6) AS page WHERE logs.tenant = $1 ORDER BY page.id DESC LIMIT $6",
-        rows::TRANSACTION
-    );
-    let params: &[Param<'_>] = &[
-        (&tenant.as_str(), Type::TEXT),
-        (&before.map(uuid), Type::UUID),
-        (&filter.status.as_deref(), Type::TEXT),
-        (&filter.definition.as_ref().map(Name::as_str), Type::TEXT),
-        (&filter.principal.as_ref().map(ToString::to_string), Type::TEXT),
-        (&rows_max(limit), Type::INT8),
-    ];
-    all(&conn, operation, &query, params, rows::transaction).await
+    let (plan, logs) = (Plan::of(search), logs_of(&conn, tenant).await?);
+    let floor = floor(&conn, operation, &plan, &logs, reach).await?;
+    let mut found = Vec::new();
+    for logs in search::some(&logs, &plan) {
+        let mut statement = Statement::new('$');
+        search::page(&mut statement, &plan, logs, reach, floor, rows::TRANSACTION);
+        found.extend(ask(&conn, operation, statement, rows::transaction).await?);
+    }
+    found.sort_unstable_by_key(|row| Reverse(row.id));
+    found.truncate(reach.limit);
+    Ok(Found { rows: found, floor })
+}
+
+pub(super) async fn transaction_count(
+    connections: &Connections,
+    tenant: &TenantId,
+    search: &Search,
+    reach: Reach,
+) -> Answer<Count> {
+    let operation = "count transactions";
+    let conn = connections.get(operation).await?;
+    let (plan, logs) = (Plan::of(search), logs_of(&conn, tenant).await?);
+    let floor = floor(&conn, operation, &plan, &logs, reach).await?;
+    let mut counts = Vec::new();
+    for logs in search::some(&logs, &plan) {
+        let mut statement = Statement::new('$');
+        search::count(&mut statement, &plan, logs, reach, floor);
+        counts.extend(ask(&conn, operation, statement, |row| rows::number::<u64>(row, 0)).await?);
+    }
+    Ok(Count::of(counts, floor, reach))
+}
+
+/// How a page is searched, as PostgreSQL explains it.
+pub(super) async fn search_plan(
+    connections: &Connections,
+    log: LogId,
+    search: &Search,
+    reach: Reach,
+) -> Answer<Vec<String>> {
+    let operation = "explain a search";
+    let conn = connections.get(operation).await?;
+    let mut statement = Statement::new('$');
+    search::page(&mut statement, &Plan::of(search), &[log], reach, None, rows::TRANSACTION);
+    statement.sql.insert_str(0, "EXPLAIN ");
+    ask(&conn, operation, statement, rows::value).await
+}
+
+async fn logs_of(conn: &Connection, tenant: &TenantId) -> Answer<Vec<LogId>> {
+    let query = "SELECT id FROM logs WHERE tenant = $1 ORDER BY id";
+    all(conn, "read logs", query, &[(&tenant.as_str(), Type::TEXT)], |row| rows::value(row).map(LogId)).await
+}
+
+/// Where a search stops looking.
+async fn floor(
+    conn: &Connection,
+    operation: &'static str,
+    plan: &Plan<'_>,
+    logs: &[LogId],
+    reach: Reach,
+) -> Answer<Option<TransactionId>> {
+    let mut floors = Vec::new();
+    for logs in search::some(logs, plan).filter(|_| !plan.rest.is_empty()) {
+        let mut statement = Statement::new('$');
+        search::floor(&mut statement, plan, logs, reach);
+        floors.extend(ask(conn, operation, statement, rows::transaction_id).await?);
+    }
+    Ok(floors.into_iter().max())
+}
+
+/// The rows of a statement that is not kept: there are too many forms of them.
+async fn ask<T>(conn: &Connection, operation: &'static str, statement: Statement, read: Reader<T>) -> Answer<Vec<T>> {
+    let values: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = statement.values.into_iter().map(sql).collect();
+    let params: Vec<Param<'_>> =
+        values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
+    let found = conn.rows_once(operation, &statement.sql, &params).await?;
+    rows::all(operation, &found, read)
+}
+
+fn sql(value: Value) -> (Box<dyn ToSql + Sync + Send>, Type) {
+    match value {
+        Value::Text(text) => (Box::new(text), Type::TEXT),
+        Value::Bytes(bytes) => (Box::new(bytes), Type::BYTEA),
+        Value::Int(number) => (Box::new(number), Type::INT8),
+        Value::Id(id) => (Box::new(uuid(id)), Type::UUID),
+    }
 }
 
 pub(super) async fn history(

@@ -7,8 +7,8 @@ use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LogId, LogRow, PayloadRow, PrincipalRow, Sealed,
-    StepRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PayloadRow, PrincipalRow,
+    Sealed, StepRow, TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -34,7 +34,9 @@ pub(super) const ENTRY_BARE: &str = "log, seq, transaction_id, n, record, NULL::
 pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
+     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key";
+/// The columns that [`label`] reads.
+pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
 pub(super) const STEP: &str = "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, intent_seq, body_key, body_nonce, body";
 /// The columns that [`key`] reads.
@@ -124,6 +126,12 @@ fn array<const N: usize>(row: &Row, column: usize) -> Read<[u8; N]> {
 
 fn array_or_null<const N: usize>(row: &Row, column: usize) -> Read<Option<[u8; N]>> {
     if get::<Option<&[u8]>>(row, column)?.is_none() { Ok(None) } else { array(row, column).map(Some) }
+}
+
+/// A text that may have any character, which a column of texts may not.
+fn utf8_or_null(row: &Row, column: usize) -> Read<Option<String>> {
+    let bytes: Option<Vec<u8>> = get(row, column)?;
+    bytes.map(String::from_utf8).transpose().map_err(|error| bad(column, error))
 }
 
 fn uuid(row: &Row, column: usize) -> Read<[u8; 16]> {
@@ -251,7 +259,19 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
         input_seq: number(row, 10)?,
         output_seq: number_or_null(row, 11)?,
         body: sealed(row, 12)?,
+        business_key: utf8_or_null(row, 15)?,
     })
+}
+
+pub(super) fn label(row: &Row) -> Read<LabelRow> {
+    let value = utf8_or_null(row, 2)?.ok_or_else(|| bad(2, "there is no value"))?;
+    let transaction = TransactionId::from_bytes(uuid(row, 3)?);
+    Ok(LabelRow { log: LogId(get(row, 0)?), name: get(row, 1)?, value, transaction })
+}
+
+/// The id in the first column.
+pub(super) fn transaction_id(row: &Row) -> Read<TransactionId> {
+    uuid(row, 0).map(TransactionId::from_bytes)
 }
 
 pub(super) fn step(row: &Row) -> Read<StepRow> {

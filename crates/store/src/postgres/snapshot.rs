@@ -10,8 +10,8 @@ use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LogId, LogRow, PrincipalRow, StepRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -234,6 +234,18 @@ impl Scan for Snapshot {
     fn steps(&self, after: Option<(TransactionId, u32, u32)>, limit: usize) -> Answer<Vec<StepRow>> {
         let after = after.map(|(id, step, clone)| vec![uuid(id.as_bytes()), int(step), int(clone)]).unwrap_or_default();
         self.pages(("steps", rows::STEP, "transaction_id, step, clone"), after, limit, rows::step)
+    }
+
+    fn label_count(&self) -> Answer<u64> {
+        self.count("labels")
+    }
+
+    fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Answer<Vec<LabelRow>> {
+        let after = after.map(|row| {
+            vec![int(row.log.0), text(&row.name), bytes(row.value.as_bytes()), uuid(row.transaction.as_bytes())]
+        });
+        let key = "log, name, value, transaction_id";
+        self.pages(("labels", rows::LABEL, key), after.unwrap_or_default(), limit, rows::label)
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

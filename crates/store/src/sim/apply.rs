@@ -45,6 +45,7 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
     for row in &batch.steps {
         state.steps.insert((row.transaction, row.step, row.clone), row.clone());
     }
+    state.labels.extend(batch.labels.iter().cloned());
     for row in &batch.keys {
         state.keys.insert((tenant.clone(), words::scope(row.scope), row.slot, row.key), row.clone());
     }

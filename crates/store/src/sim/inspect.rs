@@ -7,8 +7,8 @@ use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{KeyId, Name, PrincipalId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LogId, LogRow, PrincipalRow, StepRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -25,6 +25,8 @@ pub struct Dump {
     pub transactions: Vec<TransactionRow>,
     /// Steps.
     pub steps: Vec<StepRow>,
+    /// Labels.
+    pub labels: Vec<LabelRow>,
     /// Keys and whose they are.
     pub keys: Vec<(TenantId, KeyRow)>,
 }
@@ -39,6 +41,7 @@ pub(super) fn dump(state: &State) -> Dump {
         entries,
         transactions: state.transactions.values().cloned().collect(),
         steps: state.steps.values().cloned().collect(),
+        labels: state.labels.iter().cloned().collect(),
         keys: state.keys.iter().map(|((tenant, ..), row)| (tenant.clone(), row.clone())).collect(),
     }
 }
@@ -102,6 +105,15 @@ impl Scan for SimStore {
 
     fn steps(&self, after: Option<(TransactionId, u32, u32)>, limit: usize) -> Answer<Vec<StepRow>> {
         page(&self.inner().state.steps, after, limit, |(_, row)| row.clone())
+    }
+
+    fn label_count(&self) -> Answer<u64> {
+        Ok(self.inner().state.labels.len() as u64)
+    }
+
+    fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Answer<Vec<LabelRow>> {
+        let from = after.map_or(Unbounded, Excluded);
+        Ok(self.inner().state.labels.range((from, Unbounded)).take(limit).cloned().collect())
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

@@ -1,13 +1,15 @@
 //! The tables in memory, and reading them.
 
 use crate::scan::SlotRow;
-use crate::{CheckpointRow, TileRow, TransactionFilter, error, words};
+use crate::search::{Count, Found, Key, Plan, Reach};
+use crate::{CheckpointRow, TileRow, error, words};
 use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
+    StepRow, TenantRow, TransactionRow,
 };
+use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub(super) struct State {
     pub(super) histories: BTreeMap<(TransactionId, u64), (LogId, u64)>,
     pub(super) transactions: BTreeMap<TransactionId, TransactionRow>,
     pub(super) steps: BTreeMap<(TransactionId, u32, u32), StepRow>,
+    pub(super) labels: BTreeSet<LabelRow>,
     pub(super) keys: BTreeMap<(TenantId, &'static str, u16, [u8; 32]), KeyRow>,
     pub(super) tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub(super) checkpoints: BTreeMap<(LogId, u64), CheckpointRow>,
@@ -151,22 +154,58 @@ impl State {
         Some(self.with_steps(row.clone()))
     }
 
-    pub(super) fn transactions(
-        &self,
-        tenant: &TenantId,
-        filter: &TransactionFilter,
-        before: Option<TransactionId>,
-        limit: usize,
-    ) -> Vec<TransactionRow> {
-        let to = before.map_or(Unbounded, Excluded);
-        let newest_first = self.transactions.range((Unbounded, to)).rev().map(|(_, row)| row);
-        let asked = newest_first.filter(|row| {
-            self.is_of(row.log, tenant)
-                && filter.status.as_ref().is_none_or(|status| status == row.status)
-                && filter.definition.as_ref().is_none_or(|name| *name == row.definition)
-                && filter.principal.is_none_or(|principal| principal == row.principal)
+    pub(super) fn transactions(&self, tenant: &TenantId, search: &Search, reach: Reach) -> Found {
+        let (rows, floor) = self.search(tenant, search, reach);
+        Found { rows: rows.take(reach.limit).cloned().collect(), floor }
+    }
+
+    pub(super) fn transaction_count(&self, tenant: &TenantId, search: &Search, reach: Reach) -> Count {
+        let (rows, floor) = self.search(tenant, search, reach);
+        Count::of(vec![rows.take(reach.limit).count() as u64], floor, reach)
+    }
+
+    /// What is found, newest first, and where it stops looking.
+    fn search<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        search: &'a Search,
+        reach: Reach,
+    ) -> (impl Iterator<Item = &'a TransactionRow>, Option<TransactionId>) {
+        let plan = Plan::of(search);
+        let below = move || {
+            let to = reach.before.map_or(Unbounded, Excluded);
+            self.transactions.range((Unbounded, to)).rev().map(|(_, row)| row)
+        };
+        let logs = self.logs.values().filter(|log| log.tenant == *tenant && !plan.rest.is_empty());
+        let floors = logs.flat_map(|log| plan.keys.iter().map(|key| (log.id, *key))).filter_map(|(log, key)| {
+            let mut rows = below().filter(|row| row.log == log && self.has(row, key));
+            rows.nth(reach.looks.saturating_sub(1)).map(|row| row.id)
         });
-        asked.take(limit).cloned().collect()
+        let floor = floors.max();
+        let found = below().filter(move |row| {
+            floor.is_none_or(|floor| row.id >= floor)
+                && self.is_of(row.log, tenant)
+                && search.holds(&facts(row), |name| self.label(row, name))
+        });
+        (found, floor)
+    }
+
+    /// Whether a row has this key of an index.
+    fn has(&self, row: &TransactionRow, key: Key<'_>) -> bool {
+        match key {
+            Key::Log => true,
+            Key::Status(status) => row.status == status,
+            Key::Business(key) => row.business_key.as_deref() == Some(key),
+            Key::Label(name, value) => self.label(row, name) == Some(value),
+            Key::Id(id) => row.id == id,
+        }
+    }
+
+    fn label(&self, row: &TransactionRow, name: &Name) -> Option<&str> {
+        let nil = TransactionId::from_bytes([0; 16]);
+        let first = LabelRow { log: row.log, name: name.to_string(), value: String::new(), transaction: nil };
+        let labels = self.labels.range(first..).take_while(|label| label.log == row.log && label.name == name.as_str());
+        labels.filter(|label| label.transaction == row.id).map(|label| label.value.as_str()).next()
     }
 
     pub(super) fn history(
@@ -222,6 +261,19 @@ impl State {
     pub(super) fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantRow> {
         let from = after.map_or(Unbounded, Excluded);
         self.control.tenants.range((from, Unbounded)).take(limit).map(|(_, row)| row.clone()).collect()
+    }
+}
+
+fn facts(row: &TransactionRow) -> Facts<'_> {
+    Facts {
+        id: row.id,
+        status: row.status,
+        definition: &row.definition,
+        version: row.version,
+        principal: row.principal,
+        key: row.business_key.as_deref(),
+        started_at: row.started_at,
+        ended_at: row.ended_at,
     }
 }
 

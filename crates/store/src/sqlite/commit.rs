@@ -7,7 +7,7 @@ use crate::sqlite::{control, rows};
 use crate::words;
 use chancery_base::{Kind, TenantId};
 use chancery_shard::batch::{Batch, CommitError};
-use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 const GUARD: &str = "UPDATE logs SET size = ?1, control_epoch = control_epoch + ?2 \
@@ -27,8 +27,8 @@ const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, bo
 /// Columns that never change are not set again, so that the index over them is not written again.
 const TRANSACTION: &str = "INSERT INTO transactions \
      (id, log, definition, version, definition_digest, status, principal, started_at, ended_at, wake_at, input_seq, \
-      output_seq, body_key, body_nonce, body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+      output_seq, body_key, body_nonce, body, business_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
      ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
       wake_at = excluded.wake_at, output_seq = excluded.output_seq, body_key = excluded.body_key, \
       body_nonce = excluded.body_nonce, body = excluded.body \
@@ -49,6 +49,9 @@ const BUSINESS_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request,
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, scope, slot, key) \
      DO UPDATE SET request = excluded.request, transaction_id = excluded.transaction_id";
 
+const LABEL: &str = "INSERT INTO labels (log, name, value, transaction_id) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (log, name, value, transaction_id) DO NOTHING";
+
 /// Applies a batch, or says why not; the caller rolls back then.
 pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> {
     check::batch(batch)?;
@@ -57,6 +60,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     transactions(conn, batch.size, &batch.transactions)?;
     steps(conn, &batch.steps)?;
     keys(conn, &tenant, &batch.keys)?;
+    labels(conn, &batch.labels)?;
     for row in &batch.control {
         control::apply(conn, &tenant, row)?;
     }
@@ -154,6 +158,7 @@ fn transactions(conn: &Connection, size: u64, transactions: &[TransactionRow]) -
                 row.body.key,
                 row.body.nonce,
                 row.body.bytes,
+                row.business_key.as_ref().map(String::as_bytes),
             ])
             .map_err(&sql)?;
         if written == 0 {
@@ -215,6 +220,19 @@ fn keys(conn: &Connection, tenant: &TenantId, keys: &[KeyRow]) -> Result<(), Wri
         let scope = words::scope(row.scope);
         let mut insert = conn.prepare_cached(statement).map_err(&sql)?;
         let values = params![tenant.as_str(), scope, row.slot, row.key, row.request, row.transaction.as_bytes()];
+        insert.execute(values).map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn labels(conn: &Connection, labels: &[LabelRow]) -> Result<(), WriteError> {
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write labels");
+    let mut insert = conn.prepare_cached(LABEL).map_err(&sql)?;
+    for row in labels {
+        let values = params![row.log.0, row.name, row.value.as_bytes(), row.transaction.as_bytes()];
         insert.execute(values).map_err(&sql)?;
     }
     Ok(())

@@ -1,15 +1,19 @@
 //! Reads: each on a connection of its own that cannot write, in one snapshot where there is more than one statement.
 
+use crate::search::{self, Plan, Statement, Value};
 use crate::sqlite::fault::reading;
 use crate::sqlite::rows;
 use crate::words;
-use crate::{CheckpointRow, TileRow, TransactionFilter, error};
+use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, TenantRow, TransactionRow,
 };
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use chancery_shard::search::Search;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -239,34 +243,82 @@ pub(super) fn transaction(
     })
 }
 
-pub(super) fn transactions(
-    conn: &Connection,
-    tenant: &TenantId,
-    filter: &TransactionFilter,
-    before: Option<TransactionId>,
-    limit: usize,
-) -> Answer<Vec<TransactionRow>> {
-    // Ids are 16 bytes, so 17 are above them all.
-    let before = before.map_or([0xff; 17].to_vec(), |id| id.as_bytes().to_vec());
-    let status = if filter.status.is_some() { "AND status = ?4" } else { "AND ?4 IS NULL" };
-    let statement = format!(
-        "SELECT {} FROM transactions WHERE log = ?1 AND id < ?2 {status} \
-         AND (?5 IS NULL OR definition = ?5) AND (?6 IS NULL OR principal = ?6) ORDER BY id DESC LIMIT ?3",
-        rows::TRANSACTION
-    );
-    let definition = filter.definition.as_ref().map(Name::as_str);
-    let principal = filter.principal.as_ref().map(ToString::to_string);
+pub(super) fn transactions(conn: &Connection, tenant: &TenantId, search: &Search, reach: Reach) -> Answer<Found> {
+    let operation = "search transactions";
+    let plan = Plan::of(search);
     snapshot(conn, |conn| {
-        // One query a log, merged, because only within one log is the index in order of ids.
+        let logs = logs_of(conn, tenant)?;
+        let floor = floor(conn, operation, &plan, &logs, reach)?;
         let mut found = Vec::new();
-        for log in logs_of(conn, tenant)? {
-            let values = params![log.0, before, rows_max(limit), filter.status, definition, principal];
-            found.extend(all(conn, "list transactions", &statement, values, rows::transaction)?);
+        for logs in search::some(&logs, &plan) {
+            let mut statement = Statement::new('?');
+            search::page(&mut statement, &plan, logs, reach, floor, rows::TRANSACTION);
+            found.extend(ask(conn, operation, statement, rows::transaction)?);
         }
-        found.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
-        found.truncate(limit);
-        Ok(found)
+        found.sort_unstable_by_key(|row| Reverse(row.id));
+        found.truncate(reach.limit);
+        Ok(Found { rows: found, floor })
     })
+}
+
+pub(super) fn transaction_count(conn: &Connection, tenant: &TenantId, search: &Search, reach: Reach) -> Answer<Count> {
+    let operation = "count transactions";
+    let plan = Plan::of(search);
+    snapshot(conn, |conn| {
+        let logs = logs_of(conn, tenant)?;
+        let floor = floor(conn, operation, &plan, &logs, reach)?;
+        let mut counts = Vec::new();
+        for logs in search::some(&logs, &plan) {
+            let mut statement = Statement::new('?');
+            search::count(&mut statement, &plan, logs, reach, floor);
+            counts.extend(ask(conn, operation, statement, |row| row.get::<_, u64>(0))?);
+        }
+        Ok(Count::of(counts, floor, reach))
+    })
+}
+
+/// How a page is searched, as SQLite explains it.
+pub(super) fn search_plan(conn: &Connection, log: LogId, search: &Search, reach: Reach) -> Answer<Vec<String>> {
+    let mut statement = Statement::new('?');
+    search::page(&mut statement, &Plan::of(search), &[log], reach, None, rows::TRANSACTION);
+    statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+    ask(conn, "explain a search", statement, |row| row.get(3))
+}
+
+/// Where a search stops looking.
+fn floor(
+    conn: &Connection,
+    operation: &'static str,
+    plan: &Plan<'_>,
+    logs: &[LogId],
+    reach: Reach,
+) -> Answer<Option<TransactionId>> {
+    let mut floors = Vec::new();
+    for logs in search::some(logs, plan).filter(|_| !plan.rest.is_empty()) {
+        let mut statement = Statement::new('?');
+        search::floor(&mut statement, plan, logs, reach);
+        floors.extend(ask(conn, operation, statement, rows::transaction_id)?);
+    }
+    Ok(floors.into_iter().max())
+}
+
+/// The rows of a statement that is not kept: there are too many forms of them.
+fn ask<T>(
+    conn: &Connection,
+    operation: &'static str,
+    statement: Statement,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Answer<Vec<T>> {
+    let values = statement.values.into_iter().map(|value| match value {
+        Value::Text(text) => Sql::Text(text),
+        Value::Bytes(bytes) => Sql::Blob(bytes),
+        Value::Int(number) => Sql::Integer(number),
+        Value::Id(id) => Sql::Blob(id.as_bytes().to_vec()),
+    });
+    let query = || {
+        conn.prepare(&statement.sql)?.query_map(params_from_iter(values), read)?.collect::<rusqlite::Result<Vec<T>>>()
+    };
+    query().map_err(reading(operation))
 }
 
 fn logs_of(conn: &Connection, tenant: &TenantId) -> Answer<Vec<LogId>> {

@@ -6,8 +6,8 @@ use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, KeyId, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, PrincipalRow,
-    Sealed, StepRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PayloadRow,
+    PrincipalRow, Sealed, StepRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -31,7 +31,9 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body";
+     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key";
+/// The columns that [`label`] reads.
+pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
 pub(super) const STEP: &str = "transaction_id, step, clone, status, attempt, wake_at, output_seq, undo_seq, intent_seq, body_key, body_nonce, body";
 /// The columns that [`key`] reads.
@@ -105,6 +107,16 @@ impl FromSql for Db<Cow<'static, str>> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
         Ok(Self(if text == Sealed::PLAIN { Cow::Borrowed(Sealed::PLAIN) } else { Cow::Owned(text.to_owned()) }))
+    }
+}
+
+/// A text that may have any character, which a column of texts may not.
+struct Utf8(String);
+
+impl FromSql for Db<Utf8> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = String::from_utf8(value.as_blob()?.to_vec());
+        text.map(|text| Self(Utf8(text))).or_else(|error| refused(&error))
     }
 }
 
@@ -230,7 +242,18 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         input_seq: row.get(10)?,
         output_seq: row.get(11)?,
         body: sealed(row, 12)?,
+        business_key: optional(row, 15)?.map(|Utf8(key)| key),
     })
+}
+
+/// The id in the first column.
+pub(super) fn transaction_id(row: &Row<'_>) -> rusqlite::Result<TransactionId> {
+    get(row, 0)
+}
+
+pub(super) fn label(row: &Row<'_>) -> rusqlite::Result<LabelRow> {
+    let Utf8(value) = get(row, 2)?;
+    Ok(LabelRow { log: LogId(row.get(0)?), name: row.get(1)?, value, transaction: get(row, 3)? })
 }
 
 pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<StepRow> {

@@ -9,8 +9,8 @@ use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LogId, LogRow, PrincipalRow, StepRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
+    TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -210,6 +210,22 @@ impl Scan for Snapshot {
         let (id, step, clone) =
             after.map_or((FIRST.to_vec(), 0, 0), |(id, step, clone)| (id.as_bytes().to_vec(), step, clone));
         self.scan("steps", &query, params![id, step, clone, read::rows_max(limit)], rows::step)
+    }
+
+    fn label_count(&self) -> Answer<u64> {
+        self.count("labels", "SELECT count(*) FROM labels")
+    }
+
+    fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Answer<Vec<LabelRow>> {
+        let query = format!(
+            "SELECT {} FROM labels WHERE (log, name, value, transaction_id) > (?1, ?2, ?3, ?4) \
+             ORDER BY log, name, value, transaction_id LIMIT ?5",
+            rows::LABEL
+        );
+        let (log, name, value, id) = after.map_or((i64::MIN, "", FIRST, FIRST), |row| {
+            (row.log.0, row.name.as_str(), row.value.as_bytes(), row.transaction.as_bytes().as_slice())
+        });
+        self.scan("labels", &query, params![log, name, value, id, read::rows_max(limit)], rows::label)
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

@@ -2,10 +2,11 @@
 
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
-use chancery_base::Kind;
+use chancery_base::{Kind, Timestamp};
 use chancery_shard::row::*;
+use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
-use chancery_store::{CheckpointRow, TileRow, TransactionFilter, carry_out};
+use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
 use std::sync::Arc;
 
 macro_rules! suite {
@@ -49,6 +50,8 @@ suite! {
     recovery_skips_what_ended_or_parked
     entries_come_in_pages
     transactions_are_listed_newest_first
+    a_search_finds_what_holds
+    a_search_says_how_far_it_looked
     a_history_is_one_transaction_s
     lists_come_in_pages
     tenants_do_not_see_one_another
@@ -431,26 +434,96 @@ async fn transactions_are_listed_newest_first(subject: &Subject) {
         rows.push(row);
     }
     rows.reverse();
-    let (all, acme) = (TransactionFilter::default(), grant("acme"));
-    assert_eq!(store.transactions(&acme, all.clone(), None, 4).await.unwrap(), rows[..4]);
-    assert_eq!(store.transactions(&acme, all.clone(), Some(rows[3].id), 4).await.unwrap(), rows[4..8]);
-    assert_eq!(store.transactions(&acme, all.clone(), Some(rows[7].id), 4).await.unwrap(), rows[8..]);
-    let status = TransactionFilter { status: Some("running".to_owned()), ..all.clone() };
-    let definition = TransactionFilter { definition: Some(name("refund")), ..all.clone() };
-    let starter = TransactionFilter { principal: Some(principal(1)), ..all.clone() };
-    let both = TransactionFilter { definition: Some(name("refund")), ..status.clone() };
-    let none = TransactionFilter { status: Some("nonsense".to_owned()), ..all };
-    for (filter, numbers) in [
-        (status, vec![9, 8, 7, 6]),
-        (definition, vec![9, 7, 5, 3, 1]),
-        (starter, vec![7, 4, 1]),
-        (both, vec![9, 7]),
-        (none, vec![]),
-    ] {
-        let found = store.transactions(&acme, filter.clone(), None, 100).await.unwrap();
-        let expected: Vec<_> = numbers.into_iter().map(id).collect();
-        assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{filter:?}");
+    let acme = grant("acme");
+    for (before, page) in [(None, &rows[..4]), (Some(rows[3].id), &rows[4..8]), (Some(rows[7].id), &rows[8..])] {
+        let found = store.transactions(&acme, Search::default(), reach(before, 4)).await.unwrap();
+        assert_eq!(found, Found { rows: page.to_vec(), floor: None });
     }
+}
+
+async fn a_search_finds_what_holds(subject: &Subject) {
+    let store = subject.store();
+    tenants(store, &[("acme", 2), ("other", 1)]).await;
+    let logs = [log(store, "acme", 0).await, log(store, "acme", 1).await, log(store, "other", 0).await];
+    for number in 1..=9 {
+        let log = &logs[number as usize % 2];
+        let row = transaction(log.id, number, if number < 6 { "completed" } else { "running" });
+        let labels = labels(log.id, number);
+        store.commit(Batch { transactions: vec![row], labels, ..Batch::after(log) }).await.unwrap();
+    }
+    let foreign = Batch { transactions: vec![transaction(logs[2].id, 10, "running")], ..Batch::after(&logs[2]) };
+    store.commit(Batch { labels: labels(logs[2].id, 10), ..foreign }).await.unwrap();
+    let one = principal(1);
+    let third = id(3);
+    for (text, expected) in [
+        ("", &[9, 8, 7, 6, 5, 4, 3, 2, 1][..]),
+        ("status:running", &[9, 8, 7, 6]),
+        ("status:running,completed -status:running", &[5, 4, 3, 2, 1]),
+        ("-status:running,completed", &[]),
+        ("definition:refund", &[9, 7, 5, 3, 1]),
+        ("definition:refund status:running", &[9, 7]),
+        ("version:2 -status:running", &[5, 3, 1]),
+        (&format!("principal:{one}"), &[7, 4, 1]),
+        (&format!("-principal:{one} status:completed"), &[5, 3, 2]),
+        ("key:\"key 2\0\",\"key 3\0\"", &[6, 3]),
+        ("-key:\"key 2\0\" status:running", &[9, 8, 7]),
+        ("label.region:eu", &[6, 2]),
+        ("label.region:eu,\"us, \\\"east\\\"\"", &[9, 7, 6, 5, 3, 2, 1]),
+        ("label.region:eu status:running", &[6]),
+        ("label.channel:\"\0\" -label.region:us", &[6, 2]),
+        ("-label.channel:web", &[9, 8, 6, 5, 4, 2, 1]),
+        ("-label.region:eu -label.channel:web definition:order", &[8, 4]),
+        (&format!("id:{third}"), &[3]),
+        (&format!("id:{third} status:running"), &[]),
+        (&format!("-id:{third} status:completed"), &[5, 4, 2, 1]),
+        (&format!("started>{}", time(7)), &[9, 8]),
+        (&format!("started<{} -started<{}", time(4), time(2)), &[3, 2]),
+        ("started<9992s", &[9]),
+        ("started>9998s", &[1]),
+        (&format!("ended<{}", time(103)), &[2, 1]),
+        (&format!("-ended<{}", time(103)), &[9, 8, 7, 6, 5, 4, 3]),
+        (&format!("-ended>{}", Timestamp::EPOCH), &[9, 8, 7, 6]),
+    ] {
+        let search = search(text);
+        let found = store.transactions(&grant("acme"), search.clone(), reach(None, 100)).await.unwrap();
+        let expected: Vec<_> = expected.iter().copied().map(id).collect();
+        assert_eq!(found.rows.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{text}");
+        let count = store.transaction_count(&grant("acme"), search, reach(None, 100)).await.unwrap();
+        assert_eq!(count, Count { count: expected.len() as u64, is_all: true }, "{text}");
+    }
+}
+
+async fn a_search_says_how_far_it_looked(subject: &Subject) {
+    let store = subject.store();
+    tenants(store, &[("acme", 2)]).await;
+    let logs = [log(store, "acme", 0).await, log(store, "acme", 1).await];
+    for number in 1..=20 {
+        let log = &logs[number as usize % 2];
+        let row = transaction(log.id, number, if number < 3 { "completed" } else { "running" });
+        store.commit(Batch { transactions: vec![row], ..Batch::after(log) }).await.unwrap();
+    }
+    let acme = grant("acme");
+    // Of each log three are looked at: the page ends where the first of them stops.
+    let (mut before, mut pages) = (None, Vec::new());
+    loop {
+        let reach = Reach { before, limit: 4, looks: 3 };
+        let found = store.transactions(&acme, search("version:1 -status:running"), reach).await.unwrap();
+        pages.push(found.rows.len());
+        assert!(found.rows.iter().all(|row| row.id == id(2)));
+        let Some(floor) = found.floor else { break };
+        assert!(before.is_none_or(|before| floor < before));
+        before = Some(floor);
+    }
+    assert_eq!(pages, [0, 0, 0, 1, 0]);
+    // What an index has in order needs no end.
+    let reach = Reach { before: None, limit: 4, looks: 3 };
+    let found = store.transactions(&acme, search("status:completed"), reach).await.unwrap();
+    assert_eq!((found.rows.len(), found.floor), (2, None));
+    let counted =
+        |text: &str, limit| store.transaction_count(&acme, search(text), Reach { before: None, limit, looks: 5 });
+    assert_eq!(counted("status:running", 17).await.unwrap(), Count { count: 17, is_all: false });
+    assert_eq!(counted("status:running", 19).await.unwrap(), Count { count: 18, is_all: true });
+    assert_eq!(counted("version:1", 100).await.unwrap(), Count { count: 5, is_all: false });
 }
 
 async fn a_history_is_one_transaction_s(subject: &Subject) {
@@ -512,7 +585,7 @@ async fn tenants_do_not_see_one_another(subject: &Subject) {
         let (grant, log) = (grant(name), log(store, name, 0).await);
         let found = [
             store.transaction(&grant, id(1)).await.unwrap().iter().count(),
-            store.transactions(&grant, TransactionFilter::default(), None, 9).await.unwrap().len(),
+            store.transactions(&grant, Search::default(), reach(None, 9)).await.unwrap().rows.len(),
             store.history(&grant, id(1), 2, 9).await.unwrap().len(),
             store.definition(&grant, &self::name("order"), None).await.unwrap().iter().count(),
             store.definitions(&grant, None, 9).await.unwrap().len(),

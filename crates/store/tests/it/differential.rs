@@ -6,7 +6,7 @@ use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError, StoreError};
-use chancery_store::{CheckpointRow, Durability, Options, Store, TileRow};
+use chancery_store::{CheckpointRow, Durability, Options, Reach, Store, TileRow};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -16,6 +16,7 @@ enum Op {
     Own(u8),
     Checkpoint { log: u8, size: u8, tile: u8, epoch_off: bool },
     Read(u8, u8),
+    Search { text: String, before: Option<u8>, limit: usize, looks: usize },
 }
 
 /// A batch, but for what depends on how its log is when its turn comes.
@@ -56,6 +57,38 @@ fn plan() -> impl Strategy<Value = Plan> {
         })
 }
 
+fn term() -> impl Strategy<Value = String> {
+    let time = |number: u32| format!("{}", time(number));
+    let number = || 0..12_u32;
+    prop_oneof![
+        prop::sample::subsequence(&STATUSES[..], 1..4).prop_map(|words| format!("status:{}", words.join(","))),
+        prop_oneof![Just("definition:order"), Just("definition:refund,order"), Just("version:1"), Just("version:2,3")]
+            .prop_map(str::to_owned),
+        number().prop_map(|number| format!("principal:{}", principal(number % 3))),
+        number().prop_map(|number| format!("key:\"key {}\0\",other", number % 4)),
+        prop_oneof![Just("label.region:eu"), Just("label.region:eu,\"us, \\\"east\\\"\""), Just("label.channel:web")]
+            .prop_map(str::to_owned),
+        prop::collection::vec(number(), 1..4)
+            .prop_map(|numbers| numbers.iter().map(|number| format!("{}", id(*number))).collect::<Vec<_>>().join(","))
+            .prop_map(|ids| format!("id:{ids}")),
+        number().prop_map(move |number| format!("started<{}", time(number))),
+        number().prop_map(move |number| format!("started>{}", time(number))),
+        number().prop_map(move |number| format!("ended<{}", time(number + 100))),
+        number().prop_map(move |number| format!("ended>{}", time(number + 100))),
+    ]
+}
+
+fn searching() -> impl Strategy<Value = Op> {
+    let term = (prop::bool::weighted(0.3), term()).prop_map(|(not, term)| if not { format!("-{term}") } else { term });
+    let terms = prop::collection::vec(term, 0..4);
+    (terms, prop::option::of(0..12_u8), 1..6_usize, 1..5_usize).prop_map(|(terms, before, limit, looks)| Op::Search {
+        text: terms.join(" "),
+        before,
+        limit,
+        looks,
+    })
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => plan().prop_map(|plan| Op::Commit(Box::new(plan))),
@@ -63,6 +96,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..3_u8, 0..20_u8, 0..9_u8, prop::bool::weighted(0.2))
             .prop_map(|(log, size, tile, epoch_off)| Op::Checkpoint { log, size, tile, epoch_off }),
         3 => (0..3_u8, 0..12_u8).prop_map(|(log, id)| Op::Read(log, id)),
+        4 => searching(),
     ]
 }
 
@@ -100,6 +134,7 @@ impl Plan {
                 .iter()
                 .map(|(number, status)| transaction(log.id, u32::from(*number), STATUSES[usize::from(*status)]))
                 .collect(),
+            labels: self.transactions.iter().flat_map(|(number, _)| labels(log.id, u32::from(*number))).collect(),
             steps: self
                 .steps
                 .iter()
@@ -159,8 +194,15 @@ async fn apply(store: &dyn Store, op: &Op) -> String {
             let recovered = plain(store.recover(log.id, Some(id), 2).await);
             let control = plain(store.control(log.id).await);
             let history = plain(store.history(&grant, id, 3, 4).await);
-            let listed = plain(store.transactions(&grant, Default::default(), Some(id), 3).await);
+            let listed = plain(store.transactions(&grant, Default::default(), reach(Some(id), 3)).await);
             format!("{:?}", (loaded, recovered, control, history, listed))
+        }
+        Op::Search { text, before, limit, looks } => {
+            let before = before.map(|number| id(u32::from(number)));
+            let reach = Reach { before, limit: *limit, looks: *looks };
+            let found = plain(store.transactions(&grant("acme"), search(text), reach).await);
+            let counted = plain(store.transaction_count(&grant("acme"), search(text), reach).await);
+            format!("{:?}", (found, counted))
         }
     }
 }

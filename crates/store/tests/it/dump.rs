@@ -18,6 +18,7 @@ pub(crate) struct FullDump {
     pub(crate) entries: Vec<(LogId, Vec<EntryRow>)>,
     pub(crate) transactions: Vec<TransactionRow>,
     pub(crate) steps: Vec<StepRow>,
+    pub(crate) labels: Vec<LabelRow>,
     pub(crate) keys: Vec<(TenantId, KeyRow)>,
     pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
@@ -63,6 +64,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         })?,
         transactions: pages(|last| scan.transactions(last.map(|row: &TransactionRow| row.id), PAGE))?,
         steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE))?,
+        labels: pages(|last| scan.labels(last, PAGE))?,
         keys: pages(|last: Option<&(TenantId, KeyRow)>| {
             let place = last.map(|(tenant, row)| (tenant.clone(), row.scope, row.slot, row.key));
             scan.keys(place.as_ref(), PAGE)

@@ -2,8 +2,9 @@
 
 use chancery_base::*;
 use chancery_shard::row::*;
+use chancery_shard::search::Search;
 use chancery_shard::{Batch, Grant, Origin};
-use chancery_store::Store;
+use chancery_store::{Reach, Store};
 use std::sync::Arc;
 
 pub(crate) fn time(second: u32) -> Timestamp {
@@ -85,7 +86,35 @@ pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> Tran
         input_seq: 0,
         output_seq: ended.then_some(2),
         body: Sealed::plain(b"{\"v\":1}".to_vec()),
+        business_key: number.is_multiple_of(3).then(|| format!("key {}\0", number % 4)),
     }
+}
+
+/// The labels of a transaction; every fourth has none.
+pub(crate) fn labels(log: LogId, number: u32) -> Vec<LabelRow> {
+    let label = |name: &str, value: &str| LabelRow {
+        log,
+        name: name.to_owned(),
+        value: value.to_owned(),
+        transaction: id(number),
+    };
+    let region = label("region", if number.is_multiple_of(2) { "eu" } else { "us, \"east\"" });
+    match number % 4 {
+        0 => Vec::new(),
+        1 => vec![region],
+        2 => vec![label("channel", "\0"), region],
+        _ => vec![label("channel", "web"), region],
+    }
+}
+
+/// A search for what happened at [`time`]s.
+pub(crate) fn search(text: &str) -> Search {
+    Search::parse(text, time(10_000)).unwrap()
+}
+
+/// As far as a test needs.
+pub(crate) fn reach(before: Option<TransactionId>, limit: usize) -> Reach {
+    Reach { before, limit, looks: 1_000 }
 }
 
 pub(crate) fn step(number: u32, step: u32, status: &'static str) -> StepRow {
@@ -161,5 +190,43 @@ pub(crate) async fn tenants(store: &dyn Store, tenants: &[(&str, u16)]) {
     store.commit(Batch { control: rows.collect(), ..Batch::after(&log) }).await.unwrap();
     for log in store.logs().await.unwrap().into_iter().filter(|log| log.epoch == 0) {
         store.own(log.id, "node-1").await.unwrap();
+    }
+}
+
+/// Statements that fill a store as it was before transactions could be searched.
+pub(crate) fn in_older_store(id_of: impl Fn(TransactionId) -> String, bytes: impl Fn(&str) -> String) -> String {
+    let mut statements = vec![format!(
+        "INSERT INTO tenants VALUES ('system', 1, {}, 0); \
+             INSERT INTO logs VALUES (1, 'system', 0, 1, 'test/system/0/1', 1, 0, 0, '')",
+        bytes("0123456789abcdef0123456789abcdef")
+    )];
+    let bodies =
+        [r#"{"business_key":"order \"7\"","labels":{"region":"eu, \u00e9","shop":"north"},"v":1}"#, r#"{"v":1}"#];
+    for (number, body) in (1..).zip(bodies) {
+        statements.push(format!(
+            "INSERT INTO transactions VALUES ({}, 1, 'order', 1, {}, 'running', '{}', {}, NULL, NULL, 0, NULL, 'none', \
+             {}, {})",
+            id_of(id(number)),
+            bytes("0123456789abcdef0123456789abcdef"),
+            principal(1),
+            time(number).as_micros(),
+            bytes(""),
+            bytes(body),
+        ));
+    }
+    statements.join("; ")
+}
+
+/// Looks for what [`in_older_store`] put there.
+pub(crate) async fn found_after_migrating(store: &dyn Store) {
+    for (text, expected) in [
+        ("key:\"order \\\"7\\\"\"", vec![id(1)]),
+        ("label.region:\"eu, \u{e9}\" label.shop:north", vec![id(1)]),
+        ("-key:other", vec![id(2), id(1)]),
+        ("-label.shop:north", vec![id(2)]),
+    ] {
+        let found = store.transactions(&grant("system"), search(text), reach(None, 9)).await.unwrap();
+        assert_eq!(found.rows.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{text}");
+        assert_eq!(found.rows.last().unwrap().business_key.is_some(), expected.contains(&id(1)), "{text}");
     }
 }

@@ -17,6 +17,8 @@ mod postgres;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 #[path = "../support/postgres.rs"]
 mod server;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::disk::Mount;
 use crate::fixture::*;
 use crate::subject::block_on;
-use chancery_base::Kind;
+use chancery_base::{Kind, digest};
 use chancery_store::sqlite::{DATABASE, LOCK};
 use chancery_store::{OpenError, Options, SqliteStore, Store};
 use std::os::unix::fs::PermissionsExt as _;
@@ -116,6 +116,19 @@ fn a_store_is_migrated_only_where_that_is_asked_for() {
     assert_eq!(SqliteStore::migration_state(dir.path()).unwrap().pending, []);
     assert_eq!(SqliteStore::migrate(dir.path()).unwrap_err().kind(), Kind::Conflict, "it is in use");
     block_on(system(&store));
+}
+
+#[test]
+fn what_an_older_store_has_is_found_after_migrating() {
+    let dir = tempfile::tempdir().unwrap();
+    let older = |sql: &str| alter(dir.path(), sql);
+    older(include_str!("../../migrations/sqlite/V1__schema.sql"));
+    older(&in_older_store(
+        |id| format!("x'{}'", digest::hex_encode(id.as_bytes())),
+        |text| format!("x'{}'", digest::hex_encode(text.as_bytes())),
+    ));
+    let store = open(dir.path()).unwrap();
+    block_on(found_after_migrating(&store));
 }
 
 #[test]

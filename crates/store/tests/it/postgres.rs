@@ -5,7 +5,7 @@ use crate::fixture::*;
 use crate::proxy::{ALL, Proxy};
 use crate::server::{PASSWORD, Server, USER, free_port, hand_over, unprivileged, wait_until_open};
 use crate::subject::{block_on, migrated, postgres_options};
-use chancery_base::{Kind, Secret};
+use chancery_base::{Kind, Secret, TransactionId, digest};
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
 use chancery_store::postgres::{OpenError, Options, PostgresStore};
@@ -257,7 +257,7 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
         PostgresStore::open(&options).await.unwrap();
     });
     for (sql, says) in [
-        ("UPDATE refinery_schema_history SET checksum = '1'", "migration 1 (schema) is not the one"),
+        ("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1", "migration 1 (schema) is not the one"),
         (
             "INSERT INTO refinery_schema_history SELECT 9, 'later', applied_on, checksum FROM refinery_schema_history \
           WHERE version = 1; DELETE FROM refinery_schema_history WHERE version < 9",
@@ -269,6 +269,31 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(error.kind(), Kind::Invalid);
     }
+}
+
+#[test]
+fn what_an_older_store_has_is_found_after_migrating() {
+    let server = Server::shared();
+    let database = server.database("template0");
+    server.psql(&database, include_str!("../../migrations/postgres/V1__schema.sql")).unwrap();
+    let hex = |text: &str| format!("'\\x{}'", digest::hex_encode(text.as_bytes()));
+    let uuid = |id: TransactionId| format!("'{}'", digest::hex_encode(id.as_bytes()));
+    server.psql(&database, &in_older_store(uuid, hex)).unwrap();
+    let history = "CREATE TABLE refinery_schema_history \
+         (version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))";
+    server.psql(&database, history).unwrap();
+    let options = postgres_options(&server.url(&database));
+    // As if the first migration had made the tables.
+    let pristine = server.database("template0");
+    drop(migrated(&postgres_options(&server.url(&pristine))));
+    let checksum = server.psql(&pristine, "SELECT checksum FROM refinery_schema_history WHERE version = 1").unwrap();
+    let applied = format!(
+        "INSERT INTO refinery_schema_history VALUES (1, 'schema', '2026-11-21T00:00:00Z', '{}')",
+        checksum.trim()
+    );
+    server.psql(&database, &applied).unwrap();
+    let store = migrated(&options);
+    block_on(found_after_migrating(&store));
 }
 
 /// `PgBouncer`, stopped when it is dropped.

@@ -7,7 +7,7 @@ use chancery_base::Kind;
 use chancery_engine::{Status, StepStatus, UndoStatus};
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
-use chancery_store::sqlite::{DATABASE, flip_bit};
+use chancery_store::sqlite::{DATABASE, Table, flip_bit};
 use chancery_store::{CheckpointRow, Durability, Options, Scan as _, SqliteStore, Store, TileRow, words};
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -252,6 +252,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "definitions",
             "entries",
             "keys",
+            "labels",
             "logs",
             "pointers",
             "principals",
@@ -262,7 +263,9 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "transactions"
         ]
     );
-    assert!(tables.iter().all(|table| !table.key.is_empty() && table.columns.len() > table.key.len()));
+    let is_bare = |table: &&Table| table.columns.len() == table.key.len();
+    assert!(tables.iter().all(|table| !table.key.is_empty()));
+    assert_eq!(tables.iter().filter(is_bare).map(|table| &table.name).collect::<Vec<_>>(), ["labels"]);
     let steps = tables.iter().find(|table| table.name == "steps").unwrap();
     assert_eq!(steps.key, ["transaction_id", "step", "clone"]);
     assert_eq!(steps.columns[3], "status");
@@ -319,7 +322,12 @@ fn every_column_can_be_tampered_with() {
     block_on(async {
         let log = system(&store).await;
         let written = Batch {
-            transactions: vec![TransactionRow { wake_at: Some(time(1)), ..transaction(log.id, 1, "completed") }],
+            transactions: vec![TransactionRow {
+                wake_at: Some(time(1)),
+                business_key: Some("key".to_owned()),
+                ..transaction(log.id, 1, "completed")
+            }],
+            labels: labels(log.id, 1),
             steps: vec![StepRow {
                 output_seq: Some(1),
                 undo_seq: Some(2),

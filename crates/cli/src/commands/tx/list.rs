@@ -20,13 +20,23 @@ pub(crate) struct GetArgs {
 }
 
 /// List transactions, newest first.
+///
+/// A search is terms that must all hold: a field, `:` and values of which one is its. `-` before a term negates it; a
+/// value with spaces, commas or quotes stands within "…". Fields: status, definition, version, principal, key (the
+/// business key), label.<name>, id; and started and ended, which take `<` or `>` and an age (`started<2h`: within the
+/// last two hours) or a time.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   chancery tx list
   chancery tx list --status parked --definition create-order
+  chancery tx list 'status:failed,parked label.region:eu started<2h'
+  chancery tx list 'definition:create-order -status:completed started>2026-11-21T07:00:00Z'
   chancery tx list --limit 1000 -o json | jq -r '.items[].id'")]
 pub(crate) struct ListArgs {
+    /// Only those that this search finds.
+    #[arg(value_name = "SEARCH", allow_hyphen_values = true)]
+    search: Option<String>,
     /// Only those with this status.
     #[arg(long, value_parser = status)]
     status: Option<Status>,
@@ -35,6 +45,19 @@ pub(crate) struct ListArgs {
     definition: Option<Name>,
     #[command(flatten)]
     page: PageArgs,
+}
+
+/// Count transactions, up to 10,000.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx count
+  chancery tx count 'status:failed started<1d'
+  chancery tx count 'status:parked' -o json | jq .count")]
+pub(crate) struct CountArgs {
+    /// Only those that this search finds; see `chancery tx list --help`.
+    #[arg(value_name = "SEARCH", allow_hyphen_values = true)]
+    search: Option<String>,
 }
 
 /// List a transaction's entries in the ledger, from its first on.
@@ -62,9 +85,16 @@ pub(crate) async fn get(args: &GetArgs, session: &Session) -> Result<Exit, CliEr
 }
 
 pub(crate) async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
-    let query = TransactionsQuery { status: args.status, definition: args.definition, limit: None, cursor: None };
+    let ListArgs { search, status, definition, page } = args;
+    let query = TransactionsQuery { search, status, definition, limit: None, cursor: None };
     let pages = session.client()?.transactions(&query)?;
-    args.page.show(session, pages, |items| show::transactions(&session.out, items)).await
+    page.show(session, pages, |items| show::transactions(&session.out, items)).await
+}
+
+pub(crate) async fn count(args: CountArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.transaction_count(args.search).await?;
+    session.out.show(&body, |body| show::count(*body))?;
+    Ok(Exit::Ok)
 }
 
 pub(crate) async fn history(args: HistoryArgs, session: &Session) -> Result<Exit, CliError> {
