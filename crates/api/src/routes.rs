@@ -11,7 +11,7 @@ pub enum Method {
     Get,
     /// Makes or does.
     Post,
-    /// Says how it is.
+    /// Says the whole of how something is.
     Put,
     /// Changes a part.
     Patch,
@@ -38,6 +38,8 @@ impl Method {
 pub enum Access {
     /// Anybody. The list of these may only shrink.
     Open,
+    /// Whoever has the token that stands in the body.
+    Token,
     /// A principal whose roles permit this action of the built-in bundle.
     Action(&'static str),
 }

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::grants::Grants;
 use crate::inputs::{Inputs, NodeBytes};
 use crate::integrator::Integrator;
-use crate::local::Closures;
+use crate::local::{Book, Closures};
 use crate::probe::Probe;
 use crate::pump::{self, Pump};
 use crate::starters::Starters;
@@ -114,7 +114,7 @@ impl App {
     /// # Errors
     /// If the store can't be read, a shard can't be owned or loaded, or the HTTP client can't be set up.
     pub async fn open(config: Config, keys: Keys, store: Arc<dyn Store>, closures: Closures) -> Result<Self, Error> {
-        let http = HttpTarget::new(config.targets.clone(), config.target_timeout)?;
+        let http = HttpTarget::new(config.targets.clone(), config.target_guard.clone())?;
         let shared = Shared {
             config: Arc::new(config),
             keys,
@@ -166,11 +166,14 @@ impl App {
     fn take_in(&self, row: &LogRow) -> Arc<Tenant> {
         let shared = &self.shared;
         let (inlet, outlet) = pump::queue();
+        let (limits, public_url) = (shared.config.target_limits, shared.config.public_url.as_deref());
+        let targets = Book::new(row.tenant.clone(), Arc::clone(&shared.http), limits, public_url);
         let tenant = Arc::new(Tenant::new(
             row,
             inlet,
             Arc::clone(&shared.key_index),
             Inputs::new(Arc::clone(&shared.input_bytes)),
+            targets,
         ));
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
@@ -193,7 +196,7 @@ impl App {
         };
         drop(shared.tasks.spawn(pump.run()));
         drop(shared.tasks.spawn(integrator.run()));
-        tenant.local.start(self.config(), &tenant, &shared.closures, &shared.http);
+        tenant.local.start(self.config(), &tenant, &shared.closures);
         shared.tenants.rcu(|tenants| {
             let mut tenants = BTreeMap::clone(tenants);
             tenants.insert(tenant.id.clone(), Arc::clone(&tenant));

@@ -1,6 +1,6 @@
 //! What a node can be told.
 
-use chancery_targets::AllowList;
+use chancery_targets::{AllowList, Guard, Limits};
 use std::time::Duration;
 
 /// The settings of a node, with the defaults that it has unless told otherwise.
@@ -30,10 +30,13 @@ pub struct Config {
     pub local_concurrency: u32,
     /// Which origins `run: {http: …}` may reach. Default none.
     pub targets: AllowList,
-    /// How long one HTTP call may take, the step's own timeout notwithstanding. Default 30 s.
-    pub target_timeout: Duration,
-    /// HTTP calls that are out at a time, in each tenant. Default 50.
-    pub target_concurrency: u32,
+    /// Which addresses these may be at. Default public ones.
+    pub target_guard: Guard,
+    /// What each of them is given where the tenant says nothing else. Default [`Limits::DEFAULT`].
+    pub target_limits: Limits,
+    /// Where others reach this server, such as `https://chancery.example`: targets report there what they accepted.
+    /// Default none: then a target has to answer with what came of a call.
+    pub public_url: Option<String>,
 }
 
 impl Config {
@@ -53,8 +56,9 @@ impl Config {
             store_retry: Duration::from_millis(100),
             local_concurrency: 256,
             targets: AllowList::default(),
-            target_timeout: Duration::from_secs(30),
-            target_concurrency: 50,
+            target_guard: Guard::default(),
+            target_limits: Limits::DEFAULT,
+            public_url: None,
         }
     }
 }

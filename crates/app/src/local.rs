@@ -1,15 +1,17 @@
 //! Handlers in this process: closures registered under worker names, and the caller of HTTP targets. Both take tasks
 //! through the same exchange as remote workers.
 
+mod book;
 mod taker;
+
+pub(crate) use book::Book;
 
 use crate::config::Config;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
-use chancery_base::{Document, Kind, Name};
+use chancery_base::{Document, Name};
 use chancery_engine::StepError;
 use chancery_shard::input::{Queue, ReportedOutcome, Task};
-use chancery_targets::{Call, HttpTarget};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +19,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use taker::Taker;
+use taker::{Offer, Taker};
 
 /// What a closure makes of a task: its output, or an error that says that it took no effect.
 pub type Outcome = Result<Value, StepError>;
@@ -90,13 +92,13 @@ impl Loops {
     }
 
     /// Starts a loop for each closure, and one for HTTP calls if any may be made.
-    pub(crate) fn start(&self, config: &Config, tenant: &Tenant, closures: &Closures, http: &Arc<HttpTarget>) {
+    pub(crate) fn start(&self, config: &Config, tenant: &Tenant, closures: &Closures) {
         for (name, handler) in &closures.handlers {
-            let queue = Queue::Worker(name.clone());
-            self.run(Taker::new(config, tenant, queue, config.local_concurrency, Arc::clone(handler), &self.tasks));
+            let offer = Offer::Queue(Queue::Worker(name.clone()), config.local_concurrency);
+            self.run(Taker::new(config, tenant, offer, Arc::clone(handler), &self.tasks));
         }
-        let handler = http_handler(Arc::clone(http));
-        self.run(Taker::new(config, tenant, Queue::Http, config.target_concurrency, handler, &self.tasks));
+        let offer = Offer::Targets(Arc::clone(&tenant.targets));
+        self.run(Taker::new(config, tenant, offer, http_handler(Arc::clone(&tenant.targets)), &self.tasks));
     }
 
     fn run(&self, taker: Taker) {
@@ -104,26 +106,9 @@ impl Loops {
     }
 }
 
-fn http_handler(target: Arc<HttpTarget>) -> Handler {
+fn http_handler(book: Arc<Book>) -> Handler {
     Arc::new(move |task| {
-        let target = Arc::clone(&target);
-        Box::pin(async move {
-            let Some(http) = &task.http else {
-                let message = format!("a task for HTTP without a call ({:?})", Kind::Bug);
-                return ReportedOutcome::Failed(StepError::fatal("BadRequest", message));
-            };
-            let transaction = task.transaction.to_string();
-            let call = Call {
-                http,
-                body: &task.input,
-                idempotency_key: &task.idempotency_key,
-                forward_key: task.forward_key.as_deref(),
-                forward_unknown: task.forward_unknown,
-                traceparent: task.traceparent.as_deref(),
-                transaction: &transaction,
-                time_left: task.deadline.since(crate::clock::now()),
-            };
-            target.call(call).await
-        })
+        let book = Arc::clone(&book);
+        Box::pin(async move { book.call(&task).await })
     })
 }

@@ -3,8 +3,12 @@
 
 use crate::app::App;
 use crate::clock;
+use crate::tenant::Tenant;
+use chancery_base::{TargetId, TenantId};
 use chancery_engine::Phase;
 use chancery_shard::input::{Gauges, Observation, Queue};
+use chancery_shard::target::Forced;
+use chancery_targets::{Stage, Verdict};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::time::Duration;
 
@@ -31,6 +35,11 @@ pub(crate) fn describe() {
     describe_counter!("chancery_confirms_total", "Attempts of confirms that ended, by outcome");
     describe_gauge!("chancery_queue_depth", Count, "Steps that wait for a worker, by queue");
     describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
+    describe_counter!("chancery_target_calls_total", "HTTP calls that ended, by target and whether it answered");
+    describe_histogram!("chancery_target_call_duration_seconds", Seconds, "How long a call took, by target");
+    describe_gauge!("chancery_target_calls_out", Count, "Calls that are out, by target");
+    describe_gauge!("chancery_target_room", Count, "Calls that may begin now, by target");
+    describe_gauge!("chancery_target_breaker", Count, "0 closed, 1 half open, 2 open, by target");
     describe_gauge!("chancery_workers", Count, "Workers with a call open or a task in hand");
     describe_gauge!("chancery_leases", Count, "Tasks that are handed out");
     describe_gauge!("chancery_shard_inputs", Count, "Inputs that wait for a shard");
@@ -112,6 +121,34 @@ fn decided(action: &str, permitted: bool, errors: usize) {
     counter!("chancery_policy_evaluation_errors_total").increment(errors as u64);
 }
 
+/// A call of a target that the node's list names.
+pub(crate) fn called(tenant: &TenantId, target: &TargetId, verdict: Verdict, took: Duration) {
+    let outcome = match verdict {
+        Verdict::Answers => "answers",
+        Verdict::Fails => "fails",
+    };
+    let labels = [("tenant", tenant.to_string()), ("target", target.to_string())];
+    histogram!("chancery_target_call_duration_seconds", &labels).record(took);
+    let [tenant, target] = labels;
+    counter!("chancery_target_calls_total", &[tenant, target, ("outcome", outcome.to_owned())]).increment(1);
+}
+
+/// How the targets do that the node's list names.
+fn targets(tenant: &Tenant) {
+    for target in tenant.targets.origins() {
+        let (given, view) = tenant.targets.view(target, clock::now());
+        let labels = [("tenant", tenant.id.to_string()), ("target", target.to_string())];
+        let breaker = match (given.forced, view.stage) {
+            (Some(Forced::Closed), _) | (None, Stage::Closed) => 0.0,
+            (None, Stage::HalfOpen) => 1.0,
+            (Some(Forced::Open), _) | (None, Stage::Open { .. }) => 2.0,
+        };
+        gauge!("chancery_target_breaker", &labels).set(breaker);
+        gauge!("chancery_target_calls_out", &labels).set(f64::from(view.out));
+        gauge!("chancery_target_room", &labels).set(f64::from(view.room));
+    }
+}
+
 /// How long a commit took.
 pub(crate) fn committed(took: Duration) {
     histogram!("chancery_commit_duration_seconds").record(took);
@@ -141,7 +178,8 @@ pub(crate) async fn refresh(app: &App) {
     for tenant in app.tenants().values() {
         bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));
         let Some(now) = tenant.pump.gauges().await else { continue };
-        shard(tenant.id.as_str(), &now);
+        shard(tenant, &now);
+        targets(tenant);
         let progress = tenant.integrator.progress();
         let label = tenant.id.to_string();
         let unintegrated = as_f64_u64(now.size.saturating_sub(progress.integrated));
@@ -152,8 +190,8 @@ pub(crate) async fn refresh(app: &App) {
     gauge!("chancery_bundles_active").set(as_f64(bundles));
 }
 
-fn shard(tenant: &str, now: &Gauges) {
-    let tenant = tenant.to_owned();
+fn shard(of: &Tenant, now: &Gauges) {
+    let tenant = of.id.to_string();
     gauge!("chancery_transactions_active", "tenant" => tenant.clone()).set(as_f64(now.active));
     gauge!("chancery_workers", "tenant" => tenant.clone()).set(as_f64(now.workers));
     gauge!("chancery_leases", "tenant" => tenant.clone()).set(as_f64(now.leases));
@@ -163,7 +201,9 @@ fn shard(tenant: &str, now: &Gauges) {
     for (queue, depth, oldest) in &now.queues {
         let name = match queue {
             Queue::Worker(name) => name.to_string(),
-            Queue::Http => String::from("http:"),
+            Queue::Http(target) if of.targets.origins().any(|known| known == target) => target.to_string(),
+            // What a definition makes up is no label.
+            Queue::Http(_) | Queue::AnyHttp => continue,
         };
         let labels = [("tenant", tenant.clone()), ("queue", name)];
         gauge!("chancery_queue_depth", &labels).set(as_f64(*depth));

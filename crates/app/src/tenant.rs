@@ -4,7 +4,7 @@ use crate::Error;
 use crate::definitions::Definitions;
 use crate::inputs::Inputs;
 use crate::integrator;
-use crate::local::Loops;
+use crate::local::{Book, Loops};
 use crate::pump::Inlet;
 use crate::watch::Watchers;
 use arc_swap::ArcSwapOption;
@@ -45,6 +45,7 @@ pub(crate) struct Tenant {
     pub(crate) definitions: Definitions,
     pub(crate) integrator: integrator::Handle,
     pub(crate) local: Loops,
+    pub(crate) targets: Arc<Book>,
     key_index: KeyIndex,
     control: ArcSwapOption<Control>,
     ready: watch::Sender<Readiness>,
@@ -63,7 +64,7 @@ pub(crate) enum Readiness {
 }
 
 impl Tenant {
-    pub(crate) fn new(row: &LogRow, pump: Inlet, key_index: KeyIndex, inputs: Inputs) -> Self {
+    pub(crate) fn new(row: &LogRow, pump: Inlet, key_index: KeyIndex, inputs: Inputs, targets: Book) -> Self {
         Self {
             id: row.tenant.clone(),
             log: row.id,
@@ -75,6 +76,7 @@ impl Tenant {
             definitions: Definitions::default(),
             integrator: integrator::Handle::default(),
             local: Loops::default(),
+            targets: Arc::new(targets),
             key_index,
             control: ArcSwapOption::empty(),
             ready: watch::channel(Readiness::Starting).0,
@@ -157,6 +159,7 @@ impl Tenant {
                 index.entry(*key).or_insert_with(|| self.id.clone());
             }
         }
+        self.targets.controlled(&control);
         self.control.store(Some(control));
         self.ready.send_if_modified(|ready| {
             let starts = *ready == Readiness::Starting;

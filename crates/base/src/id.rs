@@ -121,8 +121,13 @@ id!(
     /// A credential, `key_…`.
     KeyId, "key_", "a key's id (`key_` and 32 hex digits)"
 );
+id!(
+    /// A secret that calls are signed with, `whs_…`: its name, not the secret.
+    SigningSecretId, "whs_", "a signing secret's id (`whs_` and 32 hex digits)"
+);
 draw!(DecisionId);
 draw!(KeyId);
+draw!(SigningSecretId);
 
 impl TransactionId {
     /// Draws a new id in a slot.

@@ -13,14 +13,17 @@ pub mod limits;
 pub mod name;
 pub mod secret;
 pub mod slot;
+pub mod target;
 pub mod time;
+pub mod webhook;
 
 pub use digest::{Digest, Salt};
 pub use document::Document;
 pub use entropy::Entropy;
-pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, TransactionId};
+pub use id::{DecisionId, KeyId, PrincipalId, PrincipalKind, SigningSecretId, TransactionId};
 pub use kind::Kind;
 pub use name::{Name, TenantId};
 pub use secret::Secret;
 pub use slot::Slot;
+pub use target::TargetId;
 pub use time::Timestamp;

@@ -74,6 +74,8 @@ pub const EXCHANGES_MAX: usize = 512;
 pub const TENANT_EXCHANGES_MAX: usize = 256;
 /// See [`EXCHANGES_MAX`].
 pub const PRINCIPAL_EXCHANGES_MAX: usize = 256;
+/// Callbacks of targets at a time: whose they are is known only when their bodies are read.
+pub const CALLBACKS_MAX: usize = 64;
 /// Exchanges of a tenant that may be held while there is no task. The places above are for reports.
 pub const TENANT_POLLS_MAX: usize = 208;
 /// Bytes of a body or an answer that are not counted: what most calls need, and what the limits on calls bound.
@@ -137,6 +139,15 @@ pub const EXCHANGE_TASKS_MAX: usize = 4_096;
 pub const CREDIT_MAX: u32 = 4_096;
 /// Workers known to a shard at a time.
 pub const WORKERS_MAX: usize = 10_000;
+/// Targets that a tenant has settings of, and origins that a node may call.
+pub const TARGETS_MAX: usize = 250;
+/// HTTP calls of a tenant that are out at a time, whatever its targets' bulkheads say: each may hold an answer of
+/// [`PAYLOAD_BYTES_MAX`].
+pub const TARGET_CALLS_MAX: u32 = 400;
+/// Secrets that a tenant's calls are signed with, those of single targets among them.
+pub const SIGNING_SECRETS_MAX: usize = 64;
+/// Signatures of one call.
+pub const SIGNATURES_MAX: usize = 4;
 /// Principals of a tenant.
 pub const PRINCIPALS_MAX: usize = 100_000;
 /// Rows of a page.
@@ -160,6 +171,8 @@ pub const COUNT_MAX: usize = 10_000;
 const _: () = assert!(2 * (OPEN_STEPS_MAX as u64) < TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BODY_BYTES_MAX && BUNDLE_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(SHARD_QUEUE_RESERVED < SHARD_QUEUE_MAX);
+// A node's caller names every origin in one exchange, and what is none of them.
+const _: () = assert!(TARGETS_MAX < EXCHANGE_QUEUES_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
 const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOOKS_MAX);
@@ -167,7 +180,8 @@ const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.
 const _: () = assert!(TENANT_CALLS_MAX + CALLS_RESERVED + TENANT_EXCHANGES_MAX <= TENANT_CONNECTIONS_MAX);
-const _: () = assert!(CALLS_MAX + CALLS_RESERVED + EXCHANGES_MAX <= CONNECTIONS_MAX);
+const _: () = assert!(CALLS_MAX + CALLS_RESERVED + EXCHANGES_MAX + CALLBACKS_MAX <= CONNECTIONS_MAX);
+const _: () = assert!(CALLBACKS_MAX < STRANGERS_MAX);
 const _: () = assert!(PRINCIPAL_CALLS_MAX < TENANT_CALLS_MAX && TENANT_CALLS_MAX < CALLS_MAX);
 const _: () = assert!(PRINCIPAL_EXCHANGES_MAX <= TENANT_EXCHANGES_MAX && TENANT_EXCHANGES_MAX < EXCHANGES_MAX);
 const _: () = assert!(TENANT_POLLS_MAX < TENANT_EXCHANGES_MAX);

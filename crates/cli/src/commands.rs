@@ -14,6 +14,8 @@ mod principal;
 mod receipt;
 mod run;
 mod serve;
+mod signing_secret;
+mod target;
 mod tenant;
 mod tx;
 mod verify;
@@ -46,6 +48,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
+    Target(target::Command),
+    #[command(subcommand)]
+    SigningSecret(signing_secret::Command),
+    #[command(subcommand)]
     Tenant(tenant::Command),
     #[command(subcommand)]
     Principal(principal::Command),
@@ -71,6 +77,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
+        Command::Target(command) => Box::pin(target::run(command, session)).await,
+        Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Principal(command) => Box::pin(principal::run(command, session)).await,
         Command::Key(command) => Box::pin(key::run(command, session)).await,

@@ -243,6 +243,15 @@ pub enum Event {
     },
     /// The driver was not heard in time.
     DriverLost,
+    /// The target took an attempt and reports later: its worker is not waited for any more, its deadline is.
+    Accepted {
+        /// Which step.
+        node: NodeRef,
+        /// The step, its compensation or its confirm.
+        phase: Phase,
+        /// Which attempt.
+        attempt: u32,
+    },
     /// An attempt was done.
     Completed {
         /// Which step.

@@ -159,6 +159,9 @@ impl Serialize for Head {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepState {
+    /// The attempt that is out is with a target that reports later.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub accepted: bool,
     /// Attempts handed out.
     pub attempts: u32,
     /// Attempts handed out before a person had it tried again: retries count from here.
@@ -210,6 +213,9 @@ pub struct StepState {
 /// A step's compensation, or a participant's confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoState {
+    /// The attempt that is out is with a target that reports later.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub accepted: bool,
     /// Attempts handed out.
     pub attempts: u32,
     /// Attempts handed out before a person had it tried again: retries count from here.
@@ -246,6 +252,7 @@ impl StepState {
     pub const fn new() -> Self {
         Self {
             status: StepStatus::Pending,
+            accepted: false,
             attempts: 0,
             attempts_before: 0,
             unknown: false,
@@ -315,6 +322,7 @@ impl Default for StepState {
 impl UndoState {
     const NONE: Self = Self {
         status: UndoStatus::None,
+        accepted: false,
         attempts: 0,
         attempts_before: 0,
         ready_at: None,
@@ -377,19 +385,24 @@ mod tests {
         assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), part);
     }
 
-    /// What has every part that there is.
-    #[test]
-    fn what_is_written_at_each_commit_is_canonical_as_it_is() {
-        let mut entropy = Entropy::from_seed([7; 32]);
-        let (at, digest) = (Some(Timestamp::from_micros(1_000_001)), Some(Digest::of(b"a")));
-        let id = TransactionId::from_bytes([7; 16]);
-        let error = Some(StepError {
+    const AT: Option<Timestamp> = Some(Timestamp::from_micros(1_000_001));
+
+    fn error() -> Option<StepError> {
+        Some(StepError {
             detail: Some(Box::new(json!({ "a": [1] }))),
             is_final: true,
             message: "no \"more\"".to_owned(),
             r#type: "OutOfStock".to_owned(),
-        });
+        })
+    }
+
+    /// What has every part that there is.
+    #[test]
+    fn what_is_written_of_a_step_at_each_commit_is_canonical_as_it_is() {
+        let mut entropy = Entropy::from_seed([7; 32]);
+        let (at, digest, error) = (AT, Some(Digest::of(b"a")), error());
         let undo = UndoState {
+            accepted: true,
             attempts: 2,
             attempts_before: 1,
             ended_at: at,
@@ -403,6 +416,7 @@ mod tests {
         };
         is_sorted(&undo);
         is_sorted(&StepState {
+            accepted: true,
             attempts_before: 1,
             attempts: 3,
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
@@ -410,7 +424,7 @@ mod tests {
             intent_seq: Some(7),
             ended_at: at,
             ended_n: Some(4),
-            error: error.clone(),
+            error,
             input: digest,
             output_seq: Some(8),
             ready_at: at,
@@ -420,6 +434,12 @@ mod tests {
             unknown: true,
             wake_at: at,
         });
+    }
+
+    /// What has every part that there is.
+    #[test]
+    fn what_is_written_of_a_transaction_at_each_commit_is_canonical_as_it_is() {
+        let (at, id, error) = (AT, TransactionId::from_bytes([7; 16]), error());
         let beginning = Beginning {
             bundle: Digest::of(b"b"),
             business_key: Some("order-1".to_owned()),

@@ -223,6 +223,16 @@ impl Transaction {
         if is_out { Some((attempt, deadline?)) } else { None }
     }
 
+    /// Whether an attempt is out with a worker, which has to show that it lives: not with a target that reports later.
+    #[must_use]
+    pub fn is_leased(&self, node: NodeRef, phase: Phase) -> bool {
+        let is_accepted = self.state(node).is_some_and(|state| match phase {
+            Phase::Do => state.accepted,
+            Phase::Undo | Phase::Confirm => state.undo.accepted,
+        });
+        !is_accepted && self.dispatched(node, phase).is_some()
+    }
+
     /// Whether the answer of an attempt that is out is still wanted: not where the transaction goes backward.
     #[must_use]
     pub const fn wants(&self, phase: Phase) -> bool {

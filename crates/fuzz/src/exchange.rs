@@ -36,7 +36,7 @@ pub(crate) fn exchange(data: &[u8]) -> Verdict {
 }
 
 /// A token has one spelling, and nobody makes one up.
-fn token(text: &str) {
+pub(crate) fn token(text: &str) {
     let Ok(token) = text.parse::<TaskToken>() else { return };
     assert_eq!(token.to_string(), text, "a token of two spellings");
     let issued = sample::tokens();

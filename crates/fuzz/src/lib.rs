@@ -5,6 +5,7 @@
 //! was made for. The fuzzer calls them from `fuzz/fuzz_targets/`, and the tests of this crate replay
 //! `fuzz/corpus/<target>/` with them, so that a find is a file that stays.
 
+mod callback;
 mod check;
 mod definition;
 mod entry;
@@ -38,12 +39,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
     Target { name: "bundle", run: policy::bundle },
     Target { name: "exchange", run: exchange::exchange },
+    Target { name: "callback", run: callback::callback },
     Target { name: "record", run: entry::record },
     Target { name: "receipt", run: entry::receipt },
     Target { name: "checkpoint", run: note::checkpoint },

@@ -20,6 +20,7 @@ pub fn all() -> Vec<Seed> {
         ("definition", text::DEFINITIONS),
         ("expression", text::EXPRESSIONS),
         ("exchange", text::EXCHANGES),
+        ("callback", text::CALLBACKS),
         ("tile", text::PATHS),
         ("search", text::SEARCHES),
     ];
@@ -100,6 +101,7 @@ fn ledger() -> Vec<(&'static str, Vec<u8>)> {
     texts.extend(checkpoints());
     for token in &sample::tokens().tokens {
         let done = format!("[{{\"task\":\"{token}\",\"output\":null}}]");
+        texts.push(("callback", format!("{{\"token\":\"{token}\",\"output\":{{\"id\":1}}}}")));
         texts.push(("exchange", token.to_string()));
         texts.push(("exchange", format!("{{\"worker\":\"w\",\"done\":{done},\"holding\":[\"{token}\"]}}")));
     }

@@ -103,6 +103,18 @@ actions! {
     TransactionBulk => "transaction:bulk",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
+    /// Reads and lists targets.
+    TargetRead => "target:read",
+    /// Sets what a target is given.
+    TargetSet => "target:set",
+    /// Holds a target's breaker, or lets it go.
+    TargetForce => "target:force",
+    /// Issues a secret that calls are signed with.
+    SigningSecretIssue => "signing_secret:issue",
+    /// Lists such secrets, without them.
+    SigningSecretList => "signing_secret:list",
+    /// Destroys such a secret.
+    SigningSecretRetire => "signing_secret:retire",
     /// Asks for a decision.
     DecisionMake => "decision:make",
     /// Reads checkpoints, tiles and entries.

@@ -5,12 +5,14 @@
 //! - [`Worker`] takes tasks: a function and a name.
 //! - [`open`] runs transactions whose steps a program adds while it runs.
 //! - [`fence`] keeps participants right when calls come twice, late, or in the wrong order.
+//! - [`webhook`] checks who sent a call, for participants that are called over HTTP.
 //!
 //! The wire types of requests and answers are those of [`api`].
 
 pub mod client;
 pub mod fence;
 pub mod open;
+pub mod webhook;
 pub mod worker;
 
 mod error;

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use chancery_api::{BEARER, Problem, ProblemKind, REQUEST_ID, Route};
 use chancery_app::{About, App, Caller, Error, clock};
-use chancery_base::Secret;
+use chancery_base::{PrincipalId, Secret, TenantId};
 use chancery_policy::Action;
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -68,6 +68,11 @@ pub(crate) async fn gate(State(place): State<Place>, request: Request, next: Nex
 async fn pass(place: &Place, mut request: Request, next: Next) -> Result<Response, Failure> {
     check_size(&place.node.options, &request)?;
     let mut stay = None;
+    if place.class == Class::Callback {
+        let entered = place.node.tally.enter(place.class, &TenantId::system(), PrincipalId::SYSTEM)?;
+        let entered = Arc::clone(stay.insert(Arc::new(entered)));
+        request.extensions_mut().insert(Staying(entered));
+    }
     if let Some((action, scope)) = place.action {
         let caller = authenticate(&place.node.app, request.headers())?;
         if let Some(seat) = request.extensions().get::<Arc<Seat>>() {

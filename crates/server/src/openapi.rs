@@ -2,7 +2,7 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
-use chancery_api::{Problem, problem, transaction, worker};
+use chancery_api::{Problem, problem, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -91,6 +91,7 @@ fn operation(route: &Route) -> OperationBuilder {
     operation = operation.response("default", problem_response());
     match route.access {
         Access::Open => operation,
+        Access::Token => operation.description(Some("Needs the token that stands in the body, and nothing else.")),
         Access::Action(action) => operation
             .description(Some(format!("Needs a role that permits `{action}`.")))
             .security(SecurityRequirement::new(BEARER, Vec::<String>::new())),
@@ -210,6 +211,14 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<principal::IssuedKey>,
         add::<principal::Key>,
         add::<principal::Principal>,
+        add::<target::Callback>,
+        add::<target::CalledBack>,
+        add::<target::ForceBreaker>,
+        add::<target::IssueSigningSecret>,
+        add::<target::IssuedSigningSecret>,
+        add::<target::SigningSecret>,
+        add::<target::Target>,
+        add::<target::TargetSettings>,
         add::<tenant::CreateTenant>,
         add::<tenant::CreatedTenant>,
         add::<transaction::Cancel>,

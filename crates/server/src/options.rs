@@ -86,6 +86,8 @@ pub struct CallLimits {
     pub reserved: usize,
     /// Workers' exchanges. Default [`limits::EXCHANGES_MAX`] and those beside it.
     pub exchanges: Shares,
+    /// Callbacks of targets, all of them counted as one principal's. Default [`limits::CALLBACKS_MAX`].
+    pub callbacks: Shares,
     /// Exchanges of a tenant that are held until there is a task. Default [`limits::TENANT_POLLS_MAX`].
     pub polls: usize,
     /// Bytes of larger bodies and answers; principals have no share of their own. Default [`limits::ROOM_BYTES_MAX`]
@@ -112,6 +114,11 @@ impl Default for CallLimits {
                 all: limits::EXCHANGES_MAX,
                 tenant: limits::TENANT_EXCHANGES_MAX,
                 principal: limits::PRINCIPAL_EXCHANGES_MAX,
+            },
+            callbacks: Shares {
+                all: limits::CALLBACKS_MAX,
+                tenant: limits::CALLBACKS_MAX,
+                principal: limits::CALLBACKS_MAX,
             },
             polls: limits::TENANT_POLLS_MAX,
             room: Shares {

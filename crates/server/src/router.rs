@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
-use crate::handlers::{bundles, definitions, health, ledger, open, operations, principals, transactions, workers};
+use crate::handlers::{
+    bundles, definitions, health, ledger, open, operations, principals, targets, transactions, workers,
+};
 use crate::scope::Scope;
 use crate::tally::Class;
 use axum::Router;
@@ -48,7 +50,7 @@ pub(crate) fn router(node: &Arc<Node>) -> Result<Router, RouterError> {
 
 fn action(route: &'static Route) -> Result<Option<(Action, Scope)>, RouterError> {
     let name = match route.access {
-        Access::Open => return Ok(None),
+        Access::Open | Access::Token => return Ok(None),
         Access::Action(name) => name,
     };
     let action: Action = name.parse().ok().ok_or(RouterError::NoAction { route: route.operation_id, action: name })?;
@@ -115,6 +117,14 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "open_heartbeat" => on(filter, open::heartbeat),
         "worker_exchange" => on(filter, workers::exchange),
         "decision_make" => on(filter, workers::decide),
+        "target_list" => on(filter, targets::list),
+        "target_get" => on(filter, targets::get),
+        "target_set" => on(filter, targets::set),
+        "target_force" => on(filter, targets::force),
+        "signing_secret_issue" => on(filter, targets::secret_issue),
+        "signing_secret_list" => on(filter, targets::secret_list),
+        "signing_secret_retire" => on(filter, targets::secret_retire),
+        "callback" => on(filter, targets::callback),
         "ledger_logs" => on(filter, ledger::logs),
         "ledger_entries" => on(filter, ledger::entries),
         "ledger_proof_inclusion" => on(filter, ledger::inclusion),

@@ -32,6 +32,9 @@ pub(crate) enum Class {
     Ending,
     /// A worker's exchange.
     Exchange,
+    /// What a target reports, of whom nothing is known before its body was read: places of its own, so that strangers
+    /// take nobody else's.
+    Callback,
 }
 
 impl Class {
@@ -39,6 +42,7 @@ impl Class {
     pub(crate) fn of(route: &Route) -> Self {
         match route.operation_id {
             "worker_exchange" => Self::Exchange,
+            "callback" => Self::Callback,
             "transaction_cancel"
             | "transaction_terminate"
             | "transaction_resolve"
@@ -48,6 +52,7 @@ impl Class {
             | "open_heartbeat"
             | "principal_set"
             | "key_revoke"
+            | "target_force"
             | "bundle_activate"
             | "metrics" => Self::Ending,
             _ => Self::Call,
@@ -67,6 +72,7 @@ pub(crate) struct Tally {
 struct Counts {
     calls: Crowd,
     exchanges: Crowd,
+    callbacks: Crowd,
     polls: HashMap<TenantId, usize>,
     room: usize,
     rooms: HashMap<TenantId, usize>,
@@ -115,6 +121,7 @@ impl Tally {
         let (shares, crowd, what) = match class {
             Class::Call | Class::Ending => (&self.limits.calls, &mut counts.calls, "calls"),
             Class::Exchange => (&self.limits.exchanges, &mut counts.exchanges, "exchanges"),
+            Class::Callback => (&self.limits.callbacks, &mut counts.callbacks, "callbacks"),
         };
         if crowd.principals.get(&principal).is_some_and(|count| *count >= shares.principal + above) {
             return Err(share("principal", what, shares.principal));
@@ -215,6 +222,7 @@ impl Drop for Stay {
         let crowd = match self.class {
             Class::Call | Class::Ending => &mut counts.calls,
             Class::Exchange => &mut counts.exchanges,
+            Class::Callback => &mut counts.callbacks,
         };
         crowd.all -= 1;
         take(&mut crowd.tenants, &self.tenant, 1);
@@ -317,7 +325,14 @@ mod tests {
     fn tally() -> Arc<Tally> {
         let shares = Shares { all: 4, tenant: 3, principal: 2 };
         let room = Shares { all: 300_000, tenant: 200_000, principal: 0 };
-        Arc::new(Tally::new(CallLimits { calls: shares, exchanges: shares, room, reserved: 1, polls: 1 }))
+        Arc::new(Tally::new(CallLimits {
+            calls: shares,
+            exchanges: shares,
+            callbacks: shares,
+            room,
+            reserved: 1,
+            polls: 1,
+        }))
     }
 
     fn tenant(name: &str) -> TenantId {
@@ -356,6 +371,15 @@ mod tests {
         check(enter(&small, 5), "503 the server has as many calls in hand as it may");
         drop(_ending);
         enter(&small, 5).unwrap();
+    }
+
+    #[test]
+    fn strangers_that_report_take_nobody_elses_places() {
+        let tally = tally();
+        let enter = |class| tally.enter(class, &TenantId::system(), PrincipalId::SYSTEM);
+        let _callbacks = [enter(Class::Callback).unwrap(), enter(Class::Callback).unwrap()];
+        check(enter(Class::Callback), "429 this principal has as many callbacks in hand as it may: 2");
+        let _others = [enter(Class::Call).unwrap(), enter(Class::Exchange).unwrap()];
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    PayloadRow, PrincipalRow, StepRow, TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, TransactionId};
 use std::sync::Arc;
@@ -161,6 +161,10 @@ pub struct ControlRows {
     pub principals: Vec<PrincipalRow>,
     /// All its credentials.
     pub credentials: Vec<CredentialRow>,
+    /// What it says of targets.
+    pub targets: Vec<TargetRow>,
+    /// The secrets that its calls are signed with, oldest first.
+    pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition, without its source.
     pub definitions: Vec<(Name, u32, Digest)>,
     /// The active bundle.

@@ -1,8 +1,11 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
-use crate::row::{CredentialRow, PrincipalRow, TenantRow};
-use chancery_base::{Digest, KeyId, Name, json};
+use crate::row::{CredentialRow, PrincipalRow, SigningSecretRow, TargetRow, TenantRow};
+use crate::target::{TargetSettings, TargetState};
+use chancery_base::limits::SIGNATURES_MAX;
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{Digest, KeyId, Name, TargetId, json};
 use chancery_policy::{Bundle, Directory, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +21,10 @@ pub struct Control {
     pub directory: Directory,
     /// Its credentials, by their public ids.
     pub credentials: BTreeMap<KeyId, CredentialRow>,
+    /// What it says of targets.
+    pub targets: BTreeMap<TargetId, TargetState>,
+    /// The secrets that its calls are signed with, oldest first.
+    pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
     pub definitions: BTreeMap<Name, (u32, Digest)>,
     /// The active bundle.
@@ -45,6 +52,8 @@ impl Control {
             tenant: rows.tenant.clone(),
             directory: Directory::new(principals).map_err(|err| ControlError(err.to_string()))?,
             credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
+            targets: rows.targets.iter().map(target).collect::<Result<_, _>>()?,
+            signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
                 .iter()
@@ -53,6 +62,33 @@ impl Control {
             bundle: bundle.map_err(ControlError)?,
         })
     }
+
+    /// What it says of an origin: its own settings, and where those say nothing what `default` says.
+    #[must_use]
+    pub fn settings_of(&self, target: &TargetId) -> TargetSettings {
+        let of = |target: &TargetId| self.targets.get(target).map(|state| &state.settings);
+        match (of(target), of(&TargetId::fallback())) {
+            (Some(own), Some(others)) => own.or(others),
+            (Some(settings), None) | (None, Some(settings)) => settings.clone(),
+            (None, None) => TargetSettings::default(),
+        }
+    }
+
+    /// What calls of a target are signed with: its own secrets, if it has any, newest first.
+    #[must_use]
+    pub fn signing_secrets_of(&self, target: &TargetId) -> Vec<SigningSecret> {
+        let of = |target: Option<&TargetId>| {
+            let rows = self.signing_secrets.iter().rev().filter(|row| row.target.as_ref() == target);
+            rows.take(SIGNATURES_MAX).map(|row| row.secret.clone()).collect::<Vec<_>>()
+        };
+        let own = of(Some(target));
+        if own.is_empty() { of(None) } else { own }
+    }
+}
+
+fn target(row: &TargetRow) -> Result<(TargetId, TargetState), ControlError> {
+    let state = TargetState::of(row).ok_or_else(|| ControlError(format!("target {}: it is damaged", row.target)))?;
+    Ok((row.target.clone(), state))
 }
 
 /// The principal of a row.

@@ -42,6 +42,14 @@ pub mod kind {
         BUNDLE_PUSHED = "bundle.pushed",
         /// A bundle was activated.
         BUNDLE_ACTIVATED = "bundle.activated",
+        /// What a target is given was set.
+        TARGET_CHANGED = "target.changed",
+        /// A person holds a target's breaker, or lets it go.
+        TARGET_FORCED = "target.forced",
+        /// A secret that calls are signed with was issued.
+        SIGNING_SECRET_ISSUED = "signing_secret.issued",
+        /// Such a secret was destroyed.
+        SIGNING_SECRET_RETIRED = "signing_secret.retired",
         /// A question was answered with permit.
         DECISION_PERMITTED = "decision.permitted",
         /// A start, an attempt, a question or a call was denied.
@@ -82,16 +90,22 @@ pub mod kind {
         DRIVER_HEARD = "driver.heard",
         /// The driver was not heard in time.
         DRIVER_LOST = "driver.lost",
+        /// The target took an attempt of a step and reports later.
+        STEP_ACCEPTED = "step.accepted",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
         /// An attempt of a compensation was handed out.
         COMPENSATION_STARTED = "compensation.started",
+        /// The target took an attempt of a compensation and reports later.
+        COMPENSATION_ACCEPTED = "compensation.accepted",
         /// A compensation was done.
         COMPENSATION_COMPLETED = "compensation.completed",
         /// An attempt of a compensation failed.
         COMPENSATION_FAILED = "compensation.failed",
         /// An attempt of a confirm was handed out.
         CONFIRM_STARTED = "confirm.started",
+        /// The target took an attempt of a confirm and reports later.
+        CONFIRM_ACCEPTED = "confirm.accepted",
         /// A confirm was done.
         CONFIRM_COMPLETED = "confirm.completed",
         /// An attempt of a confirm failed.

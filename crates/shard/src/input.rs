@@ -1,7 +1,11 @@
 //! What a shard takes in and what it lets out.
 
+use crate::target::{Forced, TargetSettings};
 use crate::token::TaskToken;
-use chancery_base::{Digest, Document, KeyId, Kind, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{
+    Digest, Document, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_engine::definition::{Definition, HttpRequest};
 use chancery_engine::{Intent, Phase, Refusal as EngineRefusal, StepError, StepStatus, Summary};
 use chancery_policy::{Bundle, Principal};
@@ -268,6 +272,33 @@ pub enum Change {
     },
     /// Revoke a key.
     KeyRevoke(KeyId),
+    /// Set what a target is given, in place of what was set before.
+    TargetSet {
+        /// Which.
+        target: TargetId,
+        /// What.
+        settings: Box<TargetSettings>,
+    },
+    /// Hold a target's breaker, or let it go.
+    TargetForce {
+        /// Which.
+        target: TargetId,
+        /// How; none: it does as it thinks.
+        forced: Option<Forced>,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
+    /// Issue a secret that calls are signed with.
+    SigningSecretIssue {
+        /// Its public id.
+        id: SigningSecretId,
+        /// The one target whose calls it signs; none: those of every target that has no secret of its own.
+        target: Option<TargetId>,
+        /// The secret.
+        secret: SigningSecret,
+    },
+    /// Destroy a secret.
+    SigningSecretRetire(SigningSecretId),
     /// Register a definition; the same content again is no change, another content under the same version is refused.
     Register(Arc<Definition>),
     /// Push a bundle, likewise.
@@ -281,8 +312,21 @@ pub enum Change {
 pub enum Queue {
     /// Remote code or an in-process closure, by its name.
     Worker(Name),
-    /// The node's own caller of URLs; its credit is the bulkhead's free places.
-    Http,
+    /// The node's own caller of URLs at one origin; its credit is how many calls that target has room for.
+    Http(TargetId),
+    /// The same at no origin that can be told. As credit it is for every origin that its call does not name.
+    AnyHttp,
+}
+
+impl Queue {
+    /// Whether what waits in it is a call of a URL.
+    #[must_use]
+    pub const fn is_http(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::AnyHttp => true,
+            Self::Worker(_) => false,
+        }
+    }
 }
 
 /// A worker process: an instance of a principal.
@@ -331,6 +375,8 @@ pub enum ReportedOutcome {
     Failed(StepError),
     /// It may have been done: a cut connection, a 5xx.
     Unknown(StepError),
+    /// The target took it and reports later: from here on only the attempt's deadline counts, no lease.
+    Accepted,
 }
 
 /// The answer to an [`Exchange`].
@@ -384,7 +430,7 @@ pub struct Task {
     pub deadline: Timestamp,
     /// W3C trace context of the start.
     pub traceparent: Option<String>,
-    /// For [`Queue::Http`]: the call.
+    /// For [`Queue::Http`] and [`Queue::AnyHttp`]: the call.
     pub http: Option<HttpRequest>,
 }
 
@@ -541,7 +587,7 @@ pub enum Observation {
     Attempted {
         /// Step or compensation.
         phase: Phase,
-        /// `completed`, `failed`, `unknown`, `lapsed`, `timed_out`, `denied`.
+        /// `accepted`, `completed`, `failed`, `unknown`, `lapsed`, `timed_out`, `denied`.
         outcome: &'static str,
     },
     /// A decision was taken.
@@ -569,6 +615,8 @@ pub struct Gauges {
     pub active: usize,
     /// Ready steps by queue, with the age of the oldest.
     pub queues: Vec<(Queue, usize, Option<Timestamp>)>,
+    /// Tasks that are with workers, by queue.
+    pub out: BTreeMap<Queue, usize>,
     /// Workers with a call open or a lease.
     pub workers: usize,
     /// Open hand-outs.

@@ -13,6 +13,7 @@ pub mod replay;
 pub mod row;
 pub mod rows;
 mod shard;
+pub mod target;
 pub mod token;
 
 pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};

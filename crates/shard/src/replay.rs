@@ -6,12 +6,15 @@
 use crate::control::principal_row;
 use crate::entry::{DecodeError, Recorded, decode};
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow,
+    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::shard::{key_hash, request_hash};
-use chancery_base::{Digest, Document, KeyId, PrincipalId, TenantId, Timestamp, TransactionId, digest};
+use crate::target::{Forced, TargetSettings, TargetState};
+use chancery_base::{
+    Digest, Document, KeyId, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
+};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Beginning, Event, Transaction};
 use chancery_ledger::{Record, RecordError};
@@ -58,6 +61,27 @@ pub struct TransactionRows {
     pub labels: Vec<LabelRow>,
 }
 
+/// What an outsider may know of a signing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningSecretSeen {
+    /// Its id.
+    pub id: SigningSecretId,
+    /// The one target whose calls it signs.
+    pub target: Option<TargetId>,
+    /// The secret's digest.
+    pub hash: Digest,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+}
+
+impl SigningSecretSeen {
+    /// What may be known of a row.
+    #[must_use]
+    pub fn of(row: &SigningSecretRow) -> Self {
+        Self { id: row.id, target: row.target.clone(), hash: row.secret.digest(), issued_at: row.issued_at }
+    }
+}
+
 /// The rows that belong to the tenant as a whole, as the entries have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantRows {
@@ -69,6 +93,10 @@ pub struct TenantRows {
     pub principals: BTreeMap<PrincipalId, PrincipalRow>,
     /// Credentials.
     pub credentials: BTreeMap<KeyId, CredentialRow>,
+    /// What it says of targets.
+    pub targets: BTreeMap<TargetId, TargetRow>,
+    /// What is known of its signing secrets; they themselves are in no entry.
+    pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
     /// Definitions, in the order of registration.
     pub definitions: Vec<DefinitionRow>,
     /// Bundles, in the order in which they were pushed.
@@ -235,6 +263,8 @@ impl Replay {
                 self.rows.principals.insert(principal.id, principal_row(&principal));
             }
             "key.issued" | "key.revoked" => self.key(payload, record)?,
+            "target.changed" | "target.forced" => self.target(payload, record)?,
+            "signing_secret.issued" | "signing_secret.retired" => self.signing_secret(payload, record)?,
             "definition.registered" => self.definition(payload, record)?,
             "bundle.pushed" => {
                 self.bundle(payload, record)?;
@@ -267,6 +297,42 @@ impl Replay {
             _ => return Err(ReplayError::Dangling(format!("key {id}"))),
         };
         self.rows.credentials.insert(id, row);
+        Ok(())
+    }
+
+    fn target(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let target: TargetId = typed(payload, "target")?;
+        let before = self.rows.targets.get(&target).map(|row| TargetState::of(row).ok_or(ReplayError::Row("settings")));
+        let mut state = before.transpose()?.unwrap_or_default();
+        if record.kind.as_str() == "target.changed" {
+            state.settings = typed::<TargetSettings>(payload, "settings")?;
+        } else {
+            state.forced = match record.data.get_word("forced") {
+                Some("open") => Some(Forced::Open),
+                Some("closed") => Some(Forced::Closed),
+                Some("auto") => None,
+                Some(_) | None => return Err(ReplayError::Row("forced")),
+            };
+        }
+        let row = state.row(&target);
+        self.rows.targets.insert(target, row);
+        Ok(())
+    }
+
+    fn signing_secret(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let id = record.data.get_word("secret").and_then(|word| word.parse::<SigningSecretId>().ok());
+        let id = id.ok_or(ReplayError::Row("secret"))?;
+        let secrets = &mut self.rows.signing_secrets;
+        match (record.kind.as_str(), secrets.contains_key(&id)) {
+            ("signing_secret.issued", false) => {
+                let (target, hash) = (typed(payload, "target")?, typed(payload, "hash")?);
+                secrets.insert(id, SigningSecretSeen { id, target, hash, issued_at: record.at });
+            }
+            ("signing_secret.retired", true) => {
+                secrets.remove(&id);
+            }
+            _ => return Err(ReplayError::Dangling(format!("signing secret {id}"))),
+        }
         Ok(())
     }
 

@@ -4,7 +4,10 @@
 //! `chancery verify` computes anew from the entries and compares. Key columns are there to be searched by; what
 //! else a row holds is in its `body`, canonical JSON with a version, sealed as payloads are.
 
-use chancery_base::{Digest, KeyId, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{
+    Digest, KeyId, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_ledger::Origin;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -222,6 +225,28 @@ pub struct CredentialRow {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// What a tenant says of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRow {
+    /// Which.
+    pub target: TargetId,
+    /// Its settings, and how its breaker is held: canonical JSON.
+    pub body: Sealed,
+}
+
+/// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningSecretRow {
+    /// Its id, which is public.
+    pub id: SigningSecretId,
+    /// The one target whose calls it signs; none: those of every target that has no secret of its own.
+    pub target: Option<TargetId>,
+    /// The secret.
+    pub secret: SigningSecret,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+}
+
 /// A definition: immutable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionRow {
@@ -261,6 +286,12 @@ pub enum ControlRow {
     Principal(PrincipalRow),
     /// A credential was issued or revoked.
     Credential(CredentialRow),
+    /// Settings of a target, or how its breaker is held, were changed.
+    Target(TargetRow),
+    /// A signing secret was issued.
+    SigningSecret(SigningSecretRow),
+    /// A signing secret was retired: its row is destroyed.
+    SigningSecretGone(SigningSecretId),
     /// A definition was registered; the newest version is the active one.
     Definition(DefinitionRow),
     /// A bundle was pushed.

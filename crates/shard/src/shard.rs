@@ -335,6 +335,7 @@ impl Shard {
         Gauges {
             active: self.running,
             queues: self.index.depths(),
+            out: self.desk.out(),
             workers: self.desk.worker_count(),
             leases: self.desk.lease_count(),
             inputs: self.queue.len(),
@@ -447,8 +448,8 @@ impl Shard {
             return;
         }
         for key in self.desk.lease_keys() {
-            let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.node, key.phase));
-            if out.is_none() {
+            let member = self.members.get(&key.transaction);
+            if !member.is_some_and(|member| member.is_leased(key.node, key.phase)) {
                 self.desk.drop_lease(key);
             }
         }
@@ -491,9 +492,10 @@ impl Shard {
             if member.wake_at().is_some_and(|at| at <= now) {
                 self.index.look_at(id, now);
             }
-            // What an open transaction's driver has out is its own until the deadline.
-            let leased = |phase: &Phase| *phase == Phase::Undo || !member.is_driven();
-            for (node, phase) in member.out().filter(|(_, phase)| leased(phase)) {
+            // What an open transaction's driver has out is its own until the deadline, and so is what a target accepted.
+            let is_driven = |phase: Phase| phase == Phase::Do && member.is_driven();
+            let leased = |(node, phase): &_| !is_driven(*phase) && member.is_leased(*node, *phase);
+            for (node, phase) in member.out().filter(leased) {
                 let key = LeaseKey { transaction: id, node, phase };
                 if self.desk.lease(key).is_none() {
                     let until = now.plus(self.config.lease);
@@ -535,7 +537,7 @@ impl Shard {
             let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
             if status.is_settled() {
                 self.members.remove(&id);
-                self.index.remove(id);
+                drop(self.index.remove(id));
             }
             if status.is_ended() {
                 self.ended.add(id);

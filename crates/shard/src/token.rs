@@ -5,10 +5,10 @@
 //! presents says which attempt it is for without a look-up, can't be made up, and does not fit another input.
 
 use chancery_base::secret::constant_time_eq;
+use chancery_base::webhook::hmac_sha256;
 use chancery_base::{Digest, TenantId, TransactionId};
 use chancery_engine::definition::StepIndex;
 use chancery_engine::{NodeRef, Phase};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -99,22 +99,6 @@ impl TokenKey {
         }
         out
     }
-}
-
-/// HMAC-SHA-256 (RFC 2104) with a key of 32 bytes.
-pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let pad = |with: u8| {
-        let mut block = [with; 64];
-        for (byte, key) in block.iter_mut().zip(key) {
-            *byte ^= key;
-        }
-        block
-    };
-    let mut inner = Sha256::new().chain_update(pad(0x36));
-    for part in parts {
-        inner.update(part);
-    }
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner.finalize()).finalize().into()
 }
 
 impl AttemptRef {
@@ -212,15 +196,6 @@ fn sextet(character: u8) -> Option<u8> {
 mod tests {
     use super::*;
     use chancery_base::{Entropy, Slot, Timestamp};
-
-    #[test]
-    fn hmac_is_rfc_4231s() {
-        let mut key = [0_u8; 32];
-        key[..4].copy_from_slice(b"Jefe");
-        let mac = hmac_sha256(&key, &[b"what do ya want ", b"for nothing?"]);
-        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(chancery_base::digest::hex_encode(&mac), expected);
-    }
 
     #[test]
     fn a_token_reads_back_and_fits_one_attempt_of_one_input() {

@@ -35,6 +35,8 @@ pub(crate) struct Model {
     wrong_rule: Option<WrongRule>,
     /// Transactions with entries that were not compared with their rows yet.
     changed: BTreeSet<TransactionId>,
+    /// Attempts that were let out to a worker.
+    delivered: BTreeSet<AttemptRef>,
     /// What workers said, whether or not it arrived.
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
@@ -118,6 +120,8 @@ struct Attempt {
     outcome: Option<&'static str>,
     /// When its lease was last renewed, as far as the worker was told.
     renewed_at: Option<Timestamp>,
+    /// Its target took it and reports later: it has no lease.
+    is_accepted: bool,
 }
 
 impl Model {
@@ -144,6 +148,11 @@ impl Model {
     pub(crate) fn compare(&self, id: TransactionId, stored: &Standing) -> Check {
         let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
         transaction.saga.compare(stored).map_err(|why| format!("{id}: {why}"))
+    }
+
+    /// An attempt is let out; whether it was before.
+    pub(crate) fn deliver(&mut self, attempt: AttemptRef) -> bool {
+        !self.delivered.insert(attempt)
     }
 
     /// A worker says this of an attempt.
@@ -180,6 +189,12 @@ impl Model {
             Phase::Undo | Phase::Confirm => &mut step.undo,
         };
         attempts.get_mut(position(attempt.attempt.checked_sub(1)?))
+    }
+}
+
+impl Attempt {
+    const fn new(at: Timestamp, deadline: Timestamp, decision: DecisionId) -> Self {
+        Self { at, deadline, decision, outcome: None, renewed_at: None, is_accepted: false }
     }
 }
 

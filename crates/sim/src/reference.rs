@@ -63,6 +63,8 @@ pub enum WrongRule {
     ForgetSuperseded,
     /// What an earlier driver asked for counts as asked for.
     IgnoreClaims,
+    /// What a target accepted counts as done.
+    AcceptedIsDone,
     /// A TCC of which all are tried is done.
     ForgetDecision,
     /// A failure past the decision to confirm turns the TCC.
@@ -89,7 +91,7 @@ impl WrongRule {
     ];
 
     /// Every one that is about sagas or open transactions.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -109,6 +111,7 @@ impl WrongRule {
         Self::IgnoreHeartbeats,
         Self::ForgetSuperseded,
         Self::IgnoreClaims,
+        Self::AcceptedIsDone,
     ];
 
     /// Whether it is about open transactions.
@@ -126,6 +129,11 @@ pub(crate) enum Fact {
         phase: Phase,
         attempt: u64,
         deadline: Timestamp,
+    },
+    Accepted {
+        step: usize,
+        phase: Phase,
+        attempt: u64,
     },
     Done {
         step: usize,
@@ -222,6 +230,13 @@ impl Saga {
         let goes_on = matches!(fact, Fact::Resumed { .. }) && due.iter().all(|due| matches!(due, Due::Park(_)));
         ensure(is_due || due.is_empty() || goes_on, || format!("reference: {due:?} was due, {fact:?} came"))?;
         self.may(at, &fact, is_due).map_err(|why| format!("reference: {fact:?}: {why}"))?;
+        let fact = if self.is_told(WrongRule::AcceptedIsDone)
+            && let Fact::Accepted { step, phase, attempt } = fact
+        {
+            Fact::Done { step, phase, attempt }
+        } else {
+            fact
+        };
         self.facts.push((at, fact));
         Ok(())
     }
@@ -334,6 +349,10 @@ impl Saga {
         match fact {
             Fact::HandedOut { .. } => self.may_go_out(at, fact),
             Fact::Done { step, phase, attempt } => self.is_out(*step, *phase, *attempt).map(|_| ()),
+            Fact::Accepted { step, phase, attempt } => {
+                self.is_out(*step, *phase, *attempt)?;
+                ensure(!self.facts.iter().any(|(_, known)| known == fact), || "it was accepted before".to_owned())
+            }
             Fact::Failed { .. } => self.may_fail(at, fact),
             Fact::Denied { step } => self.waits(*step, at),
             Fact::Cancelled => {
@@ -420,8 +439,15 @@ impl Saga {
         let Fact::Failed { step, phase, attempt, failure, error, retry_at } = fact else { return Ok(()) };
         let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
         let was_out = match failure {
-            Failure::Failed | Failure::Unknown | Failure::Lapsed => {
+            Failure::Failed | Failure::Unknown => {
                 self.is_out(*step, *phase, *attempt)?;
+                true
+            }
+            Failure::Lapsed => {
+                self.is_out(*step, *phase, *attempt)?;
+                let accepted = Fact::Accepted { step: *step, phase: *phase, attempt: *attempt };
+                let is_accepted = self.facts.iter().any(|(_, known)| *known == accepted);
+                ensure(!is_accepted, || "its target accepted it: it has no lease".to_owned())?;
                 true
             }
             Failure::TimedOut => {
@@ -509,6 +535,9 @@ fn fact(event: &Event) -> Option<Fact> {
         Event::Started { .. } => return None,
         Event::Dispatched { node, phase, attempt, deadline, .. } => {
             Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+        }
+        Event::Accepted { node, phase, attempt } => {
+            Fact::Accepted { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
         }
         Event::Completed { node, phase, attempt, .. } => {
             Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }

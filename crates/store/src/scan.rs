@@ -1,11 +1,12 @@
 //! Reading a whole store, for verification and for tests: every table in pages, in order of its key.
 
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, TransactionId};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    StepRow, TenantRow, TransactionRow,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -84,6 +85,18 @@ pub trait Scan {
         after: Option<(&TenantId, KeyId)>,
         limit: usize,
     ) -> Result<Vec<(TenantId, CredentialRow)>, StoreError>;
+    /// Settings of targets, by (tenant, target).
+    fn targets(
+        &self,
+        after: Option<(&TenantId, &TargetId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, TargetRow)>, StoreError>;
+    /// Signing secrets, by (tenant, id): their digests in their place.
+    fn signing_secrets(
+        &self,
+        after: Option<(&TenantId, SigningSecretId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, SigningSecretSeen)>, StoreError>;
     /// Definitions, by (tenant, name, version).
     fn definitions(
         &self,

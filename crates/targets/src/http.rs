@@ -1,17 +1,26 @@
 //! The caller of `run: {http: …}` steps.
 
 use crate::AllowList;
+use crate::breaker::Verdict;
+use crate::guard::{Guard, Refused};
 use chancery_base::limits::{JSON_VALUES_MAX, PAYLOAD_BYTES_MAX};
-use chancery_base::{Document, Kind, json};
+use chancery_base::webhook::{self, SigningSecret};
+use chancery_base::{Digest, Document, Kind, TargetId, Timestamp, json};
 use chancery_engine::StepError;
 use chancery_engine::definition::HttpRequest;
 use chancery_shard::input::ReportedOutcome;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 use serde_json::{Value, json};
-use std::error::Error as _;
+use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The header with the token that completes a call that the target only accepts.
+pub const TASK_TOKEN: &str = "chancery-task-token";
+/// The header that says where to report what came of it.
+pub const CALLBACK: &str = "chancery-callback";
 
 /// How long a connection may take to come about; until then nothing was sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +39,7 @@ pub mod error_type {
     pub const TIMEOUT: &str = "Timeout";
     /// The connection did not come about, or was cut.
     pub const CONNECTION: &str = "Connection";
-    /// The origin is not on the allow-list.
+    /// The origin is not on the allow-list, or its address may not be called.
     pub const TARGET_NOT_ALLOWED: &str = "TargetNotAllowed";
     /// The definition's expressions made something that is not an HTTP request.
     pub const BAD_REQUEST: &str = "BadRequest";
@@ -43,7 +52,7 @@ pub mod error_type {
 pub struct HttpTarget {
     client: Client,
     allow: Arc<AllowList>,
-    timeout: Duration,
+    guard: Guard,
 }
 
 /// Why the caller can't be set up.
@@ -76,32 +85,57 @@ pub struct Call<'a> {
     pub traceparent: Option<&'a str>,
     /// `X-Transactional-Id`: the transaction.
     pub transaction: &'a str,
-    /// How long the attempt may yet take; the target's own timeout applies besides.
-    pub time_left: Duration,
+    /// How long it may take: the target's timeout, and no longer than the attempt has.
+    pub timeout: Duration,
+    /// What it is signed with, after Standard Webhooks; empty: it is not signed.
+    pub signing: &'a [SigningSecret],
+    /// The time that the signature says.
+    pub now: Timestamp,
+    /// Where the target may report later what came of it; none: an answer of 202 is like any other of 2xx.
+    pub callback: Option<Callback<'a>>,
+}
+
+/// Where a target reports later.
+#[derive(Debug, Clone, Copy)]
+pub struct Callback<'a> {
+    /// `Chancery-Callback`.
+    pub url: &'a str,
+    /// `Chancery-Task-Token`.
+    pub token: &'a str,
 }
 
 impl HttpTarget {
-    /// A caller of these origins; a call takes `timeout` at most.
+    /// A caller of these origins, at the addresses that the guard lets pass. No proxy is used: it would resolve names
+    /// anew.
     ///
     /// # Errors
     /// If TLS can't be set up.
-    pub fn new(allow: AllowList, timeout: Duration) -> Result<Self, SetupError> {
+    pub fn new(allow: AllowList, guard: Guard) -> Result<Self, SetupError> {
         // An error says that a provider was installed before, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder()
             .redirect(redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(guard.clone()))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SetupError)?;
-        Ok(Self { client, allow: Arc::new(allow), timeout })
+        Ok(Self { client, allow: Arc::new(allow), guard })
+    }
+
+    /// The origins that it may call.
+    #[must_use]
+    pub fn allow(&self) -> &AllowList {
+        &self.allow
     }
 
     /// Makes a call and says what came of it:
     ///
     /// | answer | outcome |
     /// |---|---|
+    /// | 202 where a callback was offered | accepted: the target reports later |
     /// | 2xx with JSON | completed with it |
     /// | 2xx without a body | completed with null |
     /// | 2xx with something else | completed with `{status, text}`, the text null if it is not UTF-8 |
@@ -110,16 +144,16 @@ impl HttpTarget {
     /// | any other status | failed, and not tried again; redirects are not followed |
     /// | no connection | failed |
     /// | cut or too late after that | unknown |
-    /// | not on the allow-list, not a request | failed, and not tried again |
+    /// | not on the allow-list, at an address that may not be called, not a request | failed, and not tried again |
     pub async fn call(&self, call: Call<'_>) -> ReportedOutcome {
         let request = match self.request(&call) {
             Ok(request) => request,
             Err(error) => return ReportedOutcome::Failed(*error),
         };
-        let time = self.timeout.min(call.time_left);
-        match tokio::time::timeout(time, exchange(&self.client, request)).await {
+        let is_later = call.callback.is_some();
+        match tokio::time::timeout(call.timeout, exchange(&self.client, request, is_later)).await {
             Ok(outcome) => outcome,
-            Err(_) => unknown(error_type::TIMEOUT, format!("no answer within {} ms", time.as_millis())),
+            Err(_) => unknown(error_type::TIMEOUT, format!("no answer within {} ms", call.timeout.as_millis())),
         }
     }
 
@@ -127,11 +161,7 @@ impl HttpTarget {
         let bad = |message: String| Box::new(StepError::fatal(error_type::BAD_REQUEST, message));
         let http = call.http;
         let url: Url = http.url.parse().map_err(|error| bad(format!("the URL is wrong: {error}")))?;
-        if !self.allow.permits(&url) {
-            let origin = url.origin().ascii_serialization();
-            let message = format!("{origin} is not among the targets that this server may call");
-            return Err(Box::new(StepError::fatal(error_type::TARGET_NOT_ALLOWED, message)));
-        }
+        self.check(&http.url, &url)?;
         let word = http.method.word();
         let method: Method = word.parse().ok().ok_or_else(|| bad(format!("`{word}` is not a method")))?;
         let mut headers = HeaderMap::new();
@@ -145,26 +175,85 @@ impl HttpTarget {
             let value = HeaderValue::from_str(value).ok().ok_or_else(wrong)?;
             headers.append(parsed, value);
         }
-        let own = [
-            ("idempotency-key", Some(visible(call.idempotency_key))),
-            ("x-forward-idempotency-key", call.forward_key.map(visible)),
-            ("x-forward-outcome", call.forward_unknown.then(|| "unknown".to_owned())),
-            ("x-transactional-id", Some(visible(call.transaction))),
-            ("traceparent", call.traceparent.map(visible)),
-        ];
-        for (name, value) in own {
+        let body = if http.method.has_body() && !call.body.is_null() {
+            let written = serde_json::to_vec(call.body);
+            Some(written.map_err(|error| bad(format!("the body can't be written: {error}")))?)
+        } else {
+            None
+        };
+        // A definition can't put its own in place of ours: a wrong idempotency key would act twice.
+        for (name, value) in own_headers(call, body.as_deref().unwrap_or_default()) {
             let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
-            // A definition can't put its own in place of ours: a wrong idempotency key would act twice.
             headers.remove(name);
             if let Some(value) = value {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        let mut request = self.client.request(method, url).headers(headers);
-        if http.method.has_body() && !call.body.is_null() {
-            request = request.json(call.body);
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            if !headers.contains_key(CONTENT_TYPE) {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+            request = request.body(body);
         }
-        request.build().map_err(|error| bad(error.to_string()))
+        request.headers(headers).build().map_err(|error| bad(error.to_string()))
+    }
+
+    /// Whether a URL may be called: it is on the list, and not an address that may not be.
+    fn check(&self, text: &str, url: &Url) -> Result<(), Box<StepError>> {
+        let not_allowed = |message: String| Box::new(StepError::fatal(error_type::TARGET_NOT_ALLOWED, message));
+        if !self.allow.permits(url) {
+            let origin = url.origin().ascii_serialization();
+            return Err(not_allowed(format!("{origin} is not among the targets that this server may call")));
+        }
+        // The step waited for a place at the target that its text names: it must be the one that is called.
+        if TargetId::of_url(text) != TargetId::of_url(url.as_str()) {
+            let message = "the URL's origin is not written plainly: a host in lower-case ASCII, or an address in full";
+            return Err(Box::new(StepError::fatal(error_type::BAD_REQUEST, message)));
+        }
+        // A name is looked at when it is resolved.
+        let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+        match host.and_then(|host| host.parse::<IpAddr>().ok()) {
+            // INVARIANT: it is on the node's list, as was seen above.
+            Some(address) => self.guard.check_named(address).map_err(|refused| not_allowed(refused.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The headers that are ours, with what they say in this call.
+fn own_headers(call: &Call<'_>, body: &[u8]) -> [(&'static str, Option<String>); 10] {
+    let seconds = call.now.as_micros().div_euclid(1_000_000);
+    // The same for every attempt, as the key is, and without a dot, as the specification wants it.
+    let id = format!("msg_{}", Digest::of(call.idempotency_key.as_bytes()).hex());
+    let signatures: Vec<String> = call.signing.iter().map(|secret| secret.sign(&id, seconds, body)).collect();
+    let is_signed = !signatures.is_empty();
+    [
+        ("idempotency-key", Some(visible(call.idempotency_key))),
+        ("x-forward-idempotency-key", call.forward_key.map(visible)),
+        ("x-forward-outcome", call.forward_unknown.then(|| "unknown".to_owned())),
+        ("x-transactional-id", Some(visible(call.transaction))),
+        ("traceparent", call.traceparent.map(visible)),
+        (webhook::ID, is_signed.then_some(id)),
+        (webhook::TIMESTAMP, is_signed.then(|| seconds.to_string())),
+        (webhook::SIGNATURE, is_signed.then(|| signatures.join(" "))),
+        (TASK_TOKEN, call.callback.map(|callback| callback.token.to_owned())),
+        (CALLBACK, call.callback.map(|callback| callback.url.to_owned())),
+    ]
+}
+
+/// What an outcome of [`HttpTarget::call`] says of the target; none where no call was made.
+#[must_use]
+pub fn verdict(outcome: &ReportedOutcome) -> Option<Verdict> {
+    match outcome {
+        ReportedOutcome::Completed(_) | ReportedOutcome::Accepted => Some(Verdict::Answers),
+        ReportedOutcome::Failed(error) => match error.r#type.as_str() {
+            error_type::HTTP_STATUS => Some(Verdict::Answers),
+            error_type::CONNECTION => Some(Verdict::Fails),
+            _ => None,
+        },
+        ReportedOutcome::Unknown(error) if error.r#type == error_type::RESPONSE_TOO_LARGE => Some(Verdict::Answers),
+        ReportedOutcome::Unknown(_) => Some(Verdict::Fails),
     }
 }
 
@@ -181,16 +270,22 @@ fn visible(text: &str) -> String {
     out
 }
 
-async fn exchange(client: &Client, request: reqwest::Request) -> ReportedOutcome {
+async fn exchange(client: &Client, request: reqwest::Request, is_later: bool) -> ReportedOutcome {
     let response = match client.execute(request).await {
         Ok(response) => response,
         // Nothing was sent before there was a connection.
         Err(error) if error.is_connect() => {
-            return ReportedOutcome::Failed(StepError::new(error_type::CONNECTION, describe(&error)));
+            return ReportedOutcome::Failed(match refused_address(&error) {
+                Some(refused) => StepError::fatal(error_type::TARGET_NOT_ALLOWED, refused.to_string()),
+                None => StepError::new(error_type::CONNECTION, describe(&error)),
+            });
         }
         Err(error) => return unknown(error_type::CONNECTION, describe(&error)),
     };
     let status = response.status();
+    if status == StatusCode::ACCEPTED && is_later {
+        return ReportedOutcome::Accepted;
+    }
     match (read(response).await, status.is_success()) {
         (Ok(body), true) => completed(status, &body),
         (Ok(body), false) => refused(status, Some(&body)),
@@ -258,6 +353,18 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ReadError> {
 
 fn unknown(kind: &str, message: String) -> ReportedOutcome {
     ReportedOutcome::Unknown(StepError::new(kind, message))
+}
+
+/// The address at which the guard stopped a call.
+fn refused_address(error: &reqwest::Error) -> Option<Refused> {
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        if let Some(refused) = source.downcast_ref::<Refused>() {
+            return Some(*refused);
+        }
+        cause = source.source();
+    }
+    None
 }
 
 /// The error and its causes, without the URL: it may hold what must not be repeated.

@@ -1,6 +1,6 @@
 //! The table itself.
 
-use super::Access::{Action, Open};
+use super::Access::{Action, Open, Token};
 use super::Method::{Delete, Get, Patch, Post, Put};
 use super::{Answer, Body, Parameter, Route};
 
@@ -193,6 +193,34 @@ pub const ROUTES: &[Route] = &[
         .summary("Decide a question of the tenant's policy and record it")
         .takes(Body::Json("Decide"))
         .gives(Answer::Json(200, "Decision")),
+    // What steps reach.
+    Route::new(Get, "/v1/targets", "target_list", Action("target:read"))
+        .summary("List targets: how they do, and what they are given")
+        .gives(Answer::Page("Target")),
+    Route::new(Get, "/v1/targets/{id}", "target_get", Action("target:read"))
+        .summary("Read a target")
+        .gives(Answer::Json(200, "Target")),
+    Route::new(Put, "/v1/targets/{id}", "target_set", Action("target:set"))
+        .summary("Set what a target is given; in force when the call returns")
+        .takes(Body::Json("TargetSettings"))
+        .gives(Answer::Json(200, "Target")),
+    Route::new(Post, "/v1/targets/{id}/breaker", "target_force", Action("target:force"))
+        .summary("Hold a target's breaker open or closed, or let it go")
+        .takes(Body::Json("ForceBreaker"))
+        .gives(Answer::Json(200, "Target")),
+    Route::new(Post, "/v1/signing-secrets", "signing_secret_issue", Action("signing_secret:issue"))
+        .summary("Issue a secret that calls are signed with; it is shown once")
+        .takes(Body::Json("IssueSigningSecret"))
+        .gives(Answer::Json(201, "IssuedSigningSecret")),
+    Route::new(Get, "/v1/signing-secrets", "signing_secret_list", Action("signing_secret:list"))
+        .summary("List the secrets that calls are signed with, without the secrets")
+        .gives(Answer::Page("SigningSecret")),
+    Route::new(Delete, "/v1/signing-secrets/{id}", "signing_secret_retire", Action("signing_secret:retire"))
+        .summary("Destroy a signing secret; in force when the call returns"),
+    Route::new(Post, "/v1/callbacks/{tenant}", "callback", Token)
+        .summary("Say what came of a call that was accepted; its task token is the credential")
+        .takes(Body::Json("Callback"))
+        .gives(Answer::Json(200, "CalledBack")),
     // The ledger.
     Route::new(Get, "/v1/ledger/logs", "ledger_logs", Action("ledger:read"))
         .summary("List the tenant's logs")

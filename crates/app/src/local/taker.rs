@@ -1,18 +1,19 @@
 //! The loop that takes tasks of one queue, hands them to a handler and reports what came of them.
 
-use super::Handler;
+use super::{Book, Handler};
 use crate::clock;
 use crate::config::Config;
 use crate::pump::Inlet;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
-use chancery_base::{Kind, PrincipalId};
+use chancery_base::{Kind, PrincipalId, TargetId, Timestamp};
 use chancery_engine::StepError;
 use chancery_shard::input::{
     Command, Exchange, Exchanged, Queue, Refusal, Report, ReportedOutcome, Response, Task, Worker,
 };
 use chancery_shard::token::TaskToken;
-use std::collections::BTreeSet;
+use chancery_targets::{Ticket, verdict};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,12 +31,76 @@ const REPORT_RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration:
 
 type Asking = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 
-/// Takes tasks of one queue of one tenant.
+/// What a loop has room for.
+#[derive(Debug, Clone)]
+pub(crate) enum Offer {
+    /// So many tasks of one queue.
+    Queue(Queue, u32),
+    /// Calls, as far as their targets have room.
+    Targets(Arc<Book>),
+}
+
+impl Offer {
+    /// How many tasks it takes, by queue, while so many are in hand.
+    fn credit(&self, in_hand: u32) -> BTreeMap<Queue, u32> {
+        match self {
+            Self::Queue(queue, limit) => BTreeMap::from([(queue.clone(), limit.saturating_sub(in_hand))]),
+            Self::Targets(book) => book.credit(clock::now(), in_hand).into_iter().collect(),
+        }
+    }
+
+    /// Names what it takes, and takes nothing.
+    fn nothing(&self) -> BTreeMap<Queue, u32> {
+        match self {
+            Self::Queue(queue, _) => BTreeMap::from([(queue.clone(), 0)]),
+            Self::Targets(_) => BTreeMap::from([(Queue::AnyHttp, 0)]),
+        }
+    }
+
+    /// When there will be room that there is not, by time alone.
+    fn opens_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Queue(..) => None,
+            Self::Targets(book) => book.opens_at(clock::now()),
+        }
+    }
+
+    fn begin(&self, task: &Task) -> Option<(TargetId, Ticket)> {
+        match self {
+            Self::Queue(..) => None,
+            Self::Targets(book) => book.begin(task),
+        }
+    }
+
+    fn end(&self, began: Option<(TargetId, Ticket)>, outcome: &ReportedOutcome) {
+        if let (Self::Targets(book), Some(began)) = (self, began) {
+            book.end(began, verdict(outcome));
+        }
+    }
+}
+
+/// The taking call that is out.
+struct Taking {
+    asking: Asking,
+    credit: BTreeMap<Queue, u32>,
+}
+
+impl Taking {
+    /// Whether it offers what there is no room for, or nothing where there is.
+    fn is_stale(&self, now: &BTreeMap<Queue, u32>) -> bool {
+        let is_other = |(queue, offered): (&Queue, &u32)| match now.get(queue) {
+            Some(room) => room < offered || *offered == 0 && *room > 0,
+            None => true,
+        };
+        self.credit.len() != now.len() || self.credit.iter().any(is_other)
+    }
+}
+
+/// Takes tasks of one tenant: of one queue, or for all its targets.
 pub(crate) struct Taker {
     inlet: Inlet,
     worker: Worker,
-    queue: Queue,
-    limit: u32,
+    offer: Offer,
     handler: Handler,
     tasks: Tasks,
     lease: Duration,
@@ -63,8 +128,8 @@ impl Hands {
         self.lock().is_empty()
     }
 
-    fn free(&self, limit: u32) -> u32 {
-        limit.saturating_sub(u32::try_from(self.lock().len()).unwrap_or(u32::MAX))
+    fn count(&self) -> u32 {
+        u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
     }
 
     fn put_down(&self, token: &TaskToken) {
@@ -75,29 +140,21 @@ impl Hands {
 
 enum Woken {
     Answered(Result<Response, Refusal>),
-    Freed,
+    Changed,
     Renew,
     Stop,
 }
 
 impl Taker {
-    pub(crate) fn new(
-        config: &Config,
-        tenant: &Tenant,
-        queue: Queue,
-        limit: u32,
-        handler: Handler,
-        tasks: &Tasks,
-    ) -> Self {
-        let instance = match &queue {
-            Queue::Worker(name) => Arc::from(format!("local/{name}")),
-            Queue::Http => Arc::from("local:http"),
+    pub(crate) fn new(config: &Config, tenant: &Tenant, offer: Offer, handler: Handler, tasks: &Tasks) -> Self {
+        let instance = match &offer {
+            Offer::Queue(Queue::Worker(name), _) => Arc::from(format!("local/{name}")),
+            Offer::Queue(Queue::Http(_) | Queue::AnyHttp, _) | Offer::Targets(_) => Arc::from("local:http"),
         };
         Self {
             inlet: tenant.pump.clone(),
             worker: Worker { principal: PrincipalId::SYSTEM, instance },
-            queue,
-            limit,
+            offer,
             handler,
             tasks: tasks.clone(),
             lease: config.lease,
@@ -108,14 +165,15 @@ impl Taker {
 
     /// Runs until the node stops and every task in hand is reported, or the shard is given up.
     pub(crate) async fn run(self) {
-        let mut taking: Option<Asking> = None;
+        let mut taking: Option<Taking> = None;
         let mut stopping = false;
         let mut renewals = tokio::time::interval(self.lease / RENEWALS_A_LEASE);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !(stopping && taking.is_none() && self.hands.are_empty()) {
-            let free = self.hands.free(self.limit);
-            if taking.is_none() && free > 0 && !stopping {
-                taking = Some(self.ask(Some(free), Vec::new(), HOLD));
+            if taking.is_none() && !stopping {
+                let credit = self.offer.credit(self.hands.count());
+                let has_room = credit.values().any(|want| *want > 0);
+                taking = has_room.then(|| Taking { asking: self.ask(credit.clone(), HOLD), credit });
             }
             match self.woken(&mut taking, &mut renewals, stopping).await {
                 Woken::Answered(answer) => {
@@ -124,25 +182,51 @@ impl Taker {
                         return;
                     }
                 }
-                Woken::Freed => {}
-                Woken::Renew => drop(self.ask(None, Vec::new(), Duration::ZERO).await),
+                Woken::Changed => {
+                    let credit = self.offer.credit(self.hands.count());
+                    if taking.as_ref().is_some_and(|taking| taking.is_stale(&credit)) {
+                        self.recall().await;
+                    }
+                }
+                Woken::Renew => drop(self.ask(BTreeMap::new(), Duration::ZERO).await),
                 Woken::Stop => {
                     stopping = true;
                     if taking.is_some() {
-                        // Replaces the call that is out, so that it is answered now: with what it was given, or empty.
-                        drop(self.ask(Some(0), Vec::new(), Duration::ZERO).await);
+                        self.recall().await;
                     }
                 }
             }
         }
     }
 
-    async fn woken(&self, taking: &mut Option<Asking>, renewals: &mut Interval, stopping: bool) -> Woken {
+    /// Replaces the call that is out, so that it is answered now: with what it was given, or empty.
+    async fn recall(&self) {
+        drop(self.ask(self.offer.nothing(), Duration::ZERO).await);
+    }
+
+    async fn woken(&self, taking: &mut Option<Taking>, renewals: &mut Interval, stopping: bool) -> Woken {
         let full = taking.is_none();
+        let opens_at = self.offer.opens_at().filter(|_| !stopping);
         let busy = !self.hands.are_empty();
         let answered = async {
             match taking.as_mut() {
-                Some(asking) => asking.await,
+                Some(taking) => (&mut taking.asking).await,
+                None => std::future::pending().await,
+            }
+        };
+        let changed = async {
+            match &self.offer {
+                Offer::Targets(book) => tokio::select! {
+                    () = book.changed() => {}
+                    () = self.hands.freed.notified() => {}
+                },
+                Offer::Queue(..) if full => self.hands.freed.notified().await,
+                Offer::Queue(..) => std::future::pending().await,
+            }
+        };
+        let opened = async {
+            match opens_at {
+                Some(at) => tokio::time::sleep_until(clock::instant_at(at)).await,
                 None => std::future::pending().await,
             }
         };
@@ -151,7 +235,8 @@ impl Taker {
             biased;
             answer = answered => Woken::Answered(answer),
             () = self.tasks.stopping(), if !stopping => Woken::Stop,
-            () = self.hands.freed.notified(), if full => Woken::Freed,
+            () = changed => Woken::Changed,
+            () = opened => Woken::Changed,
             _ = renewals.tick(), if busy => Woken::Renew,
         }
     }
@@ -167,12 +252,12 @@ impl Taker {
                 | Response::Decided(_)
                 | Response::Done { .. },
             ) => {
-                warn!(queue = ?self.queue, "an exchange was answered as something else");
+                warn!(worker = %self.worker.instance, "an exchange was answered as something else");
                 return false;
             }
             Err(Refusal::Stopping) => return false,
             Err(refusal) => {
-                debug!(queue = ?self.queue, "tasks were not taken: {refusal}");
+                debug!(worker = %self.worker.instance, "tasks were not taken: {refusal}");
                 tokio::time::sleep(self.store_retry).await;
             }
         }
@@ -185,23 +270,26 @@ impl Taker {
             if !self.hands.lock().insert(task.token) {
                 continue;
             }
+            let began = self.offer.begin(&task);
+            let offer = self.offer.clone();
             let work = work(Arc::clone(&self.handler), Arc::clone(&task), self.tasks.clone());
             let reporter = Reporter { inlet: self.inlet.clone(), worker: self.worker.clone(), lease: self.lease };
             let hands = Arc::clone(&self.hands);
             drop(self.tasks.spawn(async move {
                 let outcome = work.await;
+                offer.end(began, &outcome);
                 reporter.report(Report { task: task.token, outcome }).await;
                 hands.put_down(&task.token);
             }));
         }
     }
 
-    /// A call: with `want` the taking one, without one that only renews.
-    fn ask(&self, want: Option<u32>, done: Vec<Report>, hold: Duration) -> Asking {
+    /// A call: the taking one, or where it names no queue one that only renews.
+    fn ask(&self, credit: BTreeMap<Queue, u32>, hold: Duration) -> Asking {
         let exchange = Exchange {
             worker: self.worker.clone(),
-            queues: want.map(|want| (self.queue.clone(), want)).into_iter().collect(),
-            done,
+            queues: credit.into_iter().collect(),
+            done: Vec::new(),
             holding: self.hands.list(),
             hold_until: clock::now().plus(hold),
         };

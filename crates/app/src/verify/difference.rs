@@ -1,7 +1,9 @@
 //! The first column in which two rows differ.
 
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, Sealed, StepRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, Sealed, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -64,6 +66,10 @@ differs!(CredentialRow {
     expires_at => "expires_at",
     revoked_at => "revoked_at",
 });
+
+differs!(TargetRow { target => "target" } body);
+
+differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });
 
 differs!(DefinitionRow { digest => "digest", registered_at => "registered_at", source => "source" });
 

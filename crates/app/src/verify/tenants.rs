@@ -2,11 +2,11 @@
 
 use super::difference::Differs;
 use super::{Fault, PAGE, each};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, Timestamp, digest, slot};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, digest, slot};
 use chancery_ledger::TreeSize;
-use chancery_shard::replay::TenantRows;
+use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -53,6 +53,8 @@ pub(super) struct State {
     tenants: BTreeMap<TenantId, Tenant>,
     principals: BTreeMap<(TenantId, PrincipalId), PrincipalRow>,
     credentials: BTreeMap<(TenantId, KeyId), CredentialRow>,
+    targets: BTreeMap<(TenantId, TargetId), TargetRow>,
+    signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pointers: BTreeMap<(TenantId, &'static str), Digest>,
@@ -78,6 +80,8 @@ impl State {
         let of = || id.clone();
         self.principals.extend(rows.principals.into_iter().map(|(principal, row)| ((of(), principal), row)));
         self.credentials.extend(rows.credentials.into_iter().map(|(key, row)| ((of(), key), row)));
+        self.targets.extend(rows.targets.into_iter().map(|(target, row)| ((of(), target), row)));
+        self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
         self.definitions.extend(definitions);
         self.bundles.extend(rows.bundles.into_iter().map(|row| ((of(), row.name.clone(), row.version), row)));
@@ -92,6 +96,7 @@ impl State {
         rows += compare_logs(logs, &self.tenants)?;
         rows += compare_slots(store, &self.tenants)?;
         rows += compare_directory(store, self.principals, self.credentials)?;
+        rows += compare_targets(store, self.targets, self.signing_secrets)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
         Ok(rows)
@@ -216,6 +221,24 @@ fn compare_directory(
     let mut table = Table::new("credentials", credentials, pair);
     let page =
         |last: Option<&(TenantId, CredentialRow)>| store.credentials(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
+    Ok(rows + table.finish()?)
+}
+
+fn compare_targets(
+    store: &impl Scan,
+    targets: BTreeMap<(TenantId, TargetId), TargetRow>,
+    secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
+) -> Result<u64, Fault> {
+    let mut table = Table::new("targets", targets, pair);
+    let page =
+        |last: Option<&(TenantId, TargetRow)>| store.targets(last.map(|(tenant, row)| (tenant, &row.target)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.target.clone()), row))?;
+    let rows = table.finish()?;
+    let mut table = Table::new("signing_secrets", secrets, pair);
+    let page = |last: Option<&(TenantId, SigningSecretSeen)>| {
+        store.signing_secrets(last.map(|(tenant, row)| (tenant, row.id)), PAGE)
+    };
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     Ok(rows + table.finish()?)
 }

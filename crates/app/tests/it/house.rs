@@ -147,6 +147,20 @@ impl House {
         &self.key
     }
 
+    /// As [`House::new`], with other settings.
+    pub(crate) async fn with(config: Config) -> Self {
+        let house = Self::bare_with(Closures::new(), config).await;
+        house.furnish().await;
+        house
+    }
+
+    /// Shuts the node down and opens it again with these settings.
+    pub(crate) async fn reopened(self, config: Config) -> Self {
+        self.app.shutdown().await.unwrap();
+        drop((self.app, self.store));
+        Self::opened_with(self.dir, self.key, Closures::new(), config).await
+    }
+
     /// Leaves the node as a killed process leaves it, without its directory's lock, and opens another.
     pub(crate) async fn killed_and_opened(self, closures: Closures) -> Self {
         // A copy is what a disk has at the moment of a kill: the files, and no process.
@@ -164,9 +178,13 @@ impl House {
     }
 
     async fn opened(dir: TempDir, key: IssuedKey, closures: Closures) -> Self {
+        Self::opened_with(dir, key, closures, config()).await
+    }
+
+    async fn opened_with(dir: TempDir, key: IssuedKey, closures: Closures, config: Config) -> Self {
         let data = DataDir::open(&dir.path().join("data")).unwrap();
         let store = Arc::new(Counting::new(data.store));
-        let app = App::open(config(), data.keys, Arc::clone(&store) as _, closures).await.unwrap();
+        let app = App::open(config, data.keys, Arc::clone(&store) as _, closures).await.unwrap();
         let caller = app.authenticate(&key.key).unwrap();
         Self { app, store, caller, key, dir }
     }

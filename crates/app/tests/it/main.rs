@@ -10,3 +10,5 @@ mod life;
 mod parked;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod targets;

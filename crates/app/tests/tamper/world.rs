@@ -7,12 +7,13 @@ use chancery_app::receipts::{self, Subject};
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, operations,
-    principals, tenants, transactions,
+    principals, signing, targets, tenants, transactions,
 };
-use chancery_base::{Name, PrincipalKind, Secret, TenantId, TransactionId};
+use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
+use chancery_shard::target::{Forced, TargetSettings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -224,6 +225,7 @@ async fn make() -> World {
             owner.activate(2).await;
         }
         people(&owner).await;
+        reached(&owner).await;
         owners.push((made.owner.key, owner));
     }
     let acme = &owners[0].1;
@@ -299,6 +301,24 @@ async fn people(owner: &Owner) {
         keys::issue(app, &owner.may(Action::KeyIssue).await, made.id, hour).await.unwrap();
         let key = keys::issue(app, &owner.may(Action::KeyIssue).await, made.id, None).await.unwrap();
         keys::revoke(app, &owner.may(Action::KeyRevoke).await, key.id).await.unwrap();
+    }
+}
+
+/// Targets that were set and held, and signing secrets that were issued and retired.
+async fn reached(owner: &Owner) {
+    let app = &owner.app;
+    let target: TargetId = "https://payments.example".parse().unwrap();
+    for (id, rate) in [(&target, 5), (&TargetId::fallback(), 9)] {
+        let settings = TargetSettings { rate: Some(rate), ..TargetSettings::default() };
+        targets::set(app, &owner.may(Action::TargetSet).await, id, settings).await.unwrap();
+    }
+    let grant = owner.may(Action::TargetForce).await;
+    targets::force(app, &grant, &target, Some(Forced::Open), "they migrate".to_owned()).await.unwrap();
+    for target in [None, Some(target)] {
+        let grant = owner.may(Action::SigningSecretIssue).await;
+        signing::issue(app, &grant, target.clone()).await.unwrap();
+        let gone = signing::issue(app, &grant, target).await.unwrap();
+        signing::retire(app, &owner.may(Action::SigningSecretRetire).await, gone.id).await.unwrap();
     }
 }
 

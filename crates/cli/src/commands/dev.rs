@@ -15,7 +15,7 @@ use crate::starter;
 use chancery_api::OneTimeKey;
 use chancery_api::principal::{CreatePrincipal, PrincipalKind};
 use chancery_app::data::DataDir;
-use chancery_app::{App, Config, bootstrap};
+use chancery_app::{App, Config, Guard, bootstrap};
 use chancery_base::{Name, Secret, TenantId};
 use chancery_sdk::{Client, ClientOptions};
 use chancery_server::telemetry::{LogFormat, install_logs};
@@ -96,7 +96,7 @@ async fn open(place: &Place) -> Result<(App, Secret), CliError> {
     if is_new {
         bootstrap::system(&data, &cluster).await?;
     }
-    let config = Config::new(data.cluster(), "dev");
+    let config = Config { target_guard: Guard::with_loopback(), ..Config::new(data.cluster(), "dev") };
     let app = App::open(config, data.keys, data.store, starter::closures()?).await?;
     if !is_new {
         let key = crate::key_file::read(&key_path)?;

@@ -6,8 +6,8 @@ use crate::exit::Exit;
 use crate::session::Session;
 use crate::signals::StopSignals;
 use chancery_app::data::{DataDir, Database};
-use chancery_app::{App, Closures, Config};
-use chancery_base::duration;
+use chancery_app::{App, Closures, Config, Guard, Network};
+use chancery_base::{TargetId, duration};
 use chancery_server::telemetry::{LogFormat, install_logs};
 use chancery_server::{Server, ServerOptions, serve};
 use clap::ValueEnum;
@@ -49,6 +49,14 @@ pub(crate) struct Args {
     /// An origin that steps may call over HTTP, such as `http://127.0.0.1:7001`. Can be repeated; else none.
     #[arg(long, value_name = "ORIGIN")]
     allow_http_target: Vec<String>,
+    /// Addresses, such as `10.0.0.0/8`, that these may be at though they are not public. Can be repeated. An origin
+    /// that is an address itself needs none.
+    #[arg(long, value_name = "NETWORK")]
+    allow_target_network: Vec<Network>,
+    /// Where others reach this server, such as `https://chancery.example`: what steps call may then answer 202 and
+    /// report later.
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
     /// How long a hand-out lives without a sign of its worker.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     lease: Duration,
@@ -72,6 +80,16 @@ enum LogStyle {
     Json,
 }
 
+/// A URL that others can put a path behind.
+fn public_url(text: &str) -> Result<String, String> {
+    let target: Result<TargetId, _> = text.parse();
+    if target.is_ok_and(|target| target.origin().is_some()) && text.contains("://") {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("write `https://host` or `http://host:port`, without a path".to_owned())
+    }
+}
+
 pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
     let format = match args.log {
         LogStyle::Text => LogFormat::Text,
@@ -87,7 +105,13 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
         options.prepare = args.database_prepare;
     }
     let data = DataDir::open_with(&args.data, &database).await?;
-    let config = Config { lease: args.lease, targets, ..Config::new(data.cluster(), args.node) };
+    let config = Config {
+        lease: args.lease,
+        targets,
+        target_guard: Guard::new(args.allow_target_network),
+        public_url: args.public_url,
+        ..Config::new(data.cluster(), args.node)
+    };
     let app = App::open(config, data.keys, data.store, Closures::new()).await?;
     let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
     let server = match serve(app.clone(), options).await {

@@ -254,11 +254,11 @@ impl ResourceTemplate {
 }
 
 impl Http {
-    /// The request, without its body.
+    /// The URL.
     ///
     /// # Errors
-    /// If it cannot be computed, the URL is no `http` or `https` one, or a header has a line break.
-    pub fn request(&self, scope: &Scope<'_>) -> Result<HttpRequest, BadExpression> {
+    /// If it cannot be computed, or is no `http` or `https` one.
+    pub fn url(&self, scope: &Scope<'_>) -> Result<String, BadExpression> {
         let url = text(&self.url, "run.http.url", scope)?;
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(BadExpression::new("run.http.url", "a URL begins with `http://` or `https://`"));
@@ -266,6 +266,15 @@ impl Http {
         if url.chars().any(|c| c.is_ascii_control() || c == ' ') {
             return Err(BadExpression::new("run.http.url", "a URL has no blanks and no control characters"));
         }
+        Ok(url)
+    }
+
+    /// The request, without its body.
+    ///
+    /// # Errors
+    /// If it cannot be computed, the URL is no `http` or `https` one, or a header has a line break.
+    pub fn request(&self, scope: &Scope<'_>) -> Result<HttpRequest, BadExpression> {
+        let url = self.url(scope)?;
         let mut headers = Vec::with_capacity(self.headers.len());
         for (name, template) in &self.headers {
             let path = format!("run.http.headers.{name}");

@@ -34,23 +34,15 @@ impl Transaction {
             Event::Dispatched { node, phase: Phase::Undo | Phase::Confirm, .. } => {
                 self.apply_undo_dispatched(*node, event, now)?;
             }
-            Event::Completed { node, phase: Phase::Do, attempt, output } => {
-                self.expect(*node, event, |state| {
-                    state.status == StepStatus::Dispatched && state.attempts == *attempt
-                })?;
-                self.done(*node, output, now, seq);
-            }
-            Event::Completed { node, phase: phase @ (Phase::Undo | Phase::Confirm), attempt, .. } => {
+            Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
+            Event::Completed { node, phase, attempt, output } => {
                 self.expect_that(self.dispatched(*node, *phase).is_some_and(|(out, _)| out == *attempt), event)?;
-                self.undone(*node, now, seq);
+                self.closed(*node, *phase, output, now, seq);
             }
             Event::Resolved { node, phase, output, .. } => {
                 self.expect_stuck(*node, *phase, event)?;
                 self.unpark();
-                match phase {
-                    Phase::Do => self.done(*node, output, now, seq),
-                    Phase::Undo | Phase::Confirm => self.undone(*node, now, seq),
-                }
+                self.closed(*node, *phase, output, now, seq);
             }
             Event::AttemptFailed { node, phase: Phase::Do, .. } => self.apply_failed(*node, event, now, n)?,
             Event::AttemptFailed { node, phase: Phase::Undo | Phase::Confirm, .. } => {
@@ -118,6 +110,17 @@ impl Transaction {
         Ok(())
     }
 
+    fn apply_accepted(&mut self, node: NodeRef, phase: Phase, attempt: u32, event: &Event) -> Result<(), IllegalEvent> {
+        let is_out = self.is_leased(node, phase) && self.dispatched(node, phase).is_some_and(|(out, _)| out == attempt);
+        self.expect_that(is_out, event)?;
+        let state = self.touch(node);
+        match phase {
+            Phase::Do => state.accepted = true,
+            Phase::Undo | Phase::Confirm => state.undo.accepted = true,
+        }
+        Ok(())
+    }
+
     fn apply_undo_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::Dispatched { attempt, phase, decision, input, deadline, .. } = event else {
             return Err(self.illegal(event));
@@ -166,6 +169,7 @@ impl Transaction {
         state.error = Some(error.clone());
         if let Some(at) = retry_at {
             state.status = StepStatus::Backoff;
+            state.accepted = false;
             state.wake_at = Some(*at);
             return Ok(());
         }
@@ -245,6 +249,7 @@ impl Transaction {
         let on_error = self.on_error(node).filter(|_| *phase == Phase::Undo);
         let undo = &mut self.touch(node).undo;
         undo.error = Some(error.clone());
+        undo.accepted = false;
         undo.wake_at = *retry_at;
         if retry_at.is_some() {
             undo.status = UndoStatus::Backoff;
@@ -392,9 +397,18 @@ impl Transaction {
     fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
         let state = self.touch(node);
         state.status = status;
+        state.accepted = false;
         state.wake_at = None;
         state.ended_at = Some(now);
         state.ended_n = Some(n);
+    }
+
+    /// A step, its compensation or its confirm is done.
+    fn closed(&mut self, node: NodeRef, phase: Phase, output: &Arc<Document>, now: Timestamp, seq: u64) {
+        match phase {
+            Phase::Do => self.done(node, output, now, seq),
+            Phase::Undo | Phase::Confirm => self.undone(node, now, seq),
+        }
     }
 
     fn done(&mut self, node: NodeRef, output: &Arc<Document>, now: Timestamp, seq: u64) {
@@ -407,6 +421,7 @@ impl Transaction {
     fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
         let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Completed;
+        undo.accepted = false;
         undo.wake_at = None;
         undo.ended_at = Some(now);
         undo.output_seq = Some(seq);
@@ -468,6 +483,7 @@ impl Event {
     pub const fn node(&self) -> Option<NodeRef> {
         match self {
             Self::Dispatched { node, .. }
+            | Self::Accepted { node, .. }
             | Self::Completed { node, .. }
             | Self::Resolved { node, .. }
             | Self::AttemptFailed { node, .. }
@@ -497,6 +513,9 @@ impl Event {
             Self::Dispatched { phase: Phase::Do, .. } => "dispatched",
             Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
             Self::Dispatched { phase: Phase::Confirm, .. } => "confirm dispatched",
+            Self::Accepted { phase: Phase::Do, .. } => "accepted",
+            Self::Accepted { phase: Phase::Undo, .. } => "undo accepted",
+            Self::Accepted { phase: Phase::Confirm, .. } => "confirm accepted",
             Self::Completed { phase: Phase::Do, .. } => "completed",
             Self::Completed { phase: Phase::Undo, .. } => "undo completed",
             Self::Completed { phase: Phase::Confirm, .. } => "confirm completed",
@@ -538,6 +557,7 @@ impl Event {
             | Self::DriverResumed { .. }
             | Self::DriverHeard { .. }
             | Self::DriverLost
+            | Self::Accepted { .. }
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
             | Self::Skipped { .. }

@@ -73,6 +73,8 @@ pub enum Answer {
     Failed(StepError),
     /// It may have taken effect.
     Unknown(StepError),
+    /// The target took it and reports later.
+    Accepted,
     /// Its worker stopped renewing the lease.
     Lapsed,
 }
@@ -112,6 +114,13 @@ impl Transaction {
             return Ok(false);
         }
         let (failure, error) = match answer {
+            Answer::Accepted => {
+                // Said again it changes nothing.
+                if self.is_leased(node, phase) {
+                    self.emit(Event::Accepted { node, phase, attempt }, cx)?;
+                }
+                return Ok(true);
+            }
             Answer::Completed(output) => {
                 self.emit(Event::Completed { node, phase, attempt, output }, cx)?;
                 self.advance(cx)?;

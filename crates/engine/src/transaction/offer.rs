@@ -120,6 +120,20 @@ impl Transaction {
         }
     }
 
+    /// The URL of a ready step, compensation or confirm that calls one; none where it can't be told.
+    #[must_use]
+    pub fn url(&self, node: NodeRef, phase: Phase) -> Option<String> {
+        let (step, state) = (self.step_of(node)?, self.state(node)?);
+        let ready_at = match phase {
+            Phase::Do => state.ready_at,
+            Phase::Undo | Phase::Confirm => state.undo.ready_at,
+        };
+        match step.run_of(phase)? {
+            Run::Http(http) => http.url(&self.scope(step, ready_at)).ok(),
+            Run::Worker(_) | Run::Noop => None,
+        }
+    }
+
     fn offer_do(&self, step: &Step, ready_at: Option<Timestamp>, idempotency_key: String) -> Result<Offer, StepError> {
         let scope = self.scope(step, ready_at);
         Ok(Offer {

@@ -337,6 +337,7 @@ impl Transaction {
             }
             Event::Started { .. }
             | Event::Dispatched { .. }
+            | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }

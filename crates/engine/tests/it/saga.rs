@@ -101,6 +101,9 @@ impl Run {
             ["confirmfail", step] => self.answer(step, Phase::Confirm, Answer::Failed(error(2))),
             ["confirmunknown", step] => self.answer(step, Phase::Confirm, Answer::Unknown(error(2))),
             ["confirmlapse", step] => self.answer(step, Phase::Confirm, Answer::Lapsed),
+            ["accept", step] => self.answer(step, Phase::Do, Answer::Accepted),
+            ["accept-undo", step] => self.answer(step, Phase::Undo, Answer::Accepted),
+            ["accept-confirm", step] => self.answer(step, Phase::Confirm, Answer::Accepted),
             ["undofail", step] => self.answer(step, Phase::Undo, Answer::Failed(error(2))),
             _ => panic!("no such line: {line}"),
         }
@@ -315,6 +318,45 @@ fn an_attempt_that_does_not_answer_times_out_as_unknown() {
         "dispatched a, dispatched b, completed a, dispatched c, completed c, again b, dispatched b, completed b, \
          dispatched d, completed d, dispatched e, completed e, completed",
     );
+}
+
+#[test]
+fn what_was_accepted_is_over_when_it_is_reported_or_too_late() {
+    check(
+        CHAIN,
+        json!({}),
+        "accept a; accept a; ok a; accept b; ok b; ok c",
+        "dispatched a, accepted a, completed a, dispatched b, accepted b, completed b, dispatched c, completed c, \
+         completed",
+    );
+    check(
+        WIDE,
+        json!({ "ship": true }),
+        "ok a; ok c; accept b; wait 5s; wait 1s; accept b; ok b; ok d; ok e",
+        "dispatched a, dispatched b, completed a, dispatched c, completed c, accepted b, again b, dispatched b, \
+         accepted b, completed b, dispatched d, completed d, dispatched e, completed e, completed",
+    );
+    check(
+        CHAIN,
+        json!({}),
+        "ok a; fatal b; accept-undo a; accept-undo a; undone a",
+        "dispatched a, completed a, dispatched b, attempt failed b, undo dispatched a, undo accepted a, \
+         undo completed a, compensated",
+    );
+}
+
+#[test]
+fn an_accepted_attempt_has_no_lease_and_the_next_one_has_again() {
+    let mut run = Run::new(WIDE, json!({ "ship": true }));
+    let leased = |run: &Run, step: &str| run.transaction.is_leased(run.step(step), Phase::Do);
+    assert!(leased(&run, "a") && leased(&run, "b"));
+    run.act("accept b");
+    assert!(leased(&run, "a") && !leased(&run, "b") && run.transaction.dispatched(run.step("b"), Phase::Do).is_some());
+    run.now = run.now.plus(Duration::from_secs(5));
+    run.cx(Transaction::time_out).unwrap();
+    run.now = run.now.plus(Duration::from_secs(1));
+    run.hand_out();
+    assert!(leased(&run, "b"));
 }
 
 #[test]

@@ -200,6 +200,34 @@ pub(super) const EXCHANGES: &[&str] = &[
     "tsk_",
 ];
 
+pub(super) const CALLBACKS: &[&str] = &[
+    r#"{"token":"tsk_x"}"#,
+    r#"{"token":"tsk_x","output":null}"#,
+    r#"{"token":"tsk_x","output":{"id":[1,2]}}"#,
+    r#"{"token":"tsk_x","error":{"type":"Declined","message":"no"}}"#,
+    r#"{"token":"tsk_x","error":{"type":"Down","message":"m","unknown":true,"final":true,"detail":{"a":null}}}"#,
+    r#"{"token":"tsk_x","output":1,"error":{"type":"T","message":"m"}}"#,
+    r#"{"token":"tsk_x","error":null}"#,
+    r#"{"token":""}"#,
+    r#"{"token":7}"#,
+    r#"{"token":"t","tokens":[]}"#,
+    r#"{"output":1}"#,
+    r#"{"token":"a","token":"b"}"#,
+    r#"["t",null,null]"#,
+    "null",
+    "https://payments.example",
+    "http://[::1]:8080/charges?a=b",
+    "http://a.example:99999/",
+    "http://u:p@a.example/",
+    "https:payments.example:443",
+    "worker:inventory.reserve",
+    "default",
+    "msg_p5jXN8AQM9LWM0D4loKWxJek\t1614265330\tv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\n{\"test\": 2432232314}",
+    "msg_p5jXN8AQM9LWM0D4loKWxJek\t1614265330\tv1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE\n{\"test\": 2432232314}",
+    "msg_p5jXN8AQM9LWM0D4loKWxJek\t1614265331\tv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\n{}",
+    "m\tsoon\tv1,",
+];
+
 pub(super) const PATHS: &[&str] = &[
     "checkpoint",
     "tile/0/000",

@@ -10,13 +10,18 @@ use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registere
 use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
+use chancery_api::target::{
+    Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
+};
 use chancery_api::tenant::{CreateTenant, CreatedTenant};
 use chancery_api::transaction::{
     Bulk, BulkResult, CountQuery, Justified, Resolve, Transaction, TransactionCount, TransactionSummary,
     TransactionsQuery,
 };
 use chancery_api::worker::{Exchange, Exchanged};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, TenantId, Timestamp, TransactionId, duration};
+use chancery_base::{
+    Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, duration,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -243,6 +248,69 @@ impl Client {
     /// If the server refuses. A deny is no error.
     pub async fn decide(&self, question: &Decide) -> Result<Decision, Error> {
         self.post("decision_make", &["v1", "decisions"], question).await
+    }
+
+    /// What steps reach, and how it does.
+    #[must_use]
+    pub fn targets(&self) -> Pages<Target> {
+        self.pages("target_list", &["v1", "targets"], Vec::new())
+    }
+
+    /// Reads a target.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn target_get(&self, id: &TargetId) -> Result<Target, Error> {
+        self.transport.json(Call::get("target_get", &["v1", "targets", id.as_str()])).await
+    }
+
+    /// Sets what a target is given, in place of what was set before; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn target_set(&self, id: &TargetId, settings: &TargetSettings) -> Result<Target, Error> {
+        let call = Call::put("target_set", &["v1", "targets", id.as_str()]);
+        self.transport.json(call.body(Body::json(settings)?)).await
+    }
+
+    /// Holds a target's breaker open or closed, or lets it go; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn target_force(&self, id: &TargetId, force: &ForceBreaker) -> Result<Target, Error> {
+        self.post("target_force", &["v1", "targets", id.as_str(), "breaker"], force).await
+    }
+
+    /// Issues a secret that calls are signed with. It is shown once.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn signing_secret_issue(&self, target: Option<TargetId>) -> Result<IssuedSigningSecret, Error> {
+        self.post("signing_secret_issue", &["v1", "signing-secrets"], &IssueSigningSecret { target }).await
+    }
+
+    /// The secrets that calls are signed with, without the secrets.
+    #[must_use]
+    pub fn signing_secrets(&self) -> Pages<SigningSecret> {
+        self.pages("signing_secret_list", &["v1", "signing-secrets"], Vec::new())
+    }
+
+    /// Destroys a signing secret; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn signing_secret_retire(&self, id: SigningSecretId) -> Result<(), Error> {
+        let call = Call::delete("signing_secret_retire", &["v1", "signing-secrets", &id.to_string()]);
+        self.transport.bytes(call).await.map(drop)
+    }
+
+    /// Says what came of a call that was answered with 202. It needs no key: the token is the credential.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn callback(&self, tenant: &TenantId, callback: &Callback) -> Result<CalledBack, Error> {
+        let call = Call::post("callback", &["v1", "callbacks", tenant.as_str()]).repeatable();
+        self.transport.json(call.body(Body::json(callback)?)).await
     }
 
     /// The tenant's logs.

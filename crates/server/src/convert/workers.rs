@@ -87,7 +87,7 @@ fn task(task: &input::Task) -> Task {
         queue: match &task.queue {
             Queue::Worker(name) => name.clone(),
             // INVARIANT: a caller's queues are worker queues, and tasks come from the queues that it named.
-            Queue::Http => task.step.clone(),
+            Queue::Http(_) | Queue::AnyHttp => task.step.clone(),
         },
         transaction: task.transaction,
         step: task.step.clone(),

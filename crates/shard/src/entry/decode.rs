@@ -79,6 +79,9 @@ impl Reader<'_> {
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
             "confirm.started" => self.dispatched(Phase::Confirm)?,
+            "step.accepted" => self.accepted(Phase::Do)?,
+            "compensation.accepted" => self.accepted(Phase::Undo)?,
+            "confirm.accepted" => self.accepted(Phase::Confirm)?,
             "step.completed" if self.is_by_hand() => self.resolved(Phase::Do)?,
             "compensation.completed" if self.is_by_hand() => self.resolved(Phase::Undo)?,
             "confirm.completed" if self.is_by_hand() => self.resolved(Phase::Confirm)?,
@@ -149,6 +152,10 @@ impl Reader<'_> {
     fn driver(&self) -> Result<u32, DecodeError> {
         let driver = self.record.data.get_int("driver").and_then(|driver| u32::try_from(driver).ok());
         driver.ok_or_else(|| self.fail("data.driver"))
+    }
+
+    fn accepted(&self, phase: Phase) -> Result<Event, DecodeError> {
+        Ok(Event::Accepted { node: self.node()?, phase, attempt: self.attempt()? })
     }
 
     fn is_by_hand(&self) -> bool {

@@ -92,9 +92,10 @@ impl EntryWriter<'_> {
 
 fn refs(event: &Event) -> Refs {
     let attempt = match event {
-        Event::Dispatched { attempt, .. } | Event::Completed { attempt, .. } | Event::AttemptFailed { attempt, .. } => {
-            Some(*attempt)
-        }
+        Event::Dispatched { attempt, .. }
+        | Event::Accepted { attempt, .. }
+        | Event::Completed { attempt, .. }
+        | Event::AttemptFailed { attempt, .. } => Some(*attempt),
         Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
         | Event::Resolved { .. }
@@ -119,7 +120,8 @@ fn refs(event: &Event) -> Refs {
         | Event::Denied { decision, .. }
         | Event::StepDenied { decision, .. } => Some(*decision),
         Event::Permitted(permitted) => Some(permitted.decision),
-        Event::Completed { .. }
+        Event::Accepted { .. }
+        | Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
         | Event::Skipped { .. }
@@ -176,13 +178,9 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
                 .int("deadline", deadline.as_micros())
                 .digest("input", salted(salt, input));
             let payload = with_decision(Payload::new(), decision).document("input", input);
-            let kind = match phase {
-                Phase::Do => kind::STEP_DISPATCHED,
-                Phase::Undo => kind::COMPENSATION_STARTED,
-                Phase::Confirm => kind::CONFIRM_STARTED,
-            };
-            Draft { kind, data, payload: Some(payload.finish()) }
+            Draft { kind: dispatched_kind(*phase), data, payload: Some(payload.finish()) }
         }
+        Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
         Event::Completed { phase, output, .. } => {
             let payload = Payload::new().document("output", output);
             Draft { kind: completed_kind(*phase), data: empty(), payload: Some(payload.finish()) }
@@ -198,12 +196,8 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
                 Some(at) => data.int("retry_at", at.as_micros()),
                 None => data,
             };
-            let kind = match phase {
-                Phase::Do => kind::STEP_FAILED,
-                Phase::Undo => kind::COMPENSATION_FAILED,
-                Phase::Confirm => kind::CONFIRM_FAILED,
-            };
-            Draft { kind, data, payload: Some(Payload::new().serialize("error", error).finish()) }
+            let payload = Payload::new().serialize("error", error);
+            Draft { kind: failed_kind(*phase), data, payload: Some(payload.finish()) }
         }
         Event::Denied { .. } => {
             let payload = with_decision(Payload::new(), decision).finish();
@@ -276,11 +270,35 @@ fn justified(kind: Word, justification: &str) -> Draft {
     Draft { kind, data: Data::new(), payload: Some(payload.finish()) }
 }
 
+const fn dispatched_kind(phase: Phase) -> Word {
+    match phase {
+        Phase::Do => kind::STEP_DISPATCHED,
+        Phase::Undo => kind::COMPENSATION_STARTED,
+        Phase::Confirm => kind::CONFIRM_STARTED,
+    }
+}
+
+const fn accepted_kind(phase: Phase) -> Word {
+    match phase {
+        Phase::Do => kind::STEP_ACCEPTED,
+        Phase::Undo => kind::COMPENSATION_ACCEPTED,
+        Phase::Confirm => kind::CONFIRM_ACCEPTED,
+    }
+}
+
 const fn completed_kind(phase: Phase) -> Word {
     match phase {
         Phase::Do => kind::STEP_COMPLETED,
         Phase::Undo => kind::COMPENSATION_COMPLETED,
         Phase::Confirm => kind::CONFIRM_COMPLETED,
+    }
+}
+
+const fn failed_kind(phase: Phase) -> Word {
+    match phase {
+        Phase::Do => kind::STEP_FAILED,
+        Phase::Undo => kind::COMPENSATION_FAILED,
+        Phase::Confirm => kind::CONFIRM_FAILED,
     }
 }
 

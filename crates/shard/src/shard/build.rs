@@ -186,6 +186,7 @@ impl Shard {
         let lapsed_by = self.sabotage_lapse(lapsed_by);
         for key in self.desk.lapsed(lapsed_by, BATCH_INPUTS_MAX) {
             let out = self.members.get(&key.transaction).and_then(|member| member.dispatched(key.node, key.phase));
+            // INVARIANT: what a target accepted has no lease.
             if let Some((attempt, _)) = out {
                 let outcome = self.run(key.transaction, Standing::system(), work, |transaction, cx| {
                     transaction.answer(key.node, key.phase, attempt, Answer::Lapsed, cx)
@@ -273,7 +274,7 @@ impl Shard {
     fn note(&mut self, member: &Transaction, before: Status, work: &mut Work) {
         let id = member.id();
         for key in self.desk.leases_of(id) {
-            let is_out = member.dispatched(key.node, key.phase).is_some();
+            let is_out = member.is_leased(key.node, key.phase);
             if is_out && before == Status::Running && !member.wants(key.phase) {
                 self.desk.tell_cancelled(key);
             }
@@ -340,6 +341,7 @@ fn observed(event: &Event) -> Option<Observation> {
         Event::AttemptFailed { phase, failure, .. } => {
             Some(Observation::Attempted { phase: *phase, outcome: failure.word() })
         }
+        Event::Accepted { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "accepted" }),
         Event::Started { beginning, .. } => Some(Observation::Started { definition: beginning.definition.clone() }),
         Event::Permitted(permitted) => {
             Some(Observation::Dispatched { phase: Phase::Do, attempt: permitted.attempt, waited: Duration::ZERO })

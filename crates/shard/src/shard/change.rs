@@ -1,12 +1,14 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod targets;
+
 use super::work::Work;
 use super::{Control, Shard};
 use crate::control::principal_row;
 use crate::entry::kind;
 use crate::input::{Change, ControlChange, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{BundleRow, ControlRow, CredentialRow, DefinitionRow, TenantRow};
+use crate::row::{BundleRow, ControlRow, CredentialRow, DefinitionRow, SigningSecretRow, TenantRow};
 use chancery_base::limits::PRINCIPALS_MAX;
 use chancery_base::{KeyId, PrincipalId, TenantId};
 use chancery_engine::definition::Definition;
@@ -51,6 +53,16 @@ impl Shard {
                 key_entry(actor, kind::KEY_ISSUED, row, work)
             }
             Change::KeyRevoke(id) => return key_revoke(actor, *id, control, work),
+            Change::TargetSet { target, settings } => return targets::set(actor, target, settings, control, work),
+            Change::TargetForce { target, forced, justification } => {
+                return targets::force(actor, target, *forced, justification, control, work);
+            }
+            Change::SigningSecretIssue { id, target, secret } => {
+                let (target, secret) = (target.clone(), secret.clone());
+                let row = SigningSecretRow { id: *id, target, secret, issued_at: work.now };
+                return targets::issue(actor, row, control, work);
+            }
+            Change::SigningSecretRetire(id) => return targets::retire(actor, *id, control, work),
             Change::Register(definition) => return register(actor, definition, control, work),
             Change::BundlePush(bundle) => return Ok(Some(bundle_push(actor, bundle, work))),
             Change::BundleActivate(bundle) => {

@@ -98,9 +98,15 @@ impl Desk {
         Some(call)
     }
 
-    /// The call with credit on a queue whose turn it is.
+    /// The call with credit on a queue whose turn it is. Credit on no origin in particular is for those that its call
+    /// does not name.
     pub(super) fn credit(&self, queue: &Queue) -> Option<CallId> {
-        self.waiting.get(queue)?.first().map(|(_, id)| *id)
+        if let Some((_, id)) = self.waiting.get(queue).and_then(BTreeSet::first) {
+            return Some(*id);
+        }
+        let Queue::Http(_) = queue else { return None };
+        let names = |id: &CallId| self.calls.get(id).is_some_and(|call| call.credit.contains_key(queue));
+        self.waiting.get(&Queue::AnyHttp)?.iter().map(|(_, id)| *id).find(|id| !names(id))
     }
 
     /// Who called.
@@ -112,6 +118,7 @@ impl Desk {
     pub(super) fn deliver(&mut self, id: CallId, queue: &Queue, task: Arc<Task>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.answer.tasks.push(task);
+        let queue = if queue.is_http() && !call.credit.contains_key(queue) { &Queue::AnyHttp } else { queue };
         let left = call.credit.get_mut(queue).map(|want| {
             *want = want.saturating_sub(1);
             *want
@@ -228,6 +235,15 @@ impl Desk {
     /// Open hand-outs.
     pub(super) fn lease_count(&self) -> usize {
         self.leases.len()
+    }
+
+    /// Tasks that are with workers, by queue, as far as this shard handed them out itself.
+    pub(super) fn out(&self) -> BTreeMap<Queue, usize> {
+        let mut out = BTreeMap::new();
+        for task in self.leases.values().filter_map(|lease| lease.task.as_ref()) {
+            *out.entry(task.queue.clone()).or_default() += 1;
+        }
+        out
     }
 
     /// Instances with a taking call open or a lease.

@@ -8,7 +8,8 @@ use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusa
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
-use crate::token::{AttemptRef, hmac_sha256};
+use crate::token::AttemptRef;
+use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
@@ -162,7 +163,7 @@ impl Shard {
             progress = true;
             if let Err(refusal) = self.hand_out_one(key, call, control, work) {
                 debug_assert!(false, "{refusal}");
-                self.index.remove(key.transaction);
+                drop(self.index.remove(key.transaction));
             }
         }
         progress

@@ -23,7 +23,9 @@ impl Shard {
         let mut answer = Exchanged::default();
         for report in &exchange.done {
             let ack = self.report(exchange, report, control, work);
-            work.rests_on_memory |= ack != Ack::Recorded;
+            // What is recorded already is not written again.
+            let is_written = ack == Ack::Recorded && !matches!(report.outcome, ReportedOutcome::Accepted);
+            work.rests_on_memory |= !is_written;
             answer.acks.push((report.task, ack));
         }
         self.renew(exchange, control, work, &mut answer);
@@ -77,6 +79,7 @@ impl Shard {
             ReportedOutcome::Completed(output) => Answer::Completed(Arc::clone(output)),
             ReportedOutcome::Failed(error) => Answer::Failed(error.clone()),
             ReportedOutcome::Unknown(error) => Answer::Unknown(error.clone()),
+            ReportedOutcome::Accepted => Answer::Accepted,
         };
         let standing = Standing { actor, decision: None };
         let node = attempt.node();
@@ -102,9 +105,11 @@ impl Shard {
             if !is_out || !is_wanted {
                 answer.cancelled.push(*token);
             }
-            // An open transaction's driver has until the deadline: nobody leases what it does.
+            // An open transaction's driver has until the deadline, and so has a target that accepted: nobody leases what
+            // they do.
             let is_driven = member.is_some_and(|member| member.is_driven()) && key.phase == Phase::Do;
-            if !is_out || is_driven || !self.is_genuine(token, control) {
+            let is_leased = member.is_some_and(|member| member.is_leased(key.node, key.phase)) && !is_driven;
+            if !is_out || !is_leased || !self.is_genuine(token, control) {
                 continue;
             }
             let before = self.desk.lease(key).cloned();

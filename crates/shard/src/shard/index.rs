@@ -1,7 +1,7 @@
 //! What is ready, by queue and age, and what wakes when. Derived from the transactions in memory, never counted.
 
 use crate::input::Queue;
-use chancery_base::{Timestamp, TransactionId};
+use chancery_base::{TargetId, Timestamp, TransactionId};
 use chancery_engine::definition::Run;
 use chancery_engine::{NodeRef, Phase, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,7 +25,7 @@ pub(super) struct ReadyKey {
 }
 
 #[derive(Debug, Default)]
-struct Placed {
+pub(super) struct Placed {
     ready: Vec<(Place, ReadyKey)>,
     wake: Option<Timestamp>,
 }
@@ -41,14 +41,14 @@ impl Index {
     /// Brings the index up to date with a transaction.
     pub(super) fn refresh(&mut self, transaction: &Transaction, now: Timestamp) {
         let id = transaction.id();
-        self.remove(id);
+        let before = self.remove(id);
         let wake = transaction.next_wake(now);
         let ready: Vec<(Place, ReadyKey)> = transaction
             .ready(now)
             .into_iter()
             .filter_map(|ready| {
                 let key = ReadyKey { since: ready.since, transaction: id, node: ready.node, phase: ready.phase };
-                Some((place(transaction, ready.node, ready.phase)?, key))
+                Some((place(transaction, key, before.as_ref())?, key))
             })
             .collect();
         if ready.is_empty() && wake.is_none() {
@@ -77,9 +77,9 @@ impl Index {
         self.timers.insert((now, id));
     }
 
-    /// Forgets a transaction.
-    pub(super) fn remove(&mut self, id: TransactionId) {
-        let Some(placed) = self.placed.remove(&id) else { return };
+    /// Forgets a transaction; gives where its steps waited.
+    pub(super) fn remove(&mut self, id: TransactionId) -> Option<Placed> {
+        let placed = self.placed.remove(&id)?;
         for (place, key) in &placed.ready {
             if let Some(keys) = self.ready.get_mut(place) {
                 keys.remove(key);
@@ -91,6 +91,7 @@ impl Index {
         if let Some(at) = placed.wake {
             self.timers.remove(&(at, id));
         }
+        Some(placed)
     }
 
     /// Transactions whose time has come, `limit` at most.
@@ -123,12 +124,24 @@ impl Index {
     }
 }
 
-/// Where a step or its compensation waits.
-fn place(transaction: &Transaction, node: NodeRef, phase: Phase) -> Option<Place> {
-    let run = transaction.step_of(node)?.run_of(phase)?;
+/// Where a step, its compensation or its confirm waits. A URL is rendered once, when its step becomes ready.
+fn place(transaction: &Transaction, key: ReadyKey, before: Option<&Placed>) -> Option<Place> {
+    let run = transaction.step_of(key.node)?.run_of(key.phase)?;
     Some(match run {
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
-        Run::Http(_) => Place::Queue(Queue::Http),
+        Run::Http(_) => {
+            let known = before.and_then(|before| before.ready.iter().find(|(_, other)| *other == key));
+            match known {
+                Some((place, _)) => place.clone(),
+                None => Place::Queue(target(transaction, key)),
+            }
+        }
         Run::Noop => Place::Noop,
     })
+}
+
+/// The queue of a URL's origin. What has none waits for the caller all the same, which says what is wrong with it.
+fn target(transaction: &Transaction, key: ReadyKey) -> Queue {
+    let url = transaction.url(key.node, key.phase);
+    url.as_deref().and_then(TargetId::of_url).map_or(Queue::AnyHttp, Queue::Http)
 }

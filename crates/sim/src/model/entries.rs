@@ -153,6 +153,7 @@ impl Model {
                 self.with(record, |transaction| transaction.turned = true)
             }
             Event::Dispatched { phase: Phase::Confirm, .. } => self.confirm_started(record, event),
+            Event::Accepted { node, phase, attempt } => self.accepted(AttemptRef::of(id, *node, *phase, *attempt)),
             Event::Completed { node, phase, attempt, output } => {
                 let attempt = AttemptRef::of(id, *node, *phase, *attempt);
                 let said =
@@ -256,7 +257,7 @@ impl Model {
         let most = usize::try_from(transaction.definition.concurrency).unwrap_or(usize::MAX);
         ensure(out < most, || format!("{out} attempts are out, {most} are allowed"))?;
         let at = record.at;
-        let attempt_new = Attempt { at, deadline: *deadline, decision: *decision, outcome: None, renewed_at: None };
+        let attempt_new = Attempt::new(at, *deadline, *decision);
         let mut outcome = Ok(());
         self.with_step(record, |step| {
             outcome = next(&step.forward, *attempt);
@@ -288,7 +289,7 @@ impl Model {
             ensure(transaction.steps.len() == node.step.position(), || "a step is left out".to_owned())?;
             self.with(record, |transaction| transaction.steps.push(step))?;
         }
-        let new = Attempt { at: record.at, deadline: *deadline, decision: *decision, outcome: None, renewed_at: None };
+        let new = Attempt::new(record.at, *deadline, *decision);
         let mut outcome = Ok(());
         self.with_step(record, |step| {
             if let Some(left) = step.forward.last_mut().filter(|last| last.outcome.is_none()) {
@@ -340,7 +341,7 @@ impl Model {
         self.with(record, |transaction| transaction.turned = !transaction.confirming)?;
         self.with_step(record, |step| {
             outcome = next(&step.undo, *attempt);
-            step.undo.push(Attempt { at, deadline, decision, outcome: None, renewed_at: None });
+            step.undo.push(Attempt::new(at, deadline, decision));
         })?;
         outcome
     }
@@ -370,7 +371,7 @@ impl Model {
         let mut outcome = Ok(());
         self.with_step(record, |step| {
             outcome = next(&step.undo, *attempt);
-            step.undo.push(Attempt { at, deadline, decision, outcome: None, renewed_at: None });
+            step.undo.push(Attempt::new(at, deadline, decision));
         })?;
         outcome
     }
@@ -423,9 +424,18 @@ impl Model {
         }
     }
 
+    /// Its target said that it took the attempt.
+    fn accepted(&mut self, attempt: AttemptRef) -> Check {
+        self.reported(&attempt, |said| matches!(said, ReportedOutcome::Accepted))?;
+        let state = self.attempt_mut(&attempt).ok_or("of an attempt that was not handed out")?;
+        state.is_accepted = true;
+        Ok(())
+    }
+
     /// A lapse: no sooner than a whole lease after the hand-out, and after the renewal that the worker knows of.
     fn lapsed(&self, attempt: &AttemptRef, at: Timestamp) -> Check {
         let state = self.attempt(attempt).ok_or("of an attempt that was not handed out")?;
+        ensure(!state.is_accepted, || "its target accepted it: it has no lease".to_owned())?;
         let since = state.renewed_at.map_or(state.at, |renewed| renewed.max(state.at));
         ensure(since.plus(self.lease) <= at, || format!("at {at}, though it was leased at {since}"))
     }

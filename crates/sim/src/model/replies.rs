@@ -124,8 +124,11 @@ impl Model {
         if is_forged {
             return ensure(ack == Ack::Refused, || format!("a forged token for {name} was taken: {ack:?}"));
         }
-        let outcome = self.attempt(attempt).and_then(|attempt| attempt.outcome);
+        let state = self.attempt(attempt);
+        let (outcome, is_accepted) = (state.and_then(|state| state.outcome), state.is_some_and(|it| it.is_accepted));
         match ack {
+            // That it was accepted is recorded too, and what came of it later says nothing of that.
+            Ack::Recorded if is_accepted => Ok(()),
             Ack::Recorded => {
                 let said = outcome.is_some_and(|outcome| matches!(outcome, "completed" | "failed" | "unknown"));
                 ensure(said, || format!("the report of {name} counts as recorded, its outcome is {outcome:?}"))

@@ -29,6 +29,7 @@ impl Saga {
             }
             Event::Started { .. }
             | Event::Dispatched { .. }
+            | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
@@ -105,6 +106,7 @@ impl Saga {
         self.facts.iter().take(facts).rev().find_map(|(_, fact)| match fact {
             Fact::Asked { step, driver } => (*step == asked).then_some(*driver),
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -169,6 +171,7 @@ impl Saga {
                 self.asked_by_before(*step, at) == Some(self.driver_before(at))
             }
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -214,6 +217,7 @@ impl Saga {
                     is_out = false;
                 }
                 Fact::HandedOut { .. }
+                | Fact::Accepted { .. }
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }

@@ -74,6 +74,7 @@ impl Saga {
                 !self.is_optional(*step) && !self.is_past_pivot(at + 1, past)
             }
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -199,6 +200,7 @@ impl Saga {
             | Fact::Resolved { step, phase: Phase::Do } => *step == asked,
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => *step == asked && self.is_optional(asked),
             Fact::HandedOut { .. }
+            | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -426,6 +428,7 @@ impl Saga {
                     return Some(UndoStage::Ready);
                 }
                 Fact::HandedOut { .. }
+                | Fact::Accepted { .. }
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }

@@ -26,6 +26,8 @@ pub(crate) struct WorkerState {
     place: usize,
     worker: Worker,
     tasks: BTreeMap<TaskToken, Held>,
+    /// What it does for targets that accepted a task: until when, and what comes of it. It has no lease on these.
+    accepted: BTreeMap<TaskToken, (Timestamp, ReportedOutcome)>,
     /// What it has said, to say it again if it is asked again.
     said: BTreeMap<TaskToken, ReportedOutcome>,
     outbox: Vec<Report>,
@@ -38,6 +40,8 @@ struct Held {
     outcome: ReportedOutcome,
     /// It does not renew the lease.
     is_hung: bool,
+    /// It only says that it was accepted, and what came of it so much later.
+    later: Option<Duration>,
 }
 
 /// A call that a worker made.
@@ -48,7 +52,11 @@ pub(crate) struct Sent {
     reports: Vec<Report>,
     forged: BTreeSet<TaskToken>,
     holding: Vec<TaskToken>,
+    queues: Vec<(Queue, u32)>,
 }
+
+/// The target that the plans' calls go to.
+const TARGET: &str = "https://payments.test";
 
 impl World {
     pub(super) fn add_worker(&mut self, place: usize) {
@@ -61,6 +69,7 @@ impl World {
             place,
             worker,
             tasks: BTreeMap::new(),
+            accepted: BTreeMap::new(),
             said: BTreeMap::new(),
             outbox: Vec::new(),
             wakes_at: None,
@@ -99,7 +108,10 @@ impl World {
         };
         let beat = self.within(1_000);
         let worker = self.workers.get(&id);
-        let next = worker.and_then(|worker| worker.tasks.values().map(|held| held.until).min());
+        let next = worker.and_then(|worker| {
+            let accepted = worker.accepted.values().map(|(until, _)| *until);
+            worker.tasks.values().map(|held| held.until).chain(accepted).min()
+        });
         self.wake(id, next.map_or(now.plus(beat), |next| next.min(now.plus(beat))));
         self.exchange(id, server)
     }
@@ -113,8 +125,21 @@ impl World {
             worker.tasks.iter().filter(|(_, held)| is_done(held)).map(|(token, _)| *token).collect();
         for token in done {
             let Some(held) = worker.tasks.remove(&token) else { continue };
+            if let Some(later) = held.later {
+                worker.accepted.insert(token, (now.plus(later), held.outcome));
+                worker.said.insert(token, ReportedOutcome::Accepted);
+                worker.outbox.push(Report { task: token, outcome: ReportedOutcome::Accepted });
+                continue;
+            }
             worker.said.insert(token, held.outcome.clone());
             worker.outbox.push(Report { task: token, outcome: held.outcome });
+        }
+        let done = worker.accepted.iter().filter(|(_, (until, _))| *until <= now || self.is_calm);
+        let done: Vec<TaskToken> = done.map(|(token, _)| *token).collect();
+        for token in done {
+            let Some((_, outcome)) = worker.accepted.remove(&token) else { continue };
+            worker.said.insert(token, outcome.clone());
+            worker.outbox.push(Report { task: token, outcome });
         }
     }
 
@@ -132,7 +157,10 @@ impl World {
         let queues = if is_report_only && !done.is_empty() {
             Vec::new()
         } else {
-            names.chain([Queue::Http]).map(|queue| (queue, want)).collect()
+            // A target that is named with nothing has no room, whatever there is for others.
+            let named = self.rng.permille(300).then(|| TARGET.parse().ok()).flatten();
+            let named = named.map(|target| (Queue::Http(target), 0));
+            names.chain([Queue::AnyHttp]).map(|queue| (queue, want)).chain(named).collect()
         };
         let (worker, place) = (worker.worker.clone(), worker.place);
         for report in &done {
@@ -149,10 +177,10 @@ impl World {
             outcome: ReportedOutcome::Completed(Document::shared(json!("forged"))),
         }));
         let hold_until = if reports.is_empty() { now.plus(hold) } else { now };
-        let call = Exchange { worker, queues, done: reports, holding: holding.clone(), hold_until };
+        let call = Exchange { worker, queues: queues.clone(), done: reports, holding: holding.clone(), hold_until };
         self.next += 1;
         let number = self.next;
-        self.sent.insert(number, Sent { worker: id, at: now, reports: done, forged, holding });
+        self.sent.insert(number, Sent { worker: id, at: now, reports: done, forged, holding, queues });
         self.send(server, Command::Exchange(call), Purpose::Exchange(number))
     }
 
@@ -209,8 +237,17 @@ impl World {
 
     /// What was let out must have been allowed to go, whether or not it arrives.
     fn check_exchanged(&mut self, server: ServerId, sent: &Sent, exchanged: &Exchanged) -> Check {
+        let mut credit: BTreeMap<&Queue, u32> = sent.queues.iter().map(|(queue, want)| (queue, *want)).collect();
         for task in &exchanged.tasks {
             self.model.delivered(task)?;
+            // What did not arrive is sent again, whatever there is room for.
+            if self.model.deliver(task.token.attempt) {
+                continue;
+            }
+            let is_other = task.queue.is_http() && !credit.contains_key(&task.queue);
+            let left = credit.get_mut(if is_other { &Queue::AnyHttp } else { &task.queue });
+            let left = left.filter(|left| **left > 0).ok_or_else(|| format!("{:?} had no credit", task.queue))?;
+            *left -= 1;
         }
         let expected = sent.reports.len() + sent.forged.len();
         if !exchanged.acks.is_empty() && exchanged.acks.len() != expected {
@@ -255,7 +292,7 @@ impl World {
         let output = json!({ "attempt": task.attempt, "by": id.0, "step": task.step.as_str() });
         let done = ReportedOutcome::Completed(Document::shared(output));
         if self.is_calm {
-            return Held { until: now, outcome: done, is_hung: false };
+            return Held { until: now, outcome: done, is_hung: false, later: None };
         }
         let soon = now.plus(self.within(1_200));
         let error = if self.rng.permille(300) { "OutOfStock" } else { "Flaky" };
@@ -274,9 +311,14 @@ impl World {
         };
         match self.rng.below(100) {
             // Slow, with heartbeats; and hung, without.
-            0..6 => Held { until: now.plus(self.within(14_000)), outcome, is_hung: false },
-            6..11 => Held { until: now.plus(self.within(14_000)), outcome, is_hung: true },
-            _ => Held { until: soon, outcome, is_hung: false },
+            0..6 => Held { until: now.plus(self.within(14_000)), outcome, is_hung: false, later: None },
+            6..11 => Held { until: now.plus(self.within(14_000)), outcome, is_hung: true, later: None },
+            // Accepted, and done some time later: perhaps after the deadline.
+            11..40 if task.queue.is_http() => {
+                let later = Some(self.within(20_000));
+                Held { until: soon, outcome, is_hung: false, later }
+            }
+            _ => Held { until: soon, outcome, is_hung: false, later: None },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod hand;
 mod overlap;
+mod targets;
 mod tcc;
 
 use chancery_base::{Digest, KeyId, Timestamp};

@@ -25,3 +25,23 @@ INSERT INTO labels (log, name, value, transaction_id)
         WHERE body_key = 'none' AND position('"labels":' IN convert_from(body, 'UTF8')) > 0
         AND position('\u0000' IN convert_from(body, 'UTF8')) = 0
     ) AS transactions, jsonb_each_text(body::jsonb -> 'labels') AS label;
+
+-- What tenants say of the targets that their steps call.
+CREATE TABLE targets (
+    tenant TEXT COLLATE "C" NOT NULL,
+    target TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant, target)
+);
+
+-- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
+CREATE TABLE signing_secrets (
+    tenant TEXT COLLATE "C" NOT NULL,
+    id UUID NOT NULL,
+    target TEXT COLLATE "C",
+    secret BYTEA NOT NULL,
+    issued_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);

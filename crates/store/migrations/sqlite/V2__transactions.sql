@@ -21,4 +21,24 @@ INSERT INTO labels (log, name, value, transaction_id)
     FROM transactions, json_each(CAST(body AS TEXT), '$.labels') AS label
     WHERE body_key = 'none';
 
+-- What tenants say of the targets that their steps call.
+CREATE TABLE targets (
+    tenant TEXT NOT NULL,
+    target TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant, target)
+) STRICT, WITHOUT ROWID;
+
+-- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
+CREATE TABLE signing_secrets (
+    tenant TEXT NOT NULL,
+    id BLOB NOT NULL,
+    target TEXT,
+    secret BLOB NOT NULL,
+    issued_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 2;

@@ -7,11 +7,12 @@ use crate::postgres::statement::{Statement, column, int};
 use crate::postgres::{fault, rows};
 use crate::scan::BUNDLE;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, TenantId};
+use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, SigningSecretRow, TargetRow,
+    TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -44,6 +45,15 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                     credential(statement, name, row);
                 }
             }
+            ControlRow::Target(row) => {
+                let again =
+                    |other: &ControlRow| matches!(other, ControlRow::Target(other) if other.target == row.target);
+                if !later.iter().any(again) {
+                    target(statement, name, row);
+                }
+            }
+            ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
+            ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
             ControlRow::Definition(row) => definition(statement, name, row),
             ControlRow::Bundle(row) => bundle(statement, name, row),
             ControlRow::ActiveBundle(digest) => {
@@ -150,6 +160,47 @@ fn credential<'a>(statement: &mut Statement<'a>, name: String, row: &'a Credenti
              ON CONFLICT (tenant, id) DO UPDATE SET principal = excluded.principal, hash = excluded.hash, \
              issued_at = excluded.issued_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at \
              RETURNING 1"
+        ),
+    );
+}
+
+fn target<'a>(statement: &mut Statement<'a>, name: String, row: &'a TargetRow) {
+    let target = statement.bind(row.target.as_str(), Type::TEXT);
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO targets (tenant, target, body_key, body_nonce, body) \
+             SELECT guard.tenant, {target}, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant, target) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+        ),
+    );
+}
+
+fn signing_secret<'a>(statement: &mut Statement<'a>, name: String, row: &'a SigningSecretRow) {
+    let id = statement.bind(Uuid::from_bytes(*row.id.as_bytes()), Type::UUID);
+    let target = statement.bind(row.target.as_ref().map(ToString::to_string), Type::TEXT);
+    let secret = statement.bind(row.secret.expose(), Type::BYTEA);
+    let issued_at = statement.bind(row.issued_at.as_micros(), Type::INT8);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO signing_secrets (tenant, id, target, secret, issued_at) \
+             SELECT guard.tenant, {id}, {target}, {secret}, {issued_at} FROM guard RETURNING 1"
+        ),
+    );
+}
+
+fn signing_secret_gone(statement: &mut Statement<'_>, name: String, id: SigningSecretId) {
+    let id = statement.bind(Uuid::from_bytes(*id.as_bytes()), Type::UUID);
+    statement.part(
+        name,
+        format!(
+            "DELETE FROM signing_secrets USING guard \
+             WHERE signing_secrets.tenant = guard.tenant AND signing_secrets.id = {id} RETURNING 1"
         ),
     );
 }

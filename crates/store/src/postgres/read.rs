@@ -82,13 +82,26 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let principals = second(all(&conn, "read principals", &query, tenant, rows::principal).await?);
     let query = format!("SELECT {} FROM credentials WHERE tenant = $1 ORDER BY id", rows::CREDENTIAL);
     let credentials = second(all(&conn, "read credentials", &query, tenant, rows::credential).await?);
+    let query = format!("SELECT {} FROM targets WHERE tenant = $1 ORDER BY target", rows::TARGET);
+    let targets = second(all(&conn, "read targets", &query, tenant, rows::target).await?);
+    let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
+    let signing_secrets = second(all(&conn, "read signing secrets", &query, tenant, rows::signing_secret).await?);
     let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
          ORDER BY name, version DESC";
     let definitions = all(&conn, "read definitions", query, tenant, rows::definition_head).await?;
     let bundle = active_bundle(&conn, &log.tenant).await?;
     conn.end().await?;
     let tenant = row.ok_or_else(missing)?;
-    Ok(ControlRows { control_epoch: log.control_epoch, tenant, principals, credentials, definitions, bundle })
+    Ok(ControlRows {
+        control_epoch: log.control_epoch,
+        tenant,
+        principals,
+        credentials,
+        targets,
+        signing_secrets,
+        definitions,
+        bundle,
+    })
 }
 
 async fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {

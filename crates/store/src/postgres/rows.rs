@@ -4,11 +4,14 @@ use crate::error;
 use crate::scan::{BUNDLE, PointerRow, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{
+    Digest, KeyId, Kind, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PayloadRow, PrincipalRow,
-    Sealed, StepRow, TenantRow, TransactionRow,
+    Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -45,6 +48,10 @@ pub(super) const KEY: &str = "tenant, scope, slot, key, request, transaction_id"
 pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`credential`] reads.
 pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
+/// The columns that [`target`] reads.
+pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
+/// The columns that [`signing_secret`] reads.
+pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
 pub(super) const DEFINITION: &str = "tenant, name, version, digest, registered_at, source";
 /// The columns that [`bundle`] reads.
@@ -315,6 +322,20 @@ pub(super) fn credential(row: &Row) -> Read<(TenantId, CredentialRow)> {
         revoked_at: time_or_null(row, 6)?,
     };
     Ok((text(row, 0)?, credential))
+}
+
+pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
+    Ok((text(row, 0)?, TargetRow { target: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn signing_secret(row: &Row) -> Read<(TenantId, SigningSecretRow)> {
+    let target: Option<TargetId> = match get::<Option<&str>>(row, 2)? {
+        Some(_) => Some(text(row, 2)?),
+        None => None,
+    };
+    let secret = SigningSecret::from_bytes(get(row, 3)?).map_err(|failure| bad(3, failure))?;
+    let id = SigningSecretId::from_bytes(uuid(row, 1)?);
+    Ok((text(row, 0)?, SigningSecretRow { id, target, secret, issued_at: time(row, 4)? }))
 }
 
 pub(super) fn definition(row: &Row) -> Read<(TenantId, DefinitionRow)> {

@@ -7,11 +7,12 @@ use crate::postgres::read::rows_max;
 use crate::postgres::{OpenError, Options, connect, rows, schema};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
+use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -267,6 +268,22 @@ impl Scan for Snapshot {
     fn credentials(&self, after: Option<(&TenantId, KeyId)>, limit: usize) -> Answer<Vec<(TenantId, CredentialRow)>> {
         let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), uuid(id.as_bytes())]).unwrap_or_default();
         self.pages(("credentials", rows::CREDENTIAL, "tenant, id"), after, limit, rows::credential)
+    }
+
+    fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
+        let after = after.map(|(tenant, target)| vec![text(tenant.as_str()), text(target.as_str())]);
+        self.pages(("targets", rows::TARGET, "tenant, target"), after.unwrap_or_default(), limit, rows::target)
+    }
+
+    fn signing_secrets(
+        &self,
+        after: Option<(&TenantId, SigningSecretId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, SigningSecretSeen)>> {
+        let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), uuid(id.as_bytes())]).unwrap_or_default();
+        self.pages(("signing_secrets", rows::SIGNING_SECRET, "tenant, id"), after, limit, |row| {
+            rows::signing_secret(row).map(|(tenant, row)| (tenant, SigningSecretSeen::of(&row)))
+        })
     }
 
     fn definitions(

@@ -118,6 +118,17 @@ fn apply_control(
         ControlRow::Credential(row) => {
             control.credentials.insert(credential_key(tenant, row.id), row.clone());
         }
+        ControlRow::Target(row) => {
+            control.targets.insert((tenant.clone(), row.target.clone()), row.clone());
+        }
+        ControlRow::SigningSecret(row) => {
+            if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
+                return conflict(format!("signing secret {}", row.id));
+            }
+        }
+        ControlRow::SigningSecretGone(id) => {
+            control.signing_secrets.remove(&(tenant.clone(), *id));
+        }
         ControlRow::Definition(row) => {
             let key = (tenant.clone(), row.name.clone(), row.version);
             if control.definitions.insert(key, row.clone()).is_some() {

@@ -4,11 +4,12 @@ use super::SimStore;
 use super::state::{State, credential_key, principal_key};
 use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Name, PrincipalId, TenantId, TransactionId};
+use chancery_base::{KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -133,6 +134,21 @@ impl Scan for SimStore {
     fn credentials(&self, after: Option<(&TenantId, KeyId)>, limit: usize) -> Answer<Vec<(TenantId, CredentialRow)>> {
         let after = after.map(|(tenant, id)| credential_key(tenant, id));
         page(&self.inner().state.control.credentials, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
+        let after = after.map(|(tenant, target)| (tenant.clone(), target.clone()));
+        page(&self.inner().state.control.targets, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn signing_secrets(
+        &self,
+        after: Option<(&TenantId, SigningSecretId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, SigningSecretSeen)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        let rows = &self.inner().state.control.signing_secrets;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), SigningSecretSeen::of(row)))
     }
 
     fn definitions(

@@ -3,11 +3,11 @@
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, TileRow, error, words};
-use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
+use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    StepRow, TenantRow, TransactionRow,
+    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ pub(super) struct Control {
     pub(super) slots: BTreeMap<(TenantId, u16), SlotRow>,
     pub(super) principals: BTreeMap<(TenantId, String), PrincipalRow>,
     pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
+    pub(super) targets: BTreeMap<(TenantId, TargetId), TargetRow>,
+    pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pub(super) active: BTreeMap<TenantId, Digest>,
@@ -78,6 +80,10 @@ impl State {
             tenant: self.control.tenants.get(tenant).cloned().ok_or_else(missing)?,
             principals: of_tenant(&self.control.principals, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             credentials: of_tenant(&self.control.credentials, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            targets: of_tenant(&self.control.targets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
+                .map(|(_, row)| row)
+                .collect(),
             definitions: newest.into_iter().map(|(name, (version, digest))| (name, version, digest)).collect(),
             bundle: active.and_then(|digest| self.control.bundle(tenant, *digest)).cloned(),
         })

@@ -6,10 +6,11 @@ use crate::scan::BUNDLE;
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::rows;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, TenantId};
+use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, SigningSecretRow, TargetRow,
+    TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -23,6 +24,9 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Tenant(made, origins) => make_tenant(conn, made, origins),
         ControlRow::Principal(row) => principal(conn, tenant, row),
         ControlRow::Credential(row) => credential(conn, tenant, row),
+        ControlRow::Target(row) => target(conn, tenant, row),
+        ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
+        ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
         ControlRow::Definition(row) => definition(conn, tenant, row),
         ControlRow::Bundle(row) => bundle(conn, tenant, row),
         ControlRow::ActiveBundle(digest) => activate(conn, tenant, *digest),
@@ -95,6 +99,34 @@ fn credential(conn: &Connection, tenant: &TenantId, row: &CredentialRow) -> Resu
         ],
     )
     .map_err(during("write a credential"))?;
+    Ok(())
+}
+
+fn target(conn: &Connection, tenant: &TenantId, row: &TargetRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO targets (tenant, target, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (tenant, target) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), row.target.as_str(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("write a target"))?;
+    Ok(())
+}
+
+fn signing_secret(conn: &Connection, tenant: &TenantId, row: &SigningSecretRow) -> Result<(), WriteError> {
+    let target = row.target.as_ref().map(TargetId::as_str);
+    conn.execute(
+        "INSERT INTO signing_secrets (tenant, id, target, secret, issued_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![tenant.as_str(), row.id.as_bytes(), target, row.secret.expose(), row.issued_at.as_micros()],
+    )
+    .map_err(during("write a signing secret"))?;
+    Ok(())
+}
+
+fn signing_secret_gone(conn: &Connection, tenant: &TenantId, id: SigningSecretId) -> Result<(), WriteError> {
+    conn.execute("DELETE FROM signing_secrets WHERE tenant = ?1 AND id = ?2", params![tenant.as_str(), id.as_bytes()])
+        .map_err(during("destroy a signing secret"))?;
     Ok(())
 }
 

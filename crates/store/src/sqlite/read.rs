@@ -97,6 +97,20 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 |row| Ok(rows::credential(row)?.1),
             )?,
+            targets: all(
+                conn,
+                "read targets",
+                &format!("SELECT {} FROM targets WHERE tenant = ?1 ORDER BY target", rows::TARGET),
+                [tenant],
+                |row| Ok(rows::target(row)?.1),
+            )?,
+            signing_secrets: all(
+                conn,
+                "read signing secrets",
+                &format!("SELECT {} FROM signing_secrets WHERE tenant = ?1 ORDER BY id", rows::SIGNING_SECRET),
+                [tenant],
+                |row| Ok(rows::signing_secret(row)?.1),
+            )?,
             // With max() SQLite takes the other columns from the row that has the maximum.
             definitions: all(
                 conn,

@@ -3,11 +3,14 @@
 use crate::scan::{BUNDLE, PointerRow, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, Salt, TenantId, Timestamp, TransactionId};
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{
+    Digest, KeyId, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PayloadRow,
-    PrincipalRow, Sealed, StepRow, TenantRow, TransactionRow,
+    PrincipalRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -42,6 +45,10 @@ pub(super) const KEY: &str = "tenant, scope, slot, key, request, transaction_id"
 pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`credential`] reads.
 pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
+/// The columns that [`target`] reads.
+pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
+/// The columns that [`signing_secret`] reads.
+pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
 pub(super) const DEFINITION: &str = "tenant, name, version, digest, registered_at, source";
 /// The columns that [`bundle`] reads.
@@ -79,8 +86,14 @@ macro_rules! text {
     };
 }
 
-bytes!(TransactionId, KeyId, Digest);
-text!(TenantId, Name, PrincipalId, Origin);
+bytes!(TransactionId, KeyId, SigningSecretId, Digest);
+text!(TenantId, Name, PrincipalId, TargetId, Origin);
+
+impl FromSql for Db<SigningSecret> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        SigningSecret::from_bytes(value.as_blob()?).map(Self).or_else(|error| refused(&error))
+    }
+}
 
 impl FromSql for Db<Salt> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -296,6 +309,16 @@ pub(super) fn credential(row: &Row<'_>) -> rusqlite::Result<(TenantId, Credentia
         revoked_at: optional(row, 6)?,
     };
     Ok((get(row, 0)?, credential))
+}
+
+pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
+    Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {
+    let secret =
+        SigningSecretRow { id: get(row, 1)?, target: optional(row, 2)?, secret: get(row, 3)?, issued_at: get(row, 4)? };
+    Ok((get(row, 0)?, secret))
 }
 
 pub(super) fn definition(row: &Row<'_>) -> rusqlite::Result<(TenantId, DefinitionRow)> {

@@ -6,11 +6,12 @@ use crate::sqlite::fault::{reading, sql};
 use crate::sqlite::schema::HISTORY;
 use crate::sqlite::{OpenError, open, read, rows};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Kind, Name, PrincipalId, TenantId, TransactionId};
+use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TenantRow, TransactionRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -264,6 +265,31 @@ impl Scan for Snapshot {
         );
         let (tenant, id) = after.map_or(("", FIRST.to_vec()), |(tenant, id)| (tenant.as_str(), id.as_bytes().to_vec()));
         self.scan("credentials", &query, params![tenant, id, read::rows_max(limit)], rows::credential)
+    }
+
+    fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
+        let query = format!(
+            "SELECT {} FROM targets WHERE (tenant, target) > (?1, ?2) ORDER BY tenant, target LIMIT ?3",
+            rows::TARGET
+        );
+        let (tenant, target) = after.map_or(("", ""), |(tenant, target)| (tenant.as_str(), target.as_str()));
+        self.scan("targets", &query, params![tenant, target, read::rows_max(limit)], rows::target)
+    }
+
+    fn signing_secrets(
+        &self,
+        after: Option<(&TenantId, SigningSecretId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, SigningSecretSeen)>> {
+        let query = format!(
+            "SELECT {} FROM signing_secrets WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3",
+            rows::SIGNING_SECRET
+        );
+        let (tenant, id) = after.map_or(("", FIRST.to_vec()), |(tenant, id)| (tenant.as_str(), id.as_bytes().to_vec()));
+        let page = params![tenant, id, read::rows_max(limit)];
+        self.scan("signing_secrets", &query, page, |row| {
+            rows::signing_secret(row).map(|(tenant, row)| (tenant, SigningSecretSeen::of(&row)))
+        })
     }
 
     fn definitions(

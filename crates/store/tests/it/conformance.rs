@@ -294,6 +294,12 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Principal(principal_row(1, "new")),
         ControlRow::Credential(credential(2, false)),
         ControlRow::Credential(credential(1, false)),
+        ControlRow::Target(target(2, "old")),
+        ControlRow::Target(target(1, "{}")),
+        ControlRow::Target(target(2, "new")),
+        ControlRow::SigningSecret(signing_secret(3)),
+        ControlRow::SigningSecret(signing_secret(1)),
+        ControlRow::SigningSecret(signing_secret(2)),
         ControlRow::Definition(definition("order", 1)),
         ControlRow::Definition(definition("order", 10)),
         ControlRow::Definition(definition("order", 9)),
@@ -302,7 +308,8 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     ];
     store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
     let log = self::log(store, "acme", 0).await;
-    let revoked = vec![ControlRow::Credential(credential(1, true))];
+    let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
+    let revoked = vec![ControlRow::Credential(credential(1, true)), gone];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -313,6 +320,8 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.tenant, tenant_row("acme", 1));
     assert_eq!(control.principals, principals);
     assert_eq!(control.credentials, [credential(1, true), credential(2, false)]);
+    assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
+    assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));
     let system = self::log(store, "system", 0).await;

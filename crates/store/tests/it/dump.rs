@@ -2,6 +2,7 @@
 
 use chancery_base::TenantId;
 use chancery_shard::StoreError;
+use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::*;
 use chancery_store::scan::{PointerRow, Scan, SlotRow};
 use chancery_store::{CheckpointRow, TileRow};
@@ -22,6 +23,8 @@ pub(crate) struct FullDump {
     pub(crate) keys: Vec<(TenantId, KeyRow)>,
     pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
+    pub(crate) targets: Vec<(TenantId, TargetRow)>,
+    pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) definitions: Vec<(TenantId, DefinitionRow)>,
     pub(crate) bundles: Vec<(TenantId, BundleRow)>,
     pub(crate) pointers: Vec<PointerRow>,
@@ -71,6 +74,10 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         })?,
         principals: pages(|last| scan.principals(last.map(|(t, row): &(_, PrincipalRow)| (t, row.id)), PAGE))?,
         credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE))?,
+        targets: pages(|last| scan.targets(last.map(|(t, row): &(_, TargetRow)| (t, &row.target)), PAGE))?,
+        signing_secrets: pages(|last| {
+            scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)
+        })?,
         definitions: pages(|last| {
             scan.definitions(last.map(|(t, row): &(_, DefinitionRow)| (t, &row.name, row.version)), PAGE)
         })?,

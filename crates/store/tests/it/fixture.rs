@@ -155,6 +155,19 @@ pub(crate) fn credential(number: u32, revoked: bool) -> CredentialRow {
     }
 }
 
+pub(crate) fn target(number: u32, body: &str) -> TargetRow {
+    let target = format!("https://a{number}.example").parse().unwrap();
+    TargetRow { target, body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+/// Of one target if the number is even.
+pub(crate) fn signing_secret(number: u32) -> SigningSecretRow {
+    let target = number.is_multiple_of(2).then(|| target(number, "").target);
+    let id = SigningSecretId::draw(time(number), &mut entropy(number));
+    let secret = webhook::SigningSecret::draw(&mut entropy(number));
+    SigningSecretRow { id, target, secret, issued_at: time(number) }
+}
+
 pub(crate) fn definition(text: &str, version: u32) -> DefinitionRow {
     let source: Arc<[u8]> = format!("{{\"name\":\"{text}\",\"version\":{version}}}").into_bytes().into();
     DefinitionRow { name: name(text), version, digest: Digest::of(&source), registered_at: time(version), source }

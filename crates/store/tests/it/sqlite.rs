@@ -256,8 +256,10 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "logs",
             "pointers",
             "principals",
+            "signing_secrets",
             "slots",
             "steps",
+            "targets",
             "tenants",
             "tiles",
             "transactions"
@@ -341,6 +343,8 @@ fn every_column_can_be_tampered_with() {
                 ControlRow::Definition(definition("order", 1)),
                 ControlRow::Bundle(bundle("main", 1)),
                 ControlRow::ActiveBundle(bundle("main", 1).digest),
+                ControlRow::Target(target(1, "{}")),
+                ControlRow::SigningSecret(signing_secret(2)),
             ],
             ..batch_of(&log, 1, 0, 1)
         };
@@ -353,7 +357,7 @@ fn every_column_can_be_tampered_with() {
     let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
-    let empty = ["principals.body_nonce", "steps.body_nonce", "transactions.body_nonce"];
+    let empty = ["principals.body_nonce", "steps.body_nonce", "targets.body_nonce", "transactions.body_nonce"];
     for table in &tables {
         for column in &table.columns {
             let name = format!("{}.{column}", table.name);

@@ -1,8 +1,10 @@
 //! What a call's answer counts as, against a server that answers as told.
 
+use chancery_base::Timestamp;
+use chancery_base::webhook::{Headers, SigningSecret, verify};
 use chancery_engine::definition::{HttpRequest, Method};
 use chancery_shard::input::ReportedOutcome;
-use chancery_targets::{AllowList, Call, HttpTarget};
+use chancery_targets::{AllowList, Call, Callback, Guard, HttpTarget, Verdict, verdict};
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,18 +62,37 @@ fn http(status: &str, headers: &str, body: &str) -> Script {
     Script::Answer([head.as_bytes(), body.as_bytes()].concat())
 }
 
-async fn call_with(allow: &str, call: &HttpRequest, key: &str, time_left: Duration) -> ReportedOutcome {
-    let target = HttpTarget::new(allow.parse().unwrap(), Duration::from_secs(20)).unwrap();
+/// What a call says besides its request.
+#[derive(Debug, Clone, Copy)]
+struct Told<'a> {
+    key: &'a str,
+    timeout: Duration,
+    signing: &'a [SigningSecret],
+    callback: Option<Callback<'a>>,
+}
+
+const USUAL: Told<'_> = Told { key: "k", timeout: Duration::from_secs(10), signing: &[], callback: None };
+const NOW: Timestamp = Timestamp::from_micros(1_614_265_330_000_000);
+
+async fn call_with(allow: &str, call: &HttpRequest, told: Told<'_>) -> ReportedOutcome {
+    call_through(Guard::default(), allow, call, told).await
+}
+
+async fn call_through(guard: Guard, allow: &str, call: &HttpRequest, told: Told<'_>) -> ReportedOutcome {
+    let target = HttpTarget::new(allow.parse().unwrap(), guard).unwrap();
     let body = json!({"amount": 7});
     let call = Call {
         http: call,
         body: &body,
-        idempotency_key: key,
+        idempotency_key: told.key,
         forward_key: Some("order-1/charge"),
         forward_unknown: true,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         transaction: "txn_1",
-        time_left,
+        timeout: told.timeout,
+        signing: told.signing,
+        now: NOW,
+        callback: told.callback,
     };
     target.call(call).await
 }
@@ -91,12 +112,13 @@ fn show(outcome: &ReportedOutcome) -> String {
         ReportedOutcome::Completed(output) => format!("completed {}", output.value()),
         ReportedOutcome::Failed(failed) => format!("failed {}", error(failed)),
         ReportedOutcome::Unknown(unknown) => format!("unknown {}", error(unknown)),
+        ReportedOutcome::Accepted => "accepted".to_owned(),
     }
 }
 
 async fn check(script: Script, expected: &str) {
     let (origin, _request) = server(script).await;
-    let outcome = call_with(&origin, &post(format!("{origin}/charges")), "k", Duration::from_secs(10)).await;
+    let outcome = call_with(&origin, &post(format!("{origin}/charges")), USUAL).await;
     assert_eq!(show(&outcome), expected);
 }
 
@@ -121,7 +143,8 @@ async fn what_may_have_taken_effect_is_unknown() {
     check(Script::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nab".to_vec()), "unknown Connection").await;
     check(http("200 OK", "", &"x".repeat((1 << 20) + 1)), "unknown ResponseTooLarge final").await;
     let (origin, _request) = server(Script::Silent).await;
-    let outcome = call_with(&origin, &post(origin.clone()), "k", Duration::from_millis(50)).await;
+    let told = Told { timeout: Duration::from_millis(50), ..USUAL };
+    let outcome = call_with(&origin, &post(origin.clone()), told).await;
     assert_eq!(show(&outcome), "unknown Timeout");
 }
 
@@ -129,7 +152,7 @@ async fn what_may_have_taken_effect_is_unknown() {
 async fn what_was_not_sent_failed() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let origin = format!("http://{free}");
-    let outcome = call_with(&origin, &post(origin.clone()), "k", Duration::from_secs(10)).await;
+    let outcome = call_with(&origin, &post(origin.clone()), USUAL).await;
     assert_eq!(show(&outcome), "failed Connection");
 }
 
@@ -148,7 +171,7 @@ async fn what_is_not_allowed_is_not_called() {
             "failed BadRequest final",
         ),
     ] {
-        let outcome = call_with(allow, &call, "k", Duration::from_secs(10)).await;
+        let outcome = call_with(allow, &call, USUAL).await;
         assert_eq!(show(&outcome), expected, "{call:?}");
     }
     let nobody = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
@@ -161,7 +184,7 @@ async fn a_request_carries_key_trace_and_transaction_once() {
     let headers = [("X-Shop", "7"), ("Idempotency-Key", "forged")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let call = HttpRequest { headers, ..post(format!("{origin}/charges?a=b")) };
-    call_with(&origin, &call, "käse/1 %", Duration::from_secs(10)).await;
+    call_with(&origin, &call, Told { key: "käse/1 %", ..USUAL }).await;
     let request = request.await.unwrap();
     assert!(request.starts_with("POST /charges?a=b HTTP/1.1\r\n"), "{request}");
     for line in [
@@ -177,6 +200,87 @@ async fn a_request_carries_key_trace_and_transaction_once() {
     }
     assert!(!request.contains("forged"));
     assert!(request.ends_with(r#"{"amount":7}"#));
+}
+
+#[tokio::test]
+async fn a_name_is_called_only_at_an_address_that_may_be() {
+    let (origin, _request) = server(http("200 OK", "", "1")).await;
+    let named = origin.replace("127.0.0.1", "localhost");
+    let outcome = call_with(&named, &post(named.clone()), USUAL).await;
+    assert_eq!(show(&outcome), "failed TargetNotAllowed final");
+    let outcome = call_through(Guard::with_loopback(), &named, &post(named.clone()), USUAL).await;
+    assert_eq!(show(&outcome), "completed 1");
+}
+
+#[tokio::test]
+async fn an_origin_that_reads_as_another_is_not_called() {
+    let outcome = call_with("http://127.0.0.1:9", &post("http://2130706433:9/".to_owned()), USUAL).await;
+    assert_eq!(show(&outcome), "failed BadRequest final");
+    let metadata = "http://169.254.169.254";
+    let outcome = call_with(metadata, &post(metadata.to_owned()), USUAL).await;
+    assert_eq!(show(&outcome), "failed TargetNotAllowed final");
+}
+
+#[tokio::test]
+async fn a_call_is_signed_with_every_secret_and_the_receiver_can_tell() {
+    let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"];
+    let secrets = secrets.map(|text| SigningSecret::parse(text).unwrap());
+    let (origin, request) = server(http("200 OK", "", "")).await;
+    let headers = vec![(String::from("Webhook-Signature"), String::from("v1,forged"))];
+    let call = HttpRequest { headers, ..post(origin.clone()) };
+    call_with(&origin, &call, Told { signing: &secrets, ..USUAL }).await;
+    let request = request.await.unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
+    let headers = Headers {
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp"),
+        signature: header("webhook-signature"),
+    };
+    assert!(headers.id.starts_with("msg_") && !headers.id.contains('.') && headers.timestamp == "1614265330");
+    for secret in &secrets {
+        assert_eq!(verify(std::slice::from_ref(secret), headers, body.as_bytes(), NOW), Ok(()));
+    }
+    assert!(verify(&secrets, headers, b"{}", NOW).is_err());
+    assert!(!head.contains("forged"));
+}
+
+#[tokio::test]
+async fn what_is_not_signed_says_nothing_of_it() {
+    let (origin, request) = server(http("200 OK", "", "")).await;
+    let headers = vec![(String::from("webhook-id"), String::from("forged"))];
+    call_with(&origin, &HttpRequest { headers, ..post(origin.clone()) }, USUAL).await;
+    let request = request.await.unwrap().to_lowercase();
+    assert!(!request.contains("webhook-") && !request.contains("chancery-task-token"), "{request}");
+}
+
+#[tokio::test]
+async fn a_target_may_report_later_where_it_is_told_where() {
+    let callback = Some(Callback { url: "https://chancery.example/v1/callbacks/acme", token: "tsk_1" });
+    let (origin, request) = server(http("202 Accepted", "", "{}")).await;
+    let outcome = call_with(&origin, &post(origin.clone()), Told { callback, ..USUAL }).await;
+    assert_eq!(show(&outcome), "accepted");
+    let request = request.await.unwrap().to_lowercase();
+    for line in ["chancery-callback: https://chancery.example/v1/callbacks/acme", "chancery-task-token: tsk_1"] {
+        assert!(request.contains(line), "{line}\n{request}");
+    }
+    check(http("202 Accepted", "", r#"{"id":1}"#), r#"completed {"id":1}"#).await;
+}
+
+#[tokio::test]
+async fn an_outcome_says_whether_the_target_answers() {
+    for (script, expected) in [
+        (http("200 OK", "", ""), Some(Verdict::Answers)),
+        (http("404 Not Found", "", ""), Some(Verdict::Answers)),
+        (http("503 Busy", "", ""), Some(Verdict::Fails)),
+        (Script::Cut, Some(Verdict::Fails)),
+    ] {
+        let (origin, _request) = server(script).await;
+        let outcome = call_with(&origin, &post(origin.clone()), USUAL).await;
+        assert_eq!(verdict(&outcome), expected, "{outcome:?}");
+    }
+    let outcome = call_with("", &post("https://a.example".to_owned()), USUAL).await;
+    assert_eq!(verdict(&outcome), None);
 }
 
 #[test]
@@ -196,4 +300,9 @@ fn an_allow_list_takes_origins_and_nothing_else() {
     for wrong in ["a.example", "ftp://a.example", "https://a.example/path", "https://u:p@a.example", "https://a?x"] {
         assert!(wrong.parse::<AllowList>().is_err(), "{wrong}");
     }
+    let many = |count: usize| (0..count).map(|number| format!("https://a{number}.example")).collect::<Vec<_>>();
+    let most = chancery_base::limits::TARGETS_MAX;
+    assert!(many(most).join(",").parse::<AllowList>().is_ok());
+    let error = many(most + 1).join(",").parse::<AllowList>().unwrap_err();
+    assert_eq!(error.to_string(), format!("{} origins, at most {most} are allowed", most + 1));
 }

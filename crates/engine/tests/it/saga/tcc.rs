@@ -68,6 +68,19 @@ fn all_tried_is_decided_before_any_confirm() {
 }
 
 #[test]
+fn an_accepted_confirm_is_over_when_it_is_reported_or_too_late() {
+    check_three(
+        "ok a; ok b; ok c; accept-confirm a; accept-confirm a; confirmed a; accept-confirm b; wait 30s; wait 1s; \
+         confirmed b; confirmed c",
+        &format!(
+            "{TRIED}, confirming, confirm dispatched a, confirm accepted a, confirm completed a, \
+             confirm dispatched b, confirm accepted b, again b, confirm dispatched b, confirm completed b, \
+             confirm dispatched c, confirm completed c, completed"
+        ),
+    );
+}
+
+#[test]
 fn two_tcc_participants_both_cancel_when_a_third_fails() {
     check_three(
         "ok a; ok b; fail c; undone b; undone a",

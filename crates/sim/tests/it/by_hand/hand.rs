@@ -274,6 +274,14 @@ impl Hand {
         })
     }
 
+    /// Takes as the caller of URLs does: so many for each target, and so many for others.
+    pub(crate) fn take_calls(&mut self, named: &[(&str, u32)], others: u32) -> Vec<Arc<Task>> {
+        let named = named.iter().map(|(target, want)| (Queue::Http(target.parse().unwrap()), *want));
+        let queues = named.chain([(Queue::AnyHttp, others)]).collect();
+        let Command::Exchange(call) = self.call("http", Vec::new(), &[], true, Duration::ZERO) else { panic!() };
+        self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
     fn exchange(&mut self, command: Command) -> Result<Exchanged, Refusal> {
         let response = self.ask(command)?;
         let Response::Exchanged(exchanged) = response else { panic!("{response:?}") };
