@@ -125,6 +125,8 @@ pub(crate) async fn one(node: &Node, grant: &Grant) -> Result<(), Error> {
         idempotency_key: None,
         labels: BTreeMap::new(),
         traceparent: None,
+        start_at: None,
+        signal: None,
     };
     let started = transactions::start(&node.app, grant, start).await?;
     let settled = transactions::settled(&node.app, grant, started.id, SAGA_MAX).await?;

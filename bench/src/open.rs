@@ -32,6 +32,8 @@ pub(crate) async fn measure() -> Result<Value, Error> {
         idempotency_key: None,
         labels: BTreeMap::new(),
         traceparent: None,
+        start_at: None,
+        signal: None,
     };
     let id = transactions::start(&node.app, &node.grant(Action::TransactionStart).await?, start).await?.id;
     let (mut first, mut last) = (Times::default(), Times::default());

@@ -1,5 +1,9 @@
 //! Transactions.
 
+mod waits;
+
+pub use waits::{SeenStep, SendSignal, SentSignal, TransactionState, WaitingFor};
+
 use crate::Problem;
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,14 @@ pub struct StartTransaction {
     /// How long the answer may wait for the end, such as `30s`, at most `60s`; without it the answer comes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
+    /// When its first steps begin; without it, or in the past, at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub start_at: Option<Timestamp>,
+    /// A signal that it begins with. If the idempotency key or the business key is of a transaction that runs, that one
+    /// gets it, and nothing is started. It takes the permission `transaction:signal`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SendSignal>,
 }
 
 /// What a transaction is doing.
@@ -34,10 +46,14 @@ pub struct StartTransaction {
 pub enum Status {
     /// Its steps are run.
     Running,
+    /// Nobody is called: it waits for a time or a signal, `waiting_for` says for which.
+    Waiting,
     /// Every participant of a TCC is tried, and what was tried is confirmed.
     Confirming,
     /// What was done is undone.
     Compensating,
+    /// Somebody paused it: nothing is handed out until it is resumed.
+    Paused,
     /// It waits for a person: `parked_at` says at which step.
     Parked,
     /// All was done.
@@ -54,10 +70,12 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Running,
+        Self::Waiting,
         Self::Confirming,
         Self::Compensating,
+        Self::Paused,
         Self::Parked,
         Self::Completed,
         Self::Compensated,
@@ -71,8 +89,10 @@ impl Status {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Confirming => "confirming",
             Self::Compensating => "compensating",
+            Self::Paused => "paused",
             Self::Parked => "parked",
             Self::Completed => "completed",
             Self::Compensated => "compensated",
@@ -86,7 +106,9 @@ impl Status {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Running | Self::Confirming | Self::Compensating | Self::Parked => false,
+            Self::Running | Self::Waiting | Self::Confirming | Self::Compensating | Self::Paused | Self::Parked => {
+                false
+            }
             Self::Completed | Self::Compensated | Self::Failed | Self::Cancelled | Self::Terminated => true,
         }
     }
@@ -161,6 +183,14 @@ pub struct Transaction {
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
+    /// When its first steps were to begin, where that was later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub start_at: Option<Timestamp>,
+    /// Since when it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub paused_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -185,6 +215,9 @@ pub struct Transaction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub left_undone: Vec<Name>,
+    /// What it waits for, each with since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<WaitingFor>,
     /// Its steps, in the definition's order.
     pub steps: Vec<Step>,
 }
@@ -249,7 +282,8 @@ pub struct Step {
     /// Its id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// `pending`, `ready`, `dispatched`, `backoff`, `completed`, `failed`, `unknown`, `skipped` or `cancelled`.
+    /// `pending`, `ready`, `dispatched`, `backoff`, `waiting`, `completed`, `failed`, `unknown`, `skipped` or
+    /// `cancelled`.
     pub status: String,
     /// Of a participant of a TCC, of which `status` says where its try stands: `pending`, `trying`, `tried`,
     /// `try_failed`, `unknown`, `confirming`, `confirmed`, `confirm_failed`, `cancelling`, `cancelled`,
@@ -404,6 +438,10 @@ pub enum BulkOperation {
     Terminate,
     /// Try what is parked again.
     Retry,
+    /// Hand nothing out until it is resumed.
+    Pause,
+    /// Have what is paused go on.
+    Resume,
 }
 
 /// What became of one transaction: where it stands, or why nothing was done to it.

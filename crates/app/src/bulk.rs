@@ -10,7 +10,7 @@ use crate::page::{Page, Paged};
 use crate::{Error, clock};
 use chancery_base::limits::SEARCH_LOOKS_MAX;
 use chancery_base::{Timestamp, TransactionId};
-use chancery_engine::Status;
+use chancery_engine::ShownStatus;
 use chancery_engine::search::{Condition, Search, Side};
 use chancery_policy::{Action, Grant};
 use chancery_shard::input::Command;
@@ -26,6 +26,10 @@ pub enum Operation {
     Terminate,
     /// Try what is parked again.
     Retry,
+    /// Hand nothing out until it is resumed.
+    Pause,
+    /// Have what is paused go on.
+    Resume,
 }
 
 /// What is done, to which, and why.
@@ -53,8 +57,8 @@ pub struct Place {
 pub struct Operated {
     /// Which.
     pub id: TransactionId,
-    /// Where it stands, or why nothing was done.
-    pub outcome: Result<Status, Error>,
+    /// What it is doing, or why nothing was done.
+    pub outcome: Result<ShownStatus, Error>,
 }
 
 impl Operation {
@@ -63,6 +67,8 @@ impl Operation {
             Self::Cancel => Action::TransactionCancel,
             Self::Terminate => Action::TransactionTerminate,
             Self::Retry => Action::TransactionRetry,
+            Self::Pause => Action::TransactionPause,
+            Self::Resume => Action::TransactionResume,
         }
     }
 
@@ -71,6 +77,8 @@ impl Operation {
             Self::Cancel => Command::Cancel(operation),
             Self::Terminate => Command::Terminate(operation),
             Self::Retry => Command::Retry(operation),
+            Self::Pause => Command::Pause(operation),
+            Self::Resume => Command::Resume(operation),
         }
     }
 }

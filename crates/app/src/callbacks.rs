@@ -43,6 +43,7 @@ pub async fn report(
     let exchanged = match tenant.pump.ask(Command::Exchange(exchange)).await? {
         Response::Exchanged(exchanged) => exchanged,
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)

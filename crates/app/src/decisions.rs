@@ -44,6 +44,7 @@ pub async fn decide(app: &App, grant: &Grant, question: Question) -> Result<Arc<
     match app.tenant(grant)?.pump.ask(command).await? {
         Response::Decided(decision) => Ok(decision),
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Exchanged(_)
         | Response::Operated(_)
         | Response::Driven(_)

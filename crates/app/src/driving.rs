@@ -126,6 +126,7 @@ async fn drive(app: &App, grant: &Grant, id: TransactionId, driving: Driving) ->
     match app.tenant(grant)?.pump.ask(command).await? {
         Response::Driven(driven) => Ok(*driven),
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Exchanged(_)
         | Response::Operated(_)
         | Response::Decided(_)

@@ -51,6 +51,7 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Exchanged,
     match tenant.pump.ask(command).await? {
         Response::Exchanged(exchanged) => Ok(exchanged),
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)

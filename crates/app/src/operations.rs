@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::transactions::{self, TransactionView};
 use chancery_base::limits::TEXT_BYTES_MAX;
 use chancery_base::{Document, Name, TransactionId};
-use chancery_engine::Status;
+use chancery_engine::ShownStatus;
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
 use serde_json::Value;
@@ -83,6 +83,34 @@ pub async fn retry(
     operate(app, grant, Command::Retry(operation), id).await
 }
 
+/// Hands nothing of it out until it is resumed; what is out comes in.
+///
+/// # Errors
+/// If there is no such transaction, it has ended, is parked or paused, or no justification is given.
+pub async fn pause(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
+    let operation = Reasoned::new(justification)?.operation(grant, id);
+    operate(app, grant, Command::Pause(operation), id).await
+}
+
+/// Has it go on; what came due while it was paused fires at once.
+///
+/// # Errors
+/// If there is no such transaction, it is not paused, or no justification is given.
+pub async fn resume(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    justification: String,
+) -> Result<TransactionView, Error> {
+    let operation = Reasoned::new(justification)?.operation(grant, id);
+    operate(app, grant, Command::Resume(operation), id).await
+}
+
 /// Says by hand how a step or a compensation ended that waits for a person.
 ///
 /// # Errors
@@ -116,11 +144,12 @@ async fn operate(app: &App, grant: &Grant, command: Command, id: TransactionId) 
     transactions::get(app, grant, id).await
 }
 
-/// Where a transaction stands that was operated on.
-pub(crate) fn operated(answer: &Response) -> Result<Status, Error> {
+/// What a transaction is doing that was operated on.
+pub(crate) fn operated(answer: &Response) -> Result<ShownStatus, Error> {
     match answer {
         Response::Operated(summary) => Ok(summary.status),
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Exchanged(_)
         | Response::Driven(_)
         | Response::Decided(_)

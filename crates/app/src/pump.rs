@@ -82,9 +82,16 @@ fn full() -> Refusal {
 const fn is_reserved(command: &Command) -> bool {
     match command {
         Command::Exchange(exchange) => !exchange.done.is_empty() || !exchange.holding.is_empty(),
-        Command::Cancel(_) | Command::Terminate(_) | Command::Resolve(..) | Command::Control(_) => true,
+        Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) | Command::Resolve(..) | Command::Control(_) => {
+            true
+        }
         Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
-        Command::Start(_) | Command::Retry(_) | Command::Decide(_) | Command::Deny(_) => false,
+        Command::Start(_)
+        | Command::Signal(..)
+        | Command::Resume(_)
+        | Command::Retry(_)
+        | Command::Decide(_)
+        | Command::Deny(_) => false,
     }
 }
 

@@ -105,10 +105,10 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
         Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
         Subject::Step { transaction, step, phase } => {
             let index = step_index(app, grant, *transaction, step).await?;
-            let (part, kinds) = match phase {
-                Phase::Do => ("step", ["step.completed", "step.failed"]),
-                Phase::Undo => ("compensation", ["compensation.completed", "compensation.failed"]),
-                Phase::Confirm => ("confirm", ["confirm.completed", "confirm.failed"]),
+            let (part, kinds): (_, &'static [&'static str]) = match phase {
+                Phase::Do => ("step", &["step.completed", "step.failed", "timer.fired", "signal.taken"]),
+                Phase::Undo => ("compensation", &["compensation.completed", "compensation.failed"]),
+                Phase::Confirm => ("confirm", &["confirm.completed", "confirm.failed"]),
             };
             let what = format!("outcome of {part} `{step}` of {transaction} yet");
             (*transaction, Wanted::Outcome(index, kinds), what)
@@ -120,14 +120,14 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
 
 enum Wanted {
     Closing,
-    Outcome(u32, [&'static str; 2]),
+    Outcome(u32, &'static [&'static str]),
 }
 
 impl Wanted {
     fn is(&self, record: &Record) -> bool {
         match self {
             Self::Closing => record.refs.last,
-            // An attempt that was never handed out, because policy denied it, has no permit to show.
+            // An attempt that was never handed out, because policy denied it, has no permit to show, nor has a wait.
             Self::Outcome(index, kinds) => record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str()),
         }
     }

@@ -134,6 +134,7 @@ impl Tenant {
         match self.pump.ask(Command::Control(Box::new(change))).await? {
             Response::Done { seq } => Ok(seq),
             Response::Started { .. }
+            | Response::Signalled { .. }
             | Response::Exchanged(_)
             | Response::Operated(_)
             | Response::Driven(_)

@@ -1,20 +1,23 @@
 //! Transactions: starting them, waiting for them, looking at them.
 
 mod view;
+mod waits;
 
 pub use chancery_engine::search::{Condition, Search};
 pub use chancery_store::Count;
 pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
 pub(crate) use view::{Source, damaged, entries as entry_views, step_number};
+pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;
 use crate::page::{Page, Paged};
+use crate::signals::{self, SendSignal};
 use crate::tenant::Tenant;
 use crate::{Error, clock};
 use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
-use chancery_base::{Document, Name, Slot, TransactionId};
-use chancery_engine::Summary;
+use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, DefinitionKind};
+use chancery_engine::{ShownStatus, Summary};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use chancery_store::Reach;
@@ -39,6 +42,10 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// When its first steps begin; none, or what is past: at once.
+    pub start_at: Option<Timestamp>,
+    /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
+    pub signal: Option<SendSignal>,
 }
 
 /// What a start gave.
@@ -46,8 +53,10 @@ pub struct Start {
 pub struct Started {
     /// The transaction.
     pub id: TransactionId,
-    /// Whether it had been started before under the same idempotency key.
+    /// Whether it had been started before under the same idempotency key, or got the signal that was to start it.
     pub existing: bool,
+    /// What it is doing.
+    pub status: ShownStatus,
 }
 
 /// A start that was checked, and how it is asked for.
@@ -98,7 +107,7 @@ pub async fn run(
             Ok(Some(summary)) if definition.kind != DefinitionKind::Open => ResultView::settled(&summary, &definition)?,
             Ok(Some(_) | None) | Err(_) => get(app, grant, started.id).await?.into(),
         },
-        (false, None) => ResultView::running(started.id, &definition),
+        (false, None) => ResultView::begun(started.id, started.status, &definition),
     };
     Ok((started, result))
 }
@@ -117,6 +126,10 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
     };
     let id = TransactionId::draw(clock::now(), slot, &mut entropy);
     let document = Document::shared(start.input);
+    // A start that is sent again under its key must not signal again.
+    let key = start.idempotency_key.clone();
+    let signal = start.signal.map(|signal| signals::checked(SendSignal { id: signal.id.or(key), ..signal }));
+    let signal = signal.transpose()?;
     let takes_room = tenant.inputs.hold(id, &document)?;
     let command = Command::Start(Box::new(input::Start {
         id,
@@ -128,6 +141,8 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         business_key,
         labels: start.labels,
         traceparent: start.traceparent,
+        start_at: start.start_at,
+        signal,
     }));
     Ok(Prepared { tenant, definition, id, command, takes_room })
 }
@@ -143,8 +158,9 @@ impl Prepared {
             self.tenant.pump.ask(self.command).await
         };
         match answer? {
-            Response::Started { id, existing } => Ok(Started { id, existing }),
-            Response::Exchanged(_)
+            Response::Started { id, existing, status } => Ok(Started { id, existing, status }),
+            Response::Signalled { .. }
+            | Response::Exchanged(_)
             | Response::Operated(_)
             | Response::Driven(_)
             | Response::Decided(_)

@@ -115,6 +115,12 @@ pub const STARTERS_KEPT_MAX: usize = 65_536;
 pub const GRANTS_KEPT_MAX: usize = 10_000;
 /// Bytes of a name: definition, step, worker, error type, label.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a signal's payload, as canonical JSON. It is kept in memory until a step takes it.
+pub const SIGNAL_BYTES_MAX: usize = 16 << 10;
+/// Signals of a transaction that no step has taken yet.
+pub const SIGNALS_KEPT_MAX: usize = 64;
+/// A transaction remembers the ids of so many of its newest signals, to take none twice.
+pub const SIGNAL_IDS_KEPT_MAX: usize = 256;
 /// Bytes of an idempotency or business key.
 pub const KEY_BYTES_MAX: usize = 256;
 /// Bytes of a justification or another text by a person.

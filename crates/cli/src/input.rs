@@ -1,8 +1,9 @@
 //! Values and files that the command line names.
 
 use crate::error::CliError;
-use chancery_base::json;
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
+use chancery_base::time::TimestampError;
+use chancery_base::{Timestamp, json};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, Read};
@@ -46,6 +47,11 @@ pub(crate) fn json_object(option: &str, text: &str) -> Result<Map<String, Value>
             Err(CliError::Usage(format!("{option} must be a JSON object, such as '{{\"amount\": 5}}'")))
         }
     }
+}
+
+/// An instant.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error: TimestampError| error.to_string())
 }
 
 /// Splits `NAME=VALUE`.

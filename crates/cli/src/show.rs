@@ -3,10 +3,12 @@
 mod entry;
 mod open;
 mod transaction;
+mod waits;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
 pub(crate) use transaction::{bulk, count, is_success, started, step_names, transaction, transactions};
+pub(crate) use waits::{signal, state};
 
 use chancery_base::{PrincipalId, Timestamp};
 

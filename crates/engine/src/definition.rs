@@ -14,6 +14,7 @@ mod read;
 mod render;
 mod retry;
 mod schema;
+mod wait;
 mod yaml;
 
 pub use diff::{Change, Diff, OrderChange, StepChanges};
@@ -238,6 +239,19 @@ pub enum Run {
     Http(Http),
     /// Nothing: done at once, with its input as output.
     Noop,
+    /// Nothing until a time: a duration from when it is ready, or an instant.
+    Wait(Template),
+    /// Nothing until a signal comes; its payload is the output.
+    Signal(Signal),
+}
+
+/// A signal that a step waits for.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// Its name.
+    pub name: Name,
+    /// How long, or until when: then the step fails. None: however long it takes.
+    pub timeout: Option<Template>,
 }
 
 /// A request as it is written.
@@ -283,7 +297,7 @@ impl Run {
     pub(crate) const fn is_call(&self) -> bool {
         match self {
             Self::Worker(_) | Self::Http(_) => true,
-            Self::Noop => false,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) => false,
         }
     }
 
@@ -292,7 +306,7 @@ impl Run {
         match self {
             Self::Worker(_) => false,
             Self::Http(http) => matches!(http.method, Method::Get),
-            Self::Noop => true,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) => true,
         }
     }
 }

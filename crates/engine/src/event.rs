@@ -36,6 +36,8 @@ impl StepError {
     pub const TIMEOUT: &'static str = "Timeout";
     /// No worker took it in time.
     pub const QUEUE_TIMEOUT: &'static str = "QueueTimeout";
+    /// The signal did not come in time.
+    pub const SIGNAL_TIMEOUT: &'static str = "SignalTimeout";
     /// The worker stopped renewing its lease.
     pub const LEASE_LAPSED: &'static str = "LeaseLapsed";
     /// The transaction has as many entries as one may have.
@@ -74,6 +76,8 @@ pub enum Failure {
     Lapsed,
     /// It was not handed out: no worker took it in time.
     QueueTimedOut,
+    /// The signal that it waited for did not come in time.
+    SignalTimedOut,
     /// It was not handed out: policy denied it.
     Denied,
     /// It was not handed out: an expression failed, or a limit is reached.
@@ -86,7 +90,7 @@ impl Failure {
     pub const fn is_unknown(self) -> bool {
         match self {
             Self::Unknown | Self::TimedOut | Self::Lapsed => true,
-            Self::Failed | Self::QueueTimedOut | Self::Denied | Self::Refused => false,
+            Self::Failed | Self::QueueTimedOut | Self::SignalTimedOut | Self::Denied | Self::Refused => false,
         }
     }
 
@@ -95,7 +99,7 @@ impl Failure {
     pub const fn was_dispatched(self) -> bool {
         match self {
             Self::Failed | Self::Unknown | Self::TimedOut | Self::Lapsed => true,
-            Self::QueueTimedOut | Self::Denied | Self::Refused => false,
+            Self::QueueTimedOut | Self::SignalTimedOut | Self::Denied | Self::Refused => false,
         }
     }
 
@@ -108,6 +112,7 @@ impl Failure {
             Self::TimedOut => "timed_out",
             Self::Lapsed => "lapsed",
             Self::QueueTimedOut => "queue_timed_out",
+            Self::SignalTimedOut => "signal_timed_out",
             Self::Denied => "denied",
             Self::Refused => "refused",
         }
@@ -116,7 +121,7 @@ impl Failure {
     pub(crate) const fn cause(self) -> CauseKind {
         match self {
             Self::Denied => CauseKind::StepDenied,
-            Self::TimedOut | Self::QueueTimedOut => CauseKind::StepTimedOut,
+            Self::TimedOut | Self::QueueTimedOut | Self::SignalTimedOut => CauseKind::StepTimedOut,
             Self::Failed | Self::Unknown | Self::Lapsed | Self::Refused => CauseKind::StepFailed,
         }
     }
@@ -154,6 +159,9 @@ pub struct Beginning {
     pub labels: BTreeMap<String, String>,
     /// Who started it.
     pub principal: PrincipalId,
+    /// When its first steps begin, where the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<Timestamp>,
     /// W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -182,6 +190,17 @@ pub struct Permitted {
     pub driver: u32,
     /// With the first attempt: what was declared of the step.
     pub intent: Option<Arc<Intent>>,
+}
+
+/// A message for a transaction: a step that waits for one of its name takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// Its name.
+    pub name: Name,
+    /// A second one with this id is taken for the same.
+    pub id: Option<String>,
+    /// What it says: the output of the step that takes it.
+    pub payload: Arc<Document>,
 }
 
 /// What happened. Words in the past: an event is a fact.
@@ -300,6 +319,47 @@ pub enum Event {
     Skipped {
         /// Which step.
         node: NodeRef,
+    },
+    /// A step began to wait for a time.
+    TimerStarted {
+        /// Which step.
+        node: NodeRef,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The time of a step that waited for it has come: it is done.
+    TimerFired {
+        /// Which step; none: that of the transaction's own start.
+        node: Option<NodeRef>,
+    },
+    /// A step began to wait for a signal.
+    SignalAwaited {
+        /// Which step.
+        node: NodeRef,
+        /// Until when; none: however long it takes.
+        until: Option<Timestamp>,
+    },
+    /// A signal came. It is kept until a step takes it.
+    SignalReceived {
+        /// What came.
+        signal: Signal,
+    },
+    /// A step took a signal: it is done, and what the signal says is its output.
+    SignalTaken {
+        /// Which step.
+        node: NodeRef,
+        /// The number of the signal's entry in the log.
+        signal: u64,
+    },
+    /// Somebody paused it.
+    Paused {
+        /// Why.
+        justification: String,
+    },
+    /// Somebody had it go on that was paused.
+    Unpaused {
+        /// Why.
+        justification: String,
     },
     /// The definition's `output` could not be evaluated.
     OutputFailed {

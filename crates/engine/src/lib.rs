@@ -13,11 +13,11 @@ mod status;
 mod tcc;
 mod transaction;
 
-pub use event::{Beginning, Cause, Event, Failure, Permitted, StepError};
+pub use event::{Beginning, Cause, Event, Failure, Permitted, Signal, StepError};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
-pub use state::{Head, StepState, UndoState, left_undone};
-pub use status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
+pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
     Answer, Asked, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready, Refusal, Staged,

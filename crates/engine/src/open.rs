@@ -123,7 +123,8 @@ impl Intent {
     }
 
     /// The step that comes of it. Whatever fails of it is for the driver to see: it stops nothing.
-    pub(crate) fn step(&self, input: &Document, on_error: OnError) -> Step {
+    #[must_use]
+    pub fn step(&self, input: &Document, on_error: OnError) -> Step {
         let needs_input = self.undo.as_ref().is_some_and(|undo| undo.input.is_none());
         Step {
             id: self.step.clone(),

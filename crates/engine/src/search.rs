@@ -5,7 +5,7 @@
 
 mod read;
 
-use crate::status::Status;
+use crate::status::ShownStatus;
 use chancery_base::{Name, PrincipalId, Timestamp, TransactionId};
 use std::fmt;
 
@@ -27,8 +27,8 @@ pub struct Term {
 /// What a term says of a transaction. Lists have at least one value, are in order, and hold if one of them does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Where it stands.
-    Status(Vec<Status>),
+    /// What it is doing, as callers see it.
+    Status(Vec<ShownStatus>),
     /// What it runs.
     Definition(Vec<Name>),
     /// Which version of it.

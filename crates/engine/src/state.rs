@@ -3,6 +3,7 @@
 //! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
+use crate::definition::Definition;
 use crate::event::{Beginning, Cause, StepError};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
@@ -35,6 +36,18 @@ pub struct Head {
     /// Its time has run out; it does so once.
     #[serde(default)]
     pub timed_out: bool,
+    /// Its first steps begin then; none: they have begun.
+    #[serde(default)]
+    pub begins_at: Option<Timestamp>,
+    /// Since when it is paused.
+    #[serde(default)]
+    pub paused_at: Option<Timestamp>,
+    /// The newest signals that came, by what [`KeptSignal::mark`] makes of their ids, the newest last.
+    #[serde(default)]
+    pub signal_marks: Vec<String>,
+    /// The signals that no step has taken yet, in the order in which they came.
+    #[serde(default)]
+    pub signals: Vec<KeptSignal>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -51,9 +64,28 @@ pub struct Head {
     pub parked_at: Option<NodeRef>,
 }
 
+/// A signal that no step has taken yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSignal {
+    /// Its name.
+    pub name: Name,
+    /// The sequence number of its entry, whose payload says what it says.
+    pub seq: u64,
+}
+
+impl KeptSignal {
+    /// What is remembered of a signal's id: 64 bits of its SHA-256, as many as tell the few that are kept.
+    #[must_use]
+    pub fn mark(id: &str) -> String {
+        Digest::of(id.as_bytes()).as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// A head with what it began with, as it serialises.
 #[derive(Serialize)]
 struct FlatHead<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begins_at: Option<Timestamp>,
     bundle: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     business_key: Option<&'a str>,
@@ -82,7 +114,15 @@ struct FlatHead<'a> {
     output_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parked_at: Option<NodeRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_at: Option<Timestamp>,
     principal: PrincipalId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signal_marks: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signals: &'a [KeptSignal],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_at: Option<Timestamp>,
     started_at: Timestamp,
     status: Status,
     #[serde(skip_serializing_if = "is_not")]
@@ -106,6 +146,10 @@ impl Serialize for Head {
             entries,
             held,
             timed_out,
+            begins_at,
+            paused_at,
+            signal_marks,
+            signals,
             started_at,
             ended_at,
             input_seq,
@@ -122,11 +166,13 @@ impl Serialize for Head {
             idempotency_key,
             labels,
             principal,
+            start_at,
             traceparent,
             version,
             version_asked,
         } = &**beginning;
         let flat = FlatHead {
+            begins_at: *begins_at,
             bundle: *bundle,
             business_key: business_key.as_deref(),
             cause: cause.as_ref(),
@@ -144,7 +190,11 @@ impl Serialize for Head {
             open: *open,
             output_seq: *output_seq,
             parked_at: *parked_at,
+            paused_at: *paused_at,
             principal: *principal,
+            signal_marks,
+            signals,
+            start_at: *start_at,
             started_at: *started_at,
             status: *status,
             timed_out: *timed_out,
@@ -205,7 +255,7 @@ pub struct StepState {
     /// Whether an attempt may have taken effect without saying so.
     #[serde(default, skip_serializing_if = "is_not")]
     pub unknown: bool,
-    /// When the attempt that is out expires, or the next may be handed out.
+    /// When the attempt that is out expires, the next may be handed out, or what it waits for comes, or fails to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
 }
@@ -279,14 +329,20 @@ impl StepState {
 }
 
 /// What took effect, or may have, and is not undone, of a transaction that goes or went backward; of one that decided
-/// to confirm, what may have taken effect and is to be cancelled.
-pub fn left_undone<'a>(head: &Head, nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>) -> Vec<NodeRef> {
+/// to confirm, what may have taken effect and is to be cancelled. A step that waited took none.
+pub fn left_undone<'a>(
+    definition: &Definition,
+    head: &Head,
+    nodes: impl IntoIterator<Item = (NodeRef, &'a StepState)>,
+) -> Vec<NodeRef> {
     if head.cause.is_none() && head.confirming_at.is_none() {
         return Vec::new();
     }
+    let waited = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_passive());
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
     let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
-    nodes.into_iter().filter(|(_, state)| is_left(state)).map(|(node, _)| node).collect()
+    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !waited(*node));
+    left.map(|(node, _)| node).collect()
 }
 
 impl StepState {
@@ -304,6 +360,7 @@ impl StepState {
             StepStatus::Backoff => self.wake_at,
             StepStatus::Pending
             | StepStatus::Dispatched
+            | StepStatus::Waiting
             | StepStatus::Completed
             | StepStatus::Failed
             | StepStatus::Unknown
@@ -436,11 +493,8 @@ mod tests {
         });
     }
 
-    /// What has every part that there is.
-    #[test]
-    fn what_is_written_of_a_transaction_at_each_commit_is_canonical_as_it_is() {
-        let (at, id, error) = (AT, TransactionId::from_bytes([7; 16]), error());
-        let beginning = Beginning {
+    fn beginning(id: TransactionId) -> Beginning {
+        Beginning {
             bundle: Digest::of(b"b"),
             business_key: Some("order-1".to_owned()),
             definition: "order".parse().unwrap(),
@@ -449,14 +503,26 @@ mod tests {
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             principal: PrincipalId::SYSTEM,
+            start_at: AT,
             traceparent: Some("00-a-b-01".to_owned()),
             version: 2,
             version_asked: Some(2),
-        };
+        }
+    }
+
+    /// What has every part that there is.
+    #[test]
+    fn what_is_written_of_a_transaction_at_each_commit_is_canonical_as_it_is() {
+        let (at, error) = (AT, error());
+        let beginning = beginning(TransactionId::from_bytes([7; 16]));
         is_sorted(&beginning);
         is_sorted(&Head {
             held: true,
             timed_out: true,
+            begins_at: at,
+            paused_at: at,
+            signal_marks: vec![KeptSignal::mark("a")],
+            signals: vec![KeptSignal { name: "approved".parse().unwrap(), seq: 7 }],
             beginning: Arc::new(beginning),
             status: Status::Parked,
             confirming_at: at,

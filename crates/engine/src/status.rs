@@ -59,6 +59,50 @@ words!(
 );
 
 words!(
+    /// What a transaction is doing, as its row and callers see it: where it stands, and whether it moves.
+    ShownStatus {
+        /// Steps go forward.
+        Running = "running",
+        /// It goes forward, and nothing is out or queued: its steps wait for a time or a signal, or its start does.
+        Waiting = "waiting",
+        /// Everything is tried, and the decision to confirm was taken.
+        Confirming = "confirming",
+        /// What is out comes in, then what was done is undone.
+        Compensating = "compensating",
+        /// Nothing is handed out until somebody has it go on.
+        Paused = "paused",
+        /// It waits for a person.
+        Parked = "parked",
+        /// All steps are done.
+        Completed = "completed",
+        /// It failed, and what was done is undone.
+        Compensated = "compensated",
+        /// It failed, and nothing had been done that could be undone, or something could not be undone.
+        Failed = "failed",
+        /// It was cancelled, and what was done is undone.
+        Cancelled = "cancelled",
+        /// It was ended at once; nothing was undone.
+        Terminated = "terminated",
+    }
+);
+
+impl From<Status> for ShownStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Running => Self::Running,
+            Status::Confirming => Self::Confirming,
+            Status::Compensating => Self::Compensating,
+            Status::Parked => Self::Parked,
+            Status::Completed => Self::Completed,
+            Status::Compensated => Self::Compensated,
+            Status::Failed => Self::Failed,
+            Status::Cancelled => Self::Cancelled,
+            Status::Terminated => Self::Terminated,
+        }
+    }
+}
+
+words!(
     /// Where a step stands.
     StepStatus {
         /// Steps before it are not done.
@@ -69,6 +113,8 @@ words!(
         Dispatched = "dispatched",
         /// An attempt failed; the next waits for its time.
         Backoff = "backoff",
+        /// It waits for a time or a signal.
+        Waiting = "waiting",
         /// It is done.
         Completed = "completed",
         /// It failed for good and took no effect.

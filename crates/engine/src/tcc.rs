@@ -62,6 +62,7 @@ impl Head {
             | StepStatus::Ready
             | StepStatus::Dispatched
             | StepStatus::Backoff
+            | StepStatus::Waiting
             | StepStatus::Failed
             | StepStatus::Unknown
             | StepStatus::Skipped
@@ -109,7 +110,7 @@ impl ParticipantState {
     pub fn of(head: &Head, state: &StepState) -> Self {
         match state.status {
             StepStatus::Pending => Self::Pending,
-            StepStatus::Ready | StepStatus::Dispatched | StepStatus::Backoff => Self::Trying,
+            StepStatus::Ready | StepStatus::Dispatched | StepStatus::Backoff | StepStatus::Waiting => Self::Trying,
             StepStatus::Failed => Self::TryFailed,
             StepStatus::Cancelled if state.attempts > 0 => Self::TryFailed,
             StepStatus::Skipped | StepStatus::Cancelled => Self::Skipped,

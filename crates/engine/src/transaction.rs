@@ -13,6 +13,7 @@ mod load;
 mod nodes;
 mod offer;
 mod open;
+mod wait;
 
 pub use apply::IllegalEvent;
 pub use command::{Answer, Refusal};
@@ -21,11 +22,11 @@ pub use offer::{Authorization, Call, Offer};
 pub use open::{Asked, OpenRefusal};
 
 use crate::definition::{Definition, DefinitionKind, Step};
-use crate::event::{Beginning, Cause, Event, StepError};
+use crate::event::{Beginning, Cause, Event, Signal, StepError};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::state::{Head, StepState, left_undone};
-use crate::status::{Phase, Status, StepStatus, UndoStatus};
+use crate::status::{Phase, ShownStatus, Status, StepStatus, UndoStatus};
 use crate::tcc::TccState;
 use active::{Active, Class};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
@@ -43,6 +44,8 @@ pub struct Transaction {
     input: Arc<Document>,
     /// Derived from the nodes of an open transaction.
     open: Option<Box<Open>>,
+    /// What the signals say that the head keeps, in their order.
+    kept: Vec<Arc<Document>>,
     /// Derived from the nodes.
     active: Active,
     /// Nodes that were touched and that `active` does not know.
@@ -91,8 +94,8 @@ pub struct Ready {
 pub struct Summary {
     /// Which.
     pub id: TransactionId,
-    /// Where it stands.
-    pub status: Status,
+    /// What it is doing, as callers see it.
+    pub status: ShownStatus,
     /// Why it does not complete.
     pub cause: Option<Cause>,
     /// The error that belongs to the cause.
@@ -119,6 +122,7 @@ impl Transaction {
     ) -> Self {
         let nodes = Nodes::of_definition(&definition);
         let is_open = definition.kind == DefinitionKind::Open;
+        let begins_at = beginning.start_at.filter(|at| *at > now);
         let head = Head {
             beginning,
             status: Status::Running,
@@ -128,6 +132,10 @@ impl Transaction {
             entries: 1,
             held: false,
             timed_out: false,
+            begins_at,
+            paused_at: None,
+            signal_marks: Vec::new(),
+            signals: Vec::new(),
             started_at: now,
             ended_at: None,
             input_seq: seq,
@@ -142,11 +150,14 @@ impl Transaction {
             nodes,
             input,
             open: is_open.then(Box::default),
+            kept: Vec::new(),
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),
         };
-        transaction.ready_all(now);
+        if begins_at.is_none() {
+            transaction.ready_all(now);
+        }
         transaction.place_all();
         transaction
     }
@@ -156,9 +167,21 @@ impl Transaction {
     /// # Errors
     /// Only for a defect.
     pub fn start(&mut self, decision: DecisionId, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.start_with(decision, None, cx)
+    }
+
+    /// The same, with a signal that it begins with.
+    ///
+    /// # Errors
+    /// If no step of the definition waits for such a signal; otherwise only for a defect.
+    pub fn start_with(&mut self, decision: DecisionId, signal: Option<Signal>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        signal.as_ref().map_or(Ok(()), |signal| self.takes(signal))?;
         let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.input));
         cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
         cx.seq += 1;
+        if let Some(signal) = signal {
+            self.emit(Event::SignalReceived { signal }, cx)?;
+        }
         self.advance(cx)
     }
 
@@ -184,6 +207,31 @@ impl Transaction {
     #[must_use]
     pub const fn status(&self) -> Status {
         self.head.status
+    }
+
+    /// What it is doing, as its row and callers see it.
+    #[must_use]
+    pub fn shown(&self) -> ShownStatus {
+        let status = self.head.status;
+        let waits = self.head.begins_at.is_some() || self.active.any(&[Class::Waiting]);
+        match status {
+            Status::Running | Status::Confirming | Status::Compensating if self.head.paused_at.is_some() => {
+                ShownStatus::Paused
+            }
+            // A retry whose time has come waits for a worker without an entry that says so.
+            Status::Running if waits && !self.active.any(&[Class::Ready, Class::Backoff, Class::Out]) => {
+                ShownStatus::Waiting
+            }
+            Status::Running
+            | Status::Confirming
+            | Status::Compensating
+            | Status::Parked
+            | Status::Completed
+            | Status::Compensated
+            | Status::Failed
+            | Status::Cancelled
+            | Status::Terminated => status.into(),
+        }
     }
 
     /// Its nodes: the steps in the definition's order, then what was added.
@@ -250,7 +298,7 @@ impl Transaction {
     /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
         let (goes_forward, waiting, again, out) = match self.head.status {
-            Status::Running | Status::Confirming if self.head.held => return Vec::new(),
+            Status::Running | Status::Confirming | Status::Compensating if !self.moves() => return Vec::new(),
             Status::Running => (true, Class::Ready, Class::Backoff, Class::Out),
             Status::Confirming | Status::Compensating => (false, Class::UndoReady, Class::UndoBackoff, Class::UndoOut),
             Status::Parked
@@ -293,17 +341,22 @@ impl Transaction {
         if self.head.status.is_settled() {
             return None;
         }
-        let waits: &[Class] = if self.head.held { &[] } else { &[Class::Backoff, Class::QueueEnd, Class::UndoBackoff] };
+        let moves = self.moves();
+        let waits: &[Class] = if moves { &[Class::Backoff, Class::QueueEnd, Class::UndoBackoff] } else { &[] };
         let classes = waits.iter().chain(&[Class::Out, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
-        let own = self.times_out_at().into_iter().chain(self.lost_at());
-        of_nodes.chain(own.filter(|at| past.is_none_or(|past| *at > past))).min()
+        let own = self.times_out_at().into_iter().chain(self.loses_driver_at());
+        let of_all = own.filter(|at| past.is_none_or(|past| *at > past));
+        // What waits for nobody but for its time is not over because its time has come: it has yet to be looked at.
+        let fires = if moves { self.fires_at() } else { None };
+        of_nodes.chain(of_all).chain(fires).min()
     }
 
     /// When its own time runs out.
     pub(crate) fn times_out_at(&self) -> Option<Timestamp> {
         let may = matches!(self.head.status, Status::Running | Status::Confirming) && !self.head.timed_out;
-        self.definition.timeout.filter(|_| may).map(|timeout| self.head.started_at.plus(timeout))
+        let from = self.head.started_at.max(self.head.beginning.start_at.unwrap_or(Timestamp::EPOCH));
+        self.definition.timeout.filter(|_| may).map(|timeout| from.plus(timeout))
     }
 
     /// How it stands.
@@ -311,12 +364,12 @@ impl Transaction {
     pub fn summary(&self, output: Option<Arc<Document>>) -> Summary {
         Summary {
             id: self.id(),
-            status: self.head.status,
+            status: self.shown(),
             cause: self.head.cause.clone(),
             error: self.head.error.clone(),
             output,
             parked_at: self.head.parked_at,
-            left_undone: left_undone(&self.head, self.nodes()),
+            left_undone: left_undone(&self.definition, &self.head, self.nodes()),
             state: (self.definition.kind == DefinitionKind::Tcc)
                 .then(|| TccState::of(&self.head, self.nodes().map(|(_, state)| state))),
         }
@@ -333,18 +386,27 @@ impl Transaction {
         self.state(node).map_or(Phase::Undo, |state| self.head.closing(state))
     }
 
-    /// Emits what follows at once: skips, the decision to confirm, the end, or that it waits for a person.
+    /// Emits what follows at once: skips, waits that begin, signals that are taken, the decision to confirm, the end, or
+    /// that it waits for a person.
     pub(crate) fn advance(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         while self.head.status == Status::Running {
-            let Some(node) = self.fresh.pop() else { break };
-            self.ask_when(node, cx)?;
+            if let Some(node) = self.fresh.pop() {
+                self.ask_when(node, cx)?;
+                self.begin_to_wait(node, cx)?;
+            } else if let Some((node, signal)) = self.next_delivery() {
+                self.emit(Event::SignalTaken { node, signal }, cx)?;
+            } else {
+                break;
+            }
         }
         self.fresh.clear();
         let is_over = self.active.is_finished() && !self.head.held && !self.is_driven();
         if self.head.status == Status::Running && is_over {
             match self.definition.kind {
                 DefinitionKind::Saga | DefinitionKind::Open => self.complete(cx)?,
-                DefinitionKind::Tcc => self.decide(cx)?,
+                // From the decision on it can't be cancelled: what is paused does not take it.
+                DefinitionKind::Tcc if self.moves() => self.decide(cx)?,
+                DefinitionKind::Tcc => {}
             }
         }
         if self.is_confirmed() && !self.head.held {

@@ -4,8 +4,9 @@ use crate::Verdict;
 use crate::check::{place, sure, words};
 use chancery_base::json::{canonical, write_canonical};
 use chancery_base::limits::STEPS_MAX;
-use chancery_engine::definition::{Definition, DefinitionError, Diff};
-use serde_json::Value;
+use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, DefinitionError, Diff, Facts};
+use serde_json::{Value, json};
 
 /// YAML takes no key on one line that is longer than 1,024 characters.
 const KEY_BYTES_MAX: usize = 1_000;
@@ -24,6 +25,7 @@ pub(crate) fn definition(data: &[u8]) -> Verdict {
     warnings.iter().for_each(|warning| place(data, warning.problem.line, warning.problem.column));
     assert!(Diff::between(&definition, &linted).is_empty(), "a definition differs from itself");
     assert!(definition.graph_svg().ends_with("</svg>\n"), "the picture does not end");
+    waits(&definition);
     let document = definition.document();
     assert_eq!(canonical(&document), *definition.source, "the source is not canonical");
     let again = sure(Definition::from_canonical(&definition.source), "a source is a definition");
@@ -63,6 +65,19 @@ fn graph(definition: &Definition) {
             |index: &_| definition.step(*index).is_some_and(|step| step.after.iter().any(|a| before.contains(a)));
         left.retain(waits);
         assert!(left.len() < before.len(), "steps wait for one another in a circle");
+    }
+}
+
+/// A step that waits ends at an instant, whatever it is told, or says why not.
+fn waits(definition: &Definition) {
+    let input = json!({ "a": "5m", "b": 5, "c": "2026-11-21T07:27:00Z" });
+    let now = Timestamp::from_micros(1_795_246_020_000_000);
+    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, now };
+    for step in definition.steps.iter().filter(|step| step.run.is_passive()) {
+        match step.waits_until(&facts.step_scope(definition, step, |_| None), now) {
+            Ok(until) => assert!(until.is_none_or(|until| until <= Timestamp::MAX), "beyond the calendar"),
+            Err(error) => words(&error.to_string()),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! The worker's call, and the tokens in it.
+//! The worker's call and the tokens in it, a start, a signal.
 
 use crate::Verdict;
 use crate::check::{sure, words};
 use crate::sample;
+use chancery_api::transaction::{SendSignal, StartTransaction};
 use chancery_api::worker::Exchange;
 use chancery_base::json::{canonical, parse_as};
 use chancery_shard::TaskToken;
@@ -10,29 +11,41 @@ use serde_json::Value;
 
 const BYTES_MAX: usize = 16 << 10;
 
+/// What is read as this body reads back as the same, and has no key that the body does not have.
+macro_rules! body {
+    ($body:ty, $data:expr) => {
+        match parse_as::<$body>($data, BYTES_MAX) {
+            Ok(read) => {
+                let value = sure(serde_json::to_value(&read), "a body is written");
+                let again = parse_as::<$body>(&canonical(&value), usize::MAX);
+                assert_eq!(sure(again, "a body is read"), read, "it reads back as another");
+                let mut unknown = value;
+                if let Value::Object(map) = &mut unknown {
+                    map.insert("unheard-of".to_owned(), Value::Null);
+                }
+                let unknown = parse_as::<$body>(&canonical(&unknown), usize::MAX);
+                assert!(unknown.is_err(), "a key that a body does not have is ignored");
+                Some(read)
+            }
+            Err(error) => {
+                words(&error.to_string());
+                None
+            }
+        }
+    };
+}
+
 pub(crate) fn exchange(data: &[u8]) -> Verdict {
     if let Ok(text) = std::str::from_utf8(data) {
         token(text);
     }
-    let call = match parse_as::<Exchange>(data, BYTES_MAX) {
-        Ok(call) => call,
-        Err(error) => {
-            words(&error.to_string());
-            return Verdict::Refused;
-        }
-    };
-    let value = sure(serde_json::to_value(&call), "a call is written");
-    let bytes = canonical(&value);
-    assert_eq!(sure(parse_as::<Exchange>(&bytes, usize::MAX), "a call is read"), call, "it reads back as another");
-    let mut unknown = value;
-    if let Value::Object(map) = &mut unknown {
-        map.insert("unheard-of".to_owned(), Value::Null);
+    let call = body!(Exchange, data);
+    if let Some(call) = &call {
+        let done = call.done.iter().map(|report| report.task.as_str());
+        done.chain(call.holding.iter().map(String::as_str)).for_each(token);
     }
-    let unknown = parse_as::<Exchange>(&canonical(&unknown), usize::MAX);
-    assert!(unknown.is_err(), "a key that a call does not have is ignored");
-    let done = call.done.iter().map(|report| report.task.as_str());
-    done.chain(call.holding.iter().map(String::as_str)).for_each(token);
-    Verdict::Taken
+    let others = [body!(StartTransaction, data).is_some(), body!(SendSignal, data).is_some()];
+    if call.is_some() || others.contains(&true) { Verdict::Taken } else { Verdict::Refused }
 }
 
 /// A token has one spelling, and nobody makes one up.

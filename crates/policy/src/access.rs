@@ -97,6 +97,12 @@ actions! {
     TransactionRetry => "transaction:retry",
     /// Says what became of a step that is parked.
     TransactionResolve => "transaction:resolve",
+    /// Sends a transaction a signal.
+    TransactionSignal => "transaction:signal",
+    /// Pauses a transaction.
+    TransactionPause => "transaction:pause",
+    /// Has a paused transaction go on.
+    TransactionResume => "transaction:resume",
     /// Ends a transaction without undoing what it did.
     TransactionTerminate => "transaction:terminate",
     /// Operates on every transaction that a search finds; each operation is asked for, too.

@@ -9,8 +9,10 @@ pub use calls::Language;
 pub use pages::{EntryPages, Pages};
 
 use crate::Error;
-use chancery_api::transaction::{Cancel, StartTransaction, StartedTransaction, Transaction, WaitQuery};
-use chancery_base::{Name, Secret, TransactionId, duration};
+use chancery_api::transaction::{
+    Cancel, SendSignal, SentSignal, StartTransaction, StartedTransaction, Transaction, WaitQuery,
+};
+use chancery_base::{Name, Secret, Timestamp, TransactionId, duration};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +79,9 @@ impl Start {
     /// The newest version of a definition with an input.
     #[must_use]
     pub fn new(definition: Name, input: Value) -> Self {
-        let request = StartTransaction { definition, version: None, input, labels: BTreeMap::new(), wait: None };
+        let labels = BTreeMap::new();
+        let request =
+            StartTransaction { definition, version: None, input, labels, wait: None, start_at: None, signal: None };
         Self { request, idempotency_key: None, traceparent: None, wait: Duration::ZERO }
     }
 
@@ -100,6 +104,21 @@ impl Start {
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Its first steps begin then, rather than at once.
+    #[must_use]
+    pub fn at(mut self, start_at: Timestamp) -> Self {
+        self.request.start_at = Some(start_at);
+        self
+    }
+
+    /// It begins with this signal. If the idempotency key or the business key is of a transaction that runs, that one
+    /// gets it, and nothing is started.
+    #[must_use]
+    pub fn signal(mut self, signal: SendSignal) -> Self {
+        self.request.signal = Some(signal);
         self
     }
 
@@ -190,6 +209,18 @@ impl Client {
     pub async fn cancel(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
         let body = Cancel { justification: justification.to_owned() };
         self.operate("transaction_cancel", id, "cancel", Body::json(&body)?).await
+    }
+
+    /// Sends a transaction a signal, which is kept until a step takes it. Only with an id, under which a second one is
+    /// taken for the same, is the call repeated when the server does not answer.
+    ///
+    /// # Errors
+    /// If no step waits for signals of this name, the transaction goes forward no more, too many are kept, or the
+    /// server can't be reached.
+    pub async fn signal(&self, id: TransactionId, signal: &SendSignal) -> Result<SentSignal, Error> {
+        let call = Call::post("transaction_signal", &["v1", "transactions", &id.to_string(), "signals"]);
+        let call = call.body(Body::json(signal)?);
+        self.transport.json(if signal.id.is_some() { call.repeatable() } else { call }).await
     }
 
     /// A transaction's entries from its first on, page by page.

@@ -147,11 +147,17 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         EngineRefusal::Open(OpenRefusal::Superseded { .. }) => ProblemKind::DriverSuperseded,
         EngineRefusal::Open(OpenRefusal::Differs(..)) => ProblemKind::StepDiffers,
         EngineRefusal::Open(OpenRefusal::Frame(_)) => ProblemKind::OutsideFrame,
-        EngineRefusal::Open(OpenRefusal::NotOpen(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_))
+        EngineRefusal::UnknownSignal(_) => ProblemKind::InvalidRequest,
+        EngineRefusal::TooManySignals => ProblemKind::TooMany,
+        EngineRefusal::Open(
+            OpenRefusal::NotOpen(_) | OpenRefusal::Paused(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_),
+        )
         | EngineRefusal::Status { .. }
         | EngineRefusal::PastPivot(_)
         | EngineRefusal::Confirming
         | EngineRefusal::OtherStep { .. }
+        | EngineRefusal::Paused
+        | EngineRefusal::NotPaused
         | EngineRefusal::Illegal(_) => ProblemKind::IllegalState,
     }
 }

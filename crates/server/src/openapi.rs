@@ -81,7 +81,7 @@ fn operation(route: &Route) -> OperationBuilder {
         .request_body(request_body(route.body));
     let (status, answer) = response(route.answer);
     operation = operation.response(status, answer);
-    if route.operation_id == "transaction_start"
+    if matches!(route.operation_id, "transaction_start" | "transaction_signal")
         || matches!(route.body, Body::Definition | Body::Bundle) && status == "201"
     {
         let (_, existing) = response(route.answer);
@@ -224,6 +224,8 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<transaction::Cancel>,
         add::<transaction::Justified>,
         add::<transaction::Resolve>,
+        add::<transaction::SendSignal>,
+        add::<transaction::SentSignal>,
         add::<transaction::StartTransaction>,
         add::<transaction::StartedTransaction>,
         add::<transaction::Transaction>,
@@ -231,6 +233,7 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<transaction::BulkOperation>,
         add::<transaction::BulkResult>,
         add::<transaction::TransactionCount>,
+        add::<transaction::TransactionState>,
         add::<transaction::TransactionSummary>,
         add::<worker::Exchange>,
         add::<worker::Exchanged>,

@@ -50,6 +50,7 @@ impl Class {
             | "open_commit"
             | "open_abort"
             | "open_heartbeat"
+            | "transaction_pause"
             | "principal_set"
             | "key_revoke"
             | "target_force"

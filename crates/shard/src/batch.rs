@@ -189,6 +189,7 @@ pub struct LoadedTransaction {
     pub row: TransactionRow,
     /// Its steps, in order of (step, clone).
     pub steps: Vec<StepRow>,
-    /// The payloads at `input_seq` and the steps' `output_seq`, `undo_seq` and `intent_seq`, by sequence number.
+    /// The payloads at `input_seq`, `output_seq`, `kept`, and the steps' `output_seq`, `undo_seq` and `intent_seq`, by
+    /// sequence number.
     pub payloads: Vec<(u64, Arc<PayloadRow>)>,
 }

@@ -66,6 +66,10 @@ pub mod kind {
         TRANSACTION_TERMINATED = "transaction.terminated",
         /// Somebody asked to cancel it.
         TRANSACTION_CANCEL_REQUESTED = "transaction.cancel_requested",
+        /// Somebody paused it.
+        TRANSACTION_PAUSED = "transaction.paused",
+        /// Somebody had it go on that was paused.
+        TRANSACTION_UNPAUSED = "transaction.unpaused",
         /// Its own time ran out.
         TRANSACTION_TIMED_OUT = "transaction.timed_out",
         /// Its `output` could not be evaluated.
@@ -94,6 +98,16 @@ pub mod kind {
         STEP_ACCEPTED = "step.accepted",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
+        /// A step began to wait for a time.
+        TIMER_STARTED = "timer.started",
+        /// The time of a step, or of a start that was to come later, has come.
+        TIMER_FIRED = "timer.fired",
+        /// A step began to wait for a signal.
+        SIGNAL_AWAITED = "signal.awaited",
+        /// A signal came.
+        SIGNAL_RECEIVED = "signal.received",
+        /// A step took a signal.
+        SIGNAL_TAKEN = "signal.taken",
         /// An attempt of a compensation was handed out.
         COMPENSATION_STARTED = "compensation.started",
         /// The target took an attempt of a compensation and reports later.

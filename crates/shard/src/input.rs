@@ -7,7 +7,7 @@ use chancery_base::{
     Digest, Document, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_engine::definition::{Definition, HttpRequest};
-use chancery_engine::{Intent, Phase, Refusal as EngineRefusal, StepError, StepStatus, Summary};
+use chancery_engine::{Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary};
 use chancery_policy::{Bundle, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub enum Command {
     Retry(Operation),
     /// Count a parked step's compensation as done, by hand: the step's name and what came of it.
     Resolve(Operation, String, Arc<Document>),
+    /// Hand nothing out until it is resumed.
+    Pause(Operation),
+    /// Have what is paused go on.
+    Resume(Operation),
+    /// Give a transaction a signal; the operation's justification is not looked at.
+    Signal(Operation, Signal),
     /// A call of the driver of an open transaction.
     Drive(Box<Drive>),
     /// Decide a question of the tenant's policy and record it.
@@ -73,6 +79,10 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// When its first steps begin; none: at once.
+    pub start_at: Option<Timestamp>,
+    /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
+    pub signal: Option<Signal>,
 }
 
 /// An operation on a transaction.
@@ -460,8 +470,17 @@ pub enum Response {
     Started {
         /// The transaction.
         id: TransactionId,
-        /// Whether it had been started before under the same idempotency key.
+        /// Whether it had been started before under the same idempotency key, or got the signal that was to start it.
         existing: bool,
+        /// What it is doing.
+        status: ShownStatus,
+    },
+    /// To a signal.
+    Signalled {
+        /// Whether one with the same id had come before.
+        existing: bool,
+        /// What the transaction is doing now.
+        status: ShownStatus,
     },
     /// To an exchange.
     Exchanged(Exchanged),

@@ -131,6 +131,8 @@ pub struct TransactionRow {
     pub input_seq: u64,
     /// The sequence number of the closing entry, whose payload is the output.
     pub output_seq: Option<u64>,
+    /// The sequence numbers of the signals that no step has taken yet, whose payloads a load brings too.
+    pub kept: Vec<u64>,
     /// The rest of the head.
     pub body: Sealed,
     /// The business key, to be searched by.

@@ -42,13 +42,14 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         definition: head.beginning.definition.clone(),
         version: head.beginning.version,
         definition_digest: head.beginning.digest,
-        status: head.status.word(),
+        status: transaction.shown().word(),
         principal: head.beginning.principal,
         started_at: head.started_at,
         ended_at: head.ended_at,
         wake_at: transaction.wake_at(),
         input_seq: head.input_seq,
         output_seq: head.output_seq,
+        kept: head.signals.iter().map(|kept| kept.seq).collect(),
         body: body(head),
         business_key: head.beginning.business_key.clone(),
     }
@@ -128,7 +129,8 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
         nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, output));
     }
     let input = part_of(&payloads, head.input_seq, "input")?;
-    Ok(Transaction::from_parts(Parts { definition, head, nodes, declared, input })?)
+    let kept = head.signals.iter().map(|kept| part_of(&payloads, kept.seq, "output")).collect::<Result<_, _>>()?;
+    Ok(Transaction::from_parts(Parts { definition, head, nodes, declared, input, kept })?)
 }
 
 /// The output of a transaction that completed.

@@ -201,11 +201,13 @@ impl Shard {
     /// Takes an input in. What is refused at once is answered among the effects.
     pub fn push(&mut self, input: Input) {
         let limit = match input.command {
-            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) => SHARD_QUEUE_MAX,
+            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) => SHARD_QUEUE_MAX,
             // What a transaction needs to come to its end; a step makes more of it.
             Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
             Command::Start(_)
             | Command::Drive(_)
+            | Command::Signal(..)
+            | Command::Resume(_)
             | Command::Retry(_)
             | Command::Resolve(..)
             | Command::Decide(_)

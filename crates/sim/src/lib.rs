@@ -16,8 +16,8 @@ pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
 pub use reference::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, TccPlan, UndoPlan,
-    WrongRule,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, SignalName, SignalPlan,
+    StepPlan, TccPlan, UndoPlan, WrongRule,
 };
 pub use shrink::{Case, shrink};
 

@@ -74,6 +74,9 @@ pub(crate) struct TransactionModel {
     pub(crate) cancels: u32,
     pub(crate) resumed: u32,
     pub(crate) resolved: u32,
+    pub(crate) pauses: u32,
+    pub(crate) unpauses: u32,
+    pub(crate) is_paused: bool,
     principal: PrincipalId,
     bundle: Digest,
     business_key: Option<String>,
@@ -83,7 +86,7 @@ pub(crate) struct TransactionModel {
     /// The decision to confirm was taken.
     confirming: bool,
     steps: Vec<StepModel>,
-    saga: Saga,
+    pub(crate) saga: Saga,
 }
 
 #[derive(Debug, Clone, Default)]

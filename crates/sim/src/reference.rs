@@ -7,9 +7,11 @@
 mod open;
 mod plan;
 mod stand;
+mod wait;
 
 pub use plan::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, StepPlan, TccPlan, UndoPlan,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, SignalName, SignalPlan,
+    StepPlan, TccPlan, UndoPlan,
 };
 pub(crate) use stand::{Stage, UndoStage};
 
@@ -55,6 +57,18 @@ pub enum WrongRule {
     IgnoreCritical,
     /// The saga's own time never runs out.
     IgnoreTimeout,
+    /// A wait takes a quarter of a second longer.
+    WaitLonger,
+    /// What comes before a step waits for it is lost.
+    LoseEarlySignals,
+    /// The newest signal is taken first.
+    TakeNewestSignal,
+    /// A signal comes as often as it is sent.
+    TakeSignalTwice,
+    /// A paused saga goes on.
+    IgnorePause,
+    /// A start that is to come later comes at once.
+    StartAtOnce,
     /// A driver is never lost.
     IgnoreGrace,
     /// Only steps are signs of a driver.
@@ -91,7 +105,7 @@ impl WrongRule {
     ];
 
     /// Every one that is about sagas or open transactions.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -107,6 +121,12 @@ impl WrongRule {
         Self::UndoInSequence,
         Self::IgnoreCritical,
         Self::IgnoreTimeout,
+        Self::WaitLonger,
+        Self::LoseEarlySignals,
+        Self::TakeNewestSignal,
+        Self::TakeSignalTwice,
+        Self::IgnorePause,
+        Self::StartAtOnce,
         Self::IgnoreGrace,
         Self::IgnoreHeartbeats,
         Self::ForgetSuperseded,
@@ -154,6 +174,25 @@ pub(crate) enum Fact {
     Skipped {
         step: usize,
     },
+    WaitBegan {
+        step: usize,
+        until: Option<Timestamp>,
+    },
+    /// The time of a step has come; none: that of the start.
+    TimeCame {
+        step: Option<usize>,
+    },
+    SignalCame {
+        name: String,
+        id: Option<String>,
+        seq: u64,
+    },
+    SignalTaken {
+        step: usize,
+        signal: u64,
+    },
+    Paused,
+    Unpaused,
     OutputFailed,
     TimedOut,
     Confirming,
@@ -192,6 +231,9 @@ pub(crate) enum Fact {
 enum Due {
     Skip(usize),
     FailDenied(usize),
+    Wait(usize),
+    /// Which step takes which signal.
+    Take(usize, u64),
     Park(Option<usize>),
     FailOutput,
     Confirm,
@@ -204,14 +246,22 @@ pub(crate) struct Saga {
     plan: Arc<Plan>,
     number: u64,
     began: Timestamp,
+    /// When its first steps begin, if not at once.
+    starts: Option<Timestamp>,
     facts: Vec<(Timestamp, Fact)>,
     wrong: Option<WrongRule>,
 }
 
 impl Saga {
-    pub(crate) fn new(plan: Arc<Plan>, input: &Value, began: Timestamp, wrong: Option<WrongRule>) -> Self {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        input: &Value,
+        began: Timestamp,
+        starts: Option<Timestamp>,
+        wrong: Option<WrongRule>,
+    ) -> Self {
         let number = input.get("n").and_then(Value::as_u64).unwrap_or(0);
-        Self { plan, number, began, facts: Vec::new(), wrong }
+        Self { plan, number, began, starts, facts: Vec::new(), wrong }
     }
 
     fn is_told(&self, wrong: WrongRule) -> bool {
@@ -219,16 +269,21 @@ impl Saga {
     }
 
     /// Takes what happened next, if it may.
-    pub(crate) fn follow(&mut self, at: Timestamp, event: &Event) -> Check {
+    pub(crate) fn follow(&mut self, at: Timestamp, seq: u64, event: &Event) -> Check {
         if let Some(checked) = self.follow_driver(at, event) {
             return checked;
         }
-        let Some(fact) = fact(event) else { return Ok(()) };
+        let Some(fact) = fact(seq, event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
         // A person who has it go on has all of it go on that stands still, one after the other.
-        let goes_on = matches!(fact, Fact::Resumed { .. }) && due.iter().all(|due| matches!(due, Due::Park(_)));
-        ensure(is_due || due.is_empty() || goes_on, || format!("reference: {due:?} was due, {fact:?} came"))?;
+        let waits = |due: &Due| matches!(due, Due::Park(_) | Due::Take(..));
+        let goes_on = matches!(fact, Fact::Resumed { .. }) && due.iter().all(waits);
+        // What it begins with comes before its first steps do.
+        let begins_with = self.facts.is_empty() && matches!(fact, Fact::SignalCame { .. });
+        ensure(is_due || due.is_empty() || goes_on || begins_with, || {
+            format!("reference: {due:?} was due, {fact:?} came")
+        })?;
         self.may(at, &fact, is_due).map_err(|why| format!("reference: {fact:?}: {why}"))?;
         let fact = if self.is_told(WrongRule::AcceptedIsDone)
             && let Fact::Accepted { step, phase, attempt } = fact
@@ -270,14 +325,19 @@ impl Saga {
             return Vec::new();
         }
         let mut steps = 0..self.plan.steps.len();
-        let skips: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
-        if !skips.is_empty() || self.parked().is_some() {
-            return skips;
+        let mut first: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
+        first.extend(steps.clone().filter_map(|step| self.waits_next(step)));
+        if !first.is_empty() || self.parked().is_some() {
+            return first;
         }
         let is_held = self.is_held();
         if steps.clone().all(|step| self.is_over(step)) && !is_held {
             let fails = matches!(self.plan.output, OutputPlan::Of(step) if !self.is_completed(step));
             let decides = self.plan.tcc.is_some() && !self.is_told(WrongRule::ForgetDecision);
+            // From the decision on it can't be cancelled: what is paused does not take it.
+            if decides && self.is_paused() {
+                return Vec::new();
+            }
             return vec![match (fails, decides) {
                 (true, _) => Due::FailOutput,
                 (false, true) => Due::Confirm,
@@ -286,7 +346,7 @@ impl Saga {
         }
         let goes_on = |step: usize| match self.stage(step) {
             Stage::Out(_) => true,
-            Stage::Ready(_) | Stage::Backoff(_) => !is_held,
+            Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) => !is_held,
             Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
                 false
             }
@@ -360,6 +420,15 @@ impl Saga {
                 let is_past = is_past || self.decided().is_some();
                 ensure(is_running && !is_past, || format!("it runs: {is_running}, past a pivot: {is_past}"))
             }
+            Fact::WaitBegan { step, until } => self.may_begin(*step, *until),
+            Fact::TimeCame { step: None } => self.may_start(at),
+            Fact::TimeCame { step: Some(step) } => self.may_fire(*step, at),
+            Fact::SignalCame { id, .. } => self.may_signal(id.as_deref()),
+            Fact::Paused => {
+                let stands = self.parked().is_some() || self.is_paused();
+                ensure(!stands, || "it does not move as it is".to_owned())
+            }
+            Fact::Unpaused => ensure(self.is_paused(), || "it is not paused".to_owned()),
             Fact::TimedOut => {
                 let until = self.times_out_at();
                 ensure(until.is_some_and(|until| until <= at), || format!("it lasts until {until:?}"))
@@ -393,9 +462,11 @@ impl Saga {
                 };
                 ensure(is_expected, || format!("its output is {expected:?}"))
             }
-            Fact::Skipped { .. } | Fact::OutputFailed | Fact::Confirming | Fact::Parked { .. } => {
-                ensure(is_due, || "nothing asks for it".to_owned())
-            }
+            Fact::Skipped { .. }
+            | Fact::SignalTaken { .. }
+            | Fact::OutputFailed
+            | Fact::Confirming
+            | Fact::Parked { .. } => ensure(is_due, || "nothing asks for it".to_owned()),
         }
     }
 
@@ -410,7 +481,7 @@ impl Saga {
                 Some(plan.timeout)
             }
             Phase::Undo | Phase::Confirm => {
-                ensure(self.parked().is_none() && !self.is_held(), || "it stands still".to_owned())?;
+                ensure(self.parked().is_none() && self.moves(), || "it stands still".to_owned())?;
                 ensure(self.closing(*step) == *phase, || "it is closed in the other way".to_owned())?;
                 let stage = self.undo_stage(*step);
                 let waits = stage == UndoStage::Ready || matches!(stage, UndoStage::Backoff(until) if until <= at);
@@ -461,8 +532,13 @@ impl Saga {
                     return Err(format!("it is {stage:?}"));
                 };
                 let until = since.plus(Duration::from_secs(plan.queue_timeout));
-                let is_over = until <= at && !self.is_held();
+                let is_over = until <= at && self.moves();
                 ensure(*phase == Phase::Do && is_over, || format!("it may wait until {until}"))?;
+                false
+            }
+            Failure::SignalTimedOut => {
+                self.is_time(*step, at)?;
+                ensure(matches!(plan.run, RunPlan::Signal(_)), || "it waits for no signal".to_owned())?;
                 false
             }
             Failure::Denied => {
@@ -519,6 +595,8 @@ pub(crate) struct Standing {
 fn is(due: Due, fact: &Fact) -> bool {
     match due {
         Due::Skip(step) => *fact == Fact::Skipped { step },
+        Due::Wait(due) => matches!(fact, Fact::WaitBegan { step, .. } if *step == due),
+        Due::Take(step, signal) => *fact == Fact::SignalTaken { step, signal },
         Due::Park(step) => *fact == Fact::Parked { step },
         Due::FailOutput => *fact == Fact::OutputFailed,
         Due::Confirm => *fact == Fact::Confirming,
@@ -529,7 +607,7 @@ fn is(due: Due, fact: &Fact) -> bool {
     }
 }
 
-fn fact(event: &Event) -> Option<Fact> {
+fn fact(seq: u64, event: &Event) -> Option<Fact> {
     let at = |node: &NodeRef| node.step.position();
     Some(match event {
         Event::Started { .. } => return None,
@@ -552,6 +630,15 @@ fn fact(event: &Event) -> Option<Fact> {
         },
         Event::Denied { node, .. } => Fact::Denied { step: at(node) },
         Event::Skipped { node } => Fact::Skipped { step: at(node) },
+        Event::TimerStarted { node, until } => Fact::WaitBegan { step: at(node), until: Some(*until) },
+        Event::TimerFired { node } => Fact::TimeCame { step: node.as_ref().map(at) },
+        Event::SignalAwaited { node, until } => Fact::WaitBegan { step: at(node), until: *until },
+        Event::SignalReceived { signal } => {
+            Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
+        }
+        Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
+        Event::Paused { .. } => Fact::Paused,
+        Event::Unpaused { .. } => Fact::Unpaused,
         Event::OutputFailed { .. } => Fact::OutputFailed,
         Event::TimedOut => Fact::TimedOut,
         Event::DriverLost => Fact::Lost,

@@ -7,6 +7,7 @@ mod drivers;
 mod finale;
 mod servers;
 mod setup;
+mod waits;
 mod workers;
 
 use crate::faults::Fault;
@@ -328,6 +329,7 @@ fn brief(response: &Response) -> impl fmt::Display {
             format!("tasks {tasks:?} acks {:?}", exchanged.acks.iter().map(|(_, ack)| ack).collect::<Vec<_>>())
         }
         Response::Started { .. }
+        | Response::Signalled { .. }
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)

@@ -101,8 +101,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>>;
     /// Commits a batch: all of it and durably, or nothing, or [`CommitError::Unknown`].
     ///
-    /// What a transaction's row holds beside its status, times, `output_seq` and body never changes after its first
-    /// commit, and is ignored where the row is there.
+    /// What a transaction's row holds beside its status, times, `output_seq`, `kept` and body never changes after its
+    /// first commit, and is ignored where the row is there.
     ///
     /// # Errors
     /// [`CommitError::Failed`] with `Conflict` if an idempotency key, a definition's or bundle's version, a tenant or

@@ -9,8 +9,10 @@ pub(crate) const PARKED: &str = "parked";
 /// Every word of a transaction's status.
 pub const TRANSACTION_STATUSES: &[&str] = &[
     "running",
+    "waiting",
     "confirming",
     "compensating",
+    "paused",
     "parked",
     "completed",
     "compensated",
@@ -25,6 +27,7 @@ pub const STEP_STATUSES: &[&str] = &[
     "ready",
     "dispatched",
     "backoff",
+    "waiting",
     "completed",
     "failed",
     "unknown",
@@ -43,6 +46,20 @@ pub const STEP_STATUSES: &[&str] = &[
     "confirm_completed",
     "confirm_failed",
 ];
+
+/// Entries' numbers as a column holds them; none where there are none.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn kept_text(kept: &[u64]) -> Option<String> {
+    let numbers: Vec<String> = kept.iter().map(u64::to_string).collect();
+    (!numbers.is_empty()).then(|| numbers.join(","))
+}
+
+/// The numbers in such a column.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn kept_of(text: Option<&str>) -> Option<Vec<u64>> {
+    let Some(text) = text else { return Some(Vec::new()) };
+    text.split(',').map(|number| number.parse().ok()).collect()
+}
 
 /// The word of `known` that a text is.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

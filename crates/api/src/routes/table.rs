@@ -143,6 +143,21 @@ pub const ROUTES: &[Route] = &[
         .summary("List a transaction's entries with their payloads")
         .with(PAGE)
         .gives(Answer::Page("Entry")),
+    Route::new(Get, "/v1/transactions/{id}/query", "transaction_query", Action("transaction:read"))
+        .summary("Read what a transaction's expressions see of it: outputs by step")
+        .gives(Answer::Json(200, "TransactionState")),
+    Route::new(Post, "/v1/transactions/{id}/signals", "transaction_signal", Action("transaction:signal"))
+        .summary("Send a signal; it is kept until a step takes it. 200 where one with this id had come")
+        .takes(Body::Json("SendSignal"))
+        .gives(Answer::Json(201, "SentSignal")),
+    Route::new(Post, "/v1/transactions/{id}/pause", "transaction_pause", Action("transaction:pause"))
+        .summary("Hand nothing out until it is resumed; what is out comes in")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Transaction")),
+    Route::new(Post, "/v1/transactions/{id}/resume", "transaction_resume", Action("transaction:resume"))
+        .summary("Have what is paused go on; what is due fires at once")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Transaction")),
     Route::new(Post, "/v1/transactions/{id}/cancel", "transaction_cancel", Action("transaction:cancel"))
         .summary("Undo what was done and end as cancelled")
         .takes(Body::Json("Cancel"))

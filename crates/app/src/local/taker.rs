@@ -247,6 +247,7 @@ impl Taker {
             Ok(Response::Exchanged(exchanged)) => self.start(exchanged),
             Ok(
                 Response::Started { .. }
+                | Response::Signalled { .. }
                 | Response::Operated(_)
                 | Response::Driven(_)
                 | Response::Decided(_)

@@ -1,15 +1,16 @@
 //! A transaction as people and programs see it: transactions.md, "Result".
 
+use super::waits::{WaitView, waiting_for};
 use crate::Error;
 use crate::app::App;
 use crate::page::{Page, Paged};
 use crate::tenant::Tenant;
 use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
-use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId, json, limits};
-use chancery_engine::definition::{Definition, DefinitionKind, StepIndex};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json, limits};
+use chancery_engine::definition::{Definition, DefinitionKind, Step, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Head, NodeRef, ParticipantState, Phase, Status, StepError, StepState, StepStatus, Summary,
-    TccState, UndoStatus, left_undone,
+    Cause, CauseKind, Head, Intent, NodeRef, ParticipantState, Phase, ShownStatus, StepError, StepState, StepStatus,
+    Summary, TccState, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -17,6 +18,7 @@ use chancery_shard::batch::LoadedTransaction;
 use chancery_shard::row::{EntryRow, PayloadRow, Sealed, TransactionRow};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ pub struct TransactionHead {
     pub definition: Name,
     /// The definition's version.
     pub version: u32,
-    /// Where it stands.
-    pub status: Status,
+    /// What it is doing.
+    pub status: ShownStatus,
     /// Who started it.
     pub principal: PrincipalId,
     /// Labels.
@@ -68,6 +70,12 @@ pub struct TransactionView {
     pub left_undone: Vec<Name>,
     /// The step whose compensation waits for a person, where it is parked.
     pub parked_at: Option<Name>,
+    /// When its first steps were to begin, where that was said.
+    pub start_at: Option<Timestamp>,
+    /// Since when it is paused.
+    pub paused_at: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting_for: Vec<WaitView>,
     /// Its steps in the definition's order.
     pub steps: Vec<StepView>,
 }
@@ -81,8 +89,8 @@ pub struct ResultView {
     pub definition: Name,
     /// The definition's version.
     pub version: u32,
-    /// Where it stands.
-    pub status: Status,
+    /// What it is doing.
+    pub status: ShownStatus,
     /// Of an open transaction that began just now: who drives it, and for how long it may say nothing.
     pub driver: Option<(u32, Duration)>,
     /// Where it stands as a TCC.
@@ -99,12 +107,12 @@ pub struct ResultView {
 
 impl ResultView {
     /// Of one that was started a moment ago.
-    pub(crate) fn running(id: TransactionId, definition: &Definition) -> Self {
+    pub(crate) fn begun(id: TransactionId, status: ShownStatus, definition: &Definition) -> Self {
         Self {
             id,
             definition: definition.name.clone(),
             version: definition.version,
-            status: Status::Running,
+            status,
             driver: definition.frame.as_ref().map(|frame| (1, frame.grace)),
             state: (definition.kind == DefinitionKind::Tcc).then_some(TccState::Trying),
             cause: None,
@@ -118,13 +126,12 @@ impl ResultView {
     pub(crate) fn settled(summary: &Summary, definition: &Definition) -> Result<Self, Error> {
         let name = |node: NodeRef| step_name(definition, node);
         Ok(Self {
-            status: summary.status,
             cause: cause_view(summary.cause.as_ref(), summary.error.as_ref(), name)?,
             state: summary.state,
             output: summary.output.as_ref().map(|output| output.value().clone()),
             left_undone: summary.left_undone.iter().map(|node| name(*node)).collect::<Result<_, _>>()?,
             parked_at: summary.parked_at.map(name).transpose()?,
-            ..Self::running(summary.id, definition)
+            ..Self::begun(summary.id, summary.status, definition)
         })
     }
 }
@@ -230,7 +237,19 @@ impl TransactionView {
     /// Whether nothing happens by itself any more: ended, or waiting for a person.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.head.status.is_settled()
+        match self.head.status {
+            ShownStatus::Running
+            | ShownStatus::Waiting
+            | ShownStatus::Confirming
+            | ShownStatus::Compensating
+            | ShownStatus::Paused => false,
+            ShownStatus::Parked
+            | ShownStatus::Completed
+            | ShownStatus::Compensated
+            | ShownStatus::Failed
+            | ShownStatus::Cancelled
+            | ShownStatus::Terminated => true,
+        }
     }
 }
 
@@ -244,7 +263,8 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
         id: row.id,
         definition: row.definition.clone(),
         version: row.version,
-        status: head.status,
+        // Whether it waits or is paused is in the row alone.
+        status: ShownStatus::from_word(row.status).unwrap_or_else(|| head.status.into()),
         principal: row.principal,
         labels: head.beginning.labels.clone(),
         business_key: head.beginning.business_key.clone(),
@@ -260,15 +280,16 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let head = read_head(&loaded.row)?;
     let mut states: BTreeMap<u32, StepState> =
         loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
-    let names = step_names(definition, &states, &payloads)?;
-    let name = |node: NodeRef| name_in(&names, node);
+    let defined = steps_of(definition, &states, &payloads)?;
+    let name = |node: NodeRef| name_in(&defined, node);
     let states: Vec<StepState> =
-        (0..).take(names.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
+        (0..).take(defined.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
     let of = (&head, definition.kind);
-    let steps = names.iter().zip(&states).map(|(step, state)| step_view(step.clone(), state, of, &payloads));
+    let steps = defined.iter().zip(&states).map(|(step, state)| step_view(step.id.clone(), state, of, &payloads));
     let steps = steps.collect::<Result<Vec<_>, Error>>()?;
     let is_tcc = definition.kind == DefinitionKind::Tcc;
-    let left = left_undone(&head, (0..).map(|step| StepIndex(step).into()).zip(&states));
+    let left = left_undone(definition, &head, (0..).map(|step| StepIndex(step).into()).zip(&states));
+    let waiting_for = waiting_for(definition, &head, defined.iter().map(|step| &**step).zip(&states));
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
@@ -280,25 +301,29 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         output: field(&payloads, loaded.row.output_seq, "output")?,
         left_undone: left.into_iter().map(name).collect::<Result<_, _>>()?,
         parked_at: head.parked_at.map(name).transpose()?,
+        start_at: head.beginning.start_at,
+        paused_at: head.paused_at,
+        waiting_for,
         steps,
     })
 }
 
-/// What the steps are called: by the definition, or by the driver that asked for them.
-fn step_names(
-    definition: &Definition,
+/// The steps as they are defined: by the definition, or by the driver that asked for them.
+fn steps_of<'d>(
+    definition: &'d Definition,
     states: &BTreeMap<u32, StepState>,
     payloads: &BTreeMap<u64, &PayloadRow>,
-) -> Result<Vec<Name>, Error> {
-    if definition.kind != DefinitionKind::Open {
-        return Ok(definition.steps.iter().map(|step| step.id.clone()).collect());
-    }
-    let named = |state: &StepState| {
+) -> Result<Vec<Cow<'d, Step>>, Error> {
+    let Some(frame) = &definition.frame else { return Ok(definition.steps.iter().map(Cow::Borrowed).collect()) };
+    // Nothing is rendered here, so that the input does not matter.
+    let input = Document::new(Value::Null);
+    let defined = |state: &StepState| {
         let intent = field(payloads, state.intent_seq, "intent")?;
-        let name = intent.as_ref().and_then(|intent| intent.get("step")?.as_str()?.parse().ok());
-        name.ok_or_else(|| Error::Damaged { what: "a transaction", detail: "a step without its intent".to_owned() })
+        let intent: Option<Intent> = intent.and_then(|intent| serde_json::from_value(intent).ok());
+        let step = intent.map(|intent| Cow::Owned(intent.step(&input, frame.on_error)));
+        step.ok_or_else(|| Error::Damaged { what: "a transaction", detail: "a step without its intent".to_owned() })
     };
-    states.values().map(named).collect()
+    states.values().map(defined).collect()
 }
 
 /// The number of the step that is called so.
@@ -312,14 +337,14 @@ pub(crate) fn step_number(
     }
     let payloads = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let states = loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?)));
-    let names = step_names(definition, &states.collect::<Result<_, Error>>()?, &payloads)?;
-    Ok((0..).zip(&names).find(|(_, name)| *name == step).map(|(number, _)| number))
+    let steps = steps_of(definition, &states.collect::<Result<_, Error>>()?, &payloads)?;
+    Ok((0..).zip(&steps).find(|(_, found)| found.id == *step).map(|(number, _)| number))
 }
 
-fn name_in(names: &[Name], node: NodeRef) -> Result<Name, Error> {
-    names.get(node.step.position()).cloned().ok_or_else(|| Error::Damaged {
+fn name_in(steps: &[Cow<'_, Step>], node: NodeRef) -> Result<Name, Error> {
+    steps.get(node.step.position()).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
         what: "a transaction",
-        detail: format!("it names step {node} of {}", names.len()),
+        detail: format!("it names step {node} of {}", steps.len()),
     })
 }
 

@@ -40,6 +40,7 @@ differs!(TransactionRow {
     wake_at => "wake_at",
     input_seq => "input_seq",
     output_seq => "output_seq",
+    kept => "kept",
     business_key => "business_key",
 } body);
 

@@ -206,6 +206,8 @@ impl House {
             idempotency_key: key.map(str::to_owned),
             labels: Default::default(),
             traceparent: None,
+            start_at: None,
+            signal: None,
         }
     }
 

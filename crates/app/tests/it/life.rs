@@ -292,5 +292,7 @@ fn order() -> transactions::Start {
         idempotency_key: None,
         labels: Default::default(),
         traceparent: None,
+        start_at: None,
+        signal: None,
     }
 }

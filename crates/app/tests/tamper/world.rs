@@ -141,6 +141,8 @@ impl Owner {
             idempotency_key: key.map(str::to_owned),
             labels,
             traceparent: None,
+            start_at: None,
+            signal: None,
         };
         transactions::start(&self.app, &self.may(Action::TransactionStart).await, start).await.unwrap().id
     }

@@ -4,6 +4,7 @@ mod act;
 mod bulk;
 mod list;
 mod open;
+mod signal;
 mod start;
 
 pub(crate) use bulk::Summary;
@@ -21,6 +22,7 @@ Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
   chancery tx list 'status:failed,parked started<2h'
   chancery tx get txn_…
+  chancery tx signal txn_… approved --payload '{\"by\": \"ann\"}'
   chancery tx retry txn_… --justification 'the bank is back'")]
 pub(crate) enum Command {
     Start(start::StartArgs),
@@ -29,6 +31,10 @@ pub(crate) enum Command {
     Count(list::CountArgs),
     History(list::HistoryArgs),
     Wait(start::WaitArgs),
+    Query(list::QueryArgs),
+    Signal(signal::SignalArgs),
+    Pause(act::PauseArgs),
+    Resume(act::ResumeArgs),
     Cancel(act::CancelArgs),
     Retry(act::RetryArgs),
     Resolve(act::ResolveArgs),
@@ -51,6 +57,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Count(args) => list::count(args, session).await,
         Command::History(args) => list::history(args, session).await,
         Command::Wait(args) => start::wait(&args, session).await,
+        Command::Query(args) => list::query(&args, session).await,
+        Command::Signal(args) => signal::signal(args, session).await,
+        Command::Pause(args) => act::pause(&args, session).await,
+        Command::Resume(args) => act::resume(&args, session).await,
         Command::Cancel(args) => act::cancel(&args, session).await,
         Command::Retry(args) => act::retry(&args, session).await,
         Command::Resolve(args) => act::resolve(args, session).await,

@@ -1,5 +1,6 @@
 //! Transactions and their steps.
 
+use super::waits::waiting_for;
 use super::{micros, time};
 use crate::commands::Summary;
 use crate::output::{Cell, Output, Tone, fields};
@@ -21,9 +22,13 @@ pub(crate) const fn is_success(status: Status) -> bool {
 const fn tone(status: Status) -> Tone {
     match status {
         Status::Completed => Tone::Good,
-        Status::Running | Status::Confirming | Status::Compensating | Status::Compensated | Status::Cancelled => {
-            Tone::Busy
-        }
+        Status::Running
+        | Status::Waiting
+        | Status::Confirming
+        | Status::Compensating
+        | Status::Paused
+        | Status::Compensated
+        | Status::Cancelled => Tone::Busy,
         Status::Parked | Status::Failed | Status::Terminated => Tone::Bad,
     }
 }
@@ -91,6 +96,9 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("definition", Some(format!("{} {}", body.definition, body.version))),
         ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_ref(), body.cause.as_ref()))),
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
+        ("starts", body.start_at.map(time)),
+        ("paused", body.paused_at.map(time)),
+        ("waiting for", waiting_for(&body.waiting_for)),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
         ("business key", body.business_key.clone()),
@@ -160,11 +168,11 @@ fn state_tone(state: &str) -> Tone {
     }
 }
 
-fn step_tone(status: &str) -> Tone {
+pub(super) fn step_tone(status: &str) -> Tone {
     match status {
         "completed" => Tone::Good,
         "failed" | "unknown" => Tone::Bad,
-        "dispatched" | "backoff" | "ready" => Tone::Busy,
+        "dispatched" | "backoff" | "ready" | "waiting" => Tone::Busy,
         _ => Tone::Plain,
     }
 }
@@ -217,7 +225,7 @@ fn span(span: std::time::Duration) -> String {
 }
 
 /// A value in one line, cut where it would fill the screen.
-fn short(value: &Value) -> String {
+pub(super) fn short(value: &Value) -> String {
     let text = value.to_string();
     let mut cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
     if cut.len() < text.len() {

@@ -75,7 +75,7 @@ impl BadExpression {
         Kind::Invalid
     }
 
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
 }
@@ -302,7 +302,7 @@ fn optional(template: Option<&Template>, path: &str, scope: &Scope<'_>) -> Resul
     Ok(rendered.flatten().unwrap_or(Value::Null))
 }
 
-fn text(template: &Template, path: &str, scope: &Scope<'_>) -> Result<String, BadExpression> {
+pub(super) fn text(template: &Template, path: &str, scope: &Scope<'_>) -> Result<String, BadExpression> {
     match render(template, path, scope)? {
         Some(value) => as_text(&value, path),
         None => Err(BadExpression::new(path, "a text is needed here, there is none")),

@@ -100,8 +100,8 @@ pub(super) const STEP: Keys = Keys {
     ],
 };
 pub(super) const RUN: Keys = Keys {
-    known: &["worker", "http", "noop"],
-    later: &["transaction", "rules", "mcp", "emit", "wait", "signal", "request", "decide", "version", "callback"],
+    known: &["worker", "http", "noop", "wait", "signal"],
+    later: &["transaction", "rules", "mcp", "emit", "request", "decide", "version", "callback"],
     elsewhere: &[],
 };
 pub(super) const HTTP: Keys =
@@ -140,7 +140,7 @@ pub(super) struct Reading {
 
 #[derive(Debug)]
 pub(super) struct Reader {
-    problems: Problems,
+    pub(super) problems: Problems,
     uses: Vec<Use>,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
     undoing: (CompensationPolicy, OnError),
@@ -304,11 +304,15 @@ impl Reader {
         let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+        let compensate = cursor.field("compensate");
         let compensate =
-            cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index), Retry::default()));
+            compensate.and_then(|field| self.undo(&field, "compensation", Site::Undo(index), Retry::default()));
         let pivot = self.flag(cursor, "pivot");
         let irreversible = self.flag(cursor, "irreversible");
         self.check_undoable(cursor);
+        if let Some(run) = &run {
+            self.check_passive(cursor, run);
+        }
         let outcomes = [("continue", true), ("stop", false)];
         let optional = cursor.field("on_failure");
         let optional = optional.and_then(|field| field.word("outcome", &outcomes, &mut self.problems));
@@ -374,7 +378,10 @@ impl Reader {
             [] => {
                 // A key that comes later was reported as such; that is enough.
                 if matches!(&cursor.node.data, Data::Map(entries) if entries.is_empty()) {
-                    cursor.fail(&mut self.problems, "one of `worker`, `http` and `noop` is expected here");
+                    cursor.fail(
+                        &mut self.problems,
+                        "one of `worker`, `http`, `noop`, `wait` and `signal` is expected here",
+                    );
                 }
                 return None;
             }
@@ -386,8 +393,20 @@ impl Reader {
         match named.first().copied() {
             Some("worker") => field.name(&mut self.problems).map(Run::Worker),
             Some("http") => self.http(&field, site).map(Run::Http),
+            Some("wait") => self.wait(&field, site),
+            Some("signal") => self.signal(&field, site),
             _ => field.check_keys(&NOTHING, &mut self.problems).then_some(Run::Noop),
         }
+    }
+
+    /// What is run where nothing may be waited for.
+    fn call(&mut self, cursor: &Cursor<'_>, what: &str, site: Site) -> Option<Run> {
+        let field = cursor.required("run", &mut self.problems)?;
+        let run = self.run(&field, site)?;
+        if run.is_passive() {
+            field.fail(&mut self.problems, format!("a {what} does not wait: it runs a `worker`, `http` or `noop`"));
+        }
+        Some(run)
     }
 
     fn http(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Http> {
@@ -438,11 +457,11 @@ impl Reader {
         headers
     }
 
-    fn undo(&mut self, cursor: &Cursor<'_>, site: Site, retry: Retry) -> Option<Undo> {
+    fn undo(&mut self, cursor: &Cursor<'_>, what: &str, site: Site, retry: Retry) -> Option<Undo> {
         if !cursor.check_keys(&UNDO, &mut self.problems) {
             return None;
         }
-        let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let run = self.call(cursor, what, site);
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
         let retry = self.retry_or(cursor, retry);
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -559,7 +578,7 @@ impl Reader {
         Some(program.clone())
     }
 
-    fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
+    pub(super) fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {
         match Template::compile(&cursor.node.to_json()) {
             Ok(template) => {
                 for (path, program) in template.programs() {

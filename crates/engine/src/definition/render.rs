@@ -173,6 +173,11 @@ impl Run {
             Self::Worker(name) => format!("worker {name}"),
             Self::Http(http) => format!("http {}", http.method.word()),
             Self::Noop => "noop".to_owned(),
+            Self::Wait(until) => match until.as_literal().and_then(|until| until.as_str()) {
+                Some(until) => format!("wait {until}"),
+                None => "wait".to_owned(),
+            },
+            Self::Signal(signal) => format!("signal {}", signal.name),
         }
     }
 }

@@ -10,6 +10,7 @@ mod tests {
     use crate::definition::fields::Keys;
     use crate::definition::lint::{LINT, Rule};
     use crate::definition::read::{COMPENSATION, HTTP, RESOURCE, RETRY, RUN, STEP, TOP, UNDO, open, participant};
+    use crate::definition::wait::SIGNAL;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
@@ -37,6 +38,7 @@ mod tests {
         check("/$defs/confirm", &participant::CONFIRM);
         check("/$defs/run/oneOf/1", &RUN);
         check("/$defs/http", &HTTP);
+        check("/$defs/signal", &SIGNAL);
         check("/$defs/undo", &UNDO);
         check("/$defs/retry", &RETRY);
         check("/$defs/resource", &RESOURCE);

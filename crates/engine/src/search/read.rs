@@ -1,7 +1,7 @@
 //! Reading a search, one character at a time, so that whatever is wrong has its column.
 
 use super::{Condition, Search, SearchError, Side, Term};
-use crate::status::Status;
+use crate::status::ShownStatus;
 use chancery_base::limits::{SEARCH_BYTES_MAX, SEARCH_TERMS_MAX, SEARCH_VALUES_MAX};
 use chancery_base::{Name, Timestamp, duration};
 use std::iter::Peekable;
@@ -175,9 +175,9 @@ fn each<T: Ord>(values: &[Value], read: impl Fn(&Value) -> Result<T, SearchError
     Ok(read)
 }
 
-fn status(value: &Value) -> Result<Status, SearchError> {
-    let words = || Status::ALL.iter().map(|status| status.word()).collect::<Vec<_>>().join(", ");
-    Status::from_word(&value.text)
+fn status(value: &Value) -> Result<ShownStatus, SearchError> {
+    let words = || ShownStatus::ALL.iter().map(|status| status.word()).collect::<Vec<_>>().join(", ");
+    ShownStatus::from_word(&value.text)
         .ok_or_else(|| value.wrong(format!("there is no status `{}`; there are {}", value.text, words())))
 }
 

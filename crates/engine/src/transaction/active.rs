@@ -24,6 +24,8 @@ pub(super) enum Class {
     QueueEnd,
     /// It is out, until then.
     Out,
+    /// It waits for a time, or for a signal until then.
+    Waiting,
     /// Its compensation, or its confirm, waits for a worker, since then.
     UndoReady,
     /// Its compensation's next attempt waits for that time.
@@ -40,7 +42,7 @@ pub(super) enum Class {
     Pivot,
 }
 
-const CLASSES: usize = 11;
+const CLASSES: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -72,6 +74,7 @@ impl Keys {
             StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
             StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
             StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
+            StepStatus::Waiting => Some((Class::Waiting, state.wake_at.map_or(i64::MAX, Timestamp::as_micros))),
             StepStatus::Failed | StepStatus::Unknown if !step.optional => Some((Class::Stuck, 0)),
             StepStatus::Pending
             | StepStatus::Completed
@@ -124,6 +127,7 @@ pub(super) const fn is_finished(step: &Step, state: &StepState) -> bool {
         | StepStatus::Ready
         | StepStatus::Dispatched
         | StepStatus::Backoff
+        | StepStatus::Waiting
         | StepStatus::Cancelled => false,
     }
 }

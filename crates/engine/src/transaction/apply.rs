@@ -40,9 +40,7 @@ impl Transaction {
                 self.closed(*node, *phase, output, now, seq);
             }
             Event::Resolved { node, phase, output, .. } => {
-                self.expect_stuck(*node, *phase, event)?;
-                self.unpark();
-                self.closed(*node, *phase, output, now, seq);
+                self.apply_resolved((*node, *phase), output, event, now, seq)?;
             }
             Event::AttemptFailed { node, phase: Phase::Do, .. } => self.apply_failed(*node, event, now, n)?,
             Event::AttemptFailed { node, phase: Phase::Undo | Phase::Confirm, .. } => {
@@ -60,6 +58,13 @@ impl Transaction {
             | Event::DriverResumed { .. }
             | Event::DriverHeard { .. }
             | Event::DriverLost => self.apply_driven(event, now, seq)?,
+            Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. }
+            | Event::SignalTaken { .. }
+            | Event::Paused { .. }
+            | Event::Unpaused { .. } => self.apply_waited(event, now, seq)?,
             Event::OutputFailed { error } => {
                 self.expect_that(matches!(self.head.status, Status::Running | Status::Confirming), event)?;
                 self.turn_or_hold(CauseKind::OutputFailed, Some(error.clone()), now, n);
@@ -70,11 +75,7 @@ impl Transaction {
                 self.head.status = Status::Confirming;
                 self.head.confirming_at = Some(now);
             }
-            Event::CancelRequested { .. } => {
-                self.expect_that(self.may_cancel(), event)?;
-                self.head.parked_at = None;
-                self.turn(CauseKind::Cancelled, None, None, now, n);
-            }
+            Event::CancelRequested { .. } => self.apply_cancelled(event, now, n)?,
             Event::Parked { node } => {
                 self.expect_that(self.parking() == Some(*node), event)?;
                 self.head.status = Status::Parked;
@@ -95,10 +96,10 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Running)?;
-        let is_held = self.head.held;
+        let moves = self.moves();
         self.expect(node, event, |state| {
             let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
-            is_waiting && !is_held && state.attempts + 1 == *attempt
+            is_waiting && moves && state.attempts + 1 == *attempt
         })?;
         let state = self.touch(node);
         state.status = StepStatus::Dispatched;
@@ -126,7 +127,7 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_closing(node, *phase, event)?;
-        self.expect_that(!self.head.held, event)?;
+        self.expect_that(self.moves(), event)?;
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
@@ -156,11 +157,16 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         let running = self.head.status == Status::Running;
+        let is_due = self.is_due(node, now);
         self.expect(node, event, |state| {
-            let stands = if failure.was_dispatched() {
-                state.status == StepStatus::Dispatched
-            } else {
-                running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+            let stands = match failure {
+                Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
+                    state.status == StepStatus::Dispatched
+                }
+                Failure::SignalTimedOut => is_due,
+                Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {
+                    running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+                }
             };
             stands && state.attempts == *attempt && (retry_at.is_none() || running && failure.was_dispatched())
         })?;
@@ -187,6 +193,29 @@ impl Transaction {
         Ok(())
     }
 
+    fn apply_resolved(
+        &mut self,
+        (node, phase): (NodeRef, Phase),
+        output: &Arc<Document>,
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
+        self.expect_stuck(node, phase, event)?;
+        self.unpark();
+        self.closed(node, phase, output, now, seq);
+        Ok(())
+    }
+
+    fn apply_cancelled(&mut self, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
+        self.expect_that(self.may_cancel(), event)?;
+        self.head.parked_at = None;
+        // Whoever has it undone wants it undone now.
+        self.head.paused_at = None;
+        self.turn(CauseKind::Cancelled, None, None, now, n);
+        Ok(())
+    }
+
     fn apply_timed_out(&mut self, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
         self.expect_that(self.times_out_at().is_some_and(|at| at <= now), event)?;
         self.head.timed_out = true;
@@ -201,12 +230,7 @@ impl Transaction {
             self.expect_that(self.head.held && self.head.status == Status::Parked, event)?;
             self.unpark();
             self.head.held = false;
-            let waiting: Vec<NodeRef> = self.all_where(|state| state.queued_since().is_some());
-            for node in waiting {
-                let state = self.touch(node);
-                state.ready_at = state.ready_at.map(|_| now);
-                state.wake_at = state.wake_at.map(|at| at.max(now));
-            }
+            self.queue_anew(now);
             return Ok(());
         };
         let phase = self.phase_at(node);
@@ -231,6 +255,20 @@ impl Transaction {
         Ok(())
     }
 
+    /// What waits for a worker waits from now on.
+    pub(super) fn queue_anew(&mut self, now: Timestamp) {
+        let waiting: Vec<NodeRef> = self.all_where(|state| state.queued_since().is_some());
+        for node in waiting {
+            let state = self.touch(node);
+            // When it became ready is what its expressions see as `now`: of a retry that stays as it was, so that all
+            // attempts are given the same.
+            match state.wake_at {
+                Some(at) => state.wake_at = Some(at.max(now)),
+                None => state.ready_at = Some(now),
+            }
+        }
+    }
+
     fn apply_undo_failed(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
         let Event::AttemptFailed { phase, attempt, failure, error, retry_at, .. } = event else {
             return Err(self.illegal(event));
@@ -242,7 +280,7 @@ impl Transaction {
                     state.undo.status == UndoStatus::Dispatched
                 }
                 Failure::Refused => matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff),
-                Failure::QueueTimedOut | Failure::Denied => false,
+                Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied => false,
             };
             stands && state.undo.attempts == *attempt
         })?;
@@ -290,6 +328,9 @@ impl Transaction {
         self.head.status = status;
         self.head.parked_at = None;
         self.head.ended_at = Some(now);
+        self.head.begins_at = None;
+        self.head.paused_at = None;
+        self.forget_signals();
         self.head.output_seq = has_output.then_some(seq);
         if status == Status::Terminated {
             self.head.cause = Some(Cause { kind: CauseKind::Terminated, step: None });
@@ -301,7 +342,7 @@ impl Transaction {
     fn may_confirm(&self) -> bool {
         let is_tcc = self.definition.kind == DefinitionKind::Tcc;
         let is_tried = self.head.status == Status::Running && self.active.is_finished();
-        is_tcc && is_tried && !self.head.held
+        is_tcc && is_tried && self.moves()
     }
 
     /// Whether what comes after the step may begin.
@@ -317,7 +358,7 @@ impl Transaction {
         }
     }
 
-    fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
+    pub(super) fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
         if self.head.status != Status::Running {
             return;
         }
@@ -365,8 +406,17 @@ impl Transaction {
         self.head.cause = Some(Cause { kind, step: node });
         self.head.error = error;
         self.head.held = false;
-        let is_queued =
-            |state: &StepState| matches!(state.status, StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff);
+        self.head.begins_at = None;
+        self.forget_signals();
+        let is_queued = |state: &StepState| match state.status {
+            StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff | StepStatus::Waiting => true,
+            StepStatus::Dispatched
+            | StepStatus::Completed
+            | StepStatus::Failed
+            | StepStatus::Unknown
+            | StepStatus::Skipped
+            | StepStatus::Cancelled => false,
+        };
         let queued = self.all_where(is_queued);
         for node in queued {
             let unknown = self.state(node).is_some_and(|state| state.unknown);
@@ -394,7 +444,7 @@ impl Transaction {
         };
     }
 
-    fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
+    pub(super) fn finish(&mut self, node: NodeRef, status: StepStatus, now: Timestamp, n: u64) {
         let state = self.touch(node);
         state.status = status;
         state.accepted = false;
@@ -427,7 +477,7 @@ impl Transaction {
         undo.output_seq = Some(seq);
     }
 
-    fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
+    pub(super) fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
         self.touch(node).output_seq = Some(seq);
         self.nodes.node_mut(node).output = Some(Arc::clone(output));
     }
@@ -489,14 +539,20 @@ impl Event {
             | Self::AttemptFailed { node, .. }
             | Self::Denied { node, .. }
             | Self::Skipped { node }
-            | Self::Claimed { node, .. } => Some(*node),
+            | Self::Claimed { node, .. }
+            | Self::TimerStarted { node, .. }
+            | Self::SignalAwaited { node, .. }
+            | Self::SignalTaken { node, .. } => Some(*node),
             Self::Permitted(permitted) => Some(permitted.node),
-            Self::Parked { node } | Self::Resumed { node, .. } => *node,
+            Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
             Self::Started { .. }
             | Self::StepDenied { .. }
             | Self::DriverResumed { .. }
             | Self::DriverHeard { .. }
             | Self::DriverLost
+            | Self::SignalReceived { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut
             | Self::Confirming
@@ -533,6 +589,13 @@ impl Event {
             Self::DriverResumed { .. } => "driver resumed",
             Self::DriverHeard { .. } => "driver heard",
             Self::DriverLost => "driver lost",
+            Self::TimerStarted { .. } => "timer started",
+            Self::TimerFired { .. } => "timer fired",
+            Self::SignalAwaited { .. } => "signal awaited",
+            Self::SignalReceived { .. } => "signal received",
+            Self::SignalTaken { .. } => "signal taken",
+            Self::Paused { .. } => "paused",
+            Self::Unpaused { .. } => "unpaused",
             Self::OutputFailed { .. } => "output failed",
             Self::TimedOut => "timed out",
             Self::Confirming => "confirming",
@@ -561,6 +624,13 @@ impl Event {
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
             | Self::Skipped { .. }
+            | Self::TimerStarted { .. }
+            | Self::TimerFired { .. }
+            | Self::SignalAwaited { .. }
+            | Self::SignalReceived { .. }
+            | Self::SignalTaken { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
             | Self::OutputFailed { .. }
             | Self::TimedOut
             | Self::Confirming

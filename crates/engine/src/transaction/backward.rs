@@ -66,7 +66,7 @@ impl Transaction {
         match self.head.status {
             Status::Running => {
                 let goes_on = self.active.any(&[Class::Out]);
-                if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff]) {
+                if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff, Class::Waiting]) {
                     return None;
                 }
                 self.stuck().next().map(Some).or_else(|| self.head.held.then_some(None))

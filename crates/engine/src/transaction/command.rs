@@ -8,8 +8,8 @@ use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::status::{Phase, Status, StepStatus};
-use chancery_base::limits::TRANSACTION_ENTRIES_MAX;
-use chancery_base::{DecisionId, Document, Kind, Timestamp};
+use chancery_base::limits::{SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
+use chancery_base::{DecisionId, Document, Kind, Name, Timestamp};
 use std::sync::Arc;
 
 /// Why a command was not done. Nothing changed.
@@ -40,6 +40,18 @@ pub enum Refusal {
     /// A driver's call.
     #[error(transparent)]
     Open(#[from] OpenRefusal),
+    /// It is paused already.
+    #[error("the transaction is paused already")]
+    Paused,
+    /// It is not paused.
+    #[error("the transaction is not paused")]
+    NotPaused,
+    /// No step of its definition waits for such a signal.
+    #[error("no step of the definition waits for a signal `{0}`")]
+    UnknownSignal(Name),
+    /// It keeps as many signals as it may.
+    #[error("{SIGNALS_KEPT_MAX} signals wait for steps that take them")]
+    TooManySignals,
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -50,11 +62,19 @@ impl Refusal {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Status { .. } | Self::PastPivot(_) | Self::Confirming | Self::OtherStep { .. } => Kind::Conflict,
+            Self::Status { .. }
+            | Self::PastPivot(_)
+            | Self::Confirming
+            | Self::OtherStep { .. }
+            | Self::Paused
+            | Self::NotPaused => Kind::Conflict,
+            Self::UnknownSignal(_) => Kind::Invalid,
+            Self::TooManySignals => Kind::Limited,
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
                 OpenRefusal::NotOpen(_)
                 | OpenRefusal::Superseded { .. }
+                | OpenRefusal::Paused(_)
                 | OpenRefusal::Differs(..)
                 | OpenRefusal::Full(_)
                 | OpenRefusal::Unfinished(_),
@@ -137,7 +157,8 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Records what time has done: its own time, its driver's silence, attempts past their deadline, waits for a worker that lasted too long.
+    /// Records what time has done: its own time, its driver's silence, waits that are over, attempts past their
+    /// deadline, waits for a worker that lasted too long.
     ///
     /// # Errors
     /// Only for a defect.
@@ -146,10 +167,11 @@ impl Transaction {
             self.emit(Event::TimedOut, cx)?;
             self.advance(cx)?;
         }
-        if self.lost_at().is_some_and(|at| at <= cx.now) {
+        if self.loses_driver_at().is_some_and(|at| at <= cx.now) {
             self.emit(Event::DriverLost, cx)?;
             self.advance(cx)?;
         }
+        self.fire(cx)?;
         while !self.head.status.is_settled()
             && let Some((node, phase, failure, error)) = self.overdue(cx.now)
         {
@@ -166,7 +188,7 @@ impl Transaction {
             let message = "no answer before the deadline; whether the attempt took effect is unknown";
             return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
         }
-        let node = self.active.due(Class::QueueEnd, now).filter(|_| !self.head.held)?;
+        let node = self.active.due(Class::QueueEnd, now).filter(|_| self.moves())?;
         let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
         Some((node, Phase::Do, Failure::QueueTimedOut, error))
     }
@@ -243,6 +265,9 @@ impl Transaction {
         let held = (self.head.held && status == Status::Parked).then_some(None);
         for node in held.into_iter().chain(stuck.into_iter().map(Some)) {
             self.emit(Event::Resumed { node, justification: justification.to_owned() }, cx)?;
+            if let Some(node) = node.filter(|_| self.head.cause.is_none()) {
+                self.begin_to_wait(node, cx)?;
+            }
         }
         self.advance(cx)
     }
@@ -288,7 +313,7 @@ impl Transaction {
     }
 
     /// Records a failed attempt, and when the next one may be handed out.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         node: NodeRef,
         phase: Phase,

@@ -25,6 +25,8 @@ pub struct Parts {
     pub declared: Vec<(Arc<Intent>, Arc<Document>)>,
     /// Its input.
     pub input: Arc<Document>,
+    /// What the signals say that its head keeps, in their order.
+    pub kept: Vec<Arc<Document>>,
 }
 
 /// Why parts do not make a transaction.
@@ -44,6 +46,14 @@ pub enum LoadError {
     /// An output is missing, or there is one too many.
     #[error("step {0} should have an output exactly if it is completed")]
     Output(NodeRef),
+    /// A signal's payload is missing, or there is one too many.
+    #[error("{expected} signals are kept, {found} payloads of them are stored")]
+    Signals {
+        /// How many the head keeps.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
 }
 
 impl Transaction {
@@ -52,7 +62,7 @@ impl Transaction {
     /// # Errors
     /// If the parts do not fit together.
     pub fn from_parts(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { definition, head, nodes, declared, input } = parts;
+        let Parts { definition, head, nodes, declared, input, kept } = parts;
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
@@ -66,6 +76,10 @@ impl Transaction {
         if let Some((node, ..)) = nodes.iter().find(|(_, state, output)| state.output_seq.is_some() != output.is_some())
         {
             return Err(LoadError::Output(*node));
+        }
+        let (expected, found) = (head.signals.len(), kept.len());
+        if expected != found {
+            return Err(LoadError::Signals { expected, found });
         }
         let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
         let mut nodes: Vec<Node> = nodes.collect();
@@ -82,6 +96,7 @@ impl Transaction {
             nodes: Nodes::of_steps(nodes),
             input,
             open,
+            kept,
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),

@@ -130,7 +130,7 @@ impl Transaction {
         };
         match step.run_of(phase)? {
             Run::Http(http) => http.url(&self.scope(step, ready_at)).ok(),
-            Run::Worker(_) | Run::Noop => None,
+            Run::Worker(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
         }
     }
 
@@ -171,6 +171,13 @@ impl Transaction {
         Ok(step.condition(&self.scope(step, ready_at))?)
     }
 
+    /// Until when a step waits: from when it became ready on.
+    pub(super) fn evaluate_until(&self, node: NodeRef) -> Result<Option<Timestamp>, StepError> {
+        let Some(step) = self.step_of(node) else { return Ok(None) };
+        let since = self.state(node).and_then(|state| state.ready_at).unwrap_or(self.head.started_at);
+        Ok(step.waits_until(&self.scope(step, Some(since)), since)?)
+    }
+
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
         let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step.into()));
         bounded(self.definition.result(&scope)?, "output")
@@ -187,7 +194,9 @@ impl Transaction {
         let state = self.state(node)?;
         let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
         let error = state.error.as_ref().filter(|_| has_failed);
-        Some(Seen { status: state.status, output: self.output_of(node), error })
+        // A wait that is over gives nothing, and an empty output is still one.
+        let nothing = (state.status == StepStatus::Completed).then_some(&Value::Null);
+        Some(Seen { status: state.status, output: self.output_of(node).or(nothing), error })
     }
 
     fn output_of(&self, node: NodeRef) -> Option<&Value> {
@@ -228,6 +237,7 @@ fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {
         Run::Worker(name) => Call::Worker(name.clone()),
         Run::Noop => Call::Noop,
         Run::Http(http) => Call::Http(http.request(scope)?),
+        Run::Wait(_) | Run::Signal(_) => return Err(BadExpression::new("run", "a step that waits is not handed out")),
     })
 }
 

@@ -61,6 +61,9 @@ pub enum OpenRefusal {
         /// Who drives it.
         driver: u32,
     },
+    /// It is paused: nothing begins, and it does not end.
+    #[error("can't {0} a transaction that is paused")]
+    Paused(&'static str),
     /// The step is recorded with another input.
     #[error("step `{0}` is recorded with another {1}")]
     Differs(Name, &'static str),
@@ -92,6 +95,7 @@ impl Transaction {
         let Some((node, declared, state)) =
             known.and_then(|node| Some((node, self.declared(node)?, self.state(node)?)))
         else {
+            self.expect_moving("add a step to")?;
             self.may_declare(intent, input)?;
             return Ok(Asked::Attempt(self.next_node()));
         };
@@ -112,6 +116,7 @@ impl Transaction {
         if is_claimed && state.status == StepStatus::Dispatched {
             return Ok(Asked::Out(node));
         }
+        self.expect_moving("try a step again of")?;
         self.expect_room()?;
         Ok(Asked::Attempt(node))
     }
@@ -165,6 +170,7 @@ impl Transaction {
             return Ok(());
         }
         self.expect_driver("commit", driver)?;
+        self.expect_moving("commit")?;
         if let Some(left) = self.unfinished() {
             return Err(OpenRefusal::Unfinished(left).into());
         }
@@ -205,11 +211,16 @@ impl Transaction {
         Ok(self.emit(Event::DriverHeard { driver }, cx)?)
     }
 
-    /// When it aborts unless its driver is heard before.
+    /// When it aborts unless its driver is heard before; not before it goes on where it is paused.
     #[must_use]
     pub fn lost_at(&self) -> Option<Timestamp> {
         let open = self.head.open.filter(|_| self.head.status == Status::Running)?;
         Some(open.heard_at.plus(self.definition.frame.as_ref()?.grace))
+    }
+
+    /// When its driver is lost. While it is paused there is nothing that its driver could say.
+    pub(super) fn loses_driver_at(&self) -> Option<Timestamp> {
+        self.lost_at().filter(|_| self.moves())
     }
 
     /// What drives it, where it is open.
@@ -274,6 +285,10 @@ impl Transaction {
         if self.is_full() { Err(OpenRefusal::Full("as many entries").into()) } else { Ok(()) }
     }
 
+    fn expect_moving(&self, operation: &'static str) -> Result<(), Refusal> {
+        if self.moves() { Ok(()) } else { Err(OpenRefusal::Paused(operation).into()) }
+    }
+
     fn expect_open(&self, operation: &'static str) -> Result<u32, Refusal> {
         let driver = self.driver().ok_or(OpenRefusal::NotOpen(operation))?;
         let status = self.head.status;
@@ -330,7 +345,7 @@ impl Transaction {
                 Ok(())
             }
             Event::DriverLost => {
-                self.expect_that(self.lost_at().is_some_and(|at| at <= now), event)?;
+                self.expect_that(self.loses_driver_at().is_some_and(|at| at <= now), event)?;
                 let error = StepError::new(StepError::DRIVER_LOST, "the driver was not heard in time");
                 self.turn(CauseKind::DriverLost, None, Some(error), now, self.head.entries);
                 Ok(())
@@ -343,6 +358,13 @@ impl Transaction {
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
             | Event::Skipped { .. }
+            | Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. }
+            | Event::SignalTaken { .. }
+            | Event::Paused { .. }
+            | Event::Unpaused { .. }
             | Event::OutputFailed { .. }
             | Event::CancelRequested { .. }
             | Event::TimedOut
@@ -362,6 +384,7 @@ impl Transaction {
     ) -> Result<(), IllegalEvent> {
         let Permitted { node, attempt, decision, input, deadline, driver, intent } = permitted;
         self.expect_driving(*driver, event)?;
+        self.expect_that(self.moves(), event)?;
         match intent {
             Some(intent) => {
                 let is_next = *node == self.next_node() && *attempt == 1 && self.find(intent.step.as_str()).is_none();
@@ -406,14 +429,14 @@ impl Transaction {
 
     /// Whether its driver may end it as completed.
     pub(super) fn may_commit(&self) -> bool {
-        self.head.status == Status::Running && self.unfinished().is_none()
+        self.head.status == Status::Running && self.moves() && self.unfinished().is_none()
     }
 
     fn expect_driving(&self, driver: u32, event: &Event) -> Result<(), IllegalEvent> {
         self.expect_that(self.head.status == Status::Running && self.driver() == Some(driver), event)
     }
 
-    fn hear(&mut self, now: Timestamp) {
+    pub(super) fn hear(&mut self, now: Timestamp) {
         if let Some(open) = &mut self.head.open {
             open.heard_at = now;
         }

@@ -13,3 +13,4 @@ mod refused;
 #[cfg(test)]
 mod schema;
 mod tcc;
+mod wait;

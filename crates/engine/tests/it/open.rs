@@ -4,8 +4,8 @@ use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, T
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, OnError};
 use chancery_engine::{
-    Answer, Asked, Beginning, CauseKind, Cx, Event, Intent, IntentTarget, IntentUndo, Parts, Phase, Refusal, Staged,
-    Status, StepError, StepStatus, Transaction,
+    Answer, Asked, Beginning, CauseKind, Cx, Event, Intent, IntentTarget, IntentUndo, Parts, Phase, Refusal,
+    ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -54,6 +54,7 @@ impl Run {
             idempotency_key: Some("trip-17".to_owned()),
             business_key: None,
             labels: BTreeMap::new(),
+            start_at: None,
             traceparent: None,
         };
         let mut transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(json!(1)), now, 0);
@@ -151,7 +152,8 @@ impl Run {
             (permitted.intent.clone().unwrap(), Arc::clone(&permitted.input))
         });
         let head = self.transaction.head().clone();
-        let parts = Parts { definition, head, nodes: nodes.collect(), declared: declared.collect(), input };
+        let parts =
+            Parts { definition, head, nodes: nodes.collect(), declared: declared.collect(), input, kept: Vec::new() };
         let loaded = Transaction::from_parts(parts).unwrap();
         assert!(loaded.nodes().eq(self.transaction.nodes()));
         assert_eq!(loaded.wake_at(), self.transaction.wake_at());
@@ -575,4 +577,47 @@ fn intents_are_checked() {
     let undo = IntentUndo { on_error: Some(OnError::Skip), ..intent("a", true).undo.unwrap() };
     let text = serde_json::to_string(&Intent { undo: Some(undo), ..intent("a", true) }).unwrap();
     assert!(text.contains("\"on_error\":\"skip\"") && text.contains("\"target\":{\"worker\":\"undo.it\"}"), "{text}");
+}
+
+#[test]
+fn a_paused_one_permits_nothing_and_loses_no_driver() {
+    let mut run = Run::new(FRAME);
+    run.done(1, "hotel");
+    run.step(1, "flight").unwrap();
+    run.cx(|t, cx| t.pause("a look".to_owned(), cx)).unwrap();
+    assert_eq!(run.transaction.shown(), ShownStatus::Paused);
+    refused(run.step(1, "car"), "can't add a step to a transaction that is paused");
+    // What is out comes in, and what is recorded is given.
+    assert!(run.answer("flight", Answer::Failed(StepError::new("NoRoom", "all is taken"))));
+    refused(run.step(1, "flight"), "can't try a step again of a transaction that is paused");
+    assert_eq!(run.step(1, "hotel"), Ok(Asked::Completed(output("hotel"))));
+    refused(run.commit(1), "can't commit a transaction that is paused");
+    run.wait(2 * GRACE);
+    assert_eq!((run.transaction.status(), run.transaction.wake_at()), (Status::Running, None), "nobody is missed");
+    assert_eq!(run.resume(), 2);
+    run.cx(|t, cx| t.unpause("looked".to_owned(), cx)).unwrap();
+    assert_eq!(run.transaction.wake_at(), Some(run.now.plus(GRACE)), "from here on it is to be heard");
+    run.done(2, "flight");
+    assert_eq!(run.step(2, "hotel"), Ok(Asked::Completed(output("hotel"))));
+    run.commit(2).unwrap();
+    assert_eq!(run.transaction.status(), Status::Completed);
+    run.assert_replays();
+}
+
+#[test]
+fn an_abort_ends_a_pause() {
+    let mut run = Run::new(FRAME);
+    run.done(1, "hotel");
+    run.cx(|t, cx| t.pause("a look".to_owned(), cx)).unwrap();
+    run.cx(|t, cx| t.abort(1, "no money".to_owned(), cx)).unwrap();
+    assert_eq!(run.undo_all(), ["hotel"]);
+    assert_eq!(run.transaction.status(), Status::Cancelled);
+    run.assert_replays();
+}
+
+#[test]
+fn nothing_in_it_takes_a_signal() {
+    let mut run = Run::new(FRAME);
+    let signal = Signal { name: name("paid"), id: None, payload: Document::shared(Value::Null) };
+    refused(run.cx(|t, cx| t.signal(signal, cx)), "no step of the definition waits for a signal `paid`");
 }

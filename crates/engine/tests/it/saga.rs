@@ -2,7 +2,7 @@
 
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Answer, Beginning, Cx, Event, NodeRef, Phase, Staged, StepError, Transaction};
+use chancery_engine::{Answer, Beginning, Cx, Event, NodeRef, Phase, Signal, Staged, StepError, Transaction};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,15 @@ struct Run {
 
 impl Run {
     fn new(yaml: &str, input: Value) -> Self {
+        Self::begun(yaml, input, None)
+    }
+
+    /// One whose first steps begin so long after its start.
+    fn starting(yaml: &str, input: Value, after: Duration) -> Self {
+        Self::begun(yaml, input, Some(after))
+    }
+
+    fn begun(yaml: &str, input: Value, after: Option<Duration>) -> Self {
         let mut entropy = Entropy::from_seed([7; 32]);
         let now = Timestamp::from_micros(1_795_246_020_000_000);
         let definition = Arc::new(Definition::parse(yaml.as_bytes()).unwrap());
@@ -31,6 +40,7 @@ impl Run {
             idempotency_key: None,
             business_key: None,
             labels: BTreeMap::new(),
+            start_at: after.map(|after| now.plus(after)),
             traceparent: None,
         };
         let mut transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);
@@ -76,6 +86,13 @@ impl Run {
         match words[..] {
             ["cancel"] => self.cx(|t, cx| t.cancel("no longer wanted".to_owned(), cx)).unwrap(),
             ["terminate"] => self.cx(|t, cx| t.terminate("stuck".to_owned(), cx)).unwrap(),
+            ["pause"] => self.cx(|t, cx| t.pause("a look".to_owned(), cx)).unwrap(),
+            ["resume"] => self.cx(|t, cx| t.unpause("looked".to_owned(), cx)).unwrap(),
+            ["signal", name, ref id @ ..] => {
+                let (payload, id) = (Document::shared(json!({ "of": line })), id.first().map(|id| (*id).to_owned()));
+                let signal = Signal { name: name.parse().unwrap(), id, payload };
+                self.cx(|t, cx| t.signal(signal, cx)).unwrap();
+            }
             ["retry"] => self.cx(|t, cx| t.retry("mended", cx)).unwrap(),
             ["resolve", step] => {
                 self.cx(|t, cx| t.resolve(step, Document::shared(json!("by hand")), "done by phone".to_owned(), cx))
@@ -158,6 +175,8 @@ impl Run {
 mod policies;
 #[cfg(test)]
 mod tcc;
+#[cfg(test)]
+mod waits;
 
 const CHAIN: &str = "
 name: chain

@@ -29,6 +29,7 @@ fn terms_stand_beside_one_another() {
     check("", "");
     check("  status:failed\t-definition:create-order\n", "status:failed -definition:create-order");
     check("status:parked,failed,failed", "status:parked,failed");
+    check("status:paused,waiting", "status:waiting,paused");
     check("version:2,1", "version:1,2");
     check("label.region:eu label.a-b.c:\"\"", "label.region:eu label.a-b.c:\"\"");
     check("id:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90", "id:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90");
@@ -58,8 +59,8 @@ fn a_refusal_says_what_and_where() {
     refused("version:1 stauts:failed", &format!("column 11: there is no field `stauts`; {FIELDS}"));
     refused(
         "status:failed,dead",
-        "column 15: there is no status `dead`; there are running, confirming, compensating, parked, completed, \
-         compensated, failed, cancelled, terminated",
+        "column 15: there is no status `dead`; there are running, waiting, confirming, compensating, paused, parked, \
+         completed, compensated, failed, cancelled, terminated",
     );
     refused("version:one", "column 9: a version is a whole number");
     refused("version:+1", "column 9: a version is a whole number");

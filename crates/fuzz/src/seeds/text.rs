@@ -105,6 +105,8 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "# nothing\n",
     "{\"name\":\"a\",\"name\":\"b\"}",
     "name: r\nversion: 1\nsteps:\n  - id: a\n    run: noop\n    action: greet\n    resource: {type: Order, id: \"${{ input.id }}\", attributes: {total: \"${{ input.total }}\"}}\n    context: {times: \"${{ input.?times.orValue(2) }}\"}\n    queue_timeout: 5m\n",
+    "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: 5m}}\n  - {id: b, run: {wait: '2026-12-24T18:00:00+01:00'}}\n  - {id: c, run: {wait: '${{ input.a }}'}}\n  - {id: d, run: {wait: '${{ input.b }}h'}}\n  - {id: e, run: {signal: {name: go, timeout: '${{ input.c }}'}}, pivot: true}\n  - {id: f, after: [e], run: {signal: {name: go}}, on_failure: continue}\n",
+    "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: soon}}\n  - {id: b, run: {signal: {}}, retry: {attempts: 2}}\n  - {id: c, run: noop, compensate: {run: {wait: 1s}}}\n",
 ];
 
 pub(super) const EXPRESSIONS: &[&str] = &[
@@ -195,6 +197,12 @@ pub(super) const EXCHANGES: &[&str] = &[
     r#"{"queues":[]}"#,
     r#"{"worker":"\u0000\ud83d\ude00"}"#,
     r#"["w",null,[],[],[],null]"#,
+    r#"{"name":"approved"}"#,
+    r#"{"name":"approved","id":"a-1","payload":{"by":"ann","yes":true}}"#,
+    r#"{"name":"a b","payload":1}"#,
+    r#"{"name":"a","id":1}"#,
+    r#"{"definition":"cart","version":2,"input":{"n":1},"labels":{"a":"b"},"wait":"5s","start_at":"2026-12-24T18:00:00Z","signal":{"name":"add","id":"x","payload":[1]}}"#,
+    r#"{"definition":"cart","start_at":"soon"}"#,
     "[]",
     "tsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "tsk_",

@@ -15,8 +15,8 @@ use chancery_api::target::{
 };
 use chancery_api::tenant::{CreateTenant, CreatedTenant};
 use chancery_api::transaction::{
-    Bulk, BulkResult, CountQuery, Justified, Resolve, Transaction, TransactionCount, TransactionSummary,
-    TransactionsQuery,
+    Bulk, BulkResult, CountQuery, Justified, Resolve, Transaction, TransactionCount, TransactionState,
+    TransactionSummary, TransactionsQuery,
 };
 use chancery_api::worker::{Exchange, Exchanged};
 use chancery_base::{
@@ -232,6 +232,32 @@ impl Client {
     pub async fn retry(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
         let body = Justified { justification: justification.to_owned() };
         self.operate("transaction_retry", id, "retry", Body::json(&body)?).await
+    }
+
+    /// Hands nothing of a transaction out until it is resumed.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn pause(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
+        let body = Justified { justification: justification.to_owned() };
+        self.operate("transaction_pause", id, "pause", Body::json(&body)?).await
+    }
+
+    /// Has what is paused go on.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn resume(&self, id: TransactionId, justification: &str) -> Result<Transaction, Error> {
+        let body = Justified { justification: justification.to_owned() };
+        self.operate("transaction_resume", id, "resume", Body::json(&body)?).await
+    }
+
+    /// What a transaction's expressions see of it.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn query(&self, id: TransactionId) -> Result<TransactionState, Error> {
+        self.transport.json(Call::get("transaction_query", &["v1", "transactions", &id.to_string(), "query"])).await
     }
 
     /// Says by hand how what is parked is to count.

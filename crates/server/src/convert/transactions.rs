@@ -3,15 +3,20 @@
 use super::micros;
 use crate::failure::Failure;
 use chancery_api::transaction::{
-    Bulk, BulkOperation, BulkResult, Cause, Compensation, Resolve, StartTransaction, StartedTransaction, Status, Step,
-    StepError, Transaction, TransactionCount, TransactionSummary, TransactionsQuery,
+    Bulk, BulkOperation, BulkResult, Cause, Compensation, Resolve, SeenStep, SendSignal, SentSignal, StartTransaction,
+    StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionState, TransactionSummary,
+    TransactionsQuery, WaitingFor,
 };
 use chancery_app::operations::Resolution;
+use chancery_app::signals::{self, Sent};
 use chancery_app::transactions::{
     self, CauseView, Condition, Count, ResultView, Search, Start, StepView, TransactionHead, TransactionView, UndoView,
+    WaitView,
 };
 use chancery_app::{Error, bulk};
-use chancery_base::PrincipalId;
+use chancery_base::{Name, PrincipalId, TransactionId};
+use chancery_engine::{ShownStatus, StepStatus};
+use serde_json::Value;
 use tracing::warn;
 
 pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, traceparent: Option<String>) -> Start {
@@ -22,7 +27,43 @@ pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, tra
         idempotency_key,
         labels: body.labels,
         traceparent,
+        start_at: body.start_at,
+        signal: body.signal.map(signal),
     }
+}
+
+pub(crate) fn signal(body: SendSignal) -> signals::SendSignal {
+    signals::SendSignal { name: body.name, id: body.id, payload: body.payload }
+}
+
+pub(crate) fn sent(transaction: TransactionId, name: Name, id: Option<String>, sent: Sent) -> SentSignal {
+    SentSignal { transaction, name, id, existing: sent.existing, status: status(sent.status) }
+}
+
+pub(crate) fn state(view: TransactionView) -> TransactionState {
+    let seen = |step: StepView| {
+        let has_failed = matches!(step.status, StepStatus::Failed | StepStatus::Unknown);
+        // A wait that is over gives nothing, and an empty output is still one.
+        let nothing = (step.status == StepStatus::Completed).then_some(Value::Null);
+        SeenStep {
+            status: step.status.word().to_owned(),
+            output: step.output.or(nothing),
+            error: step.error.filter(|_| has_failed).map(step_error),
+        }
+    };
+    TransactionState {
+        id: view.head.id,
+        status: status(view.head.status),
+        key: view.head.business_key,
+        input: view.input,
+        steps: view.steps.into_iter().map(|step| (step.step.to_string(), seen(step))).collect(),
+    }
+}
+
+fn waiting_for(view: WaitView) -> WaitingFor {
+    let WaitView { kind, step, phase, name, since, until } = view;
+    let phase = step.is_some().then(|| super::workers::phase(phase));
+    WaitingFor { what: kind.word().to_owned(), step, phase, name, since, until }
 }
 
 pub(crate) fn search(query: &TransactionsQuery, principal: Option<PrincipalId>) -> Result<Search, Error> {
@@ -47,6 +88,8 @@ pub(crate) fn bulk(body: Bulk) -> bulk::Bulk {
         BulkOperation::Cancel => bulk::Operation::Cancel,
         BulkOperation::Terminate => bulk::Operation::Terminate,
         BulkOperation::Retry => bulk::Operation::Retry,
+        BulkOperation::Pause => bulk::Operation::Pause,
+        BulkOperation::Resume => bulk::Operation::Resume,
     };
     bulk::Bulk { search: body.search, operation, justification: body.justification }
 }
@@ -101,12 +144,15 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         idempotency_key: head.idempotency_key,
         driver: view.driver,
         started_at: head.started_at,
+        start_at: view.start_at,
+        paused_at: view.paused_at,
         ended_at: head.ended_at,
         cause: view.cause.map(cause),
         parked_at: view.parked_at,
         input: view.input,
         output: view.output,
         left_undone: view.left_undone,
+        waiting_for: view.waiting_for.into_iter().map(waiting_for).collect(),
         steps: view.steps.into_iter().map(step).collect(),
     }
 }
@@ -127,31 +173,35 @@ pub(crate) fn started(view: ResultView) -> StartedTransaction {
     }
 }
 
-const fn status(status: chancery_engine::Status) -> Status {
+const fn status(status: ShownStatus) -> Status {
     match status {
-        chancery_engine::Status::Running => Status::Running,
-        chancery_engine::Status::Confirming => Status::Confirming,
-        chancery_engine::Status::Compensating => Status::Compensating,
-        chancery_engine::Status::Parked => Status::Parked,
-        chancery_engine::Status::Completed => Status::Completed,
-        chancery_engine::Status::Compensated => Status::Compensated,
-        chancery_engine::Status::Failed => Status::Failed,
-        chancery_engine::Status::Cancelled => Status::Cancelled,
-        chancery_engine::Status::Terminated => Status::Terminated,
+        ShownStatus::Running => Status::Running,
+        ShownStatus::Waiting => Status::Waiting,
+        ShownStatus::Confirming => Status::Confirming,
+        ShownStatus::Compensating => Status::Compensating,
+        ShownStatus::Paused => Status::Paused,
+        ShownStatus::Parked => Status::Parked,
+        ShownStatus::Completed => Status::Completed,
+        ShownStatus::Compensated => Status::Compensated,
+        ShownStatus::Failed => Status::Failed,
+        ShownStatus::Cancelled => Status::Cancelled,
+        ShownStatus::Terminated => Status::Terminated,
     }
 }
 
-const fn asked(status: Status) -> chancery_engine::Status {
+const fn asked(status: Status) -> ShownStatus {
     match status {
-        Status::Running => chancery_engine::Status::Running,
-        Status::Confirming => chancery_engine::Status::Confirming,
-        Status::Compensating => chancery_engine::Status::Compensating,
-        Status::Parked => chancery_engine::Status::Parked,
-        Status::Completed => chancery_engine::Status::Completed,
-        Status::Compensated => chancery_engine::Status::Compensated,
-        Status::Failed => chancery_engine::Status::Failed,
-        Status::Cancelled => chancery_engine::Status::Cancelled,
-        Status::Terminated => chancery_engine::Status::Terminated,
+        Status::Running => ShownStatus::Running,
+        Status::Waiting => ShownStatus::Waiting,
+        Status::Confirming => ShownStatus::Confirming,
+        Status::Compensating => ShownStatus::Compensating,
+        Status::Paused => ShownStatus::Paused,
+        Status::Parked => ShownStatus::Parked,
+        Status::Completed => ShownStatus::Completed,
+        Status::Compensated => ShownStatus::Compensated,
+        Status::Failed => ShownStatus::Failed,
+        Status::Cancelled => ShownStatus::Cancelled,
+        Status::Terminated => ShownStatus::Terminated,
     }
 }
 

@@ -91,11 +91,7 @@ fn task(task: &input::Task) -> Task {
         },
         transaction: task.transaction,
         step: task.step.clone(),
-        phase: match task.phase {
-            chancery_engine::Phase::Do => Phase::Do,
-            chancery_engine::Phase::Undo => Phase::Undo,
-            chancery_engine::Phase::Confirm => Phase::Confirm,
-        },
+        phase: phase(task.phase),
         attempt: task.attempt,
         input: Arc::clone(&task.input),
         idempotency_key: task.idempotency_key.clone(),
@@ -104,6 +100,14 @@ fn task(task: &input::Task) -> Task {
         decision: task.decision,
         deadline: task.deadline,
         traceparent: task.traceparent.clone(),
+    }
+}
+
+pub(super) const fn phase(phase: chancery_engine::Phase) -> Phase {
+    match phase {
+        chancery_engine::Phase::Do => Phase::Do,
+        chancery_engine::Phase::Undo => Phase::Undo,
+        chancery_engine::Phase::Confirm => Phase::Confirm,
     }
 }
 

@@ -5,11 +5,11 @@ use crate::cursor;
 use crate::extract::{CallerIs, Granted, Json, Param};
 use crate::failure::Failure;
 use crate::gate::Node;
-use crate::reply::Ok200;
+use crate::reply::{Made, Ok200};
 use axum::extract::State;
 use chancery_api::Page;
-use chancery_api::transaction::{Bulk, BulkResult, Cancel, Justified, Resolve, Transaction};
-use chancery_app::{bulk, operations};
+use chancery_api::transaction::{Bulk, BulkResult, Cancel, Justified, Resolve, SendSignal, SentSignal, Transaction};
+use chancery_app::{bulk, operations, signals};
 use chancery_base::TransactionId;
 use std::sync::Arc;
 
@@ -41,6 +41,37 @@ pub(crate) async fn retry(
 ) -> Result<Ok200<Transaction>, Failure> {
     let view = operations::retry(&node.app, &grant, id, body.justification).await?;
     Ok(Ok200(convert::transaction(view)))
+}
+
+pub(crate) async fn pause(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    Json(body): Json<Justified>,
+) -> Result<Ok200<Transaction>, Failure> {
+    let view = operations::pause(&node.app, &grant, id, body.justification).await?;
+    Ok(Ok200(convert::transaction(view)))
+}
+
+pub(crate) async fn resume(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    Json(body): Json<Justified>,
+) -> Result<Ok200<Transaction>, Failure> {
+    let view = operations::resume(&node.app, &grant, id, body.justification).await?;
+    Ok(Ok200(convert::transaction(view)))
+}
+
+pub(crate) async fn signal(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    Json(body): Json<SendSignal>,
+) -> Result<Made<SentSignal>, Failure> {
+    let (name, of_caller) = (body.name.clone(), body.id.clone());
+    let sent = signals::send(&node.app, &grant, id, convert::signal(body)).await?;
+    Ok(Made { existing: sent.existing, body: convert::sent(id, name, of_caller, sent) })
 }
 
 pub(crate) async fn resolve(

@@ -11,22 +11,27 @@ use axum::extract::State;
 use chancery_api::ledger::Entry;
 use chancery_api::page::{Page, PageQuery};
 use chancery_api::transaction::{
-    CountQuery, StartTransaction, StartedTransaction, Transaction, TransactionCount, TransactionSummary,
-    TransactionsQuery, WaitQuery,
+    CountQuery, StartTransaction, StartedTransaction, Transaction, TransactionCount, TransactionState,
+    TransactionSummary, TransactionsQuery, WaitQuery,
 };
-use chancery_app::transactions;
+use chancery_app::{About, transactions};
 use chancery_base::TransactionId;
+use chancery_policy::Action;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) async fn start(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
+    CallerIs { caller, .. }: CallerIs,
     IdempotencyKey(key): IdempotencyKey,
     TraceParent(traceparent): TraceParent,
     Json(body): Json<StartTransaction>,
 ) -> Result<Made<StartedTransaction>, Failure> {
     let hold = wait(body.wait.as_deref())?;
+    if body.signal.is_some() {
+        node.app.authorize(&caller, Action::TransactionSignal, About::Tenant).await?;
+    }
     let (started, result) = transactions::run(&node.app, &grant, convert::start(body, key, traceparent), hold).await?;
     Ok(Made { existing: started.existing, body: convert::started(result) })
 }
@@ -59,6 +64,14 @@ pub(crate) async fn get(
     Param(id): Param<TransactionId>,
 ) -> Result<Ok200<Transaction>, Failure> {
     Ok(Ok200(convert::transaction(transactions::get(&node.app, &grant, id).await?)))
+}
+
+pub(crate) async fn query(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+) -> Result<Ok200<TransactionState>, Failure> {
+    Ok(Ok200(convert::state(transactions::get(&node.app, &grant, id).await?)))
 }
 
 pub(crate) async fn result(

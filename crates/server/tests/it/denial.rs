@@ -55,7 +55,10 @@ fn call(route: &Route, places: &Places) -> Call {
 
 fn with_body(call: Call, route: &Route) -> Call {
     let body: &[u8] = match route.operation_id {
-        "transaction_terminate" | "transaction_retry" => br#"{"justification":"a test"}"#,
+        "transaction_terminate" | "transaction_retry" | "transaction_pause" | "transaction_resume" => {
+            br#"{"justification":"a test"}"#
+        }
+        "transaction_signal" => br#"{"name":"paid"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,

@@ -22,3 +22,5 @@ mod search;
 mod tcc;
 #[cfg(test)]
 mod thirdparty;
+#[cfg(test)]
+mod waits;

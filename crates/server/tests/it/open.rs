@@ -142,3 +142,42 @@ async fn what_can_t_be_is_refused_and_leaves_nothing() {
     assert_eq!(put(&house, &format!("{path}/steps/a"), &agent, &outcome).await.slug(), "404 not-found");
     assert_eq!(house.log_size().await, before);
 }
+
+#[tokio::test]
+async fn a_pause_holds_its_driver_and_says_so() {
+    let (house, agent, path) = begun().await;
+    let view = house.get(&path, &agent).await.json();
+    let waits = &view["waiting_for"][0];
+    assert_eq!((&waits["what"], &waits["since"]), (&json!("driver"), &view["started_at"]));
+    assert!(waits["until"].as_str() > waits["since"].as_str(), "{waits}");
+    let step = json!({ "driver": 1, "id": "a", "action": "run", "undo": { "worker": "a.undo" } });
+    let permitted = house.post(&format!("{path}/steps"), &agent, &step).await.json();
+    let view = house.get(&path, &agent).await.json();
+    let waits = &view["waiting_for"][1];
+    let expected = (&json!("answer"), &json!("a"), &json!("do"), &json!("action run"));
+    assert_eq!((&waits["what"], &waits["step"], &waits["phase"], &waits["name"]), expected);
+
+    let why = json!({ "justification": "a look" });
+    assert_eq!(house.post(&format!("{path}/pause"), &agent, &why).await.slug(), "403 denied");
+    let paused = house.post(&format!("{path}/pause"), &house.owner, &why).await.json();
+    assert_eq!((&paused["status"], &paused["waiting_for"][1]["what"]), (&json!("paused"), &json!("driver")));
+    assert_eq!(paused["waiting_for"][1].get("until"), None, "it is not missed meanwhile");
+    let next = json!({ "driver": 1, "id": "b", "action": "run" });
+    assert_eq!(house.post(&format!("{path}/steps"), &agent, &next).await.slug(), "409 illegal-state");
+    let outcome = json!({ "task": permitted["permit"]["task"], "output": 1 });
+    assert_eq!(put(&house, &format!("{path}/steps/a"), &agent, &outcome).await.json()["ack"], json!("recorded"));
+    let commit = json!({ "driver": 1 });
+    assert_eq!(house.post(&format!("{path}/commit"), &agent, &commit).await.slug(), "409 illegal-state");
+    let heard = house.post(&format!("{path}/heartbeat"), &agent, &json!({ "driver": 1 })).await;
+    assert_eq!(heard.status, 200, "{}", heard.text());
+    let resumed = house.post(&format!("{path}/resume"), &house.owner, &why).await.json();
+    assert_eq!(resumed["status"], json!("running"));
+    let ended = house.post(&format!("{path}/commit"), &agent, &commit).await.json();
+    assert_eq!(ended["status"], json!("completed"));
+
+    // Its driver is there when it begins.
+    let later = json!({ "definition": "trip", "start_at": "2999-01-01T00:00:00Z" });
+    assert_eq!(house.post("/v1/transactions", &agent, &later).await.slug(), "400 invalid-request");
+    let with = json!({ "definition": "trip", "signal": { "name": "paid" } });
+    assert_eq!(house.post("/v1/transactions", &house.owner, &with).await.slug(), "400 invalid-request");
+}

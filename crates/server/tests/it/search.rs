@@ -100,6 +100,24 @@ async fn one_operation_is_done_to_all_that_had_started() {
 }
 
 #[tokio::test]
+async fn what_is_paused_is_found_as_that_and_goes_on_in_bulk() {
+    let house = House::new().await;
+    house.shop().await;
+    let (owner, id) = (&house.owner, order(&house, &house.owner, "north").await);
+    for (search, operation, status) in
+        [("status:running", "pause", "paused"), ("status:paused,waiting -status:running", "resume", "running")]
+    {
+        let page = house.post("/v1/transactions/bulk", owner, &bulk(search, operation, None)).await.json();
+        assert_eq!(page["items"], json!([{ "transaction": id, "status": status }]), "{page}");
+        assert_eq!(found(&house, owner, &format!("status:{status}")).await, [id.as_str()]);
+        // What is done cannot be done again.
+        let again = bulk(&format!("status:{status}"), operation, None);
+        let again = house.post("/v1/transactions/bulk", owner, &again).await.json();
+        assert_eq!(again["items"][0]["problem"]["type"], json!("urn:chancery:problem:illegal-state"), "{again}");
+    }
+}
+
+#[tokio::test]
 async fn a_bulk_operation_needs_a_search_a_reason_and_the_operation_s_own_permission() {
     let house = House::new().await;
     house.shop().await;

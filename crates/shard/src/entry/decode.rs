@@ -4,7 +4,7 @@ use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Beginning, Event, Failure, NodeRef, Permitted, Phase, Status, StepError};
+use chancery_engine::{Beginning, Event, Failure, NodeRef, Permitted, Phase, Signal, Status, StepError};
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -103,6 +103,18 @@ impl Reader<'_> {
             "driver.lost" => Event::DriverLost,
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
             "step.skipped" => Event::Skipped { node: self.node()? },
+            "timer.started" => {
+                Event::TimerStarted { node: self.node()?, until: self.until().ok_or_else(|| self.fail("data.until"))? }
+            }
+            "timer.fired" => Event::TimerFired { node: self.maybe_node() },
+            "signal.awaited" => Event::SignalAwaited { node: self.node()?, until: self.until() },
+            "signal.received" => Event::SignalReceived { signal: self.signal()? },
+            "signal.taken" => {
+                let signal = self.record.data.get_int("signal").and_then(|seq| u64::try_from(seq).ok());
+                Event::SignalTaken { node: self.node()?, signal: signal.ok_or_else(|| self.fail("data.signal"))? }
+            }
+            "transaction.paused" => Event::Paused { justification: self.text("justification")? },
+            "transaction.unpaused" => Event::Unpaused { justification: self.text("justification")? },
             "transaction.output_failed" => Event::OutputFailed { error: self.typed("error")? },
             "transaction.cancel_requested" => Event::CancelRequested { justification: self.text("justification")? },
             "transaction.timed_out" => Event::TimedOut,
@@ -189,6 +201,15 @@ impl Reader<'_> {
         })
     }
 
+    fn until(&self) -> Option<Timestamp> {
+        self.record.data.get_int("until").map(Timestamp::from_micros)
+    }
+
+    fn signal(&self) -> Result<Signal, DecodeError> {
+        let id = self.payload.text("id").map(|_| self.text("id")).transpose()?;
+        Ok(Signal { name: self.typed("name")?, id, payload: self.value("output")? })
+    }
+
     fn ended(&self) -> Result<Event, DecodeError> {
         let status = self.record.data.get_word("status").and_then(Status::from_word);
         let status = status.filter(|status| status.is_ended() && self.record.refs.last);
@@ -232,12 +253,13 @@ impl Reader<'_> {
     }
 }
 
-const FAILURES: [Failure; 7] = [
+const FAILURES: [Failure; 8] = [
     Failure::Failed,
     Failure::Unknown,
     Failure::TimedOut,
     Failure::Lapsed,
     Failure::QueueTimedOut,
+    Failure::SignalTimedOut,
     Failure::Denied,
     Failure::Refused,
 ];

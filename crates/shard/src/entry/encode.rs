@@ -4,7 +4,7 @@ use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
-use chancery_engine::{Event, Intent, Permitted, Phase, Staged, Status};
+use chancery_engine::{Beginning, Event, Intent, Permitted, Phase, Signal, Staged, Status};
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
 
@@ -106,6 +106,13 @@ fn refs(event: &Event) -> Refs {
         | Event::DriverResumed { .. }
         | Event::DriverHeard { .. }
         | Event::DriverLost
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::Confirming
@@ -129,6 +136,13 @@ fn refs(event: &Event) -> Refs {
         | Event::DriverResumed { .. }
         | Event::DriverHeard { .. }
         | Event::DriverLost
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
         | Event::TimedOut
         | Event::Confirming
@@ -164,15 +178,7 @@ fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
 fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
     let empty = Data::new;
     match event {
-        Event::Started { beginning, input, .. } => {
-            let data = of_decision(empty(), decision, salt)
-                .digest("definition", beginning.digest)
-                .digest("input", salted(salt, input))
-                .count("version", u64::from(beginning.version));
-            let payload = Payload::new().serialize("beginning", &**beginning);
-            let payload = with_decision(payload, decision).document("input", input);
-            Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
-        }
+        Event::Started { beginning, input, .. } => draft_started(beginning, input, decision, salt),
         Event::Dispatched { phase, input, deadline, .. } => {
             let data = of_decision(empty(), decision, salt)
                 .int("deadline", deadline.as_micros())
@@ -196,8 +202,8 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
                 Some(at) => data.int("retry_at", at.as_micros()),
                 None => data,
             };
-            let payload = Payload::new().serialize("error", error);
-            Draft { kind: failed_kind(*phase), data, payload: Some(payload.finish()) }
+            let payload = Payload::new().serialize("error", error).finish();
+            Draft { kind: failed_kind(*phase), data, payload: Some(payload) }
         }
         Event::Denied { .. } => {
             let payload = with_decision(Payload::new(), decision).finish();
@@ -210,6 +216,15 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         Event::DriverHeard { driver } => of_driver(kind::DRIVER_HEARD, *driver),
         Event::DriverLost => bare(kind::DRIVER_LOST),
         Event::Skipped { .. } => bare(kind::STEP_SKIPPED),
+        Event::TimerStarted { until, .. } => until_then(kind::TIMER_STARTED, Some(*until)),
+        Event::TimerFired { .. } => bare(kind::TIMER_FIRED),
+        Event::SignalAwaited { until, .. } => until_then(kind::SIGNAL_AWAITED, *until),
+        Event::SignalReceived { signal } => draft_signal(signal),
+        Event::SignalTaken { signal, .. } => {
+            Draft { kind: kind::SIGNAL_TAKEN, data: empty().count("signal", *signal), payload: None }
+        }
+        Event::Paused { justification } => justified(kind::TRANSACTION_PAUSED, justification),
+        Event::Unpaused { justification } => justified(kind::TRANSACTION_UNPAUSED, justification),
         Event::OutputFailed { error } => {
             let payload = Payload::new().serialize("error", error);
             Draft { kind: kind::TRANSACTION_OUTPUT_FAILED, data: empty(), payload: Some(payload.finish()) }
@@ -227,6 +242,16 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind: ended_kind(*status), data, payload: Some(payload.finish()) }
         }
     }
+}
+
+fn draft_started(beginning: &Beginning, input: &Document, decision: Option<&Decision>, salt: &Salt) -> Draft {
+    let data = of_decision(Data::new(), decision, salt)
+        .digest("definition", beginning.digest)
+        .digest("input", salted(salt, input))
+        .count("version", u64::from(beginning.version));
+    let payload = Payload::new().serialize("beginning", beginning);
+    let payload = with_decision(payload, decision).document("input", input);
+    Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
 }
 
 /// The permit, and with the first one the intent and its undo: one entry.
@@ -259,6 +284,21 @@ fn draft_step_denied(
 /// That something happened, and nothing more.
 fn bare(kind: Word) -> Draft {
     Draft { kind, data: Data::new(), payload: None }
+}
+
+/// That a step waits, and until when, if that is known.
+fn until_then(kind: Word, until: Option<Timestamp>) -> Draft {
+    let data = match until {
+        Some(until) => Data::new().int("until", until.as_micros()),
+        None => Data::new(),
+    };
+    Draft { kind, data, payload: None }
+}
+
+fn draft_signal(signal: &Signal) -> Draft {
+    let payload = Payload::new().maybe_text("id", signal.id.as_deref()).text("name", signal.name.as_str());
+    let payload = payload.document("output", &signal.payload);
+    Draft { kind: kind::SIGNAL_RECEIVED, data: Data::new(), payload: Some(payload.finish()) }
 }
 
 fn of_driver(kind: Word, driver: u32) -> Draft {

@@ -4,14 +4,14 @@ use super::work::{Pending, Work};
 use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
 use crate::entry::kind;
-use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, Response, Start};
+use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, ReplyTo, Response, Start};
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
-use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
+use chancery_engine::{Answer, Cx, Event, Phase, ShownStatus, Signal, Status, Transaction};
 use chancery_ledger::Data;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,10 @@ impl Shard {
             Command::Cancel(operation)
             | Command::Terminate(operation)
             | Command::Retry(operation)
-            | Command::Resolve(operation, ..) => {
+            | Command::Resolve(operation, ..)
+            | Command::Pause(operation)
+            | Command::Resume(operation)
+            | Command::Signal(operation, _) => {
                 needs.transactions.extend(Some(operation.id).filter(is_unknown));
             }
             Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
@@ -66,8 +69,11 @@ impl Shard {
                 None => {
                     needs.keys.insert(key);
                 }
-                Some(Some(KeyRow { scope: KeyScope::Business, transaction, .. }))
-                    if !self.members.contains_key(transaction) && !self.asked.contains(transaction) =>
+                // Who has an idempotency key need be known only where it is to get a signal.
+                Some(Some(KeyRow { scope, transaction, .. }))
+                    if (*scope == KeyScope::Business || start.signal.is_some())
+                        && !self.members.contains_key(transaction)
+                        && !self.asked.contains(transaction) =>
                 {
                     needs.transactions.insert(*transaction);
                 }
@@ -218,6 +224,15 @@ impl Shard {
                 let output = Arc::clone(output);
                 self.operate(input, operation, work, |transaction, cx| transaction.resolve(step, output, why, cx));
             }
+            Command::Pause(operation) => {
+                let why = operation.justification.clone();
+                self.operate(input, operation, work, |transaction, cx| transaction.pause(why, cx));
+            }
+            Command::Resume(operation) => {
+                let why = operation.justification.clone();
+                self.operate(input, operation, work, |transaction, cx| transaction.unpause(why, cx));
+            }
+            Command::Signal(operation, signal) => self.signal(input.reply, operation, signal, work),
             Command::Drive(drive) => self.drive(input.reply, drive, control, work),
             Command::Decide(question) => self.decide(input.reply, question, control, work),
             Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
@@ -244,6 +259,27 @@ impl Shard {
             }
         };
         work.reply(input.reply, answer);
+    }
+
+    fn signal(&mut self, reply: ReplyTo, operation: &Operation, signal: &Signal, work: &mut Work) {
+        let answer = self.send(operation.id, operation.actor, signal.clone(), work);
+        work.reply(reply, answer.map(|(existing, status)| Response::Signalled { existing, status }));
+    }
+
+    /// Gives a transaction a signal: whether one with its id had come before, and what the transaction does now.
+    pub(super) fn send(
+        &mut self,
+        id: TransactionId,
+        actor: PrincipalId,
+        signal: Signal,
+        work: &mut Work,
+    ) -> Result<(bool, ShownStatus), Refusal> {
+        let standing = Standing { actor, decision: None };
+        let existing = self.run(id, standing, work, |transaction, cx| transaction.signal(signal, cx));
+        // That it had come before, or is not taken, is said from memory.
+        work.rests_on_memory |= !matches!(existing, Ok(false));
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        Ok((existing?, member.shown()))
     }
 
     /// Has something done to a transaction, and writes down what came of it.
@@ -347,7 +383,14 @@ fn observed(event: &Event) -> Option<Observation> {
             Some(Observation::Dispatched { phase: Phase::Do, attempt: permitted.attempt, waited: Duration::ZERO })
         }
         Event::Resolved { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "resolved" }),
-        Event::Dispatched { .. }
+        Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
+        | Event::Dispatched { .. }
         | Event::Denied { .. }
         | Event::Skipped { .. }
         | Event::StepDenied { .. }

@@ -10,9 +10,9 @@ use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::token::AttemptRef;
 use chancery_base::webhook::hmac_sha256;
-use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TransactionId, json};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
-use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, Transaction};
+use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, ShownStatus, Transaction};
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -64,20 +64,23 @@ impl Shard {
         let request = request_hash(
             &control.tenant.hash_key,
             (&start.definition.name, start.version_asked),
-            &start.labels,
+            (&start.labels, start.start_at),
             &start.input,
         );
         if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
-            if row.request == request {
-                return Ok(Response::Started { id: row.transaction, existing: true });
-            }
-            return Err(Refusal::KeyReused(row.transaction));
+            let (id, is_same) = (row.transaction, row.request == request);
+            return if is_same { self.started_before(id, start, work) } else { Err(Refusal::KeyReused(id)) };
         }
         if let Some(Some(row)) = of_business.and_then(|key| self.keys.get(&key))
             && self.members.get(&row.transaction).is_some_and(|member| !member.status().is_ended())
         {
             work.rests_on_memory = true;
-            return Err(Refusal::BusinessKeyTaken(row.transaction));
+            let id = row.transaction;
+            return if start.signal.is_some() {
+                self.started_before(id, start, work)
+            } else {
+                Err(Refusal::BusinessKeyTaken(id))
+            };
         }
         if self.members.contains_key(&start.id) {
             return Err(Refusal::Exists(format!("transaction {}", start.id)));
@@ -91,6 +94,10 @@ impl Shard {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
         };
         let member = begin(start, bundle.digest(), work);
+        start.signal.as_ref().map_or(Ok(()), |signal| member.takes(signal))?;
+        if member.is_driven() && start.start_at.is_some() {
+            return Err(Refusal::Invalid("an open transaction does not begin later: its driver is there".to_owned()));
+        }
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
         let question = Request {
             principal: start.actor,
@@ -111,8 +118,19 @@ impl Shard {
         self.running += 1;
         self.members.insert(start.id, Box::new(member));
         let standing = Standing { actor: start.actor, decision: Some(&*decision) };
-        self.run(start.id, standing, work, |transaction, cx| transaction.start(id, cx))?;
-        Ok(Response::Started { id: start.id, existing: false })
+        let signal = start.signal.clone();
+        self.run(start.id, standing, work, |transaction, cx| transaction.start_with(id, signal, cx))?;
+        let status = self.members.get(&start.id).map_or(ShownStatus::Running, |member| member.shown());
+        Ok(Response::Started { id: start.id, existing: false, status })
+    }
+
+    /// What was started before gets the signal that would have started it.
+    fn started_before(&mut self, id: TransactionId, start: &Start, work: &mut Work) -> Result<Response, Refusal> {
+        let status = match start.signal.clone() {
+            Some(signal) => self.send(id, start.actor, signal, work)?.1,
+            None => self.members.get(&id).map_or(ShownStatus::Running, |member| member.shown()),
+        };
+        Ok(Response::Started { id, existing: true, status })
     }
 
     fn keep_keys(
@@ -322,6 +340,7 @@ fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
         business_key: start.business_key.clone(),
         labels: start.labels.clone(),
         traceparent: start.traceparent.clone(),
+        start_at: start.start_at,
     };
     let (definition, input) = (Arc::clone(&start.definition), Arc::clone(&start.input));
     Transaction::begin(definition, Arc::new(beginning), input, work.now, work.seq())
@@ -341,13 +360,16 @@ pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key
 pub(crate) fn request_hash(
     hash_key: &[u8; 32],
     (definition, version_asked): (&Name, Option<u32>),
-    labels: &BTreeMap<String, String>,
+    (labels, start_at): (&BTreeMap<String, String>, Option<Timestamp>),
     input: &Document,
 ) -> [u8; 32] {
     let version = version_asked.map_or(Value::Null, Value::from);
     let labels: Map<String, Value> =
         labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
-    let head = json::canonical(&Value::from(vec![Value::from(definition.as_str()), version, Value::Object(labels)]));
+    let mut head = vec![Value::from(definition.as_str()), version, Value::Object(labels)];
+    // What is not said is not hashed, so that requests of before there was such a time are the same still.
+    head.extend(start_at.map(|at| Value::from(at.as_micros())));
+    let head = json::canonical(&Value::from(head));
     // Canonical JSON ends where it ends: an array and a value after it can be read in one way only.
     hmac_sha256(hash_key, &[&head, input.canonical().as_bytes()])
 }

@@ -137,6 +137,8 @@ fn place(transaction: &Transaction, key: ReadyKey, before: Option<&Placed>) -> O
             }
         }
         Run::Noop => Place::Noop,
+        // Nobody is called.
+        Run::Wait(_) | Run::Signal(_) => return None,
     })
 }
 

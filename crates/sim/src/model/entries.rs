@@ -86,7 +86,7 @@ impl Model {
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.entries += 1;
-            transaction.saga.follow(record.at, event).map_err(|why| format!("{id}: {why}"))?;
+            transaction.saga.follow(record.at, record.seq, event).map_err(|why| format!("{id}: {why}"))?;
             self.changed.insert(id);
         }
         Ok(())
@@ -121,6 +121,9 @@ impl Model {
             cancels: 0,
             resumed: 0,
             resolved: 0,
+            pauses: 0,
+            unpauses: 0,
+            is_paused: false,
             principal: beginning.principal,
             bundle: beginning.bundle,
             business_key: beginning.business_key.clone(),
@@ -128,7 +131,7 @@ impl Model {
             turned: false,
             confirming: false,
             steps: definition.steps.iter().map(StepModel::of).collect(),
-            saga: Saga::new(Arc::clone(plan), input, record.at, self.wrong_rule),
+            saga: Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
         self.changed.insert(beginning.id);
@@ -154,37 +157,30 @@ impl Model {
             }
             Event::Dispatched { phase: Phase::Confirm, .. } => self.confirm_started(record, event),
             Event::Accepted { node, phase, attempt } => self.accepted(AttemptRef::of(id, *node, *phase, *attempt)),
-            Event::Completed { node, phase, attempt, output } => {
-                let attempt = AttemptRef::of(id, *node, *phase, *attempt);
-                let said =
-                    |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
-                self.reported(&attempt, said)?;
-                self.close(&attempt, "completed")?;
-                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
-                let output = Arc::clone(output);
-                self.with_step(record, |step| match phase {
-                    Phase::Do => (step.completed_n, step.output) = (n, Some(output)),
-                    Phase::Undo => step.undone = true,
-                    Phase::Confirm => step.confirmed = true,
-                })
-            }
+            Event::Completed { .. } => self.completed(record, event),
             Event::AttemptFailed { .. } => self.failed(record, event),
-            Event::Resolved { phase, .. } => {
-                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
-                self.with(record, |transaction| {
-                    transaction.parked = None;
-                    transaction.resolved += 1;
-                })?;
-                self.with_step(record, |step| match phase {
-                    Phase::Do => step.completed_n = n,
-                    Phase::Undo => step.undone = true,
-                    Phase::Confirm => step.confirmed = true,
-                })
-            }
+            Event::Resolved { phase, .. } => self.resolved(record, *phase),
             Event::Denied { .. } => {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
+            Event::TimerFired { node: Some(_) } | Event::SignalTaken { .. } => {
+                let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+                self.with_step(record, |step| step.completed_n = n)
+            }
+            // What these come to, the reference model knows.
+            Event::TimerFired { node: None }
+            | Event::TimerStarted { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. } => Ok(()),
+            Event::Paused { .. } => self.with(record, |transaction| {
+                transaction.is_paused = true;
+                transaction.pauses += 1;
+            }),
+            Event::Unpaused { .. } => self.with(record, |transaction| {
+                transaction.is_paused = false;
+                transaction.unpauses += 1;
+            }),
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
             Event::OutputFailed { .. } | Event::TimedOut => self.with(record, |transaction| {
                 transaction.turned = !transaction.has_pivot() && !transaction.confirming;
@@ -193,6 +189,7 @@ impl Model {
             Event::CancelRequested { .. } => self.with(record, |transaction| {
                 transaction.turned = true;
                 transaction.parked = None;
+                transaction.is_paused = false;
                 transaction.cancels += 1;
             }),
             Event::Parked { node } => {
@@ -205,6 +202,36 @@ impl Model {
             }),
             Event::Ended { status, .. } => self.ended(record, *status),
         }
+    }
+
+    fn completed(&mut self, record: &Record, event: &Event) -> Check {
+        let Event::Completed { node, phase, attempt, output } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let attempt = AttemptRef::of(id, *node, *phase, *attempt);
+        let said = |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
+        self.reported(&attempt, said)?;
+        self.close(&attempt, "completed")?;
+        let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+        let output = Arc::clone(output);
+        self.with_step(record, |step| match phase {
+            Phase::Do => (step.completed_n, step.output) = (n, Some(output)),
+            Phase::Undo => step.undone = true,
+            Phase::Confirm => step.confirmed = true,
+        })
+    }
+
+    fn resolved(&mut self, record: &Record, phase: Phase) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let n = self.transactions.get(&id).map(|transaction| transaction.entries);
+        self.with(record, |transaction| {
+            transaction.parked = None;
+            transaction.resolved += 1;
+        })?;
+        self.with_step(record, |step| match phase {
+            Phase::Do => step.completed_n = n,
+            Phase::Undo => step.undone = true,
+            Phase::Confirm => step.confirmed = true,
+        })
     }
 
     fn with(&mut self, record: &Record, change: impl FnOnce(&mut TransactionModel)) -> Check {
@@ -396,7 +423,7 @@ impl Model {
                 self.counts.add(Fault::LeaseLapsed);
                 self.lapsed(&attempt, record.at)?;
             }
-            Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {}
+            Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied | Failure::Refused => {}
         }
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;

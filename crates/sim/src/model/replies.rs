@@ -35,9 +35,20 @@ impl Model {
             "terminate" => transaction.ended == Some(Status::Terminated),
             "retry" => transaction.resumed > 0,
             "resolve" => transaction.resolved > 0,
+            "pause" => transaction.pauses > 0,
+            "resume" => transaction.unpauses > 0,
             _ => false,
         };
         ensure(done, || format!("{operation} of {id} was acknowledged before it was durable"))
+    }
+
+    /// A signal was acknowledged: it is in the ledger, or one with its id was before.
+    pub(crate) fn signal_acknowledged(&self, to: TransactionId, id: Option<&str>, existing: bool) -> Check {
+        let transaction = self.transactions.get(&to).ok_or_else(|| format!("a signal of {to}, which is not there"))?;
+        let has_come = id.is_some_and(|id| transaction.saga.has_come(id));
+        ensure(if existing { has_come } else { id.is_none() || has_come }, || {
+            format!("reference: signal {id:?} of {to} was acknowledged, existing: {existing}, has come: {has_come}")
+        })
     }
 
     /// An answer rests on the entry of this number.
@@ -109,6 +120,12 @@ impl Model {
     pub(crate) fn commit_refused(&self, id: TransactionId) -> Check {
         let may = self.transactions.get(&id).is_some_and(|transaction| transaction.saga.might_have_committed());
         ensure(!may, || format!("reference: {id} may be committed"))
+    }
+
+    /// A driver was refused because somebody had paused its transaction; it may go on by now.
+    pub(crate) fn was_paused(&self, id: TransactionId) -> Check {
+        let was = self.transactions.get(&id).is_some_and(|transaction| transaction.pauses > 0);
+        ensure(was, || format!("a driver of {id} was refused, which nobody paused"))
     }
 
     /// A worker was told that its lease was renewed by a call of this time.

@@ -35,6 +35,13 @@ impl Saga {
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
             | Event::Skipped { .. }
+            | Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. }
+            | Event::SignalTaken { .. }
+            | Event::Paused { .. }
+            | Event::Unpaused { .. }
             | Event::OutputFailed { .. }
             | Event::CancelRequested { .. }
             | Event::TimedOut
@@ -54,6 +61,7 @@ impl Saga {
     fn follow_permit(&mut self, at: Timestamp, permitted: &Permitted) -> Check<Vec<Fact>> {
         let Permitted { node, attempt, deadline, driver, intent, .. } = permitted;
         self.may_drive(*driver)?;
+        ensure(!self.is_paused(), || "it is paused".to_owned())?;
         let (step, attempt) = (node.step.position(), u64::from(*attempt));
         if let Some(intent) = intent {
             let open = self.plan.open.as_ref().ok_or("it is not open")?;
@@ -111,6 +119,12 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::WaitBegan { .. }
+            | Fact::TimeCame { .. }
+            | Fact::SignalCame { .. }
+            | Fact::SignalTaken { .. }
+            | Fact::Paused
+            | Fact::Unpaused
             | Fact::OutputFailed
             | Fact::TimedOut
             | Fact::Confirming
@@ -127,7 +141,7 @@ impl Saga {
 
     /// Whether its driver may end it: nothing is out or unknown, and all that is recorded was asked for.
     pub(crate) fn may_commit(&self) -> Check {
-        ensure(self.is_open_forward(), || "it does not go forward".to_owned())?;
+        ensure(self.is_open_forward() && !self.is_paused(), || "it does not go forward".to_owned())?;
         for step in 0..self.plan.steps.len() {
             let stage = self.stage(step);
             ensure(!matches!(stage, Stage::Out(_) | Stage::Unknown), || format!("step {step} is {stage:?}"))?;
@@ -154,9 +168,9 @@ impl Saga {
         self.plan.open.is_some()
     }
 
-    /// When it aborts unless its driver is heard.
+    /// When it aborts unless its driver is heard: not while it is paused.
     pub(super) fn lost_at(&self) -> Option<Timestamp> {
-        let open = self.plan.open.as_ref().filter(|_| self.is_open_forward())?;
+        let open = self.plan.open.as_ref().filter(|_| self.is_open_forward() && !self.is_paused())?;
         let grace = Duration::from_millis(open.grace);
         (!self.is_told(WrongRule::IgnoreGrace)).then(|| self.heard_at().plus(grace))
     }
@@ -164,7 +178,8 @@ impl Saga {
     /// When its driver was heard last.
     fn heard_at(&self) -> Timestamp {
         let is_sign = |at: usize, fact: &Fact| match fact {
-            Fact::Asked { .. } | Fact::TakenOver { .. } => true,
+            // While it was paused there was nothing to say.
+            Fact::Asked { .. } | Fact::TakenOver { .. } | Fact::Unpaused => true,
             Fact::Heard { .. } => !self.is_told(WrongRule::IgnoreHeartbeats),
             Fact::Done { step, phase: Phase::Do, .. }
             | Fact::Failed { step, phase: Phase::Do, failure: Failure::Failed | Failure::Unknown, .. } => {
@@ -176,6 +191,11 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::WaitBegan { .. }
+            | Fact::TimeCame { .. }
+            | Fact::SignalCame { .. }
+            | Fact::SignalTaken { .. }
+            | Fact::Paused
             | Fact::OutputFailed
             | Fact::TimedOut
             | Fact::Confirming
@@ -222,6 +242,12 @@ impl Saga {
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
+                | Fact::WaitBegan { .. }
+                | Fact::TimeCame { .. }
+                | Fact::SignalCame { .. }
+                | Fact::SignalTaken { .. }
+                | Fact::Paused
+                | Fact::Unpaused
                 | Fact::OutputFailed
                 | Fact::TimedOut
                 | Fact::Confirming

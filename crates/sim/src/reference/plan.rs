@@ -178,6 +178,45 @@ pub enum RunPlan {
     QueueA,
     /// A worker of the other.
     QueueB,
+    /// Nothing, for so many milliseconds.
+    Wait(u64),
+    /// Nothing, until a signal comes.
+    Signal(SignalPlan),
+}
+
+/// A signal that a step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalPlan {
+    /// Which of the two.
+    pub name: SignalName,
+    /// How many milliseconds at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+}
+
+/// The names of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalName {
+    /// The one.
+    Paid,
+    /// The other.
+    Approved,
+}
+
+impl SignalName {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Paid, Self::Approved];
+
+    /// As a definition has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::Approved => "approved",
+        }
+    }
 }
 
 /// What a transaction gives.
@@ -238,6 +277,13 @@ impl Plan {
         let mut steps: Vec<StepPlan> = (0..count).map(|index| wide_step(index, density, &mut rng)).collect();
         for step in &mut steps {
             vary(step, policy, pivots, &mut rng);
+        }
+        let passive = rng.pick(&[0, 0, 200, 500]).copied().unwrap_or(0);
+        for step in &mut steps {
+            if rng.permille(passive) {
+                step.run = waits(&mut rng);
+                (step.undo, step.input_of) = (None, None);
+            }
         }
         let concurrency = rng.permille(600).then(|| rng.between(1, 8));
         let output = match rng.below(4) {
@@ -446,6 +492,14 @@ impl Plan {
 }
 
 impl StepPlan {
+    /// Whether nobody is called.
+    pub(crate) const fn is_passive(&self) -> bool {
+        match self.run {
+            RunPlan::Wait(_) | RunPlan::Signal(_) => true,
+            RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB => false,
+        }
+    }
+
     fn document(&self, index: usize) -> Value {
         let mut step = self.forward();
         step.insert("id".to_owned(), json!(format!("s{index}")));
@@ -485,12 +539,28 @@ impl StepPlan {
     fn forward(&self) -> Map<String, Value> {
         let mut step = Map::new();
         let run = match self.run {
+            RunPlan::Wait(millis) => json!({ "wait": format!("{millis}ms") }),
+            RunPlan::Signal(signal) => {
+                let mut document = json!({ "name": signal.name.word() });
+                if let Some((timeout, document)) = signal.timeout.zip(document.as_object_mut()) {
+                    document.insert("timeout".to_owned(), json!(format!("{timeout}ms")));
+                }
+                json!({ "signal": document })
+            }
             RunPlan::Noop => json!("noop"),
             RunPlan::Http => json!({ "http": { "url": "https://payments.test/charges" } }),
             RunPlan::QueueA => json!({ "worker": "queue.a" }),
             RunPlan::QueueB => json!({ "worker": "queue.b" }),
         };
         step.insert("run".to_owned(), run);
+        if !self.is_passive() {
+            self.attempts(&mut step);
+        }
+        step
+    }
+
+    /// What a step has that is handed out.
+    fn attempts(&self, step: &mut Map<String, Value>) {
         let with = match self.input_of {
             // What was skipped has no output: then this fails as a bad expression.
             Some(before) => json!({ "of": format!("${{{{ steps.s{before}.output }}}}") }),
@@ -500,7 +570,6 @@ impl StepPlan {
         step.insert("retry".to_owned(), self.retry.document());
         step.insert("timeout".to_owned(), json!(format!("{}ms", self.timeout)));
         step.insert("queue_timeout".to_owned(), json!(format!("{}s", self.queue_timeout)));
-        step
     }
 }
 
@@ -623,6 +692,15 @@ fn participant(index: usize, order: TccPlan, policy: Option<PolicyPlan>, optiona
     let (is_noop, retry, timeout) = closing(rng);
     step.confirm = Some(ConfirmPlan { is_noop, retry, timeout });
     step
+}
+
+/// What a step that waits waits for.
+fn waits(rng: &mut Rng) -> RunPlan {
+    if rng.permille(500) {
+        return RunPlan::Wait(rng.between(50, 6_000));
+    }
+    let name = if rng.permille(500) { SignalName::Paid } else { SignalName::Approved };
+    RunPlan::Signal(SignalPlan { name, timeout: rng.permille(700).then(|| rng.between(200, 8_000)) })
 }
 
 fn on_error(rng: &mut Rng) -> Option<OnErrorPlan> {

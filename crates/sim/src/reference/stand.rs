@@ -18,6 +18,8 @@ pub(crate) enum Stage {
     Out(Timestamp),
     /// It waits for its next attempt until then.
     Backoff(Timestamp),
+    /// It waits for a time or a signal, until then.
+    Waiting(Option<Timestamp>),
     Completed,
     Skipped,
     Failed,
@@ -80,6 +82,12 @@ impl Saga {
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
             | Fact::Confirming
+            | Fact::WaitBegan { .. }
+            | Fact::TimeCame { .. }
+            | Fact::SignalCame { .. }
+            | Fact::SignalTaken { .. }
+            | Fact::Paused
+            | Fact::Unpaused
             | Fact::Parked { .. }
             | Fact::Resumed { .. }
             | Fact::Resolved { .. }
@@ -111,9 +119,8 @@ impl Saga {
     /// How a step was over after so many facts, all of them of its way forward.
     fn over_after(&self, asked: usize, facts: usize) -> Option<Over> {
         for (_, fact) in self.facts.iter().take(facts).rev() {
-            if let Fact::Done { step, .. } | Fact::Resolved { step, .. } = fact
-                && *step == asked
-            {
+            let is_done = matches!(fact, Fact::Done { step, .. } | Fact::Resolved { step, .. } if *step == asked);
+            if is_done || waited(fact) == Some(asked) {
                 return Some(Over::Done);
             }
             if let Fact::Failed { step, retry_at: None, .. } = fact
@@ -121,7 +128,7 @@ impl Saga {
             {
                 return Some(if self.is_unknown_after(asked, facts) { Over::Unknown } else { Over::Failed });
             }
-            let is_out = matches!(fact, Fact::HandedOut { step, .. } if *step == asked);
+            let is_out = matches!(fact, Fact::HandedOut { step, .. } | Fact::WaitBegan { step, .. } if *step == asked);
             if is_out || *fact == (Fact::Resumed { step: Some(asked) }) {
                 return None;
             }
@@ -159,7 +166,8 @@ impl Saga {
         let was = self.facts.iter().any(|(_, fact)| *fact == Fact::TimedOut);
         let runs = self.ended().is_none() && self.turn().is_none() && self.parked().is_none();
         let lasts = self.plan.lasts.filter(|_| runs && !was && !self.is_told(WrongRule::IgnoreTimeout));
-        lasts.map(|lasts| self.began.plus(Duration::from_millis(lasts)))
+        let from = self.began.max(self.starts.unwrap_or(self.began));
+        lasts.map(|lasts| from.plus(Duration::from_millis(lasts)))
     }
 
     /// Whether a step, or its undo, failed for good, and only a person can have it go on.
@@ -181,6 +189,9 @@ impl Saga {
 
     pub(super) fn is_completed(&self, asked: usize) -> bool {
         self.facts.iter().any(|(_, fact)| {
+            if waited(fact) == Some(asked) {
+                return true;
+            }
             let (Fact::Done { step, phase: Phase::Do, .. } | Fact::Resolved { step, phase: Phase::Do }) = fact else {
                 return false;
             };
@@ -199,11 +210,16 @@ impl Saga {
             | Fact::Skipped { step }
             | Fact::Resolved { step, phase: Phase::Do } => *step == asked,
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => *step == asked && self.is_optional(asked),
+            Fact::TimeCame { .. } | Fact::SignalTaken { .. } => waited(fact) == Some(asked),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
+            | Fact::WaitBegan { .. }
+            | Fact::SignalCame { .. }
+            | Fact::Paused
+            | Fact::Unpaused
             | Fact::OutputFailed
             | Fact::TimedOut
             | Fact::Confirming
@@ -285,15 +301,16 @@ impl Saga {
 
     /// Since when every step before it is over.
     fn ready_since(&self, asked: usize) -> Option<Timestamp> {
+        let began = self.begun_at()?;
         if self.is_told(WrongRule::IgnoreOrder) {
-            return Some(self.began);
+            return Some(began);
         }
         let before = if self.is_told(WrongRule::IgnoreLayers) {
             self.plan.steps.get(asked).map_or_else(Vec::new, |step| step.after.clone())
         } else {
             self.plan.before(asked)
         };
-        let mut since = self.began;
+        let mut since = began;
         for step in before {
             since = since.max(self.over_since(step)?);
         }
@@ -302,7 +319,8 @@ impl Saga {
 
     /// What waits waits anew since a person had the saga go on.
     fn not_before_resumed(&self, since: Timestamp) -> Timestamp {
-        let resumed = self.facts.iter().rev().find(|(_, fact)| *fact == (Fact::Resumed { step: None }));
+        let goes_on = |fact: &Fact| matches!(fact, Fact::Resumed { step: None } | Fact::Unpaused);
+        let resumed = self.facts.iter().rev().find(|(_, fact)| goes_on(fact));
         resumed.map_or(since, |(at, _)| since.max(*at))
     }
 
@@ -322,6 +340,11 @@ impl Saga {
                 && *step == asked
             {
                 return Stage::Out(*deadline);
+            }
+            if let Fact::WaitBegan { step, until } = fact
+                && *step == asked
+            {
+                return if self.turn().is_some() { lost } else { Stage::Waiting(*until) };
             }
             if let Fact::Failed { step, phase: Phase::Do, retry_at, .. } = fact
                 && *step == asked
@@ -347,7 +370,7 @@ impl Saga {
         let stage = self.stage(asked);
         let waits = matches!(stage, Stage::Ready(_)) || matches!(stage, Stage::Backoff(until) if until <= at);
         ensure(waits, || format!("it is {stage:?}"))?;
-        ensure(!self.is_held() && self.parked().is_none(), || "the saga stands still".to_owned())?;
+        ensure(self.moves() && self.parked().is_none(), || "the saga stands still".to_owned())?;
         self.has_room(Phase::Do)
     }
 
@@ -393,6 +416,9 @@ impl Saga {
             {
                 return Some(at);
             }
+            if waited(fact) == Some(asked) {
+                return Some(at);
+            }
         }
         self.turn()
     }
@@ -433,6 +459,12 @@ impl Saga {
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
+                | Fact::WaitBegan { .. }
+                | Fact::TimeCame { .. }
+                | Fact::SignalCame { .. }
+                | Fact::SignalTaken { .. }
+                | Fact::Paused
+                | Fact::Unpaused
                 | Fact::OutputFailed
                 | Fact::TimedOut
                 | Fact::Confirming
@@ -535,17 +567,21 @@ impl Saga {
     /// How it stands, as rows say it.
     pub(super) fn standing(&self) -> Standing {
         let status = match (self.ended(), self.parked(), self.turn(), self.decided()) {
-            (Some(status), ..) => status,
-            (None, Some(_), ..) => Status::Parked,
-            (None, None, Some(_), _) => Status::Compensating,
-            (None, None, None, Some(_)) => Status::Confirming,
-            (None, None, None, None) => Status::Running,
+            (Some(status), ..) => word(status),
+            (None, Some(_), ..) => "parked",
+            (None, None, ..) if self.is_paused() => "paused",
+            (None, None, Some(_), _) => "compensating",
+            (None, None, None, Some(_)) => "confirming",
+            (None, None, None, None) if self.only_waits() => "waiting",
+            (None, None, None, None) => "running",
         };
         let rests = self.ended().is_some() || self.parked().is_some();
         let of_steps = self.all().flat_map(|step| self.wakes(step));
-        let wake_at = of_steps.chain(self.times_out_at()).chain(self.lost_at()).filter(|_| !rests).min();
+        let start = self.starts.filter(|_| self.begun_at().is_none() && self.turn().is_none() && self.moves());
+        let own = self.times_out_at().into_iter().chain(self.lost_at()).chain(start);
+        let wake_at = of_steps.chain(own).filter(|_| !rests).min();
         let steps = self.all().map(|step| (self.word(step), self.attempts(step, Phase::Do))).collect();
-        Standing { status: word(status), wake_at, steps }
+        Standing { status, wake_at, steps }
     }
 
     /// When a step needs a look though nobody calls.
@@ -553,7 +589,8 @@ impl Saga {
         let queue_timeout = self.plan.steps.get(step).map_or(0, |step| step.queue_timeout);
         let waits_until = |since: Timestamp| since.plus(Duration::from_secs(queue_timeout));
         let mut wakes = match self.stage(step) {
-            Stage::Ready(_) | Stage::Backoff(_) if self.is_held() => Vec::new(),
+            Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) if !self.moves() => Vec::new(),
+            Stage::Waiting(until) => until.into_iter().collect(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],
@@ -563,7 +600,7 @@ impl Saga {
         };
         match self.undo_stage(step) {
             UndoStage::Out(at) => wakes.push(at),
-            UndoStage::Backoff(at) if !self.is_held() => wakes.push(at),
+            UndoStage::Backoff(at) if self.moves() => wakes.push(at),
             UndoStage::Backoff(_)
             | UndoStage::None
             | UndoStage::Ready
@@ -594,12 +631,43 @@ impl Saga {
             (UndoStage::None, Stage::Ready(_)) => "ready",
             (UndoStage::None, Stage::Out(_)) => "dispatched",
             (UndoStage::None, Stage::Backoff(_)) => "backoff",
+            (UndoStage::None, Stage::Waiting(_)) => "waiting",
             (UndoStage::None, Stage::Completed) => "completed",
             (UndoStage::None, Stage::Skipped) => "skipped",
             (UndoStage::None, Stage::Failed) => "failed",
             (UndoStage::None, Stage::Unknown) => "unknown",
             (UndoStage::None, Stage::Cancelled) => "cancelled",
         }
+    }
+}
+
+/// The step that is done because its time or its signal came.
+fn waited(fact: &Fact) -> Option<usize> {
+    match fact {
+        Fact::TimeCame { step } => *step,
+        Fact::SignalTaken { step, .. } => Some(*step),
+        Fact::HandedOut { .. }
+        | Fact::Accepted { .. }
+        | Fact::Done { .. }
+        | Fact::Failed { .. }
+        | Fact::Denied { .. }
+        | Fact::Skipped { .. }
+        | Fact::WaitBegan { .. }
+        | Fact::SignalCame { .. }
+        | Fact::Paused
+        | Fact::Unpaused
+        | Fact::OutputFailed
+        | Fact::TimedOut
+        | Fact::Confirming
+        | Fact::Cancelled
+        | Fact::Parked { .. }
+        | Fact::Resumed { .. }
+        | Fact::Resolved { .. }
+        | Fact::Asked { .. }
+        | Fact::Heard { .. }
+        | Fact::TakenOver { .. }
+        | Fact::Lost
+        | Fact::Ended { .. } => None,
     }
 }
 

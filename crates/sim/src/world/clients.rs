@@ -37,6 +37,7 @@ pub(crate) enum Purpose {
     SetUp(usize),
     Start(usize),
     Operation(TransactionId, &'static str),
+    Signal(TransactionId, Option<String>),
     Control { place: usize, fault: Option<Fault> },
     Ask { place: usize },
     Exchange(u64),
@@ -65,6 +66,9 @@ impl World {
         }
         let wait = self.within(900);
         self.after(wait, Event::Client);
+        if self.has_waits() {
+            self.attend()?;
+        }
         match self.rng.below(100) {
             0..60 => self.start_new(),
             60..70 => self.start_once_more(),
@@ -106,7 +110,10 @@ impl World {
             business_key,
             labels: labels.collect(),
             traceparent: None,
+            start_at: None,
+            signal: None,
         };
+        let start = if self.has_waits() { self.waiting_start(start) } else { start };
         self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });
         self.start(self.clients.starts.len() - 1)
     }
@@ -166,7 +173,7 @@ impl World {
         self.operate_on(id, operation)
     }
 
-    fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
+    pub(super) fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
         let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
         let parked = transaction.parked.flatten().and_then(|step| transaction.step_name(step)).map(str::to_owned);
@@ -176,6 +183,8 @@ impl World {
         let command = match name {
             "cancel" => Command::Cancel(operation),
             "terminate" => Command::Terminate(operation),
+            "pause" => Command::Pause(operation),
+            "resume" => Command::Resume(operation),
             "retry" => Command::Retry(operation),
             _ => Command::Resolve(operation, parked.unwrap_or_default(), Document::shared(json!({ "by": "hand" }))),
         };
@@ -190,6 +199,7 @@ impl World {
         self.after(Duration::from_secs(1), Event::Operate);
         if self.is_calm {
             self.lift_suspensions()?;
+            self.end_waits()?;
         }
         let parked: Vec<(TransactionId, Option<u32>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
@@ -279,6 +289,9 @@ impl World {
             }
             (Purpose::SetUp(_), Err(refusal)) => Err(format!("the set-up was refused: {refusal}")),
             (Purpose::Start(index), answer) => self.heard_start(index, answer),
+            (Purpose::Signal(to, id), Ok(Response::Signalled { existing, .. })) => {
+                self.model.signal_acknowledged(to, id.as_deref(), existing)
+            }
             (Purpose::Operation(id, name), Ok(_)) => self.model.operation_acknowledged(id, name),
             (Purpose::Control { place, fault }, Ok(Response::Done { seq })) => {
                 if let Some(fault) = fault.filter(|_| seq.is_some()) {
@@ -290,7 +303,10 @@ impl World {
             (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
             (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
             (Purpose::Drive(driver, asked), answer) => self.heard_driver(driver, &asked, answer),
-            (Purpose::Operation(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Err(refusal)) => match refusal {
+            (
+                Purpose::Operation(..) | Purpose::Signal(..) | Purpose::Control { .. } | Purpose::Ask { .. },
+                Err(refusal),
+            ) => match refusal {
                 Refusal::Invalid(why) => Err(format!("refused as invalid: {why}")),
                 Refusal::Missing(_)
                 | Refusal::Denied(_)
@@ -304,7 +320,9 @@ impl World {
                 | Refusal::Unknown
                 | Refusal::Stopping => Ok(()),
             },
-            (Purpose::Control { .. } | Purpose::Ask { .. }, Ok(other)) => Err(format!("another answer: {other:?}")),
+            (Purpose::Signal(..) | Purpose::Control { .. } | Purpose::Ask { .. }, Ok(other)) => {
+                Err(format!("another answer: {other:?}"))
+            }
         }
     }
 
@@ -319,7 +337,12 @@ impl World {
         let is_lost = answer.is_ok() && self.strikes(Fault::ClientReplyLost, 60);
         let Some(state) = self.clients.starts.get_mut(index) else { return Ok(()) };
         match answer {
-            Ok(Response::Started { id, existing }) => {
+            Ok(Response::Started { id, .. }) if state.start.signal.is_some() => {
+                // It may have signalled another that has the business key.
+                state.acknowledged = Some(id);
+                self.model.start_acknowledged(id, None)
+            }
+            Ok(Response::Started { id, existing, .. }) => {
                 self.model.start_acknowledged(id, state.key.as_ref())?;
                 if is_lost {
                     self.count(Fault::ClientReplyLost);
@@ -338,6 +361,8 @@ impl World {
                 self.try_again(index);
                 Ok(())
             }
+            // What has the key goes forward no more, or keeps too many.
+            Err(Refusal::Illegal(_)) if state.start.signal.is_some() => Ok(()),
             Err(Refusal::KeyReused(id) | Refusal::BusinessKeyTaken(id)) => self.model.start_acknowledged(id, None),
             Err(Refusal::Denied(decided)) => {
                 if decided.permitted {

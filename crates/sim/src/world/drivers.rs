@@ -295,6 +295,11 @@ impl World {
                 self.drive_within(name, 600);
                 Ok(())
             }
+            (EngineRefusal::Open(OpenRefusal::Paused(_)), Drove::Step { .. } | Drove::Commit) => {
+                self.model.was_paused(id)?;
+                self.drive_within(name, 900);
+                Ok(())
+            }
             (EngineRefusal::Open(OpenRefusal::Frame(_)), Drove::Step { .. }) => {
                 // It may have no more steps: it takes what it has.
                 self.with_driver(name, |state| state.next += 1);

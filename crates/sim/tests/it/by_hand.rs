@@ -4,6 +4,7 @@ mod hand;
 mod overlap;
 mod targets;
 mod tcc;
+mod waits;
 
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};

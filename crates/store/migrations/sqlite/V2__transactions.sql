@@ -1,6 +1,9 @@
 -- The entry that says what the driver of an open transaction declared of a step: a load brings its payload.
 ALTER TABLE steps ADD COLUMN intent_seq INTEGER;
 
+-- The entries of the signals that no step has taken yet, such as `17,23`: a load brings their payloads.
+ALTER TABLE transactions ADD COLUMN kept TEXT;
+
 -- What people search transactions by. Only a transaction that has a business key or labels has anything to write here.
 -- Both are bytes of UTF-8: they may hold any character.
 

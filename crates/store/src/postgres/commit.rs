@@ -195,8 +195,8 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         |row| row.id,
         |first, row| {
             let (status, ended_at, wake_at, output_seq) = (row.status, row.ended_at, row.wake_at, row.output_seq);
-            let body = row.body.clone();
-            *row = TransactionRow { status, ended_at, wake_at, output_seq, body, ..first.clone() };
+            let (kept, body) = (row.kept.clone(), row.body.clone());
+            *row = TransactionRow { status, ended_at, wake_at, output_seq, kept, body, ..first.clone() };
         },
     );
     let source = statement.unnest(vec![
@@ -212,6 +212,7 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         column(&rows, Type::INT8_ARRAY, |row| micros(row.wake_at)),
         column(&rows, Type::INT8_ARRAY, |row| int(row.input_seq)),
         column(&rows, Type::INT8_ARRAY, |row| row.output_seq.map(int)),
+        column(&rows, Type::TEXT_ARRAY, |row| words::kept_text(&row.kept)),
         column(&rows, Type::TEXT_ARRAY, |row| row.body.key.to_string()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.nonce.clone()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.bytes.clone()),
@@ -222,13 +223,14 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         "new_transactions",
         format!(
             "INSERT INTO transactions (id, log, definition, version, definition_digest, status, principal, \
-             started_at, ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key) \
+             started_at, ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, \
+             business_key) \
              SELECT new.* FROM guard, {source} AS new \
              ON CONFLICT (id) DO UPDATE SET \
              log = CASE WHEN transactions.log = excluded.log THEN transactions.log END, \
              status = excluded.status, ended_at = excluded.ended_at, wake_at = excluded.wake_at, \
-             output_seq = excluded.output_seq, body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
-             body = excluded.body RETURNING 1"
+             output_seq = excluded.output_seq, kept = excluded.kept, body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
         ),
     );
 }

@@ -210,7 +210,8 @@ async fn with_steps(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -
     for row in heads {
         let steps = steps.get(&row.id).cloned().unwrap_or_default();
         let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq, step.intent_seq]).flatten();
-        let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+        let wanted: BTreeSet<u64> =
+            of_steps.chain([row.input_seq]).chain(row.output_seq).chain(row.kept.iter().copied()).collect();
         loaded.push((row, steps, wanted));
     }
     let payloads = payloads(conn, log, loaded.iter().flat_map(|(_, _, wanted)| wanted)).await?;

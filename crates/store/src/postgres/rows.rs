@@ -37,7 +37,7 @@ pub(super) const ENTRY_BARE: &str = "log, seq, transaction_id, n, record, NULL::
 pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -265,9 +265,15 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
         wake_at: time_or_null(row, 9)?,
         input_seq: number(row, 10)?,
         output_seq: number_or_null(row, 11)?,
-        body: sealed(row, 12)?,
-        business_key: utf8_or_null(row, 15)?,
+        kept: kept(row, 12)?,
+        body: sealed(row, 13)?,
+        business_key: utf8_or_null(row, 16)?,
     })
+}
+
+fn kept(row: &Row, column: usize) -> Read<Vec<u64>> {
+    let text: Option<&str> = get(row, column)?;
+    words::kept_of(text).ok_or_else(|| bad(column, "it is not a list of entries"))
 }
 
 pub(super) fn label(row: &Row) -> Read<LabelRow> {

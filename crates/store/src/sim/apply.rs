@@ -40,6 +40,7 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
         stored.ended_at = row.ended_at;
         stored.wake_at = row.wake_at;
         stored.output_seq = row.output_seq;
+        stored.kept.clone_from(&row.kept);
         stored.body = row.body.clone();
     }
     for row in &batch.steps {

@@ -128,7 +128,8 @@ impl State {
         let range = (Included((row.id, 0, 0)), Included((row.id, u32::MAX, u32::MAX)));
         let steps: Vec<StepRow> = self.steps.range(range).map(|(_, step)| step.clone()).collect();
         let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq, step.intent_seq]).flatten();
-        let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+        let wanted: BTreeSet<u64> =
+            of_steps.chain([row.input_seq]).chain(row.output_seq).chain(row.kept.iter().copied()).collect();
         let payload = |seq: u64| {
             let payload = self.entries.get(&(row.log, seq))?.payload.clone()?;
             Some((seq, Arc::new(payload)))

@@ -21,17 +21,17 @@ const ENTRY: &str = "INSERT INTO entries \
 
 /// What changes of a transaction that goes on. Setting a column, even to what it is, writes the indexes over it again:
 /// so none of those is set here, and a transaction of which one did change is not found.
-const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, body_key = ?3, body_nonce = ?4, body = ?5 \
-     WHERE id = ?6 AND log = ?7 AND status = ?8 AND ended_at IS NULL";
+const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, kept = ?3, body_key = ?4, \
+     body_nonce = ?5, body = ?6 WHERE id = ?7 AND log = ?8 AND status = ?9 AND ended_at IS NULL";
 
 /// Columns that never change are not set again, so that the index over them is not written again.
 const TRANSACTION: &str = "INSERT INTO transactions \
      (id, log, definition, version, definition_digest, status, principal, started_at, ended_at, wake_at, input_seq, \
-      output_seq, body_key, body_nonce, body, business_key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+      output_seq, kept, body_key, body_nonce, body, business_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
      ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
-      wake_at = excluded.wake_at, output_seq = excluded.output_seq, body_key = excluded.body_key, \
-      body_nonce = excluded.body_nonce, body = excluded.body \
+      wake_at = excluded.wake_at, output_seq = excluded.output_seq, kept = excluded.kept, \
+      body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body \
      WHERE log = excluded.log";
 
 const STEP: &str = "INSERT INTO steps \
@@ -155,6 +155,7 @@ fn transactions(conn: &Connection, size: u64, transactions: &[TransactionRow]) -
                 row.wake_at.map(|time| time.as_micros()),
                 row.input_seq,
                 row.output_seq,
+                words::kept_text(&row.kept),
                 row.body.key,
                 row.body.nonce,
                 row.body.bytes,
@@ -173,6 +174,7 @@ fn goes_on(update: &mut Statement<'_>, row: &TransactionRow) -> rusqlite::Result
     let written = update.execute(params![
         row.wake_at.map(|time| time.as_micros()),
         row.output_seq,
+        words::kept_text(&row.kept),
         row.body.key,
         row.body.nonce,
         row.body.bytes,

@@ -205,7 +205,8 @@ fn with_steps(conn: &Connection, row: TransactionRow) -> Answer<LoadedTransactio
     let statement = format!("SELECT {} FROM steps WHERE transaction_id = ?1 ORDER BY step, clone", rows::STEP);
     let steps = all(conn, "load steps", &statement, [row.id.as_bytes()], rows::step)?;
     let of_steps = steps.iter().flat_map(|step| [step.output_seq, step.undo_seq, step.intent_seq]).flatten();
-    let wanted: BTreeSet<u64> = of_steps.chain([row.input_seq]).chain(row.output_seq).collect();
+    let wanted: BTreeSet<u64> =
+        of_steps.chain([row.input_seq]).chain(row.output_seq).chain(row.kept.iter().copied()).collect();
     let mut payloads = Vec::with_capacity(wanted.len());
     for seq in wanted {
         payloads.extend(payload(conn, row.log, seq)?.map(|payload| (seq, Arc::new(payload))));

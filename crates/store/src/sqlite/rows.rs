@@ -34,7 +34,7 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -139,6 +139,14 @@ fn word(row: &Row<'_>, column: usize, known: &[&'static str]) -> rusqlite::Resul
     let unknown = || Refused(format!("`{text}` is no word of this column"));
     words::find(known, text).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(unknown()))
+    })
+}
+
+/// The entries' numbers in a column.
+fn kept(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u64>> {
+    let refused = || Refused("it is not a list of entries".to_owned());
+    words::kept_of(row.get_ref(column)?.as_str_or_null()?).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(refused()))
     })
 }
 
@@ -254,8 +262,9 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         wake_at: optional(row, 9)?,
         input_seq: row.get(10)?,
         output_seq: row.get(11)?,
-        body: sealed(row, 12)?,
-        business_key: optional(row, 15)?.map(|Utf8(key)| key),
+        kept: kept(row, 12)?,
+        body: sealed(row, 13)?,
+        business_key: optional(row, 16)?.map(|Utf8(key)| key),
     })
 }
 

@@ -178,9 +178,16 @@ async fn rows_come_back_as_written(subject: &Subject) {
     // Entry 1 has no payload.
     assert_eq!(found.payloads, [(0, Arc::new(payload(0))), (2, Arc::new(payload(2)))]);
     assert_eq!(store.transaction(&grant("system"), id(1)).await.unwrap().as_ref(), Some(found));
+    // What is kept for a step that has not begun is brought, too.
+    let waiting = TransactionRow { input_seq: 1, ..transaction(log.id, 4, "waiting") };
+    let after = self::log(store, "system", 0).await;
+    store.commit(Batch { transactions: vec![waiting.clone()], ..Batch::after(&after) }).await.unwrap();
+    let kept = store.recover(log.id, None, 10).await.unwrap().transactions;
+    let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((&kept.row, &kept.payloads), (&waiting, &vec![(2, Arc::new(payload(2)))]), "entry 3 has no payload");
     assert_eq!(store.transaction(&grant("system"), id(2)).await.unwrap(), None);
     assert_eq!(store.load(log.id, vec![], vec![]).await.unwrap(), Loaded::default());
-    assert_eq!(store.stats().batches, 1);
+    assert_eq!(store.stats().batches, 2);
     assert_eq!(store.stats().entries, 4);
     store.ping().await.unwrap();
 }
@@ -199,8 +206,16 @@ async fn the_newest_row_counts(subject: &Subject) {
         .commit(Batch { transactions: vec![other], steps: vec![step(1, 0, "failed")], ..Batch::after(&log) })
         .await
         .unwrap();
+    // What is kept changes though the status does not.
+    let waits = |kept: &[u64]| TransactionRow { kept: kept.to_vec(), ..transaction(log.id, 2, "waiting") };
+    let begun = Batch { entries: vec![entry(0, None)], transactions: vec![waits(&[1])], ..Batch::after(&log) };
+    store.commit(begun).await.unwrap();
+    let log = self::log(store, "system", 0).await;
+    for kept in [&[1, 2][..], &[2]] {
+        store.commit(Batch { transactions: vec![waits(kept)], ..Batch::after(&log) }).await.unwrap();
+    }
     let dump = subject.dump();
-    assert_eq!(dump.transactions, [TransactionRow { ..last }]);
+    assert_eq!(dump.transactions, [TransactionRow { ..last }, waits(&[2])]);
     assert_eq!(dump.steps, [step(1, 0, "failed")]);
 }
 

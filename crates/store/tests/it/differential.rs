@@ -32,7 +32,7 @@ struct Plan {
     control: Vec<(u8, u8)>,
 }
 
-const STATUSES: [&str; 5] = ["running", "parked", "compensating", "completed", "failed"];
+const STATUSES: [&str; 6] = ["running", "parked", "compensating", "completed", "failed", "waiting"];
 const STEPS: [&str; 4] = ["ready", "dispatched", "completed", "undo_completed"];
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -42,7 +42,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     let few = 0..12_u8;
     (
         (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
-        (vec((few.clone(), 0..5_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
+        (vec((few.clone(), 0..6_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
         (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..10_u8, 0..20_u8), 0..2)),
     )
         .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {

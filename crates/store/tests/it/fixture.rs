@@ -85,6 +85,7 @@ pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> Tran
         wake_at: (!ended).then(|| time(number + 10)),
         input_seq: 0,
         output_seq: ended.then_some(2),
+        kept: if status == "waiting" { vec![2, 3] } else { Vec::new() },
         body: Sealed::plain(b"{\"v\":1}".to_vec()),
         business_key: number.is_multiple_of(3).then(|| format!("key {}\0", number % 4)),
     }

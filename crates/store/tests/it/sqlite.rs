@@ -4,7 +4,7 @@ use crate::dump::{dump, try_dump};
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
-use chancery_engine::{Status, StepStatus, UndoStatus};
+use chancery_engine::{ShownStatus, StepStatus, UndoStatus};
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
 use chancery_store::sqlite::{DATABASE, Table, flip_bit};
@@ -326,6 +326,7 @@ fn every_column_can_be_tampered_with() {
         let written = Batch {
             transactions: vec![TransactionRow {
                 wake_at: Some(time(1)),
+                kept: vec![2],
                 business_key: Some("key".to_owned()),
                 ..transaction(log.id, 1, "completed")
             }],
@@ -379,7 +380,7 @@ fn every_column_can_be_tampered_with() {
 
 #[test]
 fn every_word_of_the_engine_is_known() {
-    let transactions: Vec<_> = Status::ALL.iter().map(|status| status.word()).collect();
+    let transactions: Vec<_> = ShownStatus::ALL.iter().map(|status| status.word()).collect();
     assert_eq!(words::TRANSACTION_STATUSES, transactions);
     let steps = StepStatus::ALL.iter().map(|status| status.word().to_owned());
     let undos = UndoStatus::ALL.iter().filter(|status| **status != UndoStatus::None);

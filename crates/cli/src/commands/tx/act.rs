@@ -69,6 +69,42 @@ pub(crate) struct TerminateArgs {
     justification: String,
 }
 
+/// Hand nothing of a transaction out until it is resumed; what is out comes in.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx pause txn_… --justification 'the warehouse is being counted'")]
+pub(crate) struct PauseArgs {
+    /// Which.
+    id: TransactionId,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+/// Have a paused transaction go on; what came due meanwhile fires at once.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx resume txn_… --justification 'the warehouse is counted'")]
+pub(crate) struct ResumeArgs {
+    /// Which.
+    id: TransactionId,
+    /// Why: it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+pub(crate) async fn pause(args: &PauseArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.pause(args.id, &args.justification).await?;
+    done(session, &body)
+}
+
+pub(crate) async fn resume(args: &ResumeArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.resume(args.id, &args.justification).await?;
+    done(session, &body)
+}
+
 pub(crate) async fn cancel(args: &CancelArgs, session: &Session) -> Result<Exit, CliError> {
     let body = session.client()?.cancel(args.id, &args.justification).await?;
     done(session, &body)

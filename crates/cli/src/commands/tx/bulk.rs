@@ -15,17 +15,18 @@ use tokio::time::Instant;
 /// Transactions of one call.
 const PAGE: usize = 200;
 
-/// Cancel, terminate or retry every transaction that a search finds.
+/// Cancel, terminate, retry, pause or resume every transaction that a search finds.
 ///
 /// It works on those that had started when it began, from the newest on; each is an entry with the justification. What
-/// is refused, because a transaction has ended meanwhile or is not parked, is counted and left. The exit code is 1 if
-/// anything was refused.
+/// is refused, because a transaction has ended meanwhile or is not parked or paused, is counted and left. The exit code
+/// is 1 if anything was refused.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   chancery tx bulk cancel 'status:running definition:create-order started>2h' --dry-run \\
       --justification 'the shop is closed'
   chancery tx bulk retry 'status:parked' --yes --justification 'the bank is back'
+  chancery tx bulk resume 'status:paused' --yes --justification 'the audit is over'
   chancery tx bulk terminate 'label.test:yes -status:completed' --justification 'a test'")]
 pub(crate) struct BulkArgs {
     /// What to do to each.
@@ -50,7 +51,9 @@ fn operation(text: &str) -> Result<BulkOperation, String> {
         "cancel" => Ok(BulkOperation::Cancel),
         "terminate" => Ok(BulkOperation::Terminate),
         "retry" => Ok(BulkOperation::Retry),
-        _ => Err("use one of cancel, terminate, retry".to_owned()),
+        "pause" => Ok(BulkOperation::Pause),
+        "resume" => Ok(BulkOperation::Resume),
+        _ => Err("use one of cancel, terminate, retry, pause, resume".to_owned()),
     }
 }
 
@@ -59,6 +62,8 @@ const fn word(operation: BulkOperation) -> &'static str {
         BulkOperation::Cancel => "cancel",
         BulkOperation::Terminate => "terminate",
         BulkOperation::Retry => "retry",
+        BulkOperation::Pause => "pause",
+        BulkOperation::Resume => "resume",
     }
 }
 

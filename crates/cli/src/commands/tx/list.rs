@@ -19,6 +19,17 @@ pub(crate) struct GetArgs {
     id: TransactionId,
 }
 
+/// Show what a transaction's expressions see of it: its input, and the outputs of its steps.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx query txn_…
+  chancery tx query txn_… -o json | jq .steps.reserve.output")]
+pub(crate) struct QueryArgs {
+    /// Which.
+    id: TransactionId,
+}
+
 /// List transactions, newest first.
 ///
 /// A search is terms that must all hold: a field, `:` and values of which one is its. `-` before a term negates it; a
@@ -81,6 +92,12 @@ fn status(text: &str) -> Result<Status, String> {
 pub(crate) async fn get(args: &GetArgs, session: &Session) -> Result<Exit, CliError> {
     let body = session.client()?.get(args.id).await?;
     session.out.show(&body, |body| show::transaction(&session.out, body))?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn query(args: &QueryArgs, session: &Session) -> Result<Exit, CliError> {
+    let body = session.client()?.query(args.id).await?;
+    session.out.show(&body, |body| show::state(&session.out, body))?;
     Ok(Exit::Ok)
 }
 

@@ -6,8 +6,8 @@ use crate::input;
 use crate::progress;
 use crate::session::Session;
 use crate::show;
-use chancery_api::transaction::{Status, Transaction};
-use chancery_base::{Name, TransactionId, duration};
+use chancery_api::transaction::{SendSignal, Status, Transaction};
+use chancery_base::{Name, Timestamp, TransactionId, duration};
 use chancery_sdk::{Client, Start};
 use serde_json::Value;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::time::Instant;
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
   chancery tx start create-order --input @order.json --idempotency-key order-17
+  chancery tx start nightly --at 2026-12-24T22:00:00Z
+  chancery tx start cart --idempotency-key cart-9 --signal add --payload '{\"sku\": \"chair\"}'
   echo '{\"sku\": \"chair\"}' | chancery tx start create-order --input - -o json")]
 pub(crate) struct StartArgs {
     /// The definition's name.
@@ -35,6 +37,18 @@ pub(crate) struct StartArgs {
     /// Something to search by. Can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
     label: Vec<(String, String)>,
+    /// When its first steps begin; without it at once.
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
+    at: Option<Timestamp>,
+    /// Begin with this signal. If the key is of a transaction that runs, that one gets it instead.
+    #[arg(long, value_name = "NAME")]
+    signal: Option<Name>,
+    /// What the signal says: JSON, @FILE, or - for the standard input; without it null.
+    #[arg(long, value_name = "JSON", requires = "signal")]
+    payload: Option<String>,
+    /// A second signal with this id is taken for the same, and changes nothing.
+    #[arg(long, value_name = "ID", requires = "signal")]
+    signal_id: Option<String>,
     /// Wait so long for its end, such as 60s.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     wait: Option<Duration>,
@@ -65,6 +79,13 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
     }
     for (name, value) in args.label {
         start = start.label(name, value);
+    }
+    if let Some(at) = args.at {
+        start = start.at(at);
+    }
+    if let Some(name) = args.signal {
+        let payload = args.payload.as_deref().map(|text| input::json_value("--payload", text)).transpose()?;
+        start = start.signal(SendSignal { name, id: args.signal_id, payload: payload.unwrap_or(Value::Null) });
     }
     let started = session.client()?.start(&start).await?;
     match args.wait {

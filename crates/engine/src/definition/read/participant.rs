@@ -85,10 +85,10 @@ impl Reader {
         let confirm = cursor.required("confirm", &mut self.problems);
         let confirm = confirm.and_then(|field| self.confirm(&field, Site::Confirm(index)));
         let cancel = cursor.required("cancel", &mut self.problems);
-        let cancel = cancel.and_then(|field| self.undo(&field, Site::Undo(index), Retry::of_closing()));
+        let cancel = cancel.and_then(|field| self.undo(&field, "cancel", Site::Undo(index), Retry::of_closing()));
         let (mut run, mut with, mut retry, mut timeout, mut queue_timeout) = (None, None, Retry::of_try(), None, None);
         if let Some(field) = attempt {
-            run = field.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+            run = self.call(&field, "try", site);
             with = field.field("with").and_then(|field| self.template(&field, site));
             retry = self.retry_or(&field, retry);
             timeout = field.field("timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -125,7 +125,7 @@ impl Reader {
         if !cursor.check_keys(&CONFIRM, &mut self.problems) {
             return None;
         }
-        let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let run = self.call(cursor, "confirm", site);
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
         let retry = self.retry_or(cursor, Retry::of_closing());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));

@@ -35,6 +35,7 @@ impl Run {
             idempotency_key: None,
             business_key: None,
             labels: std::collections::BTreeMap::new(),
+            start_at: None,
             traceparent: None,
         };
         let transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);

@@ -274,3 +274,24 @@ fn lint(text: &str) -> Vec<String> {
         .map(|warning| format!("{}: {}: {}", warning.rule.id(), warning.problem.path, warning.problem.message))
         .collect()
 }
+
+#[test]
+fn nothing_of_a_participant_waits() {
+    let text = "name: x
+version: 1
+kind: tcc
+participants:
+- id: a
+  try: {run: {wait: 5m}}
+  confirm: {run: {signal: {name: go}}}
+  cancel: {run: {wait: 5m}}
+";
+    check(
+        text,
+        &[
+            "6:14: participants[0].try.run: a try does not wait: it runs a `worker`, `http` or `noop`",
+            "7:18: participants[0].confirm.run: a confirm does not wait: it runs a `worker`, `http` or `noop`",
+            "8:17: participants[0].cancel.run: a cancel does not wait: it runs a `worker`, `http` or `noop`",
+        ],
+    );
+}

@@ -2,8 +2,9 @@
 
 use super::{Run, check};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Event, ParticipantState, Phase, Staged, Status, TccState};
+use chancery_engine::{Event, ParticipantState, Phase, ShownStatus, Staged, Status, TccState};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Three participants, one after the other, each with a confirm and a cancel that are tried twice.
 fn tcc(mode: &str, more: &str, participants: &[&str]) -> String {
@@ -328,4 +329,38 @@ fn the_decision_is_an_entry_of_its_own_before_any_confirm() {
     assert_eq!(last_try, Some(decided - 1), "it follows the last try at once");
     assert_eq!(run.events.iter().position(is_confirm), Some(decided + 1));
     assert_eq!(run.events.iter().filter(|staged| staged.event == Event::Confirming).count(), 1);
+}
+
+#[test]
+fn a_paused_one_does_not_decide_and_can_be_cancelled() {
+    let mut paused = run(&three(), "ok a; ok b; pause; ok c");
+    assert_eq!(paused.told(), format!("started, {}", TRIED.replace("completed c", "paused, completed c")));
+    assert_eq!(paused.transaction.shown(), ShownStatus::Paused);
+    assert_eq!(paused.transaction.wake_at(), None, "nothing is out");
+    paused.act("resume");
+    assert_eq!(words(&paused), "confirming: confirming tried tried");
+    // What is confirmed is paused like anything else.
+    paused.act("pause");
+    paused.act("confirmed a");
+    assert_eq!((paused.transaction.shown(), paused.transaction.status()), (ShownStatus::Paused, Status::Confirming));
+    assert!(paused.transaction.ready(paused.now).is_empty());
+    for line in ["resume", "confirmed b", "pause", "confirmed c"] {
+        paused.act(line);
+    }
+    assert_eq!(paused.transaction.status(), Status::Completed, "what is out comes in, and what follows, follows");
+    paused.assert_replays();
+
+    let mut cancelled = run(&three(), "ok a; ok b; pause; ok c; cancel; undone c; undone b");
+    assert_eq!(words(&cancelled), "cancelling: cancelling cancelled cancelled");
+    cancelled.act("undone a");
+    assert_eq!(cancelled.transaction.status(), Status::Cancelled);
+}
+
+#[test]
+fn one_that_is_to_come_later_is_tried_then() {
+    let mut later = Run::starting(&three(), json!({}), Duration::from_secs(60));
+    assert_eq!((later.told().as_str(), later.transaction.shown()), ("started", ShownStatus::Waiting));
+    later.act("wait 1m");
+    assert_eq!(later.told(), "started, timer fired, dispatched a");
+    later.assert_replays();
 }

@@ -2,8 +2,8 @@
 
 use chancery_base::Document;
 use chancery_base::*;
-use chancery_engine::Status;
 use chancery_engine::definition::Definition;
+use chancery_engine::{ShownStatus, Signal, Status};
 use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
 use chancery_shard::row::{ControlRow, LogId, TenantRow};
@@ -46,6 +46,11 @@ pub(crate) struct Hand {
     answers: HashMap<ReplyTo, Result<Response, Refusal>>,
     settled: HashMap<TransactionId, (Status, Option<Value>)>,
     next: u64,
+}
+
+pub(crate) fn signal(name: &str, id: Option<&str>) -> Signal {
+    let payload = Document::shared(json!({ "name": name, "id": id }));
+    Signal { name: name.parse().unwrap(), id: id.map(str::to_owned), payload }
 }
 
 pub(crate) fn output(value: Value) -> ReportedOutcome {
@@ -183,7 +188,9 @@ impl Hand {
             }
             Effect::Settled(id, summary) => {
                 let output = summary.output.as_deref().map(|output| output.value().clone());
-                self.settled.insert(id, (summary.status, output));
+                // What settled is neither paused nor waiting.
+                let status = Status::from_word(summary.status.word()).unwrap();
+                self.settled.insert(id, (status, output));
             }
             Effect::Grown(_) | Effect::Control(_) | Effect::TenantCreated(_) | Effect::Fenced | Effect::Observed(_) => {
             }
@@ -245,8 +252,81 @@ impl Hand {
             business_key: business.map(str::to_owned),
             labels: BTreeMap::new(),
             traceparent: None,
+            start_at: None,
+            signal: None,
         };
         self.push(Command::Start(Box::new(start)))
+    }
+
+    /// The same, to begin later or with a signal: how it was answered.
+    pub(crate) fn start_with(
+        &mut self,
+        name: &str,
+        key: Option<&str>,
+        business: Option<&str>,
+        start_at: Option<Timestamp>,
+        signal: Option<Signal>,
+    ) -> Result<(TransactionId, bool, ShownStatus), Refusal> {
+        let slot = business.or(key).map_or(Slot::new(0).unwrap(), |key| Slot::of_key(&self.tenant, key));
+        let start = Start {
+            id: TransactionId::draw(self.now, slot, &mut self.entropy),
+            actor: self.actor,
+            definition: Arc::clone(&self.definitions[name]),
+            version_asked: None,
+            input: Document::shared(json!({})),
+            idempotency_key: key.map(str::to_owned),
+            business_key: business.map(str::to_owned),
+            labels: BTreeMap::new(),
+            traceparent: None,
+            start_at,
+            signal,
+        };
+        let response = self.ask(Command::Start(Box::new(start)))?;
+        let Response::Started { id, existing, status } = response else { panic!("{response:?}") };
+        Ok((id, existing, status))
+    }
+
+    pub(crate) fn signal(&mut self, id: TransactionId, name: &str, with_id: Option<&str>) -> Result<bool, Refusal> {
+        let operation = Operation { id, actor: self.actor, justification: String::new() };
+        match self.ask(Command::Signal(operation, signal(name, with_id)))? {
+            Response::Signalled { existing, .. } => Ok(existing),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn pause(&mut self, id: TransactionId) {
+        self.operate(Command::Pause, id);
+    }
+
+    pub(crate) fn resume(&mut self, id: TransactionId) {
+        self.operate(Command::Resume, id);
+    }
+
+    pub(crate) fn cancel(&mut self, id: TransactionId) {
+        self.operate(Command::Cancel, id);
+    }
+
+    fn operate(&mut self, command: impl Fn(Operation) -> Command, id: TransactionId) {
+        let operation = Operation { id, actor: self.actor, justification: "a test".to_owned() };
+        let answer = self.ask(command(operation));
+        assert!(matches!(answer, Ok(Response::Operated(_))), "{answer:?}");
+    }
+
+    /// The status in a transaction's row, and when it wakes.
+    pub(crate) fn row(&self, id: TransactionId) -> (&'static str, Option<Timestamp>) {
+        let (head, _) = self.store.standing(id).unwrap();
+        (head.status, head.wake_at)
+    }
+
+    /// The kinds of a transaction's entries.
+    pub(crate) fn kinds(&self, id: TransactionId) -> Vec<String> {
+        let entries = self.store.dump().entries.remove(&self.log).unwrap();
+        let of_it = entries.iter().filter(|entry| entry.transaction.is_some_and(|(of, _)| of == id));
+        of_it.map(|entry| chancery_ledger::Record::parse(&entry.record).unwrap().kind.to_string()).collect()
+    }
+
+    pub(crate) fn is_settled(&self, id: TransactionId) -> bool {
+        self.settled.contains_key(&id)
     }
 
     pub(crate) fn start(

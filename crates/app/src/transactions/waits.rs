@@ -1,0 +1,159 @@
+//! What a transaction waits for: every wait says since when.
+
+use chancery_base::{Name, Timestamp};
+use chancery_engine::definition::{Definition, Run, Step};
+use chancery_engine::{Head, Phase, Status, StepState, StepStatus, UndoStatus};
+use std::time::Duration;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitKind {
+    /// That its start comes.
+    Start,
+    /// That somebody has it go on.
+    Resume,
+    /// That the driver of an open transaction says something.
+    Driver,
+    /// That a person looks at what failed.
+    Person,
+    /// A time.
+    Time,
+    /// A signal.
+    Signal,
+    /// The time of the next attempt.
+    Retry,
+    /// A worker that takes it.
+    Worker,
+    /// The answer of an attempt that is out.
+    Answer,
+}
+
+impl WaitKind {
+    /// The word for it on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Resume => "resume",
+            Self::Driver => "driver",
+            Self::Person => "person",
+            Self::Time => "time",
+            Self::Signal => "signal",
+            Self::Retry => "retry",
+            Self::Worker => "worker",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// Something that a transaction waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitView {
+    /// What.
+    pub kind: WaitKind,
+    /// The step that waits, if it is one.
+    pub step: Option<Name>,
+    /// Whether it is the step, its compensation or its confirm.
+    pub phase: Phase,
+    /// The signal's name, or what is called.
+    pub name: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when at most.
+    pub until: Option<Timestamp>,
+}
+
+/// All that a transaction waits for: as a whole first, then its steps in their order.
+pub(super) fn waiting_for<'a>(
+    definition: &Definition,
+    head: &Head,
+    steps: impl Iterator<Item = (&'a Step, &'a StepState)>,
+) -> Vec<WaitView> {
+    if head.status.is_ended() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let whole = |kind, since, until| WaitView { kind, step: None, phase: Phase::Do, name: None, since, until };
+    found.extend(head.begins_at.map(|at| whole(WaitKind::Start, head.started_at, Some(at))));
+    found.extend(head.paused_at.map(|at| whole(WaitKind::Resume, at, None)));
+    if let (Some(open), Some(frame), Status::Running) = (head.open, &definition.frame, head.status) {
+        // While it is paused its driver is not lost.
+        let until = head.paused_at.is_none().then(|| open.heard_at.plus(frame.grace));
+        found.push(whole(WaitKind::Driver, open.heard_at, until));
+    }
+    let (mut of_steps, mut last) = (Vec::new(), head.started_at);
+    for (step, state) in steps {
+        last = last.max(state.ended_at.unwrap_or(last));
+        of_steps.extend(forward(step, state, head));
+        of_steps.extend(closing(step, state, head));
+    }
+    if head.status == Status::Parked && head.parked_at.is_none() {
+        // Its time ran out, or its output failed when its last step was over.
+        let timeout = definition.timeout.filter(|_| head.timed_out);
+        let from = head.started_at.max(head.beginning.start_at.unwrap_or(head.started_at));
+        found.push(whole(WaitKind::Person, timeout.map_or(last, |timeout| from.plus(timeout)), None));
+    }
+    found.extend(of_steps);
+    found
+}
+
+fn forward(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
+    // What the driver of an open transaction calls is its own affair; what for, it has said.
+    let is_driven = head.open.is_some();
+    let called = || Some(if is_driven { format!("action {}", step.action) } else { step.run.describe() });
+    let began = state.started_at.or(state.ready_at);
+    let (kind, name, since, until) = match state.status {
+        StepStatus::Ready => {
+            let until = state.ready_at.map(|at| at.plus(step.queue_timeout));
+            (WaitKind::Worker, called(), state.ready_at, until)
+        }
+        StepStatus::Dispatched => {
+            (WaitKind::Answer, called(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
+        }
+        StepStatus::Backoff => (WaitKind::Retry, called(), began, state.wake_at),
+        StepStatus::Waiting => match &step.run {
+            Run::Signal(signal) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
+            Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop => (WaitKind::Time, None, began, state.wake_at),
+        },
+        StepStatus::Failed | StepStatus::Unknown if head.cause.is_none() && !step.optional => {
+            (WaitKind::Person, called(), state.ended_at, None)
+        }
+        StepStatus::Pending
+        | StepStatus::Completed
+        | StepStatus::Failed
+        | StepStatus::Unknown
+        | StepStatus::Skipped
+        | StepStatus::Cancelled => return None,
+    };
+    Some(WaitView { kind, step: Some(step.id.clone()), phase: Phase::Do, name, since: since?, until })
+}
+
+/// A compensation, or a participant's confirm.
+fn closing(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
+    let (undo, phase) = (&state.undo, head.closing(state));
+    let (timeout, parks) = match phase {
+        Phase::Confirm => (step.confirm.as_ref()?.timeout, true),
+        Phase::Do | Phase::Undo => {
+            let defined = step.compensate.as_ref()?;
+            (defined.timeout, defined.on_error.parks())
+        }
+    };
+    let began = undo.started_at.or(undo.ready_at);
+    let (kind, since, until) = match undo.status {
+        UndoStatus::Ready => (WaitKind::Worker, undo.ready_at, None),
+        UndoStatus::Dispatched => (WaitKind::Answer, undo.wake_at.map(|at| before(at, timeout)), undo.wake_at),
+        UndoStatus::Backoff => (WaitKind::Retry, began, undo.wake_at),
+        UndoStatus::Failed if parks => (WaitKind::Person, undo.ended_at, None),
+        UndoStatus::None | UndoStatus::Completed | UndoStatus::Failed | UndoStatus::Marked | UndoStatus::Skipped => {
+            return None;
+        }
+    };
+    let name = step.run_of(phase).map(Run::describe);
+    Some(WaitView { kind, step: Some(step.id.clone()), phase, name, since: since?, until })
+}
+
+/// So long before an instant.
+fn before(at: Timestamp, span: Duration) -> Timestamp {
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(at.as_micros().saturating_sub(micros))
+}

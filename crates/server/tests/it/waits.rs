@@ -1,0 +1,112 @@
+//! Signals, pauses, later starts and queries through the API.
+
+use crate::house::House;
+use crate::http::Call;
+use serde_json::json;
+
+const CART: &str = "
+name: cart
+version: 1
+key: \"${{ input.cart }}\"
+steps:
+  - {id: first, run: {signal: {name: add, timeout: 1d}}}
+  - {id: second, after: [first], run: {signal: {name: add}}}
+output: [\"${{ steps.first.output }}\", \"${{ steps.second.output }}\"]
+";
+
+async fn cart_house() -> (House, String) {
+    let house = House::new().await;
+    house.shop().await;
+    let call = Call::new("POST", "/v1/definitions").key(&house.owner);
+    let answer = call.body("application/yaml", CART.as_bytes()).send(house.addr).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let (_, shop) = house.principal("shop", &["service"]).await;
+    (house, shop)
+}
+
+fn id_of(answer: &crate::http::Answer) -> String {
+    answer.json()["id"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+}
+
+#[tokio::test]
+async fn a_cart_is_filled_by_signals() {
+    let (house, shop) = cart_house().await;
+    let start = json!({ "definition": "cart", "input": { "cart": "c-1" } });
+    let started = house.post("/v1/transactions", &shop, &start).await;
+    assert_eq!((started.status, &started.json()["status"]), (201, &json!("waiting")), "{}", started.text());
+    let id = id_of(&started);
+    let path = |what: &str| format!("/v1/transactions/{id}{what}");
+
+    let view = house.get(&path(""), &shop).await.json();
+    let waits = &view["waiting_for"];
+    assert_eq!(
+        (&waits[0]["what"], &waits[0]["step"], &waits[0]["name"]),
+        (&json!("signal"), &json!("first"), &json!("add"))
+    );
+    assert_eq!((&waits[0]["since"], waits.as_array().unwrap().len()), (&view["started_at"], 1));
+    assert!(waits[0]["until"].as_str() > waits[0]["since"].as_str(), "{waits}");
+    let listed = house.get("/v1/transactions?status=waiting", &shop).await.json();
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["status"]), (&json!(id), &json!("waiting")));
+
+    let pause = house.post(&path("/pause"), &house.owner, &json!({ "justification": "counting" })).await.json();
+    assert_eq!((&pause["status"], &pause["waiting_for"][0]["what"]), (&json!("paused"), &json!("resume")));
+    assert!(pause["paused_at"].is_string());
+    let again = house.post(&path("/pause"), &house.owner, &json!({ "justification": "counting" })).await;
+    assert_eq!(again.slug(), "409 illegal-state");
+    let add = |id: &str| json!({ "name": "add", "id": id, "payload": { "sku": id } });
+    let sent = house.post(&path("/signals"), &shop, &add("a")).await;
+    let expected = json!({ "transaction": id, "name": "add", "id": "a", "existing": false, "status": "paused" });
+    assert_eq!((sent.status, sent.json()), (201, expected));
+    let twice = house.post(&path("/signals"), &shop, &add("a")).await;
+    assert_eq!((twice.status, &twice.json()["existing"]), (200, &json!(true)));
+    let resumed = house.post(&path("/resume"), &house.owner, &json!({ "justification": "counted" })).await.json();
+    assert_eq!(resumed["status"], json!("waiting"));
+
+    let seen = house.get(&path("/query"), &shop).await.json();
+    assert_eq!((&seen["key"], &seen["input"]), (&json!("c-1"), &json!({ "cart": "c-1" })));
+    assert_eq!(seen["steps"]["first"], json!({ "status": "completed", "output": { "sku": "a" } }));
+    assert_eq!(seen["steps"]["second"], json!({ "status": "waiting" }));
+
+    // Who sends a start with a signal need not know whether there is one already.
+    let with = json!({ "definition": "cart", "input": { "cart": "c-1" }, "signal": add("b"), "wait": "5s" });
+    let ended = house.post("/v1/transactions", &shop, &with).await;
+    assert_eq!((ended.status, &ended.json()["id"]), (200, &json!(id)));
+    assert_eq!(ended.json()["output"], json!([{ "sku": "a" }, { "sku": "b" }]));
+    let late = house.post(&path("/signals"), &shop, &add("c")).await;
+    assert_eq!(late.slug(), "409 illegal-state");
+}
+
+#[tokio::test]
+async fn a_signal_that_cannot_be_taken_is_refused() {
+    let (house, shop) = cart_house().await;
+    let start = json!({ "definition": "cart", "input": { "cart": "c-1" }, "start_at": "2999-01-01T00:00:00Z" });
+    let started = house.post("/v1/transactions", &shop, &start).await;
+    let id = id_of(&started);
+    let view = house.get(&format!("/v1/transactions/{id}"), &shop).await.json();
+    assert_eq!((&view["status"], &view["waiting_for"][0]["what"]), (&json!("waiting"), &json!("start")));
+    assert_eq!(view["waiting_for"][0]["until"], json!("2999-01-01T00:00:00.000000Z"));
+    let path = format!("/v1/transactions/{id}/signals");
+    for (body, slug) in [
+        (json!({ "name": "remove" }), "400 invalid-request"),
+        (json!({ "name": "a b" }), "400 invalid-body"),
+        (json!({ "name": "add", "id": "" }), "400 invalid-request"),
+        (json!({ "name": "add", "payload": "x".repeat(17_000) }), "400 invalid-request"),
+        (json!({ "name": "add", "extra": 1 }), "400 invalid-body"),
+    ] {
+        assert_eq!(house.post(&path, &shop, &body).await.slug(), slug, "{body}");
+    }
+    for _ in 0..64 {
+        assert_eq!(house.post(&path, &shop, &json!({ "name": "add" })).await.status, 201);
+    }
+    let full = house.post(&path, &shop, &json!({ "name": "add" })).await;
+    assert_eq!((full.slug().as_str(), full.header("retry-after")), ("429 too-many", Some("1")));
+    let cancelled = house.post(&format!("/v1/transactions/{id}/cancel"), &shop, &json!({})).await.json();
+    assert_eq!(cancelled["status"], json!("cancelled"));
+
+    // Who may start may not signal for that alone.
+    let (_, agent) = house.principal("agent", &["agent"]).await;
+    let with = json!({ "definition": "cart", "input": { "cart": "c-2" }, "signal": { "name": "add" } });
+    assert_eq!(house.post("/v1/transactions", &agent, &with).await.slug(), "403 denied");
+    let soon = json!({ "definition": "cart", "input": { "cart": "c-3" }, "start_at": "soon" });
+    assert_eq!(house.post("/v1/transactions", &shop, &soon).await.slug(), "400 invalid-body");
+}
