@@ -201,10 +201,9 @@ pub struct Transaction {
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The step whose compensation waits for a person.
+    /// The step, or the clone of one as `ship[3]`, that waits for a person, or whose compensation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
     /// Its input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -213,8 +212,7 @@ pub struct Transaction {
     pub output: Option<Value>,
     /// Steps that took effect, or may have, and were not undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// What it waits for, each with since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<WaitingFor>,
@@ -248,17 +246,15 @@ pub struct StartedTransaction {
     /// Why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The step whose compensation waits for a person.
+    /// The step, or the clone of one as `ship[3]`, that waits for a person, or whose compensation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
     /// Its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// Steps that took effect, or may have, and were not undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
 }
 
 /// Why a transaction did not complete.
@@ -267,10 +263,9 @@ pub struct Cause {
     /// `step_failed`, `step_denied`, `step_timed_out`, `timed_out`, `driver_lost`, `output_failed`, `cancelled` or
     /// `terminated`.
     pub kind: String,
-    /// The step that failed.
+    /// The step that failed, or the clone of one: `ship[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub step: Option<Name>,
+    pub step: Option<String>,
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
@@ -282,8 +277,14 @@ pub struct Step {
     /// Its id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
-    /// `pending`, `ready`, `dispatched`, `backoff`, `waiting`, `completed`, `failed`, `unknown`, `skipped` or
-    /// `cancelled`.
+    /// Which clone of it, from 0, in a list of clones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// How many of its clones stand how, by the words for a step, or for its undo after `undo_`, once it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clones: Option<BTreeMap<String, u32>>,
+    /// `pending`, `ready`, `dispatched`, `backoff`, `waiting`, `expanded`, `completed`, `failed`, `unknown`, `skipped`
+    /// or `cancelled`.
     pub status: String,
     /// Of a participant of a TCC, of which `status` says where its try stands: `pending`, `trying`, `tried`,
     /// `try_failed`, `unknown`, `confirming`, `confirmed`, `confirm_failed`, `cancelling`, `cancelled`,
@@ -396,9 +397,9 @@ pub struct Justified {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
-    /// The step.
-    #[schema(value_type = String)]
-    pub step: Name,
+    /// The step, or the clone of one: `ship[3]`.
+    #[schema(max_length = 144)]
+    pub step: String,
     /// Why: it stands in the ledger.
     #[schema(min_length = 1, max_length = 2000)]
     pub justification: String,

@@ -110,6 +110,9 @@ pub struct Task {
     /// The step's id in the definition.
     #[schema(value_type = String)]
     pub step: Name,
+    /// Which clone of it, from 0; none: the step does not fan out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// The step, its undo or its confirm.
     pub phase: Phase,
     /// Which attempt, from 1.

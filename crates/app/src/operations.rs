@@ -4,7 +4,7 @@ use crate::Error;
 use crate::app::App;
 use crate::transactions::{self, TransactionView};
 use chancery_base::limits::TEXT_BYTES_MAX;
-use chancery_base::{Document, Name, TransactionId};
+use chancery_base::{Document, TransactionId};
 use chancery_engine::ShownStatus;
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
@@ -13,8 +13,8 @@ use serde_json::Value;
 /// How a parked step or compensation is to count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolution {
-    /// The step that it is parked at.
-    pub step: Name,
+    /// The step that it is parked at, or the clone of one: `ship[3]`.
+    pub step: String,
     /// Why.
     pub justification: String,
     /// It counts as completed with this output.
@@ -122,13 +122,7 @@ pub async fn resolve(
     resolution: Resolution,
 ) -> Result<TransactionView, Error> {
     let operation = Reasoned::new(resolution.justification)?.operation(grant, id);
-    operate(
-        app,
-        grant,
-        Command::Resolve(operation, resolution.step.to_string(), Document::shared(resolution.output)),
-        id,
-    )
-    .await
+    operate(app, grant, Command::Resolve(operation, resolution.step, Document::shared(resolution.output)), id).await
 }
 
 fn check(justification: &str) -> Result<(), Error> {

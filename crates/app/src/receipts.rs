@@ -5,9 +5,9 @@ use crate::app::App;
 use crate::ledger::{inclusion_hashes, newest};
 use crate::tenant::Tenant;
 use crate::transactions::{self, damaged};
+use chancery_base::TransactionId;
 use chancery_base::limits::PAGE_ROWS_MAX;
-use chancery_base::{Name, TransactionId};
-use chancery_engine::Phase;
+use chancery_engine::{NodeRef, Phase};
 use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
@@ -32,8 +32,8 @@ pub enum Subject {
     Step {
         /// Whose step.
         transaction: TransactionId,
-        /// Which step.
-        step: Name,
+        /// Which step, or which clone of one: `ship[3]`.
+        step: String,
         /// The step itself, its compensation or its confirm.
         phase: Phase,
     },
@@ -104,14 +104,14 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
         }
         Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
         Subject::Step { transaction, step, phase } => {
-            let index = step_index(app, grant, *transaction, step).await?;
+            let node = node(app, grant, *transaction, step).await?;
             let (part, kinds): (_, &'static [&'static str]) = match phase {
                 Phase::Do => ("step", &["step.completed", "step.failed", "timer.fired", "signal.taken"]),
                 Phase::Undo => ("compensation", &["compensation.completed", "compensation.failed"]),
                 Phase::Confirm => ("confirm", &["confirm.completed", "confirm.failed"]),
             };
             let what = format!("outcome of {part} `{step}` of {transaction} yet");
-            (*transaction, Wanted::Outcome(index, kinds), what)
+            (*transaction, Wanted::Outcome(node, kinds), what)
         }
     };
     let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
@@ -120,7 +120,7 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
 
 enum Wanted {
     Closing,
-    Outcome(u32, &'static [&'static str]),
+    Outcome(NodeRef, &'static [&'static str]),
 }
 
 impl Wanted {
@@ -128,16 +128,19 @@ impl Wanted {
         match self {
             Self::Closing => record.refs.last,
             // An attempt that was never handed out, because policy denied it, has no permit to show, nor has a wait.
-            Self::Outcome(index, kinds) => record.refs.step == Some(*index) && kinds.contains(&record.kind.as_str()),
+            Self::Outcome(node, kinds) => {
+                let is_it = record.refs.step.zip(record.refs.clone) == Some((node.step.0, node.clone));
+                is_it && kinds.contains(&record.kind.as_str())
+            }
         }
     }
 }
 
-async fn step_index(app: &App, grant: &Grant, id: TransactionId, step: &Name) -> Result<u32, Error> {
+async fn node(app: &App, grant: &Grant, id: TransactionId, step: &str) -> Result<NodeRef, Error> {
     let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
-    let index = transactions::step_number(&loaded, &definition, step)?;
-    index.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
+    let found = transactions::node_named(&loaded, &definition, step)?;
+    found.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
 }
 
 /// The entry that permitted an outcome.

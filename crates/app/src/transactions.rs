@@ -6,7 +6,7 @@ mod waits;
 pub use chancery_engine::search::{Condition, Search};
 pub use chancery_store::Count;
 pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
-pub(crate) use view::{Source, damaged, entries as entry_views, step_number};
+pub(crate) use view::{Source, damaged, entries as entry_views, node_named};
 pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;
@@ -209,6 +209,34 @@ pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<Transact
     let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     view::transaction(&loaded, &definition)
+}
+
+/// A transaction as its expressions see it: of a step that fanned out the output is the list of its clones'.
+///
+/// # Errors
+/// If there is no such transaction in the tenant.
+pub async fn query(app: &App, grant: &Grant, id: TransactionId) -> Result<TransactionView, Error> {
+    let loaded = app.store().transaction(grant, id).await?;
+    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
+    view::seen(&loaded, &definition)
+}
+
+/// A page of the clones of a step that fanned out, in their order, from the one after `page.after` on.
+///
+/// # Errors
+/// If there is no such transaction in the tenant, or no such step in its definition.
+pub async fn clones(
+    app: &App,
+    grant: &Grant,
+    id: TransactionId,
+    step: &Name,
+    page: Page<u32>,
+) -> Result<Paged<StepView, u32>, Error> {
+    let loaded = app.store().transaction(grant, id).await?;
+    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
+    view::clones(&loaded, &definition, step, &page)
 }
 
 /// A transaction as it stands when it has ended or is parked, or when `hold` (at most the configured maximum) is over.

@@ -36,6 +36,16 @@ pub const OPEN_ACTIONS_MAX: usize = 100;
 pub const OPEN_BYTES_MAX: usize = 16 << 20;
 /// How long an attempt of an open transaction's step may be out: what it would wait for before it undoes anything.
 pub const OPEN_STEP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Elements of a fan-out, and so clones of its step.
+pub const CLONES_MAX: usize = 10_000;
+/// Clones of all steps of one transaction together.
+pub const TRANSACTION_CLONES_MAX: usize = 20_000;
+/// Clones of all transactions that a shard has in memory, above which it takes no start. Each takes some 700 bytes.
+pub const SHARD_CLONES_MAX: usize = 100_000;
+/// Bytes of the outputs of one transaction together, above which no further step begins; those that are out come in.
+pub const TRANSACTION_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Waits that a transaction shows: one for each clone that waits would be more than anybody reads.
+pub const WAITS_SHOWN_MAX: usize = 1_000;
 /// Attempts of a step.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Bytes of a bundle document.
@@ -137,6 +147,11 @@ pub const SHARD_QUEUE_RESERVED: usize = 4_096;
 pub const BATCH_INPUTS_MAX: usize = 1_024;
 /// Entries of one batch, above which it takes no further input.
 pub const BATCH_ENTRIES_MAX: usize = 8_192;
+/// Rows of steps that one batch writes, above which it takes no further input: a fan-out makes one a clone, and a
+/// transaction that turns cancels all that wait.
+pub const BATCH_STEPS_MAX: usize = 20_000;
+/// Attempts and waits of one transaction whose time ran out that one batch ends; the rest are the next one's.
+pub const BATCH_TIMEOUTS_MAX: usize = 1_024;
 /// Queues that one worker names in an exchange.
 pub const EXCHANGE_QUEUES_MAX: usize = 256;
 /// Tasks that one worker holds or reports in an exchange.
@@ -182,6 +197,8 @@ const _: () = assert!(TARGETS_MAX < EXCHANGE_QUEUES_MAX);
 const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
 const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOOKS_MAX);
+const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
+const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.

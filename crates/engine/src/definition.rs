@@ -25,6 +25,7 @@ pub(crate) use read::{header_fault, is_identifier};
 pub use retry::Retry;
 pub use schema::SCHEMA;
 
+use crate::node::NodeRef;
 use crate::status::Phase;
 use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Digest, Name, json};
@@ -124,6 +125,8 @@ pub struct Step {
     pub dependents: Vec<StepIndex>,
     /// The step is skipped if this is false.
     pub when: Option<Program>,
+    /// Its fan-out: a clone of it for each element.
+    pub each: Option<Each>,
     /// What it runs.
     pub run: Run,
     /// Its input; null if there is none.
@@ -198,6 +201,15 @@ pub enum OnError {
     Skip,
     /// After its last attempt it counts as done.
     MarkCompensated,
+}
+
+/// Over what a step fans out.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// The list.
+    pub list: Program,
+    /// How many of its clones are out at once; none: as many as the transaction's own `concurrency` lets.
+    pub concurrency: Option<u32>,
 }
 
 /// How a step is undone.
@@ -312,6 +324,12 @@ impl Run {
 }
 
 impl Step {
+    /// Whether it is a pivot that takes effect in every transaction that comes by: it is not skipped, and does not fan
+    /// out over nothing.
+    pub(crate) const fn is_sure_pivot(&self) -> bool {
+        self.pivot && self.when.is_none() && self.each.is_none()
+    }
+
     /// What it runs in a phase; none where it has no such phase.
     #[must_use]
     pub fn run_of(&self, phase: Phase) -> Option<&Run> {
@@ -479,6 +497,23 @@ impl Definition {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<StepIndex> {
         self.steps.iter().position(|step| step.id.as_str() == id).map(StepIndex::at)
+    }
+
+    /// The step of this id, or its clone: `ship[3]`.
+    #[must_use]
+    pub fn find_node(&self, named: &str) -> Option<NodeRef> {
+        let Some((id, index)) = named.strip_suffix(']').and_then(|named| named.split_once('[')) else {
+            return self.find(named).map(NodeRef::of_step);
+        };
+        let is_number = index.bytes().all(|byte| byte.is_ascii_digit()) && (index == "0" || !index.starts_with('0'));
+        let index: u32 = index.parse().ok().filter(|_| is_number)?;
+        Some(NodeRef { step: self.find(id)?, clone: index.checked_add(1)? })
+    }
+
+    /// What a node is called: its step's id, and for a clone its index: `ship[3]`.
+    #[must_use]
+    pub fn name_of(&self, node: NodeRef) -> Option<String> {
+        Some(node.name(&self.step(node.step)?.id))
     }
 
     /// Every step's index, in order.

@@ -44,6 +44,10 @@ impl StepError {
     pub const TOO_MANY_ENTRIES: &'static str = "TooManyEntries";
     /// The driver of an open transaction was not heard in time.
     pub const DRIVER_LOST: &'static str = "DriverLost";
+    /// The transaction has as many clones of steps as one may have.
+    pub const TOO_MANY_CLONES: &'static str = "TooManyClones";
+    /// The outputs of the transaction have as many bytes as they may have.
+    pub const TOO_MUCH_OUTPUT: &'static str = "TooMuchOutput";
     /// The transaction's own time ran out.
     pub const TRANSACTION_TIMEOUT: &'static str = "TransactionTimeout";
 
@@ -314,6 +318,13 @@ pub enum Event {
         node: NodeRef,
         /// The decision.
         decision: DecisionId,
+    },
+    /// A step fanned out: it has a clone for each element.
+    Expanded {
+        /// Which step.
+        node: NodeRef,
+        /// The elements, a list.
+        items: Arc<Document>,
     },
     /// A step's `when` said no.
     Skipped {

@@ -1,6 +1,7 @@
 //! What a transaction consists of: its definition's steps, and what is added while it runs.
 
 use crate::definition::StepIndex;
+use chancery_base::Name;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -25,6 +26,18 @@ impl NodeRef {
     pub const fn of_step(step: StepIndex) -> Self {
         Self { step, clone: 0 }
     }
+
+    /// Which clone it is, from 0; none: it is a step as a whole.
+    #[must_use]
+    pub const fn index(self) -> Option<u32> {
+        self.clone.checked_sub(1)
+    }
+
+    /// What it is called, where its step has this id: a clone has its index behind it, `ship[3]`.
+    #[must_use]
+    pub fn name(self, id: &Name) -> String {
+        self.index().map_or_else(|| id.to_string(), |index| format!("{id}[{index}]"))
+    }
 }
 
 impl From<StepIndex> for NodeRef {
@@ -35,8 +48,8 @@ impl From<StepIndex> for NodeRef {
 
 impl fmt::Display for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step: StepIndex(step), clone } = self;
-        match clone.checked_sub(1) {
+        let Self { step: StepIndex(step), .. } = self;
+        match self.index() {
             None => write!(f, "{step}"),
             Some(index) => write!(f, "{step}[{index}]"),
         }

@@ -131,6 +131,7 @@ impl Intent {
             after: Vec::new(),
             dependents: Vec::new(),
             when: None,
+            each: None,
             run: Run::Noop,
             // Only an undo that is given nothing may come to it.
             with: needs_input.then(|| Template::literal(input.value().clone())),

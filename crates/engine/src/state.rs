@@ -217,6 +217,9 @@ pub struct StepState {
     /// Attempts handed out before a person had it tried again: retries count from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before: u32,
+    /// How many clones it has, once it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clones: Option<u32>,
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
@@ -238,13 +241,16 @@ pub struct StepState {
     /// The sequence number of the entry with what its driver declared of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent_seq: Option<u64>,
+    /// The sequence number of the entry with the elements over which it fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_seq: Option<u64>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
     /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
-    /// When its first attempt was handed out.
+    /// When its first attempt was handed out, or it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Where it stands.
@@ -305,6 +311,7 @@ impl StepState {
             accepted: false,
             attempts: 0,
             attempts_before: 0,
+            clones: None,
             unknown: false,
             ready_at: None,
             wake_at: None,
@@ -315,6 +322,7 @@ impl StepState {
             driver: 0,
             input: None,
             intent_seq: None,
+            items_seq: None,
             output_seq: None,
             error: None,
             undo: UndoState::NONE,
@@ -341,15 +349,18 @@ pub fn left_undone<'a>(
     let waited = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_passive());
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
     let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
-    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !waited(*node));
-    left.map(|(node, _)| node).collect()
+    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !waited(*node)).map(|(node, _)| node);
+    // In one order, wherever the nodes come from.
+    let mut left: Vec<NodeRef> = left.collect();
+    left.sort_unstable();
+    left
 }
 
 impl StepState {
-    /// Whether it took effect, or may have.
+    /// Whether it took effect, or may have. What fanned out did so by its clones.
     #[must_use]
     pub const fn took_effect(&self) -> bool {
-        matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
+        self.clones.is_none() && matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
@@ -361,6 +372,7 @@ impl StepState {
             StepStatus::Pending
             | StepStatus::Dispatched
             | StepStatus::Waiting
+            | StepStatus::Expanded
             | StepStatus::Completed
             | StepStatus::Failed
             | StepStatus::Unknown
@@ -457,13 +469,13 @@ mod tests {
     #[test]
     fn what_is_written_of_a_step_at_each_commit_is_canonical_as_it_is() {
         let mut entropy = Entropy::from_seed([7; 32]);
-        let (at, digest, error) = (AT, Some(Digest::of(b"a")), error());
+        let (at, digest) = (AT, Some(Digest::of(b"a")));
         let undo = UndoState {
             accepted: true,
             attempts: 2,
             attempts_before: 1,
             ended_at: at,
-            error: error.clone(),
+            error: error(),
             input: digest,
             output_seq: Some(9),
             ready_at: at,
@@ -476,13 +488,15 @@ mod tests {
             accepted: true,
             attempts_before: 1,
             attempts: 3,
+            clones: Some(2),
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
             driver: 2,
             intent_seq: Some(7),
             ended_at: at,
             ended_n: Some(4),
-            error,
+            error: error(),
             input: digest,
+            items_seq: Some(7),
             output_seq: Some(8),
             ready_at: at,
             started_at: at,
@@ -513,7 +527,7 @@ mod tests {
     /// What has every part that there is.
     #[test]
     fn what_is_written_of_a_transaction_at_each_commit_is_canonical_as_it_is() {
-        let (at, error) = (AT, error());
+        let at = AT;
         let beginning = beginning(TransactionId::from_bytes([7; 16]));
         is_sorted(&beginning);
         is_sorted(&Head {
@@ -527,7 +541,7 @@ mod tests {
             status: Status::Parked,
             confirming_at: at,
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),
-            error,
+            error: error(),
             entries: 12,
             started_at: at.unwrap(),
             ended_at: at,

@@ -115,6 +115,8 @@ words!(
         Backoff = "backoff",
         /// It waits for a time or a signal.
         Waiting = "waiting",
+        /// It fanned out, and its clones run.
+        Expanded = "expanded",
         /// It is done.
         Completed = "completed",
         /// It failed for good and took no effect.

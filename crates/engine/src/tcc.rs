@@ -63,6 +63,7 @@ impl Head {
             | StepStatus::Dispatched
             | StepStatus::Backoff
             | StepStatus::Waiting
+            | StepStatus::Expanded
             | StepStatus::Failed
             | StepStatus::Unknown
             | StepStatus::Skipped
@@ -110,7 +111,11 @@ impl ParticipantState {
     pub fn of(head: &Head, state: &StepState) -> Self {
         match state.status {
             StepStatus::Pending => Self::Pending,
-            StepStatus::Ready | StepStatus::Dispatched | StepStatus::Backoff | StepStatus::Waiting => Self::Trying,
+            StepStatus::Ready
+            | StepStatus::Dispatched
+            | StepStatus::Backoff
+            | StepStatus::Waiting
+            | StepStatus::Expanded => Self::Trying,
             StepStatus::Failed => Self::TryFailed,
             StepStatus::Cancelled if state.attempts > 0 => Self::TryFailed,
             StepStatus::Skipped | StepStatus::Cancelled => Self::Skipped,

@@ -28,7 +28,7 @@ use crate::open::OpenHead;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, ShownStatus, Status, StepStatus, UndoStatus};
 use crate::tcc::TccState;
-use active::{Active, Class};
+use active::{Active, Class, SHARED};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use nodes::Nodes;
 use open::Open;
@@ -239,6 +239,12 @@ impl Transaction {
         self.nodes.iter().map(|node| (node.at, &node.state))
     }
 
+    /// How many clones its steps have.
+    #[must_use]
+    pub fn clone_count(&self) -> usize {
+        self.nodes.clone_count()
+    }
+
     /// Where a node stands.
     #[must_use]
     pub fn state(&self, node: NodeRef) -> Option<&StepState> {
@@ -295,6 +301,12 @@ impl Transaction {
         std::mem::take(&mut self.touched)
     }
 
+    /// How many nodes' rows have changed since they were taken.
+    #[must_use]
+    pub fn touched_count(&self) -> usize {
+        self.touched.len()
+    }
+
     /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
         let (goes_forward, waiting, again, out) = match self.head.status {
@@ -310,8 +322,29 @@ impl Transaction {
         };
         let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
         let room = room.saturating_sub(self.active.count(out));
+        let mut ready = self.waiting((waiting, again), goes_forward, (SHARED, room), now);
+        let windows = self.active.windows().filter(|_| goes_forward);
+        let shared = ready.len();
+        for (window, free) in windows {
+            ready.extend(self.waiting((waiting, again), goes_forward, (window, free.min(room)), now));
+        }
+        if ready.len() > shared {
+            ready.sort_unstable();
+            ready.truncate(room);
+        }
+        ready
+    }
+
+    /// What waits in a window, as far as there is room in it.
+    fn waiting(
+        &self,
+        (waiting, again): (Class, Class),
+        goes_forward: bool,
+        (window, room): (u32, usize),
+        now: Timestamp,
+    ) -> Vec<Ready> {
         let found = |class| {
-            let due = self.active.of(class, i64::MIN..=now.as_micros()).take(room);
+            let due = self.active.within(class, window, i64::MIN..=now.as_micros()).take(room);
             let phase = move |node| if goes_forward { Phase::Do } else { self.closing(node) };
             due.map(move |(since, node)| Ready { since: Timestamp::from_micros(since), node, phase: phase(node) })
         };

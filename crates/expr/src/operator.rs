@@ -280,6 +280,7 @@ fn is_zero(value: &Val<'_>) -> bool {
         Val::Double(number) => *number == 0.0,
         Val::Text(text) => text.as_str().is_empty(),
         Val::List(List::Json(items)) => items.is_empty(),
+        Val::List(List::Documents(items)) => items.is_empty(),
         Val::List(List::Owned(items)) => items.is_empty(),
         Val::Map(map) => map.len() == 0,
         Val::Optional(Some(_)) | Val::Type(_) => false,

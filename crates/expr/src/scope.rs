@@ -1,5 +1,7 @@
+use chancery_base::Document;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The names that an expression may use, and what they stand for. Nothing is converted or copied until it is used.
 #[derive(Debug, Clone, Default)]
@@ -7,13 +9,17 @@ pub struct Scope<'a> {
     names: BTreeMap<&'a str, Tree<'a>>,
 }
 
-/// What a name stands for: a value that lies elsewhere, a text, or a map of such.
+/// What a name stands for: a value that lies elsewhere, a text, a number, or a list or map of such.
 #[derive(Debug, Clone)]
 pub enum Tree<'a> {
     /// A value in the domain of `chancery_base::json`.
     Value(&'a Value),
     /// A text.
     Text(String),
+    /// A whole number.
+    Int(i64),
+    /// A list of documents; where there is none it has null.
+    List(&'a [Option<Arc<Document>>]),
     /// A map.
     Map(BTreeMap<&'a str, Tree<'a>>),
 }

@@ -1,9 +1,11 @@
 //! Values while an expression is evaluated: mostly borrowed from the scope, cheap to copy where not.
 
 use crate::scope::Tree;
+use chancery_base::Document;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Val<'e> {
@@ -28,6 +30,7 @@ pub(crate) enum Text<'e> {
 #[derive(Debug, Clone)]
 pub(crate) enum List<'e> {
     Json(&'e [Value]),
+    Documents(&'e [Option<Arc<Document>>]),
     Owned(Rc<[Val<'e>]>),
 }
 
@@ -58,6 +61,8 @@ impl<'e> Val<'e> {
         match tree {
             Tree::Value(value) => Self::from_json(value),
             Tree::Text(text) => Self::Text(Text::Borrowed(text)),
+            Tree::Int(whole) => Self::Int(*whole),
+            Tree::List(documents) => Self::List(List::Documents(documents)),
             Tree::Map(map) => Self::Map(Map::Tree(map)),
         }
     }
@@ -137,6 +142,7 @@ impl<'e> List<'e> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Json(items) => items.len(),
+            Self::Documents(items) => items.len(),
             Self::Owned(items) => items.len(),
         }
     }
@@ -144,6 +150,10 @@ impl<'e> List<'e> {
     pub(crate) fn get(&self, index: usize) -> Option<Val<'e>> {
         match self {
             Self::Json(items) => items.get(index).map(Val::from_json),
+            Self::Documents(items) => items.get(index).map(|document| match document {
+                Some(document) => Val::from_json(document.value()),
+                None => Val::Null,
+            }),
             Self::Owned(items) => items.get(index).cloned(),
         }
     }

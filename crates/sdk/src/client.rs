@@ -6,7 +6,7 @@ mod pages;
 mod transport;
 
 pub use calls::Language;
-pub use pages::{EntryPages, Pages};
+pub use pages::{EntryPages, Pages, StepPages};
 
 use crate::Error;
 use chancery_api::transaction::{
@@ -228,6 +228,14 @@ impl Client {
     pub fn history(&self, id: TransactionId) -> EntryPages {
         let path = ["v1", "transactions", &id.to_string(), "history"].map(str::to_owned).to_vec();
         Pages::new(self.transport.clone(), "transaction_history", path, Vec::new())
+    }
+
+    /// The clones of a step that fanned out, page by page.
+    #[must_use]
+    pub fn clones(&self, id: TransactionId, step: &Name) -> StepPages {
+        let path =
+            ["v1", "transactions", &id.to_string(), "steps", step.as_str(), "clones"].map(str::to_owned).to_vec();
+        Pages::new(self.transport.clone(), "transaction_clones", path, Vec::new())
     }
 
     async fn operate(

@@ -14,7 +14,7 @@ pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, p
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{
-    bulk, count, operated, resolution, search, searched, sent, signal, start, started, state, transaction,
+    bulk, count, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,
     transaction_summary,
 };
 pub(crate) use workers::{ack, call, exchanged};

@@ -73,6 +73,16 @@ impl Key for u64 {
     }
 }
 
+impl Key for u32 {
+    const KIND: char = 'i';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 /// The part of a list that a query asks for.
 pub(crate) fn page<K: Key>(limit: Option<usize>, cursor: Option<&str>) -> Result<Page<K>, Failure> {
     let limit = limit.unwrap_or(PAGE_ROWS_DEFAULT);

@@ -133,6 +133,7 @@ fn transaction_handler(operation_id: &str, filter: MethodFilter) -> Option<Metho
         "transaction_signal" => on(filter, operations::signal),
         "transaction_pause" => on(filter, operations::pause),
         "transaction_resume" => on(filter, operations::resume),
+        "transaction_clones" => on(filter, transactions::clones),
         "transaction_cancel" => on(filter, operations::cancel),
         "transaction_terminate" => on(filter, operations::terminate),
         "transaction_retry" => on(filter, operations::retry),

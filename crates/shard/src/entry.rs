@@ -96,6 +96,8 @@ pub mod kind {
         DRIVER_LOST = "driver.lost",
         /// The target took an attempt of a step and reports later.
         STEP_ACCEPTED = "step.accepted",
+        /// A step fanned out.
+        STEP_EXPANDED = "step.expanded",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
         /// A step began to wait for a time.

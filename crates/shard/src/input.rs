@@ -422,6 +422,8 @@ pub struct Task {
     pub transaction: TransactionId,
     /// The step's name.
     pub step: Name,
+    /// Which clone of it, from 0; none: it does not fan out.
+    pub index: Option<u32>,
     /// The step or its compensation.
     pub phase: Phase,
     /// Which attempt, from 1.

@@ -401,7 +401,9 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
 
 fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
     let head = transaction.head();
-    let steps = transaction.nodes().map(|(node, state)| rows::step_row(head, node, state)).collect();
+    let mut nodes: Vec<_> = transaction.nodes().collect();
+    nodes.sort_by_key(|(node, _)| *node);
+    let steps = nodes.into_iter().map(|(node, state)| rows::step_row(head, node, state)).collect();
     let labels = rows::label_rows(log, &head.beginning).collect();
     TransactionRows { transaction: rows::transaction_row(log, transaction), steps, labels }
 }

@@ -76,7 +76,8 @@ pub fn step_row(head: &Head, node: NodeRef, state: &StepState) -> StepRow {
         status: step_word(head, state),
         attempt: state.attempts,
         wake_at: state.wakes_at(),
-        output_seq: state.output_seq,
+        // A step that fanned out has no output of its own; the elements are found by the same column.
+        output_seq: state.output_seq.or(state.items_seq),
         undo_seq: state.undo.output_seq,
         intent_seq: state.intent_seq,
         body: body(state),
@@ -85,7 +86,8 @@ pub fn step_row(head: &Head, node: NodeRef, state: &StepState) -> StepRow {
 
 /// The word of a step's row: its compensation's or its confirm's where that is under way or done, such as
 /// `undo_completed`.
-const fn step_word(head: &Head, state: &StepState) -> &'static str {
+#[must_use]
+pub const fn step_word(head: &Head, state: &StepState) -> &'static str {
     let confirms = matches!(head.closing(state), Phase::Confirm);
     match state.undo.status {
         UndoStatus::None => state.status.word(),
@@ -122,11 +124,12 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
     let mut declared = Vec::new();
     for row in &loaded.steps {
         let state: StepState = open("a step's body", &row.body)?;
-        let output = state.output_seq.map(|seq| part_of(&payloads, seq, "output")).transpose()?;
+        let output = state.output_seq.map(|seq| (seq, "output")).or(state.items_seq.map(|seq| (seq, "items")));
+        let document = output.map(|(seq, part)| part_of(&payloads, seq, part)).transpose()?;
         if let Some(seq) = state.intent_seq {
             declared.push((Arc::new(typed_part(&payloads, seq, "intent")?), part_of(&payloads, seq, "input")?));
         }
-        nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, output));
+        nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, document));
     }
     let input = part_of(&payloads, head.input_seq, "input")?;
     let kept = head.signals.iter().map(|kept| part_of(&payloads, kept.seq, "output")).collect::<Result<_, _>>()?;

@@ -138,6 +138,8 @@ pub struct Shard {
     /// Transactions in memory: all that run, and for one batch those that inputs name.
     members: HashMap<TransactionId, Box<Transaction>>,
     running: usize,
+    /// Clones of the members' steps.
+    clones: usize,
     /// Whether everything that runs is in memory.
     is_recovered: bool,
     /// Transactions that have ended, as far back as is kept.
@@ -172,6 +174,7 @@ impl Shard {
             next: None,
             members: HashMap::new(),
             running: 0,
+            clones: 0,
             is_recovered: false,
             ended: Ended::default(),
             asked: BTreeSet::new(),
@@ -507,7 +510,10 @@ impl Shard {
             if !member.status().is_settled() {
                 self.running += 1;
             }
-            self.members.insert(id, Box::new(member));
+            self.clones += member.clone_count();
+            if let Some(before) = self.members.insert(id, Box::new(member)) {
+                self.clones -= before.clone_count();
+            }
         }
         Ok(())
     }
@@ -538,8 +544,8 @@ impl Shard {
             }
             let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
             if status.is_settled() {
-                self.members.remove(&id);
-                drop(self.index.remove(id));
+                self.clones -= self.members.remove(&id).map_or(0, |member| member.clone_count());
+                self.index.remove(id);
             }
             if status.is_ended() {
                 self.ended.add(id);
@@ -630,6 +636,7 @@ impl Shard {
     fn forget(&mut self) {
         self.members.clear();
         self.running = 0;
+        self.clones = 0;
         self.index = Index::default();
         self.asked.clear();
         self.keys.clear();

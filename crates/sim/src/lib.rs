@@ -55,6 +55,8 @@ pub enum Material {
     Open,
     /// TCCs of up to six participants.
     Tcc,
+    /// Varied ones of which some steps fan out.
+    Fanned,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

@@ -39,6 +39,9 @@ struct Arguments {
     /// Definitions of TCCs.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open"])]
     tcc: bool,
+    /// Varied definitions of which some steps fan out.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc"])]
+    fanned: bool,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -67,13 +70,15 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let material = match (arguments.wide, arguments.varied, arguments.open, arguments.tcc) {
-        (false, false, false, false) => Material::Narrow,
-        (true, ..) => Material::Wide,
-        (false, true, ..) => Material::Varied,
-        (false, false, true, _) => Material::Open,
-        (false, false, false, true) => Material::Tcc,
-    };
+    let sorts = [
+        (arguments.wide, Material::Wide),
+        (arguments.varied, Material::Varied),
+        (arguments.open, Material::Open),
+        (arguments.tcc, Material::Tcc),
+        (arguments.fanned, Material::Fanned),
+    ];
+    let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
+    let material = asked.map_or(Material::Narrow, |(_, material)| material);
     let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
@@ -164,6 +169,7 @@ impl Tally {
             Material::Varied => " --varied",
             Material::Open => " --open",
             Material::Tcc => " --tcc",
+            Material::Fanned => " --fanned",
         };
         println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
         match keep(report.seed, options, &arguments.keep) {
@@ -183,6 +189,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Varied => "varied",
         Material::Open => "open",
         Material::Tcc => "tcc",
+        Material::Fanned => "fanned",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

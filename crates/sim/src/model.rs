@@ -10,8 +10,8 @@ pub(crate) use replies::Drove;
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
 use chancery_base::{DecisionId, Digest, Document, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, OnError, Step};
-use chancery_engine::{Phase, Status};
+use chancery_engine::definition::{Definition, OnError, Step, StepIndex};
+use chancery_engine::{NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
 use chancery_shard::token::AttemptRef;
@@ -40,9 +40,9 @@ pub(crate) struct Model {
     /// What workers said, whether or not it arrived.
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
-    step_keys: BTreeMap<(TenantId, String), (TransactionId, u32, Phase)>,
+    step_keys: BTreeMap<(TenantId, String), (TransactionId, NodeRef, Phase)>,
     /// The same the other way round: a step has one key.
-    keys_of_steps: BTreeMap<(TransactionId, u32, Phase), String>,
+    keys_of_steps: BTreeMap<(TransactionId, NodeRef, Phase), String>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
     /// Over every record in the order of commits: the same for the same run.
@@ -70,7 +70,7 @@ pub(crate) struct TransactionModel {
     pub(crate) definition: Arc<Definition>,
     pub(crate) ended: Option<Status>,
     /// It waits for a person, at this step if at one.
-    pub(crate) parked: Option<Option<u32>>,
+    pub(crate) parked: Option<Option<NodeRef>>,
     pub(crate) cancels: u32,
     pub(crate) resumed: u32,
     pub(crate) resolved: u32,
@@ -85,7 +85,7 @@ pub(crate) struct TransactionModel {
     turned: bool,
     /// The decision to confirm was taken.
     confirming: bool,
-    steps: Vec<StepModel>,
+    steps: BTreeMap<NodeRef, StepModel>,
     pub(crate) saga: Saga,
 }
 
@@ -97,6 +97,8 @@ struct StepModel {
     undo: Vec<Attempt>,
     completed_n: Option<u64>,
     skipped: bool,
+    /// How many clones it has, once it fanned out.
+    clones: Option<u32>,
     unknown: bool,
     /// It failed for good, and the saga went on.
     passed: bool,
@@ -181,12 +183,12 @@ impl Model {
     }
 
     fn attempt(&self, attempt: &AttemptRef) -> Option<&Attempt> {
-        let step = self.transactions.get(&attempt.transaction)?.steps.get(position(attempt.step))?;
+        let step = self.transactions.get(&attempt.transaction)?.steps.get(&attempt.node())?;
         step.attempts(attempt.phase).get(position(attempt.attempt.checked_sub(1)?))
     }
 
     fn attempt_mut(&mut self, attempt: &AttemptRef) -> Option<&mut Attempt> {
-        let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(position(attempt.step))?;
+        let step = self.transactions.get_mut(&attempt.transaction)?.steps.get_mut(&attempt.node())?;
         let attempts = match attempt.phase {
             Phase::Do => &mut step.forward,
             Phase::Undo | Phase::Confirm => &mut step.undo,
@@ -219,23 +221,35 @@ impl TransactionModel {
 
     /// Whether a step that is called so is recorded.
     pub(crate) fn has_step(&self, name: &str) -> bool {
-        self.steps.iter().any(|step| step.name == name)
+        self.steps.values().any(|step| step.name == name)
     }
 
-    /// What a step is called.
-    pub(crate) fn step_name(&self, step: u32) -> Option<&str> {
-        self.steps.get(position(step)).map(|step| step.name.as_str())
+    /// What a step, or a clone of one, is called.
+    pub(crate) fn step_name(&self, node: NodeRef) -> Option<&str> {
+        self.steps.get(&node).map(|step| step.name.as_str())
     }
 
     fn has_pivot(&self) -> bool {
         self.definition.steps.iter().any(|step| step.pivot)
     }
+
+    /// Whether what comes after a step may begin: of one that fanned out all clones are over.
+    fn is_over(&self, step: StepIndex) -> bool {
+        let Some(whole) = self.steps.get(&step.into()) else { return false };
+        match whole.clones {
+            None => whole.is_over(),
+            Some(count) => {
+                let mut clones = (1..=count).map(|clone| self.steps.get(&NodeRef { step, clone }));
+                clones.all(|clone| clone.is_some_and(StepModel::is_over))
+            }
+        }
+    }
 }
 
 impl StepModel {
-    fn of(step: &Step) -> Self {
+    fn of(step: &Step, node: NodeRef) -> Self {
         let undo_on_error = step.compensate.as_ref().map(|undo| undo.on_error);
-        Self { name: step.id.to_string(), undo_on_error, is_optional: step.optional, ..Self::default() }
+        Self { name: node.name(&step.id), undo_on_error, is_optional: step.optional, ..Self::default() }
     }
 
     /// Whether what comes after it may begin.
@@ -263,7 +277,7 @@ impl StepModel {
 impl fmt::Display for TransactionModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, parked {:?}, turned {})", self.definition.name, self.parked, self.turned)?;
-        for step in &self.steps {
+        for step in self.steps.values() {
             let of = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.outcome).collect::<Vec<_>>();
             write!(f, " {} {:?} undo {:?}", step.name, of(&step.forward), of(&step.undo))?;
         }

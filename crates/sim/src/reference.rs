@@ -91,6 +91,12 @@ pub enum WrongRule {
     ConfirmUnknown,
     /// A confirm that failed for good counts as done.
     ConfirmFailedIsDone,
+    /// A step that fans out has one clone fewer.
+    OneCloneLess,
+    /// One clone fewer of a step is out at once.
+    LessWindow,
+    /// What comes after a step that fanned out does not wait for its clones.
+    IgnoreClones,
 }
 
 impl WrongRule {
@@ -104,7 +110,10 @@ impl WrongRule {
         Self::ConfirmFailedIsDone,
     ];
 
-    /// Every one that is about sagas or open transactions.
+    /// Every one that is about steps that fan out.
+    pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
+
+    /// Every one that is about other sagas or open transactions.
     pub const ALL: [Self; 26] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
@@ -174,6 +183,10 @@ pub(crate) enum Fact {
     Skipped {
         step: usize,
     },
+    Expanded {
+        step: usize,
+        count: usize,
+    },
     WaitBegan {
         step: usize,
         until: Option<Timestamp>,
@@ -230,6 +243,7 @@ pub(crate) enum Fact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Skip(usize),
+    Expand(usize),
     FailDenied(usize),
     Wait(usize),
     /// Which step takes which signal.
@@ -244,6 +258,9 @@ enum Due {
 #[derive(Debug)]
 pub(crate) struct Saga {
     plan: Arc<Plan>,
+    /// Every step as a whole, in order, then the clones that may come of them: which step, and which clone from 1. A
+    /// driver's steps come one by one, and have none.
+    units: Vec<(usize, u64)>,
     number: u64,
     began: Timestamp,
     /// When its first steps begin, if not at once.
@@ -261,7 +278,39 @@ impl Saga {
         wrong: Option<WrongRule>,
     ) -> Self {
         let number = input.get("n").and_then(Value::as_u64).unwrap_or(0);
-        Self { plan, number, began, starts, facts: Vec::new(), wrong }
+        let wholes = (0..plan.steps.len()).map(|step| (step, 0));
+        let most = |step: &StepPlan| step.most_clones.unwrap_or(0).min(number);
+        let clones =
+            plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
+        let units = wholes.chain(clones).collect();
+        Self { plan, units, number, began, starts, facts: Vec::new(), wrong }
+    }
+
+    /// What a unit is of, as it is planned.
+    fn step(&self, unit: usize) -> Option<&StepPlan> {
+        self.plan.steps.get(self.step_of(unit))
+    }
+
+    fn step_of(&self, unit: usize) -> usize {
+        self.units.get(unit).map_or(usize::MAX, |(step, _)| *step)
+    }
+
+    /// The unit that a node is.
+    fn unit(&self, node: &NodeRef) -> usize {
+        let asked = (node.step.position(), u64::from(node.clone));
+        self.units.iter().position(|unit| *unit == asked).unwrap_or(usize::MAX)
+    }
+
+    /// The clones of a step, if it fans out.
+    fn clones(&self, step: usize) -> Option<Vec<usize>> {
+        self.plan.steps.get(step)?.most_clones?;
+        let of_step = |unit: &usize| self.units.get(*unit).is_some_and(|(of, clone)| *of == step && *clone > 0);
+        Some((0..self.units.len()).filter(of_step).collect())
+    }
+
+    /// Whether it is a step as a whole that fans out: it is never handed out itself.
+    fn is_whole(&self, unit: usize) -> bool {
+        unit < self.plan.steps.len() && self.step(unit).is_some_and(|step| step.most_clones.is_some())
     }
 
     fn is_told(&self, wrong: WrongRule) -> bool {
@@ -273,11 +322,11 @@ impl Saga {
         if let Some(checked) = self.follow_driver(at, event) {
             return checked;
         }
-        let Some(fact) = fact(seq, event) else { return Ok(()) };
+        let Some(fact) = self.fact(seq, event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
         // A person who has it go on has all of it go on that stands still, one after the other.
-        let waits = |due: &Due| matches!(due, Due::Park(_) | Due::Take(..));
+        let waits = |due: &Due| matches!(due, Due::Park(_) | Due::Expand(_) | Due::Take(..));
         let goes_on = matches!(fact, Fact::Resumed { .. }) && due.iter().all(waits);
         // What it begins with comes before its first steps do.
         let begins_with = self.facts.is_empty() && matches!(fact, Fact::SignalCame { .. });
@@ -324,8 +373,10 @@ impl Saga {
         if self.plan.open.is_some() {
             return Vec::new();
         }
-        let mut steps = 0..self.plan.steps.len();
+        let steps = self.all();
         let mut first: Vec<Due> = steps.clone().filter(|step| self.is_to_skip(*step)).map(Due::Skip).collect();
+        let expands = |step: &usize| self.is_to_expand(*step) && !self.is_to_skip(*step);
+        first.extend(steps.clone().filter(expands).map(Due::Expand));
         first.extend(steps.clone().filter_map(|step| self.waits_next(step)));
         if !first.is_empty() || self.parked().is_some() {
             return first;
@@ -347,14 +398,18 @@ impl Saga {
         let goes_on = |step: usize| match self.stage(step) {
             Stage::Out(_) => true,
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) => !is_held,
-            Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
-                false
-            }
+            Stage::Pending
+            | Stage::Expanded
+            | Stage::Completed
+            | Stage::Skipped
+            | Stage::Failed
+            | Stage::Unknown
+            | Stage::Cancelled => false,
         };
         if steps.clone().any(goes_on) {
             return Vec::new();
         }
-        let stuck = steps.find(|step| self.is_stuck(*step, Phase::Do));
+        let stuck = steps.filter(|step| self.is_stuck(*step, Phase::Do)).min_by_key(|step| self.place(*step));
         stuck.map(|step| Due::Park(Some(step))).or(is_held.then_some(Due::Park(None))).into_iter().collect()
     }
 
@@ -379,14 +434,14 @@ impl Saga {
     }
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
-        let mut steps = 0..self.plan.steps.len();
+        let mut steps = self.all();
         let is_busy =
             |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
         if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
             return Vec::new();
         }
         let stuck = steps.clone().filter(|step| self.is_stuck(*step, Phase::Undo));
-        if let Some(step) = stuck.max_by_key(|step| (self.over(*step), *step)) {
+        if let Some(step) = stuck.max_by_key(|step| (self.over(*step), self.place(*step))) {
             return vec![Due::Park(Some(step))];
         }
         let left = |step: usize| matches!(self.undo_stage(step), UndoStage::Failed | UndoStage::Skipped);
@@ -462,6 +517,10 @@ impl Saga {
                 };
                 ensure(is_expected, || format!("its output is {expected:?}"))
             }
+            Fact::Expanded { step, count } => {
+                let expected = self.clone_count(*step);
+                ensure(is_due && *count == expected, || format!("{expected} clones, due: {is_due}"))
+            }
             Fact::Skipped { .. }
             | Fact::SignalTaken { .. }
             | Fact::OutputFailed
@@ -473,7 +532,7 @@ impl Saga {
     /// Whether an attempt may be handed out now: as which, and until when.
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
-        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let plan = self.step(*step).ok_or("there is no such step")?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
@@ -508,7 +567,7 @@ impl Saga {
 
     fn may_fail(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::Failed { step, phase, attempt, failure, error, retry_at } = fact else { return Ok(()) };
-        let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        let plan = self.step(*step).ok_or("there is no such step")?;
         let was_out = match failure {
             Failure::Failed | Failure::Unknown => {
                 self.is_out(*step, *phase, *attempt)?;
@@ -561,7 +620,7 @@ impl Saga {
         let retry = retry.ok_or("it has no such phase")?;
         let is_final =
             error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
-        let most = match (phase, self.plan.on_error(*step)) {
+        let most = match (phase, self.plan.on_error(self.step_of(*step))) {
             (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
             (Phase::Undo, OnErrorPlan::Skip) => 1,
             (Phase::Do | Phase::Undo | Phase::Confirm, _) => retry.attempts,
@@ -595,6 +654,7 @@ pub(crate) struct Standing {
 fn is(due: Due, fact: &Fact) -> bool {
     match due {
         Due::Skip(step) => *fact == Fact::Skipped { step },
+        Due::Expand(expected) => matches!(fact, Fact::Expanded { step, .. } if *step == expected),
         Due::Wait(due) => matches!(fact, Fact::WaitBegan { step, .. } if *step == due),
         Due::Take(step, signal) => *fact == Fact::SignalTaken { step, signal },
         Due::Park(step) => *fact == Fact::Parked { step },
@@ -607,54 +667,59 @@ fn is(due: Due, fact: &Fact) -> bool {
     }
 }
 
-fn fact(seq: u64, event: &Event) -> Option<Fact> {
-    let at = |node: &NodeRef| node.step.position();
-    Some(match event {
-        Event::Started { .. } => return None,
-        Event::Dispatched { node, phase, attempt, deadline, .. } => {
-            Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
-        }
-        Event::Accepted { node, phase, attempt } => {
-            Fact::Accepted { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
-        }
-        Event::Completed { node, phase, attempt, .. } => {
-            Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
-        }
-        Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } => Fact::Failed {
-            step: at(node),
-            phase: *phase,
-            attempt: u64::from(*attempt),
-            failure: *failure,
-            error: error.clone(),
-            retry_at: *retry_at,
-        },
-        Event::Denied { node, .. } => Fact::Denied { step: at(node) },
-        Event::Skipped { node } => Fact::Skipped { step: at(node) },
-        Event::TimerStarted { node, until } => Fact::WaitBegan { step: at(node), until: Some(*until) },
-        Event::TimerFired { node } => Fact::TimeCame { step: node.as_ref().map(at) },
-        Event::SignalAwaited { node, until } => Fact::WaitBegan { step: at(node), until: *until },
-        Event::SignalReceived { signal } => {
-            Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
-        }
-        Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
-        Event::Paused { .. } => Fact::Paused,
-        Event::Unpaused { .. } => Fact::Unpaused,
-        Event::OutputFailed { .. } => Fact::OutputFailed,
-        Event::TimedOut => Fact::TimedOut,
-        Event::DriverLost => Fact::Lost,
-        // Followed apart.
-        Event::Permitted(_)
-        | Event::StepDenied { .. }
-        | Event::Claimed { .. }
-        | Event::DriverResumed { .. }
-        | Event::DriverHeard { .. } => return None,
-        Event::Confirming => Fact::Confirming,
-        Event::CancelRequested { .. } => Fact::Cancelled,
-        Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
-        Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },
-        Event::Resolved { node, phase, .. } => Fact::Resolved { step: at(node), phase: *phase },
-        Event::Ended { status, output, .. } => {
-            Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
-        }
-    })
+impl Saga {
+    fn fact(&self, seq: u64, event: &Event) -> Option<Fact> {
+        let at = |node: &NodeRef| self.unit(node);
+        Some(match event {
+            Event::Started { .. } => return None,
+            Event::Dispatched { node, phase, attempt, deadline, .. } => {
+                Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+            }
+            Event::Accepted { node, phase, attempt } => {
+                Fact::Accepted { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
+            }
+            Event::Completed { node, phase, attempt, .. } => {
+                Fact::Done { step: at(node), phase: *phase, attempt: u64::from(*attempt) }
+            }
+            Event::AttemptFailed { node, phase, attempt, failure, error, retry_at } => Fact::Failed {
+                step: at(node),
+                phase: *phase,
+                attempt: u64::from(*attempt),
+                failure: *failure,
+                error: error.clone(),
+                retry_at: *retry_at,
+            },
+            Event::Denied { node, .. } => Fact::Denied { step: at(node) },
+            Event::Expanded { node, items } => {
+                Fact::Expanded { step: at(node), count: items.as_array().map_or(0, Vec::len) }
+            }
+            Event::Skipped { node } => Fact::Skipped { step: at(node) },
+            Event::TimerStarted { node, until } => Fact::WaitBegan { step: at(node), until: Some(*until) },
+            Event::TimerFired { node } => Fact::TimeCame { step: node.as_ref().map(at) },
+            Event::SignalAwaited { node, until } => Fact::WaitBegan { step: at(node), until: *until },
+            Event::SignalReceived { signal } => {
+                Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
+            }
+            Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
+            Event::Paused { .. } => Fact::Paused,
+            Event::Unpaused { .. } => Fact::Unpaused,
+            Event::OutputFailed { .. } => Fact::OutputFailed,
+            Event::TimedOut => Fact::TimedOut,
+            Event::DriverLost => Fact::Lost,
+            // Followed apart.
+            Event::Permitted(_)
+            | Event::StepDenied { .. }
+            | Event::Claimed { .. }
+            | Event::DriverResumed { .. }
+            | Event::DriverHeard { .. } => return None,
+            Event::Confirming => Fact::Confirming,
+            Event::CancelRequested { .. } => Fact::Cancelled,
+            Event::Parked { node } => Fact::Parked { step: node.as_ref().map(at) },
+            Event::Resumed { node, .. } => Fact::Resumed { step: node.as_ref().map(at) },
+            Event::Resolved { node, phase, .. } => Fact::Resolved { step: at(node), phase: *phase },
+            Event::Ended { status, output, .. } => {
+                Fact::Ended { status: *status, output: output.as_ref().map(|output| Arc::new(output.value().clone())) }
+            }
+        })
+    }
 }

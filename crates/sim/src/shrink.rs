@@ -132,6 +132,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         if plan.tcc.is_none() {
             changes.push(|step| step.undo = None);
             changes.push(|step| step.is_pivot = false);
+            changes.push(|step| step.window = None);
+            changes.push(|step| (step.most_clones, step.window) = (None, None));
             changes.push(|step| {
                 step.after.clear();
                 step.input_of = None;

@@ -28,6 +28,7 @@ pub const STEP_STATUSES: &[&str] = &[
     "dispatched",
     "backoff",
     "waiting",
+    "expanded",
     "completed",
     "failed",
     "unknown",

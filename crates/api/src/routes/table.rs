@@ -158,6 +158,10 @@ pub const ROUTES: &[Route] = &[
         .summary("Have what is paused go on; what is due fires at once")
         .takes(Body::Json("Justified"))
         .gives(Answer::Json(200, "Transaction")),
+    Route::new(Get, "/v1/transactions/{id}/steps/{step}/clones", "transaction_clones", Action("transaction:read"))
+        .summary("List the clones of a step that fanned out")
+        .with(PAGE)
+        .gives(Answer::Page("Step")),
     Route::new(Post, "/v1/transactions/{id}/cancel", "transaction_cancel", Action("transaction:cancel"))
         .summary("Undo what was done and end as cancelled")
         .takes(Body::Json("Cancel"))

@@ -50,10 +50,9 @@ pub struct WaitingFor {
     /// it), `answer` (of an attempt).
     #[schema(example = "signal")]
     pub what: String,
-    /// The step that waits, if it is one.
+    /// The step that waits, if it is one, or the clone: `ship[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub step: Option<Name>,
+    pub step: Option<String>,
     /// Whether it is the step, its undo or its confirm that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,

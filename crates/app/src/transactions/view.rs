@@ -15,7 +15,8 @@ use chancery_engine::{
 use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
-use chancery_shard::row::{EntryRow, PayloadRow, Sealed, TransactionRow};
+use chancery_shard::row::{EntryRow, PayloadRow, Sealed, StepRow, TransactionRow};
+use chancery_shard::rows::step_word;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -67,16 +68,16 @@ pub struct TransactionView {
     /// Its output, where it completed.
     pub output: Option<Value>,
     /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// The step whose compensation waits for a person, where it is parked.
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
     /// When its first steps were to begin, where that was said.
     pub start_at: Option<Timestamp>,
     /// Since when it is paused.
     pub paused_at: Option<Timestamp>,
-    /// What it waits for.
+    /// What it waits for, of what fanned out each clone: the first [`WAITS_SHOWN_MAX`] of it.
     pub waiting_for: Vec<WaitView>,
-    /// Its steps in the definition's order.
+    /// Its steps in the definition's order. Of one that fanned out it is only said how its clones stand.
     pub steps: Vec<StepView>,
 }
 
@@ -100,9 +101,9 @@ pub struct ResultView {
     /// Its output, where it completed.
     pub output: Option<Value>,
     /// Steps that took or may have taken effect and are not undone though the transaction did not complete.
-    pub left_undone: Vec<Name>,
+    pub left_undone: Vec<String>,
     /// The step whose compensation waits for a person, where it is parked.
-    pub parked_at: Option<Name>,
+    pub parked_at: Option<String>,
 }
 
 impl ResultView {
@@ -158,8 +159,8 @@ impl From<TransactionView> for ResultView {
 pub struct CauseView {
     /// Of what kind.
     pub kind: CauseKind,
-    /// At which step.
-    pub step: Option<Name>,
+    /// At which step, or at which clone of one: `ship[3]`.
+    pub step: Option<String>,
     /// The error that belongs to it.
     pub error: Option<StepError>,
 }
@@ -169,6 +170,10 @@ pub struct CauseView {
 pub struct StepView {
     /// Its name.
     pub step: Name,
+    /// Which clone of it, from 0; none: the step as a whole.
+    pub index: Option<u32>,
+    /// How many of its clones stand how, once it fanned out.
+    pub clones: Option<BTreeMap<&'static str, u32>>,
     /// Where it stands.
     pub status: StepStatus,
     /// Where it stands as a participant of a TCC.
@@ -278,24 +283,27 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
 pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
-    let mut states: BTreeMap<u32, StepState> =
-        loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?))).collect::<Result<_, Error>>()?;
-    let defined = steps_of(definition, &states, &payloads)?;
+    let nodes = nodes(loaded)?;
+    let defined = steps_of(definition, &nodes, &payloads)?;
     let name = |node: NodeRef| name_in(&defined, node);
-    let states: Vec<StepState> =
-        (0..).take(defined.len()).map(|index| states.remove(&index).unwrap_or_default()).collect();
     let of = (&head, definition.kind);
-    let steps = defined.iter().zip(&states).map(|(step, state)| step_view(step.id.clone(), state, of, &payloads));
+    let steps = (0..).map(StepIndex).zip(&defined).map(|(index, step)| {
+        let whole = nodes.get(&index.into()).cloned().unwrap_or_default();
+        let view = step_view((step.id.clone(), None), &whole, of, &payloads)?;
+        Ok(StepView { clones: whole.clones.map(|_| count_clones(&nodes, index, &head)), ..view })
+    });
     let steps = steps.collect::<Result<Vec<_>, Error>>()?;
     let is_tcc = definition.kind == DefinitionKind::Tcc;
-    let left = left_undone(definition, &head, (0..).map(|step| StepIndex(step).into()).zip(&states));
-    let waiting_for = waiting_for(definition, &head, defined.iter().map(|step| &**step).zip(&states));
+    let left = left_undone(definition, &head, nodes.iter().map(|(node, state)| (*node, state)));
+    let step_of = |node: NodeRef| defined.get(node.step.position()).map(|step| &**step);
+    let stands = nodes.iter().filter_map(|(node, state)| Some((*node, step_of(*node)?, state)));
+    let waiting_for = waiting_for(definition, &head, stands);
     Ok(TransactionView {
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
         bundle: head.beginning.bundle,
         cause: cause_view(head.cause.as_ref(), head.error.as_ref(), name)?,
-        state: is_tcc.then(|| TccState::of(&head, &states)),
+        state: is_tcc.then(|| TccState::of(&head, nodes.values())),
         driver: head.open.map(|open| open.driver),
         input: field(&payloads, Some(loaded.row.input_seq), "input")?,
         output: field(&payloads, loaded.row.output_seq, "output")?,
@@ -308,10 +316,63 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     })
 }
 
+/// The whole of a transaction as its expressions see it: what fanned out has the outputs of its clones.
+pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
+    let mut view = transaction(loaded, definition)?;
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    let nodes = nodes(loaded)?;
+    for (index, step) in (0..).map(StepIndex).zip(&mut view.steps) {
+        if step.clones.is_some() && step.status == StepStatus::Completed {
+            let outputs = clones_of(&nodes, index).map(|state| field(&payloads, state.output_seq, "output"));
+            let outputs = outputs.map(|output| Ok(output?.unwrap_or(Value::Null)));
+            step.output = Some(Value::Array(outputs.collect::<Result<_, Error>>()?));
+        }
+    }
+    Ok(view)
+}
+
+fn clones_of(nodes: &BTreeMap<NodeRef, StepState>, step: StepIndex) -> impl Iterator<Item = &StepState> {
+    nodes.range(NodeRef { step, clone: 1 }..=NodeRef { step, clone: u32::MAX }).map(|(_, state)| state)
+}
+
+/// How many clones of a step stand how.
+fn count_clones(nodes: &BTreeMap<NodeRef, StepState>, step: StepIndex, head: &Head) -> BTreeMap<&'static str, u32> {
+    let mut counts = BTreeMap::new();
+    for state in clones_of(nodes, step) {
+        *counts.entry(step_word(head, state)).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// A page of the clones of a step that fanned out.
+pub(crate) fn clones(
+    loaded: &LoadedTransaction,
+    definition: &Definition,
+    step: &Name,
+    page: &Page<u32>,
+) -> Result<Paged<StepView, u32>, Error> {
+    let missing = || Error::Missing(format!("step `{step}` in `{}`", definition.name));
+    let node = node_named(loaded, definition, step.as_str())?.ok_or_else(missing)?;
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    let head = read_head(&loaded.row)?;
+    let first = page.after.map_or(0, |after| after.saturating_add(1));
+    let of_step = loaded.steps.iter().filter(|row| row.step == node.step.0 && row.clone > first);
+    let views = of_step.take(page.rows() + 1).map(|row| {
+        let state: StepState = read(&row.body, "a step")?;
+        step_view((step.clone(), row.clone.checked_sub(1)), &state, (&head, definition.kind), &payloads)
+    });
+    Ok(Paged::cut(views.collect::<Result<Vec<_>, Error>>()?, page.rows(), |view| view.index.unwrap_or_default()))
+}
+
+fn nodes(loaded: &LoadedTransaction) -> Result<BTreeMap<NodeRef, StepState>, Error> {
+    let node = |row: &StepRow| NodeRef { step: StepIndex(row.step), clone: row.clone };
+    loaded.steps.iter().map(|row| Ok((node(row), read(&row.body, "a step")?))).collect()
+}
+
 /// The steps as they are defined: by the definition, or by the driver that asked for them.
 fn steps_of<'d>(
     definition: &'d Definition,
-    states: &BTreeMap<u32, StepState>,
+    nodes: &BTreeMap<NodeRef, StepState>,
     payloads: &BTreeMap<u64, &PayloadRow>,
 ) -> Result<Vec<Cow<'d, Step>>, Error> {
     let Some(frame) = &definition.frame else { return Ok(definition.steps.iter().map(Cow::Borrowed).collect()) };
@@ -323,33 +384,32 @@ fn steps_of<'d>(
         let step = intent.map(|intent| Cow::Owned(intent.step(&input, frame.on_error)));
         step.ok_or_else(|| Error::Damaged { what: "a transaction", detail: "a step without its intent".to_owned() })
     };
-    states.values().map(defined).collect()
+    nodes.values().map(defined).collect()
 }
 
-/// The number of the step that is called so.
-pub(crate) fn step_number(
+/// The step that is called so, or the clone: `ship[3]`.
+pub(crate) fn node_named(
     loaded: &LoadedTransaction,
     definition: &Definition,
-    step: &Name,
-) -> Result<Option<u32>, Error> {
+    named: &str,
+) -> Result<Option<NodeRef>, Error> {
     if definition.kind != DefinitionKind::Open {
-        return Ok(definition.find(step.as_str()).map(|index| index.0));
+        return Ok(definition.find_node(named));
     }
     let payloads = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
-    let states = loaded.steps.iter().map(|row| Ok((row.step, read(&row.body, "a step")?)));
-    let steps = steps_of(definition, &states.collect::<Result<_, Error>>()?, &payloads)?;
-    Ok((0..).zip(&steps).find(|(_, found)| found.id == *step).map(|(number, _)| number))
+    let steps = steps_of(definition, &nodes(loaded)?, &payloads)?;
+    Ok((0..).map(StepIndex).zip(&steps).find(|(_, step)| step.id.as_str() == named).map(|(step, _)| step.into()))
 }
 
-fn name_in(steps: &[Cow<'_, Step>], node: NodeRef) -> Result<Name, Error> {
-    steps.get(node.step.position()).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
+fn name_in(steps: &[Cow<'_, Step>], node: NodeRef) -> Result<String, Error> {
+    steps.get(node.step.position()).map(|step| node.name(&step.id)).ok_or_else(|| Error::Damaged {
         what: "a transaction",
         detail: format!("it names step {node} of {}", steps.len()),
     })
 }
 
-fn step_name(definition: &Definition, node: NodeRef) -> Result<Name, Error> {
-    definition.step(node.step).map(|step| step.id.clone()).ok_or_else(|| Error::Damaged {
+fn step_name(definition: &Definition, node: NodeRef) -> Result<String, Error> {
+    definition.name_of(node).ok_or_else(|| Error::Damaged {
         what: "a transaction",
         detail: format!("it names step {node} of {}", definition.steps.len()),
     })
@@ -358,7 +418,7 @@ fn step_name(definition: &Definition, node: NodeRef) -> Result<Name, Error> {
 fn cause_view(
     cause: Option<&Cause>,
     error: Option<&StepError>,
-    name: impl Fn(NodeRef) -> Result<Name, Error>,
+    name: impl Fn(NodeRef) -> Result<String, Error>,
 ) -> Result<Option<CauseView>, Error> {
     let Some(cause) = cause else { return Ok(None) };
     let step = cause.step.map(name).transpose()?;
@@ -366,7 +426,7 @@ fn cause_view(
 }
 
 fn step_view(
-    step: Name,
+    (step, index): (Name, Option<u32>),
     state: &StepState,
     (head, kind): (&Head, DefinitionKind),
     payloads: &BTreeMap<u64, &PayloadRow>,
@@ -390,6 +450,8 @@ fn step_view(
     };
     Ok(StepView {
         step,
+        index,
+        clones: None,
         status: state.status,
         state: (kind == DefinitionKind::Tcc).then(|| ParticipantState::of(head, state)),
         attempts: state.attempts,

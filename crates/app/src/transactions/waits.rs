@@ -1,8 +1,9 @@
 //! What a transaction waits for: every wait says since when.
 
-use chancery_base::{Name, Timestamp};
+use chancery_base::Timestamp;
+use chancery_base::limits::WAITS_SHOWN_MAX;
 use chancery_engine::definition::{Definition, Run, Step};
-use chancery_engine::{Head, Phase, Status, StepState, StepStatus, UndoStatus};
+use chancery_engine::{Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus};
 use std::time::Duration;
 
 /// What is waited for.
@@ -51,8 +52,8 @@ impl WaitKind {
 pub struct WaitView {
     /// What.
     pub kind: WaitKind,
-    /// The step that waits, if it is one.
-    pub step: Option<Name>,
+    /// The step that waits, if it is one, or the clone: `ship[3]`.
+    pub step: Option<String>,
     /// Whether it is the step, its compensation or its confirm.
     pub phase: Phase,
     /// The signal's name, or what is called.
@@ -63,11 +64,12 @@ pub struct WaitView {
     pub until: Option<Timestamp>,
 }
 
-/// All that a transaction waits for: as a whole first, then its steps in their order.
+/// What a transaction waits for, [`WAITS_SHOWN_MAX`] at most: as a whole first, then its steps and their clones in
+/// their order. What fanned out waits for nothing but its clones.
 pub(super) fn waiting_for<'a>(
     definition: &Definition,
     head: &Head,
-    steps: impl Iterator<Item = (&'a Step, &'a StepState)>,
+    nodes: impl Iterator<Item = (NodeRef, &'a Step, &'a StepState)>,
 ) -> Vec<WaitView> {
     if head.status.is_ended() {
         return Vec::new();
@@ -82,10 +84,12 @@ pub(super) fn waiting_for<'a>(
         found.push(whole(WaitKind::Driver, open.heard_at, until));
     }
     let (mut of_steps, mut last) = (Vec::new(), head.started_at);
-    for (step, state) in steps {
+    for (node, step, state) in nodes {
         last = last.max(state.ended_at.unwrap_or(last));
-        of_steps.extend(forward(step, state, head));
-        of_steps.extend(closing(step, state, head));
+        if of_steps.len() < WAITS_SHOWN_MAX {
+            of_steps.extend(forward(node, step, state, head));
+            of_steps.extend(closing(node, step, state, head));
+        }
     }
     if head.status == Status::Parked && head.parked_at.is_none() {
         // Its time ran out, or its output failed when its last step was over.
@@ -94,10 +98,11 @@ pub(super) fn waiting_for<'a>(
         found.push(whole(WaitKind::Person, timeout.map_or(last, |timeout| from.plus(timeout)), None));
     }
     found.extend(of_steps);
+    found.truncate(WAITS_SHOWN_MAX);
     found
 }
 
-fn forward(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
+fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
     // What the driver of an open transaction calls is its own affair; what for, it has said.
     let is_driven = head.open.is_some();
     let called = || Some(if is_driven { format!("action {}", step.action) } else { step.run.describe() });
@@ -119,17 +124,18 @@ fn forward(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
             (WaitKind::Person, called(), state.ended_at, None)
         }
         StepStatus::Pending
+        | StepStatus::Expanded
         | StepStatus::Completed
         | StepStatus::Failed
         | StepStatus::Unknown
         | StepStatus::Skipped
         | StepStatus::Cancelled => return None,
     };
-    Some(WaitView { kind, step: Some(step.id.clone()), phase: Phase::Do, name, since: since?, until })
+    Some(WaitView { kind, step: Some(node.name(&step.id)), phase: Phase::Do, name, since: since?, until })
 }
 
 /// A compensation, or a participant's confirm.
-fn closing(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
+fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
     let (undo, phase) = (&state.undo, head.closing(state));
     let (timeout, parks) = match phase {
         Phase::Confirm => (step.confirm.as_ref()?.timeout, true),
@@ -149,7 +155,7 @@ fn closing(step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
         }
     };
     let name = step.run_of(phase).map(Run::describe);
-    Some(WaitView { kind, step: Some(step.id.clone()), phase, name, since: since?, until })
+    Some(WaitView { kind, step: Some(node.name(&step.id)), phase, name, since: since?, until })
 }
 
 /// So long before an instant.

@@ -46,13 +46,13 @@ async fn a_failed_step_has_what_was_done_undone() {
     let view = house.run(json!({"sku": "tea", "fail": true})).await;
     assert_eq!(show(&view), "compensated: reserve completed×1 undo completed, charge failed×1(CardDeclined)");
     let cause = view.cause.unwrap();
-    assert_eq!(cause.step, Some(name("charge")));
+    assert_eq!(cause.step.as_deref(), Some("charge"));
     assert_eq!(cause.error.unwrap().message, "no money");
     assert_eq!(calls.released.load(Ordering::SeqCst), 1);
     // A panic may have taken effect, and this step says nothing of how it is undone.
     let view = house.run(json!({"sku": "tea", "panic": true})).await;
     assert_eq!(show(&view), "compensated: reserve completed×1 undo completed, charge unknown×1(Panic)");
-    assert_eq!(view.left_undone, [name("charge")]);
+    assert_eq!(view.left_undone, ["charge"]);
 }
 
 /// What a start answers is what is read of it afterwards.
@@ -75,7 +75,7 @@ async fn whoever_starts_and_waits_is_told_the_result() {
         assert_eq!((again.0.existing, &again.1), (true, &result));
         ends.push((result.status.word(), result.left_undone));
     }
-    assert_eq!(ends, [("completed", vec![]), ("compensated", vec![]), ("compensated", vec![name("charge")])]);
+    assert_eq!(ends, [("completed", vec![]), ("compensated", vec![]), ("compensated", vec!["charge".to_owned()])]);
     let start = House::order(json!({"sku": "tea"}), None);
     let (_, result) = transactions::run(&house.app, &grant, start.clone(), None).await.unwrap();
     assert_eq!((result.status.word(), result.output), ("running", None));

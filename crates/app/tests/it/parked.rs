@@ -18,7 +18,7 @@ fn pivoted() -> String {
 async fn resolve(house: &House, id: TransactionId, step: &str, output: Value) -> Result<TransactionView, Error> {
     let grant = house.granted(Action::TransactionResolve).await;
     let justification = String::from("paid in cash");
-    operations::resolve(&house.app, &grant, id, operations::Resolution { step: name(step), justification, output })
+    operations::resolve(&house.app, &grant, id, operations::Resolution { step: step.to_owned(), justification, output })
         .await
 }
 
@@ -28,7 +28,7 @@ async fn past_its_pivot_a_failure_waits_for_a_person_also_after_a_restart() {
     let house = House::new(services(&calls)).await;
     house.register(&pivoted()).await;
     let view = house.run(json!({"sku": "tea", "fail": true})).await;
-    assert_eq!((view.head.status.word(), view.parked_at.clone()), ("parked", Some(name("charge"))));
+    assert_eq!((view.head.status.word(), view.parked_at.clone()), ("parked", Some("charge".to_owned())));
     assert!(view.cause.is_none() && view.left_undone.is_empty(), "it goes forward: {view:?}");
     let id = view.head.id;
 
@@ -75,7 +75,7 @@ async fn a_compensation_that_is_given_up_is_told_and_not_swallowed() {
     };
     house.register(&of(2, "")).await;
     let view = house.run(json!({"sku": "tea", "fail": true})).await;
-    assert_eq!((view.head.status.word(), view.left_undone.as_slice()), ("failed", &[name("reserve")][..]));
+    assert_eq!((view.head.status.word(), view.left_undone.as_slice()), ("failed", &["reserve".to_owned()][..]));
     let undo = view.steps[0].undo.clone().unwrap();
     assert_eq!((undo.status.word(), undo.attempts, undo.error.unwrap().r#type.as_str()), ("failed", 2, "Kept"));
 

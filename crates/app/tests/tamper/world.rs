@@ -325,7 +325,7 @@ async fn reached(owner: &Owner) {
 }
 
 async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
-    let of_step = |transaction, step: &str, phase| Subject::Step { transaction, step: step.parse().unwrap(), phase };
+    let of_step = |transaction, step: &str, phase| Subject::Step { transaction, step: step.to_owned(), phase };
     vec![
         owner.receipt(of_step(ran.completed, "charge", Phase::Do)).await,
         owner.receipt(Subject::Transaction(ran.completed)).await,

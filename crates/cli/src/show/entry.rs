@@ -31,7 +31,9 @@ pub(crate) fn history(out: &Output, items: &[Entry], steps: &[String]) -> String
         let refs = record.as_ref().map(|record| &record.refs);
         let step = refs.and_then(|refs| refs.step).map(|number| {
             let name = usize::try_from(number).ok().and_then(|number| steps.get(number));
-            name.cloned().unwrap_or_else(|| number.to_string())
+            let name = name.cloned().unwrap_or_else(|| number.to_string());
+            let index = refs.and_then(|refs| refs.clone).and_then(|clone| clone.checked_sub(1));
+            index.map_or(name.clone(), |index| format!("{name}[{index}]"))
         });
         grid.row([
             Cell::from(item.n.map(|n| n.to_string())),

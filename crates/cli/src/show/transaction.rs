@@ -7,8 +7,8 @@ use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
     Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionSummary,
 };
-use chancery_base::Name;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Characters of a value that a table shows.
 const VALUE_CHARS_MAX: usize = 240;
@@ -39,7 +39,7 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
 }
 
 /// A transaction in one line: `compensated: step `fail` failed: …`; of a TCC, `completed (confirmed)`.
-fn headline(status: Status, state: Option<&str>, parked_at: Option<&Name>, cause: Option<&Cause>) -> String {
+fn headline(status: Status, state: Option<&str>, parked_at: Option<&str>, cause: Option<&Cause>) -> String {
     let is_parked = status == Status::Parked;
     let status = match state {
         Some(state) if state != status.word() => format!("{} ({state})", status.word()),
@@ -81,7 +81,7 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
     fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_deref(), body.cause.as_ref()))),
         ("driver", body.driver.map(|driver| driver.to_string())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
     ])
@@ -89,12 +89,12 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
 
 /// A transaction: what it is, and a table of its steps.
 pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
-    let undone: Vec<&str> = body.left_undone.iter().map(Name::as_str).collect();
+    let undone: Vec<&str> = body.left_undone.iter().map(String::as_str).collect();
     let labels: Vec<String> = body.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
-        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_ref(), body.cause.as_ref()))),
+        ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_deref(), body.cause.as_ref()))),
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
         ("starts", body.start_at.map(time)),
         ("paused", body.paused_at.map(time)),
@@ -106,14 +106,20 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
-    let mut grid = match &body.state {
-        None => out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"]),
-        Some(_) => out.grid(&["PARTICIPANT", "STATE", "TRIES", "DURATION", "CONFIRM OR CANCEL", "ERROR"]),
+    format!("{head}\n{}", steps(out, &body.steps))
+}
+
+/// A table of steps, of participants, or of the clones of a step.
+pub(crate) fn steps(out: &Output, items: &[Step]) -> String {
+    let mut grid = if items.iter().any(|step| step.state.is_some()) {
+        out.grid(&["PARTICIPANT", "STATE", "TRIES", "DURATION", "CONFIRM OR CANCEL", "ERROR"])
+    } else {
+        out.grid(&["STEP", "STATUS", "ATTEMPTS", "DURATION", "COMPENSATION", "ERROR"])
     };
-    for step in &body.steps {
+    for step in items {
         grid.row(step_cells(step));
     }
-    format!("{head}\n{}", grid.text_or("no steps"))
+    grid.text_or("no steps")
 }
 
 fn step_cells(step: &Step) -> [Cell; 6] {
@@ -123,7 +129,11 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     } else {
         step.status.clone()
     };
-    let status = step.state.as_ref().map_or(status, |state| state.replace('_', " "));
+    let status = match (&step.state, &step.clones) {
+        (Some(state), _) => state.replace('_', " "),
+        (None, Some(clones)) => format!("{status}: {}", clones_text(clones)),
+        (None, None) => status,
+    };
     let tone = step.state.as_deref().map_or_else(|| step_tone(&step.status), state_tone);
     let closing = step.confirm.as_ref().or(step.compensation.as_ref());
     let undo_error = closing.and_then(|undo| undo.error.as_ref());
@@ -140,13 +150,20 @@ fn step_cells(step: &Step) -> [Cell; 6] {
         (None, None) => None,
     };
     [
-        Cell::from(step.step.as_str()),
+        Cell::from(step.index.map_or_else(|| step.step.to_string(), |index| format!("{}[{index}]", step.step))),
         Cell::toned(status, tone),
         Cell::from(step.attempts.to_string()),
         Cell::from(step.latency_us.map(micros)),
         closing_cell(closing, step.state.is_some().then_some(undo)),
         Cell::from(error),
     ]
+}
+
+/// How many clones stand how: `5 clones, 3 completed, 2 ready`.
+fn clones_text(clones: &BTreeMap<String, u32>) -> String {
+    let all: u32 = clones.values().sum();
+    let parts: Vec<String> = clones.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
+    if parts.is_empty() { "of nothing".to_owned() } else { format!("{all} clones, {}", parts.join(", ")) }
 }
 
 /// A compensation, or which of a participant's confirm and cancel it is.
@@ -172,7 +189,7 @@ pub(super) fn step_tone(status: &str) -> Tone {
     match status {
         "completed" => Tone::Good,
         "failed" | "unknown" => Tone::Bad,
-        "dispatched" | "backoff" | "ready" | "waiting" => Tone::Busy,
+        "dispatched" | "backoff" | "ready" | "waiting" | "expanded" => Tone::Busy,
         _ => Tone::Plain,
     }
 }

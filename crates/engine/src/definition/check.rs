@@ -15,7 +15,9 @@ pub(crate) enum Site {
     Key,
     /// The context of the start.
     Start,
-    /// What a step does.
+    /// Whether a step runs, and over what it fans out.
+    Whole(StepIndex),
+    /// What a step, or each clone of it, does.
     Forward(StepIndex),
     /// How a step is undone.
     Undo(StepIndex),
@@ -34,6 +36,8 @@ pub(crate) struct Use {
     pub(crate) program: Program,
 }
 
+/// Names that only the clones of a fan-out have.
+const OF_CLONES: [&str; 2] = ["item", "index"];
 /// Names that a later version of Chancery binds.
 const LATER: [&str; 3] = ["env", "vars", "headers"];
 
@@ -41,16 +45,17 @@ impl Site {
     /// The step that it belongs to.
     pub(crate) const fn step(self) -> Option<StepIndex> {
         match self {
-            Self::Forward(step) | Self::Undo(step) | Self::Confirm(step) => Some(step),
+            Self::Whole(step) | Self::Forward(step) | Self::Undo(step) | Self::Confirm(step) => Some(step),
             Self::Key | Self::Start | Self::Output => None,
         }
     }
 
-    const fn names(self) -> &'static [&'static str] {
+    const fn names(self, fans_out: bool) -> &'static [&'static str] {
         match self {
             Self::Key => &["input"],
             Self::Start => &["input", "transaction", "now"],
-            Self::Forward(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
+            Self::Forward(_) | Self::Undo(_) if fans_out => &["input", "steps", "transaction", "now", "item", "index"],
+            Self::Whole(_) | Self::Forward(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
                 &["input", "steps", "transaction", "now"]
             }
         }
@@ -66,7 +71,7 @@ pub(crate) fn uses(definition: &mut Definition, uses: &[Use], upstream: &Upstrea
         let mut checker = Checker { definition, ids: &ids, upstream, used, problems };
         let found = checker.check();
         match used.site {
-            Site::Forward(step) | Site::Undo(step) | Site::Confirm(step) => {
+            Site::Whole(step) | Site::Forward(step) | Site::Undo(step) | Site::Confirm(step) => {
                 reads.entry(Some(step)).or_default().extend(found)
             }
             Site::Output => reads.entry(None).or_default().extend(found),
@@ -105,7 +110,7 @@ impl Checker<'_> {
         let mut read = BTreeSet::new();
         for access in program.references() {
             let root = access.root.as_str();
-            if !self.used.site.names().contains(&root) {
+            if !self.names().contains(&root) {
                 self.unknown_name(root);
             } else if root == "steps" {
                 read.extend(self.step(access));
@@ -116,11 +121,25 @@ impl Checker<'_> {
         read
     }
 
+    /// The names that are bound where the expression stands.
+    fn names(&self) -> &'static [&'static str] {
+        let fans_out = match self.used.site {
+            Site::Forward(step) | Site::Undo(step) => {
+                self.definition.step(step).is_some_and(|step| step.each.is_some())
+            }
+            Site::Key | Site::Start | Site::Whole(_) | Site::Confirm(_) | Site::Output => false,
+        };
+        self.used.site.names(fans_out)
+    }
+
     fn unknown_name(&mut self, root: &str) {
         if LATER.contains(&root) {
             return self.fail(format!("`{root}` is not supported yet"));
         }
-        let names = self.used.site.names();
+        if OF_CLONES.contains(&root) {
+            return self.fail(format!("`{root}` is known in what a step with `each` does, and in its `compensate`"));
+        }
+        let names = self.names();
         let hint = did_you_mean(root, names.iter().copied());
         self.fail(format!("`{root}` is not known here; there is `{}`{hint}", names.join("`, `")));
     }
@@ -168,7 +187,7 @@ impl Checker<'_> {
     fn reach(&mut self, access: &Access, index: StepIndex) -> bool {
         let (reader, undo) = match self.used.site {
             Site::Key | Site::Start | Site::Confirm(_) | Site::Output => return true,
-            Site::Forward(reader) => (reader, false),
+            Site::Whole(reader) | Site::Forward(reader) => (reader, false),
             Site::Undo(reader) => (reader, true),
         };
         if self.upstream.has(reader, index) {

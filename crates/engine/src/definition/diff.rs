@@ -165,7 +165,7 @@ fn undoing(before: &Definition, after: &Definition) -> Vec<String> {
 /// What becomes of a step that was done when the transaction fails, in words that follow its name.
 fn fate(definition: &Definition, upstream: &Upstream, index: StepIndex, step: &Step) -> String {
     let mut steps = definition.indices().zip(&definition.steps);
-    let pivot = steps.find(|(other, step)| step.pivot && step.when.is_none() && upstream.has(index, *other));
+    let pivot = steps.find(|(other, step)| step.is_sure_pivot() && upstream.has(index, *other));
     match (&step.compensate, pivot) {
         (_, Some((_, pivot))) => format!("stays done, since it comes after the pivot `{}`", pivot.id),
         (Some(undo), None) => {

@@ -3,11 +3,12 @@
 use super::{Confirm, Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
 use crate::event::StepError;
 use crate::status::StepStatus;
-use chancery_base::limits::KEY_BYTES_MAX;
-use chancery_base::{Kind, Timestamp, TransactionId, json};
+use chancery_base::limits::{CLONES_MAX, KEY_BYTES_MAX};
+use chancery_base::{Document, Kind, Timestamp, TransactionId, json};
 use chancery_expr::{FUEL_DEFAULT, Scope, Template, Tree};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What every expression of a transaction sees.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct Seen<'a> {
     pub status: StepStatus,
     /// Its output, if it has one: a skipped step has none, nor has one whose outcome is unknown.
     pub output: Option<&'a Value>,
+    /// The outputs of its clones, in their order, where it fanned out: a list, in which what failed has null.
+    pub outputs: Option<&'a [Option<Arc<Document>>]>,
     /// Its latest error, where it failed for good.
     pub error: Option<&'a StepError>,
 }
@@ -133,7 +136,8 @@ impl<'a> Facts<'a> {
 impl<'a> Seen<'a> {
     fn members(self) -> BTreeMap<&'a str, Tree<'a>> {
         let mut members = BTreeMap::from([("status", Tree::Text(self.status.word().to_owned()))]);
-        members.extend(self.output.map(|output| ("output", Tree::Value(output))));
+        let output = self.output.map(Tree::Value).or(self.outputs.map(Tree::List));
+        members.extend(output.map(|output| ("output", output)));
         members.extend(self.error.map(|error| {
             let parts = [("type", error.r#type.clone()), ("message", error.message.clone())];
             ("error", Tree::Map(parts.into_iter().map(|(name, text)| (name, Tree::Text(text))).collect()))
@@ -184,6 +188,25 @@ impl Step {
     pub fn condition(&self, scope: &Scope<'_>) -> Result<bool, BadExpression> {
         let Some(when) = &self.when else { return Ok(true) };
         when.evaluate_bool(scope, FUEL_DEFAULT).map_err(|err| BadExpression::new("when", err.to_string()))
+    }
+
+    /// What it fans out over.
+    ///
+    /// # Errors
+    /// If it can't be computed, is no list, or has more than `CLONES_MAX` elements.
+    pub fn elements(&self, scope: &Scope<'_>) -> Result<Option<Vec<Value>>, BadExpression> {
+        let Some(each) = &self.each else { return Ok(None) };
+        let found = each.list.evaluate(scope, FUEL_DEFAULT);
+        match found.map_err(|err| BadExpression::new("each", err.to_string()))? {
+            Some(Value::Array(items)) if items.len() <= CLONES_MAX => Ok(Some(items)),
+            Some(Value::Array(items)) => {
+                let message = format!("{} elements, at most {CLONES_MAX} are allowed", items.len());
+                Err(BadExpression::new("each", message))
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) | None => {
+                Err(BadExpression::new("each", "a list is needed here"))
+            }
+        }
     }
 
     /// Its input; null if it has no `with`.

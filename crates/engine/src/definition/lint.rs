@@ -177,11 +177,11 @@ impl Linter<'_> {
         self.warn(Rule::NoUndo, Some(index), item, message);
     }
 
-    /// A pivot that was surely done when the step begins.
+    /// A pivot that was surely done when the step begins: one that fans out may do so over nothing.
     fn pivot_before(&self, index: StepIndex) -> Option<&str> {
         let definition = self.definition;
         let mut steps = definition.indices().zip(&definition.steps);
-        let found = steps.find(|(other, step)| step.pivot && step.when.is_none() && self.upstream.has(index, *other));
+        let found = steps.find(|(other, step)| step.is_sure_pivot() && self.upstream.has(index, *other));
         found.map(|(_, step)| step.id.as_str())
     }
 
@@ -249,7 +249,12 @@ impl Linter<'_> {
                 if self.is_guarded(reader, step) {
                     continue;
                 }
-                let why = if step.optional { "may fail" } else { "may be skipped" };
+                let why = match (step.optional, &step.each) {
+                    (false, _) => "may be skipped",
+                    (true, None) => "may fail",
+                    // Of a clone that fails there is null.
+                    (true, Some(_)) => "may fail before it fans out",
+                };
                 let id = step.id.as_str();
                 let message = format!(
                     "`{id}` {why}, and then its output is absent: write `{}.?output`",

@@ -11,8 +11,8 @@ use super::lint;
 use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
-    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Http, Method, Mode, OnError,
-    QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
+    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Each, Http, Method, Mode,
+    OnError, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
 use chancery_base::{Digest, Name, json};
@@ -56,6 +56,8 @@ pub(super) const STEP: Keys = Keys {
         "id",
         "after",
         "when",
+        "each",
+        "concurrency",
         "run",
         "with",
         "retry",
@@ -71,7 +73,6 @@ pub(super) const STEP: Keys = Keys {
         "lint",
     ],
     later: &[
-        "each",
         "set",
         "vars",
         "subjects",
@@ -299,7 +300,8 @@ impl Reader {
         let site = Site::Forward(index);
         let id = cursor.required("id", &mut self.problems).and_then(|field| field.name(&mut self.problems));
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
-        let when = cursor.field("when").and_then(|field| self.condition(&field, site));
+        let when = cursor.field("when").and_then(|field| self.condition(&field, Site::Whole(index)));
+        let each = self.each(cursor, index);
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
         let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -325,6 +327,7 @@ impl Reader {
             after: Vec::new(),
             dependents: Vec::new(),
             when,
+            each,
             run: run.unwrap_or(Run::Noop),
             with,
             retry,
@@ -341,6 +344,20 @@ impl Reader {
             context: context.unwrap_or_default(),
             reads: Vec::new(),
         })
+    }
+
+    /// A fan-out, with the key that is only for one.
+    fn each(&mut self, cursor: &Cursor<'_>, index: StepIndex) -> Option<Each> {
+        let concurrency = cursor.field("concurrency");
+        let Some(field) = cursor.field("each") else {
+            if let Some(field) = concurrency {
+                field.fail(&mut self.problems, "`concurrency` of a step is for its clones: it has no `each`");
+            }
+            return None;
+        };
+        let list = self.program(&field, "a list of elements", Site::Whole(index));
+        let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
+        Some(Each { list: list?, concurrency })
     }
 
     fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {
@@ -563,19 +580,25 @@ impl Reader {
     }
 
     fn condition(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Program> {
-        if !matches!(&cursor.node.data, Data::Text(text) if text.contains("${{")) {
-            cursor.fail(&mut self.problems, "a condition is written as `${{ … }}`");
-            return None;
-        }
-        let template = self.template(cursor, site)?;
-        let Some(program) = template.as_program() else {
-            cursor.fail(&mut self.problems, "a condition is one `${{ … }}` and nothing else");
-            return None;
-        };
+        let program = self.program(cursor, "a condition", site)?;
         if program.provably_not_bool() {
             cursor.fail(&mut self.problems, "a condition is true or false, this can be neither");
         }
-        Some(program.clone())
+        Some(program)
+    }
+
+    /// What is one expression, and no template with several.
+    fn program(&mut self, cursor: &Cursor<'_>, what: &str, site: Site) -> Option<Program> {
+        if !matches!(&cursor.node.data, Data::Text(text) if text.contains("${{")) {
+            cursor.fail(&mut self.problems, format!("{what} is written as `${{{{ … }}}}`"));
+            return None;
+        }
+        let template = self.template(cursor, site)?;
+        let program = template.as_program().cloned();
+        if program.is_none() {
+            cursor.fail(&mut self.problems, format!("{what} is one `${{{{ … }}}}` and nothing else"));
+        }
+        program
     }
 
     pub(super) fn template(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Template> {

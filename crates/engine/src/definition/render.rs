@@ -141,6 +141,10 @@ impl Definition {
 impl Step {
     /// What is special about it, in a few words each.
     fn marks(&self) -> Vec<String> {
+        let each = self.each.as_ref().map(|each| match each.concurrency {
+            Some(most) => format!("each, {most} at once"),
+            None => "each".to_owned(),
+        });
         let marks = [
             (self.when.is_some(), "conditional"),
             (self.pivot, "pivot"),
@@ -148,7 +152,7 @@ impl Step {
             (self.optional, "may fail"),
             (self.retry.once, "once"),
         ];
-        marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()).collect()
+        each.into_iter().chain(marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned())).collect()
     }
 }
 

@@ -36,10 +36,11 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// How long to wait after attempt number `attempt` (from 1) failed, in whole milliseconds. The same arguments
+    /// How long to wait after attempt number `attempt` (from 1) of a step, or of a clone of one, failed, in whole
+    /// milliseconds. The same arguments
     /// give the same delay, so that a replay agrees; the jitter is drawn from SHA-256 of them.
     #[must_use]
-    pub fn delay(&self, transaction: &TransactionId, step: &Name, attempt: u32) -> Duration {
+    pub fn delay(&self, transaction: &TransactionId, step: &str, attempt: u32) -> Duration {
         let mut seconds = self.backoff.as_secs_f64();
         let max = self.max.as_secs_f64();
         for _ in 1..attempt {
@@ -48,7 +49,7 @@ impl Retry {
                 break;
             }
         }
-        let seed = [transaction.as_bytes().as_slice(), step.as_str().as_bytes(), &[0], &attempt.to_be_bytes()];
+        let seed = [transaction.as_bytes().as_slice(), step.as_bytes(), &[0], &attempt.to_be_bytes()];
         let spread = self.jitter * (2.0 * uniform(&Digest::of_parts(&seed)) - 1.0);
         let delay = Duration::try_from_secs_f64(seconds.min(max) * (1.0 + spread)).unwrap_or(self.max);
         Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))

@@ -12,9 +12,19 @@ use chancery_expr::{Scope, Template};
 
 pub(super) const SIGNAL: Keys = Keys { known: &["name", "timeout"], later: &["when", "count"], elsewhere: &[] };
 
-/// What belongs to attempts, of which a step that waits has none.
-const OF_ATTEMPTS: [&str; 9] =
-    ["with", "retry", "timeout", "queue_timeout", "compensate", "irreversible", "action", "resource", "context"];
+/// What belongs to attempts, of which a step that waits has none, and that it fans out.
+const OF_CALLS: [&str; 10] = [
+    "each",
+    "with",
+    "retry",
+    "timeout",
+    "queue_timeout",
+    "compensate",
+    "irreversible",
+    "action",
+    "resource",
+    "context",
+];
 
 impl Run {
     /// Whether it waits, rather than being handed out.
@@ -67,12 +77,13 @@ impl Reader {
         Some(Run::Signal(Signal { name: name?, timeout: timeout.flatten() }))
     }
 
-    /// A step that waits has nothing of what belongs to attempts.
+    /// A step that waits has nothing of what belongs to attempts, and does not fan out.
     pub(super) fn check_passive(&mut self, cursor: &Cursor<'_>, run: &Run) {
-        for field in OF_ATTEMPTS.iter().filter_map(|key| cursor.field(key)).filter(|_| run.is_passive()) {
+        for field in OF_CALLS.iter().filter_map(|key| cursor.field(key)).filter(|_| run.is_passive()) {
             let key = field.path.rsplit('.').next().unwrap_or_default();
             let hint = match (key, run) {
                 ("timeout", Run::Signal(_)) => ": write `run: {signal: {name: …, timeout: …}}`",
+                ("each", _) => ": only a step that calls something fans out",
                 _ => ": nothing is called",
             };
             field.fail(&mut self.problems, format!("a step that waits has no `{key}`{hint}"));

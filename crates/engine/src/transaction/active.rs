@@ -5,12 +5,12 @@
 
 use super::Transaction;
 use super::nodes::{Node, look};
-use crate::definition::{CompensationPolicy, Step};
+use crate::definition::{CompensationPolicy, Step, StepIndex};
 use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::{Phase, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// What is or may be going on at a node, and by what the nodes of a class are ranked.
@@ -47,6 +47,8 @@ const CLASSES: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     class: Class,
+    /// What waits within a window of its own is apart from all else: [`window_of`].
+    window: u32,
     rank: i64,
     node: NodeRef,
 }
@@ -58,6 +60,17 @@ pub(super) struct Active {
     counts: [usize; CLASSES],
     /// Nodes for which what comes after them has to wait.
     unfinished: usize,
+    /// The clones of each step that fanned out.
+    fans: BTreeMap<StepIndex, Fan>,
+}
+
+/// The clones of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Fan {
+    /// Of the step itself; none: the transaction's.
+    concurrency: Option<u32>,
+    unfinished: usize,
+    out: usize,
 }
 
 /// What the set says of one node.
@@ -66,32 +79,62 @@ struct Keys {
     node: NodeRef,
     found: [Option<(Class, i64)>; 3],
     is_finished: bool,
+    is_out: bool,
+    concurrency: Option<u32>,
 }
 
 impl Keys {
     fn of(node: NodeRef, step: &Step, state: &StepState, policy: CompensationPolicy, closing: Phase) -> Self {
+        // A step as a whole is not handed out, and takes effect by its clones.
+        let fans_out = step.each.is_some() && node.clone == 0;
         let forward = match state.status {
+            StepStatus::Ready if fans_out => None,
             StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
             StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
             StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
             StepStatus::Waiting => Some((Class::Waiting, state.wake_at.map_or(i64::MAX, Timestamp::as_micros))),
             StepStatus::Failed | StepStatus::Unknown if !step.optional => Some((Class::Stuck, 0)),
             StepStatus::Pending
+            | StepStatus::Expanded
             | StepStatus::Completed
             | StepStatus::Failed
             | StepStatus::Unknown
             | StepStatus::Skipped
             | StepStatus::Cancelled => None,
         };
-        let queue_end = state.queued_since().map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
+        let queued = state.queued_since().filter(|_| !fans_out);
+        let queue_end = queued.map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
         // A pivot has no compensation.
         let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, closing) };
-        Self { node, found: [forward, queue_end, effect], is_finished: is_finished(step, state) }
+        Self {
+            node,
+            found: [forward, queue_end, effect.filter(|_| !fans_out)],
+            is_finished: is_finished(step, state),
+            is_out: state.status == StepStatus::Dispatched,
+            concurrency: step.each.as_ref().and_then(|each| each.concurrency),
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = Key> {
-        let node = self.node;
-        self.found.iter().flatten().map(move |(class, rank)| Key { class: *class, rank: *rank, node })
+        let Self { node, concurrency, .. } = *self;
+        self.found.iter().flatten().map(move |(class, rank)| {
+            let window = match class {
+                Class::Ready | Class::Backoff if concurrency.is_some() => window_of(node.step),
+                Class::Ready
+                | Class::Backoff
+                | Class::QueueEnd
+                | Class::Out
+                | Class::Waiting
+                | Class::UndoReady
+                | Class::UndoBackoff
+                | Class::UndoOut
+                | Class::ToUndo
+                | Class::Stuck
+                | Class::UndoStuck
+                | Class::Pivot => SHARED,
+            };
+            Key { class: *class, window, rank: *rank, node }
+        })
     }
 }
 
@@ -128,8 +171,17 @@ pub(super) const fn is_finished(step: &Step, state: &StepState) -> bool {
         | StepStatus::Dispatched
         | StepStatus::Backoff
         | StepStatus::Waiting
+        | StepStatus::Expanded
         | StepStatus::Cancelled => false,
     }
+}
+
+/// The window of all that has none of its own.
+pub(super) const SHARED: u32 = 0;
+
+/// The window of a step's clones.
+const fn window_of(step: StepIndex) -> u32 {
+    step.0.saturating_add(1)
 }
 
 /// What has no time of its own comes before what has.
@@ -140,6 +192,12 @@ fn rank(at: Option<Timestamp>) -> i64 {
 impl Active {
     fn add(&mut self, keys: &Keys) {
         self.unfinished += usize::from(!keys.is_finished);
+        if keys.node.clone > 0 {
+            let fan = self.fans.entry(keys.node.step).or_default();
+            fan.concurrency = keys.concurrency;
+            fan.unfinished += usize::from(!keys.is_finished);
+            fan.out += usize::from(keys.is_out);
+        }
         for key in keys.iter() {
             look();
             *self.count_mut(key.class) += 1;
@@ -149,6 +207,10 @@ impl Active {
 
     fn take(&mut self, keys: &Keys) {
         self.unfinished -= usize::from(!keys.is_finished);
+        if let Some(fan) = self.fans.get_mut(&keys.node.step).filter(|_| keys.node.clone > 0) {
+            fan.unfinished -= usize::from(!keys.is_finished);
+            fan.out -= usize::from(keys.is_out);
+        }
         for key in keys.iter() {
             look();
             *self.count_mut(key.class) -= 1;
@@ -177,17 +239,40 @@ impl Active {
         self.unfinished == 0
     }
 
-    /// Those of a class whose rank lies within, the lowest first.
+    /// Whether every clone of a step lets what comes after the step go on.
+    pub(super) fn are_finished(&self, step: StepIndex) -> bool {
+        self.fans.get(&step).is_none_or(|fan| fan.unfinished == 0)
+    }
+
+    /// The windows in which clones may wait, and how many more of each may be out.
+    pub(super) fn windows(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.fans.iter().filter(|(_, fan)| fan.unfinished > 0).filter_map(|(step, fan)| {
+            let most = usize::try_from(fan.concurrency?).unwrap_or(usize::MAX);
+            Some((window_of(*step), most.saturating_sub(fan.out)))
+        })
+    }
+
+    /// Those of a class that wait for no window of their own and whose rank lies within, the lowest first.
     pub(super) fn of(
         &self,
         class: Class,
         ranks: RangeInclusive<i64>,
     ) -> impl DoubleEndedIterator<Item = (i64, NodeRef)> {
+        self.within(class, SHARED, ranks)
+    }
+
+    /// The same of a window.
+    pub(super) fn within(
+        &self,
+        class: Class,
+        window: u32,
+        ranks: RangeInclusive<i64>,
+    ) -> impl DoubleEndedIterator<Item = (i64, NodeRef)> {
         // Most transactions have none of most classes.
         let keys = (self.count(class) > 0).then(|| {
             let (first, last) = (*ranks.start(), *ranks.end());
-            let first = Key { class, rank: first, node: NodeRef::MIN };
-            self.keys.range(first..=Key { class, rank: last, node: NodeRef::MAX })
+            let first = Key { class, window, rank: first, node: NodeRef::MIN };
+            self.keys.range(first..=Key { class, window, rank: last, node: NodeRef::MAX })
         });
         keys.into_iter().flatten().inspect(|_| look()).map(|key| (key.rank, key.node))
     }
@@ -205,7 +290,9 @@ impl Active {
     /// The first time of a class that comes after `past`.
     pub(super) fn next(&self, class: Class, past: Option<Timestamp>) -> Option<Timestamp> {
         let from = past.map_or(i64::MIN, |past| past.as_micros().saturating_add(1));
-        self.of(class, from..=i64::MAX).next().map(|(at, _)| Timestamp::from_micros(at))
+        let own = self.windows().filter(|_| class == Class::Backoff).map(|(window, _)| window);
+        let first = |window| self.within(class, window, from..=i64::MAX).next().map(|(at, _)| at);
+        std::iter::once(SHARED).chain(own).filter_map(first).min().map(Timestamp::from_micros)
     }
 }
 

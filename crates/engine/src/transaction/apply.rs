@@ -2,11 +2,12 @@
 
 use super::Transaction;
 use super::active::is_finished;
-use crate::definition::{DefinitionKind, Mode, OnError};
+use crate::definition::{DefinitionKind, Mode, OnError, StepIndex};
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
+use chancery_base::limits::{CLONES_MAX, TRANSACTION_CLONES_MAX};
 use chancery_base::{DecisionId, Document, Timestamp};
 use std::sync::Arc;
 
@@ -47,10 +48,11 @@ impl Transaction {
                 self.apply_undo_failed(*node, event, now)?;
             }
             Event::Denied { node, decision } => self.apply_denied(*node, *decision, event)?,
+            Event::Expanded { node, items } => self.apply_expanded(*node, items, event, now, seq)?,
             Event::Skipped { node } => {
                 self.expect(*node, event, |state| state.status == StepStatus::Ready && state.attempts == 0)?;
                 self.finish(*node, StepStatus::Skipped, now, n);
-                self.ready_dependents(*node, now);
+                self.let_go_on(*node, now, n);
             }
             Event::Permitted(_)
             | Event::StepDenied { .. }
@@ -89,6 +91,41 @@ impl Transaction {
         self.start_undos(now);
         self.place_touched();
         Ok(())
+    }
+
+    /// Where there is no element the step is done.
+    fn apply_expanded(
+        &mut self,
+        node: NodeRef,
+        items: &Arc<Document>,
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
+        self.expect_status(event, Status::Running)?;
+        let fans_out = node.clone == 0 && self.step_of(node).is_some_and(|step| step.each.is_some());
+        let fits = items.as_array().is_some_and(|items| self.may_expand(items.len()));
+        self.expect(node, event, |state| fans_out && fits && state.status == StepStatus::Ready && state.attempts == 0)?;
+        let count = self.nodes.expand(node.step, items);
+        let state = self.touch(node);
+        state.status = StepStatus::Expanded;
+        state.clones = Some(count);
+        state.items_seq = Some(seq);
+        state.started_at = Some(now);
+        for clone in (1..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let clone = NodeRef { step: node.step, clone };
+            let state = self.touch(clone);
+            state.status = StepStatus::Ready;
+            state.ready_at = Some(now);
+            self.displaced.push(clone);
+        }
+        self.finish_whole(node.step, now, self.head.entries);
+        Ok(())
+    }
+
+    /// Whether the transaction may have so many clones more.
+    pub(super) fn may_expand(&self, count: usize) -> bool {
+        count <= CLONES_MAX && self.nodes.clone_count() + count <= TRANSACTION_CLONES_MAX
     }
 
     fn apply_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
@@ -186,7 +223,7 @@ impl Transaction {
         }
         self.place_touched();
         if self.is_done(node) {
-            self.ready_dependents(node, now);
+            self.let_go_on(node, now, n);
         } else if running && !self.is_forward_only() {
             self.turn(failure.cause(), Some(node), Some(error.clone()), now, n);
         }
@@ -236,6 +273,8 @@ impl Transaction {
         let phase = self.phase_at(node);
         self.expect_stuck(node, phase, event)?;
         self.unpark();
+        // What could not fan out is asked again over what.
+        let fans_out = node.clone == 0 && self.step_of(node).is_some_and(|step| step.each.is_some());
         let state = self.touch(node);
         match phase {
             Phase::Do => {
@@ -243,6 +282,9 @@ impl Transaction {
                 state.ready_at = Some(now);
                 (state.ended_at, state.ended_n) = (None, None);
                 state.attempts_before = state.attempts;
+                if fans_out {
+                    self.fresh.push(node);
+                }
             }
             Phase::Undo | Phase::Confirm => {
                 let undo = &mut state.undo;
@@ -358,7 +400,26 @@ impl Transaction {
         }
     }
 
-    pub(super) fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
+    /// A node is over: what comes after its step begins. A step that fanned out is over when all its clones are.
+    pub(super) fn let_go_on(&mut self, node: NodeRef, now: Timestamp, n: u64) {
+        if node.clone == 0 {
+            self.ready_dependents(node, now);
+        } else {
+            self.finish_whole(node.step, now, n);
+        }
+    }
+
+    fn finish_whole(&mut self, step: StepIndex, now: Timestamp, n: u64) {
+        self.place_touched();
+        let whole = NodeRef::of_step(step);
+        let runs = self.state(whole).is_some_and(|state| state.status == StepStatus::Expanded);
+        if runs && self.active.are_finished(step) {
+            self.finish(whole, StepStatus::Completed, now, n);
+            self.ready_dependents(whole, now);
+        }
+    }
+
+    fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
         if self.head.status != Status::Running {
             return;
         }
@@ -408,8 +469,13 @@ impl Transaction {
         self.head.held = false;
         self.head.begins_at = None;
         self.forget_signals();
+        let failed = node.filter(|node| node.clone > 0).map(|node| NodeRef::of_step(node.step));
         let is_queued = |state: &StepState| match state.status {
-            StepStatus::Pending | StepStatus::Ready | StepStatus::Backoff | StepStatus::Waiting => true,
+            StepStatus::Pending
+            | StepStatus::Ready
+            | StepStatus::Backoff
+            | StepStatus::Waiting
+            | StepStatus::Expanded => true,
             StepStatus::Dispatched
             | StepStatus::Completed
             | StepStatus::Failed
@@ -419,8 +485,13 @@ impl Transaction {
         };
         let queued = self.all_where(is_queued);
         for node in queued {
-            let unknown = self.state(node).is_some_and(|state| state.unknown);
-            self.finish(node, if unknown { StepStatus::Unknown } else { StepStatus::Cancelled }, now, n);
+            let status = match self.state(node) {
+                Some(state) if state.unknown => StepStatus::Unknown,
+                // A clone that fails for good fails the step.
+                Some(_) | None if failed == Some(node) => StepStatus::Failed,
+                Some(_) | None => StepStatus::Cancelled,
+            };
+            self.finish(node, status, now, n);
         }
     }
 
@@ -465,7 +536,7 @@ impl Transaction {
         self.finish(node, StepStatus::Completed, now, self.head.entries);
         self.set_output(node, output, seq);
         self.hear_of(node, now);
-        self.ready_dependents(node, now);
+        self.let_go_on(node, now, self.head.entries);
     }
 
     fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
@@ -479,7 +550,7 @@ impl Transaction {
 
     pub(super) fn set_output(&mut self, node: NodeRef, output: &Arc<Document>, seq: u64) {
         self.touch(node).output_seq = Some(seq);
-        self.nodes.node_mut(node).output = Some(Arc::clone(output));
+        self.nodes.set_output(node, output);
     }
 
     pub(super) fn expect(
@@ -538,6 +609,7 @@ impl Event {
             | Self::Resolved { node, .. }
             | Self::AttemptFailed { node, .. }
             | Self::Denied { node, .. }
+            | Self::Expanded { node, .. }
             | Self::Skipped { node }
             | Self::Claimed { node, .. }
             | Self::TimerStarted { node, .. }
@@ -582,6 +654,7 @@ impl Event {
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
             Self::AttemptFailed { phase: Phase::Confirm, .. } => "confirm attempt failed",
             Self::Denied { .. } => "denied",
+            Self::Expanded { .. } => "expanded",
             Self::Skipped { .. } => "skipped",
             Self::Permitted(_) => "permitted",
             Self::StepDenied { .. } => "step denied",
@@ -623,6 +696,7 @@ impl Event {
             | Self::Accepted { .. }
             | Self::AttemptFailed { .. }
             | Self::Denied { .. }
+            | Self::Expanded { .. }
             | Self::Skipped { .. }
             | Self::TimerStarted { .. }
             | Self::TimerFired { .. }

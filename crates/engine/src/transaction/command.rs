@@ -8,7 +8,7 @@ use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::status::{Phase, Status, StepStatus};
-use chancery_base::limits::{SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
+use chancery_base::limits::{BATCH_TIMEOUTS_MAX, SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
 use chancery_base::{DecisionId, Document, Kind, Name, Timestamp};
 use std::sync::Arc;
 
@@ -158,7 +158,8 @@ impl Transaction {
     }
 
     /// Records what time has done: its own time, its driver's silence, waits that are over, attempts past their
-    /// deadline, waits for a worker that lasted too long.
+    /// deadline, waits for a worker that lasted too long. Of these two it takes only so many at once:
+    /// [`Transaction::is_overdue`] says whether there are more.
     ///
     /// # Errors
     /// Only for a defect.
@@ -172,12 +173,25 @@ impl Transaction {
             self.advance(cx)?;
         }
         self.fire(cx)?;
-        while !self.head.status.is_settled()
-            && let Some((node, phase, failure, error)) = self.overdue(cx.now)
-        {
+        for _ in 0..BATCH_TIMEOUTS_MAX {
+            if self.head.status.is_settled() {
+                break;
+            }
+            let Some((node, phase, failure, error)) = self.overdue(cx.now) else { break };
             self.fail(node, phase, failure, error, cx)?;
         }
         Ok(())
+    }
+
+    /// Whether [`Transaction::time_out`] has something to record.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        if self.head.status.is_settled() {
+            return false;
+        }
+        let fires = self.fires_at().filter(|_| self.moves());
+        let mut own = self.times_out_at().into_iter().chain(self.loses_driver_at()).chain(fires);
+        own.any(|at| at <= now) || self.overdue(now).is_some()
     }
 
     /// The first of what is overdue. Failed, it is so no longer.
@@ -297,7 +311,7 @@ impl Transaction {
     }
 
     pub(super) fn name_of(&self, node: NodeRef) -> String {
-        self.step_of(node).map_or_else(String::new, |step| step.id.to_string())
+        self.step_of(node).map_or_else(String::new, |step| node.name(&step.id))
     }
 
     fn expect_standing(&self, operation: &'static str, allowed: &[Status]) -> Result<(), Refusal> {
@@ -363,14 +377,24 @@ impl Transaction {
         if !failure.was_dispatched() || is_final || used >= most {
             return None;
         }
-        Some(now.plus(retry.delay(&self.id(), &definition.id, used)))
+        Some(now.plus(retry.delay(&self.id(), &self.name_of(node), used)))
     }
 
     pub(super) fn ask_when(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let is_ready = self.state(node).is_some_and(|state| state.status == StepStatus::Ready);
         match if is_ready { self.evaluate_when(node) } else { Ok(true) } {
+            Ok(true) if is_ready => self.fan_out(node, cx),
             Ok(true) => Ok(()),
             Ok(false) => Ok(self.emit(Event::Skipped { node }, cx)?),
+            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+        }
+    }
+
+    /// Gives a step with `each` its clones.
+    fn fan_out(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        match self.evaluate_each(node) {
+            Ok(None) => Ok(()),
+            Ok(Some(items)) => Ok(self.emit(Event::Expanded { node, items: Arc::new(items) }, cx)?),
             Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
         }
     }

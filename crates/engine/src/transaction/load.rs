@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use super::active::Active;
-use super::nodes::{Node, Nodes};
+use super::nodes::Nodes;
 use super::open::{Declared, Open};
 use crate::definition::{Definition, StepIndex};
 use crate::node::NodeRef;
@@ -19,7 +19,7 @@ pub struct Parts {
     pub definition: Arc<Definition>,
     /// Its head.
     pub head: Head,
-    /// Its nodes, in order of (step, clone), each with its output if it has one.
+    /// Its nodes, in order of (step, clone), each with its output if it has one; what fanned out has its elements.
     pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
     /// What was declared of the nodes of an open transaction, with their inputs, in their order.
     pub declared: Vec<(Arc<Intent>, Arc<Document>)>,
@@ -44,7 +44,7 @@ pub enum LoadError {
         found: usize,
     },
     /// An output is missing, or there is one too many.
-    #[error("step {0} should have an output exactly if it is completed")]
+    #[error("step {0} should have an output exactly if it is completed, and elements if it fanned out")]
     Output(NodeRef),
     /// A signal's payload is missing, or there is one too many.
     #[error("{expected} signals are kept, {found} payloads of them are stored")]
@@ -66,26 +66,26 @@ impl Transaction {
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
         }
-        let (expected, found) = (definition.steps.len(), nodes.len());
-        let is_open = definition.frame.is_some();
-        let expected = if is_open { declared.len() } else { expected };
-        let fits = nodes.iter().map(|(node, ..)| *node).eq((0..expected).map(|step| StepIndex::at(step).into()));
-        if !fits || is_open != head.open.is_some() {
-            return Err(LoadError::Nodes { expected, found });
-        }
-        if let Some((node, ..)) = nodes.iter().find(|(_, state, output)| state.output_seq.is_some() != output.is_some())
-        {
+        let misses = |(_, state, document): &&(NodeRef, StepState, Option<Arc<Document>>)| {
+            let has_document = state.output_seq.is_some() || state.items_seq.is_some();
+            has_document != document.is_some() || state.items_seq.is_some() != state.clones.is_some()
+        };
+        if let Some((node, ..)) = nodes.iter().find(misses) {
             return Err(LoadError::Output(*node));
         }
         let (expected, found) = (head.signals.len(), kept.len());
         if expected != found {
             return Err(LoadError::Signals { expected, found });
         }
-        let nodes = nodes.into_iter().map(|(at, state, output)| Node::new(at, state, output));
-        let mut nodes: Vec<Node> = nodes.collect();
+        let (steps, found) = (definition.steps.len(), nodes.len());
+        let is_open = definition.frame.is_some();
+        let expected = if is_open { declared.len() } else { steps };
+        let nodes = Nodes::of_stored(&definition, expected, nodes).filter(|_| is_open == head.open.is_some());
+        let mut nodes = nodes.ok_or(LoadError::Nodes { expected, found })?;
         if let Some(frame) = &definition.frame {
-            for (node, (intent, input)) in nodes.iter_mut().zip(&declared) {
-                node.declared = Some(Box::new(Declared::new(Arc::clone(intent), input, frame)));
+            for (step, (intent, input)) in declared.iter().enumerate() {
+                let declared = Declared::new(Arc::clone(intent), input, frame);
+                nodes.node_mut(StepIndex::at(step).into()).declared = Some(Box::new(declared));
             }
         }
         let inputs = declared.iter().map(|(_, input)| &**input);
@@ -93,7 +93,7 @@ impl Transaction {
         let mut transaction = Self {
             definition,
             head,
-            nodes: Nodes::of_steps(nodes),
+            nodes,
             input,
             open,
             kept,

@@ -1,13 +1,13 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step};
+use crate::definition::{BadExpression, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex};
 use crate::event::StepError;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
-use chancery_base::limits::PAYLOAD_BYTES_MAX;
+use chancery_base::limits::{PAYLOAD_BYTES_MAX, TRANSACTION_CLONES_MAX, TRANSACTION_OUTPUT_BYTES_MAX};
 use chancery_base::{DecisionId, Document, Name, Timestamp};
-use chancery_expr::Scope;
+use chancery_expr::{Scope, Tree};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,20 +67,24 @@ impl Transaction {
         let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
         let step = self.step_of(node).ok_or_else(missing)?;
         let state = self.state(node).ok_or_else(missing)?;
-        let forward_key = format!("{}/{}", self.key_prefix(), step.id);
+        let forward_key = self.step_key(node);
         match phase {
             Phase::Do if self.is_full() => Err(StepError::fatal(
                 StepError::TOO_MANY_ENTRIES,
                 "the transaction has as many entries as one may have",
             )),
-            Phase::Do => self.offer_do(step, state.ready_at, forward_key),
+            Phase::Do if self.nodes.output_bytes() > TRANSACTION_OUTPUT_BYTES_MAX => Err(StepError::fatal(
+                StepError::TOO_MUCH_OUTPUT,
+                format!("the outputs of the transaction have more than {TRANSACTION_OUTPUT_BYTES_MAX} bytes"),
+            )),
+            Phase::Do => self.offer_do(node, step, state.ready_at, forward_key),
             Phase::Undo => {
                 let undo = step.compensate.as_ref().ok_or_else(missing)?;
                 let decision = state.decision.ok_or_else(missing)?;
-                let scope = self.scope(step, state.undo.ready_at);
+                let scope = self.scope(node, step, state.undo.ready_at);
                 let output = self.output_of(node);
                 let forward_input = match (output, &undo.with) {
-                    (None, None) => step.input(&self.scope(step, state.ready_at))?,
+                    (None, None) => step.input(&self.scope(node, step, state.ready_at))?,
                     (Some(_), _) | (_, Some(_)) => Value::Null,
                 };
                 let input = undo.input(&scope, output, &forward_input, self.undo_path())?;
@@ -97,7 +101,7 @@ impl Transaction {
             Phase::Confirm => {
                 let confirm = step.confirm.as_ref().ok_or_else(missing)?;
                 let decision = state.decision.ok_or_else(missing)?;
-                let scope = self.scope(step, state.undo.ready_at);
+                let scope = self.scope(node, step, state.undo.ready_at);
                 let input = confirm.input(&scope, self.output_of(node))?;
                 Ok(Offer {
                     call: render_call(&confirm.run, &scope)?,
@@ -129,13 +133,19 @@ impl Transaction {
             Phase::Undo | Phase::Confirm => state.undo.ready_at,
         };
         match step.run_of(phase)? {
-            Run::Http(http) => http.url(&self.scope(step, ready_at)).ok(),
+            Run::Http(http) => http.url(&self.scope(node, step, ready_at)).ok(),
             Run::Worker(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
         }
     }
 
-    fn offer_do(&self, step: &Step, ready_at: Option<Timestamp>, idempotency_key: String) -> Result<Offer, StepError> {
-        let scope = self.scope(step, ready_at);
+    fn offer_do(
+        &self,
+        node: NodeRef,
+        step: &Step,
+        ready_at: Option<Timestamp>,
+        idempotency_key: String,
+    ) -> Result<Offer, StepError> {
+        let scope = self.scope(node, step, ready_at);
         Ok(Offer {
             call: render_call(&step.run, &scope)?,
             input: Arc::new(bounded(step.input(&scope)?, "with")?),
@@ -168,14 +178,26 @@ impl Transaction {
     pub(super) fn evaluate_when(&self, node: NodeRef) -> Result<bool, StepError> {
         let Some(step) = self.step_of(node) else { return Ok(true) };
         let ready_at = self.state(node).and_then(|state| state.ready_at);
-        Ok(step.condition(&self.scope(step, ready_at))?)
+        Ok(step.condition(&self.scope(node, step, ready_at))?)
+    }
+
+    /// The elements of a step that fans out, if there may be so many more.
+    pub(super) fn evaluate_each(&self, node: NodeRef) -> Result<Option<Document>, StepError> {
+        let Some(step) = self.step_of(node).filter(|_| node.clone == 0) else { return Ok(None) };
+        let ready_at = self.state(node).and_then(|state| state.ready_at);
+        let Some(items) = step.elements(&self.scope(node, step, ready_at))? else { return Ok(None) };
+        if !self.may_expand(items.len()) {
+            let message = format!("the transaction would have more than {TRANSACTION_CLONES_MAX} clones of steps");
+            return Err(StepError::fatal(StepError::TOO_MANY_CLONES, message));
+        }
+        Ok(Some(bounded(Value::Array(items), "each")?))
     }
 
     /// Until when a step waits: from when it became ready on.
     pub(super) fn evaluate_until(&self, node: NodeRef) -> Result<Option<Timestamp>, StepError> {
         let Some(step) = self.step_of(node) else { return Ok(None) };
         let since = self.state(node).and_then(|state| state.ready_at).unwrap_or(self.head.started_at);
-        Ok(step.waits_until(&self.scope(step, Some(since)), since)?)
+        Ok(step.waits_until(&self.scope(node, step, Some(since)), since)?)
     }
 
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
@@ -185,22 +207,31 @@ impl Transaction {
 
     /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
     /// sees the same.
-    fn scope(&self, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
+    fn scope(&self, node: NodeRef, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
         let facts = self.facts(now.unwrap_or(self.head.started_at));
-        facts.step_scope(&self.definition, step, |step| self.seen(step.into()))
+        // Of its own step a clone's undo sees the clone.
+        let seen = |step: StepIndex| self.seen(if step == node.step { node } else { step.into() });
+        let mut scope = facts.step_scope(&self.definition, step, seen);
+        if let Some((index, item)) = node.index().zip(self.nodes.item(node)) {
+            scope.bind("item", Tree::Value(item));
+            scope.bind("index", Tree::Int(index.into()));
+        }
+        scope
     }
 
     fn seen(&self, node: NodeRef) -> Option<Seen<'_>> {
         let state = self.state(node)?;
         let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
         let error = state.error.as_ref().filter(|_| has_failed);
+        let is_over = state.status == StepStatus::Completed;
+        let outputs = self.nodes.outputs(node.step).filter(|_| is_over && node.clone == 0);
         // A wait that is over gives nothing, and an empty output is still one.
-        let nothing = (state.status == StepStatus::Completed).then_some(&Value::Null);
-        Some(Seen { status: state.status, output: self.output_of(node).or(nothing), error })
+        let nothing = (is_over && outputs.is_none()).then_some(&Value::Null);
+        Some(Seen { status: state.status, output: self.output_of(node).or(nothing), outputs, error })
     }
 
     fn output_of(&self, node: NodeRef) -> Option<&Value> {
-        self.nodes.get(node)?.output.as_deref().map(Document::value)
+        self.nodes.output(node).map(|output| output.value())
     }
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {

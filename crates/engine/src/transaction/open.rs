@@ -106,7 +106,7 @@ impl Transaction {
             return Err(OpenRefusal::Differs(intent.step.clone(), "input").into());
         }
         let is_claimed = state.driver == driver;
-        if let Some(output) = self.nodes.get(node).and_then(|node| node.output.clone()) {
+        if let Some(output) = self.nodes.output(node).cloned() {
             if !is_claimed {
                 self.expect_room()?;
                 self.emit(Event::Claimed { node, driver }, cx)?;
@@ -235,12 +235,12 @@ impl Transaction {
         self.head.open.is_some()
     }
 
-    /// The node of the step with this id.
+    /// The node of the step with this id, or of its clone: `ship[3]`.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<NodeRef> {
+    pub fn find(&self, named: &str) -> Option<NodeRef> {
         match &self.open {
-            Some(open) => open.ids.get(id).copied(),
-            None => self.definition.find(id).map(NodeRef::of_step),
+            Some(open) => open.ids.get(named).copied(),
+            None => self.definition.find_node(named).filter(|node| self.state(*node).is_some()),
         }
     }
 
@@ -357,6 +357,7 @@ impl Transaction {
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
+            | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
@@ -421,7 +422,7 @@ impl Transaction {
         if is_driving {
             self.hear(now);
         }
-        let output = self.nodes.get(node).and_then(|node| node.output.as_ref()).map_or(0, |output| bytes_of(output));
+        let output = self.nodes.output(node).map_or(0, |output| bytes_of(output));
         if let Some(open) = &mut self.open {
             open.bytes += output;
         }
@@ -453,7 +454,9 @@ impl Transaction {
         let Some(frame) = &self.definition.frame else { return Err(self.illegal(event)) };
         let declared = Declared::new(Arc::clone(intent), input, frame);
         let state = StepState { intent_seq: Some(seq), ..StepState::new() };
-        self.nodes.push(Node { declared: Some(Box::new(declared)), ..Node::new(at, state, None) });
+        let mut node = Node::new(at, state);
+        node.declared = Some(Box::new(declared));
+        self.nodes.push(node);
         self.displaced.push(at);
         if let Some(open) = &mut self.open {
             open.ids.insert(intent.step.to_string(), at);
@@ -478,7 +481,7 @@ impl Open {
             let Some(declared) = &node.declared else { continue };
             open.ids.insert(declared.intent.step.to_string(), node.at);
             open.bytes += intent_bytes(&declared.intent, input);
-            open.bytes += node.output.as_deref().map_or(0, bytes_of);
+            open.bytes += node.output().map_or(0, bytes_of);
         }
         open
     }

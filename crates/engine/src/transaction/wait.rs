@@ -182,8 +182,9 @@ impl Transaction {
             }
             Event::TimerFired { node: Some(node) } => {
                 self.expect_that(self.is_due(*node, now) && self.waits_for_time(*node), event)?;
-                self.finish(*node, StepStatus::Completed, now, self.head.entries);
-                self.ready_dependents(*node, now);
+                let n = self.head.entries;
+                self.finish(*node, StepStatus::Completed, now, n);
+                self.let_go_on(*node, now, n);
                 Ok(())
             }
             Event::SignalReceived { signal } => self.apply_signal(signal, event, seq),
@@ -214,6 +215,7 @@ impl Transaction {
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
+            | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::OutputFailed { .. }
             | Event::CancelRequested { .. }
@@ -272,7 +274,7 @@ impl Transaction {
         let n = self.head.entries;
         self.finish(node, StepStatus::Completed, now, n);
         self.set_output(node, &payload, signal);
-        self.ready_dependents(node, now);
+        self.let_go_on(node, now, n);
         Ok(())
     }
 }

@@ -58,7 +58,7 @@ impl Run {
     }
 
     fn step(&self, name: &str) -> NodeRef {
-        self.transaction.definition().find(name).unwrap_or_else(|| panic!("no step {name}")).into()
+        self.transaction.definition().find_node(name).unwrap_or_else(|| panic!("no step {name}"))
     }
 
     /// Hands out whatever is ready, as a shard with endless credit does.
@@ -135,8 +135,8 @@ impl Run {
 
     fn told(&self) -> String {
         let name = |event: &Event| {
-            let step = event.node().and_then(|node| self.transaction.step_of(node));
-            step.map_or(String::new(), |step| format!(" {}", step.id))
+            let named = event.node().and_then(|node| self.transaction.definition().name_of(node));
+            named.map_or(String::new(), |named| format!(" {named}"))
         };
         let words = self.events.iter().map(|staged| {
             if let Event::AttemptFailed { retry_at: Some(_), .. } = &staged.event {
@@ -171,6 +171,8 @@ impl Run {
     }
 }
 
+#[cfg(test)]
+mod fan_out;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]

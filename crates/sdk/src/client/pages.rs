@@ -4,12 +4,15 @@ use super::transport::{Call, Transport};
 use crate::Error;
 use chancery_api::Page;
 use chancery_api::ledger::Entry;
+use chancery_api::transaction::Step;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Pages of entries.
 pub type EntryPages = Pages<Entry>;
+/// Pages of a step's clones.
+pub type StepPages = Pages<Step>;
 
 /// A list that is fetched page by page.
 #[derive(Debug)]

@@ -258,6 +258,7 @@ fn task_of(offer: Offer) -> Task {
         queue: offer.queue,
         transaction: offer.transaction,
         step: offer.step,
+        index: offer.index,
         phase: offer.phase,
         attempt: offer.attempt,
         input: Arc::new(Arc::unwrap_or_clone(offer.input).into_value()),

@@ -16,6 +16,8 @@ pub struct Task {
     pub transaction: TransactionId,
     /// The step's name.
     pub step: Name,
+    /// Which clone of it, from 0; none: the step does not fan out.
+    pub index: Option<u32>,
     /// The step, its compensation or its confirm. For a participant of a TCC, `Do` is the try and `Undo` the cancel.
     pub phase: Phase,
     /// Which attempt, from 1.

@@ -220,6 +220,7 @@ pub(crate) fn task(token: &str, queue: &str, input: Value) -> Task {
         queue,
         transaction: transaction(),
         step: "step".parse().unwrap(),
+        index: None,
         phase: Phase::Do,
         attempt: 1,
         input: Document::shared(input),

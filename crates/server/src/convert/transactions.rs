@@ -209,9 +209,11 @@ fn cause(cause: CauseView) -> Cause {
     Cause { kind: cause.kind.word().to_owned(), step: cause.step, error: cause.error.map(step_error) }
 }
 
-fn step(view: StepView) -> Step {
+pub(crate) fn step(view: StepView) -> Step {
     Step {
         step: view.step,
+        index: view.index,
+        clones: view.clones.map(|clones| clones.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()),
         status: view.status.word().to_owned(),
         state: view.state.map(|state| state.word().to_owned()),
         attempts: view.attempts,

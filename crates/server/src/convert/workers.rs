@@ -91,6 +91,7 @@ fn task(task: &input::Task) -> Task {
         },
         transaction: task.transaction,
         step: task.step.clone(),
+        index: task.index,
         phase: phase(task.phase),
         attempt: task.attempt,
         input: Arc::clone(&task.input),

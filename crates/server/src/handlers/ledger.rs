@@ -16,8 +16,10 @@ use chancery_api::page::Page;
 use chancery_api::{Problem, ProblemKind};
 use chancery_app::ledger::{self, EntryFilter, Served};
 use chancery_app::receipts::{self, Subject};
+use chancery_base::Name;
 use chancery_engine::Phase;
 use chancery_ledger::Resource;
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 pub(crate) async fn logs(State(node): State<Arc<Node>>, Granted(grant): Granted) -> Result<Ok200<Logs>, Failure> {
@@ -66,7 +68,11 @@ pub(crate) async fn receipt(
     headers: HeaderMap,
     Path(path): Path,
 ) -> Result<Response, Failure> {
-    let subject = subject(path.strip_prefix("/v1/receipts/").unwrap_or_default())?;
+    let text = path.strip_prefix("/v1/receipts/").unwrap_or_default();
+    // Brackets may be sent as they are (`ship[3]`), or escaped, as RFC 3986 has it.
+    let escaped = [("%5B", "["), ("%5b", "["), ("%5D", "]"), ("%5d", "]")];
+    let text = escaped.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    let subject = subject(&text)?;
     if wants_text(&headers) {
         return Ok(reply::text(receipts::tlog_proof(&node.app, &grant, &subject).await?));
     }
@@ -112,8 +118,7 @@ fn wants_text(headers: &HeaderMap) -> bool {
 }
 
 fn subject(text: &str) -> Result<Subject, Failure> {
-    const FORM: &str =
-        "a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`";
+    const FORM: &str = "a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>[<index>]`, or one of these two with `/undo` or `/confirm`";
     let wrong = || invalid("entry", FORM);
     if let Ok(seq) = text.parse() {
         return Ok(Subject::Entry(seq));
@@ -123,10 +128,11 @@ fn subject(text: &str) -> Result<Subject, Failure> {
     match (parts.next(), parts.next(), parts.next()) {
         (None, ..) => Ok(Subject::Transaction(transaction)),
         (Some(step), phase @ (None | Some("undo" | "confirm")), None) => {
-            let step =
-                step.parse().map_err(|error: chancery_base::name::NameError| invalid("entry", &error.to_string()))?;
+            // A clone is named by its step's id and its index behind it: `ship[3]`.
+            let id = step.strip_suffix(']').and_then(|step| step.split_once('[')).map_or(step, |(id, _)| id);
+            Name::from_str(id).map_err(|error| invalid("entry", &error.to_string()))?;
             let phase = phase.and_then(Phase::from_word).unwrap_or(Phase::Do);
-            Ok(Subject::Step { transaction, step, phase })
+            Ok(Subject::Step { transaction, step: step.to_owned(), phase })
         }
         (Some(_), Some(_), _) | (Some(_), None, Some(_)) => Err(wrong()),
     }

@@ -2,7 +2,7 @@
 
 use crate::convert;
 use crate::cursor;
-use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, Query, TraceParent};
+use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, Query, StepParam, TraceParent};
 use crate::failure::Failure;
 use crate::gate::Node;
 use crate::handlers::wait;
@@ -11,11 +11,11 @@ use axum::extract::State;
 use chancery_api::ledger::Entry;
 use chancery_api::page::{Page, PageQuery};
 use chancery_api::transaction::{
-    CountQuery, StartTransaction, StartedTransaction, Transaction, TransactionCount, TransactionState,
+    CountQuery, StartTransaction, StartedTransaction, Step, Transaction, TransactionCount, TransactionState,
     TransactionSummary, TransactionsQuery, WaitQuery,
 };
 use chancery_app::{About, transactions};
-use chancery_base::TransactionId;
+use chancery_base::{Name, TransactionId};
 use chancery_policy::Action;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(crate) async fn query(
     Granted(grant): Granted,
     Param(id): Param<TransactionId>,
 ) -> Result<Ok200<TransactionState>, Failure> {
-    Ok(Ok200(convert::state(transactions::get(&node.app, &grant, id).await?)))
+    Ok(Ok200(convert::state(transactions::query(&node.app, &grant, id).await?)))
 }
 
 pub(crate) async fn result(
@@ -93,4 +93,16 @@ pub(crate) async fn history(
     let page = cursor::page(query.limit, query.cursor.as_deref())?;
     let found = transactions::history(&node.app, &grant, id, page).await?;
     Ok(Ok200(cursor::wire(found, convert::entry)))
+}
+
+pub(crate) async fn clones(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    StepParam(step): StepParam<Name>,
+    Query(query): Query<PageQuery>,
+) -> Result<Ok200<Page<Step>>, Failure> {
+    let page = cursor::page(query.limit, query.cursor.as_deref())?;
+    let found = transactions::clones(&node.app, &grant, id, &step, page).await?;
+    Ok(Ok200(cursor::wire(found, convert::step)))
 }

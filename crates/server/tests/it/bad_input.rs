@@ -105,6 +105,16 @@ async fn paths_queries_and_headers_that_are_wrong_are_refused() {
         ("/v1/principals?cursor=xyz!", "400 invalid-cursor", "the cursor is not one that this list gave"),
         ("/v1/transactions?limit=0", "400 invalid-request", "`limit` is 0; it must be 1 to 1000"),
         (
+            "/v1/transactions/txn_00000000000070008000000000000000/steps/ship/clones",
+            "404 not-found",
+            "there is no transaction txn_00000000000070008000000000000000",
+        ),
+        (
+            "/v1/transactions/txn_00000000000070008000000000000000/steps/ship/clones?cursor=xyz!",
+            "400 invalid-cursor",
+            "the cursor is not one that this list gave",
+        ),
+        (
             "/v1/definitions/-",
             "400 invalid-request",
             "name: `-` is not allowed in a name: use a-z, A-Z, 0-9, `-`, `_`, `.`, and begin with a letter or digit",
@@ -117,7 +127,7 @@ async fn paths_queries_and_headers_that_are_wrong_are_refused() {
         (
             "/v1/receipts/x/y",
             "400 invalid-request",
-            "entry: a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`",
+            "entry: a receipt is of `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>[<index>]`, or one of these two with `/undo` or `/confirm`",
         ),
         ("/tlog/acme/0/0/tile/0/x1", "404 not-found", "there is no such log, or it serves nothing under this path"),
         ("/v2/transactions", "404 unknown-route", "there is no such route; GET /openapi.json lists them"),

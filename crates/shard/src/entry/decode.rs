@@ -102,6 +102,7 @@ impl Reader<'_> {
             "driver.heard" => Event::DriverHeard { driver: self.driver()? },
             "driver.lost" => Event::DriverLost,
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
+            "step.expanded" => self.expanded()?,
             "step.skipped" => Event::Skipped { node: self.node()? },
             "timer.started" => {
                 Event::TimerStarted { node: self.node()?, until: self.until().ok_or_else(|| self.fail("data.until"))? }
@@ -168,6 +169,15 @@ impl Reader<'_> {
 
     fn accepted(&self, phase: Phase) -> Result<Event, DecodeError> {
         Ok(Event::Accepted { node: self.node()?, phase, attempt: self.attempt()? })
+    }
+
+    fn expanded(&self) -> Result<Event, DecodeError> {
+        let items = self.value("items")?;
+        let count = items.as_array().and_then(|items| i64::try_from(items.len()).ok());
+        if count.is_none() || self.record.data.get_int("count") != count {
+            return Err(self.fail("data.count"));
+        }
+        Ok(Event::Expanded { node: self.node()?, items })
     }
 
     fn is_by_hand(&self) -> bool {

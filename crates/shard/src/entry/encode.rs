@@ -100,6 +100,7 @@ fn refs(event: &Event) -> Refs {
         Event::Started { .. }
         | Event::Resolved { .. }
         | Event::Denied { .. }
+        | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::StepDenied { .. }
         | Event::Claimed { .. }
@@ -131,6 +132,7 @@ fn refs(event: &Event) -> Refs {
         | Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
+        | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::Claimed { .. }
         | Event::DriverResumed { .. }
@@ -215,6 +217,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         Event::DriverResumed { driver } => of_driver(kind::DRIVER_RESUMED, *driver),
         Event::DriverHeard { driver } => of_driver(kind::DRIVER_HEARD, *driver),
         Event::DriverLost => bare(kind::DRIVER_LOST),
+        Event::Expanded { items, .. } => draft_expanded(items),
         Event::Skipped { .. } => bare(kind::STEP_SKIPPED),
         Event::TimerStarted { until, .. } => until_then(kind::TIMER_STARTED, Some(*until)),
         Event::TimerFired { .. } => bare(kind::TIMER_FIRED),
@@ -303,6 +306,14 @@ fn draft_signal(signal: &Signal) -> Draft {
 
 fn of_driver(kind: Word, driver: u32) -> Draft {
     Draft { kind, data: Data::new().count("driver", u64::from(driver)), payload: None }
+}
+
+/// The elements, and in the record only how many there are.
+fn draft_expanded(items: &Document) -> Draft {
+    let count = items.as_array().map_or(0, Vec::len);
+    let data = Data::new().count("count", u64::try_from(count).unwrap_or(u64::MAX));
+    let payload = Payload::new().document("items", items);
+    Draft { kind: kind::STEP_EXPANDED, data, payload: Some(payload.finish()) }
 }
 
 fn justified(kind: Word, justification: &str) -> Draft {

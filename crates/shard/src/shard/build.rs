@@ -1,5 +1,6 @@
 //! Building a batch: time first, then inputs in their order and hand-outs, as they come, until it is sealed.
 
+use super::desk::LeaseKey;
 use super::work::{Pending, Work};
 use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
@@ -11,7 +12,7 @@ use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
-use chancery_engine::{Answer, Cx, Event, Phase, ShownStatus, Signal, Status, Transaction};
+use chancery_engine::{Answer, Cx, Event, NodeRef, Phase, ShownStatus, Signal, Status, Transaction};
 use chancery_ledger::Data;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -184,6 +185,10 @@ impl Shard {
     /// What time has done: deadlines, waits that lasted too long, leases that lapsed.
     fn pass_time(&mut self, work: &mut Work) {
         for id in self.index.due(work.now, BATCH_INPUTS_MAX) {
+            // What is due stays so, for the next batch.
+            if work.is_full() {
+                break;
+            }
             let outcome = self.run(id, Standing::system(), work, Transaction::time_out);
             debug_assert!(outcome.is_ok(), "{outcome:?}");
         }
@@ -291,7 +296,7 @@ impl Shard {
         f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<R, chancery_engine::Refusal>,
     ) -> Result<R, Refusal> {
         let Some(mut member) = self.members.remove(&id) else { return Err(Refusal::Missing(id)) };
-        let before = member.status();
+        let (before, clones, steps) = (member.status(), member.clone_count(), member.touched_count());
         let mut staged = std::mem::take(&mut work.staged);
         let mut cx = Cx { now: work.now, seq: work.seq(), out: &mut staged };
         let outcome = f(&mut member, &mut cx);
@@ -301,15 +306,31 @@ impl Shard {
             work.write_staged(id, standing.actor, standing.decision);
             work.touched.insert(id);
         }
+        self.clones += member.clone_count() - clones;
+        work.steps += member.touched_count() - steps;
         self.index.refresh(&member, work.now);
         self.members.insert(id, member);
         Ok(outcome?)
     }
 
+    /// The leases on which what happened may bear: on all that is out, where the transaction stands otherwise than
+    /// before, else on what something happened to.
+    fn leases_on(&self, member: &Transaction, before: Status, work: &Work) -> Vec<LeaseKey> {
+        let id = member.id();
+        if member.status() != before {
+            return self.desk.leases_of(id);
+        }
+        let nodes: BTreeSet<NodeRef> = work.staged.iter().filter_map(|staged| staged.event.node()).collect();
+        let of_nodes =
+            nodes.into_iter().flat_map(|node| [Phase::Do, Phase::Undo, Phase::Confirm].map(|phase| (node, phase)));
+        let keys = of_nodes.map(|(node, phase)| LeaseKey { transaction: id, node, phase });
+        keys.filter(|key| self.desk.lease(*key).is_some()).collect()
+    }
+
     /// Counts what happened, tells those who wait, and ends leases on what is no longer out.
     fn note(&mut self, member: &Transaction, before: Status, work: &mut Work) {
         let id = member.id();
-        for key in self.desk.leases_of(id) {
+        for key in self.leases_on(member, before, work) {
             let is_out = member.is_leased(key.node, key.phase);
             if is_out && before == Status::Running && !member.wants(key.phase) {
                 self.desk.tell_cancelled(key);
@@ -392,6 +413,7 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::Unpaused { .. }
         | Event::Dispatched { .. }
         | Event::Denied { .. }
+        | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::StepDenied { .. }
         | Event::Claimed { .. }

@@ -9,6 +9,7 @@ use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::token::AttemptRef;
+use chancery_base::limits::SHARD_CLONES_MAX;
 use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
@@ -85,10 +86,7 @@ impl Shard {
         if self.members.contains_key(&start.id) {
             return Err(Refusal::Exists(format!("transaction {}", start.id)));
         }
-        if self.running >= self.config.active_max {
-            let retry_after = Duration::from_secs(1);
-            return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
-        }
+        self.expect_room()?;
         let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
@@ -122,6 +120,19 @@ impl Shard {
         self.run(start.id, standing, work, |transaction, cx| transaction.start_with(id, signal, cx))?;
         let status = self.members.get(&start.id).map_or(ShownStatus::Running, |member| member.shown());
         Ok(Response::Started { id: start.id, existing: false, status })
+    }
+
+    /// Whether another transaction may run.
+    fn expect_room(&self) -> Result<(), Refusal> {
+        let retry_after = Duration::from_secs(1);
+        if self.running >= self.config.active_max {
+            return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
+        }
+        if self.clones >= SHARD_CLONES_MAX {
+            let what = "clones of running transactions";
+            return Err(Refusal::Limited { what, max: SHARD_CLONES_MAX, retry_after });
+        }
+        Ok(())
     }
 
     /// What was started before gets the signal that would have started it.
@@ -181,7 +192,7 @@ impl Shard {
             progress = true;
             if let Err(refusal) = self.hand_out_one(key, call, control, work) {
                 debug_assert!(false, "{refusal}");
-                drop(self.index.remove(key.transaction));
+                self.index.remove(key.transaction);
             }
         }
         progress
@@ -293,6 +304,7 @@ impl Shard {
             queue: queue.clone(),
             transaction: key.transaction,
             step: member.step_of(key.node)?.id.clone(),
+            index: key.node.index(),
             phase: key.phase,
             attempt,
             input: Arc::clone(&offer.input),
@@ -438,6 +450,7 @@ fn add_built_ins(
     let attempt = member.state(key.node).map_or(0, |state| state.attempts) + 1;
     let built_ins = [
         ("attempt", Some(Value::from(attempt))),
+        ("index", key.node.index().map(Value::from)),
         ("transaction", Some(Value::from(key.transaction.to_string()))),
         ("worker", worker.map(|worker| Value::from(worker.to_string()))),
     ];

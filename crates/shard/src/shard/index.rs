@@ -3,7 +3,7 @@
 use crate::input::Queue;
 use chancery_base::{TargetId, Timestamp, TransactionId};
 use chancery_engine::definition::Run;
-use chancery_engine::{NodeRef, Phase, Transaction};
+use chancery_engine::{NodeRef, Phase, Ready, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where a ready step waits.
@@ -25,7 +25,7 @@ pub(super) struct ReadyKey {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Placed {
+struct Placed {
     ready: Vec<(Place, ReadyKey)>,
     wake: Option<Timestamp>,
 }
@@ -41,31 +41,57 @@ impl Index {
     /// Brings the index up to date with a transaction.
     pub(super) fn refresh(&mut self, transaction: &Transaction, now: Timestamp) {
         let id = transaction.id();
-        let before = self.remove(id);
-        let wake = transaction.next_wake(now);
-        let ready: Vec<(Place, ReadyKey)> = transaction
-            .ready(now)
-            .into_iter()
-            .filter_map(|ready| {
-                let key = ReadyKey { since: ready.since, transaction: id, node: ready.node, phase: ready.phase };
-                Some((place(transaction, key, before.as_ref())?, key))
-            })
-            .collect();
-        if ready.is_empty() && wake.is_none() {
-            return;
-        }
-        for (place, key) in &ready {
-            match self.ready.get_mut(place) {
-                Some(keys) => {
-                    keys.insert(*key);
-                }
-                None => {
-                    self.ready.insert(place.clone(), BTreeSet::from([*key]));
-                }
+        // What has come and was not dealt with is for the next batch.
+        let wake = if transaction.is_overdue(now) { Some(now) } else { transaction.next_wake(now) };
+        let ready = transaction.ready(now);
+        let placed = self.placed.remove(&id).unwrap_or_default();
+        if placed.wake != wake {
+            self.timers.extend(wake.map(|at| (at, id)));
+            if let Some(at) = placed.wake {
+                self.timers.remove(&(at, id));
             }
         }
-        self.timers.extend(wake.map(|at| (at, id)));
-        self.placed.insert(id, Placed { ready, wake });
+        // Much may be ready, of which one event changes little.
+        let mut before = placed.ready.into_iter().peekable();
+        let mut after = Vec::with_capacity(ready.len());
+        for Ready { since, node, phase } in ready {
+            let key = ReadyKey { since, transaction: id, node, phase };
+            while let Some((place, gone)) = before.next_if(|(_, other)| *other < key) {
+                self.take_out(&place, &gone);
+            }
+            if let Some(same) = before.next_if(|(_, other)| *other == key) {
+                after.push(same);
+            } else if let Some(place) = place(transaction, key) {
+                self.put_in(&place, key);
+                after.push((place, key));
+            }
+        }
+        for (place, gone) in before {
+            self.take_out(&place, &gone);
+        }
+        if !after.is_empty() || wake.is_some() {
+            self.placed.insert(id, Placed { ready: after, wake });
+        }
+    }
+
+    fn put_in(&mut self, place: &Place, key: ReadyKey) {
+        match self.ready.get_mut(place) {
+            Some(keys) => {
+                keys.insert(key);
+            }
+            None => {
+                self.ready.insert(place.clone(), BTreeSet::from([key]));
+            }
+        }
+    }
+
+    fn take_out(&mut self, place: &Place, key: &ReadyKey) {
+        if let Some(keys) = self.ready.get_mut(place) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.ready.remove(place);
+            }
+        }
     }
 
     /// Has a transaction looked at now, because something came to pass while nobody looked.
@@ -77,21 +103,15 @@ impl Index {
         self.timers.insert((now, id));
     }
 
-    /// Forgets a transaction; gives where its steps waited.
-    pub(super) fn remove(&mut self, id: TransactionId) -> Option<Placed> {
-        let placed = self.placed.remove(&id)?;
+    /// Forgets a transaction.
+    pub(super) fn remove(&mut self, id: TransactionId) {
+        let Some(placed) = self.placed.remove(&id) else { return };
         for (place, key) in &placed.ready {
-            if let Some(keys) = self.ready.get_mut(place) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.ready.remove(place);
-                }
-            }
+            self.take_out(place, key);
         }
         if let Some(at) = placed.wake {
             self.timers.remove(&(at, id));
         }
-        Some(placed)
     }
 
     /// Transactions whose time has come, `limit` at most.
@@ -124,18 +144,13 @@ impl Index {
     }
 }
 
-/// Where a step, its compensation or its confirm waits. A URL is rendered once, when its step becomes ready.
-fn place(transaction: &Transaction, key: ReadyKey, before: Option<&Placed>) -> Option<Place> {
+/// Where a step, its compensation or its confirm waits. A URL is rendered once, when its step becomes ready: what is
+/// placed stays there.
+fn place(transaction: &Transaction, key: ReadyKey) -> Option<Place> {
     let run = transaction.step_of(key.node)?.run_of(key.phase)?;
     Some(match run {
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
-        Run::Http(_) => {
-            let known = before.and_then(|before| before.ready.iter().find(|(_, other)| *other == key));
-            match known {
-                Some((place, _)) => place.clone(),
-                None => Place::Queue(target(transaction, key)),
-            }
-        }
+        Run::Http(_) => Place::Queue(target(transaction, key)),
         Run::Noop => Place::Noop,
         // Nobody is called.
         Run::Wait(_) | Run::Signal(_) => return None,

@@ -5,7 +5,7 @@ use crate::entry::{EntryWriter, OfTransaction};
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, KeyRow, LabelRow};
-use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX};
+use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::Staged;
 use chancery_ledger::{Data, Origin, Word};
@@ -53,6 +53,8 @@ pub(super) struct Work {
     pub(super) rests_on_memory: bool,
     pub(super) held: Held,
     pub(super) staged: Vec<Staged>,
+    /// Rows of steps that what happened in it has changed.
+    pub(super) steps: usize,
 }
 
 impl Work {
@@ -72,6 +74,7 @@ impl Work {
             rests_on_memory: false,
             held: Held::default(),
             staged: Vec::new(),
+            steps: 0,
         }
     }
 
@@ -80,9 +83,9 @@ impl Work {
         self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it takes no further entry.
+    /// Whether it takes nothing further: it has entries enough, or rows of steps.
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_ENTRIES_MAX
+        self.entries.len() >= BATCH_ENTRIES_MAX || self.steps >= BATCH_STEPS_MAX
     }
 
     /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,

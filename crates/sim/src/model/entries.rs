@@ -6,7 +6,7 @@ use crate::reference::Saga;
 use chancery_base::Timestamp;
 use chancery_base::json::Members;
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
-use chancery_engine::{Event, Failure, Permitted, Phase, Status};
+use chancery_engine::{Event, Failure, NodeRef, Permitted, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
 use chancery_shard::entry::{Recorded, decode};
@@ -130,7 +130,11 @@ impl Model {
             entries: 1,
             turned: false,
             confirming: false,
-            steps: definition.steps.iter().map(StepModel::of).collect(),
+            steps: definition
+                .indices()
+                .zip(&definition.steps)
+                .map(|(index, step)| (index.into(), StepModel::of(step, index.into())))
+                .collect(),
             saga: Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
@@ -181,6 +185,7 @@ impl Model {
                 transaction.is_paused = false;
                 transaction.unpauses += 1;
             }),
+            Event::Expanded { node, items } => self.expanded(record, *node, items),
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
             Event::OutputFailed { .. } | Event::TimedOut => self.with(record, |transaction| {
                 transaction.turned = !transaction.has_pivot() && !transaction.confirming;
@@ -194,7 +199,7 @@ impl Model {
             }),
             Event::Parked { node } => {
                 self.counts.add(Fault::Parked);
-                self.with(record, |transaction| transaction.parked = Some(node.map(|node| node.step.0)))
+                self.with(record, |transaction| transaction.parked = Some(*node))
             }
             Event::Resumed { .. } => self.with(record, |transaction| {
                 transaction.parked = None;
@@ -241,15 +246,27 @@ impl Model {
     }
 
     fn with_step(&mut self, record: &Record, change: impl FnOnce(&mut StepModel)) -> Check {
-        let step = position(record.refs.step.ok_or("no step")?);
+        let step = StepIndex(record.refs.step.ok_or("no step")?);
+        let node = NodeRef { step, clone: record.refs.clone.ok_or("no clone")? };
         let mut found = false;
         self.with(record, |transaction| {
-            if let Some(step) = transaction.steps.get_mut(step) {
+            if let Some(step) = transaction.steps.get_mut(&node) {
                 found = true;
                 change(step);
             }
         })?;
         ensure(found, || "an unknown step".to_owned())
+    }
+
+    /// A step fans out once, when what is before it is over, and each clone is there from then on.
+    fn expanded(&mut self, record: &Record, node: NodeRef, items: &Value) -> Check {
+        let count = items.as_array().ok_or("over no list")?.len();
+        self.with_step(record, |step| step.clones = u32::try_from(count).ok())?;
+        self.with(record, |transaction| {
+            let Some(step) = transaction.definition.step(node.step) else { return };
+            let clones = (1..).take(count).map(|clone| NodeRef { step: node.step, clone });
+            transaction.steps.extend(clones.map(|clone| (clone, StepModel::of(step, clone))));
+        })
     }
 
     /// Whose doing it is may act.
@@ -275,12 +292,12 @@ impl Model {
         let goes_forward = !transaction.turned && !transaction.confirming;
         ensure(goes_forward, || "handed out though the transaction does no more".to_owned())?;
         let definition = transaction.definition.step(node.step).ok_or("an unknown step")?;
+        let is_clone = node.clone > 0;
+        ensure(is_clone == definition.each.is_some(), || "handed out as a whole, or as a clone of none".to_owned())?;
         for before in &definition.after {
-            let done = transaction.steps.get(before.position());
-            let done = done.is_some_and(StepModel::is_over);
-            ensure(done, || format!("handed out before step {} was done", before.0))?;
+            ensure(transaction.is_over(*before), || format!("handed out before step {} was done", before.0))?;
         }
-        let out = transaction.steps.iter().filter(|step| step.is_out(Phase::Do)).count();
+        let out = transaction.steps.values().filter(|step| step.is_out(Phase::Do)).count();
         let most = usize::try_from(transaction.definition.concurrency).unwrap_or(usize::MAX);
         ensure(out < most, || format!("{out} attempts are out, {most} are allowed"))?;
         let at = record.at;
@@ -314,7 +331,7 @@ impl Model {
             let step =
                 StepModel { name: intent.step.to_string(), undo_on_error, is_optional: true, ..StepModel::default() };
             ensure(transaction.steps.len() == node.step.position(), || "a step is left out".to_owned())?;
-            self.with(record, |transaction| transaction.steps.push(step))?;
+            self.with(record, |transaction| drop(transaction.steps.insert(*node, step)))?;
         }
         let new = Attempt::new(record.at, *deadline, *decision);
         let mut outcome = Ok(());
@@ -335,7 +352,7 @@ impl Model {
         let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
-        let state = transaction.steps.get(node.step.position()).ok_or("an unknown step")?;
+        let state = transaction.steps.get(node).ok_or("an unknown step")?;
         self.acts(record)?;
         ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
         ensure(state.may_have_run(), || "the step neither completed nor is unknown".to_owned())?;
@@ -343,7 +360,7 @@ impl Model {
         let is_tried = transaction.confirming && state.completed_n.is_some();
         ensure(!is_tried, || "it is to be confirmed".to_owned())?;
         ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
-        let steps = (0..).map(StepIndex).zip(&transaction.steps).filter(|(other, _)| *other != node.step);
+        let steps = transaction.steps.iter().filter(|(other, _)| *other != node);
         // What may have been tried beside what is confirmed has no order.
         let in_sequence = !transaction.confirming
             && match transaction.definition.compensation {
@@ -352,8 +369,7 @@ impl Model {
                 | CompensationPolicy::RetryWithBackoff
                 | CompensationPolicy::CircuitBreaker => true,
             };
-        for (other, other_state) in steps {
-            let number = other.0;
+        for (number, other_state) in steps {
             ensure(!other_state.is_out(Phase::Do), || format!("step {number} is out"))?;
             if !in_sequence || other_state.given_up {
                 continue;
@@ -377,7 +393,7 @@ impl Model {
     fn confirming(&mut self, record: &Record) -> Check {
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
-        let may = !transaction.turned && !transaction.confirming && transaction.steps.iter().all(StepModel::is_over);
+        let may = !transaction.turned && !transaction.confirming && transaction.steps.values().all(StepModel::is_over);
         transaction.confirming = true;
         ensure(transaction.definition.kind == DefinitionKind::Tcc && may, || "not all is tried".to_owned())
     }
@@ -387,7 +403,7 @@ impl Model {
         let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
-        let state = transaction.steps.get(node.step.position()).ok_or("an unknown step")?;
+        let state = transaction.steps.get(node).ok_or("an unknown step")?;
         self.acts(record)?;
         ensure(transaction.parked.is_none(), || "it is parked".to_owned())?;
         ensure(transaction.confirming, || "nobody decided to confirm".to_owned())?;
@@ -428,7 +444,7 @@ impl Model {
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;
         }
-        let state = self.transactions.get(&id).and_then(|transaction| transaction.steps.get(node.step.position()));
+        let state = self.transactions.get(&id).and_then(|transaction| transaction.steps.get(node));
         let (is_optional, undo) = state.map_or((false, None), |step| (step.is_optional, step.undo_on_error));
         let is_last = retry_at.is_none();
         match phase {
@@ -493,12 +509,13 @@ impl Model {
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
         transaction.ended = Some(status);
         transaction.parked = None;
-        let steps = transaction.steps.iter();
-        let left = steps.clone().any(|state| state.undo_on_error.is_some() && state.may_have_run() && !state.undone);
-        let undone = transaction.steps.iter().any(|step| step.undone);
-        let given_up = transaction.steps.iter().any(|step| step.given_up && !step.undone);
-        let done = transaction.steps.iter().all(StepModel::is_over);
-        let confirmed = transaction.steps.iter().all(|step| step.completed_n.is_none() || step.confirmed);
+        let steps = || transaction.steps.values();
+        let left = steps().any(|state| state.undo_on_error.is_some() && state.may_have_run() && !state.undone);
+        let undone = steps().any(|step| step.undone);
+        let given_up = steps().any(|step| step.given_up && !step.undone);
+        let mut wholes = transaction.steps.keys().filter(|node| node.clone == 0);
+        let done = wholes.all(|node| transaction.is_over(node.step));
+        let confirmed = steps().all(|step| step.completed_n.is_none() || step.confirmed);
         let is_tcc = transaction.definition.kind == DefinitionKind::Tcc;
         let fits = match status {
             Status::Terminated => true,

@@ -67,7 +67,7 @@ impl Model {
         ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
         ensure(task.forward_key.is_some() == (task.phase != Phase::Do), || format!("{name}: its forward key"))?;
         let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
-        let step = (task.transaction, attempt.step, attempt.phase);
+        let step = (task.transaction, attempt.node(), attempt.phase);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;
@@ -83,7 +83,7 @@ impl Model {
         ensure(state.decision == permit.decision, || format!("{name} was let out under another decision"))?;
         ensure(state.deadline == permit.deadline, || format!("{name} was let out with another deadline"))?;
         let Some(transaction) = self.transactions.get(&id) else { return Ok(()) };
-        let step = (id, attempt.step, Phase::Do);
+        let step = (id, attempt.node(), Phase::Do);
         let key = (transaction.tenant.clone(), permit.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", permit.idempotency_key))
@@ -92,7 +92,7 @@ impl Model {
     /// A driver was told that a step is done: this is what came of it.
     pub(crate) fn output_acknowledged(&self, id: TransactionId, name: &str, output: &Arc<Document>) -> Check {
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
-        let step = transaction.steps.iter().find(|step| step.name == name);
+        let step = transaction.steps.values().find(|step| step.name == name);
         let recorded = step.and_then(|step| step.output.as_ref());
         ensure(recorded == Some(output), || format!("step {name} of {id} gave {recorded:?}, a driver got {output:?}"))
     }

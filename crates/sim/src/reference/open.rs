@@ -34,6 +34,7 @@ impl Saga {
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
+            | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
@@ -71,6 +72,7 @@ impl Saga {
             let asked = number.and_then(|number| open.script.get(number)).ok_or("nobody asks for such a step")?;
             let asked = asked.clone();
             Arc::make_mut(&mut self.plan).steps.push(asked);
+            self.units.push((step, 0));
         } else {
             let stage = self.stage(step);
             let is_left = matches!(stage, Stage::Out(_)) && self.asked_by(step) != Some(*driver);
@@ -119,6 +121,7 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::Expanded { .. }
             | Fact::WaitBegan { .. }
             | Fact::TimeCame { .. }
             | Fact::SignalCame { .. }
@@ -157,6 +160,7 @@ impl Saga {
         let of_batch = self.facts.iter().rev().take_while(|(at, _)| Some(*at) == last).count();
         let moments = (0..=of_batch).map(|back| Self {
             plan: Arc::clone(&self.plan),
+            units: self.units.clone(),
             facts: self.facts.get(..self.facts.len() - back).unwrap_or_default().to_vec(),
             ..*self
         });
@@ -191,6 +195,7 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::Expanded { .. }
             | Fact::WaitBegan { .. }
             | Fact::TimeCame { .. }
             | Fact::SignalCame { .. }
@@ -242,6 +247,7 @@ impl Saga {
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
+                | Fact::Expanded { .. }
                 | Fact::WaitBegan { .. }
                 | Fact::TimeCame { .. }
                 | Fact::SignalCame { .. }

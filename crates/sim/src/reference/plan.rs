@@ -122,6 +122,12 @@ pub struct StepPlan {
     /// The saga goes on without it when it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_optional: bool,
+    /// It fans out, over as many elements as the transaction's number says, but no more than these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_clones: Option<u64>,
+    /// How many of its clones are out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// How a step is undone.
@@ -340,6 +346,18 @@ impl Plan {
         Self { name, steps, concurrency, output, lasts, is_layered: false, policy, on_error, open: None, tcc }
     }
 
+    /// A varied one of which some steps fan out: of those that are handed out.
+    pub(crate) fn fanned(number: usize) -> Self {
+        let mut plan = Self { name: format!("fanned-{number}"), ..Self::varied(number) };
+        let mut rng = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0xfa11_0000);
+        let often = rng.pick(&[300, 600]).copied().unwrap_or(300);
+        for step in plan.steps.iter_mut().filter(|step| !step.is_passive()) {
+            step.most_clones = rng.permille(often).then(|| rng.between(0, 5));
+            step.window = step.most_clones.and_then(|_| rng.permille(500).then(|| rng.between(1, 3)));
+        }
+        plan
+    }
+
     const fn empty(name: String) -> Self {
         Self {
             name,
@@ -451,6 +469,8 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         confirm: None,
         is_pivot: false,
         is_optional: true,
+        most_clones: None,
+        window: None,
     }
 }
 
@@ -504,6 +524,11 @@ impl StepPlan {
         let mut step = self.forward();
         step.insert("id".to_owned(), json!(format!("s{index}")));
         step.insert("after".to_owned(), self.after.iter().map(|before| format!("s{before}")).collect());
+        if let Some(most) = self.most_clones {
+            let elements: Vec<u64> = (1..=most).collect();
+            step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
+        }
+        step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
         if let Some(above) = self.above {
             step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
         }
@@ -633,6 +658,8 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
         confirm: None,
         is_pivot: false,
         is_optional: false,
+        most_clones: None,
+        window: None,
     }
 }
 
@@ -662,6 +689,8 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
         confirm: None,
         is_pivot: false,
         is_optional: false,
+        most_clones: None,
+        window: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Stage {
     Backoff(Timestamp),
     /// It waits for a time or a signal, until then.
     Waiting(Option<Timestamp>),
+    /// Its clones run.
+    Expanded,
     Completed,
     Skipped,
     Failed,
@@ -52,8 +54,32 @@ pub(super) enum Over {
 }
 
 impl Saga {
-    fn all(&self) -> std::ops::Range<usize> {
-        0..self.plan.steps.len()
+    /// Every step as a whole, and the clones of those that fanned out.
+    pub(super) fn all(&self) -> impl Iterator<Item = usize> + Clone {
+        let is_there = |unit: &usize| *unit < self.plan.steps.len() || self.expanded_at(self.step_of(*unit)).is_some();
+        (0..self.units.len()).filter(is_there)
+    }
+
+    /// Where it stands among all: its step, and which clone of that it is.
+    pub(super) fn place(&self, unit: usize) -> Option<(usize, u64)> {
+        self.units.get(unit).copied()
+    }
+
+    /// When a step fanned out.
+    fn expanded_at(&self, asked: usize) -> Option<Timestamp> {
+        let is_it = |fact: &Fact| matches!(fact, Fact::Expanded { step, .. } if *step == asked);
+        self.facts.iter().find(|(_, fact)| is_it(fact)).map(|(at, _)| *at)
+    }
+
+    /// How many clones a step comes to.
+    pub(super) fn clone_count(&self, asked: usize) -> usize {
+        let count = self.clones(asked).map_or(0, |clones| clones.len());
+        if self.is_told(WrongRule::OneCloneLess) { count.saturating_sub(1) } else { count }
+    }
+
+    /// Whether a step fans out now.
+    pub(super) fn is_to_expand(&self, asked: usize) -> bool {
+        self.is_whole(asked) && matches!(self.stage(asked), Stage::Ready(_))
     }
 
     pub(super) fn ended(&self) -> Option<Status> {
@@ -81,6 +107,7 @@ impl Saga {
             | Fact::Failed { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
+            | Fact::Expanded { .. }
             | Fact::Confirming
             | Fact::WaitBegan { .. }
             | Fact::TimeCame { .. }
@@ -112,7 +139,7 @@ impl Saga {
     /// Whether a pivot was over in one of these ways after so many facts, all of them of its way forward.
     pub(super) fn is_past_pivot(&self, facts: usize, ways: &[Over]) -> bool {
         let is_past = |step: usize| self.over_after(step, facts).is_some_and(|over| ways.contains(&over));
-        let mut pivots = self.all().filter(|step| self.plan.steps.get(*step).is_some_and(|step| step.is_pivot));
+        let mut pivots = self.all().filter(|step| self.step(*step).is_some_and(|step| step.is_pivot));
         !self.is_told(WrongRule::TurnPastPivot) && pivots.any(is_past)
     }
 
@@ -137,7 +164,7 @@ impl Saga {
     }
 
     fn is_optional(&self, asked: usize) -> bool {
-        let is_optional = self.plan.steps.get(asked).is_some_and(|step| step.is_optional);
+        let is_optional = self.step(asked).is_some_and(|step| step.is_optional);
         is_optional && !self.is_told(WrongRule::StopAtOptional)
     }
 
@@ -179,7 +206,7 @@ impl Saga {
                 goes_forward && has_failed && !self.is_optional(asked)
             }
             Phase::Undo => {
-                let parks = matches!(self.plan.on_error(asked), OnErrorPlan::Fail | OnErrorPlan::Retry);
+                let parks = matches!(self.plan.on_error(self.step_of(asked)), OnErrorPlan::Fail | OnErrorPlan::Retry);
                 let is_it = self.closing(asked) == Phase::Undo;
                 !goes_forward && is_it && parks && self.undo_told(asked) == Some(UndoStage::Failed)
             }
@@ -188,6 +215,9 @@ impl Saga {
     }
 
     pub(super) fn is_completed(&self, asked: usize) -> bool {
+        if self.is_whole(asked) {
+            return self.expanded_at(asked).is_some() && self.over_since(asked).is_some();
+        }
         self.facts.iter().any(|(_, fact)| {
             if waited(fact) == Some(asked) {
                 return true;
@@ -205,6 +235,13 @@ impl Saga {
 
     /// Since when what comes after a step need not wait for it.
     fn over_since(&self, asked: usize) -> Option<Timestamp> {
+        if let Some(expanded) = self.expanded_at(asked) {
+            if self.is_told(WrongRule::IgnoreClones) {
+                return Some(expanded);
+            }
+            let clones = self.clones(asked).unwrap_or_default();
+            return clones.into_iter().try_fold(expanded, |since, clone| Some(since.max(self.over_since(clone)?)));
+        }
         let lets_go = |fact: &Fact| match fact {
             Fact::Done { step, phase: Phase::Do, .. }
             | Fact::Skipped { step }
@@ -216,6 +253,7 @@ impl Saga {
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
+            | Fact::Expanded { .. }
             | Fact::WaitBegan { .. }
             | Fact::SignalCame { .. }
             | Fact::Paused
@@ -289,26 +327,29 @@ impl Saga {
 
     /// Whether its input can be known: the step that it comes from was not skipped.
     pub(super) fn has_input(&self, asked: usize) -> bool {
-        let of = self.plan.steps.get(asked).and_then(|step| step.input_of);
+        let of = self.step(asked).and_then(|step| step.input_of);
         of.is_none_or(|of| self.is_completed(of))
     }
 
     pub(super) fn is_to_skip(&self, asked: usize) -> bool {
-        let above = self.plan.steps.get(asked).and_then(|step| step.above);
+        let above = self.step(asked).and_then(|step| step.above);
         let is_off = above.is_some_and(|above| self.number <= above);
         is_off && !self.is_told(WrongRule::IgnoreConditions) && matches!(self.stage(asked), Stage::Ready(_))
     }
 
     /// Since when every step before it is over.
     fn ready_since(&self, asked: usize) -> Option<Timestamp> {
+        if asked >= self.plan.steps.len() {
+            return self.expanded_at(self.step_of(asked));
+        }
         let began = self.begun_at()?;
         if self.is_told(WrongRule::IgnoreOrder) {
             return Some(began);
         }
         let before = if self.is_told(WrongRule::IgnoreLayers) {
-            self.plan.steps.get(asked).map_or_else(Vec::new, |step| step.after.clone())
+            self.step(asked).map_or_else(Vec::new, |step| step.after.clone())
         } else {
-            self.plan.before(asked)
+            self.plan.before(self.step_of(asked))
         };
         let mut since = began;
         for step in before {
@@ -327,6 +368,9 @@ impl Saga {
     pub(super) fn stage(&self, asked: usize) -> Stage {
         if self.is_skipped(asked) {
             return Stage::Skipped;
+        }
+        if self.is_whole(asked) && self.expanded_at(asked).is_some() {
+            return self.stage_of_fan(asked);
         }
         if self.is_completed(asked) {
             return Stage::Completed;
@@ -364,6 +408,34 @@ impl Saga {
         }
     }
 
+    /// Where a step stands that fanned out: with its clones, unless the saga turned before they were over.
+    fn stage_of_fan(&self, asked: usize) -> Stage {
+        let turned = self.turn().and_then(|turn| self.facts.get(turn));
+        let since = self.over_since(asked);
+        let (Some((_, fact)), false) = (turned, self.was_over_before_turn(asked)) else {
+            return if since.is_some() { Stage::Completed } else { Stage::Expanded };
+        };
+        let is_of_clone = matches!(fact, Fact::Failed { step, .. } if self.step_of(*step) == asked);
+        if is_of_clone { Stage::Failed } else { Stage::Cancelled }
+    }
+
+    /// Whether all clones of a step were over before the saga turned.
+    fn was_over_before_turn(&self, asked: usize) -> bool {
+        let Some(turn) = self.turn() else { return false };
+        let is_over = |clone: &usize| {
+            let is_done = |fact: &Fact| {
+                matches!(fact, Fact::Done { step, phase: Phase::Do, .. } | Fact::Resolved { step, phase: Phase::Do }
+                    if step == clone)
+            };
+            let is_passed = |fact: &Fact| {
+                let last = matches!(fact, Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } if step == clone);
+                last && self.is_optional(*clone)
+            };
+            self.facts.iter().take(turn).any(|(_, fact)| is_done(fact) || is_passed(fact))
+        };
+        self.clones(asked).unwrap_or_default().iter().all(is_over)
+    }
+
     /// It waits for a worker, and there is room for it.
     pub(super) fn waits(&self, asked: usize, at: Timestamp) -> Check {
         ensure(self.turn().is_none(), || "the saga goes backward".to_owned())?;
@@ -371,7 +443,18 @@ impl Saga {
         let waits = matches!(stage, Stage::Ready(_)) || matches!(stage, Stage::Backoff(until) if until <= at);
         ensure(waits, || format!("it is {stage:?}"))?;
         ensure(self.moves() && self.parked().is_none(), || "the saga stands still".to_owned())?;
+        ensure(!self.is_whole(asked), || "it fans out".to_owned())?;
+        self.has_window(asked)?;
         self.has_room(Phase::Do)
+    }
+
+    /// So many clones of one step may be out.
+    fn has_window(&self, asked: usize) -> Check {
+        let Some(most) = self.step(asked).and_then(|step| step.window) else { return Ok(()) };
+        let most = if self.is_told(WrongRule::LessWindow) { most.saturating_sub(1).max(1) } else { most };
+        let clones = self.clones(self.step_of(asked)).unwrap_or_default();
+        let out = clones.into_iter().filter(|clone| matches!(self.stage(*clone), Stage::Out(_))).count();
+        ensure(u64::try_from(out).is_ok_and(|out| out < most), || format!("{out} clones are out, {most} may be"))
     }
 
     pub(super) fn has_room(&self, phase: Phase) -> Check {
@@ -439,8 +522,9 @@ impl Saga {
                 Fact::Failed { step, phase: phase @ (Phase::Undo | Phase::Confirm), retry_at, .. }
                     if *step == asked =>
                 {
+                    let on_error = self.plan.on_error(self.step_of(asked));
                     let is_marked = match phase {
-                        Phase::Do | Phase::Undo => self.plan.on_error(asked) == OnErrorPlan::MarkCompensated,
+                        Phase::Do | Phase::Undo => on_error == OnErrorPlan::MarkCompensated,
                         Phase::Confirm => self.is_told(WrongRule::ConfirmFailedIsDone),
                     };
                     let last = if is_marked || self.is_told(WrongRule::NeverPark) {
@@ -459,6 +543,7 @@ impl Saga {
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
+                | Fact::Expanded { .. }
                 | Fact::WaitBegan { .. }
                 | Fact::TimeCame { .. }
                 | Fact::SignalCame { .. }
@@ -502,15 +587,18 @@ impl Saga {
 
     /// Whether it has an undo and took effect, or may have.
     fn is_to_undo(&self, asked: usize) -> bool {
-        let has_undo = self.plan.steps.get(asked).is_some_and(|step| step.undo.is_some());
+        if self.is_whole(asked) {
+            return false;
+        }
+        let has_undo = self.step(asked).is_some_and(|step| step.undo.is_some());
         has_undo && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
     }
 
     /// Whether a critical compensation failed, so that the rest is left.
     fn is_broken(&self) -> bool {
         let breaks = |step: usize| {
-            let undo = self.plan.steps.get(step).and_then(|step| step.undo.as_ref());
-            let goes_on = matches!(self.plan.on_error(step), OnErrorPlan::Continue | OnErrorPlan::Skip);
+            let undo = self.step(step).and_then(|step| step.undo.as_ref());
+            let goes_on = matches!(self.plan.on_error(self.step_of(step)), OnErrorPlan::Continue | OnErrorPlan::Skip);
             undo.is_some_and(|undo| undo.is_critical) && goes_on && self.undo_told(step) == Some(UndoStage::Failed)
         };
         let is_told = self.is_told(WrongRule::IgnoreCritical);
@@ -544,12 +632,13 @@ impl Saga {
         };
         let left: Vec<usize> =
             self.all().filter(|step| self.undo_told(*step).is_none() && self.is_to_undo(*step)).collect();
-        let order = |step: &usize| (self.over(*step), *step);
+        let order = |step: &usize| (self.over(*step), self.place(*step));
         match self.plan.policy() {
             PolicyPlan::BestEffortParallel if !self.is_told(WrongRule::UndoInSequence) => true,
             PolicyPlan::GroupedParallel if !self.is_told(WrongRule::UndoInSequence) => {
                 let unfinished = self.all().filter(|step| left.contains(step) || holds_up(*step));
-                unfinished.map(|step| self.plan.layer(step)).max() == Some(self.plan.layer(asked))
+                unfinished.map(|step| self.plan.layer(self.step_of(step))).max()
+                    == Some(self.plan.layer(self.step_of(asked)))
             }
             PolicyPlan::StrictSequential
             | PolicyPlan::GroupedParallel
@@ -580,13 +669,15 @@ impl Saga {
         let start = self.starts.filter(|_| self.begun_at().is_none() && self.turn().is_none() && self.moves());
         let own = self.times_out_at().into_iter().chain(self.lost_at()).chain(start);
         let wake_at = of_steps.chain(own).filter(|_| !rests).min();
-        let steps = self.all().map(|step| (self.word(step), self.attempts(step, Phase::Do))).collect();
+        let mut units: Vec<usize> = self.all().collect();
+        units.sort_by_key(|unit| self.place(*unit));
+        let steps = units.into_iter().map(|step| (self.word(step), self.attempts(step, Phase::Do))).collect();
         Standing { status, wake_at, steps }
     }
 
     /// When a step needs a look though nobody calls.
     fn wakes(&self, step: usize) -> Vec<Timestamp> {
-        let queue_timeout = self.plan.steps.get(step).map_or(0, |step| step.queue_timeout);
+        let queue_timeout = self.step(step).map_or(0, |step| step.queue_timeout);
         let waits_until = |since: Timestamp| since.plus(Duration::from_secs(queue_timeout));
         let mut wakes = match self.stage(step) {
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) if !self.moves() => Vec::new(),
@@ -594,9 +685,13 @@ impl Saga {
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],
-            Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
-                Vec::new()
-            }
+            Stage::Pending
+            | Stage::Expanded
+            | Stage::Completed
+            | Stage::Skipped
+            | Stage::Failed
+            | Stage::Unknown
+            | Stage::Cancelled => Vec::new(),
         };
         match self.undo_stage(step) {
             UndoStage::Out(at) => wakes.push(at),
@@ -632,6 +727,7 @@ impl Saga {
             (UndoStage::None, Stage::Out(_)) => "dispatched",
             (UndoStage::None, Stage::Backoff(_)) => "backoff",
             (UndoStage::None, Stage::Waiting(_)) => "waiting",
+            (UndoStage::None, Stage::Expanded) => "expanded",
             (UndoStage::None, Stage::Completed) => "completed",
             (UndoStage::None, Stage::Skipped) => "skipped",
             (UndoStage::None, Stage::Failed) => "failed",
@@ -652,6 +748,7 @@ fn waited(fact: &Fact) -> Option<usize> {
         | Fact::Failed { .. }
         | Fact::Denied { .. }
         | Fact::Skipped { .. }
+        | Fact::Expanded { .. }
         | Fact::WaitBegan { .. }
         | Fact::SignalCame { .. }
         | Fact::Paused

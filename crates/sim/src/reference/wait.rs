@@ -33,7 +33,7 @@ impl Saga {
 
     /// Whether nothing is out or queued, but something waits.
     pub(super) fn only_waits(&self) -> bool {
-        let all = || (0..self.plan.steps.len()).map(|step| self.stage(step));
+        let all = || self.all().map(|step| self.stage(step));
         let waits = self.begun_at().is_none() || all().any(|stage| matches!(stage, Stage::Waiting(_)));
         waits && !all().any(|stage| matches!(stage, Stage::Ready(_) | Stage::Backoff(_) | Stage::Out(_)))
     }
@@ -53,6 +53,7 @@ impl Saga {
                 signal.filter(|_| !(0..step).any(earlier)).map(|signal| Due::Take(step, signal))
             }
             Stage::Pending
+            | Stage::Expanded
             | Stage::Out(_)
             | Stage::Backoff(_)
             | Stage::Completed

@@ -7,6 +7,7 @@ use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
 use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_engine::NodeRef;
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use serde_json::{Map, json};
@@ -176,7 +177,7 @@ impl World {
     pub(super) fn operate_on(&mut self, id: TransactionId, name: &'static str) -> Check {
         let Some(transaction) = self.model.transactions.get(&id) else { return Ok(()) };
         let place = self.places.iter().position(|(log, _)| log.id == transaction.log).unwrap_or(0);
-        let parked = transaction.parked.flatten().and_then(|step| transaction.step_name(step)).map(str::to_owned);
+        let parked = transaction.parked.flatten().and_then(|node| transaction.step_name(node)).map(str::to_owned);
         let actor = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
         let actor = actor.and_then(|tenant| tenant.principals.first()).map_or(PrincipalId::SYSTEM, |first| first.id);
         let operation = Operation { id, actor, justification: "the simulator says so".to_owned() };
@@ -201,7 +202,7 @@ impl World {
             self.lift_suspensions()?;
             self.end_waits()?;
         }
-        let parked: Vec<(TransactionId, Option<u32>)> =
+        let parked: Vec<(TransactionId, Option<NodeRef>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
         for (id, step) in parked {
             match self.rng.below(4) {

@@ -155,7 +155,7 @@ impl World {
         self.model.report(token.attempt, outcome.clone());
         let Some(state) = self.drivers.get(&name) else { return Ok(()) };
         let step = state.plan.open.as_ref().and_then(|_| self.model.transactions.get(&state.id));
-        let step = step.and_then(|transaction| transaction.step_name(token.attempt.step)).unwrap_or("s0");
+        let step = step.and_then(|transaction| transaction.step_name(token.attempt.node())).unwrap_or("s0");
         let step = step.parse::<chancery_base::Name>().map_err(|err| err.to_string())?;
         let report = Report { task: token, outcome };
         self.drive_with(name, Drove::Outcome(token.attempt), Driving::Outcome { step, report })

@@ -6,6 +6,7 @@ mod targets;
 mod tcc;
 mod waits;
 
+use chancery_base::limits::{CLONES_MAX, SHARD_CLONES_MAX};
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};
 use chancery_shard::input::*;
@@ -307,4 +308,42 @@ fn an_issued_key_works_until_it_is_revoked_once() {
     assert!(matches!(hand.change(issue), Err(Refusal::Exists(_))));
     assert!(matches!(hand.change(Change::KeyRevoke(id)), Ok(Response::Done { seq: Some(_) })));
     assert!(matches!(hand.change(Change::KeyRevoke(id)), Ok(Response::Done { seq: None })));
+}
+
+/// A step over many elements, each of which is done at once.
+const FAN: &str = r#"{"name": "fan", "version": 1, "concurrency": 1000, "steps": [
+    {"id": "each", "each": "${{ input.list }}", "run": "noop", "with": {"at": "${{ index }}", "item": "${{ item }}"}},
+    {"id": "last", "after": ["each"], "run": {"worker": "w"},
+     "with": {"count": "${{ size(steps.each.output) }}", "some": "${{ steps.each.output[4999].at }}"}}
+]}"#;
+
+#[test]
+fn ten_thousand_clones_go_through_a_shard_and_outlive_it() {
+    let tenant = Tenant::new(1, &[FAN]);
+    let mut hand = tenant.hand(0);
+    let id = hand.start("fan", json!({ "list": vec!["x"; 10_000] }), None, None).unwrap();
+    let size = hand.size();
+    let task = hand.take_one("last");
+    assert_eq!(task.input.value(), &json!({ "count": 10_000, "some": 4_999 }));
+    assert_eq!(hand.size(), size + 1, "every clone was done before anybody took anything");
+    // Another owner reads all of it from the store.
+    let mut next = tenant.hand(0);
+    assert_eq!(next.report(&task, output(json!("done"))), Ack::Recorded);
+    assert_eq!(next.settled(id).0, Status::Completed);
+    let (_, steps) = tenant.store.standing(id).unwrap();
+    assert_eq!(steps.len(), 10_002);
+    assert!(steps.iter().all(|(word, _)| *word == "completed"));
+}
+
+#[test]
+fn a_shard_that_has_clones_enough_takes_no_start() {
+    let waiting = FAN.replace("\"run\": \"noop\"", "\"run\": {\"worker\": \"w\"}");
+    let tenant = Tenant::new(1, &[&waiting, ONE_STEP]);
+    let mut hand = tenant.hand(0);
+    let list = vec![0; CLONES_MAX];
+    for _ in 0..SHARD_CLONES_MAX / CLONES_MAX {
+        hand.start("fan", json!({ "list": list }), None, None).unwrap();
+    }
+    let refused = hand.start("one", json!(1), None, None);
+    assert!(matches!(refused, Err(Refusal::Limited { max: SHARD_CLONES_MAX, .. })), "{refused:?}");
 }

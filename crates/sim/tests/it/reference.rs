@@ -26,6 +26,13 @@ fn open() -> Options {
     Options { material: Material::Open, ..Options::default() }
 }
 
+/// How many with steps that fan out.
+const FANNED_SEEDS: u64 = 300;
+
+fn fanned() -> Options {
+    Options { material: Material::Fanned, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -37,7 +44,9 @@ fn tcc() -> Options {
 #[test]
 fn every_wrong_rule_is_caught() {
     let of_others = WrongRule::ALL.map(|rule| (rule, if rule.is_of_open() { open() } else { varied() }));
-    for (rule, right) in of_others.into_iter().chain(WrongRule::OF_TCC.map(|rule| (rule, tcc()))) {
+    let of_tcc = WrongRule::OF_TCC.map(|rule| (rule, tcc()));
+    let of_clones = WrongRule::OF_CLONES.map(|rule| (rule, fanned()));
+    for (rule, right) in of_others.into_iter().chain(of_tcc).chain(of_clones) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -117,6 +126,15 @@ fn a_tcc_does_what_the_reference_says() {
         parked += report.faults.of(Fault::Parked);
     }
     assert!(parked > 0, "nothing waited for a person");
+}
+
+#[test]
+fn steps_that_fan_out_do_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(FANNED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    for seed in 0..seeds {
+        let report = run(seed, &fanned());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --fanned --seed {seed} -v");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::input;
 use crate::session::Session;
 use crate::show;
 use chancery_api::transaction::{Resolve, Transaction};
-use chancery_base::{Name, TransactionId};
+use chancery_base::TransactionId;
 use serde_json::Value;
 
 /// Undo what was done and end as cancelled.
@@ -45,9 +45,9 @@ Examples:
 pub(crate) struct ResolveArgs {
     /// Which.
     id: TransactionId,
-    /// The step that waits for a person, or whose undo or confirm does.
+    /// The step that waits for a person, or whose undo or confirm does; or the clone of one: `ship[3]`.
     #[arg(long, value_name = "STEP")]
-    step: Name,
+    step: String,
     /// The output that it counts as having had: JSON, @FILE, or - for the standard input; without it null.
     #[arg(long, value_name = "JSON")]
     result: Option<String>,

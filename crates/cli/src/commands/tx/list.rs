@@ -84,6 +84,22 @@ pub(crate) struct HistoryArgs {
     page: PageArgs,
 }
 
+/// List the clones of a step that fanned out.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery tx clones txn_… --step ship
+  chancery tx clones txn_… --step ship -o json | jq '.items[] | select(.status == \"failed\").index'")]
+pub(crate) struct ClonesArgs {
+    /// Whose.
+    id: TransactionId,
+    /// Of which step.
+    #[arg(long, value_name = "STEP")]
+    step: Name,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
 fn status(text: &str) -> Result<Status, String> {
     let words = || Status::ALL.map(Status::word).join(", ");
     Status::ALL.into_iter().find(|status| status.word() == text).ok_or_else(|| format!("use one of {}", words()))
@@ -119,4 +135,9 @@ pub(crate) async fn history(args: HistoryArgs, session: &Session) -> Result<Exit
     let steps = if session.out.is_table() { show::step_names(&client.get(args.id).await?) } else { Vec::new() };
     let pages = client.history(args.id);
     args.page.show(session, pages, |items| show::history(&session.out, items, &steps)).await
+}
+
+pub(crate) async fn clones(args: ClonesArgs, session: &Session) -> Result<Exit, CliError> {
+    let pages = session.client()?.clones(args.id, &args.step);
+    args.page.show(session, pages, |items| show::steps(&session.out, items)).await
 }

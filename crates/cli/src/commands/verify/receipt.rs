@@ -60,6 +60,9 @@ struct Shown {
     transaction: Option<TransactionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u32>,
+    /// Which clone of a step that fanned out, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +78,7 @@ impl Shown {
             actor: record.actor,
             transaction: record.refs.transaction,
             step: record.refs.step,
+            index: record.refs.clone.and_then(|clone| clone.checked_sub(1)),
             attempt: record.refs.attempt,
             decision: record.refs.decision,
         }

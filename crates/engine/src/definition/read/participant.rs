@@ -27,13 +27,15 @@ pub(in super::super) const TOP: Keys = Keys {
 };
 pub(in super::super) const PARTICIPANT: Keys = Keys {
     known: &["id", "when", "try", "confirm", "cancel", "optional", "action", "resource", "context", "lint"],
-    later: &["each", "set", "vars", "subjects", "headers", "capability", "obligations", "description"],
+    later: &["set", "vars", "subjects", "headers", "capability", "obligations", "description"],
     elsewhere: &[
         ("run", IN_TRY),
         ("with", IN_TRY),
         ("retry", IN_TRY),
         ("timeout", IN_TRY),
         ("queue_timeout", IN_TRY),
+        ("each", "it is of kind `saga`, a participant is tried once"),
+        ("concurrency", "it is of kind `saga`, where a step has `each`"),
         ("after", "participants are tried as `mode` of the definition says"),
         ("on_failure", "it is of kind `saga`, a participant has `optional`"),
         ("compensate", "it is of kind `saga`, a participant has `cancel`"),
@@ -79,7 +81,7 @@ impl Reader {
         lint::check(cursor, &mut self.problems);
         let site = Site::Forward(index);
         let id = cursor.required("id", &mut self.problems).and_then(|field| field.name(&mut self.problems));
-        let when = cursor.field("when").and_then(|field| self.condition(&field, site));
+        let when = cursor.field("when").and_then(|field| self.condition(&field, Site::Whole(index)));
         let attempt = cursor.required("try", &mut self.problems);
         let attempt = attempt.filter(|field| field.check_keys(&TRY, &mut self.problems));
         let confirm = cursor.required("confirm", &mut self.problems);
@@ -103,6 +105,7 @@ impl Reader {
             after: Vec::new(),
             dependents: Vec::new(),
             when,
+            each: None,
             run: run.unwrap_or(Run::Noop),
             with,
             retry,

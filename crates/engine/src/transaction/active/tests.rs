@@ -5,7 +5,7 @@ use crate::definition::Definition;
 use crate::event::{Beginning, Event, StepError};
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
-use crate::transaction::{Answer, Cx, Ready, Staged};
+use crate::transaction::{Answer, Cx, Parts, Ready, Staged};
 use chancery_base::{DecisionId, Document, Entropy, PrincipalId, PrincipalKind, Slot, TransactionId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ impl Run {
             bundle: definition.digest,
             idempotency_key: None,
             business_key: None,
-            labels: std::collections::BTreeMap::new(),
+            labels: BTreeMap::new(),
             start_at: None,
             traceparent: None,
         };
@@ -103,7 +103,7 @@ impl Run {
 
     fn resolve(&mut self) {
         let Some(node) = self.transaction.stuck().next() else { return };
-        let name = self.transaction.step_of(node).unwrap().id.to_string();
+        let name = self.transaction.definition.name_of(node).unwrap();
         let output = Document::shared(json!("by hand"));
         self.cx(|t, cx| t.resolve(&name, output, "by phone".to_owned(), cx)).unwrap();
     }
@@ -117,6 +117,9 @@ impl Run {
         again.place_all();
         assert_eq!(again.active, transaction.active);
         assert!(transaction.displaced.is_empty());
+        let loaded = Transaction::from_parts(self.parts()).unwrap();
+        assert_eq!(loaded.active, transaction.active);
+        assert_eq!(loaded.nodes.output_bytes(), transaction.nodes.output_bytes());
         for past in [None, Some(self.now)] {
             assert_eq!(transaction.wake_after(past), self.wake_by_scan(past), "past {past:?}");
         }
@@ -132,7 +135,33 @@ impl Run {
             .nodes()
             .map(|(node, _)| node)
             .filter(|node| transaction.is_stuck(*node, transaction.phase_at(*node)));
-        assert!(transaction.head.status.is_ended() || by_scan.eq(stuck));
+        let mut by_scan: Vec<NodeRef> = by_scan.collect();
+        by_scan.sort_unstable();
+        assert!(transaction.head.status.is_ended() || by_scan == stuck);
+    }
+
+    /// As it is stored.
+    fn parts(&self) -> Parts {
+        let transaction = &self.transaction;
+        let mut nodes: Vec<_> = transaction.nodes().map(|(node, state)| (node, state.clone())).collect();
+        nodes.sort_by_key(|(node, _)| *node);
+        let document = |node: NodeRef, state: &StepState| {
+            let clones = (1..=state.clones?).map(|clone| NodeRef { step: node.step, clone });
+            let items = clones.map(|clone| transaction.nodes.item(clone).unwrap().clone());
+            Some(Document::shared(Value::Array(items.collect())))
+        };
+        let with_document = |(node, state): (NodeRef, StepState)| {
+            let document = document(node, &state).or(transaction.nodes.output(node).cloned());
+            (node, state, document)
+        };
+        Parts {
+            definition: Arc::clone(&transaction.definition),
+            head: transaction.head.clone(),
+            nodes: nodes.into_iter().map(with_document).collect(),
+            declared: Vec::new(),
+            input: Arc::clone(&transaction.input),
+            kept: Vec::new(),
+        }
     }
 
     fn wake_by_scan(&self, past: Option<Timestamp>) -> Option<Timestamp> {
@@ -170,10 +199,19 @@ impl Run {
         let out = transaction.nodes().filter(|(node, _)| transaction.dispatched(*node, phase(*node)).is_some()).count();
         let room = usize::try_from(transaction.definition.concurrency).unwrap().saturating_sub(out);
         let ready_at = |(node, state)| Some(Ready { since: since(state)?, node, phase: phase(node) });
-        let waiting = transaction.nodes().filter_map(ready_at);
-        let mut ready: Vec<Ready> = waiting.collect();
-        ready.sort_unstable();
-        ready.truncate(room);
+        let mut waiting: Vec<Ready> = transaction.nodes().filter_map(ready_at).collect();
+        waiting.sort_unstable();
+        let mut ready: Vec<Ready> = Vec::new();
+        for one in waiting {
+            let of_step = |node: &NodeRef| node.step == one.node.step;
+            let window = transaction.step_of(one.node).and_then(|step| step.each.as_ref()?.concurrency);
+            let out = transaction.out().filter(|(node, _)| of_step(node)).count();
+            let taken = out + ready.iter().filter(|ready| of_step(&ready.node)).count();
+            let has_room = !is_forward || window.is_none_or(|most| taken < usize::try_from(most).unwrap());
+            if ready.len() < room && has_room {
+                ready.push(one);
+            }
+        }
         ready
     }
 
@@ -194,7 +232,7 @@ impl Run {
 /// Up to eight steps, each after some of those before it, of every kind that makes a difference.
 fn any_definition() -> impl Strategy<Value = Value> {
     let policies = proptest::sample::select(CompensationPolicy::ALL.map(CompensationPolicy::word).to_vec());
-    let steps = proptest::collection::vec((any::<u8>(), 0..12_u8), 1..8);
+    let steps = proptest::collection::vec((any::<u8>(), 0..14_u8), 1..8);
     (steps, policies, 1..5_u32, any::<bool>(), any::<bool>()).prop_map(|(steps, policy, concurrency, times_out, layers)| {
         let step = |(at, (after, kind)): (usize, &(u8, u8))| {
             let after: Vec<String> =
@@ -211,6 +249,17 @@ fn any_definition() -> impl Strategy<Value = Value> {
                 10 => {
                     let critical = policy == CompensationPolicy::CircuitBreaker.word();
                     step["compensate"] = json!({"run": {"worker": "u"}, "on_error": "fail", "critical": critical});
+                }
+                11 | 12 => {
+                    step["each"] = "${{ input.list }}".into();
+                    step["compensate"] = json!({"run": {"worker": "u"}});
+                    if *kind == 12 {
+                        step["concurrency"] = 2.into();
+                    }
+                }
+                13 => {
+                    step["each"] = "${{ [] }}".into();
+                    step["on_failure"] = "continue".into();
                 }
                 _ => {}
             }
@@ -266,7 +315,7 @@ proptest! {
         definition in prop_oneof![3 => any_definition(), 2 => any_tcc()],
         choices in proptest::collection::vec(any::<u32>(), 1..120),
     ) {
-        let mut run = Run::new(&definition, json!({"yes": false}));
+        let mut run = Run::new(&definition, json!({"yes": false, "list": [1, 2, 3]}));
         run.check();
         for choice in choices {
             if run.transaction.status().is_ended() {
@@ -299,6 +348,20 @@ fn the_last_of_many_steps_costs_what_the_tenth_costs() {
     let count = chancery_base::limits::STEPS_MAX;
     let definition = json!({"name": "x", "version": 1, "steps": (0..count).map(step).collect::<Vec<_>>()});
     let mut run = Run::new(&definition, json!({}));
+    let costs: Vec<u64> = (0..count).map(|_| cost_of_next(&mut run)).collect();
+    assert_eq!(run.transaction.status(), Status::Completed);
+    let (tenth, last) = (costs[9], costs[count - 1]);
+    assert!(2 * last <= 3 * tenth, "the tenth cost {tenth}, the last {last}");
+}
+
+#[test]
+fn the_last_of_many_clones_costs_what_the_tenth_costs() {
+    let count = chancery_base::limits::CLONES_MAX;
+    let step = json!({
+        "id": "a", "each": "${{ input.list }}", "concurrency": 4, "run": {"worker": "w"},
+        "compensate": {"run": {"worker": "u"}},
+    });
+    let mut run = Run::new(&json!({"name": "x", "version": 1, "steps": [step]}), json!({"list": vec![0; count]}));
     let costs: Vec<u64> = (0..count).map(|_| cost_of_next(&mut run)).collect();
     assert_eq!(run.transaction.status(), Status::Completed);
     let (tenth, last) = (costs[9], costs[count - 1]);

@@ -54,6 +54,7 @@ fn an_undo_behind_a_pivot_never_runs() {
     // Beside it, or where the pivot may be skipped, it may.
     check(&text("", ""), &[]);
     check(&text(", when: '${{ input.p }}'", ", after: [a]"), &[]);
+    check(&text(", each: '${{ input.l }}'", ", after: [a]"), &[]);
 }
 
 #[test]

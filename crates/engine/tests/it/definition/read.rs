@@ -128,22 +128,22 @@ steps:
 #[test]
 fn delays_grow_to_their_cap_within_their_jitter_and_repeat() {
     let retry = parse(ORDER).steps[0].retry.clone();
-    let name = "reserve-inventory".parse().unwrap();
+    let name = "reserve-inventory";
     let mut distinct = std::collections::BTreeSet::new();
     for seed in 0..200_u8 {
         let transaction = chancery_base::TransactionId::from_bytes([seed; 16]);
         for (attempt, middle) in [(1, 100), (2, 200), (3, 400), (7, 6_400), (8, 10_000), (1_000, 10_000)] {
-            let delay = retry.delay(&transaction, &name, attempt);
+            let delay = retry.delay(&transaction, name, attempt);
             let millis = u64::try_from(delay.as_millis()).unwrap();
             assert!((middle / 2 - 1..=middle * 3 / 2).contains(&millis), "attempt {attempt}: {millis} ms");
-            assert_eq!(delay, retry.delay(&transaction, &name, attempt));
+            assert_eq!(delay, retry.delay(&transaction, name, attempt));
             distinct.insert((attempt, millis));
         }
     }
     assert!(distinct.len() > 600, "{} distinct delays", distinct.len());
     let steady = Retry { jitter: 0.0, ..retry };
     let transaction = chancery_base::TransactionId::from_bytes([1; 16]);
-    assert_eq!(steady.delay(&transaction, &name, 3), Duration::from_millis(400));
+    assert_eq!(steady.delay(&transaction, name, 3), Duration::from_millis(400));
 }
 
 const GRAPH: &str = "\
@@ -217,4 +217,16 @@ fn the_graph_is_drawn_as_a_picture() {
     assert_eq!(count("<g>"), count("</g>"));
     let pivot = parse(&GRAPH.replace("irreversible: true", "pivot: true")).graph_svg();
     assert!(pivot.contains("class=\"step pivot\""));
+}
+
+#[test]
+fn what_fans_out_is_drawn_as_one_step() {
+    let fan = |more: &str| {
+        let step = format!("{{id: a, each: '${{{{ input.l }}}}', {more}run: {{worker: w}}, irreversible: true}}");
+        parse(&format!("name: x\nversion: 1\nsteps: [{step}]\n"))
+    };
+    assert!(fan("").graph_dot().contains("\"a\" [label=\"a\\nworker w\\neach, irreversible\"];"));
+    let window = fan("concurrency: 4, ");
+    assert!(window.graph_mermaid().contains("s0[\"a<br/>worker w<br/>each, 4 at once, irreversible\"]"));
+    assert!(window.graph_svg().contains(">each, 4 at once, irreversible</text>"));
 }

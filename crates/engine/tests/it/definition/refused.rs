@@ -29,9 +29,9 @@ fn keys_are_known_later_or_unknown() {
         &["3:1: subjects: `subjects` is not supported yet", "4:1: stesp: unknown key `stesp`; did you mean `steps`?"],
     );
     check_step(
-        "    each: \"${{ input.l }}\"\n    set: {}\n    until: x\n    tiemout: 3s\n    whatever: 1\n",
+        "    vars: {}\n    set: {}\n    until: x\n    tiemout: 3s\n    whatever: 1\n",
         &[
-            "6:5: steps[0].each: `each` is not supported yet",
+            "6:5: steps[0].vars: `vars` is not supported yet",
             "7:5: steps[0].set: `set` is not supported yet",
             "8:5: steps[0].until: `until` is not supported yet",
             "9:5: steps[0].tiemout: unknown key `tiemout`; did you mean `timeout`?",
@@ -154,6 +154,19 @@ fn step_values_are_checked() {
         ],
     );
     check_step("    compensate: {with: {}}\n", &["6:17: steps[0].compensate: `run` is missing"]);
+    check_step(
+        "    concurrency: 4\n",
+        &["6:18: steps[0].concurrency: `concurrency` of a step is for its clones: it has no `each`"],
+    );
+    check_step("    each: [1]\n", &["6:11: steps[0].each: a list of elements is written as `${{ … }}`"]);
+    check_step(
+        "    each: 'all ${{ input.l }}'\n",
+        &["6:11: steps[0].each: a list of elements is one `${{ … }}` and nothing else"],
+    );
+    check_step(
+        "    each: '${{ input.l }}'\n    concurrency: 0\n",
+        &["7:18: steps[0].concurrency: a whole number from 1 to 1000 is expected here"],
+    );
     check_step(
         "    compensate: {run: noop, critical: true}\n",
         &["6:39: steps[0].compensate.critical: `critical` is for the compensation policy `circuit-breaker`"],

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 24] = [
+const OF_FORM: [&str; 27] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -29,6 +29,9 @@ const OF_FORM: [&str; 24] = [
     "a URL begins with",
     "a condition is written as",
     "a condition is one",
+    "a list of elements is written as",
+    "a list of elements is one",
+    "has no `each`",
     "a step with `",
     "has at least one participant",
     "is of kind `",

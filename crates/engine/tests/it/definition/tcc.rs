@@ -82,7 +82,7 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, now };
     let seen = |index| {
         let output = Some(&held).filter(|_| index == StepIndex(0));
-        Some(Seen { status: StepStatus::Completed, output, error: None })
+        Some(Seen { status: StepStatus::Completed, output, outputs: None, error: None })
     };
     let input_of = |step: usize, output| {
         let step = &trip.steps[step];
@@ -90,7 +90,7 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     };
     assert_eq!(input_of(0, Some(&held)), Ok(json!({"hold": "f-1"})), "the hotel was left out");
     assert_eq!(input_of(1, Some(&json!({"id": "h-1"}))), Ok(json!({"id": "h-1"})));
-    let seen = |_| Some(Seen { status: StepStatus::Skipped, output: None, error: None });
+    let seen = |_| Some(Seen { status: StepStatus::Skipped, output: None, outputs: None, error: None });
     let flight = &trip.steps[0];
     let failed = flight.confirm.as_ref().unwrap().input(&facts.step_scope(&trip, flight, seen), None);
     assert!(failed.unwrap_err().to_string().starts_with("confirm.with.hold: "));
@@ -145,7 +145,7 @@ fn a_saga_and_a_tcc_have_keys_of_their_own() {
             "13:3: participants[0].compensate: `compensate` does not belong here: it is of kind `saga`, a participant has `cancel`",
             "14:3: participants[0].pivot: `pivot` does not belong here: it is of kind `saga`, a tcc only goes forward once all are tried",
             "15:3: participants[0].irreversible: `irreversible` does not belong here: it is of kind `saga`, a participant has `cancel`",
-            "16:3: participants[0].each: `each` is not supported yet",
+            "16:3: participants[0].each: `each` does not belong here: it is of kind `saga`, a participant is tried once",
             "17:3: participants[0].optionl: unknown key `optionl`; did you mean `optional`?",
         ],
     );

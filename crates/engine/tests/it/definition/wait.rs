@@ -131,4 +131,9 @@ fn what_belongs_to_attempts_is_refused_where_there_are_none() {
         &step("{worker: w}", "    compensate: {run: {wait: 5m}}\n"),
         &["6:23: steps[0].compensate.run: a compensation does not wait: it runs a `worker`, `http` or `noop`"],
     );
+    // A signal has one receiver, and who waits for a time waits for all elements alike.
+    refused(
+        &step("{signal: {name: go}}", "    each: '${{ input.list }}'\n    concurrency: 2\n"),
+        &["6:11: steps[0].each: a step that waits has no `each`: only a step that calls something fans out"],
+    );
 }

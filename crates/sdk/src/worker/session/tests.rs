@@ -21,6 +21,7 @@ fn task(token: &str, queue: &str) -> Task {
         queue: queue.parse().unwrap(),
         transaction: TransactionId::draw(Timestamp::EPOCH, Slot::of_key(&TenantId::system(), ""), &mut entropy),
         step: "step".parse().unwrap(),
+        index: None,
         phase: Phase::Do,
         attempt: 1,
         input: Document::shared(Value::Null),

@@ -18,6 +18,11 @@ const ONE: &str = r#"{"name": "one", "version": 1, "steps": [
      "retry": {"attempts": 2, "backoff": "0ms"}}
 ]}"#;
 
+const FAN: &str = r#"{"name": "fan", "version": 1, "steps": [
+    {"id": "call", "each": "${{ input.urls }}", "run": {"http": {"url": "${{ item }}"}}, "timeout": "40s",
+     "retry": {"attempts": 2, "backoff": "0ms"}}
+], "output": "${{ steps.call.output }}"}"#;
+
 fn names(tasks: &[std::sync::Arc<Task>]) -> Vec<&str> {
     tasks.iter().map(|task| task.step.as_str()).collect()
 }
@@ -99,4 +104,27 @@ fn what_was_accepted_and_is_too_late_is_unknown_and_tried_again() {
     assert_eq!((again.attempt, &again.idempotency_key), (2, &task.idempotency_key));
     assert_eq!(hand.report(&task, output(json!(7))), Ack::Superseded);
     assert_eq!(hand.report(&again, output(json!(8))), Ack::Recorded);
+}
+
+#[test]
+fn each_clone_waits_for_its_own_target_which_may_report_later() {
+    let tenant = Tenant::new(1, &[FAN]);
+    let mut first = tenant.hand(0);
+    let urls = json!(["https://a.example/x", "https://b.example/y", "https://a.example/z"]);
+    let id = first.start("fan", json!({ "urls": urls }), None, None).unwrap();
+    let (a, b) = ("https://a.example", "https://b.example");
+    let indices = |tasks: &[std::sync::Arc<Task>]| tasks.iter().map(|task| task.index).collect::<Vec<_>>();
+    let of_b = first.take_calls(&[(a, 0), (b, 5)], 5);
+    assert_eq!(indices(&of_b), [Some(1)], "the others have no room");
+    assert_eq!(first.report(&of_b[0], ReportedOutcome::Accepted), Ack::Recorded);
+
+    let mut hand = tenant.hand_at(0, first.now.plus(Duration::from_secs(1)));
+    assert_eq!(hand.shard.gauges().leases, 0, "what was accepted has no lease");
+    let of_a = hand.take_calls(&[(a, 5), (b, 5)], 0);
+    assert_eq!(indices(&of_a), [Some(0), Some(2)]);
+    for task in of_a.iter().chain(&of_b) {
+        assert_eq!(hand.report(task, output(json!(task.index))), Ack::Recorded);
+    }
+    assert_eq!(hand.report(&of_b[0], output(json!(9))), Ack::Superseded);
+    assert_eq!(hand.settled(id), (Status::Completed, Some(json!([0, 1, 2]))));
 }
