@@ -104,7 +104,7 @@ fn dev_keeps_what_it_is_told_to_keep() {
         (vec!["tx", "list", "--status", "compensated"], 0),
         (vec!["tx", "list", "definition:hello status:compensated,failed started<1h"], 0),
         (vec!["tx", "list", "-status:completed", "--limit", "5"], 0),
-        (vec!["tx", "list", "stauts:failed"], 2),
+        (vec!["tx", "list", "colour:failed"], 2),
         (vec!["tx", "count"], 0),
         (vec!["tx", "bulk", "cancel", "status:compensated", "--justification", "a test", "--dry-run"], 0),
         (vec!["tx", "bulk", "cancel", "status:compensated", "--justification", "a test"], 2),
@@ -129,8 +129,8 @@ fn dev_keeps_what_it_is_told_to_keep() {
         let ran = run(dir.path(), &args);
         assert_eq!(ran.code, code, "{args:?}: {ran:#?}");
     }
-    let said = run(dir.path(), &["tx", "list", "status:failed  stauts:failed"]).stderr;
-    assert!(said.contains("`search`, column 16: there is no field `stauts`"), "{said}");
+    let said = run(dir.path(), &["tx", "list", "status:failed  colour:failed"]).stderr;
+    assert!(said.contains("`search`, column 16: there is no field `colour`"), "{said}");
     let bulk = ["tx", "bulk", "cancel", "status:compensated", "--justification", "a test", "--yes"];
     let refused = run(dir.path(), &bulk).fails(1, &[]).stdout;
     assert!(step(&refused, "illegal-state").contains(id), "{refused}");

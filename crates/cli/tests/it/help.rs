@@ -134,8 +134,12 @@ fn no_option_takes_a_key() {
     fn walk(command: &clap::Command) {
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str();
-            // An address of a database holds a password.
-            assert!(!name.contains("url") || name.ends_with("_file"), "`{}` takes `{name}`", command.get_name());
+            // An address of a database holds a password; what targets call the server by is public.
+            assert!(
+                !name.contains("url") || name.ends_with("_file") || name == "public_url",
+                "`{}` takes `{name}`",
+                command.get_name()
+            );
             // Verifier keys are public; an idempotency key is no secret; the others name files.
             let known = ["key_file", "key_out", "verifier_key", "idempotency_key"].contains(&name);
             let public = matches!(command.get_name(), "receipt" | "log" | "verify") && name == "key";

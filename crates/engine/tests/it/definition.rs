@@ -12,5 +12,7 @@ mod read;
 mod refused;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod tcc;
+#[cfg(test)]
 mod wait;

@@ -373,6 +373,9 @@ fn an_accepted_attempt_has_no_lease_and_the_next_one_has_again() {
     assert!(leased(&run, "a") && leased(&run, "b"));
     run.act("accept b");
     assert!(leased(&run, "a") && !leased(&run, "b") && run.transaction.dispatched(run.step("b"), Phase::Do).is_some());
+    // `c` has waited longer than `b` will have.
+    run.act("ok a");
+    run.act("ok c");
     run.now = run.now.plus(Duration::from_secs(5));
     run.cx(Transaction::time_out).unwrap();
     run.now = run.now.plus(Duration::from_secs(1));

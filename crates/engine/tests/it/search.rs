@@ -56,7 +56,7 @@ fn a_refusal_says_what_and_where() {
     const FIELDS: &str = "the fields are status, definition, version, principal, key, label.<name>, id, started, ended";
     refused("failed", &format!("column 1: write a field, `:` and a value; {FIELDS}"));
     refused("status:failed -", &format!("column 16: write a field, `:` and a value; {FIELDS}"));
-    refused("version:1 stauts:failed", &format!("column 11: there is no field `stauts`; {FIELDS}"));
+    refused("version:1 colour:failed", &format!("column 11: there is no field `colour`; {FIELDS}"));
     refused(
         "status:failed,dead",
         "column 15: there is no status `dead`; there are running, waiting, confirming, compensating, paused, parked, \

@@ -85,7 +85,7 @@ fn check(answer: &Answer, expected: &str, detail: &str) {
 }
 
 #[tokio::test]
-async fn paths_queries_and_headers_that_are_wrong_are_refused() {
+async fn paths_and_queries_that_are_wrong_are_refused() {
     let house = House::new().await;
     house.shop().await;
     let id = house.order(&house.owner).await;
@@ -147,6 +147,14 @@ async fn paths_queries_and_headers_that_are_wrong_are_refused() {
         let path = format!("/v1/transactions/{id}/result?wait={wait}");
         assert_eq!(house.get(&path, &house.owner).await.slug(), "400 invalid-request", "{wait}");
     }
+    assert_eq!(house.log_size().await, before);
+}
+
+#[tokio::test]
+async fn methods_and_headers_that_are_wrong_are_refused() {
+    let house = House::new().await;
+    house.shop().await;
+    let before = house.log_size().await;
     let wrong = Call::new("PUT", "/v1/transactions").key(&house.owner).send(house.addr).await;
     check(&wrong, "405 method-not-allowed", "the header `Allow` lists the methods that this route has");
     assert_eq!(wrong.header("allow"), Some("POST,GET,HEAD"));

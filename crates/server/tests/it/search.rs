@@ -45,11 +45,11 @@ async fn a_search_finds_what_the_caller_may_see() {
     assert_eq!(found(&house, &shop_key, "").await, [north.as_str()]);
     assert_eq!(found(&house, &shop_key, &format!("-principal:{shop}")).await, [""; 0]);
 
-    let wrong = house.get(&path("/v1/transactions", "label.region:north stauts:failed"), owner).await;
+    let wrong = house.get(&path("/v1/transactions", "label.region:north colour:failed"), owner).await;
     assert_eq!(wrong.slug(), "400 invalid-request");
     let fault = &wrong.problem().errors[0];
     assert_eq!((fault.path.as_str(), fault.line, fault.column), ("search", None, Some(20)));
-    assert!(fault.message.starts_with("there is no field `stauts`"), "{}", fault.message);
+    assert!(fault.message.starts_with("there is no field `colour`"), "{}", fault.message);
 }
 
 fn bulk(search: &str, operation: &str, cursor: Option<&Value>) -> Value {

@@ -89,7 +89,7 @@ pub(crate) struct HistoryArgs {
 #[command(before_help = "\
 Examples:
   chancery tx clones txn_… --step ship
-  chancery tx clones txn_… --step ship -o json | jq '.items[] | select(.status == \"failed\").index'")]
+  chancery tx clones txn_… --step ship -o json | jq '.items[].status'")]
 pub(crate) struct ClonesArgs {
     /// Whose.
     id: TransactionId,

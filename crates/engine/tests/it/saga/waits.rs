@@ -100,7 +100,7 @@ fn a_siblings_three_day_approval_does_not_hold_up_an_undo() {
     let mut run = Run::new(&yaml, json!({}));
     run.act("fail reserve");
     let approved = run.step("approved");
-    assert_eq!(run.transaction.state(approved.into()).unwrap().status, StepStatus::Cancelled, "at once");
+    assert_eq!(run.transaction.state(approved).unwrap().status, StepStatus::Cancelled, "at once");
     assert_eq!(run.transaction.status(), Status::Compensating, "the other is out");
 }
 
@@ -139,8 +139,8 @@ fn a_signal_that_does_not_come_fails_its_step_unless_it_may() {
         run.act(line);
     }
     let pay = run.step("pay");
-    assert!(run.transaction.dispatched(pay.into(), chancery_engine::Phase::Do).is_some(), "{}", run.told());
-    let offer = run.transaction.offer(pay.into(), chancery_engine::Phase::Do).unwrap();
+    assert!(run.transaction.dispatched(pay, chancery_engine::Phase::Do).is_some(), "{}", run.told());
+    let offer = run.transaction.offer(pay, chancery_engine::Phase::Do).unwrap();
     assert_eq!(offer.input.value(), &json!("SignalTimeout"));
 }
 

@@ -288,10 +288,9 @@ impl Hand {
 
     pub(crate) fn signal(&mut self, id: TransactionId, name: &str, with_id: Option<&str>) -> Result<bool, Refusal> {
         let operation = Operation { id, actor: self.actor, justification: String::new() };
-        match self.ask(Command::Signal(operation, signal(name, with_id)))? {
-            Response::Signalled { existing, .. } => Ok(existing),
-            other => panic!("{other:?}"),
-        }
+        let answer = self.ask(Command::Signal(operation, signal(name, with_id)))?;
+        let Response::Signalled { existing, .. } = answer else { panic!("{answer:?}") };
+        Ok(existing)
     }
 
     pub(crate) fn pause(&mut self, id: TransactionId) {
