@@ -2,7 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
-use crate::open;
+use crate::{open, scale};
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
 use chancery_base::{Name, Secret, TenantId};
@@ -20,6 +20,8 @@ pub(crate) const REMOTE_STEPS: usize = 10;
 pub(crate) const DURABILITY: &str = "sqlite wal synchronous=full";
 
 const CLUSTER: &str = "bench";
+/// The file with the key of the tenant's owner.
+const KEY: &str = "owner.key";
 const POLICIES: usize = 100;
 const PAYLOAD_BYTES: usize = 1024;
 
@@ -38,6 +40,29 @@ impl Node {
         let cluster = name(CLUSTER)?;
         let data = DataDir::create_with(dir, &cluster, database).await?;
         bootstrap::system(&data, &cluster).await?;
+        let (app, store) = Self::app(data).await?;
+        let operator = bootstrap::first_owner(&app).await?;
+        let operator = app.authenticate(&operator.key)?;
+        let grant = app.authorize(&operator, Action::TenantCreate, About::Tenant).await?;
+        let tenant: TenantId = "bench".parse().map_err(|err| Error::Failed(format!("{err}")))?;
+        let owner = tenants::create(&app, &grant, tenant).await?;
+        // For whoever opens it again; the directory goes with the run.
+        std::fs::write(dir.join(KEY), owner.owner.key.expose())?;
+        let caller = app.authenticate(&owner.owner.key)?;
+        let node = Self { app, caller, key: owner.owner.key, store };
+        node.prepare().await?;
+        Ok(node)
+    }
+
+    /// Opens one that was shut down.
+    pub(crate) async fn open(dir: &Path, database: &Database) -> Result<Self, Error> {
+        let key = Secret::new(std::fs::read_to_string(dir.join(KEY))?);
+        let (app, store) = Self::app(DataDir::open_with(dir, database).await?).await?;
+        let caller = app.authenticate(&key)?;
+        Ok(Self { app, caller, key, store })
+    }
+
+    async fn app(data: DataDir) -> Result<(App, Arc<Observed>), Error> {
         let mut closures = Closures::new();
         for step in 0..LOCAL_STEPS {
             closures =
@@ -46,15 +71,7 @@ impl Node {
         let config = Config::new(CLUSTER, "bench");
         let store = Arc::new(Observed::new(data.store));
         let app = App::open(config, data.keys, Arc::clone(&store) as _, closures).await?;
-        let operator = bootstrap::first_owner(&app).await?;
-        let operator = app.authenticate(&operator.key)?;
-        let grant = app.authorize(&operator, Action::TenantCreate, About::Tenant).await?;
-        let tenant: TenantId = "bench".parse().map_err(|err| Error::Failed(format!("{err}")))?;
-        let owner = tenants::create(&app, &grant, tenant).await?;
-        let caller = app.authenticate(&owner.owner.key)?;
-        let node = Self { app, caller, key: owner.owner.key, store };
-        node.prepare().await?;
-        Ok(node)
+        Ok((app, store))
     }
 
     /// The caller's permission for something.
@@ -70,7 +87,8 @@ impl Node {
         let register = self.grant(Action::DefinitionRegister).await?;
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
         let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
-        for definition in [local, saga("saga-remote-10", "remote", REMOTE_STEPS), open] {
+        let sagas = [local, saga("saga-remote-10", "remote", REMOTE_STEPS), open];
+        for definition in sagas.into_iter().chain(scale::definitions()) {
             let source = definition.to_string();
             definitions::register(&self.app, &register, source.as_bytes(), definitions::Format::Json).await?;
         }

@@ -17,6 +17,7 @@ mod peers;
 mod postgres;
 mod remote;
 mod report;
+mod scale;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +47,12 @@ struct Arguments {
     /// Only with so many clients.
     #[arg(long, value_delimiter = ',')]
     clients: Vec<usize>,
+    /// Transactions of `waiting-1m`.
+    #[arg(long, default_value_t = 1_000_000)]
+    waiting: usize,
+    /// Timers of `timers-100k`.
+    #[arg(long, default_value_t = 100_000)]
+    timers: usize,
     /// Others to run the remote workload on; `scripts/peers.sh` installs them.
     #[arg(long, value_delimiter = ',')]
     peers: Vec<peers::Peer>,
@@ -69,6 +76,9 @@ enum Role {
     /// Serves a node until standard input ends.
     #[command(hide = true)]
     Server,
+    /// Fills a store, opens one again, or has many timers or clones, and prints the figures.
+    #[command(flatten)]
+    Scale(scale::Scale),
     /// Serves the floor of remote steps until standard input ends.
     #[command(hide = true)]
     FloorServer,
@@ -93,6 +103,7 @@ fn main() -> ExitCode {
         Some(Role::FloorInprocess { clients, database }) => {
             runtime.block_on(floor::inprocess_child(*clients, time, &postgres::database(database.as_deref())))
         }
+        Some(Role::Scale(scale)) => runtime.block_on(scale::child(scale)),
         Some(Role::Server) => runtime.block_on(remote::server()),
         Some(Role::FloorServer) => runtime.block_on(floor::remote_server()),
         None => runtime.block_on(all(&arguments, time)),
@@ -162,6 +173,8 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
     if runs(open::OPEN) {
         kept.line(&open::measure().await?)?;
     }
+    let counts = [arguments.waiting, arguments.timers];
+    scale::measure(counts, runs, |figures| kept.line(figures)).await?;
     if runs("verify") {
         kept.line(&verify::measure().await?)?;
     }

@@ -21,7 +21,7 @@ pub(crate) const FLOOR: &str = "floor-postgres-3";
 pub(crate) const DURABILITY: &str = "postgresql fsync=on synchronous_commit=on";
 
 /// Connections that the database takes.
-const CONNECTIONS: usize = 100;
+pub(crate) const CONNECTIONS: usize = 100;
 /// Tries, a tenth of a second apart, to reach a PostgreSQL that was just started.
 const TRIES: usize = 300;
 /// Who owns everything in it.

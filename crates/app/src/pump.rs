@@ -249,6 +249,7 @@ impl Pump {
                 Call::Own { .. }
                 | Call::Control { .. }
                 | Call::Recover { .. }
+                | Call::Asleep { .. }
                 | Call::Load { .. }
                 | Call::Bundle { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
             }
@@ -326,12 +327,14 @@ fn failure(reply: &Reply) -> Option<String> {
         Reply::Owned(Err(error))
         | Reply::Control(Err(error))
         | Reply::Loaded(Err(error))
+        | Reply::Asleep(Err(error))
         | Reply::Bundle(Err(error)) => Some(error.to_string()),
         Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
         Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
         | Reply::Owned(Ok(_))
         | Reply::Control(Ok(_))
         | Reply::Loaded(Ok(_))
+        | Reply::Asleep(Ok(_))
         | Reply::Bundle(Ok(_)) => None,
     }
 }

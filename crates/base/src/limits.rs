@@ -137,6 +137,8 @@ pub const KEY_BYTES_MAX: usize = 256;
 pub const TEXT_BYTES_MAX: usize = 2_000;
 /// Labels of a transaction.
 pub const LABELS_MAX: usize = 32;
+/// Transactions of a shard that only wait and stay in memory; those that have waited longest leave it.
+pub const RESTING_TRANSACTIONS_MAX: usize = 10_000;
 /// Running transactions of a shard; a start beyond is refused with `429`.
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
 /// Inputs that wait for a shard.

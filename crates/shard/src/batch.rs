@@ -4,7 +4,7 @@ use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     PayloadRow, PrincipalRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
-use chancery_base::{Digest, Kind, Name, TransactionId};
+use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
 
 /// One commit of one shard: all or nothing, and only if the log is as the shard believes it to be.
@@ -106,8 +106,19 @@ pub enum Call {
         /// Which log of the tenant asks.
         log: LogId,
     },
-    /// Load transactions that have not ended and are not parked, `limit` at most, in order of their ids.
+    /// Load transactions that have not ended and are neither parked nor waiting, `limit` at most, in order of their
+    /// ids.
     Recover {
+        /// Which log.
+        log: LogId,
+        /// The last id of the page before.
+        after: Option<TransactionId>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// When the transactions wake that only wait: those that wake by themselves, `limit` at most, in order of their
+    /// ids.
+    Asleep {
         /// Which log.
         log: LogId,
         /// The last id of the page before.
@@ -144,6 +155,8 @@ pub enum Reply {
     Control(Result<Box<ControlRows>, StoreError>),
     /// To [`Call::Recover`] and [`Call::Load`].
     Loaded(Result<Loaded, StoreError>),
+    /// To [`Call::Asleep`].
+    Asleep(Result<Vec<(TransactionId, Timestamp)>, StoreError>),
     /// To [`Call::Bundle`].
     Bundle(Result<Option<BundleRow>, StoreError>),
     /// To [`Call::Commit`].

@@ -14,6 +14,7 @@ mod drive;
 mod ended;
 mod exchange;
 mod index;
+mod resting;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod work;
@@ -28,15 +29,18 @@ use crate::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
-use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_base::limits::{
+    ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, RESTING_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED,
+};
 use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
-use chancery_engine::{Phase, Transaction};
+use chancery_engine::{Phase, ShownStatus, Transaction};
 use chancery_policy::Bundle;
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
 use index::Index;
+use resting::Resting;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,6 +49,8 @@ use work::{Held, Pending, Work};
 
 /// Transactions of one page of recovery.
 const RECOVER_PAGE: usize = 1_000;
+/// Of one page of those that are not loaded.
+const ASLEEP_PAGE: usize = 50_000;
 /// How long a shard waits before it tries again to own a log that it could not.
 const OWN_AGAIN: Duration = Duration::from_millis(250);
 
@@ -57,8 +63,10 @@ pub struct Config {
     pub token_key: TokenKey,
     /// How long a hand-out is leased without renewal.
     pub lease: Duration,
-    /// Running transactions at most.
+    /// Running transactions at most; those that wait and are not in memory are not counted.
     pub active_max: usize,
+    /// Transactions that only wait and stay in memory all the same.
+    pub resting_max: usize,
     /// The rule that it breaks; none.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -73,6 +81,7 @@ impl Config {
             token_key,
             lease: Duration::from_secs(10),
             active_max: ACTIVE_TRANSACTIONS_MAX,
+            resting_max: RESTING_TRANSACTIONS_MAX,
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }
@@ -107,6 +116,8 @@ enum State {
     OwnAt(Timestamp),
     LoadControl,
     Recover(Option<TransactionId>),
+    /// When those wake that are not loaded.
+    Asleep(Option<TransactionId>),
     /// Inputs are taken, what they name may have to be loaded.
     Open,
     Waiting(Waiting),
@@ -119,6 +130,7 @@ enum Waiting {
     Own,
     Control,
     Recover,
+    Asleep,
     Load,
     Bundle(Digest),
     Commit(Box<Pending>),
@@ -135,12 +147,14 @@ pub struct Shard {
     queue: VecDeque<Input>,
     /// The batch that is being built, after the one that is out if one is.
     next: Option<Box<Work>>,
-    /// Transactions in memory: all that run, and for one batch those that inputs name.
+    /// Transactions in memory: all that run but for those that only wait, and for one batch those that inputs name.
     members: HashMap<TransactionId, Box<Transaction>>,
+    /// Members that are not settled.
     running: usize,
     /// Clones of the members' steps.
     clones: usize,
-    /// Whether everything that runs is in memory.
+    resting: Resting,
+    /// Whether everything that runs is in memory, or known to wake.
     is_recovered: bool,
     /// Transactions that have ended, as far back as is kept.
     ended: Ended,
@@ -175,6 +189,7 @@ impl Shard {
             members: HashMap::new(),
             running: 0,
             clones: 0,
+            resting: Resting::default(),
             is_recovered: false,
             ended: Ended::default(),
             asked: BTreeSet::new(),
@@ -238,7 +253,11 @@ impl Shard {
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
-                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) if self.stopping => self.end(),
+                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) | State::Asleep(_)
+                    if self.stopping =>
+                {
+                    self.end();
+                }
                 State::OwnAt(at) if *at > now => return Poll::Wait(Some(*at)),
                 State::Own | State::OwnAt(_) => return self.call(Waiting::Own, Call::Own { log: self.config.log }),
                 State::LoadControl => {
@@ -247,6 +266,10 @@ impl Shard {
                 State::Recover(after) => {
                     let call = Call::Recover { log: self.config.log, after: *after, limit: RECOVER_PAGE };
                     return self.call(Waiting::Recover, call);
+                }
+                State::Asleep(after) => {
+                    let call = Call::Asleep { log: self.config.log, after: *after, limit: ASLEEP_PAGE };
+                    return self.call(Waiting::Asleep, call);
                 }
                 State::Waiting(Waiting::Commit(pending)) => {
                     // What comes after a change of the control state is decided under the new one.
@@ -286,6 +309,7 @@ impl Shard {
             }
             (Waiting::Control, Reply::Control(Ok(rows))) => self.control_loaded(&rows, now),
             (Waiting::Recover, Reply::Loaded(Ok(loaded))) => self.recovered(loaded, now),
+            (Waiting::Asleep, Reply::Asleep(Ok(page))) => self.found_asleep(&page),
             (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
             (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
                 let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);
@@ -297,7 +321,11 @@ impl Shard {
             (Waiting::Commit(pending), _) => self.failed(*pending, CommitError::Unknown(out_of_turn()), now),
             (
                 _,
-                Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)),
+                Reply::Owned(Err(err))
+                | Reply::Control(Err(err))
+                | Reply::Loaded(Err(err))
+                | Reply::Asleep(Err(err))
+                | Reply::Bundle(Err(err)),
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
@@ -324,7 +352,8 @@ impl Shard {
             | State::OwnAt(_)
             | State::LoadControl
             | State::Recover(_)
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover) => Stage::Starting,
+            | State::Asleep(_)
+            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Asleep) => Stage::Starting,
         }
     }
 
@@ -365,7 +394,7 @@ impl Shard {
                 }
                 return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
             }
-            if let Some(call) = self.needs() {
+            if let Some(call) = self.needs(now) {
                 return Some(self.call(Waiting::Load, call));
             }
             self.absorb(now, entropy)?;
@@ -458,6 +487,17 @@ impl Shard {
                 self.desk.drop_lease(key);
             }
         }
+        self.state = State::Asleep(None);
+    }
+
+    fn found_asleep(&mut self, page: &[(TransactionId, Timestamp)]) {
+        for (id, wakes_at) in page {
+            self.index.put_to_sleep(*id, Some(*wakes_at));
+        }
+        if let Some((last, _)) = page.last().filter(|_| page.len() >= ASLEEP_PAGE) {
+            self.state = State::Asleep(Some(*last));
+            return;
+        }
         self.is_recovered = true;
         self.state = State::Open;
     }
@@ -493,6 +533,7 @@ impl Shard {
             let member = rows::transaction(&transaction, Arc::clone(definition))
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
             self.wanted_bundles.insert(member.head().beginning.bundle);
+            self.index.awake(id, transaction.row.wake_at);
             self.index.refresh(&member, now);
             if member.wake_at().is_some_and(|at| at <= now) {
                 self.index.look_at(id, now);
@@ -550,9 +591,36 @@ impl Shard {
             if status.is_ended() {
                 self.ended.add(id);
             }
+            if self.rests(&id) {
+                self.resting.add(id);
+            }
         }
         self.asked.clear();
         self.keys.clear();
+        self.put_to_sleep();
+    }
+
+    /// Whether nothing happens to a transaction in memory until an input or its time comes.
+    fn rests(&self, id: &TransactionId) -> bool {
+        self.members.get(id).is_some_and(|member| {
+            member.shown() == ShownStatus::Waiting && member.wake_at().is_none_or(|at| at > self.latest)
+        })
+    }
+
+    /// Lets those that have waited longest leave memory, down to as many as may stay.
+    fn put_to_sleep(&mut self) {
+        while let Some(id) = self.resting.pop_above(self.config.resting_max) {
+            // What the next batch has touched comes back when that is committed.
+            let is_touched = self.next.as_ref().is_some_and(|next| next.touched.contains(&id));
+            if is_touched || !self.rests(&id) {
+                continue;
+            }
+            if let Some(member) = self.members.remove(&id) {
+                self.clones -= member.clone_count();
+                self.index.put_to_sleep(id, member.wake_at());
+                self.running = self.running.saturating_sub(1);
+            }
+        }
     }
 
     /// What was built is not in the log, or may not be: it is taken back, with what was built on it.
@@ -637,6 +705,7 @@ impl Shard {
         self.members.clear();
         self.running = 0;
         self.clones = 0;
+        self.resting.clear();
         self.index = Index::default();
         self.asked.clear();
         self.keys.clear();

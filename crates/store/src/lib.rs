@@ -29,7 +29,7 @@ pub use sim::SimStore;
 pub use sqlite::{Durability, OpenError, Options, Snapshot, SqliteStore};
 pub use wrapper::Wrapper;
 
-use chancery_base::{Digest, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
@@ -90,6 +90,13 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn control(&self, log: LogId) -> Answer<'_, ControlRows>;
     /// A page of what has neither ended nor parked, by id.
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded>;
+    /// When the transactions of a log wake that only wait, in order of their ids; those that wake by themselves alone.
+    fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(TransactionId, Timestamp)>>;
     /// What inputs name; absent ones are left out.
     fn load(
         &self,
@@ -184,6 +191,7 @@ pub async fn carry_out(store: &dyn Store, call: Call, owner: &str) -> Reply {
         Call::Own { log } => Reply::Owned(store.own(log, owner).await),
         Call::Control { log } => Reply::Control(store.control(log).await.map(Box::new)),
         Call::Recover { log, after, limit } => Reply::Loaded(store.recover(log, after, limit).await),
+        Call::Asleep { log, after, limit } => Reply::Asleep(store.asleep(log, after, limit).await),
         Call::Load { log, transactions, keys } => Reply::Loaded(store.load(log, transactions, keys).await),
         Call::Bundle { log, digest } => Reply::Bundle(store.bundle_of(log, digest).await),
         Call::Commit(batch) => Reply::Committed(store.commit(*batch).await),

@@ -21,7 +21,7 @@ pub use url::UrlError;
 
 use crate::migration::{MigrationError, State};
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreError, StoreStats, TileRow, error};
-use chancery_base::{Digest, Kind, Name, Secret, TenantId, TransactionId};
+use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
 use chancery_shard::search::Search;
@@ -255,6 +255,15 @@ impl Store for PostgresStore {
 
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         Box::pin(read::recover(&self.connections, log, after, limit))
+    }
+
+    fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(TransactionId, Timestamp)>> {
+        Box::pin(read::asleep(&self.connections, log, after, limit))
     }
 
     fn load(

@@ -11,7 +11,7 @@ mod state;
 pub use inspect::Dump;
 
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow, check, error};
-use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
 use chancery_shard::search::Search;
@@ -238,6 +238,9 @@ impl SimStore {
             Call::Recover { log, after, limit } => {
                 Reply::Loaded(inner.call("recover transactions", |state| Ok(state.recover(log, after, limit))))
             }
+            Call::Asleep { log, after, limit } => {
+                Reply::Asleep(inner.call("read when transactions wake", |state| Ok(state.asleep(log, after, limit))))
+            }
             Call::Load { log, transactions, keys } => {
                 Reply::Loaded(inner.call("load transactions", |state| Ok(state.load(log, &transactions, &keys))))
             }
@@ -281,6 +284,15 @@ impl Store for SimStore {
 
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         self.read("recover transactions", |state| Ok(state.recover(log, after, limit)))
+    }
+
+    fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(TransactionId, Timestamp)>> {
+        self.read("read when transactions wake", |state| Ok(state.asleep(log, after, limit)))
     }
 
     fn load(

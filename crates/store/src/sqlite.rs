@@ -24,7 +24,7 @@ pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
 use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Store, StoreError, StoreStats, TileRow};
-use chancery_base::{Digest, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
 use chancery_shard::search::Search;
@@ -295,6 +295,15 @@ impl Store for SqliteStore {
 
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         Box::pin(self.readers.read(move |conn| read::recover(conn, log, after, limit)))
+    }
+
+    fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(TransactionId, Timestamp)>> {
+        Box::pin(self.readers.read(move |conn| read::asleep(conn, log, after, limit)))
     }
 
     fn load(

@@ -5,6 +5,9 @@ use chancery_shard::row::KeyScope;
 /// The status of a transaction that waits for a person; recovery leaves it alone.
 #[cfg(feature = "sim")]
 pub(crate) const PARKED: &str = "parked";
+/// The status of a transaction that only waits; recovery reads when it wakes and nothing else.
+#[cfg(feature = "sim")]
+pub(crate) const WAITING: &str = "waiting";
 
 /// Every word of a transaction's status.
 pub const TRANSACTION_STATUSES: &[&str] = &[

@@ -1,7 +1,7 @@
 //! A store around another one.
 
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow};
-use chancery_base::{Digest, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
 use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
 use chancery_shard::search::Search;
@@ -55,6 +55,14 @@ impl<W: Wrapper> Store for W {
     }
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         called(self).recover(log, after, limit)
+    }
+    fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(TransactionId, Timestamp)>> {
+        called(self).asleep(log, after, limit)
     }
     fn load(
         &self,

@@ -19,9 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Shard {
-    /// What the inputs of the next batch name and nobody has asked the store for.
-    pub(super) fn needs(&mut self) -> Option<Call> {
+    /// What the inputs of the next batch name and nobody has asked the store for, and what wakes.
+    pub(super) fn needs(&mut self, now: Timestamp) -> Option<Call> {
         let mut needs = Needs::default();
+        let due = self.index.due_asleep(now.max(self.latest), BATCH_INPUTS_MAX);
+        needs.transactions.extend(due.filter(|id| !self.asked.contains(id)));
         for input in self.queue.iter().take(BATCH_INPUTS_MAX) {
             self.needs_of(input, &mut needs);
         }
@@ -127,8 +129,16 @@ impl Shard {
             | State::OwnAt(_)
             | State::LoadControl
             | State::Recover(_)
+            | State::Asleep(_)
             | State::Open
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Load | Waiting::Bundle(_))
+            | State::Waiting(
+                Waiting::Own
+                | Waiting::Control
+                | Waiting::Recover
+                | Waiting::Asleep
+                | Waiting::Load
+                | Waiting::Bundle(_),
+            )
             | State::Fenced
             | State::Stopped => log.size,
         };

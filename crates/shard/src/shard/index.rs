@@ -34,6 +34,8 @@ struct Placed {
 pub(super) struct Index {
     ready: BTreeMap<Place, BTreeSet<ReadyKey>>,
     timers: BTreeSet<(Timestamp, TransactionId)>,
+    /// Of those that are not in memory.
+    asleep: BTreeSet<(Timestamp, TransactionId)>,
     placed: HashMap<TransactionId, Placed>,
 }
 
@@ -114,6 +116,24 @@ impl Index {
         }
     }
 
+    /// Keeps of a transaction that leaves memory only when it wakes.
+    pub(super) fn put_to_sleep(&mut self, id: TransactionId, wakes_at: Option<Timestamp>) {
+        self.remove(id);
+        self.asleep.extend(wakes_at.map(|at| (at, id)));
+    }
+
+    /// A transaction is in memory again.
+    pub(super) fn awake(&mut self, id: TransactionId, wakes_at: Option<Timestamp>) {
+        if let Some(at) = wakes_at {
+            self.asleep.remove(&(at, id));
+        }
+    }
+
+    /// Transactions that are not in memory and whose time has come, `limit` at most.
+    pub(super) fn due_asleep(&self, now: Timestamp, limit: usize) -> impl Iterator<Item = TransactionId> {
+        self.asleep.iter().take_while(move |(at, _)| *at <= now).take(limit).map(|(_, id)| *id)
+    }
+
     /// Transactions whose time has come, `limit` at most.
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<TransactionId> {
         self.timers.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect()
@@ -121,7 +141,7 @@ impl Index {
 
     /// When the next transaction wakes.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        [self.timers.first(), self.asleep.first()].into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// The oldest ready step of a place.

@@ -37,6 +37,8 @@ impl World {
         let id = ServerId(self.next);
         let mut config = Config::new(log.id, TokenKey::new(TOKEN_KEY));
         config.lease = LEASE;
+        // What waits leaves memory at once, soon, or a little later.
+        config.resting_max = usize::from(u8::try_from(self.next % 3).unwrap_or(0));
         config.sabotage = self.options.shard_sabotage;
         let entropy = Entropy::from_seed(self.rng.seed());
         let mut shard = Shard::new(config);
@@ -102,6 +104,7 @@ impl World {
             other @ (Call::Own { .. }
             | Call::Control { .. }
             | Call::Recover { .. }
+            | Call::Asleep { .. }
             | Call::Load { .. }
             | Call::Bundle { .. }) => {
                 if self.strikes(Fault::CallFailed, 20) {
@@ -305,11 +308,14 @@ fn brief(reply: &Reply) -> String {
         Reply::Owned(Ok(log)) => format!("owns {} at epoch {}, size {}", log.origin, log.epoch, log.size),
         Reply::Control(Ok(rows)) => format!("control epoch {}", rows.control_epoch),
         Reply::Loaded(Ok(loaded)) => format!("{} transactions, {} keys", loaded.transactions.len(), loaded.keys.len()),
+        Reply::Asleep(Ok(page)) => format!("{} asleep", page.len()),
         Reply::Bundle(Ok(row)) => format!("bundle {}", row.is_some()),
         Reply::Committed(Ok(())) => "committed".to_owned(),
         Reply::Committed(Err(err)) => err.to_string(),
-        Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)) => {
-            err.to_string()
-        }
+        Reply::Owned(Err(err))
+        | Reply::Control(Err(err))
+        | Reply::Loaded(Err(err))
+        | Reply::Asleep(Err(err))
+        | Reply::Bundle(Err(err)) => err.to_string(),
     }
 }

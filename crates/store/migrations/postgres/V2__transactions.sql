@@ -4,6 +4,11 @@ ALTER TABLE steps ADD COLUMN intent_seq BIGINT;
 -- The entries of the signals that no step has taken yet, such as `17,23`: a load brings their payloads.
 ALTER TABLE transactions ADD COLUMN kept TEXT;
 
+-- What recovery loads. What only waits stays where it is.
+DROP INDEX transactions_live;
+CREATE INDEX transactions_live ON transactions (log, id)
+    WHERE ended_at IS NULL AND status <> 'parked' AND status <> 'waiting';
+
 -- What people search transactions by. Only a transaction that has a business key or labels has anything to write here.
 -- Both are bytes of UTF-8: they may hold any character.
 

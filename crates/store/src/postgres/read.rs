@@ -6,7 +6,7 @@ use crate::postgres::rows;
 use crate::search::{self, Plan, Statement, Value};
 use crate::words;
 use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
-use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, StepRow, TenantRow, TransactionRow,
@@ -128,7 +128,7 @@ pub(super) async fn recover(
     // The condition is the index's own, so that it is used.
     let query = format!(
         "SELECT {} FROM transactions WHERE log = $1 AND ($2::uuid IS NULL OR id > $2) AND ended_at IS NULL \
-         AND status <> 'parked' ORDER BY id LIMIT $3",
+         AND status <> 'parked' AND status <> 'waiting' ORDER BY id LIMIT $3",
         rows::TRANSACTION
     );
     let after = after.map(uuid);
@@ -137,6 +137,21 @@ pub(super) async fn recover(
     let loaded = complete(&conn, log, heads).await?;
     conn.end().await?;
     Ok(loaded)
+}
+
+pub(super) async fn asleep(
+    connections: &Connections,
+    log: LogId,
+    after: Option<TransactionId>,
+    limit: usize,
+) -> Answer<Vec<(TransactionId, Timestamp)>> {
+    let operation = "read when transactions wake";
+    let conn = connections.get(operation).await?;
+    let query = "SELECT id, wake_at FROM transactions WHERE log = $1 AND ($2::uuid IS NULL OR id > $2) \
+                 AND status = 'waiting' AND wake_at IS NOT NULL ORDER BY id LIMIT $3";
+    let after = after.map(uuid);
+    let page: &[Param<'_>] = &[(&log.0, Type::INT8), (&after, Type::UUID), (&rows_max(limit), Type::INT8)];
+    all(&conn, operation, query, page, rows::asleep).await
 }
 
 pub(super) async fn load(

@@ -282,6 +282,11 @@ pub(super) fn label(row: &Row) -> Read<LabelRow> {
     Ok(LabelRow { log: LogId(get(row, 0)?), name: get(row, 1)?, value, transaction })
 }
 
+/// The id and when it wakes.
+pub(super) fn asleep(row: &Row) -> Read<(TransactionId, Timestamp)> {
+    Ok((transaction_id(row)?, time(row, 1)?))
+}
+
 /// The id in the first column.
 pub(super) fn transaction_id(row: &Row) -> Read<TransactionId> {
     uuid(row, 0).map(TransactionId::from_bytes)

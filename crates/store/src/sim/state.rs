@@ -3,7 +3,9 @@
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, TileRow, error, words};
-use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
@@ -92,8 +94,20 @@ impl State {
     pub(super) fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Loaded {
         let from = after.map_or(Unbounded, Excluded);
         let live = self.transactions.range((from, Unbounded)).map(|(_, row)| row).filter(|row| row.log == log);
-        let live = live.filter(|row| row.ended_at.is_none() && row.status != words::PARKED);
+        let live = live.filter(|row| row.ended_at.is_none() && ![words::PARKED, words::WAITING].contains(&row.status));
         self.complete(log, live.take(limit).cloned().collect())
+    }
+
+    pub(super) fn asleep(
+        &self,
+        log: LogId,
+        after: Option<TransactionId>,
+        limit: usize,
+    ) -> Vec<(TransactionId, Timestamp)> {
+        let from = after.map_or(Unbounded, Excluded);
+        let rows = self.transactions.range((from, Unbounded)).map(|(_, row)| row);
+        let rows = rows.filter(|row| row.log == log && row.status == words::WAITING);
+        rows.filter_map(|row| Some((row.id, row.wake_at?))).take(limit).collect()
     }
 
     pub(super) fn load(

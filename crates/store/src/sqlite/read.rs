@@ -5,7 +5,7 @@ use crate::sqlite::fault::reading;
 use crate::sqlite::rows;
 use crate::words;
 use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
-use chancery_base::{Digest, Kind, Name, TenantId, TransactionId};
+use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, TenantRow, TransactionRow,
@@ -140,8 +140,8 @@ pub(super) fn recover(conn: &Connection, log: LogId, after: Option<TransactionId
     snapshot(conn, |conn| {
         // The condition is the index's own, word for word, so that it is used.
         let statement = format!(
-            "SELECT {} FROM transactions WHERE log = ?1 AND id > ?2 AND ended_at IS NULL AND status <> 'parked' \
-             ORDER BY id LIMIT ?3",
+            "SELECT {} FROM transactions WHERE log = ?1 AND id > ?2 AND ended_at IS NULL \
+             AND status <> 'parked' AND status <> 'waiting' ORDER BY id LIMIT ?3",
             rows::TRANSACTION
         );
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
@@ -149,6 +149,19 @@ pub(super) fn recover(conn: &Connection, log: LogId, after: Option<TransactionId
             all(conn, "recover transactions", &statement, params![log.0, after, rows_max(limit)], rows::transaction)?;
         complete(conn, log, heads)
     })
+}
+
+pub(super) fn asleep(
+    conn: &Connection,
+    log: LogId,
+    after: Option<TransactionId>,
+    limit: usize,
+) -> Answer<Vec<(TransactionId, Timestamp)>> {
+    let statement = "SELECT id, wake_at FROM transactions WHERE log = ?1 AND id > ?2 AND status = 'waiting' \
+                     AND wake_at IS NOT NULL ORDER BY id LIMIT ?3";
+    let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+    let page = params![log.0, after, rows_max(limit)];
+    all(conn, "read when transactions wake", statement, page, rows::asleep)
 }
 
 pub(super) fn load(

@@ -268,6 +268,11 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
     })
 }
 
+/// The id and when it wakes.
+pub(super) fn asleep(row: &Row<'_>) -> rusqlite::Result<(TransactionId, Timestamp)> {
+    Ok((get(row, 0)?, get(row, 1)?))
+}
+
 /// The id in the first column.
 pub(super) fn transaction_id(row: &Row<'_>) -> rusqlite::Result<TransactionId> {
     get(row, 0)

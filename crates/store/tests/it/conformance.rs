@@ -48,6 +48,7 @@ suite! {
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
     recovery_skips_what_ended_or_parked
+    what_only_waits_is_asleep
     entries_come_in_pages
     transactions_are_listed_newest_first
     a_search_finds_what_holds
@@ -428,6 +429,30 @@ async fn recovery_skips_what_ended_or_parked(subject: &Subject) {
     store.commit(Batch { transactions: again, ..Batch::after(&zero) }).await.unwrap();
     let found = store.recover(zero.id, None, 2).await.unwrap().transactions;
     assert_eq!(found.iter().map(|loaded| loaded.row.id).collect::<Vec<_>>(), [id(2), id(3)]);
+}
+
+async fn what_only_waits_is_asleep(subject: &Subject) {
+    let store = subject.store();
+    tenants(store, &[("acme", 2)]).await;
+    let (zero, one) = (log(store, "acme", 0).await, log(store, "acme", 1).await);
+    let waiting = |number| transaction(zero.id, number, "waiting");
+    let for_ever = TransactionRow { wake_at: None, ..waiting(4) };
+    let rows = vec![transaction(zero.id, 1, "running"), waiting(2), waiting(3), for_ever, waiting(5)];
+    store.commit(Batch { transactions: rows, ..Batch::after(&zero) }).await.unwrap();
+    store.commit(Batch { transactions: vec![transaction(one.id, 20, "waiting")], ..Batch::after(&one) }).await.unwrap();
+
+    let loaded = store.recover(zero.id, None, 9).await.unwrap().transactions;
+    assert_eq!(loaded.iter().map(|loaded| loaded.row.id).collect::<Vec<_>>(), [id(1)]);
+    let wakes = |number: u32| (id(number), time(number + 10));
+    assert_eq!(store.asleep(zero.id, None, 2).await.unwrap(), [wakes(2), wakes(3)]);
+    assert_eq!(store.asleep(zero.id, Some(id(3)), 2).await.unwrap(), [wakes(5)]);
+    assert_eq!(store.asleep(one.id, None, 2).await.unwrap(), [wakes(20)]);
+    // What goes on is recovered, what waits anew is not any more.
+    let changed = vec![transaction(zero.id, 2, "running"), transaction(zero.id, 1, "waiting")];
+    store.commit(Batch { transactions: changed, ..Batch::after(&zero) }).await.unwrap();
+    let loaded = store.recover(zero.id, None, 9).await.unwrap().transactions;
+    assert_eq!(loaded.iter().map(|loaded| loaded.row.id).collect::<Vec<_>>(), [id(2)]);
+    assert_eq!(store.asleep(zero.id, None, 9).await.unwrap(), [wakes(1), wakes(3), wakes(5)]);
 }
 
 async fn entries_come_in_pages(subject: &Subject) {

@@ -196,10 +196,11 @@ async fn apply(store: &dyn Store, op: &Op) -> String {
             let grant = grant(log.tenant.as_str());
             let loaded = plain(store.load(log.id, vec![id], vec![(KeyScope::Start, 16, [1; 32])]).await);
             let recovered = plain(store.recover(log.id, Some(id), 2).await);
+            let asleep = plain(store.asleep(log.id, None, 4).await);
             let control = plain(store.control(log.id).await);
             let history = plain(store.history(&grant, id, 3, 4).await);
             let listed = plain(store.transactions(&grant, Default::default(), reach(Some(id), 3)).await);
-            format!("{:?}", (loaded, recovered, control, history, listed))
+            format!("{:?}", (loaded, recovered, asleep, control, history, listed))
         }
         Op::Search { text, before, limit, looks } => {
             let before = before.map(|number| id(u32::from(number)));

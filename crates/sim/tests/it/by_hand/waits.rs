@@ -211,3 +211,31 @@ fn a_start_that_is_to_come_later_comes_then_or_is_cancelled() {
     let (now, _, status) = hand.start_with("rest", None, None, Some(Timestamp::EPOCH), None).unwrap();
     assert_eq!((status, hand.row(now).1), (ShownStatus::Waiting, Some(hand.now.plus(HOUR))), "what is past is now");
 }
+
+/// Every transaction that rests leaves memory here at once; what happens to it finds it all the same.
+#[test]
+fn what_only_waits_leaves_memory_and_comes_back() {
+    let tenant = Tenant::new(1, &[REST, APPROVAL]);
+    let mut hand = tenant.hand(0);
+    let began = hand.now;
+    let resting: Vec<TransactionId> = (0..5).map(|_| hand.start("rest", json!({}), None, None).unwrap()).collect();
+    assert_eq!(hand.shard.gauges().active, 0);
+    // One that has steps to do is kept until they are done.
+    let approval = hand.start("approval", json!({}), None, None).unwrap();
+    assert_eq!(hand.shard.gauges().active, 1);
+    for task in hand.take() {
+        hand.report(&task, output(json!(1)));
+    }
+    assert_eq!((hand.shard.gauges().active, hand.row(approval).0), (0, "waiting"));
+
+    // A server that begins anew reads when they wake, and none of them.
+    drop(hand);
+    let mut hand = tenant.hand_at(0, began);
+    assert_eq!(hand.shard.gauges().active, 0);
+    hand.signal(approval, "approved", None).unwrap();
+    assert_eq!(hand.row(approval).0, "completed");
+    hand.now = began.plus(HOUR);
+    hand.run();
+    assert_eq!(resting.iter().map(|id| fired(&hand, *id)).collect::<Vec<_>>(), [1; 5]);
+    assert_eq!((hand.take().len(), hand.shard.gauges().active), (5, 5));
+}
