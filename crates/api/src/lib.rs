@@ -13,6 +13,7 @@ pub mod open;
 pub mod page;
 pub mod principal;
 pub mod problem;
+pub mod queue;
 pub mod routes;
 pub mod target;
 pub mod tenant;

@@ -34,6 +34,7 @@ mod page;
 pub mod principals;
 mod probe;
 mod pump;
+pub mod queues;
 pub mod receipts;
 pub mod signing;
 mod starters;

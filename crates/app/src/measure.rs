@@ -35,6 +35,8 @@ pub(crate) fn describe() {
     describe_counter!("chancery_confirms_total", "Attempts of confirms that ended, by outcome");
     describe_gauge!("chancery_queue_depth", Count, "Steps that wait for a worker, by queue");
     describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
+    describe_gauge!("chancery_queue_out", Count, "Attempts that are out with workers, by queue");
+    describe_gauge!("chancery_queue_held", Count, "1 where a queue's own limit keeps steps waiting, by queue");
     describe_counter!("chancery_target_calls_total", "HTTP calls that ended, by target and whether it answered");
     describe_histogram!("chancery_target_call_duration_seconds", Seconds, "How long a call took, by target");
     describe_gauge!("chancery_target_calls_out", Count, "Calls that are out, by target");
@@ -209,6 +211,18 @@ fn shard(of: &Tenant, now: &Gauges) {
         gauge!("chancery_queue_depth", &labels).set(as_f64(*depth));
         let age = oldest.map_or(Duration::ZERO, |since| clock::now().since(since));
         gauge!("chancery_queue_oldest_age_seconds", &labels).set(age.as_secs_f64());
+    }
+    queues(of, now);
+}
+
+/// What is out of the queues that a tenant has limited.
+fn queues(of: &Tenant, now: &Gauges) {
+    let Ok(control) = of.control() else { return };
+    for name in control.queues.keys() {
+        let labels = [("tenant", of.id.to_string()), ("queue", name.to_string())];
+        let out = now.out.get(&Queue::Worker(name.clone())).copied().unwrap_or_default();
+        gauge!("chancery_queue_out", &labels).set(as_f64(out));
+        gauge!("chancery_queue_held", &labels).set(f64::from(u8::from(now.held.contains_key(name))));
     }
 }
 

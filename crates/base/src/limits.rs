@@ -144,6 +144,8 @@ pub const TARGETS_MAX: usize = 250;
 /// HTTP calls of a tenant that are out at a time, whatever its targets' bulkheads say: each may hold an answer of
 /// [`PAYLOAD_BYTES_MAX`].
 pub const TARGET_CALLS_MAX: u32 = 400;
+/// Queues that a tenant has settings of.
+pub const QUEUES_MAX: usize = 1_000;
 /// Secrets that a tenant's calls are signed with, those of single targets among them.
 pub const SIGNING_SECRETS_MAX: usize = 64;
 /// Signatures of one call.

@@ -103,6 +103,10 @@ actions! {
     TransactionBulk => "transaction:bulk",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
+    /// Reads and lists queues.
+    QueueRead => "queue:read",
+    /// Sets what a queue is given, and forgets it.
+    QueueSet => "queue:set",
     /// Reads and lists targets.
     TargetRead => "target:read",
     /// Sets what a target is given.

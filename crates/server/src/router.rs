@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, open, operations, principals, targets, transactions, workers,
+    bundles, definitions, health, ledger, open, operations, principals, queues, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -74,7 +74,13 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         Method::Patch => MethodFilter::PATCH,
         Method::Delete => MethodFilter::DELETE,
     };
-    Some(match route.operation_id {
+    let id = route.operation_id;
+    of_tenants(filter, id).or_else(|| of_transactions(filter, id)).or_else(|| of_what_is_reached(filter, id))
+}
+
+/// Of the node, and of what a tenant has: who there is, definitions, bundles, the ledger.
+fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
         "health" | "health_ready" | "ready" => on(filter, health::ready),
         "health_live" => on(filter, health::live),
         "health_startup" => on(filter, health::startup),
@@ -98,6 +104,20 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "bundle_list" => on(filter, bundles::list),
         "bundle_get" => on(filter, bundles::get),
         "bundle_activate" => on(filter, bundles::activate),
+        "ledger_logs" => on(filter, ledger::logs),
+        "ledger_entries" => on(filter, ledger::entries),
+        "ledger_proof_inclusion" => on(filter, ledger::inclusion),
+        "ledger_proof_consistency" => on(filter, ledger::consistency),
+        "ledger_key" => on(filter, ledger::key),
+        "receipt_get" => on(filter, ledger::receipt),
+        "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
+        _ => return None,
+    })
+}
+
+/// Of transactions, of those who drive them and of those who work for them.
+fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
         "transaction_start" => on(filter, transactions::start),
         "transaction_list" => on(filter, transactions::list),
         "transaction_count" => on(filter, transactions::count),
@@ -117,6 +137,17 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "open_heartbeat" => on(filter, open::heartbeat),
         "worker_exchange" => on(filter, workers::exchange),
         "decision_make" => on(filter, workers::decide),
+        _ => return None,
+    })
+}
+
+/// Of the queues that steps wait in, and of the targets that they call.
+fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
+        "queue_list" => on(filter, queues::list),
+        "queue_get" => on(filter, queues::get),
+        "queue_set" => on(filter, queues::set),
+        "queue_reset" => on(filter, queues::reset),
         "target_list" => on(filter, targets::list),
         "target_get" => on(filter, targets::get),
         "target_set" => on(filter, targets::set),
@@ -125,13 +156,6 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "signing_secret_list" => on(filter, targets::secret_list),
         "signing_secret_retire" => on(filter, targets::secret_retire),
         "callback" => on(filter, targets::callback),
-        "ledger_logs" => on(filter, ledger::logs),
-        "ledger_entries" => on(filter, ledger::entries),
-        "ledger_proof_inclusion" => on(filter, ledger::inclusion),
-        "ledger_proof_consistency" => on(filter, ledger::consistency),
-        "ledger_key" => on(filter, ledger::key),
-        "receipt_get" => on(filter, ledger::receipt),
-        "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
         _ => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    PayloadRow, PrincipalRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, TransactionId};
 use std::sync::Arc;
@@ -163,6 +163,8 @@ pub struct ControlRows {
     pub credentials: Vec<CredentialRow>,
     /// What it says of targets.
     pub targets: Vec<TargetRow>,
+    /// What it says of queues.
+    pub queues: Vec<QueueRow>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition, without its source.

@@ -1,7 +1,8 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
-use crate::row::{CredentialRow, PrincipalRow, SigningSecretRow, TargetRow, TenantRow};
+use crate::queue::QueueSettings;
+use crate::row::{CredentialRow, PrincipalRow, QueueRow, SigningSecretRow, TargetRow, TenantRow};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
@@ -23,6 +24,8 @@ pub struct Control {
     pub credentials: BTreeMap<KeyId, CredentialRow>,
     /// What it says of targets.
     pub targets: BTreeMap<TargetId, TargetState>,
+    /// What it says of queues.
+    pub queues: BTreeMap<Name, QueueSettings>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
@@ -53,6 +56,7 @@ impl Control {
             directory: Directory::new(principals).map_err(|err| ControlError(err.to_string()))?,
             credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
             targets: rows.targets.iter().map(target).collect::<Result<_, _>>()?,
+            queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
@@ -89,6 +93,11 @@ impl Control {
 fn target(row: &TargetRow) -> Result<(TargetId, TargetState), ControlError> {
     let state = TargetState::of(row).ok_or_else(|| ControlError(format!("target {}: it is damaged", row.target)))?;
     Ok((row.target.clone(), state))
+}
+
+fn queue(row: &QueueRow) -> Result<(Name, QueueSettings), ControlError> {
+    let settings = QueueSettings::of(row).ok_or_else(|| ControlError(format!("queue {}: it is damaged", row.queue)))?;
+    Ok((row.queue.clone(), settings))
 }
 
 /// The principal of a row.

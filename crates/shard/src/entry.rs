@@ -46,6 +46,8 @@ pub mod kind {
         TARGET_CHANGED = "target.changed",
         /// A person holds a target's breaker, or lets it go.
         TARGET_FORCED = "target.forced",
+        /// What a queue is given was set, or forgotten.
+        QUEUE_CHANGED = "queue.changed",
         /// A secret that calls are signed with was issued.
         SIGNING_SECRET_ISSUED = "signing_secret.issued",
         /// Such a secret was destroyed.

@@ -1,5 +1,6 @@
 //! What a shard takes in and what it lets out.
 
+use crate::queue::QueueSettings;
 use crate::target::{Forced, TargetSettings};
 use crate::token::TaskToken;
 use chancery_base::webhook::SigningSecret;
@@ -287,6 +288,13 @@ pub enum Change {
         forced: Option<Forced>,
         /// Why; at least 1 byte.
         justification: String,
+    },
+    /// Set what a queue is given, in place of what was set before; with nothing said, what was set is forgotten.
+    QueueSet {
+        /// Which.
+        queue: Name,
+        /// What.
+        settings: QueueSettings,
     },
     /// Issue a secret that calls are signed with.
     SigningSecretIssue {
@@ -608,6 +616,15 @@ pub enum Observation {
     },
 }
 
+/// Which limit of a queue keeps what is ready in it waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// As many attempts are out as may be.
+    Concurrency,
+    /// As many were handed out as may be, until then.
+    Rate(Timestamp),
+}
+
 /// Numbers of the moment, for gauges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -615,8 +632,12 @@ pub struct Gauges {
     pub active: usize,
     /// Ready steps by queue, with the age of the oldest.
     pub queues: Vec<(Queue, usize, Option<Timestamp>)>,
-    /// Tasks that are with workers, by queue.
+    /// Attempts that are out, by queue; of origins, those that this owner handed out itself.
     pub out: BTreeMap<Queue, usize>,
+    /// Workers' instances with a call open that takes from a queue, or with a lease on a task of it.
+    pub takers: BTreeMap<Queue, usize>,
+    /// Queues whose own limits keep steps waiting.
+    pub held: BTreeMap<Name, Hold>,
     /// Workers with a call open or a lease.
     pub workers: usize,
     /// Open hand-outs.

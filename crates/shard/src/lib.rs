@@ -9,6 +9,7 @@ pub mod control;
 pub mod entry;
 pub mod input;
 mod payload;
+pub mod queue;
 pub mod replay;
 pub mod row;
 pub mod rows;

@@ -14,6 +14,8 @@ mod drive;
 mod ended;
 mod exchange;
 mod index;
+mod limit;
+mod line;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod work;
@@ -24,7 +26,7 @@ pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
-use crate::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo};
+use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
@@ -37,8 +39,9 @@ use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
 use index::Index;
+use limit::Limits;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use work::{Held, Pending, Work};
@@ -149,6 +152,7 @@ pub struct Shard {
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
     index: Index,
+    limits: Limits,
     desk: Desk,
     decisions: Decisions,
     effects: Vec<Effect>,
@@ -180,6 +184,7 @@ impl Shard {
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
             index: Index::default(),
+            limits: Limits::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
             effects: Vec::new(),
@@ -335,7 +340,9 @@ impl Shard {
         Gauges {
             active: self.running,
             queues: self.index.depths(),
-            out: self.desk.out(),
+            out: self.out(),
+            takers: self.desk.takers(),
+            held: self.limits.held().clone(),
             workers: self.desk.worker_count(),
             leases: self.desk.lease_count(),
             inputs: self.queue.len(),
@@ -343,6 +350,12 @@ impl Shard {
             epoch: self.epoch(),
             control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
         }
+    }
+
+    /// Attempts that are out, by queue.
+    fn out(&self) -> BTreeMap<Queue, usize> {
+        let of_workers = self.index.all_out().map(|(queue, count)| (Queue::Worker(queue.clone()), count));
+        self.desk.out_at_origins().into_iter().chain(of_workers).collect()
     }
 
     fn call(&mut self, waiting: Waiting, call: Call) -> Poll {
@@ -390,7 +403,7 @@ impl Shard {
             self.end();
             return None;
         }
-        let wake = [self.index.next_wake(), self.desk.next_wake()].into_iter().flatten().min();
+        let wake = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake()].into_iter().flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }
@@ -419,6 +432,7 @@ impl Shard {
                 if let Some(log) = &mut self.log {
                     log.control_epoch = control.epoch;
                 }
+                self.limits.controlled(&control);
                 let dismissed = self.desk.dismiss(|worker| is_suspended(&control, worker.principal));
                 self.effects.extend(dismissed);
                 self.effects.push(Effect::Control(Arc::clone(&control)));
@@ -537,7 +551,7 @@ impl Shard {
             let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
             if status.is_settled() {
                 self.members.remove(&id);
-                drop(self.index.remove(id));
+                self.index.remove(id);
             }
             if status.is_ended() {
                 self.ended.add(id);
@@ -629,6 +643,7 @@ impl Shard {
         self.members.clear();
         self.running = 0;
         self.index = Index::default();
+        self.limits.look();
         self.asked.clear();
         self.keys.clear();
         self.wanted_bundles.clear();

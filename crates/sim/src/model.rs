@@ -9,8 +9,8 @@ pub(crate) use replies::Drove;
 
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
-use chancery_base::{DecisionId, Digest, Document, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, OnError, Step};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, OnError, Run, Step, StepIndex};
 use chancery_engine::{Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
@@ -61,6 +61,8 @@ pub(crate) struct LogModel {
 struct TenantModel {
     active: Option<Digest>,
     suspended: BTreeSet<PrincipalId>,
+    /// How many attempts of a queue may be out at once.
+    queues: BTreeMap<Name, usize>,
 }
 
 #[derive(Debug)]
@@ -222,6 +224,25 @@ impl TransactionModel {
     /// What a step is called.
     pub(crate) fn step_name(&self, step: u32) -> Option<&str> {
         self.steps.get(position(step)).map(|step| step.name.as_str())
+    }
+
+    /// The queue that an attempt of a step is handed out of; none where it is no worker's, or its driver named it.
+    fn queue(&self, step: StepIndex, phase: Phase) -> Option<&Name> {
+        match self.definition.step(step)?.run_of(phase)? {
+            Run::Worker(name) => Some(name),
+            Run::Http(_) | Run::Noop => None,
+        }
+    }
+
+    /// How many of its attempts are out of a queue.
+    fn out_of(&self, queue: &Name) -> usize {
+        let of_step = |(index, step): (StepIndex, &StepModel)| {
+            let is_confirmed = self.confirming && step.completed_n.is_some();
+            let closing = if is_confirmed { Phase::Confirm } else { Phase::Undo };
+            let is_of = |phase| step.is_out(phase) && self.queue(index, phase) == Some(queue);
+            usize::from(is_of(Phase::Do)) + usize::from(is_of(closing))
+        };
+        (0..).map(StepIndex).zip(&self.steps).map(of_step).sum()
     }
 
     fn has_pivot(&self) -> bool {

@@ -6,7 +6,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -91,6 +91,8 @@ pub trait Scan {
         after: Option<(&TenantId, &TargetId)>,
         limit: usize,
     ) -> Result<Vec<(TenantId, TargetRow)>, StoreError>;
+    /// Settings of queues, by (tenant, queue).
+    fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Result<Vec<(TenantId, QueueRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.
     fn signing_secrets(
         &self,

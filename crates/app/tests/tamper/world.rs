@@ -7,12 +7,13 @@ use chancery_app::receipts::{self, Subject};
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, operations,
-    principals, signing, targets, tenants, transactions,
+    principals, queues, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
+use chancery_shard::queue::QueueSettings;
 use chancery_shard::target::{Forced, TargetSettings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,7 +305,7 @@ async fn people(owner: &Owner) {
     }
 }
 
-/// Targets that were set and held, and signing secrets that were issued and retired.
+/// Targets that were set and held, queues that were set and forgotten, and signing secrets that were issued and retired.
 async fn reached(owner: &Owner) {
     let app = &owner.app;
     let target: TargetId = "https://payments.example".parse().unwrap();
@@ -314,6 +315,13 @@ async fn reached(owner: &Owner) {
     }
     let grant = owner.may(Action::TargetForce).await;
     targets::force(app, &grant, &target, Some(Forced::Open), "they migrate".to_owned()).await.unwrap();
+    let settings = QueueSettings { concurrency: Some(40), ..QueueSettings::default() };
+    for queue in ["charge", "gone", "reserve"] {
+        let grant = owner.may(Action::QueueSet).await;
+        queues::set(app, &grant, &queue.parse().unwrap(), settings.clone()).await.unwrap();
+    }
+    let grant = owner.may(Action::QueueSet).await;
+    queues::reset(app, &grant, &"gone".parse().unwrap()).await.unwrap();
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();

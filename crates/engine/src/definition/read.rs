@@ -12,7 +12,7 @@ use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
     CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Http, Method, Mode, OnError,
-    QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
+    PRIORITY_MAX, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
 use chancery_base::{Digest, Name, json};
@@ -61,6 +61,8 @@ pub(super) const STEP: Keys = Keys {
         "retry",
         "timeout",
         "queue_timeout",
+        "priority",
+        "fairness",
         "on_failure",
         "compensate",
         "pivot",
@@ -85,8 +87,6 @@ pub(super) const STEP: Keys = Keys {
         "mode",
         "capability",
         "obligations",
-        "priority",
-        "fairness",
         "policy",
         "output",
         "input",
@@ -304,6 +304,7 @@ impl Reader {
         let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+        let (priority, fairness) = self.turn(cursor, site);
         let compensate =
             cursor.field("compensate").and_then(|field| self.undo(&field, Site::Undo(index), Retry::default()));
         let pivot = self.flag(cursor, "pivot");
@@ -326,6 +327,8 @@ impl Reader {
             retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
+            priority,
+            fairness,
             compensate,
             confirm: None,
             pivot,
@@ -337,6 +340,16 @@ impl Reader {
             context: context.unwrap_or_default(),
             reads: Vec::new(),
         })
+    }
+
+    /// What says when it is a step's turn in its queue.
+    fn turn(&mut self, cursor: &Cursor<'_>, site: Site) -> (i8, Option<Template>) {
+        let priority = cursor.field("priority").and_then(|field| field.signed(PRIORITY_MAX, &mut self.problems));
+        let fairness = cursor.field("fairness").and_then(|field| {
+            field.text(&mut self.problems)?;
+            self.template(&field, site)
+        });
+        (priority.unwrap_or(0), fairness)
     }
 
     fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {

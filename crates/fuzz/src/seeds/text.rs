@@ -105,6 +105,7 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "# nothing\n",
     "{\"name\":\"a\",\"name\":\"b\"}",
     "name: r\nversion: 1\nsteps:\n  - id: a\n    run: noop\n    action: greet\n    resource: {type: Order, id: \"${{ input.id }}\", attributes: {total: \"${{ input.total }}\"}}\n    context: {times: \"${{ input.?times.orValue(2) }}\"}\n    queue_timeout: 5m\n",
+    "name: turns\nversion: 1\nsteps:\n  - id: a\n    run: {worker: w}\n    priority: -9\n    fairness: \"${{ input.?customer }}\"\n  - id: b\n    run: {worker: w}\n    priority: 10\n    fairness: {a: 1}\n",
 ];
 
 pub(super) const EXPRESSIONS: &[&str] = &[

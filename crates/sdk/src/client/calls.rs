@@ -10,6 +10,7 @@ use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registere
 use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
+use chancery_api::queue::{Queue, QueueSettings};
 use chancery_api::target::{
     Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
 };
@@ -248,6 +249,37 @@ impl Client {
     /// If the server refuses. A deny is no error.
     pub async fn decide(&self, question: &Decide) -> Result<Decision, Error> {
         self.post("decision_make", &["v1", "decisions"], question).await
+    }
+
+    /// The queues that steps wait in for workers.
+    #[must_use]
+    pub fn queues(&self) -> Pages<Queue> {
+        self.pages("queue_list", &["v1", "queues"], Vec::new())
+    }
+
+    /// Reads a queue.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn queue_get(&self, name: &Name) -> Result<Queue, Error> {
+        self.transport.json(Call::get("queue_get", &["v1", "queues", name.as_str()])).await
+    }
+
+    /// Sets what a queue is given, in place of what was set before; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn queue_set(&self, name: &Name, settings: &QueueSettings) -> Result<Queue, Error> {
+        let call = Call::put("queue_set", &["v1", "queues", name.as_str()]);
+        self.transport.json(call.body(Body::json(settings)?)).await
+    }
+
+    /// Forgets what was set for a queue; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses, or nothing was set.
+    pub async fn queue_reset(&self, name: &Name) -> Result<(), Error> {
+        self.transport.bytes(Call::delete("queue_reset", &["v1", "queues", name.as_str()])).await.map(drop)
     }
 
     /// What steps reach, and how it does.

@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod queues;
 mod targets;
 
 use super::work::Work;
@@ -57,6 +58,7 @@ impl Shard {
             Change::TargetForce { target, forced, justification } => {
                 return targets::force(actor, target, *forced, justification, control, work);
             }
+            Change::QueueSet { queue, settings } => return queues::set(actor, queue, settings, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
                 let row = SigningSecretRow { id: *id, target, secret, issued_at: work.now };

@@ -136,6 +136,7 @@ impl Shard {
 
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
+        self.limits.look();
         // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
             let mut progress = false;
@@ -152,18 +153,24 @@ impl Shard {
     fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
         let mut progress = false;
         while !work.is_full() {
-            let Some(key) = self.index.oldest(place) else { break };
+            let Some(key) = self.index.next(place) else { break };
             let call = match place {
                 Place::Noop => None,
-                Place::Queue(queue) => match self.desk.credit(queue) {
-                    Some(call) => Some((call, queue)),
-                    None => break,
-                },
+                Place::Queue(queue) => {
+                    if let Queue::Worker(name) = queue
+                        && !self.may_go_out(name, control, work.now)
+                    {
+                        break;
+                    }
+                    let Some(call) = self.desk.credit(queue) else { break };
+                    Some((call, queue))
+                }
             };
             progress = true;
+            self.index.take_turn(place);
             if let Err(refusal) = self.hand_out_one(key, call, control, work) {
                 debug_assert!(false, "{refusal}");
-                drop(self.index.remove(key.transaction));
+                self.index.remove(key.transaction);
             }
         }
         progress
@@ -207,7 +214,12 @@ impl Shard {
             }
         };
         match decision {
-            Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work),
+            Ok((id, decision)) => {
+                if let Some((_, Queue::Worker(name))) = call {
+                    self.went_out(name, control, work.now);
+                }
+                self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work)
+            }
             Err((decision, why)) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { actor, decision: decision.as_deref() };

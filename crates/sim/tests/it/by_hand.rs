@@ -2,6 +2,7 @@
 
 mod hand;
 mod overlap;
+mod queues;
 mod targets;
 mod tcc;
 

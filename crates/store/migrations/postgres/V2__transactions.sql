@@ -36,6 +36,16 @@ CREATE TABLE targets (
     PRIMARY KEY (tenant, target)
 );
 
+-- What tenants say of the queues that their workers take from.
+CREATE TABLE queues (
+    tenant TEXT COLLATE "C" NOT NULL,
+    queue TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant, queue)
+);
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT COLLATE "C" NOT NULL,

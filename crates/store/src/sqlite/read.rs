@@ -104,6 +104,13 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 |row| Ok(rows::target(row)?.1),
             )?,
+            queues: all(
+                conn,
+                "read queues",
+                &format!("SELECT {} FROM queues WHERE tenant = ?1 ORDER BY queue", rows::QUEUE),
+                [tenant],
+                |row| Ok(rows::queue(row)?.1),
+            )?,
             signing_secrets: all(
                 conn,
                 "read signing secrets",

@@ -6,6 +6,7 @@ use chancery_engine::Status;
 use chancery_engine::definition::Definition;
 use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
+use chancery_shard::queue::QueueSettings;
 use chancery_shard::row::{ControlRow, LogId, TenantRow};
 use chancery_shard::{Batch, Call, Config, Poll, Reply, Shard, TaskToken, TokenKey};
 use chancery_store::scan::Scan;
@@ -280,6 +281,20 @@ impl Hand {
         let queues = named.chain([(Queue::AnyHttp, others)]).collect();
         let Command::Exchange(call) = self.call("http", Vec::new(), &[], true, Duration::ZERO) else { panic!() };
         self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
+    /// Takes so many of each queue, as an instance that nobody has seen before.
+    pub(crate) fn take_of(&mut self, queues: &[(&str, u32)]) -> Vec<Arc<Task>> {
+        let queues = queues.iter().map(|(queue, want)| (Queue::Worker(queue.parse().unwrap()), *want)).collect();
+        let instance = format!("fresh-{}", self.next);
+        let Command::Exchange(call) = self.call(&instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
+        self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
+    /// Sets what a queue is given.
+    pub(crate) fn limit(&mut self, queue: &str, settings: QueueSettings) {
+        let set = self.change(Change::QueueSet { queue: queue.parse().unwrap(), settings });
+        assert!(matches!(set, Ok(Response::Done { .. })), "{set:?}");
     }
 
     fn exchange(&mut self, command: Command) -> Result<Exchanged, Refusal> {
