@@ -9,6 +9,7 @@ pub mod decision;
 pub mod definition;
 pub mod health;
 pub mod ledger;
+pub mod maintenance;
 pub mod open;
 pub mod page;
 pub mod principal;

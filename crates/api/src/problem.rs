@@ -160,6 +160,8 @@ catalogue! {
     Broken, "broken", 500, "A part of the server is broken";
     /// Not now.
     Unavailable, "unavailable", 503, "Not available at the moment";
+    /// No new transactions are taken; those that run go on.
+    Maintenance, "maintenance", 503, "In maintenance";
     /// It is not known whether it was done: repeat it with the same idempotency key.
     OutcomeUnknown, "outcome-unknown", 503, "The outcome is unknown";
 }

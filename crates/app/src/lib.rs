@@ -28,6 +28,7 @@ mod integrator;
 pub mod keys;
 pub mod ledger;
 pub mod local;
+pub mod maintenance;
 mod measure;
 pub mod operations;
 mod page;

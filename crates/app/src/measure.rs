@@ -69,6 +69,7 @@ pub(crate) fn describe() {
         "Entries that do not lead to the tree: tampering or damage"
     );
     describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
+    describe_gauge!("chancery_maintenance", Count, "1 where a tenant takes no new transactions, by tenant");
     describe_gauge!("chancery_node_info", "Always 1, with the node's version");
     describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");
 }
@@ -178,6 +179,8 @@ pub(crate) async fn refresh(app: &App) {
     counter!("chancery_store_wal_waits_total").absolute(store.wal_waits);
     let mut bundles = 0;
     for tenant in app.tenants().values() {
+        let is_closed = tenant.control().is_ok_and(|control| control.maintenance.is_some());
+        gauge!("chancery_maintenance", "tenant" => tenant.id.to_string()).set(f64::from(u8::from(is_closed)));
         bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));
         let Some(now) = tenant.pump.gauges().await else { continue };
         shard(tenant, &now);

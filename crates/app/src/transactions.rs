@@ -128,6 +128,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         business_key,
         labels: start.labels,
         traceparent: start.traceparent,
+        is_closed: crate::maintenance::of_platform(app),
     }));
     Ok(Prepared { tenant, definition, id, command, takes_room })
 }

@@ -1,6 +1,7 @@
 //! Domain types to wire types and back, field by field.
 
 mod documents;
+mod maintenance;
 mod open;
 mod people;
 mod queues;
@@ -10,6 +11,7 @@ mod transactions;
 mod workers;
 
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
+pub(crate) use maintenance::maintenance;
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use queues::{queue, queue_settings};

@@ -4,6 +4,7 @@ pub(crate) mod bundles;
 pub(crate) mod definitions;
 pub(crate) mod health;
 pub(crate) mod ledger;
+pub(crate) mod maintenance;
 pub(crate) mod open;
 pub(crate) mod operations;
 pub(crate) mod principals;

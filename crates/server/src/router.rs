@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, open, operations, principals, queues, targets, transactions, workers,
+    bundles, definitions, health, ledger, maintenance, open, operations, principals, queues, targets, transactions,
+    workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -144,6 +145,8 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
 /// Of the queues that steps wait in, and of the targets that they call.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
+        "maintenance_get" => on(filter, maintenance::get),
+        "maintenance_set" => on(filter, maintenance::set),
         "queue_list" => on(filter, queues::list),
         "queue_get" => on(filter, queues::get),
         "queue_set" => on(filter, queues::set),

@@ -52,6 +52,7 @@ impl Class {
             | "open_heartbeat"
             | "principal_set"
             | "key_revoke"
+            | "maintenance_set"
             | "target_force"
             | "bundle_activate"
             | "metrics" => Self::Ending,

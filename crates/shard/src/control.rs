@@ -1,8 +1,9 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
+use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
-use crate::row::{CredentialRow, PrincipalRow, QueueRow, SigningSecretRow, TargetRow, TenantRow};
+use crate::row::{CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, SigningSecretRow, TargetRow, TenantRow};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
@@ -26,6 +27,8 @@ pub struct Control {
     pub targets: BTreeMap<TargetId, TargetState>,
     /// What it says of queues.
     pub queues: BTreeMap<Name, QueueSettings>,
+    /// That it is in maintenance, where it is.
+    pub maintenance: Option<Maintenance>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
@@ -57,6 +60,7 @@ impl Control {
             credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
             targets: rows.targets.iter().map(target).collect::<Result<_, _>>()?,
             queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
+            maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
@@ -98,6 +102,10 @@ fn target(row: &TargetRow) -> Result<(TargetId, TargetState), ControlError> {
 fn queue(row: &QueueRow) -> Result<(Name, QueueSettings), ControlError> {
     let settings = QueueSettings::of(row).ok_or_else(|| ControlError(format!("queue {}: it is damaged", row.queue)))?;
     Ok((row.queue.clone(), settings))
+}
+
+fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
+    Maintenance::of(row).ok_or_else(|| ControlError("maintenance: it is damaged".to_owned()))
 }
 
 /// The principal of a row.

@@ -74,6 +74,8 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The platform takes no new transactions: it is refused, unless its key began one before.
+    pub is_closed: bool,
 }
 
 /// An operation on a transaction.
@@ -295,6 +297,13 @@ pub enum Change {
         queue: Name,
         /// What.
         settings: QueueSettings,
+    },
+    /// Take no new transactions from here on, or take them again.
+    Maintenance {
+        /// Which.
+        on: bool,
+        /// Why; at least 1 byte.
+        justification: String,
     },
     /// Issue a secret that calls are signed with.
     SigningSecretIssue {
@@ -538,6 +547,12 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// No new transactions are taken.
+    #[error("{}", words(*platform))]
+    Maintenance {
+        /// Of the platform as a whole; else of the tenant.
+        platform: bool,
+    },
     /// The store did not commit; nothing changed.
     #[error("the store did not take it: {0}")]
     Unavailable(String),
@@ -560,8 +575,16 @@ impl Refusal {
             Self::Illegal(refusal) => refusal.kind(),
             Self::Invalid(_) => Kind::Invalid,
             Self::Limited { .. } => Kind::Limited,
-            Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
+            Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
         }
+    }
+}
+
+const fn words(platform: bool) -> &'static str {
+    if platform {
+        "the platform is in maintenance: it takes no new transactions"
+    } else {
+        "the tenant is in maintenance: it takes no new transactions"
     }
 }
 

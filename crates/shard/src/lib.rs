@@ -8,6 +8,7 @@ pub mod batch;
 pub mod control;
 pub mod entry;
 pub mod input;
+pub mod maintenance;
 mod payload;
 pub mod queue;
 pub mod replay;

@@ -5,10 +5,11 @@
 
 use crate::control::principal_row;
 use crate::entry::{DecodeError, Recorded, decode};
+use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow, QueueRow,
-    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow, PrincipalRow,
+    QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::shard::{key_hash, request_hash};
@@ -98,6 +99,8 @@ pub struct TenantRows {
     pub targets: BTreeMap<TargetId, TargetRow>,
     /// What it says of queues.
     pub queues: BTreeMap<Name, QueueRow>,
+    /// That it is in maintenance.
+    pub maintenance: Option<MaintenanceRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
     /// Definitions, in the order of registration.
@@ -268,6 +271,12 @@ impl Replay {
             "key.issued" | "key.revoked" => self.key(payload, record)?,
             "target.changed" | "target.forced" => self.target(payload, record)?,
             "queue.changed" => self.queue(payload)?,
+            "maintenance.began" => {
+                let justification = typed(payload, "justification")?;
+                let began = Maintenance { by: record.actor, justification, since: record.at };
+                self.rows.maintenance = Some(began.row());
+            }
+            "maintenance.ended" => self.rows.maintenance = None,
             "signing_secret.issued" | "signing_secret.retired" => self.signing_secret(payload, record)?,
             "definition.registered" => self.definition(payload, record)?,
             "bundle.pushed" => {

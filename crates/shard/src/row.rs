@@ -243,6 +243,13 @@ pub struct QueueRow {
     pub body: Sealed,
 }
 
+/// That a tenant is in maintenance; where it is not there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenanceRow {
+    /// Who began it, when, and why: canonical JSON.
+    pub body: Sealed,
+}
+
 /// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretRow {
@@ -301,6 +308,10 @@ pub enum ControlRow {
     Queue(QueueRow),
     /// Nothing is said of a queue any more: its row goes.
     QueueGone(Name),
+    /// Maintenance began.
+    Maintenance(MaintenanceRow),
+    /// Maintenance is over: its row goes.
+    MaintenanceOver,
     /// A signing secret was issued.
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.

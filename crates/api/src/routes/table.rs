@@ -193,6 +193,14 @@ pub const ROUTES: &[Route] = &[
         .summary("Decide a question of the tenant's policy and record it")
         .takes(Body::Json("Decide"))
         .gives(Answer::Json(200, "Decision")),
+    // Maintenance.
+    Route::new(Get, "/v1/maintenance", "maintenance_get", Action("maintenance:read"))
+        .summary("Read whether new transactions are taken")
+        .gives(Answer::Json(200, "Maintenance")),
+    Route::new(Put, "/v1/maintenance", "maintenance_set", Action("maintenance:set"))
+        .summary("Take no new transactions, or take them again; in `system` for the platform as a whole")
+        .takes(Body::Json("SetMaintenance"))
+        .gives(Answer::Json(200, "Maintenance")),
     // Queues.
     Route::new(Get, "/v1/queues", "queue_list", Action("queue:read"))
         .summary("List queues: what waits in them, what is out, and what they are given")

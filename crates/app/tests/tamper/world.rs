@@ -6,8 +6,8 @@ use chancery_app::principals::{NewPrincipal, PrincipalPatch};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
-    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, operations,
-    principals, queues, signing, targets, tenants, transactions,
+    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
+    operations, principals, queues, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
@@ -249,6 +249,10 @@ async fn make() -> World {
     let again = acme.start("order", json!({"id": "order-3", "n": 4}), None).await;
     acme.settled(again).await;
     acme.start("hang", json!({}), None).await;
+    for on in [true, false, true] {
+        let grant = acme.may(Action::MaintenanceSet).await;
+        maintenance::set(&app, &grant, on, "the disks are exchanged".to_owned()).await.unwrap();
+    }
     checkpoints.push(acme.checkpoint().await);
     app.shutdown().await.unwrap();
     World { dir, keys, checkpoints, receipts }

@@ -102,6 +102,28 @@ fn queues_are_limited_from_the_command_line_and_stay_so() {
 }
 
 #[test]
+fn maintenance_is_begun_from_the_command_line_and_lasts() {
+    let dir = made();
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    let server = Server::start(dir.path(), &serve);
+    let ask = |server: &Server, args: &[&str]| {
+        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
+    };
+    ask(&server, &["maintenance", "on"]).fails(2, &["--justification"]);
+    let on = ask(&server, &["maintenance", "on", "--justification", "a new release", "-o", "json"]).succeeds().json();
+    assert_eq!((&on["on"], &on["platform"]), (&true.into(), &true.into()), "that of `system` is the platform's");
+    assert_eq!((server.status("/ready"), server.stop()), (200, 0));
+
+    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let shown = ask(&server, &["maintenance", "show"]).succeeds().stdout;
+    assert!(shown.contains("on") && shown.contains("a new release"), "{shown}");
+    let off = ask(&server, &["maintenance", "off", "--justification", "it is out", "-o", "json"]).succeeds().json();
+    assert_eq!(off, serde_json::json!({"on": false, "platform": false}));
+    assert_eq!(server.stop(), 0);
+    run(dir.path(), &["verify", "--data", "data"]).succeeds();
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let dir = made();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

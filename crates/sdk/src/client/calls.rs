@@ -9,6 +9,7 @@ use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
 use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
+use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::queue::{Queue, QueueSettings};
 use chancery_api::target::{
@@ -249,6 +250,23 @@ impl Client {
     /// If the server refuses. A deny is no error.
     pub async fn decide(&self, question: &Decide) -> Result<Decision, Error> {
         self.post("decision_make", &["v1", "decisions"], question).await
+    }
+
+    /// Whether new transactions are taken.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn maintenance(&self) -> Result<Maintenance, Error> {
+        self.transport.json(Call::get("maintenance_get", &["v1", "maintenance"])).await
+    }
+
+    /// Takes no new transactions, or takes them again; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn maintenance_set(&self, set: &SetMaintenance) -> Result<Maintenance, Error> {
+        let call = Call::put("maintenance_set", &["v1", "maintenance"]);
+        self.transport.json(call.body(Body::json(set)?)).await
     }
 
     /// The queues that steps wait in for workers.

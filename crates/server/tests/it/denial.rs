@@ -57,6 +57,7 @@ fn call(route: &Route, places: &Places) -> Call {
 fn with_body(call: Call, route: &Route) -> Call {
     let body: &[u8] = match route.operation_id {
         "transaction_terminate" | "transaction_retry" => br#"{"justification":"a test"}"#,
+        "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,

@@ -13,6 +13,8 @@ mod http;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod maintenance;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod openapi;

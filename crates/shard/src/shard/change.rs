@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod maintenance;
 mod queues;
 mod targets;
 
@@ -59,6 +60,9 @@ impl Shard {
                 return targets::force(actor, target, *forced, justification, control, work);
             }
             Change::QueueSet { queue, settings } => return queues::set(actor, queue, settings, control, work),
+            Change::Maintenance { on, justification } => {
+                return Ok(maintenance::set(actor, *on, justification, control, work));
+            }
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
                 let row = SigningSecretRow { id: *id, target, secret, issued_at: work.now };

@@ -82,6 +82,11 @@ impl Shard {
         if self.members.contains_key(&start.id) {
             return Err(Refusal::Exists(format!("transaction {}", start.id)));
         }
+        if start.is_closed || control.maintenance.is_some() {
+            // It may be over since, on another shard: the guard knows.
+            work.rests_on_memory = true;
+            return Err(Refusal::Maintenance { platform: start.is_closed });
+        }
         if self.running >= self.config.active_max {
             let retry_after = Duration::from_secs(1);
             return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });

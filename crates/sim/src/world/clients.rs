@@ -106,6 +106,7 @@ impl World {
             business_key,
             labels: labels.collect(),
             traceparent: None,
+            is_closed: false,
         };
         self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });
         self.start(self.clients.starts.len() - 1)
@@ -300,6 +301,7 @@ impl World {
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Limited { .. }
+                | Refusal::Maintenance { .. }
                 | Refusal::Unavailable(_)
                 | Refusal::Unknown
                 | Refusal::Stopping => Ok(()),
@@ -351,6 +353,7 @@ impl World {
                 | Refusal::Illegal(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
+                | Refusal::Maintenance { .. }
                 | Refusal::Invalid(_)),
             ) => Err(format!("a start was refused: {refusal}")),
         }

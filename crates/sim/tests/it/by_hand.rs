@@ -1,6 +1,7 @@
 //! A shard driven step by step over the store in memory.
 
 mod hand;
+mod maintenance;
 mod overlap;
 mod queues;
 mod targets;

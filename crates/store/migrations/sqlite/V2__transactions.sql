@@ -41,6 +41,15 @@ CREATE TABLE queues (
     PRIMARY KEY (tenant, queue)
 ) STRICT, WITHOUT ROWID;
 
+-- The tenants that take no new transactions.
+CREATE TABLE maintenance (
+    tenant TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant)
+) STRICT, WITHOUT ROWID;
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT NOT NULL,

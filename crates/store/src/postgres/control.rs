@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, QueueRow, SigningSecretRow,
-    TargetRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
+    SigningSecretRow, TargetRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -58,6 +58,8 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                     queue(statement, name, row);
                 }
             }
+            ControlRow::Maintenance(row) => maintenance(statement, name, row),
+            ControlRow::MaintenanceOver => maintenance_over(statement, name),
             ControlRow::QueueGone(queue) => queue_gone(statement, name, queue),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
@@ -211,6 +213,28 @@ fn queue_gone<'a>(statement: &mut Statement<'a>, name: String, queue: &'a Name) 
             "DELETE FROM queues USING guard \
              WHERE queues.tenant = guard.tenant AND queues.queue = {queue} RETURNING 1"
         ),
+    );
+}
+
+fn maintenance<'a>(statement: &mut Statement<'a>, name: String, row: &'a MaintenanceRow) {
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO maintenance (tenant, body_key, body_nonce, body) \
+             SELECT guard.tenant, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+        ),
+    );
+}
+
+fn maintenance_over(statement: &mut Statement<'_>, name: String) {
+    statement.part(
+        name,
+        "DELETE FROM maintenance USING guard WHERE maintenance.tenant = guard.tenant RETURNING 1".to_owned(),
     );
 }
 

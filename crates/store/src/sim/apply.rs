@@ -127,6 +127,12 @@ fn apply_control(
         ControlRow::QueueGone(queue) => {
             control.queues.remove(&(tenant.clone(), queue.clone()));
         }
+        ControlRow::Maintenance(row) => {
+            control.maintenance.insert(tenant.clone(), row.clone());
+        }
+        ControlRow::MaintenanceOver => {
+            control.maintenance.remove(tenant);
+        }
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
                 return conflict(format!("signing secret {}", row.id));

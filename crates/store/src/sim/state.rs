@@ -6,8 +6,8 @@ use crate::{CheckpointRow, TileRow, error, words};
 use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,7 @@ pub(super) struct Control {
     pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
     pub(super) targets: BTreeMap<(TenantId, TargetId), TargetRow>,
     pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
+    pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
@@ -83,6 +84,7 @@ impl State {
             credentials: of_tenant(&self.control.credentials, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             targets: of_tenant(&self.control.targets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            maintenance: self.control.maintenance.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
                 .collect(),

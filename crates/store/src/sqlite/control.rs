@@ -9,8 +9,8 @@ use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, Kind, Name, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, QueueRow, SigningSecretRow,
-    TargetRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
+    SigningSecretRow, TargetRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -26,6 +26,8 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Credential(row) => credential(conn, tenant, row),
         ControlRow::Target(row) => target(conn, tenant, row),
         ControlRow::Queue(row) => queue(conn, tenant, row),
+        ControlRow::Maintenance(row) => maintenance(conn, tenant, row),
+        ControlRow::MaintenanceOver => maintenance_over(conn, tenant),
         ControlRow::QueueGone(name) => queue_gone(conn, tenant, name),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
@@ -131,6 +133,24 @@ fn queue(conn: &Connection, tenant: &TenantId, row: &QueueRow) -> Result<(), Wri
 fn queue_gone(conn: &Connection, tenant: &TenantId, queue: &Name) -> Result<(), WriteError> {
     conn.execute("DELETE FROM queues WHERE tenant = ?1 AND queue = ?2", params![tenant.as_str(), queue.as_str()])
         .map_err(during("forget a queue"))?;
+    Ok(())
+}
+
+fn maintenance(conn: &Connection, tenant: &TenantId, row: &MaintenanceRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO maintenance (tenant, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("begin maintenance"))?;
+    Ok(())
+}
+
+fn maintenance_over(conn: &Connection, tenant: &TenantId) -> Result<(), WriteError> {
+    conn.execute("DELETE FROM maintenance WHERE tenant = ?1", params![tenant.as_str()])
+        .map_err(during("end maintenance"))?;
     Ok(())
 }
 

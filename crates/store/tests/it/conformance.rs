@@ -301,6 +301,7 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Queue(queue(1, "{}")),
         ControlRow::Queue(queue(3, "{}")),
         ControlRow::Queue(queue(2, "new")),
+        ControlRow::Maintenance(maintenance("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
         ControlRow::SigningSecret(signing_secret(2)),
@@ -318,6 +319,14 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
+    assert_eq!(control.maintenance, Some(maintenance("old")));
+    for (row, expected) in
+        [(ControlRow::Maintenance(maintenance("new")), Some(maintenance("new"))), (ControlRow::MaintenanceOver, None)]
+    {
+        let log = self::log(store, "acme", 0).await;
+        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
+        assert_eq!(store.control(log.id).await.unwrap().maintenance, expected);
+    }
     let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
     principals.sort_by_key(|row| row.id.to_string());
     let newest = definition("order", 10);

@@ -254,6 +254,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "keys",
             "labels",
             "logs",
+            "maintenance",
             "pointers",
             "principals",
             "queues",
@@ -345,6 +346,7 @@ fn every_column_can_be_tampered_with() {
                 ControlRow::Bundle(bundle("main", 1)),
                 ControlRow::ActiveBundle(bundle("main", 1).digest),
                 ControlRow::Target(target(1, "{}")),
+                ControlRow::Maintenance(maintenance("{}")),
                 ControlRow::Queue(queue(1, "{}")),
                 ControlRow::SigningSecret(signing_secret(2)),
             ],
@@ -359,7 +361,8 @@ fn every_column_can_be_tampered_with() {
     let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
-    let empty = ["principals", "queues", "steps", "targets", "transactions"].map(|table| format!("{table}.body_nonce"));
+    let empty = ["maintenance", "principals", "queues", "steps", "targets", "transactions"]
+        .map(|table| format!("{table}.body_nonce"));
     for table in &tables {
         for column in &table.columns {
             let name = format!("{}.{column}", table.name);

@@ -246,6 +246,7 @@ impl Hand {
             business_key: business.map(str::to_owned),
             labels: BTreeMap::new(),
             traceparent: None,
+            is_closed: false,
         };
         self.push(Command::Start(Box::new(start)))
     }
