@@ -152,6 +152,8 @@ catalogue! {
     UnsupportedMediaType, "unsupported-media-type", 415, "Unsupported media type";
     /// Too many calls or things at once.
     TooMany, "too-many", 429, "Too many";
+    /// As many transactions run as a tenant may have running.
+    TooManyRunning, "too-many-running", 429, "Too many running transactions";
     /// The headers are larger than the limit.
     HeadersTooLarge, "headers-too-large", 431, "The headers are too large";
     /// A defect of the server.

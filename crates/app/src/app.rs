@@ -12,6 +12,7 @@ use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
 use crate::{Error, clock};
 use arc_swap::ArcSwap;
+use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{KeyId, PrincipalId, Secret, TenantId, TransactionId};
 use chancery_identity::{ApiKey, KeyRecord};
 use chancery_ledger::SigningKey;
@@ -177,6 +178,7 @@ impl App {
         ));
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
+            active_max: shared.config.running_max.min(ACTIVE_TRANSACTIONS_MAX),
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
         };
         let pump = Pump::new(

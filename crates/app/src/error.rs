@@ -9,6 +9,8 @@ use chancery_shard::input::Refusal;
 use chancery_targets::SetupError;
 use std::time::Duration;
 
+/// When a start that met as many running transactions as there may be should come again: some end meanwhile.
+const RUNNING_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// When a start that met maintenance should come again: that lasts minutes, not moments.
 const MAINTENANCE_RETRY_AFTER: Duration = Duration::from_secs(30);
 
@@ -122,6 +124,7 @@ impl Error {
             Self::Refused(Refusal::Limited { retry_after, .. }) | Self::NotYet { retry_after, .. } => {
                 Some(*retry_after)
             }
+            Self::Refused(Refusal::TooManyRunning { .. }) => Some(RUNNING_RETRY_AFTER),
             Self::Refused(Refusal::Maintenance { .. }) => Some(MAINTENANCE_RETRY_AFTER),
             Self::Refused(_)
             | Self::Store(_)

@@ -21,6 +21,7 @@ pub(crate) fn describe() {
         "Transactions that ended or parked, by definition and status"
     );
     describe_gauge!("chancery_transactions_active", Count, "Transactions that have neither ended nor parked");
+    describe_gauge!("chancery_transactions_active_max", Count, "How many of them a tenant may have");
     describe_histogram!(
         "chancery_transaction_duration_seconds",
         Seconds,
@@ -177,6 +178,7 @@ pub(crate) async fn refresh(app: &App) {
     let store = app.store().stats();
     gauge!("chancery_store_wal_bytes").set(as_f64_u64(store.wal_bytes));
     counter!("chancery_store_wal_waits_total").absolute(store.wal_waits);
+    gauge!("chancery_transactions_active_max").set(as_f64(app.config().running_max));
     let mut bundles = 0;
     for tenant in app.tenants().values() {
         let is_closed = tenant.control().is_ok_and(|control| control.maintenance.is_some());

@@ -121,7 +121,7 @@ pub const KEY_BYTES_MAX: usize = 256;
 pub const TEXT_BYTES_MAX: usize = 2_000;
 /// Labels of a transaction.
 pub const LABELS_MAX: usize = 32;
-/// Running transactions of a shard; a start beyond is refused with `429`.
+/// Running transactions of a shard; a start beyond is refused with `429`. A node may be told fewer.
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;

@@ -547,6 +547,12 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// As many transactions run as a tenant may have running.
+    #[error("{max} transactions run already, as many as a tenant may have running")]
+    TooManyRunning {
+        /// How many that is.
+        max: usize,
+    },
     /// No new transactions are taken.
     #[error("{}", words(*platform))]
     Maintenance {
@@ -574,7 +580,7 @@ impl Refusal {
             Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Exists(_) => Kind::Conflict,
             Self::Illegal(refusal) => refusal.kind(),
             Self::Invalid(_) => Kind::Invalid,
-            Self::Limited { .. } => Kind::Limited,
+            Self::Limited { .. } | Self::TooManyRunning { .. } => Kind::Limited,
             Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
         }
     }

@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::signals::StopSignals;
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{App, Closures, Config, Guard, Network};
+use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{TargetId, duration};
 use chancery_server::telemetry::{LogFormat, install_logs};
 use chancery_server::{Server, ServerOptions, serve};
@@ -57,6 +58,9 @@ pub(crate) struct Args {
     /// report later.
     #[arg(long, value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
+    /// Running transactions of a tenant at most; a start beyond is refused with 429.
+    #[arg(long, value_name = "N", default_value_t = RUNNING_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNNING_MAX)))]
+    running_max: u32,
     /// How long a hand-out lives without a sign of its worker.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     lease: Duration,
@@ -70,6 +74,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "node-1")]
     node: String,
 }
+
+/// What one shard may have running.
+const RUNNING_MAX: u32 = 100_000;
+const _: () = assert!(RUNNING_MAX as usize == ACTIVE_TRANSACTIONS_MAX);
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +115,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let data = DataDir::open_with(&args.data, &database).await?;
     let config = Config {
         lease: args.lease,
+        running_max: usize::try_from(args.running_max).unwrap_or(ACTIVE_TRANSACTIONS_MAX),
         targets,
         target_guard: Guard::new(args.allow_target_network),
         public_url: args.public_url,

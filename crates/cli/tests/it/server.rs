@@ -124,6 +124,15 @@ fn maintenance_is_begun_from_the_command_line_and_lasts() {
 }
 
 #[test]
+fn a_number_of_running_transactions_that_may_not_be_is_refused() {
+    let dir = made();
+    for number in ["0", "100001", "many"] {
+        let args = ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--running-max", number];
+        run(dir.path(), &args).fails(2, &["--running-max"]);
+    }
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let dir = made();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,7 +17,6 @@ use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef}
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A key's row: its scope, slot and keyed hash.
 pub(super) type KeyOf = (KeyScope, u16, [u8; 32]);
@@ -88,8 +87,9 @@ impl Shard {
             return Err(Refusal::Maintenance { platform: start.is_closed });
         }
         if self.running >= self.config.active_max {
-            let retry_after = Duration::from_secs(1);
-            return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
+            // Memory alone says so: another shard, or an owner since, has its own count.
+            work.rests_on_memory = true;
+            return Err(Refusal::TooManyRunning { max: self.config.active_max });
         }
         let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {

@@ -301,6 +301,7 @@ impl World {
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Limited { .. }
+                | Refusal::TooManyRunning { .. }
                 | Refusal::Maintenance { .. }
                 | Refusal::Unavailable(_)
                 | Refusal::Unknown
@@ -336,7 +337,13 @@ impl World {
                 self.drive_started(id, existing)
             }
             Ok(other) => Err(format!("a start was answered {other:?}")),
-            Err(Refusal::Unavailable(_) | Refusal::Unknown | Refusal::Stopping | Refusal::Limited { .. }) => {
+            Err(
+                Refusal::Unavailable(_)
+                | Refusal::Unknown
+                | Refusal::Stopping
+                | Refusal::Limited { .. }
+                | Refusal::TooManyRunning { .. },
+            ) => {
                 self.try_again(index);
                 Ok(())
             }

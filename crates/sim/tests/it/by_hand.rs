@@ -10,7 +10,7 @@ mod tcc;
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};
 use chancery_shard::input::*;
-use chancery_shard::{Stage, TokenKey};
+use chancery_shard::{Config, Stage, TokenKey};
 use chancery_store::sim::Fault;
 use hand::{Tenant, output};
 use serde_json::json;
@@ -23,6 +23,12 @@ const TWO_STEPS: &str = r#"{"name": "two", "version": 1, "steps": [
 
 const ONE_STEP: &str = r#"{"name": "one", "version": 1, "steps": [
     {"id": "only", "run": {"worker": "w"}, "retry": {"attempts": 2, "backoff": "0ms"}, "timeout": "20s"}
+]}"#;
+
+/// Past its pivot it parks at a failure.
+const PARKS: &str = r#"{"name": "parks", "version": 1, "steps": [
+    {"id": "pivot", "run": {"worker": "w"}, "pivot": true},
+    {"id": "after", "after": ["pivot"], "run": {"worker": "w"}, "retry": {"attempts": 1}}
 ]}"#;
 
 fn failed() -> ReportedOutcome {
@@ -308,4 +314,31 @@ fn an_issued_key_works_until_it_is_revoked_once() {
     assert!(matches!(hand.change(issue), Err(Refusal::Exists(_))));
     assert!(matches!(hand.change(Change::KeyRevoke(id)), Ok(Response::Done { seq: Some(_) })));
     assert!(matches!(hand.change(Change::KeyRevoke(id)), Ok(Response::Done { seq: None })));
+}
+
+#[test]
+fn no_more_run_than_may_and_what_ended_or_parked_makes_room() {
+    let tenant = Tenant::new(1, &[ONE_STEP, PARKS]);
+    let few = |config| Config { active_max: 2, ..config };
+    let mut hand = tenant.hand_with(0, Timestamp::from_micros(1_795_246_020_000_000), few);
+    let first = hand.start("one", json!(1), Some("k"), None).unwrap();
+    hand.start("parks", json!(2), None, None).unwrap();
+    let size = hand.size();
+    let refused = hand.start("one", json!(3), None, None);
+    assert!(matches!(refused, Err(Refusal::TooManyRunning { max: 2 })), "{refused:?}");
+    assert_eq!(hand.size(), size);
+    assert_eq!(hand.start("one", json!(1), Some("k"), None).unwrap(), first, "what runs already is found");
+    // The next owner counts what runs, not what was let in.
+    let mut hand = tenant.hand_with(0, hand.now, few);
+    assert!(matches!(hand.start("one", json!(3), None, None), Err(Refusal::TooManyRunning { max: 2 })));
+    hand.wait(Duration::from_secs(11));
+    for task in hand.take() {
+        assert_eq!(hand.report(&task, output(json!(1))), Ack::Recorded);
+    }
+    assert!(hand.start("one", json!(3), None, None).is_ok(), "one has ended");
+    assert!(matches!(hand.start("one", json!(4), None, None), Err(Refusal::TooManyRunning { max: 2 })));
+    let tasks = hand.take_of(&[("w", 10)]);
+    let after = tasks.iter().find(|task| task.step.as_str() == "after").unwrap();
+    hand.report(after, ReportedOutcome::Failed(StepError::fatal("No", "no")));
+    assert!(hand.start("one", json!(4), None, None).is_ok(), "and one waits for a person");
 }

@@ -102,9 +102,14 @@ impl Tenant {
     }
 
     pub(crate) fn hand_at(&self, number: u16, now: Timestamp) -> Hand {
+        self.hand_with(number, now, |config| config)
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn hand_with(&self, number: u16, now: Timestamp, settings: impl FnOnce(Config) -> Config) -> Hand {
         let log = self.logs[usize::from(number)];
         let mut hand = Hand {
-            shard: Shard::new(Config::new(log, TokenKey::new([7; 32]))),
+            shard: Shard::new(settings(Config::new(log, TokenKey::new([7; 32])))),
             now,
             entropy: Entropy::from_seed([u8::try_from(number).unwrap(); 32]),
             store: self.store.clone(),
