@@ -133,6 +133,7 @@ pub struct Shard {
     config: Config,
     state: State,
     stopping: bool,
+    draining: bool,
     log: Option<LogRow>,
     control: Option<Arc<Control>>,
     queue: VecDeque<Input>,
@@ -170,6 +171,7 @@ impl Shard {
             config,
             state: State::Own,
             stopping: false,
+            draining: false,
             log: None,
             control: None,
             queue: VecDeque::new(),
@@ -217,7 +219,8 @@ impl Shard {
             | Command::Deny(_)
             | Command::Control(_) => SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED,
         };
-        if self.stopping || matches!(self.state, State::Fenced | State::Stopped) {
+        let is_over = self.stopping || self.draining && begins(&input.command);
+        if is_over || matches!(self.state, State::Fenced | State::Stopped) {
             self.refuse(input.reply, Refusal::Stopping);
         } else if self.queue.len() >= limit {
             let refusal = Refusal::Limited { what: "inputs waiting", max: limit, retry_after: Duration::from_secs(1) };
@@ -306,6 +309,17 @@ impl Shard {
     /// Takes the effects that may go out now.
     pub fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
+    }
+
+    /// Begins nothing from here on: no transaction, no step of a driver, no hand-out. What is out comes in.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether no attempt is out with a worker: what a target accepted or a driver does comes in wherever its log is.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.desk.lease_count() == 0
     }
 
     /// Takes no new work from here on; what is in the queue is finished, then held calls are answered.
@@ -658,6 +672,22 @@ impl Shard {
 
     fn refuse(&mut self, reply: ReplyTo, refusal: Refusal) {
         self.effects.push(Effect::Reply(reply, Err(refusal)));
+    }
+}
+
+/// Whether an input makes work rather than having it come to its end.
+fn begins(command: &Command) -> bool {
+    match command {
+        Command::Start(_) => true,
+        Command::Drive(drive) => matches!(drive.driving, Driving::Step { .. }),
+        Command::Exchange(_)
+        | Command::Cancel(_)
+        | Command::Terminate(_)
+        | Command::Retry(_)
+        | Command::Resolve(..)
+        | Command::Decide(_)
+        | Command::Deny(_)
+        | Command::Control(_) => false,
     }
 }
 

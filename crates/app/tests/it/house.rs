@@ -112,7 +112,7 @@ impl House {
         house
     }
 
-    async fn furnish(&self) {
+    pub(crate) async fn furnish(&self) {
         let bundle = bundle();
         let pushed = bundles::push(&self.app, &self.granted(Action::BundlePush).await, &bundle).await.unwrap();
         let grant = self.granted(Action::BundleActivate).await;

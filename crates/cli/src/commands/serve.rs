@@ -20,7 +20,8 @@ use std::time::Duration;
 ///
 /// A server on a PostgreSQL database takes over from one that is there: that one writes nothing more.
 ///
-/// It ends in order; a second signal ends it at once, which loses nothing that was acknowledged.
+/// At its end it begins nothing more and gives attempts that are out their time to come in; a second signal ends it at
+/// once, which loses nothing that was acknowledged.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -61,6 +62,9 @@ pub(crate) struct Args {
     /// Running transactions of a tenant at most; a start beyond is refused with 429.
     #[arg(long, value_name = "N", default_value_t = RUNNING_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNNING_MAX)))]
     running_max: u32,
+    /// How long attempts that are out have to come in at the end.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
+    drain: Duration,
     /// How long a hand-out lives without a sign of its worker.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     lease: Duration,
@@ -115,6 +119,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let data = DataDir::open_with(&args.data, &database).await?;
     let config = Config {
         lease: args.lease,
+        drain: args.drain,
         running_max: usize::try_from(args.running_max).unwrap_or(ACTIVE_TRANSACTIONS_MAX),
         targets,
         target_guard: Guard::new(args.allow_target_network),
@@ -142,6 +147,8 @@ pub(crate) async fn end(
     session: &Session,
 ) -> Result<Exit, CliError> {
     let ending = async {
+        // Callers are answered until the last attempt has come in, and are told that the server is not ready.
+        app.retire().await;
         let ended = server.shutdown().await;
         app.shutdown().await?;
         if ended { Ok(Exit::Ok) } else { Err(CliError::Unclean("connections were cut that did not end in time")) }

@@ -142,6 +142,9 @@ impl Shard {
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
         self.limits.look();
+        if self.draining {
+            return;
+        }
         // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
             let mut progress = false;

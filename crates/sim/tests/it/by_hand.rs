@@ -304,6 +304,35 @@ fn a_shard_that_stops_answers_everybody() {
 }
 
 #[test]
+fn a_shard_that_drains_begins_nothing_and_has_what_is_out_come_in() {
+    let tenant = Tenant::new(1, &[TWO_STEPS]);
+    let mut hand = tenant.hand(0);
+    assert!(hand.shard.is_drained());
+    let id = hand.start("two", json!({"n": 1}), None, None).unwrap();
+    let first = hand.take_one("first");
+    hand.shard.drain();
+    assert!(!hand.shard.is_drained(), "an attempt is out");
+    assert!(matches!(hand.start("two", json!({"n": 2}), None, None), Err(Refusal::Stopping)));
+    let held = hand.push_call("other");
+    hand.run();
+    // Its worker lives, and reports when it is done.
+    hand.wait(Duration::from_secs(6));
+    assert_eq!(hand.hold(&[first.token]).cancelled, []);
+    hand.wait(Duration::from_secs(6));
+    assert_eq!(hand.report(&first, output(json!(7))), Ack::Recorded);
+    assert!(hand.shard.is_drained());
+    assert!(hand.take().is_empty() && hand.answer_of(held).is_none(), "the next step waits for the next owner");
+    hand.shard.stop();
+    hand.run();
+    assert_eq!(hand.shard.stage(), Stage::Stopped);
+    assert!(matches!(hand.answer_of(held), Some(Ok(Response::Exchanged(answer))) if answer.tasks.is_empty()));
+    let mut next = tenant.hand_at(0, hand.now);
+    let second = next.take_one("second");
+    assert_eq!(next.report(&second, output(json!(8))), Ack::Recorded);
+    assert_eq!(next.settled(id).0, Status::Completed);
+}
+
+#[test]
 fn an_issued_key_works_until_it_is_revoked_once() {
     let tenant = Tenant::new(1, &[ONE_STEP]);
     let mut hand = tenant.hand(0);
