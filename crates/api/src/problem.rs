@@ -152,6 +152,8 @@ catalogue! {
     UnsupportedMediaType, "unsupported-media-type", 415, "Unsupported media type";
     /// Too many calls or things at once.
     TooMany, "too-many", 429, "Too many";
+    /// As many transactions run as a tenant may have running.
+    TooManyRunning, "too-many-running", 429, "Too many running transactions";
     /// The headers are larger than the limit.
     HeadersTooLarge, "headers-too-large", 431, "The headers are too large";
     /// A defect of the server.
@@ -160,6 +162,8 @@ catalogue! {
     Broken, "broken", 500, "A part of the server is broken";
     /// Not now.
     Unavailable, "unavailable", 503, "Not available at the moment";
+    /// No new transactions are taken; those that run go on.
+    Maintenance, "maintenance", 503, "In maintenance";
     /// It is not known whether it was done: repeat it with the same idempotency key.
     OutcomeUnknown, "outcome-unknown", 503, "The outcome is unknown";
 }

@@ -12,6 +12,7 @@ use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
 use crate::{Error, clock};
 use arc_swap::ArcSwap;
+use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{KeyId, PrincipalId, Secret, TenantId, TransactionId};
 use chancery_identity::{ApiKey, KeyRecord};
 use chancery_ledger::SigningKey;
@@ -177,6 +178,7 @@ impl App {
         ));
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
+            active_max: shared.config.running_max.min(ACTIVE_TRANSACTIONS_MAX),
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
         };
         let pump = Pump::new(
@@ -280,29 +282,55 @@ impl App {
         &self.shared.config
     }
 
-    /// Stops taking tasks, gives handlers in this process their time, finishes what is in hand, has a checkpoint cover
-    /// it, and closes the store.
-    ///
-    /// # Errors
-    /// If the store can't be closed.
-    pub async fn shutdown(&self) -> Result<(), Error> {
-        info!("shutting down");
-        self.shared.is_stopping.store(true, Ordering::Relaxed);
+    /// Is not ready from here on and begins nothing, gives attempts that are out their time to come in, finishes what is
+    /// in hand and has a checkpoint cover it; then every call that waits is answered. The store can still be read. Done
+    /// once, whoever asks.
+    pub async fn retire(&self) {
+        if self.shared.is_stopping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        info!("shutting down: nothing begins any more");
+        self.come_in(clock::instant() + self.config().drain).await;
+        self.shared.tasks.stop();
+        if !self.shared.tasks.ended(STOP_MAX).await {
+            error!("the shards did not end within {STOP_MAX:?}");
+        }
+    }
+
+    /// Waits until every attempt that is out with a worker has come in, or the time is over.
+    async fn come_in(&self, until: Instant) {
         let tenants = self.tenants();
+        let mut drained = Vec::with_capacity(tenants.len());
         for tenant in tenants.values() {
             tenant.local.stop_taking();
+            // What has no place in a full queue waits for one, and no longer than the others.
+            drained.push((tenant, tokio::time::timeout_at(until, tenant.pump.drain()).await));
         }
-        let until = clock::instant() + self.config().drain;
+        for (tenant, drained) in drained {
+            let came_in = match drained {
+                Ok(drained) => tokio::time::timeout_at(until, drained).await.is_ok(),
+                Err(_) => false,
+            };
+            if !came_in {
+                let out = tenant.pump.gauges().await.map_or(0, |gauges| gauges.leases);
+                let id = &tenant.id;
+                warn!(tenant = %id, out, "{out} attempts of `{id}` are out: the next owner gives each a whole lease");
+            }
+        }
         for tenant in tenants.values() {
             let left = until.saturating_duration_since(clock::instant());
             if !tenant.local.drained(left).await {
                 warn!(tenant = %tenant.id, "handlers did not end in time: their attempts are unknown");
             }
         }
-        self.shared.tasks.stop();
-        if !self.shared.tasks.ended(STOP_MAX).await {
-            error!("the shards did not end within {STOP_MAX:?}");
-        }
+    }
+
+    /// As [`App::retire`], and closes the store.
+    ///
+    /// # Errors
+    /// If the store can't be closed.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.retire().await;
         self.store().close().await?;
         Ok(())
     }

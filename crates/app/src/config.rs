@@ -1,5 +1,6 @@
 //! What a node can be told.
 
+use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_targets::{AllowList, Guard, Limits};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub struct Config {
     pub store_retry: Duration,
     /// Tasks that one in-process handler works on at a time, in each tenant. Default 256.
     pub local_concurrency: u32,
+    /// Running transactions of a tenant at most: a start beyond is refused. Default [`ACTIVE_TRANSACTIONS_MAX`], which
+    /// is also the most.
+    pub running_max: usize,
     /// Which origins `run: {http: …}` may reach. Default none.
     pub targets: AllowList,
     /// Which addresses these may be at. Default public ones.
@@ -55,6 +59,7 @@ impl Config {
             drain: Duration::from_secs(30),
             store_retry: Duration::from_millis(100),
             local_concurrency: 256,
+            running_max: ACTIVE_TRANSACTIONS_MAX,
             targets: AllowList::default(),
             target_guard: Guard::default(),
             target_limits: Limits::DEFAULT,

@@ -9,6 +9,11 @@ use chancery_shard::input::Refusal;
 use chancery_targets::SetupError;
 use std::time::Duration;
 
+/// When a start that met as many running transactions as there may be should come again: some end meanwhile.
+const RUNNING_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When a start that met maintenance should come again: that lasts minutes, not moments.
+const MAINTENANCE_RETRY_AFTER: Duration = Duration::from_secs(30);
+
 /// Why a use-case did not do what it was asked. Nothing changed unless the variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -119,6 +124,8 @@ impl Error {
             Self::Refused(Refusal::Limited { retry_after, .. }) | Self::NotYet { retry_after, .. } => {
                 Some(*retry_after)
             }
+            Self::Refused(Refusal::TooManyRunning { .. }) => Some(RUNNING_RETRY_AFTER),
+            Self::Refused(Refusal::Maintenance { .. }) => Some(MAINTENANCE_RETRY_AFTER),
             Self::Refused(_)
             | Self::Store(_)
             | Self::Unauthenticated

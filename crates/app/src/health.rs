@@ -1,6 +1,7 @@
 //! How the node is.
 
 use crate::app::App;
+use crate::maintenance::{self, Maintenance};
 use crate::tenant::Readiness;
 use crate::{Error, clock, measure};
 use chancery_base::{TenantId, Timestamp};
@@ -16,6 +17,8 @@ pub struct Health {
     pub ready: bool,
     /// It has been ready once.
     pub started: bool,
+    /// The platform takes no new transactions; it is ready all the same, for what runs goes on.
+    pub maintenance: bool,
 }
 
 /// What an operator may know.
@@ -52,6 +55,8 @@ pub struct ShardHealth {
     pub checkpoint_at: Option<Timestamp>,
     /// Running transactions.
     pub active: usize,
+    /// That its tenant is in maintenance, where it is.
+    pub maintenance: Option<Maintenance>,
 }
 
 /// How the node is, for everyone to know. Does not wait for the store: it has it asked, and tells what it said last.
@@ -59,7 +64,8 @@ pub struct ShardHealth {
 pub fn health(app: &App) -> Health {
     let tenants = app.tenants();
     let serving = !tenants.is_empty() && tenants.values().all(|tenant| tenant.readiness() == Readiness::Ready);
-    Health { live: true, ready: app.store_answers() && serving && !app.is_stopping(), started: true }
+    let ready = app.store_answers() && serving && !app.is_stopping();
+    Health { live: true, ready, started: true, maintenance: maintenance::of_platform(app) }
 }
 
 /// How the node is, in detail: of the grant's tenant, and for the platform of all.
@@ -84,6 +90,7 @@ pub async fn details(app: &App, grant: &Grant) -> Result<HealthDetails, Error> {
             checkpoint_size: progress.checkpointed,
             checkpoint_at: progress.checkpoint_at,
             active: gauges.active,
+            maintenance: tenant.control().ok().and_then(|control| control.maintenance.clone()),
         });
     }
     Ok(HealthDetails {

@@ -21,6 +21,7 @@ pub(crate) fn describe() {
         "Transactions that ended or parked, by definition and status"
     );
     describe_gauge!("chancery_transactions_active", Count, "Transactions that have neither ended nor parked");
+    describe_gauge!("chancery_transactions_active_max", Count, "How many of them a tenant may have");
     describe_histogram!(
         "chancery_transaction_duration_seconds",
         Seconds,
@@ -35,6 +36,8 @@ pub(crate) fn describe() {
     describe_counter!("chancery_confirms_total", "Attempts of confirms that ended, by outcome");
     describe_gauge!("chancery_queue_depth", Count, "Steps that wait for a worker, by queue");
     describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
+    describe_gauge!("chancery_queue_out", Count, "Attempts that are out with workers, by queue");
+    describe_gauge!("chancery_queue_held", Count, "1 where a queue's own limit keeps steps waiting, by queue");
     describe_counter!("chancery_target_calls_total", "HTTP calls that ended, by target and whether it answered");
     describe_histogram!("chancery_target_call_duration_seconds", Seconds, "How long a call took, by target");
     describe_gauge!("chancery_target_calls_out", Count, "Calls that are out, by target");
@@ -67,6 +70,7 @@ pub(crate) fn describe() {
         "Entries that do not lead to the tree: tampering or damage"
     );
     describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
+    describe_gauge!("chancery_maintenance", Count, "1 where a tenant takes no new transactions, by tenant");
     describe_gauge!("chancery_node_info", "Always 1, with the node's version");
     describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");
 }
@@ -174,8 +178,11 @@ pub(crate) async fn refresh(app: &App) {
     let store = app.store().stats();
     gauge!("chancery_store_wal_bytes").set(as_f64_u64(store.wal_bytes));
     counter!("chancery_store_wal_waits_total").absolute(store.wal_waits);
+    gauge!("chancery_transactions_active_max").set(as_f64(app.config().running_max));
     let mut bundles = 0;
     for tenant in app.tenants().values() {
+        let is_closed = tenant.control().is_ok_and(|control| control.maintenance.is_some());
+        gauge!("chancery_maintenance", "tenant" => tenant.id.to_string()).set(f64::from(u8::from(is_closed)));
         bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));
         let Some(now) = tenant.pump.gauges().await else { continue };
         shard(tenant, &now);
@@ -209,6 +216,18 @@ fn shard(of: &Tenant, now: &Gauges) {
         gauge!("chancery_queue_depth", &labels).set(as_f64(*depth));
         let age = oldest.map_or(Duration::ZERO, |since| clock::now().since(since));
         gauge!("chancery_queue_oldest_age_seconds", &labels).set(age.as_secs_f64());
+    }
+    queues(of, now);
+}
+
+/// What is out of the queues that a tenant has limited.
+fn queues(of: &Tenant, now: &Gauges) {
+    let Ok(control) = of.control() else { return };
+    for name in control.queues.keys() {
+        let labels = [("tenant", of.id.to_string()), ("queue", name.to_string())];
+        let out = now.out.get(&Queue::Worker(name.clone())).copied().unwrap_or_default();
+        gauge!("chancery_queue_out", &labels).set(as_f64(out));
+        gauge!("chancery_queue_held", &labels).set(f64::from(u8::from(now.held.contains_key(name))));
     }
 }
 

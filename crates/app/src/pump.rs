@@ -42,6 +42,8 @@ pub(crate) struct Outlet {
 enum Message {
     Ask(Command, oneshot::Sender<Answer>),
     Gauges(oneshot::Sender<Gauges>),
+    /// Begin nothing more, and say when nothing is out any more.
+    Drain(oneshot::Sender<()>),
 }
 
 /// The two ends of a shard's queue.
@@ -63,6 +65,15 @@ impl Inlet {
             Err(mpsc::error::TrySendError::Full(_)) => Err(full()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::Stopping),
         }
+    }
+
+    /// Has the shard begin nothing more; what is given back ends when no attempt is out with a worker, or the shard was
+    /// given up.
+    pub(crate) async fn drain(&self) -> oneshot::Receiver<()> {
+        let (send, receive) = oneshot::channel();
+        // Where the queue is closed the sender is dropped with it.
+        drop(self.queue.send(Message::Drain(send)).await);
+        receive
     }
 
     /// The shard's numbers of the moment; none where it has been given up.
@@ -109,6 +120,8 @@ pub(crate) struct Pump {
     /// The leaves of the batch that is out, and the number of the first.
     leaves: (u64, Vec<Hash>),
     is_stopping: bool,
+    /// Who waits until no attempt is out.
+    drained: Option<oneshot::Sender<()>>,
 }
 
 /// A call to the store that is out.
@@ -134,6 +147,7 @@ impl Pump {
             next: 0,
             leaves: (0, Vec::new()),
             is_stopping: false,
+            drained: None,
         }
     }
 
@@ -170,6 +184,12 @@ impl Pump {
             self.let_out();
             if out.is_none() && self.is_over() {
                 break;
+            }
+            if self.shard.is_drained()
+                && let Some(waiter) = self.drained.take()
+            {
+                // An error means that who waited has lost patience.
+                waiter.send(()).ok();
             }
             if let Some(reply) = self.wait(&mut out, wake_at).await {
                 out = None;
@@ -209,6 +229,10 @@ impl Pump {
             }
             // Nobody is there any more: then nobody needs to know.
             Message::Gauges(waiter) => drop(waiter.send(self.shard.gauges())),
+            Message::Drain(waiter) => {
+                self.shard.drain();
+                self.drained = Some(waiter);
+            }
         }
     }
 

@@ -173,6 +173,7 @@ impl Tenant {
 
     /// The shard takes inputs no longer.
     pub(crate) fn unready(&self) {
+        self.watchers.close();
         self.ready.send_replace(Readiness::Over);
     }
 }

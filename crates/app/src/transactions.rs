@@ -143,6 +143,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         traceparent: start.traceparent,
         start_at: start.start_at,
         signal,
+        is_closed: crate::maintenance::of_platform(app),
     }));
     Ok(Prepared { tenant, definition, id, command, takes_room })
 }

@@ -27,6 +27,7 @@ type Waiting = (u64, oneshot::Sender<Arc<Summary>>);
 struct Inner {
     next: u64,
     count: usize,
+    is_closed: bool,
     waiting: HashMap<TransactionId, Vec<Waiting>>,
 }
 
@@ -50,9 +51,20 @@ impl Watchers {
         let (send, settled) = oneshot::channel();
         let number = inner.next;
         inner.next += 1;
+        if inner.is_closed {
+            return Ok(Watcher { watchers: self, id, number, settled });
+        }
         inner.count += 1;
         inner.waiting.entry(id).or_default().push((number, send));
         Ok(Watcher { watchers: self, id, number, settled })
+    }
+
+    /// Nothing settles here any more: who waits is told so at once, and so is who comes.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.is_closed = true;
+        inner.count = 0;
+        inner.waiting.clear();
     }
 
     /// Tells everyone who waits for it.

@@ -139,7 +139,7 @@ pub const TEXT_BYTES_MAX: usize = 2_000;
 pub const LABELS_MAX: usize = 32;
 /// Transactions of a shard that only wait and stay in memory; those that have waited longest leave it.
 pub const RESTING_TRANSACTIONS_MAX: usize = 10_000;
-/// Running transactions of a shard; a start beyond is refused with `429`.
+/// Running transactions of a shard; a start beyond is refused with `429`. A node may be told fewer.
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;
@@ -167,6 +167,8 @@ pub const TARGETS_MAX: usize = 250;
 /// HTTP calls of a tenant that are out at a time, whatever its targets' bulkheads say: each may hold an answer of
 /// [`PAYLOAD_BYTES_MAX`].
 pub const TARGET_CALLS_MAX: u32 = 400;
+/// Queues that a tenant has settings of.
+pub const QUEUES_MAX: usize = 1_000;
 /// Secrets that a tenant's calls are signed with, those of single targets among them.
 pub const SIGNING_SECRETS_MAX: usize = 64;
 /// Signatures of one call.

@@ -9,8 +9,10 @@ mod dev;
 mod init;
 mod key;
 mod ledger;
+mod maintenance;
 mod migrate;
 mod principal;
+mod queue;
 mod receipt;
 mod run;
 mod serve;
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
+    Maintenance(maintenance::Command),
+    #[command(subcommand)]
+    Queue(queue::Command),
+    #[command(subcommand)]
     Target(target::Command),
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
@@ -77,6 +83,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
+        Command::Maintenance(command) => maintenance::run(command, session).await,
+        Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,

@@ -46,6 +46,9 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long a step may wait for a worker, where it does not say.
 pub const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 
+/// How far a step's priority may be from 0.
+pub const PRIORITY_MAX: i8 = 9;
+
 /// How long the driver of an open transaction may say nothing, where the definition does not say.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(300);
 
@@ -137,6 +140,10 @@ pub struct Step {
     pub timeout: Duration,
     /// How long it may wait for a worker.
     pub queue_timeout: Duration,
+    /// What goes first in its queue: the higher, `-PRIORITY_MAX` to [`PRIORITY_MAX`]. Its undo or confirm has the same.
+    pub priority: i8,
+    /// What it is to take turns by with others of its priority, in its queue.
+    pub fairness: Option<Template>,
     /// How it is undone.
     pub compensate: Option<Undo>,
     /// How what was tried is confirmed; every participant of a TCC says so.

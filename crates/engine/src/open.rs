@@ -138,6 +138,8 @@ impl Intent {
             retry: once(),
             timeout: self.timeout(),
             queue_timeout: self.timeout(),
+            priority: 0,
+            fairness: None,
             compensate: self.undo.as_ref().map(|undo| undo.undo(on_error)),
             confirm: None,
             pivot: false,

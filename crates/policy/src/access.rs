@@ -109,6 +109,14 @@ actions! {
     TransactionBulk => "transaction:bulk",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
+    /// Reads whether new transactions are taken.
+    MaintenanceRead => "maintenance:read",
+    /// Begins maintenance and ends it.
+    MaintenanceSet => "maintenance:set",
+    /// Reads and lists queues.
+    QueueRead => "queue:read",
+    /// Sets what a queue is given, and forgets it.
+    QueueSet => "queue:set",
     /// Reads and lists targets.
     TargetRead => "target:read",
     /// Sets what a target is given.

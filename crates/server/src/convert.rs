@@ -1,16 +1,20 @@
 //! Domain types to wire types and back, field by field.
 
 mod documents;
+mod maintenance;
 mod open;
 mod people;
+mod queues;
 mod records;
 mod targets;
 mod transactions;
 mod workers;
 
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
+pub(crate) use maintenance::maintenance;
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
+pub(crate) use queues::{queue, queue_settings};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{

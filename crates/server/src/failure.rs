@@ -134,6 +134,8 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
         Refusal::NotFound(_) => Problem::new(ProblemKind::NotFound, detail),
         Refusal::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+        Refusal::TooManyRunning { .. } => Problem::new(ProblemKind::TooManyRunning, detail),
+        Refusal::Maintenance { .. } => Problem::new(ProblemKind::Maintenance, detail),
         Refusal::Limited { .. } => Problem::new(ProblemKind::TooMany, detail),
         Refusal::Unavailable(_) => Problem::new(ProblemKind::Unavailable, "the store did not take it; nothing changed"),
         Refusal::Unknown => Problem::new(ProblemKind::OutcomeUnknown, detail),

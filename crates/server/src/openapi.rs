@@ -2,7 +2,7 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
-use chancery_api::{Problem, problem, target, transaction, worker};
+use chancery_api::{Problem, maintenance, problem, queue, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -195,6 +195,8 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<ledger::Entry>,
         add::<ledger::InclusionProof>,
         add::<ledger::Logs>,
+        add::<maintenance::Maintenance>,
+        add::<maintenance::SetMaintenance>,
         add::<open::OpenAbort>,
         add::<open::OpenAcknowledged>,
         add::<open::OpenCommit>,
@@ -211,6 +213,8 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<principal::IssuedKey>,
         add::<principal::Key>,
         add::<principal::Principal>,
+        add::<queue::Queue>,
+        add::<queue::QueueSettings>,
         add::<target::Callback>,
         add::<target::CalledBack>,
         add::<target::ForceBreaker>,

@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, open, operations, principals, targets, transactions, workers,
+    bundles, definitions, health, ledger, maintenance, open, operations, principals, queues, targets, transactions,
+    workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -74,7 +75,13 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         Method::Patch => MethodFilter::PATCH,
         Method::Delete => MethodFilter::DELETE,
     };
-    Some(match route.operation_id {
+    let id = route.operation_id;
+    of_tenants(filter, id).or_else(|| of_transactions(filter, id)).or_else(|| of_what_is_reached(filter, id))
+}
+
+/// Of the node, and of what a tenant has: who there is, definitions, bundles, the ledger.
+fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
         "health" | "health_ready" | "ready" => on(filter, health::ready),
         "health_live" => on(filter, health::live),
         "health_startup" => on(filter, health::startup),
@@ -98,16 +105,6 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "bundle_list" => on(filter, bundles::list),
         "bundle_get" => on(filter, bundles::get),
         "bundle_activate" => on(filter, bundles::activate),
-        "worker_exchange" => on(filter, workers::exchange),
-        "decision_make" => on(filter, workers::decide),
-        "target_list" => on(filter, targets::list),
-        "target_get" => on(filter, targets::get),
-        "target_set" => on(filter, targets::set),
-        "target_force" => on(filter, targets::force),
-        "signing_secret_issue" => on(filter, targets::secret_issue),
-        "signing_secret_list" => on(filter, targets::secret_list),
-        "signing_secret_retire" => on(filter, targets::secret_retire),
-        "callback" => on(filter, targets::callback),
         "ledger_logs" => on(filter, ledger::logs),
         "ledger_entries" => on(filter, ledger::entries),
         "ledger_proof_inclusion" => on(filter, ledger::inclusion),
@@ -115,12 +112,12 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "ledger_key" => on(filter, ledger::key),
         "receipt_get" => on(filter, ledger::receipt),
         "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
-        id => return transaction_handler(id, filter),
+        _ => return None,
     })
 }
 
-/// That of a transaction's route.
-fn transaction_handler(operation_id: &str, filter: MethodFilter) -> Option<MethodRouter<Arc<Node>>> {
+/// Of transactions, of those who drive them and of those who work for them.
+fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
         "transaction_start" => on(filter, transactions::start),
         "transaction_list" => on(filter, transactions::list),
@@ -128,12 +125,12 @@ fn transaction_handler(operation_id: &str, filter: MethodFilter) -> Option<Metho
         "transaction_get" => on(filter, transactions::get),
         "transaction_result" => on(filter, transactions::result),
         "transaction_history" => on(filter, transactions::history),
-        "transaction_bulk" => on(filter, operations::bulk),
         "transaction_query" => on(filter, transactions::query),
+        "transaction_clones" => on(filter, transactions::clones),
+        "transaction_bulk" => on(filter, operations::bulk),
         "transaction_signal" => on(filter, operations::signal),
         "transaction_pause" => on(filter, operations::pause),
         "transaction_resume" => on(filter, operations::resume),
-        "transaction_clones" => on(filter, transactions::clones),
         "transaction_cancel" => on(filter, operations::cancel),
         "transaction_terminate" => on(filter, operations::terminate),
         "transaction_retry" => on(filter, operations::retry),
@@ -144,6 +141,29 @@ fn transaction_handler(operation_id: &str, filter: MethodFilter) -> Option<Metho
         "open_abort" => on(filter, open::abort),
         "open_resume" => on(filter, open::resume),
         "open_heartbeat" => on(filter, open::heartbeat),
+        "worker_exchange" => on(filter, workers::exchange),
+        "decision_make" => on(filter, workers::decide),
+        _ => return None,
+    })
+}
+
+/// Of the queues that steps wait in, and of the targets that they call.
+fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
+        "maintenance_get" => on(filter, maintenance::get),
+        "maintenance_set" => on(filter, maintenance::set),
+        "queue_list" => on(filter, queues::list),
+        "queue_get" => on(filter, queues::get),
+        "queue_set" => on(filter, queues::set),
+        "queue_reset" => on(filter, queues::reset),
+        "target_list" => on(filter, targets::list),
+        "target_get" => on(filter, targets::get),
+        "target_set" => on(filter, targets::set),
+        "target_force" => on(filter, targets::force),
+        "signing_secret_issue" => on(filter, targets::secret_issue),
+        "signing_secret_list" => on(filter, targets::secret_list),
+        "signing_secret_retire" => on(filter, targets::secret_retire),
+        "callback" => on(filter, targets::callback),
         _ => return None,
     })
 }

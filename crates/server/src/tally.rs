@@ -53,6 +53,7 @@ impl Class {
             | "transaction_pause"
             | "principal_set"
             | "key_revoke"
+            | "maintenance_set"
             | "target_force"
             | "bundle_activate"
             | "metrics" => Self::Ending,

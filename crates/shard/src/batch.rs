@@ -2,7 +2,8 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    PayloadRow, PrincipalRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -176,6 +177,10 @@ pub struct ControlRows {
     pub credentials: Vec<CredentialRow>,
     /// What it says of targets.
     pub targets: Vec<TargetRow>,
+    /// What it says of queues.
+    pub queues: Vec<QueueRow>,
+    /// That it is in maintenance, where it is.
+    pub maintenance: Option<MaintenanceRow>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition, without its source.

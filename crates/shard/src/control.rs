@@ -1,7 +1,9 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
-use crate::row::{CredentialRow, PrincipalRow, SigningSecretRow, TargetRow, TenantRow};
+use crate::maintenance::Maintenance;
+use crate::queue::QueueSettings;
+use crate::row::{CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, SigningSecretRow, TargetRow, TenantRow};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
@@ -23,6 +25,10 @@ pub struct Control {
     pub credentials: BTreeMap<KeyId, CredentialRow>,
     /// What it says of targets.
     pub targets: BTreeMap<TargetId, TargetState>,
+    /// What it says of queues.
+    pub queues: BTreeMap<Name, QueueSettings>,
+    /// That it is in maintenance, where it is.
+    pub maintenance: Option<Maintenance>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
@@ -53,6 +59,8 @@ impl Control {
             directory: Directory::new(principals).map_err(|err| ControlError(err.to_string()))?,
             credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
             targets: rows.targets.iter().map(target).collect::<Result<_, _>>()?,
+            queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
+            maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
@@ -89,6 +97,15 @@ impl Control {
 fn target(row: &TargetRow) -> Result<(TargetId, TargetState), ControlError> {
     let state = TargetState::of(row).ok_or_else(|| ControlError(format!("target {}: it is damaged", row.target)))?;
     Ok((row.target.clone(), state))
+}
+
+fn queue(row: &QueueRow) -> Result<(Name, QueueSettings), ControlError> {
+    let settings = QueueSettings::of(row).ok_or_else(|| ControlError(format!("queue {}: it is damaged", row.queue)))?;
+    Ok((row.queue.clone(), settings))
+}
+
+fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
+    Maintenance::of(row).ok_or_else(|| ControlError("maintenance: it is damaged".to_owned()))
 }
 
 /// The principal of a row.

@@ -46,6 +46,12 @@ pub mod kind {
         TARGET_CHANGED = "target.changed",
         /// A person holds a target's breaker, or lets it go.
         TARGET_FORCED = "target.forced",
+        /// What a queue is given was set, or forgotten.
+        QUEUE_CHANGED = "queue.changed",
+        /// No new transactions are taken from here on.
+        MAINTENANCE_BEGAN = "maintenance.began",
+        /// They are taken again.
+        MAINTENANCE_ENDED = "maintenance.ended",
         /// A secret that calls are signed with was issued.
         SIGNING_SECRET_ISSUED = "signing_secret.issued",
         /// Such a secret was destroyed.

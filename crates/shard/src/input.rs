@@ -1,5 +1,6 @@
 //! What a shard takes in and what it lets out.
 
+use crate::queue::QueueSettings;
 use crate::target::{Forced, TargetSettings};
 use crate::token::TaskToken;
 use chancery_base::webhook::SigningSecret;
@@ -58,6 +59,27 @@ pub enum Command {
     Control(Box<ControlChange>),
 }
 
+impl Command {
+    /// Whether it makes work rather than having it come to its end.
+    pub(crate) const fn begins(&self) -> bool {
+        match self {
+            Self::Start(_) => true,
+            Self::Drive(drive) => matches!(drive.driving, Driving::Step { .. }),
+            Self::Exchange(_)
+            | Self::Cancel(_)
+            | Self::Terminate(_)
+            | Self::Retry(_)
+            | Self::Resolve(..)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Signal(..)
+            | Self::Decide(_)
+            | Self::Deny(_)
+            | Self::Control(_) => false,
+        }
+    }
+}
+
 /// A start.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -83,6 +105,8 @@ pub struct Start {
     pub start_at: Option<Timestamp>,
     /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
     pub signal: Option<Signal>,
+    /// The platform takes no new transactions: it is refused, unless its key began one before.
+    pub is_closed: bool,
 }
 
 /// An operation on a transaction.
@@ -295,6 +319,20 @@ pub enum Change {
         target: TargetId,
         /// How; none: it does as it thinks.
         forced: Option<Forced>,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
+    /// Set what a queue is given, in place of what was set before; with nothing said, what was set is forgotten.
+    QueueSet {
+        /// Which.
+        queue: Name,
+        /// What.
+        settings: QueueSettings,
+    },
+    /// Take no new transactions from here on, or take them again.
+    Maintenance {
+        /// Which.
+        on: bool,
         /// Why; at least 1 byte.
         justification: String,
     },
@@ -551,6 +589,18 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// As many transactions run as a tenant may have running.
+    #[error("{max} transactions run already, as many as a tenant may have running")]
+    TooManyRunning {
+        /// How many that is.
+        max: usize,
+    },
+    /// No new transactions are taken.
+    #[error("{}", words(*platform))]
+    Maintenance {
+        /// Of the platform as a whole; else of the tenant.
+        platform: bool,
+    },
     /// The store did not commit; nothing changed.
     #[error("the store did not take it: {0}")]
     Unavailable(String),
@@ -572,9 +622,17 @@ impl Refusal {
             Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Exists(_) => Kind::Conflict,
             Self::Illegal(refusal) => refusal.kind(),
             Self::Invalid(_) => Kind::Invalid,
-            Self::Limited { .. } => Kind::Limited,
-            Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
+            Self::Limited { .. } | Self::TooManyRunning { .. } => Kind::Limited,
+            Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
         }
+    }
+}
+
+const fn words(platform: bool) -> &'static str {
+    if platform {
+        "the platform is in maintenance: it takes no new transactions"
+    } else {
+        "the tenant is in maintenance: it takes no new transactions"
     }
 }
 
@@ -629,6 +687,15 @@ pub enum Observation {
     },
 }
 
+/// Which limit of a queue keeps what is ready in it waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// As many attempts are out as may be.
+    Concurrency,
+    /// As many were handed out as may be, until then.
+    Rate(Timestamp),
+}
+
 /// Numbers of the moment, for gauges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -636,8 +703,12 @@ pub struct Gauges {
     pub active: usize,
     /// Ready steps by queue, with the age of the oldest.
     pub queues: Vec<(Queue, usize, Option<Timestamp>)>,
-    /// Tasks that are with workers, by queue.
+    /// Attempts that are out, by queue; of origins, those that this owner handed out itself.
     pub out: BTreeMap<Queue, usize>,
+    /// Workers' instances with a call open that takes from a queue, or with a lease on a task of it.
+    pub takers: BTreeMap<Queue, usize>,
+    /// Queues whose own limits keep steps waiting.
+    pub held: BTreeMap<Name, Hold>,
     /// Workers with a call open or a lease.
     pub workers: usize,
     /// Open hand-outs.

@@ -5,15 +5,17 @@
 
 use crate::control::principal_row;
 use crate::entry::{DecodeError, Recorded, decode};
+use crate::maintenance::Maintenance;
+use crate::queue::QueueSettings;
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow,
-    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow, PrincipalRow,
+    QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::shard::{key_hash, request_hash};
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
+    Digest, Document, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::{Beginning, Event, Transaction};
@@ -95,6 +97,10 @@ pub struct TenantRows {
     pub credentials: BTreeMap<KeyId, CredentialRow>,
     /// What it says of targets.
     pub targets: BTreeMap<TargetId, TargetRow>,
+    /// What it says of queues.
+    pub queues: BTreeMap<Name, QueueRow>,
+    /// That it is in maintenance.
+    pub maintenance: Option<MaintenanceRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
     /// Definitions, in the order of registration.
@@ -264,6 +270,13 @@ impl Replay {
             }
             "key.issued" | "key.revoked" => self.key(payload, record)?,
             "target.changed" | "target.forced" => self.target(payload, record)?,
+            "queue.changed" => self.queue(payload)?,
+            "maintenance.began" => {
+                let justification = typed(payload, "justification")?;
+                let began = Maintenance { by: record.actor, justification, since: record.at };
+                self.rows.maintenance = Some(began.row());
+            }
+            "maintenance.ended" => self.rows.maintenance = None,
             "signing_secret.issued" | "signing_secret.retired" => self.signing_secret(payload, record)?,
             "definition.registered" => self.definition(payload, record)?,
             "bundle.pushed" => {
@@ -316,6 +329,18 @@ impl Replay {
         }
         let row = state.row(&target);
         self.rows.targets.insert(target, row);
+        Ok(())
+    }
+
+    fn queue(&mut self, payload: &Map<String, Value>) -> Result<(), ReplayError> {
+        let queue: Name = typed(payload, "queue")?;
+        let settings: QueueSettings = typed(payload, "settings")?;
+        if settings.is_empty() {
+            self.rows.queues.remove(&queue);
+        } else {
+            let row = settings.row(&queue);
+            self.rows.queues.insert(queue, row);
+        }
         Ok(())
     }
 

@@ -236,6 +236,22 @@ pub struct TargetRow {
     pub body: Sealed,
 }
 
+/// What a tenant says of a queue; where it says nothing there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueRow {
+    /// Which: the name of a worker.
+    pub queue: Name,
+    /// Its settings: canonical JSON.
+    pub body: Sealed,
+}
+
+/// That a tenant is in maintenance; where it is not there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenanceRow {
+    /// Who began it, when, and why: canonical JSON.
+    pub body: Sealed,
+}
+
 /// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretRow {
@@ -290,6 +306,14 @@ pub enum ControlRow {
     Credential(CredentialRow),
     /// Settings of a target, or how its breaker is held, were changed.
     Target(TargetRow),
+    /// Settings of a queue were changed.
+    Queue(QueueRow),
+    /// Nothing is said of a queue any more: its row goes.
+    QueueGone(Name),
+    /// Maintenance began.
+    Maintenance(MaintenanceRow),
+    /// Maintenance is over: its row goes.
+    MaintenanceOver,
     /// A signing secret was issued.
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.

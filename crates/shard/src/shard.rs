@@ -14,6 +14,8 @@ mod drive;
 mod ended;
 mod exchange;
 mod index;
+mod limit;
+mod line;
 mod resting;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -25,7 +27,7 @@ pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
-use crate::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo};
+use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
@@ -40,9 +42,10 @@ use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
 use index::Index;
+use limit::Limits;
 use resting::Resting;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use work::{Held, Pending, Work};
@@ -142,6 +145,7 @@ pub struct Shard {
     config: Config,
     state: State,
     stopping: bool,
+    draining: bool,
     log: Option<LogRow>,
     control: Option<Arc<Control>>,
     queue: VecDeque<Input>,
@@ -165,6 +169,7 @@ pub struct Shard {
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
     index: Index,
+    limits: Limits,
     desk: Desk,
     decisions: Decisions,
     effects: Vec<Effect>,
@@ -182,6 +187,7 @@ impl Shard {
             config,
             state: State::Own,
             stopping: false,
+            draining: false,
             log: None,
             control: None,
             queue: VecDeque::new(),
@@ -198,6 +204,7 @@ impl Shard {
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
             index: Index::default(),
+            limits: Limits::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
             effects: Vec::new(),
@@ -232,7 +239,8 @@ impl Shard {
             | Command::Deny(_)
             | Command::Control(_) => SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED,
         };
-        if self.stopping || matches!(self.state, State::Fenced | State::Stopped) {
+        let is_over = self.stopping || self.draining && input.command.begins();
+        if is_over || matches!(self.state, State::Fenced | State::Stopped) {
             self.refuse(input.reply, Refusal::Stopping);
         } else if self.queue.len() >= limit {
             let refusal = Refusal::Limited { what: "inputs waiting", max: limit, retry_after: Duration::from_secs(1) };
@@ -336,6 +344,17 @@ impl Shard {
         std::mem::take(&mut self.effects)
     }
 
+    /// Begins nothing from here on: no transaction, no step of a driver, no hand-out. What is out comes in.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether no attempt is out with a worker: what a target accepted or a driver does comes in wherever its log is.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.desk.lease_count() == 0
+    }
+
     /// Takes no new work from here on; what is in the queue is finished, then held calls are answered.
     pub fn stop(&mut self) {
         self.stopping = true;
@@ -369,7 +388,9 @@ impl Shard {
         Gauges {
             active: self.running,
             queues: self.index.depths(),
-            out: self.desk.out(),
+            out: self.out(),
+            takers: self.desk.takers(),
+            held: self.limits.held().clone(),
             workers: self.desk.worker_count(),
             leases: self.desk.lease_count(),
             inputs: self.queue.len(),
@@ -377,6 +398,12 @@ impl Shard {
             epoch: self.epoch(),
             control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
         }
+    }
+
+    /// Attempts that are out, by queue.
+    fn out(&self) -> BTreeMap<Queue, usize> {
+        let of_workers = self.index.all_out().map(|(queue, count)| (Queue::Worker(queue.clone()), count));
+        self.desk.out_at_origins().into_iter().chain(of_workers).collect()
     }
 
     fn call(&mut self, waiting: Waiting, call: Call) -> Poll {
@@ -424,7 +451,7 @@ impl Shard {
             self.end();
             return None;
         }
-        let wake = [self.index.next_wake(), self.desk.next_wake()].into_iter().flatten().min();
+        let wake = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake()].into_iter().flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }
@@ -453,6 +480,7 @@ impl Shard {
                 if let Some(log) = &mut self.log {
                     log.control_epoch = control.epoch;
                 }
+                self.limits.controlled(&control);
                 let dismissed = self.desk.dismiss(|worker| is_suspended(&control, worker.principal));
                 self.effects.extend(dismissed);
                 self.effects.push(Effect::Control(Arc::clone(&control)));
@@ -707,6 +735,7 @@ impl Shard {
         self.clones = 0;
         self.resting.clear();
         self.index = Index::default();
+        self.limits.look();
         self.asked.clear();
         self.keys.clear();
         self.wanted_bundles.clear();

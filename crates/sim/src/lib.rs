@@ -71,6 +71,9 @@ pub struct Bounds {
     pub starts: Option<usize>,
     /// What its tenants run.
     pub plans: Option<Vec<Plan>>,
+    /// Attempts of each queue that its tenants let out at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
 /// What a run did.

@@ -1,6 +1,6 @@
 //! Runs seeds: `cargo run -p chancery-sim -- --seed N` replays one, `-v` with all that happens.
 
-use chancery_sim::{Case, Fault, Material, Options, Report, run, shrink};
+use chancery_sim::{Bounds, Case, Fault, Material, Options, Report, run, shrink};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,9 @@ struct Arguments {
     /// Varied definitions of which some steps fan out.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc"])]
     fanned: bool,
+    /// Attempts of each queue that the tenants let out at once.
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -79,7 +82,8 @@ fn main() -> ExitCode {
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
-    let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
+    let bounds = Bounds { concurrency: arguments.concurrency, ..Bounds::default() };
+    let options = Options { is_verbose: arguments.verbose, material, bounds, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
         None => run_all(&arguments, &options),
@@ -171,7 +175,9 @@ impl Tally {
             Material::Tcc => " --tcc",
             Material::Fanned => " --fanned",
         };
-        println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
+        let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
+        let seed = report.seed;
+        println!("seed {seed}: {why}\n  replay: cargo run -p chancery-sim -- --seed {seed}{sort}{queues} -v");
         match keep(report.seed, options, &arguments.keep) {
             Ok(path) => println!("  smallest: cargo run -p chancery-sim -- --case {} -v", path.display()),
             Err(err) => println!("  its smallest form can't be kept: {err}"),

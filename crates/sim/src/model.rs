@@ -9,8 +9,8 @@ pub(crate) use replies::Drove;
 
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
-use chancery_base::{DecisionId, Digest, Document, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, OnError, Step, StepIndex};
+use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, OnError, Run, Step, StepIndex};
 use chancery_engine::{NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
@@ -61,6 +61,8 @@ pub(crate) struct LogModel {
 struct TenantModel {
     active: Option<Digest>,
     suspended: BTreeSet<PrincipalId>,
+    /// How many attempts of a queue may be out at once.
+    queues: BTreeMap<Name, usize>,
 }
 
 #[derive(Debug)]
@@ -227,6 +229,25 @@ impl TransactionModel {
     /// What a step, or a clone of one, is called.
     pub(crate) fn step_name(&self, node: NodeRef) -> Option<&str> {
         self.steps.get(&node).map(|step| step.name.as_str())
+    }
+
+    /// The queue that an attempt of a step is handed out of; none where it is no worker's, or its driver named it.
+    fn queue(&self, step: StepIndex, phase: Phase) -> Option<&Name> {
+        match self.definition.step(step)?.run_of(phase)? {
+            Run::Worker(name) => Some(name),
+            Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
+        }
+    }
+
+    /// How many of its attempts are out of a queue.
+    fn out_of(&self, queue: &Name) -> usize {
+        let of_step = |(node, step): (&NodeRef, &StepModel)| {
+            let is_confirmed = self.confirming && step.completed_n.is_some();
+            let closing = if is_confirmed { Phase::Confirm } else { Phase::Undo };
+            let is_of = |phase| step.is_out(phase) && self.queue(node.step, phase) == Some(queue);
+            usize::from(is_of(Phase::Do)) + usize::from(is_of(closing))
+        };
+        self.steps.iter().map(of_step).sum()
     }
 
     fn has_pivot(&self) -> bool {

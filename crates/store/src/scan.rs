@@ -5,8 +5,8 @@ use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId,
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -91,6 +91,14 @@ pub trait Scan {
         after: Option<(&TenantId, &TargetId)>,
         limit: usize,
     ) -> Result<Vec<(TenantId, TargetRow)>, StoreError>;
+    /// Settings of queues, by (tenant, queue).
+    fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Result<Vec<(TenantId, QueueRow)>, StoreError>;
+    /// That tenants are in maintenance, by tenant.
+    fn maintenance(
+        &self,
+        after: Option<&TenantId>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.
     fn signing_secrets(
         &self,

@@ -2,8 +2,7 @@
 
 use crate::breaker::{Breaker, Pass, Stage, Verdict};
 use crate::limits::Limits;
-use crate::rate::Bucket;
-use chancery_base::Timestamp;
+use chancery_base::{Bucket, Timestamp};
 use chancery_shard::target::Forced;
 use std::collections::VecDeque;
 use std::time::Duration;

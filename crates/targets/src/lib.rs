@@ -13,13 +13,11 @@ mod guard;
 mod health;
 mod http;
 mod limits;
-mod rate;
 
 pub use allow::{AllowList, OriginError};
 pub use breaker::{Breaker, Pass, Stage, Verdict};
-pub use chancery_base::TargetId;
+pub use chancery_base::{Bucket, Rate, TargetId};
 pub use guard::{Guard, Network, NetworkError, Range, Refused, range};
 pub use health::{Health, HealthView, Ticket};
 pub use http::{CALLBACK, Call, Callback, HttpTarget, SetupError, TASK_TOKEN, error_type, verdict};
-pub use limits::{BreakerLimits, Limits, Rate};
-pub use rate::Bucket;
+pub use limits::{BreakerLimits, Limits};

@@ -1,5 +1,6 @@
 //! What a target is given, and from when on it counts as ill.
 
+use chancery_base::Rate;
 use chancery_shard::target::TargetSettings;
 use std::time::Duration;
 
@@ -16,15 +17,6 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// When calls are held back.
     pub breaker: BreakerLimits,
-}
-
-/// So many calls in so much time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls, at least 1.
-    pub count: u32,
-    /// In this time.
-    pub per: Duration,
 }
 
 /// When a breaker opens, and closes again.

@@ -212,6 +212,27 @@ pub const ROUTES: &[Route] = &[
         .summary("Decide a question of the tenant's policy and record it")
         .takes(Body::Json("Decide"))
         .gives(Answer::Json(200, "Decision")),
+    // Maintenance.
+    Route::new(Get, "/v1/maintenance", "maintenance_get", Action("maintenance:read"))
+        .summary("Read whether new transactions are taken")
+        .gives(Answer::Json(200, "Maintenance")),
+    Route::new(Put, "/v1/maintenance", "maintenance_set", Action("maintenance:set"))
+        .summary("Take no new transactions, or take them again; in `system` for the platform as a whole")
+        .takes(Body::Json("SetMaintenance"))
+        .gives(Answer::Json(200, "Maintenance")),
+    // Queues.
+    Route::new(Get, "/v1/queues", "queue_list", Action("queue:read"))
+        .summary("List queues: what waits in them, what is out, and what they are given")
+        .gives(Answer::Page("Queue")),
+    Route::new(Get, "/v1/queues/{name}", "queue_get", Action("queue:read"))
+        .summary("Read a queue")
+        .gives(Answer::Json(200, "Queue")),
+    Route::new(Put, "/v1/queues/{name}", "queue_set", Action("queue:set"))
+        .summary("Set what a queue is given; in force when the call returns")
+        .takes(Body::Json("QueueSettings"))
+        .gives(Answer::Json(200, "Queue")),
+    Route::new(Delete, "/v1/queues/{name}", "queue_reset", Action("queue:set"))
+        .summary("Forget what was set for a queue; in force when the call returns"),
     // What steps reach.
     Route::new(Get, "/v1/targets", "target_list", Action("target:read"))
         .summary("List targets: how they do, and what they are given")

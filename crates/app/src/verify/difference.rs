@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, Sealed, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, Sealed, StepRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -69,6 +69,10 @@ differs!(CredentialRow {
 });
 
 differs!(TargetRow { target => "target" } body);
+
+differs!(QueueRow { queue => "queue" } body);
+
+differs!(MaintenanceRow {} body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });
 

@@ -6,7 +6,8 @@ use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId,
 use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, TargetRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
+    TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -54,6 +55,8 @@ pub(super) struct State {
     principals: BTreeMap<(TenantId, PrincipalId), PrincipalRow>,
     credentials: BTreeMap<(TenantId, KeyId), CredentialRow>,
     targets: BTreeMap<(TenantId, TargetId), TargetRow>,
+    queues: BTreeMap<(TenantId, Name), QueueRow>,
+    maintenance: BTreeMap<TenantId, MaintenanceRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
@@ -81,6 +84,8 @@ impl State {
         self.principals.extend(rows.principals.into_iter().map(|(principal, row)| ((of(), principal), row)));
         self.credentials.extend(rows.credentials.into_iter().map(|(key, row)| ((of(), key), row)));
         self.targets.extend(rows.targets.into_iter().map(|(target, row)| ((of(), target), row)));
+        self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
+        self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
         self.definitions.extend(definitions);
@@ -97,6 +102,8 @@ impl State {
         rows += compare_slots(store, &self.tenants)?;
         rows += compare_directory(store, self.principals, self.credentials)?;
         rows += compare_targets(store, self.targets, self.signing_secrets)?;
+        rows += compare_queues(store, self.queues)?;
+        rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
         Ok(rows)
@@ -241,6 +248,20 @@ fn compare_targets(
     };
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     Ok(rows + table.finish()?)
+}
+
+fn compare_queues(store: &impl Scan, queues: BTreeMap<(TenantId, Name), QueueRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("queues", queues, pair);
+    let page = |last: Option<&(TenantId, QueueRow)>| store.queues(last.map(|(tenant, row)| (tenant, &row.queue)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.queue.clone()), row))?;
+    table.finish()
+}
+
+fn compare_maintenance(store: &impl Scan, maintenance: BTreeMap<TenantId, MaintenanceRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("maintenance", maintenance, TenantId::to_string);
+    let page = |last: Option<&(TenantId, MaintenanceRow)>| store.maintenance(last.map(|(tenant, _)| tenant), PAGE);
+    each(page, |(tenant, row)| table.take(tenant, row))?;
+    table.finish()
 }
 
 fn compare_sources(

@@ -32,6 +32,11 @@ const POLICIES: &str = "
 forbid (principal, action == Action::\"run\", resource == Step::\"order/forbidden\");
 ";
 
+/// The bundle of a house.
+pub(crate) fn bundle() -> Vec<u8> {
+    chancery_base::json::canonical(&json!({"name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES}))
+}
+
 /// A node, the directory that it lives in, and its owner's key.
 pub(crate) struct House {
     pub(crate) app: App,
@@ -107,9 +112,8 @@ impl House {
         house
     }
 
-    async fn furnish(&self) {
-        let bundle = json!({"name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES});
-        let bundle = chancery_base::json::canonical(&bundle);
+    pub(crate) async fn furnish(&self) {
+        let bundle = bundle();
         let pushed = bundles::push(&self.app, &self.granted(Action::BundlePush).await, &bundle).await.unwrap();
         let grant = self.granted(Action::BundleActivate).await;
         bundles::activate(&self.app, &grant, pushed.checked.digest).await.unwrap();

@@ -1,8 +1,8 @@
 //! Transactions through their lives.
 
-use crate::house::{Calls, House, ORDER, name, services};
+use crate::house::{Calls, House, ORDER, config, name, services};
 use chancery_app::transactions::{ResultView, TransactionView};
-use chancery_app::{About, Closures, Error, operations, principals, transactions};
+use chancery_app::{About, Closures, Config, Error, health, operations, principals, transactions};
 use chancery_base::Kind;
 use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_policy::Action;
@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// The outcome in one line: status, then each step, its attempts, its error and its compensation.
@@ -295,4 +296,53 @@ fn order() -> transactions::Start {
         start_at: None,
         signal: None,
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_retires_lets_what_is_out_come_in_and_answers_everybody() {
+    let inside = Arc::new(Notify::new());
+    let (go, gone) = watch::channel(false);
+    let entered = Arc::clone(&inside);
+    let closures = services(&Arc::default()).with(name("reserve"), move |_| {
+        let (entered, mut gone) = (Arc::clone(&entered), gone.clone());
+        async move {
+            entered.notify_one();
+            gone.wait_for(|may_go| *may_go).await.unwrap();
+            Ok(json!({"id": 1}))
+        }
+    });
+    let house = House::bare_with(closures, Config { drain: Duration::from_secs(60), ..config() }).await;
+    house.furnish().await;
+    let id = house.start(json!({"sku": "a"}), None).await.unwrap();
+    inside.notified().await;
+    let grant = house.granted(Action::TransactionRead).await;
+    let waiting = transactions::wait(&house.app, &grant, id, Duration::from_secs(600));
+    let retired = async {
+        let retiring = house.app.retire();
+        let goes_on = async {
+            while health::health(&house.app).ready {
+                tokio::task::yield_now().await;
+            }
+            let refused = loop {
+                // Until the shard has heard of it.
+                match house.start(json!({"sku": "b"}), None).await {
+                    Ok(_) => {}
+                    Err(refused) => break refused,
+                }
+            };
+            assert_eq!(refused.kind(), Kind::Busy);
+            go.send_replace(true);
+        };
+        tokio::join!(retiring, goes_on);
+    };
+    let (view, ()) = tokio::join!(waiting, retired);
+    let view = view.unwrap();
+    let step = view.steps.iter().find(|step| step.step.as_str() == "reserve").unwrap();
+    assert_eq!(
+        (view.head.status.word(), step.status.word()),
+        ("running", "completed"),
+        "who waited is told how far it came"
+    );
+    let house = house.closed_and_opened(services(&Arc::default())).await;
+    assert_eq!(house.wait(id).await.head.status.word(), "completed");
 }

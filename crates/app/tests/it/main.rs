@@ -11,6 +11,8 @@ mod life;
 #[cfg(test)]
 mod parked;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod targets;

@@ -6,13 +6,14 @@ use chancery_app::principals::{NewPrincipal, PrincipalPatch};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
-    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, operations,
-    principals, signing, targets, tenants, transactions,
+    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
+    operations, principals, queues, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
+use chancery_shard::queue::QueueSettings;
 use chancery_shard::target::{Forced, TargetSettings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,6 +251,10 @@ async fn make() -> World {
     let again = acme.start("order", json!({"id": "order-3", "n": 4}), None).await;
     acme.settled(again).await;
     acme.start("hang", json!({}), None).await;
+    for on in [true, false, true] {
+        let grant = acme.may(Action::MaintenanceSet).await;
+        maintenance::set(&app, &grant, on, "the disks are exchanged".to_owned()).await.unwrap();
+    }
     checkpoints.push(acme.checkpoint().await);
     app.shutdown().await.unwrap();
     World { dir, keys, checkpoints, receipts }
@@ -306,7 +311,7 @@ async fn people(owner: &Owner) {
     }
 }
 
-/// Targets that were set and held, and signing secrets that were issued and retired.
+/// Targets that were set and held, queues that were set and forgotten, and signing secrets that were issued and retired.
 async fn reached(owner: &Owner) {
     let app = &owner.app;
     let target: TargetId = "https://payments.example".parse().unwrap();
@@ -316,6 +321,13 @@ async fn reached(owner: &Owner) {
     }
     let grant = owner.may(Action::TargetForce).await;
     targets::force(app, &grant, &target, Some(Forced::Open), "they migrate".to_owned()).await.unwrap();
+    let settings = QueueSettings { concurrency: Some(40), ..QueueSettings::default() };
+    for queue in ["charge", "gone", "reserve"] {
+        let grant = owner.may(Action::QueueSet).await;
+        queues::set(app, &grant, &queue.parse().unwrap(), settings.clone()).await.unwrap();
+    }
+    let grant = owner.may(Action::QueueSet).await;
+    queues::reset(app, &grant, &"gone".parse().unwrap()).await.unwrap();
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();

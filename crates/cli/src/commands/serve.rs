@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::signals::StopSignals;
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{App, Closures, Config, Guard, Network};
+use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{TargetId, duration};
 use chancery_server::telemetry::{LogFormat, install_logs};
 use chancery_server::{Server, ServerOptions, serve};
@@ -19,7 +20,8 @@ use std::time::Duration;
 ///
 /// A server on a PostgreSQL database takes over from one that is there: that one writes nothing more.
 ///
-/// It ends in order; a second signal ends it at once, which loses nothing that was acknowledged.
+/// At its end it begins nothing more and gives attempts that are out their time to come in; a second signal ends it at
+/// once, which loses nothing that was acknowledged.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -57,6 +59,12 @@ pub(crate) struct Args {
     /// report later.
     #[arg(long, value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
+    /// Running transactions of a tenant at most; a start beyond is refused with 429.
+    #[arg(long, value_name = "N", default_value_t = RUNNING_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNNING_MAX)))]
+    running_max: u32,
+    /// How long attempts that are out have to come in at the end.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
+    drain: Duration,
     /// How long a hand-out lives without a sign of its worker.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     lease: Duration,
@@ -70,6 +78,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "node-1")]
     node: String,
 }
+
+/// What one shard may have running.
+const RUNNING_MAX: u32 = 100_000;
+const _: () = assert!(RUNNING_MAX as usize == ACTIVE_TRANSACTIONS_MAX);
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +119,8 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let data = DataDir::open_with(&args.data, &database).await?;
     let config = Config {
         lease: args.lease,
+        drain: args.drain,
+        running_max: usize::try_from(args.running_max).unwrap_or(ACTIVE_TRANSACTIONS_MAX),
         targets,
         target_guard: Guard::new(args.allow_target_network),
         public_url: args.public_url,
@@ -133,6 +147,8 @@ pub(crate) async fn end(
     session: &Session,
 ) -> Result<Exit, CliError> {
     let ending = async {
+        // Callers are answered until the last attempt has come in, and are told that the server is not ready.
+        app.retire().await;
         let ended = server.shutdown().await;
         app.shutdown().await?;
         if ended { Ok(Exit::Ok) } else { Err(CliError::Unclean("connections were cut that did not end in time")) }

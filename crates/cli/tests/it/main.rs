@@ -19,4 +19,6 @@ mod remote;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod shutdown;
+#[cfg(test)]
 mod support;

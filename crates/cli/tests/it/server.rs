@@ -74,6 +74,65 @@ fn a_server_ends_in_order_and_what_it_left_verifies() {
 }
 
 #[test]
+fn queues_are_limited_from_the_command_line_and_stay_so() {
+    let dir = made();
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    let server = Server::start(dir.path(), &serve);
+    let ask = |server: &Server, args: &[&str]| {
+        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
+    };
+    assert!(ask(&server, &["queue", "list"]).succeeds().stdout.contains("no queues"));
+    ask(&server, &["queue", "show", "mail.send"]).fails(3, &["there is no queue `mail.send`"]);
+    let shown = ask(&server, &["queue", "set", "mail.send", "--rate", "100", "--rate-per", "1m"]).succeeds();
+    assert!(shown.stdout.contains("100 in 1m"), "{shown:#?}");
+    // What is not named stays.
+    let set = ask(&server, &["queue", "set", "mail.send", "--concurrency", "5", "-o", "json"]).succeeds().json();
+    assert_eq!(set["settings"], serde_json::json!({"concurrency": 5, "rate": 100, "rate_per": "1m"}));
+    ask(&server, &["queue", "set", "mail.send"]).fails(2, &["--concurrency"]);
+    ask(&server, &["queue", "set", "mail.send", "--concurrency", "0"]).fails(2, &["it may be 1 to 100000"]);
+    assert_eq!(server.stop(), 0);
+
+    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let listed = ask(&server, &["queue", "list"]).succeeds().stdout;
+    assert!(listed.contains("mail.send") && listed.contains("100 in 1m"), "{listed}");
+    ask(&server, &["queue", "reset", "mail.send"]).succeeds();
+    ask(&server, &["queue", "reset", "mail.send"]).fails(3, &["there is no setting of queue `mail.send`"]);
+    assert_eq!(server.stop(), 0);
+    run(dir.path(), &["verify", "--data", "data"]).succeeds();
+}
+
+#[test]
+fn maintenance_is_begun_from_the_command_line_and_lasts() {
+    let dir = made();
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    let server = Server::start(dir.path(), &serve);
+    let ask = |server: &Server, args: &[&str]| {
+        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
+    };
+    ask(&server, &["maintenance", "on"]).fails(2, &["--justification"]);
+    let on = ask(&server, &["maintenance", "on", "--justification", "a new release", "-o", "json"]).succeeds().json();
+    assert_eq!((&on["on"], &on["platform"]), (&true.into(), &true.into()), "that of `system` is the platform's");
+    assert_eq!((server.status("/ready"), server.stop()), (200, 0));
+
+    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let shown = ask(&server, &["maintenance", "show"]).succeeds().stdout;
+    assert!(shown.contains("on") && shown.contains("a new release"), "{shown}");
+    let off = ask(&server, &["maintenance", "off", "--justification", "it is out", "-o", "json"]).succeeds().json();
+    assert_eq!(off, serde_json::json!({"on": false, "platform": false}));
+    assert_eq!(server.stop(), 0);
+    run(dir.path(), &["verify", "--data", "data"]).succeeds();
+}
+
+#[test]
+fn a_number_of_running_transactions_that_may_not_be_is_refused() {
+    let dir = made();
+    for number in ["0", "100001", "many"] {
+        let args = ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--running-max", number];
+        run(dir.path(), &args).fails(2, &["--running-max"]);
+    }
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let dir = made();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

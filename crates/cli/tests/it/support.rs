@@ -168,6 +168,11 @@ impl Server {
         drop(self);
     }
 
+    /// Waits for its end and gives its exit code.
+    pub(crate) fn ended(mut self) -> i32 {
+        self.child.wait().expect("it ends").code().expect("it was not killed")
+    }
+
     /// Ends it with SIGTERM and gives its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         terminate(self.child.id());

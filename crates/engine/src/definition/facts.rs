@@ -217,6 +217,22 @@ impl Step {
         optional(self.with.as_ref(), "with", scope)
     }
 
+    /// What it takes turns by in its queue; none where it has no `fairness`, or that is absent.
+    ///
+    /// # Errors
+    /// If it cannot be computed, or is not a text or number of 1 to `KEY_BYTES_MAX` bytes.
+    pub fn fairness_key(&self, scope: &Scope<'_>) -> Result<Option<String>, BadExpression> {
+        const PATH: &str = "fairness";
+        let Some(template) = &self.fairness else { return Ok(None) };
+        let Some(value) = render(template, PATH, scope)? else { return Ok(None) };
+        let key = as_text(&value, PATH)?;
+        if key.is_empty() || key.len() > KEY_BYTES_MAX {
+            let message = format!("a key has 1 to {KEY_BYTES_MAX} bytes, this one has {}", key.len());
+            return Err(BadExpression::new(PATH, message));
+        }
+        Ok(Some(key))
+    }
+
     /// The context of the decisions about its attempts.
     ///
     /// # Errors

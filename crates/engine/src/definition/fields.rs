@@ -164,6 +164,19 @@ impl<'n> Cursor<'n> {
         in_range
     }
 
+    /// A whole number from `-most` to `most`.
+    pub(crate) fn signed(&self, most: i8, problems: &mut Problems) -> Option<i8> {
+        let number = match &self.node.data {
+            Data::Number(number) => number.as_i64().and_then(|number| i8::try_from(number).ok()),
+            Data::Null | Data::Bool(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => None,
+        };
+        let in_range = number.filter(|number| (-most..=most).contains(number));
+        if in_range.is_none() {
+            self.fail(problems, format!("a whole number from -{most} to {most} is expected here"));
+        }
+        in_range
+    }
+
     /// A number from `min` to `max`.
     pub(crate) fn number(&self, min: f64, max: f64, problems: &mut Problems) -> Option<f64> {
         let number = match &self.node.data {

@@ -12,7 +12,7 @@ use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
 use super::{
     CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Each, Http, Method, Mode,
-    OnError, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
+    OnError, PRIORITY_MAX, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
 use chancery_base::{Digest, Name, json};
@@ -63,6 +63,8 @@ pub(super) const STEP: Keys = Keys {
         "retry",
         "timeout",
         "queue_timeout",
+        "priority",
+        "fairness",
         "on_failure",
         "compensate",
         "pivot",
@@ -86,8 +88,6 @@ pub(super) const STEP: Keys = Keys {
         "mode",
         "capability",
         "obligations",
-        "priority",
-        "fairness",
         "policy",
         "output",
         "input",
@@ -306,6 +306,7 @@ impl Reader {
         let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+        let (priority, fairness) = self.turn(cursor, site);
         let compensate = cursor.field("compensate");
         let compensate =
             compensate.and_then(|field| self.undo(&field, "compensation", Site::Undo(index), Retry::default()));
@@ -333,6 +334,8 @@ impl Reader {
             retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
+            priority,
+            fairness,
             compensate,
             confirm: None,
             pivot,
@@ -358,6 +361,16 @@ impl Reader {
         let list = self.program(&field, "a list of elements", Site::Whole(index));
         let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
         Some(Each { list: list?, concurrency })
+    }
+
+    /// What says when it is a step's turn in its queue.
+    fn turn(&mut self, cursor: &Cursor<'_>, site: Site) -> (i8, Option<Template>) {
+        let priority = cursor.field("priority").and_then(|field| field.signed(PRIORITY_MAX, &mut self.problems));
+        let fairness = cursor.field("fairness").and_then(|field| {
+            field.text(&mut self.problems)?;
+            self.template(&field, site)
+        });
+        (priority.unwrap_or(0), fairness)
     }
 
     fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {

@@ -13,12 +13,14 @@ use chancery_expr::{Scope, Template};
 pub(super) const SIGNAL: Keys = Keys { known: &["name", "timeout"], later: &["when", "count"], elsewhere: &[] };
 
 /// What belongs to attempts, of which a step that waits has none, and that it fans out.
-const OF_CALLS: [&str; 10] = [
+const OF_CALLS: [&str; 12] = [
     "each",
     "with",
     "retry",
     "timeout",
     "queue_timeout",
+    "priority",
+    "fairness",
     "compensate",
     "irreversible",
     "action",

@@ -138,6 +138,15 @@ impl Transaction {
         }
     }
 
+    /// What a ready step takes turns by in its queue, and so do its compensation and its confirm; none where it says
+    /// nothing, or what it says can't be told: that fails the step when it is handed out.
+    #[must_use]
+    pub fn fairness_key(&self, node: NodeRef) -> Option<String> {
+        let (step, state) = (self.step_of(node)?, self.state(node)?);
+        step.fairness.as_ref()?;
+        step.fairness_key(&self.scope(node, step, state.ready_at)).ok().flatten()
+    }
+
     fn offer_do(
         &self,
         node: NodeRef,
@@ -146,6 +155,7 @@ impl Transaction {
         idempotency_key: String,
     ) -> Result<Offer, StepError> {
         let scope = self.scope(node, step, ready_at);
+        step.fairness_key(&scope)?;
         Ok(Offer {
             call: render_call(&step.run, &scope)?,
             input: Arc::new(bounded(step.input(&scope)?, "with")?),

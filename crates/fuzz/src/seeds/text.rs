@@ -107,6 +107,7 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "name: r\nversion: 1\nsteps:\n  - id: a\n    run: noop\n    action: greet\n    resource: {type: Order, id: \"${{ input.id }}\", attributes: {total: \"${{ input.total }}\"}}\n    context: {times: \"${{ input.?times.orValue(2) }}\"}\n    queue_timeout: 5m\n",
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: 5m}}\n  - {id: b, run: {wait: '2026-12-24T18:00:00+01:00'}}\n  - {id: c, run: {wait: '${{ input.a }}'}}\n  - {id: d, run: {wait: '${{ input.b }}h'}}\n  - {id: e, run: {signal: {name: go, timeout: '${{ input.c }}'}}, pivot: true}\n  - {id: f, after: [e], run: {signal: {name: go}}, on_failure: continue}\n",
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: soon}}\n  - {id: b, run: {signal: {}}, retry: {attempts: 2}}\n  - {id: c, run: noop, compensate: {run: {wait: 1s}}}\n",
+    "name: turns\nversion: 1\nsteps:\n  - id: a\n    run: {worker: w}\n    priority: -9\n    fairness: \"${{ input.?customer }}\"\n  - id: b\n    run: {worker: w}\n    priority: 10\n    fairness: {a: 1}\n",
 ];
 
 pub(super) const EXPRESSIONS: &[&str] = &[

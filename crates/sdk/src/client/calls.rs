@@ -9,7 +9,9 @@ use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
 use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
+use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
+use chancery_api::queue::{Queue, QueueSettings};
 use chancery_api::target::{
     Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
 };
@@ -274,6 +276,54 @@ impl Client {
     /// If the server refuses. A deny is no error.
     pub async fn decide(&self, question: &Decide) -> Result<Decision, Error> {
         self.post("decision_make", &["v1", "decisions"], question).await
+    }
+
+    /// Whether new transactions are taken.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn maintenance(&self) -> Result<Maintenance, Error> {
+        self.transport.json(Call::get("maintenance_get", &["v1", "maintenance"])).await
+    }
+
+    /// Takes no new transactions, or takes them again; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn maintenance_set(&self, set: &SetMaintenance) -> Result<Maintenance, Error> {
+        let call = Call::put("maintenance_set", &["v1", "maintenance"]);
+        self.transport.json(call.body(Body::json(set)?)).await
+    }
+
+    /// The queues that steps wait in for workers.
+    #[must_use]
+    pub fn queues(&self) -> Pages<Queue> {
+        self.pages("queue_list", &["v1", "queues"], Vec::new())
+    }
+
+    /// Reads a queue.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn queue_get(&self, name: &Name) -> Result<Queue, Error> {
+        self.transport.json(Call::get("queue_get", &["v1", "queues", name.as_str()])).await
+    }
+
+    /// Sets what a queue is given, in place of what was set before; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn queue_set(&self, name: &Name, settings: &QueueSettings) -> Result<Queue, Error> {
+        let call = Call::put("queue_set", &["v1", "queues", name.as_str()]);
+        self.transport.json(call.body(Body::json(settings)?)).await
+    }
+
+    /// Forgets what was set for a queue; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses, or nothing was set.
+    pub async fn queue_reset(&self, name: &Name) -> Result<(), Error> {
+        self.transport.bytes(Call::delete("queue_reset", &["v1", "queues", name.as_str()])).await.map(drop)
     }
 
     /// What steps reach, and how it does.

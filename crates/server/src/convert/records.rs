@@ -8,6 +8,7 @@ use chancery_api::ledger::{ConsistencyProof, Entry, InclusionProof, Log};
 use chancery_app::decisions::Question;
 use chancery_app::health::{HealthDetails, ShardHealth};
 use chancery_app::ledger::{ConsistencyView, InclusionView, LogView};
+use chancery_app::maintenance::Maintenance;
 use chancery_app::transactions::HistoryEntry;
 use chancery_base::digest::hex_encode;
 use chancery_ledger::Hash;
@@ -84,6 +85,7 @@ pub(crate) fn health(status: HealthStatus, details: &HealthDetails) -> Health {
         version: Some(details.version.to_owned()),
         uptime_s: Some(details.uptime.as_secs()),
         node: Some(details.node.clone()),
+        maintenance: details.health.maintenance,
         checks: std::iter::once(store).chain(details.shards.iter().map(shard)).collect(),
     }
 }
@@ -93,8 +95,16 @@ fn shard(shard: &ShardHealth) -> HealthCheck {
         name: format!("shard {}", shard.tenant),
         status: if shard.ready { HealthStatus::Up } else { HealthStatus::Down },
         detail: format!(
-            "epoch {}, {} entries, {} under a checkpoint, {} transactions run",
-            shard.epoch, shard.size, shard.checkpoint_size, shard.active
+            "epoch {}, {} entries, {} under a checkpoint, {} transactions run{}",
+            shard.epoch,
+            shard.size,
+            shard.checkpoint_size,
+            shard.active,
+            shard.maintenance.as_ref().map(in_maintenance).unwrap_or_default()
         ),
     }
+}
+
+fn in_maintenance(maintenance: &Maintenance) -> String {
+    format!("; in maintenance since {}: {}", maintenance.since, maintenance.justification)
 }

@@ -45,7 +45,10 @@ async fn answer(node: &Node, headers: &HeaderMap, up: bool) -> Result<Response, 
     let code = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = match details(node, headers).await? {
         Some(details) => convert::health(status, &details),
-        None => Health { status, version: None, uptime_s: None, node: None, checks: Vec::new() },
+        None => {
+            let maintenance = health::health(&node.app).maintenance;
+            Health { status, version: None, uptime_s: None, node: None, maintenance, checks: Vec::new() }
+        }
     };
     Ok(reply::json(code, &body))
 }

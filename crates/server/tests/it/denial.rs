@@ -34,6 +34,7 @@ fn path(route: &Route, places: &Places) -> String {
     route
         .path
         .replace("{id}", id)
+        .replace("/v1/queues/{name}", "/v1/queues/reserve")
         .replace("{name}", "order")
         .replace("{step}", "reserve")
         .replace("{digest}", &places.bundle)
@@ -59,6 +60,8 @@ fn with_body(call: Call, route: &Route) -> Call {
             br#"{"justification":"a test"}"#
         }
         "transaction_signal" => br#"{"name":"paid"}"#,
+        "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
+        "queue_set" => br#"{"concurrency":5}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
@@ -85,6 +88,8 @@ async fn places(house: &House) -> Places {
     let key = keys.json()["items"][0]["id"].as_str().unwrap().to_owned();
     let target = String::from("https:a.example:443");
     let set = Call::new("PUT", format!("/v1/targets/{target}")).key(&house.owner).json(&json!({ "rate": 5 }));
+    assert_eq!(set.send(house.addr).await.status, 200);
+    let set = Call::new("PUT", "/v1/queues/reserve").key(&house.owner).json(&json!({ "concurrency": 5 }));
     assert_eq!(set.send(house.addr).await.status, 200);
     let issued = house.post("/v1/signing-secrets", &house.owner, &json!({})).await;
     let secret = issued.json()["id"].as_str().unwrap().to_owned();
@@ -164,8 +169,8 @@ async fn to_another_tenant_there_is_nothing() {
     let other = house.tenant("other").await;
     until_signed(&house, &places).await;
     let before = house.log_size().await;
-    // A target is a name that every tenant may say something of, for itself.
-    let is_of_all = |route: &Route| matches!(route.operation_id, "target_set" | "target_force");
+    // A target or a queue is a name that every tenant may say something of, for itself.
+    let is_of_all = |route: &Route| matches!(route.operation_id, "target_set" | "target_force" | "queue_set");
     let is_closed = |route: &Route| matches!(route.access, Access::Action(_)) && !is_of_all(route);
     for route in ROUTES.iter().filter(|route| is_closed(route) && route.path.contains('{')) {
         // What another tenant does not see is there: its owner sees it. A receipt needs an end, which is not yet.

@@ -63,11 +63,16 @@ pub(crate) fn options() -> ServerOptions {
 
 /// A node with nothing but its owner, whose key it gives.
 pub(crate) async fn node() -> (App, String, TempDir) {
+    node_with(|config| config).await
+}
+
+/// The same, with other settings.
+pub(crate) async fn node_with(settings: impl FnOnce(Config) -> Config) -> (App, String, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let data = DataDir::create(&dir.path().join("data"), &name("test.example")).unwrap();
     bootstrap::system(&data, &name("test.example")).await.unwrap();
     let config = Config { drain: Duration::from_millis(200), ..Config::new("test.example", "node") };
-    let app = App::open(config, data.keys, data.store, Closures::new()).await.unwrap();
+    let app = App::open(settings(config), data.keys, data.store, Closures::new()).await.unwrap();
     let key = bootstrap::first_owner(&app).await.unwrap();
     (app, key.key.expose().to_owned(), dir)
 }
@@ -78,7 +83,11 @@ impl House {
     }
 
     pub(crate) async fn with(options: ServerOptions) -> Self {
-        let (app, platform, dir) = node().await;
+        Self::on(node().await, options).await
+    }
+
+    /// On a node that there is.
+    pub(crate) async fn on((app, platform, dir): (App, String, TempDir), options: ServerOptions) -> Self {
         let server = serve(app.clone(), options).await.unwrap();
         let addr = server.local_addr();
         let mut house = Self { app, server, addr, platform, owner: String::new(), _dir: dir };

@@ -1,8 +1,8 @@
 //! Every limit is reached here.
 
-use crate::house::{House, node, options};
+use crate::house::{House, node, node_with, options};
 use crate::http::{Answer, Call, raw};
-use chancery_app::Tasks;
+use chancery_app::{Config, Tasks};
 use chancery_server::{CallLimits, ConnectionLimits, ServeError, ServerOptions, Shares, serve};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -395,4 +395,27 @@ async fn a_shutdown_lets_answers_finish_and_closes_the_port() {
     assert_eq!(answer.await.unwrap().json()["status"], json!("running"));
     assert!(TcpStream::connect(addr).await.is_err());
     house.app.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn above_the_running_transactions_that_a_tenant_may_have_a_start_is_told_when_to_come_again() {
+    let house = House::on(node_with(|config| Config { running_max: 2, ..config }).await, options()).await;
+    house.shop().await;
+    let (_, shop) = house.principal("shop", &["service"]).await;
+    for _ in 0..2 {
+        house.order(&shop).await;
+    }
+    let start = json!({ "definition": "order", "input": { "sku": "a" } });
+    let refused = house.post("/v1/transactions", &shop, &start).await;
+    assert_eq!((refused.slug().as_str(), refused.header("retry-after")), ("429 too-many-running", Some("1")));
+    assert_eq!(refused.problem().detail, "2 transactions run already, as many as a tenant may have running");
+    // What lets them end is not held up, and then there is room.
+    let take = json!({ "worker": "w1", "queues": [{ "name": "reserve", "want": 1 }], "wait": "5s" });
+    let task = house.post("/v1/workers/exchange", &shop, &take).await.json()["tasks"][0]["task"].clone();
+    let done = json!({ "worker": "w1", "done": [{ "task": task, "output": { "id": 7 } }] });
+    house.post("/v1/workers/exchange", &shop, &done).await;
+    house.order(&shop).await;
+    assert_eq!(house.post("/v1/transactions", &shop, &start).await.slug(), "429 too-many-running");
+    let platform = house.get("/metrics", &house.platform).await;
+    assert!(platform.text().contains("chancery_transactions_active_max 2"), "{}", platform.text());
 }

@@ -13,9 +13,13 @@ mod http;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod maintenance;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod queues;
 #[cfg(test)]
 mod search;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod maintenance;
+mod queues;
 mod targets;
 
 use super::work::Work;
@@ -56,6 +58,10 @@ impl Shard {
             Change::TargetSet { target, settings } => return targets::set(actor, target, settings, control, work),
             Change::TargetForce { target, forced, justification } => {
                 return targets::force(actor, target, *forced, justification, control, work);
+            }
+            Change::QueueSet { queue, settings } => return queues::set(actor, queue, settings, control, work),
+            Change::Maintenance { on, justification } => {
+                return Ok(maintenance::set(actor, *on, justification, control, work));
             }
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());

@@ -237,13 +237,30 @@ impl Desk {
         self.leases.len()
     }
 
-    /// Tasks that are with workers, by queue, as far as this shard handed them out itself.
-    pub(super) fn out(&self) -> BTreeMap<Queue, usize> {
+    /// Calls of URLs that are out, by origin, as far as this shard handed them out itself.
+    pub(super) fn out_at_origins(&self) -> BTreeMap<Queue, usize> {
         let mut out = BTreeMap::new();
-        for task in self.leases.values().filter_map(|lease| lease.task.as_ref()) {
+        let tasks = self.leases.values().filter_map(|lease| lease.task.as_ref());
+        for task in tasks.filter(|task| task.queue.is_http()) {
             *out.entry(task.queue.clone()).or_default() += 1;
         }
         out
+    }
+
+    /// Instances with a taking call open on a queue, or with a lease on a task of it.
+    pub(super) fn takers(&self) -> BTreeMap<Queue, usize> {
+        let mut takers = BTreeMap::<&Queue, BTreeSet<&Worker>>::new();
+        for call in self.calls.values() {
+            for queue in call.credit.keys() {
+                takers.entry(queue).or_default().insert(&call.worker);
+            }
+        }
+        for lease in self.leases.values() {
+            if let (Some(worker), Some(task)) = (&lease.worker, &lease.task) {
+                takers.entry(&task.queue).or_default().insert(worker);
+            }
+        }
+        takers.into_iter().map(|(queue, workers)| (queue.clone(), workers.len())).collect()
     }
 
     /// Instances with a taking call open or a lease.

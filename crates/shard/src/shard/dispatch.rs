@@ -86,7 +86,12 @@ impl Shard {
         if self.members.contains_key(&start.id) {
             return Err(Refusal::Exists(format!("transaction {}", start.id)));
         }
-        self.expect_room()?;
+        if start.is_closed || control.maintenance.is_some() {
+            // It may be over since, on another shard: the guard knows.
+            work.rests_on_memory = true;
+            return Err(Refusal::Maintenance { platform: start.is_closed });
+        }
+        self.expect_room(work)?;
         let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
@@ -123,16 +128,18 @@ impl Shard {
     }
 
     /// Whether another transaction may run.
-    fn expect_room(&self) -> Result<(), Refusal> {
-        let retry_after = Duration::from_secs(1);
-        if self.running >= self.config.active_max {
-            return Err(Refusal::Limited { what: "running transactions", max: self.config.active_max, retry_after });
-        }
-        if self.clones >= SHARD_CLONES_MAX {
-            let what = "clones of running transactions";
-            return Err(Refusal::Limited { what, max: SHARD_CLONES_MAX, retry_after });
-        }
-        Ok(())
+    fn expect_room(&self, work: &mut Work) -> Result<(), Refusal> {
+        let refusal = if self.running >= self.config.active_max {
+            Refusal::TooManyRunning { max: self.config.active_max }
+        } else if self.clones >= SHARD_CLONES_MAX {
+            let (what, retry_after) = ("clones of running transactions", Duration::from_secs(1));
+            Refusal::Limited { what, max: SHARD_CLONES_MAX, retry_after }
+        } else {
+            return Ok(());
+        };
+        // Memory alone says so: another shard, or an owner since, has its own count.
+        work.rests_on_memory = true;
+        Err(refusal)
     }
 
     /// What was started before gets the signal that would have started it.
@@ -165,6 +172,10 @@ impl Shard {
 
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
+        self.limits.look();
+        if self.draining {
+            return;
+        }
         // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
             let mut progress = false;
@@ -181,15 +192,21 @@ impl Shard {
     fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
         let mut progress = false;
         while !work.is_full() {
-            let Some(key) = self.index.oldest(place) else { break };
+            let Some(key) = self.index.next(place) else { break };
             let call = match place {
                 Place::Noop => None,
-                Place::Queue(queue) => match self.desk.credit(queue) {
-                    Some(call) => Some((call, queue)),
-                    None => break,
-                },
+                Place::Queue(queue) => {
+                    if let Queue::Worker(name) = queue
+                        && !self.may_go_out(name, control, work.now)
+                    {
+                        break;
+                    }
+                    let Some(call) = self.desk.credit(queue) else { break };
+                    Some((call, queue))
+                }
             };
             progress = true;
+            self.index.take_turn(place);
             if let Err(refusal) = self.hand_out_one(key, call, control, work) {
                 debug_assert!(false, "{refusal}");
                 self.index.remove(key.transaction);
@@ -236,7 +253,12 @@ impl Shard {
             }
         };
         match decision {
-            Ok((id, decision)) => self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work),
+            Ok((id, decision)) => {
+                if let Some((_, Queue::Worker(name))) = call {
+                    self.went_out(name, control, work.now);
+                }
+                self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work)
+            }
             Err((decision, why)) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { actor, decision: decision.as_deref() };

@@ -1,10 +1,14 @@
-//! What is ready, by queue and age, and what wakes when. Derived from the transactions in memory, never counted.
+//! What is ready, by queue and turn, what is out, by queue, and what wakes when. Derived from the transactions in
+//! memory, never counted: what is not in a transaction's state is not here, so a place at a queue can't be lost.
 
+use super::desk::LeaseKey;
+use super::line::{Line, Rank};
 use crate::input::Queue;
-use chancery_base::{TargetId, Timestamp, TransactionId};
+use chancery_base::{Name, TargetId, Timestamp, TransactionId};
 use chancery_engine::definition::Run;
 use chancery_engine::{NodeRef, Phase, Ready, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Where a ready step waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +28,28 @@ pub(super) struct ReadyKey {
     pub(super) phase: Phase,
 }
 
+/// A ready step, where it waits.
+#[derive(Debug, Clone)]
+struct Waiting {
+    place: Place,
+    rank: Rank,
+    key: ReadyKey,
+}
+
+/// What the index says of one transaction.
 #[derive(Debug, Default)]
 struct Placed {
-    ready: Vec<(Place, ReadyKey)>,
+    ready: Vec<Waiting>,
+    /// Its attempts that are out with workers, in the order of their keys.
+    out: Vec<(Name, LeaseKey)>,
     wake: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    ready: BTreeMap<Place, BTreeSet<ReadyKey>>,
+    lines: BTreeMap<Place, Line<ReadyKey>>,
+    /// The attempts that are out with workers, by queue.
+    out: BTreeMap<Name, BTreeSet<LeaseKey>>,
     timers: BTreeSet<(Timestamp, TransactionId)>,
     /// Of those that are not in memory.
     asleep: BTreeSet<(Timestamp, TransactionId)>,
@@ -45,7 +62,6 @@ impl Index {
         let id = transaction.id();
         // What has come and was not dealt with is for the next batch.
         let wake = if transaction.is_overdue(now) { Some(now) } else { transaction.next_wake(now) };
-        let ready = transaction.ready(now);
         let placed = self.placed.remove(&id).unwrap_or_default();
         if placed.wake != wake {
             self.timers.extend(wake.map(|at| (at, id)));
@@ -53,45 +69,93 @@ impl Index {
                 self.timers.remove(&(at, id));
             }
         }
-        // Much may be ready, of which one event changes little.
-        let mut before = placed.ready.into_iter().peekable();
+        let ready = self.refresh_ready(transaction, placed.ready, now);
+        let out = self.refresh_out(transaction, placed.out);
+        if !ready.is_empty() || !out.is_empty() || wake.is_some() {
+            self.placed.insert(id, Placed { ready, out, wake });
+        }
+    }
+
+    /// Much may be ready, of which one event changes little: what is ready still keeps its place and its rank.
+    fn refresh_ready(&mut self, transaction: &Transaction, before: Vec<Waiting>, now: Timestamp) -> Vec<Waiting> {
+        let ready = transaction.ready(now);
         let mut after = Vec::with_capacity(ready.len());
+        let mut gone = Vec::new();
+        let mut before = before.into_iter().peekable();
         for Ready { since, node, phase } in ready {
-            let key = ReadyKey { since, transaction: id, node, phase };
-            while let Some((place, gone)) = before.next_if(|(_, other)| *other < key) {
-                self.take_out(&place, &gone);
+            let key = ReadyKey { since, transaction: transaction.id(), node, phase };
+            while let Some(other) = before.next_if(|other| other.key < key) {
+                gone.push(other);
+            }
+            if let Some(same) = before.next_if(|other| other.key == key) {
+                after.push(same);
+            } else if let Some(new) = waiting(transaction, key) {
+                self.put_in(&new);
+                after.push(new);
+            }
+        }
+        gone.extend(before);
+        self.take_out(&gone);
+        after
+    }
+
+    /// The same of what is out.
+    fn refresh_out(&mut self, transaction: &Transaction, before: Vec<(Name, LeaseKey)>) -> Vec<(Name, LeaseKey)> {
+        let out = out_of(transaction);
+        let mut after = Vec::with_capacity(out.len());
+        let mut before = before.into_iter().peekable();
+        for (queue, key) in out {
+            while let Some((queue, gone)) = before.next_if(|(_, other)| *other < key) {
+                self.came_in(&queue, &gone);
             }
             if let Some(same) = before.next_if(|(_, other)| *other == key) {
                 after.push(same);
-            } else if let Some(place) = place(transaction, key) {
-                self.put_in(&place, key);
-                after.push((place, key));
+            } else {
+                match self.out.get_mut(queue) {
+                    Some(keys) => {
+                        keys.insert(key);
+                    }
+                    None => {
+                        self.out.insert(queue.clone(), BTreeSet::from([key]));
+                    }
+                }
+                after.push((queue.clone(), key));
             }
         }
-        for (place, gone) in before {
-            self.take_out(&place, &gone);
+        for (queue, gone) in before {
+            self.came_in(&queue, &gone);
         }
-        if !after.is_empty() || wake.is_some() {
-            self.placed.insert(id, Placed { ready: after, wake });
+        after
+    }
+
+    fn put_in(&mut self, waiting: &Waiting) {
+        let Waiting { place, rank, key } = waiting;
+        match self.lines.get_mut(place) {
+            Some(line) => line.insert(rank, *key),
+            None => self.lines.entry(place.clone()).or_default().insert(rank, *key),
         }
     }
 
-    fn put_in(&mut self, place: &Place, key: ReadyKey) {
-        match self.ready.get_mut(place) {
-            Some(keys) => {
-                keys.insert(key);
+    /// Takes steps out of their lines, and forgets the lines where nothing is left. What comes in their place is in
+    /// already: whose turn it was is kept.
+    fn take_out(&mut self, gone: &[Waiting]) {
+        for Waiting { place, rank, key } in gone {
+            if let Some(line) = self.lines.get_mut(place) {
+                line.remove(rank, *key);
             }
-            None => {
-                self.ready.insert(place.clone(), BTreeSet::from([key]));
+        }
+        for Waiting { place, .. } in gone {
+            if self.lines.get_mut(place).is_some_and(Line::sweep) {
+                self.lines.remove(place);
             }
         }
     }
 
-    fn take_out(&mut self, place: &Place, key: &ReadyKey) {
-        if let Some(keys) = self.ready.get_mut(place) {
+    fn came_in(&mut self, queue: &Name, key: &LeaseKey) {
+        if let Some(keys) = self.out.get_mut(queue) {
             keys.remove(key);
             if keys.is_empty() {
-                self.ready.remove(place);
+                self.out.remove(queue);
             }
         }
     }
@@ -108,8 +172,9 @@ impl Index {
     /// Forgets a transaction.
     pub(super) fn remove(&mut self, id: TransactionId) {
         let Some(placed) = self.placed.remove(&id) else { return };
-        for (place, key) in &placed.ready {
-            self.take_out(place, key);
+        self.take_out(&placed.ready);
+        for (queue, key) in &placed.out {
+            self.came_in(queue, key);
         }
         if let Some(at) = placed.wake {
             self.timers.remove(&(at, id));
@@ -144,37 +209,71 @@ impl Index {
         [self.timers.first(), self.asleep.first()].into_iter().flatten().map(|(at, _)| *at).min()
     }
 
-    /// The oldest ready step of a place.
-    pub(super) fn oldest(&self, place: &Place) -> Option<ReadyKey> {
-        self.ready.get(place)?.first().copied()
+    /// The ready step of a place whose turn it is.
+    pub(super) fn next(&self, place: &Place) -> Option<ReadyKey> {
+        self.lines.get(place)?.next()
+    }
+
+    /// The step whose turn it is at a place has it.
+    pub(super) fn take_turn(&mut self, place: &Place) {
+        if let Some(line) = self.lines.get_mut(place) {
+            line.take_turn();
+        }
     }
 
     /// The places where something is ready.
     pub(super) fn places(&self) -> Vec<Place> {
-        self.ready.keys().cloned().collect()
+        self.lines.keys().cloned().collect()
+    }
+
+    /// How many attempts are out with workers of a queue.
+    pub(super) fn out(&self, queue: &Name) -> usize {
+        self.out.get(queue).map_or(0, BTreeSet::len)
+    }
+
+    /// The same for every queue with an attempt out.
+    pub(super) fn all_out(&self) -> impl Iterator<Item = (&Name, usize)> {
+        self.out.iter().map(|(queue, keys)| (queue, keys.len()))
     }
 
     /// Ready steps by queue: how many, and since when the oldest.
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
-        let of_queue = |(place, keys): (&Place, &BTreeSet<ReadyKey>)| match place {
-            Place::Queue(queue) => Some((queue.clone(), keys.len(), keys.first().map(|key| key.since))),
+        let of_queue = |(place, line): (&Place, &Line<ReadyKey>)| match place {
+            Place::Queue(queue) => Some((queue.clone(), line.len(), line.oldest().map(|key| key.since))),
             Place::Noop => None,
         };
-        self.ready.iter().filter_map(of_queue).collect()
+        self.lines.iter().filter_map(of_queue).collect()
     }
 }
 
-/// Where a step, its compensation or its confirm waits. A URL is rendered once, when its step becomes ready: what is
-/// placed stays there.
-fn place(transaction: &Transaction, key: ReadyKey) -> Option<Place> {
-    let run = transaction.step_of(key.node)?.run_of(key.phase)?;
-    Some(match run {
+/// Where a step, its compensation or its confirm waits, and when it is its turn there. What has to be rendered for that
+/// is rendered once, when its step becomes ready: what is placed stays there.
+fn waiting(transaction: &Transaction, key: ReadyKey) -> Option<Waiting> {
+    let step = transaction.step_of(key.node)?;
+    let place = match step.run_of(key.phase)? {
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
         Run::Http(_) => Place::Queue(target(transaction, key)),
         Run::Noop => Place::Noop,
         // Nobody is called.
         Run::Wait(_) | Run::Signal(_) => return None,
-    })
+    };
+    let rank = Rank { priority: step.priority, key: transaction.fairness_key(key.node).map(Arc::from) };
+    Some(Waiting { place, rank, key })
+}
+
+/// The attempts of a transaction that are out with workers, by their queues, in the order of their keys. One that was
+/// terminated has none, whatever its workers still do.
+fn out_of(transaction: &Transaction) -> Vec<(&Name, LeaseKey)> {
+    if transaction.status().is_settled() {
+        return Vec::new();
+    }
+    let of_queue = |(node, phase)| match transaction.step_of(node)?.run_of(phase)? {
+        Run::Worker(name) => Some((name, LeaseKey { transaction: transaction.id(), node, phase })),
+        Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
+    };
+    let mut out: Vec<_> = transaction.out().filter_map(of_queue).collect();
+    out.sort_unstable_by_key(|(_, key)| *key);
+    out
 }
 
 /// The queue of a URL's origin. What has none waits for the caller all the same, which says what is wrong with it.

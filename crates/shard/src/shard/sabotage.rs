@@ -12,6 +12,8 @@ pub enum Sabotage {
     ReplyBeforeCommit,
     /// A hand-out counts as lapsed when half its lease is over.
     OfferBeforeLapse,
+    /// A queue lets one attempt more out than it may.
+    LetOneMoreOut,
     /// The answer to an attempt that is over is taken for that of the attempt which is out.
     TakeLateAnswer,
 }
@@ -28,8 +30,12 @@ impl Shard {
     pub(super) fn sabotage_lapse(&self, now: Timestamp) -> Timestamp {
         match self.config.sabotage {
             Some(Sabotage::OfferBeforeLapse) => now.plus(self.config.lease / 2),
-            Some(Sabotage::ReplyBeforeCommit | Sabotage::TakeLateAnswer) | None => now,
+            Some(Sabotage::ReplyBeforeCommit | Sabotage::LetOneMoreOut | Sabotage::TakeLateAnswer) | None => now,
         }
+    }
+
+    pub(super) fn sabotage_concurrency(&self, most: usize) -> usize {
+        most + usize::from(self.config.sabotage == Some(Sabotage::LetOneMoreOut))
     }
 
     pub(super) fn sabotage_attempt(&self, attempt: AttemptRef) -> AttemptRef {

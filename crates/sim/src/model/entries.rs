@@ -3,8 +3,8 @@
 use super::{Attempt, Check, LogModel, Model, StepModel, TransactionModel, ensure, position};
 use crate::faults::Fault;
 use crate::reference::Saga;
-use chancery_base::Timestamp;
 use chancery_base::json::Members;
+use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
 use chancery_engine::{Event, Failure, NodeRef, Permitted, Phase, Status};
 use chancery_ledger::Record;
@@ -64,6 +64,15 @@ impl Model {
                     tenant.suspended.remove(&principal.id);
                 }
             }
+            "queue.changed" => {
+                let queue = payload.get("queue").and_then(Value::as_str).unwrap_or_default();
+                let queue = queue.parse().map_err(|err| format!("{err}"))?;
+                let most = payload.get("settings").and_then(|settings| settings.get("concurrency"));
+                match most.and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok()) {
+                    Some(most) => tenant.queues.insert(queue, most),
+                    None => tenant.queues.remove(&queue),
+                };
+            }
             "bundle.activated" => tenant.active = record.data.get_digest("bundle"),
             "decision.denied" => self.counts.add(Fault::Denied),
             _ => {}
@@ -83,6 +92,9 @@ impl Model {
         })?;
         ensure(transaction.ended.is_none(), || format!("{id} has ended"))?;
         ensure(record.refs.last == matches!(event, Event::Ended { .. }), || "`last` is wrong".to_owned())?;
+        if let Event::Dispatched { node, phase, .. } = event {
+            self.has_room(id, node.step, *phase)?;
+        }
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.entries += 1;
@@ -274,6 +286,17 @@ impl Model {
         ensure(!self.is_suspended(record.log.tenant(), record.actor), || {
             format!("handed out to {}, which is suspended", record.actor)
         })
+    }
+
+    /// No more attempts of a queue are out than its tenant allows, of those on one log.
+    fn has_room(&self, id: TransactionId, step: StepIndex, phase: Phase) -> Check {
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let Some(queue) = transaction.queue(step, phase) else { return Ok(()) };
+        let most = self.tenants.get(&transaction.tenant).and_then(|tenant| tenant.queues.get(queue));
+        let Some(most) = most else { return Ok(()) };
+        let beside = self.transactions.values().filter(|other| other.log == transaction.log && other.ended.is_none());
+        let out: usize = beside.map(|other| other.out_of(queue)).sum();
+        ensure(out < *most, || format!("{out} attempts of queue {queue} are out, {most} are allowed"))
     }
 
     /// A hand-out: permitted in this very entry, of somebody not suspended, and the only one of its step.

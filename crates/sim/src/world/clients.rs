@@ -113,6 +113,7 @@ impl World {
             traceparent: None,
             start_at: None,
             signal: None,
+            is_closed: false,
         };
         let start = if self.has_waits() { self.waiting_start(start) } else { start };
         self.clients.starts.push(StartState { tenant, start, key, tries: 0, acknowledged: None });
@@ -317,6 +318,8 @@ impl World {
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Limited { .. }
+                | Refusal::TooManyRunning { .. }
+                | Refusal::Maintenance { .. }
                 | Refusal::Unavailable(_)
                 | Refusal::Unknown
                 | Refusal::Stopping => Ok(()),
@@ -358,7 +361,13 @@ impl World {
                 self.drive_started(id, existing)
             }
             Ok(other) => Err(format!("a start was answered {other:?}")),
-            Err(Refusal::Unavailable(_) | Refusal::Unknown | Refusal::Stopping | Refusal::Limited { .. }) => {
+            Err(
+                Refusal::Unavailable(_)
+                | Refusal::Unknown
+                | Refusal::Stopping
+                | Refusal::Limited { .. }
+                | Refusal::TooManyRunning { .. },
+            ) => {
                 self.try_again(index);
                 Ok(())
             }
@@ -377,6 +386,7 @@ impl World {
                 | Refusal::Illegal(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
+                | Refusal::Maintenance { .. }
                 | Refusal::Invalid(_)),
             ) => Err(format!("a start was refused: {refusal}")),
         }

@@ -207,6 +207,8 @@ impl World {
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
+                | Refusal::TooManyRunning { .. }
+                | Refusal::Maintenance { .. }
                 | Refusal::Invalid(_)),
             ) => Err(format!("{asked:?} of {id} was refused: {refusal}")),
         }

@@ -10,6 +10,7 @@ use chancery_policy::Principal;
 use chancery_shard::Origin;
 use chancery_shard::batch::{Batch, Call, Reply, StoreError};
 use chancery_shard::input::{Change, Command, ControlChange};
+use chancery_shard::queue::QueueSettings;
 use chancery_shard::row::{ControlRow, TenantRow};
 use chancery_store::scan::Scan;
 use chancery_store::{Answer, Store};
@@ -91,9 +92,23 @@ impl World {
         let created = principals.iter().cloned().map(Change::PrincipalCreate);
         let registered = definitions.iter().cloned().map(Change::Register);
         let bundles = [Change::BundlePush(Arc::clone(&open)), Change::BundlePush(strict), Change::BundleActivate(open)];
-        let changes = created.chain(registered).chain(bundles).collect();
+        let limited = self.limited_queues()?;
+        let changes = created.chain(registered).chain(bundles).chain(limited).collect();
         self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, changes, is_set_up: false });
         Ok(())
+    }
+
+    /// What a tenant says of its queues.
+    fn limited_queues(&self) -> Check<Vec<Change>> {
+        if self.options.bounds.concurrency.is_none() {
+            return Ok(Vec::new());
+        }
+        let settings = QueueSettings { concurrency: self.options.bounds.concurrency, ..QueueSettings::default() };
+        let set = |queue: &str| {
+            let queue = queue.parse().map_err(|err| format!("{err}"))?;
+            Ok(Change::QueueSet { queue, settings: settings.clone() })
+        };
+        material::QUEUES.into_iter().map(set).collect()
     }
 
     /// What a tenant runs.

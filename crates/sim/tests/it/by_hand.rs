@@ -1,7 +1,9 @@
 //! A shard driven step by step over the store in memory.
 
 mod hand;
+mod maintenance;
 mod overlap;
+mod queues;
 mod targets;
 mod tcc;
 mod waits;
@@ -10,7 +12,7 @@ use chancery_base::limits::{CLONES_MAX, SHARD_CLONES_MAX};
 use chancery_base::{Digest, KeyId, Timestamp};
 use chancery_engine::{Phase, Status, StepError};
 use chancery_shard::input::*;
-use chancery_shard::{Stage, TokenKey};
+use chancery_shard::{Config, Stage, TokenKey};
 use chancery_store::sim::Fault;
 use hand::{Tenant, output};
 use serde_json::json;
@@ -23,6 +25,12 @@ const TWO_STEPS: &str = r#"{"name": "two", "version": 1, "steps": [
 
 const ONE_STEP: &str = r#"{"name": "one", "version": 1, "steps": [
     {"id": "only", "run": {"worker": "w"}, "retry": {"attempts": 2, "backoff": "0ms"}, "timeout": "20s"}
+]}"#;
+
+/// Past its pivot it parks at a failure.
+const PARKS: &str = r#"{"name": "parks", "version": 1, "steps": [
+    {"id": "pivot", "run": {"worker": "w"}, "pivot": true},
+    {"id": "after", "after": ["pivot"], "run": {"worker": "w"}, "retry": {"attempts": 1}}
 ]}"#;
 
 fn failed() -> ReportedOutcome {
@@ -298,6 +306,35 @@ fn a_shard_that_stops_answers_everybody() {
 }
 
 #[test]
+fn a_shard_that_drains_begins_nothing_and_has_what_is_out_come_in() {
+    let tenant = Tenant::new(1, &[TWO_STEPS]);
+    let mut hand = tenant.hand(0);
+    assert!(hand.shard.is_drained());
+    let id = hand.start("two", json!({"n": 1}), None, None).unwrap();
+    let first = hand.take_one("first");
+    hand.shard.drain();
+    assert!(!hand.shard.is_drained(), "an attempt is out");
+    assert!(matches!(hand.start("two", json!({"n": 2}), None, None), Err(Refusal::Stopping)));
+    let held = hand.push_call("other");
+    hand.run();
+    // Its worker lives, and reports when it is done.
+    hand.wait(Duration::from_secs(6));
+    assert_eq!(hand.hold(&[first.token]).cancelled, []);
+    hand.wait(Duration::from_secs(6));
+    assert_eq!(hand.report(&first, output(json!(7))), Ack::Recorded);
+    assert!(hand.shard.is_drained());
+    assert!(hand.take().is_empty() && hand.answer_of(held).is_none(), "the next step waits for the next owner");
+    hand.shard.stop();
+    hand.run();
+    assert_eq!(hand.shard.stage(), Stage::Stopped);
+    assert!(matches!(hand.answer_of(held), Some(Ok(Response::Exchanged(answer))) if answer.tasks.is_empty()));
+    let mut next = tenant.hand_at(0, hand.now);
+    let second = next.take_one("second");
+    assert_eq!(next.report(&second, output(json!(8))), Ack::Recorded);
+    assert_eq!(next.settled(id).0, Status::Completed);
+}
+
+#[test]
 fn an_issued_key_works_until_it_is_revoked_once() {
     let tenant = Tenant::new(1, &[ONE_STEP]);
     let mut hand = tenant.hand(0);
@@ -346,4 +383,31 @@ fn a_shard_that_has_clones_enough_takes_no_start() {
     }
     let refused = hand.start("one", json!(1), None, None);
     assert!(matches!(refused, Err(Refusal::Limited { max: SHARD_CLONES_MAX, .. })), "{refused:?}");
+}
+
+#[test]
+fn no_more_run_than_may_and_what_ended_or_parked_makes_room() {
+    let tenant = Tenant::new(1, &[ONE_STEP, PARKS]);
+    let few = |config| Config { active_max: 2, ..config };
+    let mut hand = tenant.hand_with(0, Timestamp::from_micros(1_795_246_020_000_000), few);
+    let first = hand.start("one", json!(1), Some("k"), None).unwrap();
+    hand.start("parks", json!(2), None, None).unwrap();
+    let size = hand.size();
+    let refused = hand.start("one", json!(3), None, None);
+    assert!(matches!(refused, Err(Refusal::TooManyRunning { max: 2 })), "{refused:?}");
+    assert_eq!(hand.size(), size);
+    assert_eq!(hand.start("one", json!(1), Some("k"), None).unwrap(), first, "what runs already is found");
+    // The next owner counts what runs, not what was let in.
+    let mut hand = tenant.hand_with(0, hand.now, few);
+    assert!(matches!(hand.start("one", json!(3), None, None), Err(Refusal::TooManyRunning { max: 2 })));
+    hand.wait(Duration::from_secs(11));
+    for task in hand.take() {
+        assert_eq!(hand.report(&task, output(json!(1))), Ack::Recorded);
+    }
+    assert!(hand.start("one", json!(3), None, None).is_ok(), "one has ended");
+    assert!(matches!(hand.start("one", json!(4), None, None), Err(Refusal::TooManyRunning { max: 2 })));
+    let tasks = hand.take_of(&[("w", 10)]);
+    let after = tasks.iter().find(|task| task.step.as_str() == "after").unwrap();
+    hand.report(after, ReportedOutcome::Failed(StepError::fatal("No", "no")));
+    assert!(hand.start("one", json!(4), None, None).is_ok(), "and one waits for a person");
 }

@@ -1,6 +1,6 @@
 //! Builds that break one rule are caught: the simulation can fail.
 
-use chancery_sim::{Options, ShardSabotage, StoreSabotage, run};
+use chancery_sim::{Bounds, Options, ShardSabotage, StoreSabotage, run};
 use std::panic::catch_unwind;
 
 /// In so many seeds each must be caught.
@@ -35,6 +35,12 @@ fn a_reply_before_the_commit_is_caught() {
 #[test]
 fn an_offer_before_the_lapse_is_caught() {
     check("offer before the lapse", &shard(ShardSabotage::OfferBeforeLapse));
+}
+
+#[test]
+fn one_attempt_too_many_out_of_a_queue_is_caught() {
+    let bounds = Bounds { concurrency: Some(1), ..Bounds::default() };
+    check("one more than a queue may let out", &Options { bounds, ..shard(ShardSabotage::LetOneMoreOut) });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Seeds: those that once failed, the same one twice, and thousands of others.
 
-use chancery_sim::{Fault, Options, Report, run};
+use chancery_sim::{Bounds, Fault, Material, Options, Report, run};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seeds `make test` runs; `CHANCERY_SEEDS` says otherwise.
@@ -46,6 +46,25 @@ fn every_promise_holds_whatever_goes_wrong() {
         assert_holds(first);
     }
     each_fault_occurs(&reports);
+}
+
+/// How many seeds with limited queues `make test` runs, of each sort of definitions.
+const LIMITED_SEEDS: u64 = 100;
+
+#[test]
+fn a_queue_lets_out_no_more_than_it_may_whatever_goes_wrong() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(LIMITED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    let sorts =
+        [(Material::Wide, "wide"), (Material::Varied, "varied"), (Material::Tcc, "tcc"), (Material::Fanned, "fanned")];
+    for (material, sort) in sorts {
+        for seed in 0..seeds {
+            let concurrency = u32::try_from(seed % 3 + 1).unwrap();
+            let bounds = Bounds { concurrency: Some(concurrency), ..Bounds::default() };
+            let report = run(seed, &Options { material, bounds, ..Options::default() });
+            let replay = format!("--{sort} --concurrency {concurrency} --seed {seed}");
+            assert_eq!(report.violation, None, "cargo run -p chancery-sim -- {replay} -v");
+        }
+    }
 }
 
 /// Runs seeds from 0 on, on every core.

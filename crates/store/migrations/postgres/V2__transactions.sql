@@ -44,6 +44,25 @@ CREATE TABLE targets (
     PRIMARY KEY (tenant, target)
 );
 
+-- What tenants say of the queues that their workers take from.
+CREATE TABLE queues (
+    tenant TEXT COLLATE "C" NOT NULL,
+    queue TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant, queue)
+);
+
+-- The tenants that take no new transactions.
+CREATE TABLE maintenance (
+    tenant TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant)
+);
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT COLLATE "C" NOT NULL,

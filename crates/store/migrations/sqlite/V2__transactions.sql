@@ -39,6 +39,25 @@ CREATE TABLE targets (
     PRIMARY KEY (tenant, target)
 ) STRICT, WITHOUT ROWID;
 
+-- What tenants say of the queues that their workers take from.
+CREATE TABLE queues (
+    tenant TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant, queue)
+) STRICT, WITHOUT ROWID;
+
+-- The tenants that take no new transactions.
+CREATE TABLE maintenance (
+    tenant TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant)
+) STRICT, WITHOUT ROWID;
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT NOT NULL,

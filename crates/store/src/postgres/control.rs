@@ -7,12 +7,12 @@ use crate::postgres::statement::{Statement, column, int};
 use crate::postgres::{fault, rows};
 use crate::scan::BUNDLE;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
+use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, SigningSecretRow, TargetRow,
-    TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
+    SigningSecretRow, TargetRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -52,6 +52,15 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                     target(statement, name, row);
                 }
             }
+            ControlRow::Queue(row) => {
+                let again = |other: &ControlRow| matches!(other, ControlRow::Queue(other) if other.queue == row.queue);
+                if !later.iter().any(again) {
+                    queue(statement, name, row);
+                }
+            }
+            ControlRow::Maintenance(row) => maintenance(statement, name, row),
+            ControlRow::MaintenanceOver => maintenance_over(statement, name),
+            ControlRow::QueueGone(queue) => queue_gone(statement, name, queue),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
             ControlRow::Definition(row) => definition(statement, name, row),
@@ -177,6 +186,55 @@ fn target<'a>(statement: &mut Statement<'a>, name: String, row: &'a TargetRow) {
              ON CONFLICT (tenant, target) DO UPDATE SET body_key = excluded.body_key, \
              body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
         ),
+    );
+}
+
+fn queue<'a>(statement: &mut Statement<'a>, name: String, row: &'a QueueRow) {
+    let queue = statement.bind(row.queue.as_str(), Type::TEXT);
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO queues (tenant, queue, body_key, body_nonce, body) \
+             SELECT guard.tenant, {queue}, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant, queue) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+        ),
+    );
+}
+
+fn queue_gone<'a>(statement: &mut Statement<'a>, name: String, queue: &'a Name) {
+    let queue = statement.bind(queue.as_str(), Type::TEXT);
+    statement.part(
+        name,
+        format!(
+            "DELETE FROM queues USING guard \
+             WHERE queues.tenant = guard.tenant AND queues.queue = {queue} RETURNING 1"
+        ),
+    );
+}
+
+fn maintenance<'a>(statement: &mut Statement<'a>, name: String, row: &'a MaintenanceRow) {
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO maintenance (tenant, body_key, body_nonce, body) \
+             SELECT guard.tenant, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+        ),
+    );
+}
+
+fn maintenance_over(statement: &mut Statement<'_>, name: String) {
+    statement.part(
+        name,
+        "DELETE FROM maintenance USING guard WHERE maintenance.tenant = guard.tenant RETURNING 1".to_owned(),
     );
 }
 

@@ -84,6 +84,10 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let credentials = second(all(&conn, "read credentials", &query, tenant, rows::credential).await?);
     let query = format!("SELECT {} FROM targets WHERE tenant = $1 ORDER BY target", rows::TARGET);
     let targets = second(all(&conn, "read targets", &query, tenant, rows::target).await?);
+    let query = format!("SELECT {} FROM queues WHERE tenant = $1 ORDER BY queue", rows::QUEUE);
+    let queues = second(all(&conn, "read queues", &query, tenant, rows::queue).await?);
+    let query = format!("SELECT {} FROM maintenance WHERE tenant = $1", rows::MAINTENANCE);
+    let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
     let signing_secrets = second(all(&conn, "read signing secrets", &query, tenant, rows::signing_secret).await?);
     let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
@@ -98,6 +102,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         principals,
         credentials,
         targets,
+        queues,
+        maintenance,
         signing_secrets,
         definitions,
         bundle,

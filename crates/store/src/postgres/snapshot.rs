@@ -11,8 +11,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
+    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -273,6 +273,16 @@ impl Scan for Snapshot {
     fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
         let after = after.map(|(tenant, target)| vec![text(tenant.as_str()), text(target.as_str())]);
         self.pages(("targets", rows::TARGET, "tenant, target"), after.unwrap_or_default(), limit, rows::target)
+    }
+
+    fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, QueueRow)>> {
+        let after = after.map(|(tenant, queue)| vec![text(tenant.as_str()), text(queue.as_str())]);
+        self.pages(("queues", rows::QUEUE, "tenant, queue"), after.unwrap_or_default(), limit, rows::queue)
+    }
+
+    fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
+        let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
+        self.pages(("maintenance", rows::MAINTENANCE, "tenant"), after, limit, rows::maintenance)
     }
 
     fn signing_secrets(

@@ -122,6 +122,18 @@ fn apply_control(
         ControlRow::Target(row) => {
             control.targets.insert((tenant.clone(), row.target.clone()), row.clone());
         }
+        ControlRow::Queue(row) => {
+            control.queues.insert((tenant.clone(), row.queue.clone()), row.clone());
+        }
+        ControlRow::QueueGone(queue) => {
+            control.queues.remove(&(tenant.clone(), queue.clone()));
+        }
+        ControlRow::Maintenance(row) => {
+            control.maintenance.insert(tenant.clone(), row.clone());
+        }
+        ControlRow::MaintenanceOver => {
+            control.maintenance.remove(tenant);
+        }
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
                 return conflict(format!("signing secret {}", row.id));

@@ -8,8 +8,8 @@ use chancery_base::{
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,8 @@ pub(super) struct Control {
     pub(super) principals: BTreeMap<(TenantId, String), PrincipalRow>,
     pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
     pub(super) targets: BTreeMap<(TenantId, TargetId), TargetRow>,
+    pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
+    pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
@@ -83,6 +85,8 @@ impl State {
             principals: of_tenant(&self.control.principals, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             credentials: of_tenant(&self.control.credentials, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             targets: of_tenant(&self.control.targets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            maintenance: self.control.maintenance.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
                 .collect(),

@@ -6,11 +6,11 @@ use crate::scan::BUNDLE;
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::rows;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
+use chancery_base::{Digest, Kind, Name, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, SigningSecretRow, TargetRow,
-    TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
+    SigningSecretRow, TargetRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -25,6 +25,10 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Principal(row) => principal(conn, tenant, row),
         ControlRow::Credential(row) => credential(conn, tenant, row),
         ControlRow::Target(row) => target(conn, tenant, row),
+        ControlRow::Queue(row) => queue(conn, tenant, row),
+        ControlRow::Maintenance(row) => maintenance(conn, tenant, row),
+        ControlRow::MaintenanceOver => maintenance_over(conn, tenant),
+        ControlRow::QueueGone(name) => queue_gone(conn, tenant, name),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
         ControlRow::Definition(row) => definition(conn, tenant, row),
@@ -111,6 +115,42 @@ fn target(conn: &Connection, tenant: &TenantId, row: &TargetRow) -> Result<(), W
         params![tenant.as_str(), row.target.as_str(), body.key, body.nonce, body.bytes],
     )
     .map_err(during("write a target"))?;
+    Ok(())
+}
+
+fn queue(conn: &Connection, tenant: &TenantId, row: &QueueRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO queues (tenant, queue, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (tenant, queue) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), row.queue.as_str(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("write a queue"))?;
+    Ok(())
+}
+
+fn queue_gone(conn: &Connection, tenant: &TenantId, queue: &Name) -> Result<(), WriteError> {
+    conn.execute("DELETE FROM queues WHERE tenant = ?1 AND queue = ?2", params![tenant.as_str(), queue.as_str()])
+        .map_err(during("forget a queue"))?;
+    Ok(())
+}
+
+fn maintenance(conn: &Connection, tenant: &TenantId, row: &MaintenanceRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO maintenance (tenant, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("begin maintenance"))?;
+    Ok(())
+}
+
+fn maintenance_over(conn: &Connection, tenant: &TenantId) -> Result<(), WriteError> {
+    conn.execute("DELETE FROM maintenance WHERE tenant = ?1", params![tenant.as_str()])
+        .map_err(during("end maintenance"))?;
     Ok(())
 }
 

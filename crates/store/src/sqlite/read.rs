@@ -104,6 +104,21 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 |row| Ok(rows::target(row)?.1),
             )?,
+            queues: all(
+                conn,
+                "read queues",
+                &format!("SELECT {} FROM queues WHERE tenant = ?1 ORDER BY queue", rows::QUEUE),
+                [tenant],
+                |row| Ok(rows::queue(row)?.1),
+            )?,
+            maintenance: all(
+                conn,
+                "read maintenance",
+                &format!("SELECT {} FROM maintenance WHERE tenant = ?1", rows::MAINTENANCE),
+                [tenant],
+                |row| Ok(rows::maintenance(row)?.1),
+            )?
+            .pop(),
             signing_secrets: all(
                 conn,
                 "read signing secrets",

@@ -9,8 +9,8 @@ use chancery_base::{
 };
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PayloadRow,
-    PrincipalRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
+    PayloadRow, PrincipalRow, QueueRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -47,6 +47,10 @@ pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
 pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
 /// The columns that [`target`] reads.
 pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
+/// The columns that [`queue`] reads.
+pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
+/// The columns that [`maintenance`] reads.
+pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -327,6 +331,14 @@ pub(super) fn credential(row: &Row<'_>) -> rusqlite::Result<(TenantId, Credentia
 
 pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
     Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {
+    Ok((get(row, 0)?, QueueRow { queue: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn maintenance(row: &Row<'_>) -> rusqlite::Result<(TenantId, MaintenanceRow)> {
+    Ok((get(row, 0)?, MaintenanceRow { body: sealed(row, 1)? }))
 }
 
 pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {

@@ -10,8 +10,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
+    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -274,6 +274,21 @@ impl Scan for Snapshot {
         );
         let (tenant, target) = after.map_or(("", ""), |(tenant, target)| (tenant.as_str(), target.as_str()));
         self.scan("targets", &query, params![tenant, target, read::rows_max(limit)], rows::target)
+    }
+
+    fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, QueueRow)>> {
+        let query = format!(
+            "SELECT {} FROM queues WHERE (tenant, queue) > (?1, ?2) ORDER BY tenant, queue LIMIT ?3",
+            rows::QUEUE
+        );
+        let (tenant, queue) = after.map_or(("", ""), |(tenant, queue)| (tenant.as_str(), queue.as_str()));
+        self.scan("queues", &query, params![tenant, queue, read::rows_max(limit)], rows::queue)
+    }
+
+    fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
+        let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::MAINTENANCE);
+        let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
+        self.scan("maintenance", &query, page, rows::maintenance)
     }
 
     fn signing_secrets(

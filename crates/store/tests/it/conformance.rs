@@ -313,6 +313,11 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Target(target(2, "old")),
         ControlRow::Target(target(1, "{}")),
         ControlRow::Target(target(2, "new")),
+        ControlRow::Queue(queue(2, "old")),
+        ControlRow::Queue(queue(1, "{}")),
+        ControlRow::Queue(queue(3, "{}")),
+        ControlRow::Queue(queue(2, "new")),
+        ControlRow::Maintenance(maintenance("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
         ControlRow::SigningSecret(signing_secret(2)),
@@ -325,10 +330,19 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
     let log = self::log(store, "acme", 0).await;
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone];
+    let forgotten = ControlRow::QueueGone(queue(3, "").queue);
+    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
+    assert_eq!(control.maintenance, Some(maintenance("old")));
+    for (row, expected) in
+        [(ControlRow::Maintenance(maintenance("new")), Some(maintenance("new"))), (ControlRow::MaintenanceOver, None)]
+    {
+        let log = self::log(store, "acme", 0).await;
+        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
+        assert_eq!(store.control(log.id).await.unwrap().maintenance, expected);
+    }
     let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
     principals.sort_by_key(|row| row.id.to_string());
     let newest = definition("order", 10);
@@ -337,6 +351,7 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.principals, principals);
     assert_eq!(control.credentials, [credential(1, true), credential(2, false)]);
     assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
+    assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));

@@ -24,6 +24,8 @@ pub(crate) struct FullDump {
     pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
     pub(crate) targets: Vec<(TenantId, TargetRow)>,
+    pub(crate) queues: Vec<(TenantId, QueueRow)>,
+    pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) definitions: Vec<(TenantId, DefinitionRow)>,
     pub(crate) bundles: Vec<(TenantId, BundleRow)>,
@@ -75,6 +77,8 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         principals: pages(|last| scan.principals(last.map(|(t, row): &(_, PrincipalRow)| (t, row.id)), PAGE))?,
         credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE))?,
         targets: pages(|last| scan.targets(last.map(|(t, row): &(_, TargetRow)| (t, &row.target)), PAGE))?,
+        queues: pages(|last| scan.queues(last.map(|(t, row): &(_, QueueRow)| (t, &row.queue)), PAGE))?,
+        maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)
         })?,

@@ -34,6 +34,8 @@ pub(in super::super) const PARTICIPANT: Keys = Keys {
         ("retry", IN_TRY),
         ("timeout", IN_TRY),
         ("queue_timeout", IN_TRY),
+        ("priority", IN_TRY),
+        ("fairness", IN_TRY),
         ("each", "it is of kind `saga`, a participant is tried once"),
         ("concurrency", "it is of kind `saga`, where a step has `each`"),
         ("after", "participants are tried as `mode` of the definition says"),
@@ -46,8 +48,8 @@ pub(in super::super) const PARTICIPANT: Keys = Keys {
 };
 const IN_TRY: &str = "it is said of the `try`, the `confirm` or the `cancel`";
 pub(in super::super) const TRY: Keys = Keys {
-    known: &["run", "with", "retry", "timeout", "queue_timeout"],
-    later: &["set", "headers", "priority", "fairness"],
+    known: &["run", "with", "retry", "timeout", "queue_timeout", "priority", "fairness"],
+    later: &["set", "headers"],
     elsewhere: &[],
 };
 pub(in super::super) const CONFIRM: Keys = Keys {
@@ -89,12 +91,14 @@ impl Reader {
         let cancel = cursor.required("cancel", &mut self.problems);
         let cancel = cancel.and_then(|field| self.undo(&field, "cancel", Site::Undo(index), Retry::of_closing()));
         let (mut run, mut with, mut retry, mut timeout, mut queue_timeout) = (None, None, Retry::of_try(), None, None);
+        let (mut priority, mut fairness) = (0, None);
         if let Some(field) = attempt {
             run = self.call(&field, "try", site);
             with = field.field("with").and_then(|field| self.template(&field, site));
             retry = self.retry_or(&field, retry);
             timeout = field.field("timeout").and_then(|field| field.timeout(&mut self.problems));
             queue_timeout = field.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
+            (priority, fairness) = self.turn(&field, site);
         }
         let optional = self.flag(cursor, "optional");
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
@@ -111,6 +115,8 @@ impl Reader {
             retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
+            priority,
+            fairness,
             compensate: cancel,
             confirm,
             pivot: false,

@@ -18,6 +18,8 @@ steps:
     retry: {attempts: 4, backoff: 100ms, factor: 2, max: 10s, jitter: 0.5, unless: [OutOfStock]}
     timeout: 45s
     queue_timeout: 10m
+    priority: -3
+    fairness: "${{ input.customer }}"
     action: reserve
     resource: {type: Shop::Order, id: "${{ input.order_id }}", attributes: {total: "${{ input.total }}"}}
     context: {amount: "${{ input.total }}"}
@@ -52,6 +54,8 @@ fn everything_that_is_written_is_read() {
     let seconds = Duration::from_secs;
     assert_eq!((reserve.timeout, reserve.queue_timeout), (seconds(45), seconds(600)));
     assert_eq!((charge.timeout, charge.queue_timeout), (seconds(30), seconds(300)));
+    assert_eq!((reserve.priority, reserve.fairness.is_some()), (-3, true));
+    assert_eq!((charge.priority, charge.fairness.is_some()), (0, false));
     let unless = vec!["OutOfStock".parse().unwrap()];
     let ms = Duration::from_millis;
     let retry =

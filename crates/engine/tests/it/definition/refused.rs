@@ -55,6 +55,30 @@ fn keys_are_known_later_or_unknown() {
 }
 
 #[test]
+fn what_says_a_step_s_turn_is_checked() {
+    check_step("    priority: 9\n    fairness: one\n", &[]);
+    check_step("    each: ${{ input.orders }}\n    fairness: ${{ item.customer }}/${{ index }}\n", &[]);
+    for wrong in ["10", "-10", "1.5", "high", "[1]"] {
+        let place = "6:15: steps[0].priority";
+        check_step(
+            &format!("    priority: {wrong}\n"),
+            &[&format!("{place}: a whole number from -9 to 9 is expected here")],
+        );
+    }
+    check_step(
+        "    fairness: {a: 1}\n    prioritty: 1\n",
+        &[
+            "6:15: steps[0].fairness: a text is expected here, not a map",
+            "7:5: steps[0].prioritty: unknown key `prioritty`; did you mean `priority`?",
+        ],
+    );
+    check_step(
+        "    fairness: \"${{ steps.b.output.customer }}\"\n  - id: b\n    run: noop\n",
+        &["6:15: steps[0].fairness: step `b` is not upstream of `a`: put it in an `after`"],
+    );
+}
+
+#[test]
 fn top_level_values_are_checked() {
     let top = |lines: &str| format!("{lines}\nsteps: [{{id: a, run: noop}}]\n");
     check(

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 27] = [
+const OF_FORM: [&str; 28] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -33,6 +33,7 @@ const OF_FORM: [&str; 27] = [
     "a list of elements is one",
     "has no `each`",
     "a step with `",
+    "a step that waits has no",
     "has at least one participant",
     "is of kind `",
     "of a participant",

@@ -28,6 +28,8 @@ participants:
       retry: {attempts: 2}
       timeout: 5s
       queue_timeout: 1m
+      priority: 2
+      fairness: "${{ input.to }}"
     confirm: {run: {http: {url: "https://hotel.internal/book"}}, retry: {backoff: 1s}, timeout: 2m}
     cancel: {run: noop, retry: {attempts: 9}, on_error: continue}
 output: {flight: "${{ steps.flight.output.id }}"}
@@ -60,6 +62,7 @@ fn a_participant_is_a_step_with_a_confirm() {
     assert_eq!((flight.timeout, confirm.timeout, cancel.timeout), (seconds(30), seconds(30), seconds(30)));
     assert_eq!((cancel.on_error, flight.optional, hotel.optional), (OnError::Fail, false, true));
     assert_eq!((hotel.timeout, hotel.queue_timeout, hotel.action.as_str()), (seconds(5), seconds(60), "hold"));
+    assert_eq!((hotel.priority, hotel.fairness.is_some()), (2, true));
     assert_eq!(hotel.retry.attempts, 2);
     let confirm = hotel.confirm.as_ref().unwrap();
     assert_eq!((confirm.retry.attempts, confirm.retry.backoff, confirm.timeout), (4, seconds(1), seconds(120)));

@@ -128,6 +128,13 @@ fn what_belongs_to_attempts_is_refused_where_there_are_none() {
         ],
     );
     refused(
+        &step("{wait: 5m}", "    priority: 5\n    fairness: '${{ input.customer }}'\n"),
+        &[
+            "6:15: steps[0].priority: a step that waits has no `priority`: nothing is called",
+            "7:15: steps[0].fairness: a step that waits has no `fairness`: nothing is called",
+        ],
+    );
+    refused(
         &step("{worker: w}", "    compensate: {run: {wait: 5m}}\n"),
         &["6:23: steps[0].compensate.run: a compensation does not wait: it runs a `worker`, `http` or `noop`"],
     );

@@ -26,7 +26,7 @@ pub(super) fn set(
     settings.check().map_err(Refusal::Invalid)?;
     if target.is_worker() {
         return Err(Refusal::Invalid(
-            "a worker's queue takes no settings: what a worker wants is its limit".to_owned(),
+            "a worker's queue is given its limits as a queue: `chancery queue set`, `PUT /v1/queues/{name}`".to_owned(),
         ));
     }
     let before = known(target, control)?;

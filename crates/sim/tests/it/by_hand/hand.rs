@@ -6,6 +6,7 @@ use chancery_engine::definition::Definition;
 use chancery_engine::{ShownStatus, Signal, Status};
 use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
+use chancery_shard::queue::QueueSettings;
 use chancery_shard::row::{ControlRow, LogId, TenantRow};
 use chancery_shard::{Batch, Call, Config, Poll, Reply, Shard, TaskToken, TokenKey};
 use chancery_store::scan::Scan;
@@ -106,10 +107,15 @@ impl Tenant {
     }
 
     pub(crate) fn hand_at(&self, number: u16, now: Timestamp) -> Hand {
+        self.hand_with(number, now, |config| config)
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn hand_with(&self, number: u16, now: Timestamp, settings: impl FnOnce(Config) -> Config) -> Hand {
         let log = self.logs[usize::from(number)];
         let mut hand = Hand {
             // Whatever only waits leaves memory at once.
-            shard: Shard::new(Config { resting_max: 0, ..Config::new(log, TokenKey::new([7; 32])) }),
+            shard: Shard::new(settings(Config { resting_max: 0, ..Config::new(log, TokenKey::new([7; 32])) })),
             now,
             entropy: Entropy::from_seed([u8::try_from(number).unwrap(); 32]),
             store: self.store.clone(),
@@ -255,6 +261,7 @@ impl Hand {
             traceparent: None,
             start_at: None,
             signal: None,
+            is_closed: false,
         };
         self.push(Command::Start(Box::new(start)))
     }
@@ -281,6 +288,7 @@ impl Hand {
             traceparent: None,
             start_at,
             signal,
+            is_closed: false,
         };
         let response = self.ask(Command::Start(Box::new(start)))?;
         let Response::Started { id, existing, status } = response else { panic!("{response:?}") };
@@ -360,6 +368,20 @@ impl Hand {
         let queues = named.chain([(Queue::AnyHttp, others)]).collect();
         let Command::Exchange(call) = self.call("http", Vec::new(), &[], true, Duration::ZERO) else { panic!() };
         self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
+    /// Takes so many of each queue, as an instance that nobody has seen before.
+    pub(crate) fn take_of(&mut self, queues: &[(&str, u32)]) -> Vec<Arc<Task>> {
+        let queues = queues.iter().map(|(queue, want)| (Queue::Worker(queue.parse().unwrap()), *want)).collect();
+        let instance = format!("fresh-{}", self.next);
+        let Command::Exchange(call) = self.call(&instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
+        self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
+    /// Sets what a queue is given.
+    pub(crate) fn limit(&mut self, queue: &str, settings: QueueSettings) {
+        let set = self.change(Change::QueueSet { queue: queue.parse().unwrap(), settings });
+        assert!(matches!(set, Ok(Response::Done { .. })), "{set:?}");
     }
 
     fn exchange(&mut self, command: Command) -> Result<Exchanged, Refusal> {

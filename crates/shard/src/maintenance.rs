@@ -1,0 +1,46 @@
+//! Maintenance: a tenant takes no new transactions, and those that run go on.
+
+use crate::row::{MaintenanceRow, Sealed};
+use chancery_base::{PrincipalId, Timestamp, json};
+use serde::{Deserialize, Serialize};
+
+/// That a tenant is in maintenance, since when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// Who began it.
+    pub by: PrincipalId,
+    /// Why.
+    pub justification: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Maintenance {
+    /// What a row says; none if it is damaged.
+    pub(crate) fn of(row: &MaintenanceRow) -> Option<Self> {
+        let bytes = row.body.open()?;
+        json::parse_as(bytes, bytes.len()).ok()
+    }
+
+    /// Its row.
+    pub(crate) fn row(&self) -> MaintenanceRow {
+        // Its fields are texts.
+        let value = serde_json::to_value(self).unwrap_or_default();
+        MaintenanceRow { body: Sealed::plain(json::canonical(&value)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_reads_back() {
+        let since = Timestamp::from_micros(1_795_246_020_000_000);
+        let maintenance = Maintenance { by: PrincipalId::SYSTEM, justification: "disks".to_owned(), since };
+        assert_eq!(Maintenance::of(&maintenance.row()), Some(maintenance.clone()));
+        let damaged = MaintenanceRow { body: Sealed::plain(b"{}".to_vec()) };
+        assert_eq!(Maintenance::of(&damaged), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a tenant says of its queues.
+
+use crate::row::{QueueRow, Sealed};
+use chancery_base::{Name, Rate, duration, json};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Attempts that a queue may be let have out at once: more is no limit.
+const CONCURRENCY: RangeInclusive<u32> = 1..=100_000;
+/// Hand-outs in the time that a rate is meant of.
+const RATE: RangeInclusive<u32> = 1..=1_000_000;
+/// That time, in milliseconds: up to a day.
+const RATE_PER_MS: RangeInclusive<u64> = 1..=86_400_000;
+/// The same where nothing is said.
+const RATE_PER_MS_DEFAULT: u64 = 1_000;
+
+/// What a tenant says of a queue. What it does not say has no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Attempts that are out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Hand-outs in `rate_per_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// The time that `rate` is meant of, in milliseconds; a second where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_ms: Option<u64>,
+}
+
+impl QueueSettings {
+    /// Says which number is not one that may be set.
+    ///
+    /// # Errors
+    /// Its name, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        within("concurrency", self.concurrency, &CONCURRENCY)?;
+        within("rate", self.rate, &RATE)?;
+        match self.rate_per_ms {
+            Some(_) if self.rate.is_none() => {
+                Err("rate_per: it is the time that a `rate` is meant of, and there is none".to_owned())
+            }
+            Some(ms) if !RATE_PER_MS.contains(&ms) => {
+                let [given, least, most] = [ms, *RATE_PER_MS.start(), *RATE_PER_MS.end()].map(millis);
+                Err(format!("rate_per: {given}, it may be {least} to {most}"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many hand-outs in which time; none: as many as there are workers for.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        let per = Duration::from_millis(self.rate_per_ms.unwrap_or(RATE_PER_MS_DEFAULT));
+        self.rate.map(|count| Rate { count: count.max(1), per })
+    }
+
+    /// The settings of a row; none if it is damaged.
+    pub(crate) fn of(row: &QueueRow) -> Option<Self> {
+        let bytes = row.body.open()?;
+        json::parse_as(bytes, bytes.len()).ok()
+    }
+
+    /// Their row.
+    pub(crate) fn row(&self, queue: &Name) -> QueueRow {
+        // Its fields are numbers.
+        let value = serde_json::to_value(self).unwrap_or_default();
+        QueueRow { queue: queue.clone(), body: Sealed::plain(json::canonical(&value)) }
+    }
+}
+
+fn millis(ms: u64) -> String {
+    duration::format(Duration::from_millis(ms))
+}
+
+fn within(name: &str, value: Option<u32>, range: &RangeInclusive<u32>) -> Result<(), String> {
+    match value {
+        Some(value) if !range.contains(&value) => {
+            Err(format!("{name}: {value}, it may be {} to {}", range.start(), range.end()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_may_not_be_set_is_named() {
+        let of = |text: &str| serde_json::from_str::<QueueSettings>(text).unwrap().check();
+        assert_eq!(of(r#"{"concurrency":100000,"rate":5,"rate_per_ms":60000}"#), Ok(()));
+        assert_eq!(of("{}"), Ok(()));
+        for (text, why) in [
+            (r#"{"concurrency":0}"#, "concurrency: 0, it may be 1 to 100000"),
+            (r#"{"rate":0}"#, "rate: 0, it may be 1 to 1000000"),
+            (r#"{"rate":1,"rate_per_ms":172800000}"#, "rate_per: 2d, it may be 1ms to 1d"),
+            (r#"{"rate":1,"rate_per_ms":0}"#, "rate_per: 0ms, it may be 1ms to 1d"),
+            (r#"{"rate_per_ms":5}"#, "rate_per: it is the time that a `rate` is meant of, and there is none"),
+        ] {
+            assert_eq!(of(text), Err(why.to_owned()));
+        }
+        assert!(serde_json::from_str::<QueueSettings>(r#"{"speed":1}"#).is_err());
+    }
+
+    #[test]
+    fn a_row_reads_back() {
+        let settings = QueueSettings { concurrency: Some(2), rate: Some(5), rate_per_ms: None };
+        let row = settings.row(&"mail".parse().unwrap());
+        assert_eq!(row.body.bytes, br#"{"concurrency":2,"rate":5}"#);
+        assert_eq!(QueueSettings::of(&row), Some(settings.clone()));
+        assert_eq!(settings.rate(), Some(Rate { count: 5, per: Duration::from_secs(1) }));
+    }
+}

@@ -1,0 +1,73 @@
+//! What holds a queue back whatever its workers would take: as many attempts out, or handed out in a time, as its
+//! tenant allows.
+//!
+//! Attempts that are out are looked up in the index, which has them from the transactions' states. What was handed out
+//! in a time is memory: after a restart there is room for one, and for more as time passes.
+
+use super::{Control, Shard};
+use crate::input::Hold;
+use chancery_base::{Bucket, Name, Timestamp};
+use std::collections::BTreeMap;
+
+/// What holds which queues back, and what was handed out of them lately.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    buckets: BTreeMap<Name, Bucket>,
+    /// As it was found when hand-outs were last looked for.
+    held: BTreeMap<Name, Hold>,
+}
+
+impl Limits {
+    /// Nothing is known to be held: it is looked for anew.
+    pub(super) fn look(&mut self) {
+        self.held.clear();
+    }
+
+    /// Forgets queues that have no rate any more.
+    pub(super) fn controlled(&mut self, control: &Control) {
+        self.buckets.retain(|queue, _| control.queues.get(queue).is_some_and(|settings| settings.rate().is_some()));
+    }
+
+    /// When something may be handed out that waits for its time.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        let times = self.held.values().filter_map(|hold| match hold {
+            Hold::Rate(until) => Some(*until),
+            Hold::Concurrency => None,
+        });
+        times.min()
+    }
+
+    /// What is held back.
+    pub(super) const fn held(&self) -> &BTreeMap<Name, Hold> {
+        &self.held
+    }
+}
+
+impl Shard {
+    /// Whether something of a queue may be handed out now.
+    pub(super) fn may_go_out(&mut self, queue: &Name, control: &Control, now: Timestamp) -> bool {
+        let Some(settings) = control.queues.get(queue) else { return true };
+        let most = settings.concurrency.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        #[cfg(feature = "sabotage")]
+        let most = most.map(|most| self.sabotage_concurrency(most));
+        if most.is_some_and(|most| self.index.out(queue) >= most) {
+            self.limits.held.insert(queue.clone(), Hold::Concurrency);
+            return false;
+        }
+        let Some(rate) = settings.rate() else { return true };
+        let bucket = self.limits.buckets.entry(queue.clone()).or_insert_with(|| Bucket::with_one(rate, now));
+        if let Some(until) = bucket.opens_at(rate, now) {
+            self.limits.held.insert(queue.clone(), Hold::Rate(until));
+            return false;
+        }
+        true
+    }
+
+    /// Something of a queue is handed out.
+    pub(super) fn went_out(&mut self, queue: &Name, control: &Control, now: Timestamp) {
+        let rate = control.queues.get(queue).and_then(crate::queue::QueueSettings::rate);
+        if let (Some(rate), Some(bucket)) = (rate, self.limits.buckets.get_mut(queue)) {
+            bucket.take(rate, now);
+        }
+    }
+}
