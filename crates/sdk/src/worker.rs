@@ -22,6 +22,26 @@ use std::time::Duration;
 type Handler = Arc<dyn Fn(Task) -> Handling + Send + Sync>;
 type Handling = Pin<Box<dyn Future<Output = Result<Value, HandlerError>> + Send>>;
 
+/// The handler that a call to [`Worker::around`] stands before.
+#[derive(Clone)]
+pub struct Next(Handler);
+
+impl Next {
+    /// Has the task handled.
+    ///
+    /// # Errors
+    /// What the handler says.
+    pub async fn run(&self, task: Task) -> Result<Value, HandlerError> {
+        (self.0)(task).await
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
+}
+
 /// Code that takes tasks: handlers by the names of their queues.
 ///
 /// A handler runs **at least once** per attempt that the server has recorded: make what it does repeatable by passing
@@ -142,6 +162,35 @@ impl Worker {
             Box::pin(async move { handling.await.and_then(|output| outcome::to_value(&output)) })
         });
         self.handlers.insert(queue.to_owned(), handler);
+        self
+    }
+
+    /// Stands before every handler that was added so far, for what concerns all of them: a span, a count, a test that
+    /// makes a step fail or be done twice. What it gives is what is reported.
+    ///
+    /// ```no_run
+    /// # fn timed(worker: chancery_sdk::Worker) -> chancery_sdk::Worker {
+    /// worker.around(|task, next| async move {
+    ///     let queue = task.queue.clone();
+    ///     let handled = next.run(task).await;
+    ///     tracing::info!(%queue, ok = handled.is_ok(), "handled a task");
+    ///     handled
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn around<F, Fut>(mut self, around: F) -> Self
+    where
+        F: Fn(Task, Next) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, HandlerError>> + Send + 'static,
+    {
+        let around = Arc::new(around);
+        let wrap = |(queue, handler): (String, Handler)| {
+            let (around, next) = (Arc::clone(&around), Next(handler));
+            let wrapped: Handler = Arc::new(move |task| Box::pin(around(task, next.clone())));
+            (queue, wrapped)
+        };
+        self.handlers = self.handlers.into_iter().map(wrap).collect();
         self
     }
 

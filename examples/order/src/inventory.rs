@@ -1,7 +1,7 @@
 //! Inventory: what is in stock.
 
-use crate::participant::{OrNotDone as _, Participant};
 use chancery_sdk::{HandlerError, Task, Worker};
+use example_participant::{OrNotDone as _, Participant};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn reserve(db: Participant, task: Task) -> Result<Value, HandlerError> {
     if quantity < 1 {
         return Err(HandlerError::refused("BadInput", "an order is for one or more"));
     }
-    db.forward(&task, move |tx| {
+    db.forward(task.fence_key(), move |tx| {
         let select = "SELECT count FROM stock WHERE sku = ?1";
         let count: Option<i64> = tx.query_row(select, [&sku], |row| row.get(0)).optional().or_not_done()?;
         let count = count.unwrap_or(0);
@@ -57,7 +57,7 @@ async fn reserve(db: Participant, task: Task) -> Result<Value, HandlerError> {
 }
 
 async fn release(db: Participant, task: Task) -> Result<Value, HandlerError> {
-    db.undo(&task, |tx, reserved| {
+    db.undo(task.fence_key(), |tx, reserved| {
         let sku = reserved.get("sku").and_then(Value::as_str);
         let quantity = reserved.get("quantity").and_then(Value::as_i64);
         let update = "UPDATE stock SET count = count + ?2 WHERE sku = ?1";

@@ -3,6 +3,5 @@
 
 pub mod inventory;
 pub mod notification;
-pub mod participant;
 pub mod payments;
 pub mod shipping;

@@ -1,7 +1,7 @@
 //! Notification: what the customer was told.
 
-use crate::participant::{OrNotDone as _, Participant};
 use chancery_sdk::{HandlerError, Task, Worker};
+use example_participant::{OrNotDone as _, Participant};
 use rusqlite::params;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub fn handle(worker: Worker, db: Participant) -> Worker {
 
 async fn send(db: Participant, task: Task) -> Result<Value, HandlerError> {
     let Send { order, text } = task.input()?;
-    db.forward(&task, move |tx| {
+    db.forward(task.fence_key(), move |tx| {
         let insert = "INSERT INTO messages (reference, body) VALUES (?1, ?2)";
         tx.execute(insert, params![order, text]).or_not_done()?;
         Ok(json!({"message": tx.last_insert_rowid()}))

@@ -1,7 +1,7 @@
 //! Shipping: which parcel goes out for which order.
 
-use crate::participant::{OrNotDone as _, Participant};
 use chancery_sdk::{HandlerError, Task, Worker};
+use example_participant::{OrNotDone as _, Participant};
 use rusqlite::params;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub fn handle(worker: Worker, db: Participant) -> Worker {
 
 async fn book(db: Participant, task: Task) -> Result<Value, HandlerError> {
     let Book { order, sku, quantity } = task.input()?;
-    db.forward(&task, move |tx| {
+    db.forward(task.fence_key(), move |tx| {
         let insert = "INSERT INTO parcels (reference, sku, quantity) VALUES (?1, ?2, ?3)";
         tx.execute(insert, params![order, sku, quantity]).or_not_done()?;
         let number = tx.last_insert_rowid();
@@ -45,7 +45,7 @@ async fn book(db: Participant, task: Task) -> Result<Value, HandlerError> {
 }
 
 async fn cancel(db: Participant, task: Task) -> Result<Value, HandlerError> {
-    db.undo(&task, |tx, booked| {
+    db.undo(task.fence_key(), |tx, booked| {
         let number = booked.get("number").and_then(Value::as_i64);
         tx.execute("UPDATE parcels SET cancelled = 1 WHERE number = ?1", [number]).or_not_done()?;
         Ok(())

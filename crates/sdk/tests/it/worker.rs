@@ -103,6 +103,40 @@ async fn what_a_handler_says_is_reported() {
 }
 
 #[tokio::test]
+async fn what_stands_around_the_handlers_sees_every_task_and_has_the_last_word() {
+    let server = Server::default();
+    let listening = server.listen(0).await;
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&handled);
+    let counted = move |_| {
+        let count = Arc::clone(&count);
+        async move { Ok(count.fetch_add(1, Ordering::SeqCst)) }
+    };
+    let worker = worker(client(listening.address)).handle("twice", counted.clone()).handle("never", counted.clone());
+    let worker = worker.around(|task, next| async move {
+        match task.queue.as_str() {
+            "twice" => {
+                next.run(task.clone()).await?;
+                next.run(task).await
+            }
+            _ => Err(HandlerError::refused("Closed", "nobody gets in")),
+        }
+    });
+    // What is added later has nothing around it.
+    let running = run(worker.handle("after", counted));
+    for (number, queue) in ["twice", "never", "after"].into_iter().enumerate() {
+        server.offer(task(queue, queue, Value::Null));
+        server.reports(number + 1).await;
+    }
+    let reports = server.reports(3).await;
+    assert_eq!(told(&reports[0]), json!({"output": 1}));
+    assert_eq!(reports[1].error.as_ref().map(|error| error.error_type.as_str()), Some("Closed"));
+    assert_eq!(told(&reports[2]), json!({"output": 2}));
+    assert_eq!(handled.load(Ordering::SeqCst), 3);
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_output_that_is_too_large_is_a_failure() {
     let server = Server::default();
     let listening = server.listen(0).await;

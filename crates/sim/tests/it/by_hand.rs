@@ -1,5 +1,7 @@
 //! A shard driven step by step over the store in memory.
 
+mod crash;
+mod examples;
 mod hand;
 mod maintenance;
 mod overlap;

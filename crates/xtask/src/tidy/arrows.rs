@@ -33,8 +33,8 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("bench", &[PURE, &["app", "store", "server", "sdk", "api"]]),
 ];
 
-/// What a program below `examples/` may name: what its reader could name, too.
-const EXAMPLE: &[&[&str]] = &[&["sdk"]];
+/// What a program below `examples/` may name: what its reader could name, too, and what the examples share.
+const EXAMPLE: &[&[&str]] = &[&["sdk", "examples/order", "examples/participant"]];
 
 /// What no pure crate may reach, however far down.
 const IMPURE: &[&str] = &["tokio", "rusqlite", "tokio-postgres", "axum", "reqwest", "hyper"];
@@ -264,7 +264,8 @@ mod tests {
             "crates/shard: chancery-base chancery-engine",
             "crates/store: chancery-shard rusqlite",
             "crates/app: chancery-store chancery-engine ?axum",
-            "examples/order: chancery-sdk",
+            "examples/participant: chancery-sdk",
+            "examples/order: chancery-sdk examples/participant",
             "crates/sdk: chancery-base",
         ];
         check_graph(&members, &["rusqlite:"], &[]);

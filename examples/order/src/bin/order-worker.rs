@@ -2,7 +2,7 @@
 
 use chancery_sdk::{Client, ClientOptions, Secret, Worker};
 use clap::Parser;
-use order_example::participant::Participant;
+use example_participant::Participant;
 use order_example::{inventory, notification, shipping};
 use std::error::Error;
 use std::path::PathBuf;

@@ -19,7 +19,9 @@ use std::time::Duration;
 
 const SCHEMA: &str = "entity Definition; entity Step in [Definition]; entity User; entity Service; entity Agent;
     action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
-    action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };";
+    action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };
+    action greet appliesTo { principal: [User, Service, Agent], resource: [Step], context: { times: Long } };
+    action charge appliesTo { principal: [User, Service, Agent], resource: [Step], context: { amount: Long } };";
 
 #[derive(Debug)]
 pub(crate) struct Tenant {
@@ -27,6 +29,8 @@ pub(crate) struct Tenant {
     pub(crate) store: SimStore,
     pub(crate) actor: Principal,
     pub(crate) worker: Principal,
+    /// What the worker takes from.
+    pub(crate) queues: Vec<Queue>,
     logs: Vec<LogId>,
     definitions: BTreeMap<String, Arc<Definition>>,
 }
@@ -43,6 +47,7 @@ pub(crate) struct Hand {
     number: u16,
     actor: PrincipalId,
     worker: PrincipalId,
+    queues: Vec<Queue>,
     definitions: BTreeMap<String, Arc<Definition>>,
     answers: HashMap<ReplyTo, Result<Response, Refusal>>,
     settled: HashMap<TransactionId, (Status, Option<Value>)>,
@@ -85,7 +90,8 @@ impl Tenant {
         let parse = |text: &&str| Arc::new(Definition::parse(text.as_bytes()).unwrap());
         let definitions: Vec<Arc<Definition>> = definitions.iter().map(parse).collect();
         let by_name = definitions.iter().map(|definition| (definition.name.to_string(), Arc::clone(definition)));
-        let tenant = Self { id, store, actor, worker, logs, definitions: by_name.collect() };
+        let queues = ["w", "undo"].map(|name| Queue::Worker(name.parse().unwrap())).to_vec();
+        let tenant = Self { id, store, actor, worker, queues, logs, definitions: by_name.collect() };
         tenant.fill(definitions);
         tenant
     }
@@ -125,6 +131,7 @@ impl Tenant {
             number,
             actor: self.actor.id,
             worker: self.worker.id,
+            queues: self.queues.clone(),
             definitions: self.definitions.clone(),
             answers: HashMap::new(),
             settled: HashMap::new(),
@@ -296,10 +303,22 @@ impl Hand {
     }
 
     pub(crate) fn signal(&mut self, id: TransactionId, name: &str, with_id: Option<&str>) -> Result<bool, Refusal> {
+        self.send_signal(id, signal(name, with_id))
+    }
+
+    /// The same with what it says; whether one with its id had come.
+    pub(crate) fn send_signal(&mut self, id: TransactionId, signal: Signal) -> Result<bool, Refusal> {
         let operation = Operation { id, actor: self.actor, justification: String::new() };
-        let answer = self.ask(Command::Signal(operation, signal(name, with_id)))?;
+        let answer = self.ask(Command::Signal(operation, signal))?;
         let Response::Signalled { existing, .. } = answer else { panic!("{answer:?}") };
         Ok(existing)
+    }
+
+    /// A call of the driver of an open transaction.
+    pub(crate) fn drive(&mut self, id: TransactionId, driving: Driving) -> Result<Driven, Refusal> {
+        let answer = self.ask(Command::Drive(Box::new(Drive { id, actor: self.actor, driving })))?;
+        let Response::Driven(driven) = answer else { panic!("{answer:?}") };
+        Ok(*driven)
     }
 
     pub(crate) fn pause(&mut self, id: TransactionId) {
@@ -352,10 +371,10 @@ impl Hand {
     }
 
     fn call(&self, instance: &str, done: Vec<Report>, holding: &[TaskToken], takes: bool, hold: Duration) -> Command {
-        let queues = ["w", "undo"].map(|name| (Queue::Worker(name.parse().unwrap()), 10));
+        let queues = self.queues.iter().map(|queue| (queue.clone(), 10));
         Command::Exchange(Exchange {
             worker: Worker { principal: self.worker, instance: Arc::from(instance) },
-            queues: if takes { queues.to_vec() } else { Vec::new() },
+            queues: if takes { queues.collect() } else { Vec::new() },
             done,
             holding: holding.to_vec(),
             hold_until: self.now.plus(hold),

@@ -1,11 +1,9 @@
 //! TCCs whose owner dies at every commit, before it and after it: they end as if nothing had happened.
 
+use super::crash::Drive;
 use super::hand::{Hand, Tenant, output};
-use chancery_base::TransactionId;
 use chancery_engine::{Phase, StepError};
-use chancery_ledger::Record;
 use chancery_shard::input::*;
-use chancery_store::scan::Scan;
 use chancery_store::sim::Fault;
 use serde_json::json;
 use std::sync::Arc;
@@ -63,59 +61,9 @@ const WAYS: [(&str, Script, [&str; 4]); 5] = [
     ),
 ];
 
-/// One who dies at a commit, and those who take over.
-struct Drive {
-    tenant: Tenant,
-    hand: Hand,
-    commits: usize,
-    /// At which commit, and whether it lands.
-    dies: Option<(usize, Fault)>,
-}
-
-impl Drive {
-    /// Does something that commits; the owner may die at it.
-    fn act<R>(&mut self, act: impl FnOnce(&mut Hand) -> R) -> R {
-        self.act_unless(None, act)
-    }
-
-    /// The same, but one fault has no effect but that the owner dies afterwards.
-    fn act_unless<R>(&mut self, harmless: Option<Fault>, act: impl FnOnce(&mut Hand) -> R) -> R {
-        let dies = self.dies.filter(|(at, _)| *at == self.commits);
-        self.commits += 1;
-        if let Some((_, fault)) = dies.filter(|(_, fault)| Some(*fault) != harmless) {
-            self.tenant.store.fault_next(fault);
-        }
-        let answer = act(&mut self.hand);
-        if dies.is_some() {
-            self.hand = self.tenant.hand_at(0, self.hand.now);
-        }
-        answer
-    }
-
-    fn words(&self, id: TransactionId) -> Vec<&'static str> {
-        let row = Scan::transactions(&self.tenant.store, None, 10).unwrap().into_iter().find(|row| row.id == id);
-        let steps = Scan::steps(&self.tenant.store, None, 10).unwrap();
-        row.map(|row| row.status).into_iter().chain(steps.iter().map(|step| step.status)).collect()
-    }
-
-    fn is_settled(&self) -> bool {
-        let rows = Scan::transactions(&self.tenant.store, None, 10).unwrap();
-        rows.iter().any(|row| row.ended_at.is_some() || row.status == "parked")
-    }
-
-    fn kinds(&self) -> Vec<String> {
-        let log = Scan::logs(&self.tenant.store).unwrap().into_iter().find(|log| log.tenant == self.tenant.id).unwrap();
-        let entries = Scan::entries(&self.tenant.store, log.id, 0, 1_000).unwrap();
-        let records = entries.iter().map(|entry| Record::parse(&entry.record).unwrap());
-        records.filter(|record| record.refs.transaction.is_some()).map(|record| record.kind.to_string()).collect()
-    }
-}
-
 /// Runs it to its end; gives what the rows say, the kinds of entries, and how many commits it took.
 fn drive(mode: &str, script: Script, dies: Option<(usize, Fault)>) -> (Vec<&'static str>, Vec<String>, usize) {
-    let tenant = Tenant::new(1, &[&definition(mode)]);
-    let hand = tenant.hand(0);
-    let mut drive = Drive { tenant, hand, commits: 0, dies };
+    let mut drive = Drive::new(Tenant::new(1, &[&definition(mode)]), dies);
     // Who gets no answer starts again under the same key.
     let mut start = || drive.act(|hand| hand.start("trip", json!({}), Some("k"), None));
     let id = start().or_else(|_| start()).unwrap();
