@@ -4,6 +4,7 @@ mod crash;
 mod examples;
 mod hand;
 mod maintenance;
+mod originals;
 mod overlap;
 mod queues;
 mod targets;
