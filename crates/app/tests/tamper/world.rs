@@ -321,10 +321,10 @@ async fn reached(owner: &Owner) {
     }
     let grant = owner.may(Action::TargetForce).await;
     targets::force(app, &grant, &target, Some(Forced::Open), "they migrate".to_owned()).await.unwrap();
-    let settings = QueueSettings { concurrency: Some(40), ..QueueSettings::default() };
-    for queue in ["charge", "gone", "reserve"] {
+    for (queue, concurrency) in [("charge", 40), ("gone", 41), ("reserve", 42)] {
+        let settings = QueueSettings { concurrency: Some(concurrency), ..QueueSettings::default() };
         let grant = owner.may(Action::QueueSet).await;
-        queues::set(app, &grant, &queue.parse().unwrap(), settings.clone()).await.unwrap();
+        queues::set(app, &grant, &queue.parse().unwrap(), settings).await.unwrap();
     }
     let grant = owner.may(Action::QueueSet).await;
     queues::reset(app, &grant, &"gone".parse().unwrap()).await.unwrap();
