@@ -9,6 +9,7 @@ use chancery_policy::Grant;
 use std::time::Duration;
 
 /// What everyone may know.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own that probes ask")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     /// The process runs.
