@@ -250,7 +250,8 @@ impl Pump {
                 | Call::Control { .. }
                 | Call::Recover { .. }
                 | Call::Load { .. }
-                | Call::Bundle { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
+                | Call::Bundle { .. }
+                | Call::Definition { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
             }
         })
     }
@@ -326,12 +327,14 @@ fn failure(reply: &Reply) -> Option<String> {
         Reply::Owned(Err(error))
         | Reply::Control(Err(error))
         | Reply::Loaded(Err(error))
-        | Reply::Bundle(Err(error)) => Some(error.to_string()),
+        | Reply::Bundle(Err(error))
+        | Reply::Definition(Err(error)) => Some(error.to_string()),
         Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
         Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
         | Reply::Owned(Ok(_))
         | Reply::Control(Ok(_))
         | Reply::Loaded(Ok(_))
-        | Reply::Bundle(Ok(_)) => None,
+        | Reply::Bundle(Ok(_))
+        | Reply::Definition(Ok(_)) => None,
     }
 }

@@ -129,6 +129,8 @@ pub const TEXT_BYTES_MAX: usize = 2_000;
 pub const LABELS_MAX: usize = 32;
 /// Running transactions of a shard; a start beyond is refused with `429`.
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
+/// How far a child may stand below the transaction that nothing runs.
+pub const CHILD_DEPTH_MAX: u32 = 8;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;
 /// Places of [`SHARD_QUEUE_MAX`] that only outcomes, cancels and timers may take.

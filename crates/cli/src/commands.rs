@@ -20,7 +20,7 @@ mod tenant;
 mod tx;
 mod verify;
 
-pub(crate) use tx::Summary;
+pub(crate) use tx::{Branch, Summary};
 
 use crate::error::CliError;
 use crate::exit::Exit;

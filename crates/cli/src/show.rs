@@ -7,7 +7,7 @@ mod waits;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
-pub(crate) use transaction::{bulk, count, is_success, started, step_names, transaction, transactions};
+pub(crate) use transaction::{bulk, count, is_success, started, step_names, transaction, transactions, tree};
 pub(crate) use waits::{signal, state};
 
 use chancery_base::{PrincipalId, Timestamp};

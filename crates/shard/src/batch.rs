@@ -131,6 +131,15 @@ pub enum Call {
         /// Which.
         digest: Digest,
     },
+    /// Load a version of a definition that a step is to run.
+    Definition {
+        /// Which log of the tenant asks.
+        log: LogId,
+        /// Its name.
+        name: Name,
+        /// Its version.
+        version: u32,
+    },
     /// Commit.
     Commit(Box<Batch>),
 }
@@ -146,6 +155,8 @@ pub enum Reply {
     Loaded(Result<Loaded, StoreError>),
     /// To [`Call::Bundle`].
     Bundle(Result<Option<BundleRow>, StoreError>),
+    /// To [`Call::Definition`].
+    Definition(Result<Option<DefinitionRow>, StoreError>),
     /// To [`Call::Commit`].
     Committed(Result<(), CommitError>),
 }

@@ -98,6 +98,12 @@ pub mod kind {
         STEP_ACCEPTED = "step.accepted",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
+        /// A step began a child: the transaction that begins with the next entry.
+        CHILD_STARTED = "child.started",
+        /// The child of a step is to undo what it did.
+        CHILD_RECALLED = "child.recalled",
+        /// It had completed, and is to undo what it did: its parent went backward.
+        TRANSACTION_RECALLED = "transaction.recalled",
         /// A step began to wait for a time.
         TIMER_STARTED = "timer.started",
         /// The time of a step, or of a start that was to come later, has come.

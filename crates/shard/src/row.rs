@@ -137,6 +137,8 @@ pub struct TransactionRow {
     pub body: Sealed,
     /// The business key, to be searched by.
     pub business_key: Option<String>,
+    /// What it is a child of, to be searched by.
+    pub parent: Option<TransactionId>,
 }
 
 /// A label of a transaction, to be searched by: written when it starts, and never changed.

@@ -13,6 +13,7 @@ mod dispatch;
 mod drive;
 mod ended;
 mod exchange;
+mod family;
 mod index;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -25,17 +26,18 @@ pub use sabotage::Sabotage;
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
 use crate::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo};
-use crate::row::{KeyRow, KeyScope, LogId, LogRow};
+use crate::row::{DefinitionRow, KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
 use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
-use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{Digest, Entropy, Name, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Transaction};
 use chancery_policy::Bundle;
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
+use family::Family;
 use index::Index;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -121,6 +123,7 @@ enum Waiting {
     Recover,
     Load,
     Bundle(Digest),
+    Definition(Name, u32),
     Commit(Box<Pending>),
 }
 
@@ -148,6 +151,7 @@ pub struct Shard {
     definitions: HashMap<Digest, Arc<Definition>>,
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
+    family: Family,
     index: Index,
     desk: Desk,
     decisions: Decisions,
@@ -179,6 +183,7 @@ impl Shard {
             definitions: HashMap::new(),
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
+            family: Family::default(),
             index: Index::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
@@ -289,12 +294,19 @@ impl Shard {
                 self.bundles.insert(digest, bundle);
                 self.state = State::Open;
             }
+            (Waiting::Definition(name, version), Reply::Definition(Ok(row))) => {
+                self.definition_loaded((name, version), row, now);
+            }
             (Waiting::Commit(pending), Reply::Committed(Ok(()))) => self.committed(*pending),
             (Waiting::Commit(pending), Reply::Committed(Err(err))) => self.failed(*pending, err, now),
             (Waiting::Commit(pending), _) => self.failed(*pending, CommitError::Unknown(out_of_turn()), now),
             (
                 _,
-                Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)),
+                Reply::Owned(Err(err))
+                | Reply::Control(Err(err))
+                | Reply::Loaded(Err(err))
+                | Reply::Bundle(Err(err))
+                | Reply::Definition(Err(err)),
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
@@ -316,7 +328,10 @@ impl Shard {
         match self.state {
             State::Fenced => Stage::Fenced,
             State::Stopped => Stage::Stopped,
-            State::Open | State::Waiting(Waiting::Load | Waiting::Bundle(_) | Waiting::Commit(_)) => Stage::Open,
+            State::Open
+            | State::Waiting(Waiting::Load | Waiting::Bundle(_) | Waiting::Definition(..) | Waiting::Commit(_)) => {
+                Stage::Open
+            }
             State::Own
             | State::OwnAt(_)
             | State::LoadControl
@@ -362,6 +377,10 @@ impl Shard {
                 }
                 return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
             }
+            if let Some((name, version)) = self.family.next_version() {
+                let call = Call::Definition { log: self.config.log, name: name.clone(), version };
+                return Some(self.call(Waiting::Definition(name, version), call));
+            }
             if let Some(call) = self.needs() {
                 return Some(self.call(Waiting::Load, call));
             }
@@ -385,7 +404,7 @@ impl Shard {
 
     /// What to do when a batch came out empty: go on with what is queued, or wait.
     fn rest(&mut self, now: Timestamp) -> Option<Poll> {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.family.is_wanting() {
             return None;
         }
         if self.stopping {
@@ -406,6 +425,7 @@ impl Shard {
 
     fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
         self.decisions.clear();
+        self.family.forget_missing();
         let bundles = &mut self.bundles;
         let control = Control::from_rows(rows, |digest, source| {
             if let Some(Some(known)) = bundles.get(&digest) {
@@ -477,11 +497,7 @@ impl Shard {
             message,
         };
         for row in loaded.definitions {
-            if let Entry::Vacant(vacant) = self.definitions.entry(row.digest) {
-                let definition = Definition::from_canonical(&row.source)
-                    .map_err(|err| damaged(format!("definition {} {}: {err}", row.name, row.version)))?;
-                vacant.insert(Arc::new(definition));
-            }
+            self.take_definition(&row)?;
         }
         for transaction in loaded.transactions {
             let id = transaction.row.id;
@@ -489,6 +505,7 @@ impl Shard {
             let definition = definition.ok_or_else(|| damaged(format!("{id}: its definition is missing")))?;
             let member = rows::transaction(&transaction, Arc::clone(definition))
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
+            self.join(&member);
             self.wanted_bundles.insert(member.head().beginning.bundle);
             self.index.refresh(&member, now);
             if member.wake_at().is_some_and(|at| at <= now) {
@@ -512,6 +529,26 @@ impl Shard {
         Ok(())
     }
 
+    fn take_definition(&mut self, row: &DefinitionRow) -> Result<(), StoreError> {
+        if let Entry::Vacant(vacant) = self.definitions.entry(row.digest) {
+            let definition = Definition::from_canonical(&row.source).map_err(|err| StoreError {
+                operation: "read a definition",
+                kind: chancery_base::Kind::Broken,
+                message: format!("definition {} {}: {err}", row.name, row.version),
+            })?;
+            vacant.insert(Arc::new(definition));
+        }
+        Ok(())
+    }
+
+    fn definition_loaded(&mut self, version: (Name, u32), row: Option<DefinitionRow>, now: Timestamp) {
+        if let Some(Err(err)) = row.as_ref().map(|row| self.take_definition(row)) {
+            return self.unavailable(&err, now);
+        }
+        self.family.know_version(version, row.map(|row| row.digest));
+        self.state = State::Open;
+    }
+
     fn committed(&mut self, pending: Pending) {
         if let Some(log) = &mut self.log {
             log.size = pending.size_after;
@@ -532,21 +569,33 @@ impl Shard {
         self.effects.extend(pending.held.effects);
         self.effects.extend(pending.held.answered.into_iter().map(|(_, call)| call.into_reply()));
         for id in pending.visitors {
-            // What the next batch has touched is that one's to forget.
-            if self.next.as_ref().is_some_and(|next| next.touched.contains(&id)) {
-                continue;
-            }
-            let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
-            if status.is_settled() {
-                self.members.remove(&id);
-                drop(self.index.remove(id));
-            }
-            if status.is_ended() {
-                self.ended.add(id);
-            }
+            self.dismiss(id);
         }
         self.asked.clear();
         self.keys.clear();
+    }
+
+    /// Forgets a transaction that is settled, and then those above it that were kept for it alone.
+    fn dismiss(&mut self, id: TransactionId) {
+        let mut next = Some(id);
+        while let Some(id) = next.take() {
+            // What the next batch has touched is that one's to forget.
+            let is_touched = self.next.as_ref().is_some_and(|next| next.touched.contains(&id));
+            if is_touched || self.family.has_children(id) {
+                return;
+            }
+            let Entry::Occupied(entry) = self.members.entry(id) else { return };
+            if !entry.get().status().is_settled() {
+                return;
+            }
+            let member = entry.remove();
+            drop(self.index.remove(id));
+            // What completed may be recalled by its parent.
+            if member.status().is_ended() && !member.may_be_recalled() {
+                self.ended.add(id);
+            }
+            next = self.family.leave(&member);
+        }
     }
 
     /// What was built is not in the log, or may not be: it is taken back, with what was built on it.
@@ -630,6 +679,7 @@ impl Shard {
     fn forget(&mut self) {
         self.members.clear();
         self.running = 0;
+        self.family = Family::default();
         self.index = Index::default();
         self.asked.clear();
         self.keys.clear();

@@ -55,6 +55,8 @@ pub enum Material {
     Open,
     /// TCCs of up to six participants.
     Tcc,
+    /// Sagas whose steps run sagas, down to grandchildren.
+    Children,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

@@ -39,6 +39,9 @@ struct Arguments {
     /// Definitions of TCCs.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open"])]
     tcc: bool,
+    /// Sagas whose steps run sagas.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc"])]
+    children: bool,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -67,13 +70,14 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let material = match (arguments.wide, arguments.varied, arguments.open, arguments.tcc) {
-        (false, false, false, false) => Material::Narrow,
-        (true, ..) => Material::Wide,
-        (false, true, ..) => Material::Varied,
-        (false, false, true, _) => Material::Open,
-        (false, false, false, true) => Material::Tcc,
-    };
+    let sorts = [
+        (arguments.wide, Material::Wide),
+        (arguments.varied, Material::Varied),
+        (arguments.open, Material::Open),
+        (arguments.tcc, Material::Tcc),
+        (arguments.children, Material::Children),
+    ];
+    let material = sorts.into_iter().find(|(is_asked, _)| *is_asked).map_or(Material::Narrow, |(_, sort)| sort);
     let options = Options { is_verbose: arguments.verbose, material, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
@@ -164,6 +168,7 @@ impl Tally {
             Material::Varied => " --varied",
             Material::Open => " --open",
             Material::Tcc => " --tcc",
+            Material::Children => " --children",
         };
         println!("seed {}: {why}\n  replay: cargo run -p chancery-sim -- --seed {}{sort} -v", report.seed, report.seed);
         match keep(report.seed, options, &arguments.keep) {
@@ -183,6 +188,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Varied => "varied",
         Material::Open => "open",
         Material::Tcc => "tcc",
+        Material::Children => "children",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

@@ -4,6 +4,7 @@
 //! kept up to date, no code of the engine's. It says what may happen next, what has to happen at once, and where each
 //! step stands. The simulation holds every committed batch of the shard against it.
 
+mod child;
 mod open;
 mod plan;
 mod stand;
@@ -16,7 +17,7 @@ pub use plan::{
 pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
-use chancery_base::Timestamp;
+use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::{Event, Failure, NodeRef, Phase, Status, StepError};
 use plan::FINAL;
 use serde_json::Value;
@@ -91,6 +92,14 @@ pub enum WrongRule {
     ConfirmUnknown,
     /// A confirm that failed for good counts as done.
     ConfirmFailedIsDone,
+    /// A child that failed does not fail its parent.
+    FailedChildIsDone,
+    /// The undo of a step that ran a child is nothing.
+    RecallNobody,
+    /// A parent that goes backward goes alone.
+    CancelNobodyBelow,
+    /// What a child left is nothing.
+    ForgetWhatChildLeft,
 }
 
 impl WrongRule {
@@ -103,6 +112,10 @@ impl WrongRule {
         Self::ConfirmUnknown,
         Self::ConfirmFailedIsDone,
     ];
+
+    /// Every one that is about children.
+    pub const OF_CHILDREN: [Self; 4] =
+        [Self::FailedChildIsDone, Self::RecallNobody, Self::CancelNobodyBelow, Self::ForgetWhatChildLeft];
 
     /// Every one that is about sagas or open transactions.
     pub const ALL: [Self; 26] = [
@@ -191,6 +204,17 @@ pub(crate) enum Fact {
         step: usize,
         signal: u64,
     },
+    ChildBegan {
+        step: usize,
+        attempt: u64,
+        child: TransactionId,
+    },
+    ChildRecalled {
+        step: usize,
+        attempt: u64,
+    },
+    /// It had completed, and is to undo what it did.
+    Recalled,
     Paused,
     Unpaused,
     OutputFailed,
@@ -345,7 +369,7 @@ impl Saga {
             }];
         }
         let goes_on = |step: usize| match self.stage(step) {
-            Stage::Out(_) => true,
+            Stage::Out(_) | Stage::Child => true,
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) => !is_held,
             Stage::Pending | Stage::Completed | Stage::Skipped | Stage::Failed | Stage::Unknown | Stage::Cancelled => {
                 false
@@ -362,7 +386,7 @@ impl Saga {
         let steps = 0..self.plan.steps.len();
         let is_held = self.is_held();
         let goes_on = |step: usize| match self.undo_stage(step) {
-            UndoStage::Out(_) => true,
+            UndoStage::Out(_) | UndoStage::Child => true,
             UndoStage::Ready | UndoStage::Backoff(_) => !is_held,
             UndoStage::None | UndoStage::Completed | UndoStage::Failed | UndoStage::Marked | UndoStage::Skipped => {
                 false
@@ -380,8 +404,10 @@ impl Saga {
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
         let mut steps = 0..self.plan.steps.len();
-        let is_busy =
-            |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
+        let is_busy = |step: usize| {
+            let stage = self.undo_stage(step);
+            matches!(stage, UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_))
+        };
         if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
             return Vec::new();
         }
@@ -395,7 +421,7 @@ impl Saga {
             vec![Due::End(Status::Failed)]
         } else if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
             vec![Due::End(Status::Cancelled)]
-        } else if steps.any(|step| self.is_undone(step)) {
+        } else if self.was_recalled() || steps.any(|step| self.is_undone(step)) {
             vec![Due::End(Status::Compensated)]
         } else {
             vec![Due::End(Status::Failed)]
@@ -404,6 +430,9 @@ impl Saga {
 
     /// Whether this may happen now.
     fn may(&self, at: Timestamp, fact: &Fact, is_due: bool) -> Check {
+        if let Some(checked) = self.may_of_child(at, fact) {
+            return checked;
+        }
         ensure(self.ended().is_none(), || "it has ended".to_owned())?;
         let is_running = self.turn().is_none();
         match fact {
@@ -424,10 +453,7 @@ impl Saga {
             Fact::TimeCame { step: None } => self.may_start(at),
             Fact::TimeCame { step: Some(step) } => self.may_fire(*step, at),
             Fact::SignalCame { id, .. } => self.may_signal(id.as_deref()),
-            Fact::Paused => {
-                let stands = self.parked().is_some() || self.is_paused();
-                ensure(!stands, || "it does not move as it is".to_owned())
-            }
+            Fact::Paused => self.may_pause(),
             Fact::Unpaused => ensure(self.is_paused(), || "it is not paused".to_owned()),
             Fact::TimedOut => {
                 let until = self.times_out_at();
@@ -450,7 +476,12 @@ impl Saga {
                 let lost_at = self.lost_at();
                 ensure(lost_at.is_some_and(|lost_at| lost_at <= at), || format!("it is lost at {lost_at:?}"))
             }
-            Fact::Asked { .. } | Fact::Heard { .. } | Fact::TakenOver { .. } => Err("it is told otherwise".to_owned()),
+            Fact::Asked { .. }
+            | Fact::Heard { .. }
+            | Fact::TakenOver { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled => Err("it is told otherwise".to_owned()),
             Fact::Ended { status, output } => {
                 let expected = (*status == Status::Completed).then(|| self.output());
                 ensure(is_due, || "nothing ends it".to_owned())?;
@@ -474,6 +505,7 @@ impl Saga {
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
         let plan = self.plan.steps.get(*step).ok_or("there is no such step")?;
+        ensure(!self.is_of_child(*step, *phase), || "its child is not handed out".to_owned())?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
@@ -637,6 +669,12 @@ fn fact(seq: u64, event: &Event) -> Option<Fact> {
             Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
         }
         Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
+        Event::ChildStarted(start) => {
+            let (step, attempt) = (at(&start.node), u64::from(start.attempt));
+            Fact::ChildBegan { step, attempt, child: start.child }
+        }
+        Event::ChildRecalled { node, attempt } => Fact::ChildRecalled { step: at(node), attempt: u64::from(*attempt) },
+        Event::Recalled => Fact::Recalled,
         Event::Paused { .. } => Fact::Paused,
         Event::Unpaused { .. } => Fact::Unpaused,
         Event::OutputFailed { .. } => Fact::OutputFailed,

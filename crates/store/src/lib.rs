@@ -99,6 +99,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     ) -> Answer<'_, Loaded>;
     /// A bundle of the tenant that the log belongs to.
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>>;
+    /// A version of a definition of the tenant that the log belongs to.
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>>;
     /// Commits a batch: all of it and durably, or nothing, or [`CommitError::Unknown`].
     ///
     /// What a transaction's row holds beside its status, times, `output_seq`, `kept` and body never changes after its
@@ -186,6 +188,7 @@ pub async fn carry_out(store: &dyn Store, call: Call, owner: &str) -> Reply {
         Call::Recover { log, after, limit } => Reply::Loaded(store.recover(log, after, limit).await),
         Call::Load { log, transactions, keys } => Reply::Loaded(store.load(log, transactions, keys).await),
         Call::Bundle { log, digest } => Reply::Bundle(store.bundle_of(log, digest).await),
+        Call::Definition { log, name, version } => Reply::Definition(store.definition_of(log, name, version).await),
         Call::Commit(batch) => Reply::Committed(store.commit(*batch).await),
     }
 }

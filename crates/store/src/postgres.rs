@@ -273,6 +273,10 @@ impl Store for PostgresStore {
         Box::pin(read::bundle_of(&self.connections, log, digest))
     }
 
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        Box::pin(async move { read::definition_of(&self.connections, log, &name, version).await })
+    }
+
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         Box::pin(self.commit_batch(batch))
     }

@@ -244,6 +244,9 @@ impl SimStore {
             Call::Bundle { log, digest } => {
                 Reply::Bundle(inner.call("read a bundle", |state| state.bundle_of(log, digest)))
             }
+            Call::Definition { log, name, version } => {
+                Reply::Definition(inner.call("read a definition", |state| state.definition_of(log, &name, version)))
+            }
             Call::Commit(batch) => Reply::Committed(inner.commit(*batch)),
         }
     }
@@ -294,6 +297,10 @@ impl Store for SimStore {
 
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>> {
         self.read("read a bundle", |state| state.bundle_of(log, digest))
+    }
+
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        self.read("read a definition", |state| state.definition_of(log, &name, version))
     }
 
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {

@@ -313,6 +313,10 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |conn| read::bundle_of(conn, log, digest)))
     }
 
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        Box::pin(self.readers.read(move |conn| read::definition_of(conn, log, &name, version)))
+    }
+
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         let entries = Some(batch.entries.len());
         Box::pin(self.jobs.write(entries, move |conn| commit::apply(conn, &batch)))

@@ -53,6 +53,9 @@ impl<W: Wrapper> Store for W {
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>> {
         called(self).bundle_of(log, digest)
     }
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        called(self).definition_of(log, name, version)
+    }
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         called(self).recover(log, after, limit)
     }

@@ -41,6 +41,8 @@ pub struct TransactionHead {
     pub business_key: Option<String>,
     /// The caller's idempotency key.
     pub idempotency_key: Option<String>,
+    /// What it is a child of, and the step that runs it.
+    pub parent: Option<(TransactionId, Name)>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -76,6 +78,8 @@ pub struct TransactionView {
     pub paused_at: Option<Timestamp>,
     /// What it waits for.
     pub waiting_for: Vec<WaitView>,
+    /// The children that its steps run or ran last, in the order of the steps.
+    pub children: Vec<TransactionId>,
     /// Its steps in the definition's order.
     pub steps: Vec<StepView>,
 }
@@ -193,6 +197,8 @@ pub struct StepView {
     pub error: Option<StepError>,
     /// The decision about its latest attempt.
     pub decision: Option<DecisionId>,
+    /// The child that it ran last.
+    pub child: Option<TransactionId>,
     /// Its compensation, where there is or was one.
     pub undo: Option<UndoView>,
     /// Its confirm, where there is or was one.
@@ -269,6 +275,7 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
         labels: head.beginning.labels.clone(),
         business_key: head.beginning.business_key.clone(),
         idempotency_key: head.beginning.idempotency_key.clone(),
+        parent: head.beginning.parent.as_ref().map(|parent| (parent.id, parent.step.clone())),
         started_at: row.started_at,
         ended_at: row.ended_at,
     }
@@ -304,6 +311,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         start_at: head.beginning.start_at,
         paused_at: head.paused_at,
         waiting_for,
+        children: steps.iter().filter_map(|step| step.child).collect(),
         steps,
     })
 }
@@ -402,6 +410,7 @@ fn step_view(
         output,
         error: state.error.clone(),
         decision: state.decision,
+        child: state.child,
         undo,
         confirm,
     })

@@ -42,6 +42,7 @@ differs!(TransactionRow {
     output_seq => "output_seq",
     kept => "kept",
     business_key => "business_key",
+    parent => "parent_id",
 } body);
 
 differs!(StepRow {

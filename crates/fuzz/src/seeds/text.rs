@@ -70,6 +70,7 @@ pub(super) const SEARCHES: &[&str] = &[
     "version:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
     "version:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
     "\u{a0}status:failed\u{2003}status:parked\r\n",
+    "parent:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90,txn_019312d8a0b07c3e9f2a4b5c6d7e8f91 -parent:x",
 ];
 
 pub(super) const DEFINITIONS: &[&str] = &[
@@ -107,6 +108,7 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "name: r\nversion: 1\nsteps:\n  - id: a\n    run: noop\n    action: greet\n    resource: {type: Order, id: \"${{ input.id }}\", attributes: {total: \"${{ input.total }}\"}}\n    context: {times: \"${{ input.?times.orValue(2) }}\"}\n    queue_timeout: 5m\n",
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: 5m}}\n  - {id: b, run: {wait: '2026-12-24T18:00:00+01:00'}}\n  - {id: c, run: {wait: '${{ input.a }}'}}\n  - {id: d, run: {wait: '${{ input.b }}h'}}\n  - {id: e, run: {signal: {name: go, timeout: '${{ input.c }}'}}, pivot: true}\n  - {id: f, after: [e], run: {signal: {name: go}}, on_failure: continue}\n",
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: soon}}\n  - {id: b, run: {signal: {}}, retry: {attempts: 2}}\n  - {id: c, run: noop, compensate: {run: {wait: 1s}}}\n",
+    "name: family\nversion: 1\nsteps:\n  - {id: a, run: {transaction: parcel}, with: '${{ input }}'}\n  - {id: b, after: [a], run: {transaction: bill, version: 2}, compensate: {run: noop}}\n  - {id: c, run: {transaction: family}, retry: {attempts: 2}}\n  - {id: d, run: {version: 2}}\n",
 ];
 
 pub(super) const EXPRESSIONS: &[&str] = &[

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod denial;
 #[cfg(test)]
 mod flow;

@@ -1,5 +1,6 @@
 //! Building a batch: time first, then inputs in their order and hand-outs, as they come, until it is sealed.
 
+use super::family::Stood;
 use super::work::{Pending, Work};
 use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
@@ -20,7 +21,7 @@ use std::time::Duration;
 impl Shard {
     /// What the inputs of the next batch name and nobody has asked the store for.
     pub(super) fn needs(&mut self) -> Option<Call> {
-        let mut needs = Needs::default();
+        let mut needs = Needs { transactions: self.wanted_of_families(), keys: BTreeSet::new() };
         for input in self.queue.iter().take(BATCH_INPUTS_MAX) {
             self.needs_of(input, &mut needs);
         }
@@ -48,8 +49,11 @@ impl Shard {
                 let held = exchange.holding.iter().map(|token| token.attempt.transaction);
                 needs.transactions.extend(held.filter(|id| is_unknown(id) && !self.ended.contains(id)));
             }
+            Command::Terminate(operation) => {
+                needs.transactions.extend(Some(operation.id).filter(is_unknown));
+                self.absent_below(operation.id, &mut needs.transactions);
+            }
             Command::Cancel(operation)
-            | Command::Terminate(operation)
             | Command::Retry(operation)
             | Command::Resolve(operation, ..)
             | Command::Pause(operation)
@@ -95,6 +99,7 @@ impl Shard {
         };
         // Also of a batch that has gathered for a while: whoever is looked at below is no longer waited for.
         work.now = now;
+        self.tell_untold(&mut work);
         if work.takes_more() {
             self.pass_time(&mut work);
         }
@@ -127,7 +132,14 @@ impl Shard {
             | State::LoadControl
             | State::Recover(_)
             | State::Open
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Load | Waiting::Bundle(_))
+            | State::Waiting(
+                Waiting::Own
+                | Waiting::Control
+                | Waiting::Recover
+                | Waiting::Load
+                | Waiting::Bundle(_)
+                | Waiting::Definition(..),
+            )
             | State::Fenced
             | State::Stopped => log.size,
         };
@@ -291,18 +303,21 @@ impl Shard {
         f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<R, chancery_engine::Refusal>,
     ) -> Result<R, Refusal> {
         let Some(mut member) = self.members.remove(&id) else { return Err(Refusal::Missing(id)) };
-        let before = member.status();
+        let (before, stood) = (member.status(), Stood::of(&member));
         let mut staged = std::mem::take(&mut work.staged);
         let mut cx = Cx { now: work.now, seq: work.seq(), out: &mut staged };
         let outcome = f(&mut member, &mut cx);
         work.staged = staged;
         self.note(&member, before, work);
+        let is_child = member.parent().is_some();
+        let output = work.staged.last().and_then(|staged| staged.event.output().cloned());
         if !work.staged.is_empty() {
-            work.write_staged(id, standing.actor, standing.decision);
+            work.write_staged((id, is_child), standing.actor, standing.decision);
             work.touched.insert(id);
         }
         self.index.refresh(&member, work.now);
         self.members.insert(id, member);
+        self.carry_over(id, stood, output, work);
         Ok(outcome?)
     }
 
@@ -404,6 +419,9 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
+        | Event::ChildStarted(_)
+        | Event::ChildRecalled { .. }
+        | Event::Recalled
         | Event::Ended { .. } => None,
     }
 }

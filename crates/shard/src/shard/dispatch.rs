@@ -37,7 +37,7 @@ impl Standing<'_> {
 }
 
 /// The action that a start asks for.
-const START: &str = "start";
+pub(super) const START: &str = "start";
 const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
 pub(super) const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
 
@@ -168,11 +168,14 @@ impl Shard {
 
     /// The same for one place; whether anything was.
     fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
+        if *place == Place::Child {
+            return self.hand_to_children(control, work);
+        }
         let mut progress = false;
         while !work.is_full() {
             let Some(key) = self.index.oldest(place) else { break };
             let call = match place {
-                Place::Noop => None,
+                Place::Noop | Place::Child => None,
                 Place::Queue(queue) => match self.desk.credit(queue) {
                     Some(call) => Some((call, queue)),
                     None => break,
@@ -207,6 +210,7 @@ impl Shard {
         let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
         let decision = match (&offer.authorization, bundle) {
             (Authorization::Cite(decision), _) => Ok((*decision, None)),
+            (Authorization::AsStart, _) => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
             (Authorization::Ask { .. }, None) => Err((None, BUNDLE_LOST.to_owned())),
             (Authorization::Ask { action, resource, context }, Some(bundle)) => {
                 let mut context = context.clone();
@@ -286,7 +290,7 @@ impl Shard {
         let attempt_ref = AttemptRef::of(key.transaction, key.node, key.phase, attempt);
         let http = match &offer.call {
             Call::Http(request) => Some(request.clone()),
-            Call::Worker(_) | Call::Noop => None,
+            Call::Worker(_) | Call::Noop | Call::Child(_) => None,
         };
         Some(Task {
             token: self.config.token_key.issue(&self.control.as_ref()?.tenant.tenant, attempt_ref, &input),
@@ -339,6 +343,7 @@ fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
         idempotency_key: start.idempotency_key.clone(),
         business_key: start.business_key.clone(),
         labels: start.labels.clone(),
+        parent: None,
         traceparent: start.traceparent.clone(),
         start_at: start.start_at,
     };

@@ -13,6 +13,8 @@ pub(super) enum Place {
     Queue(Queue),
     /// For nobody: it does nothing.
     Noop,
+    /// For a child, which is to begin or to undo what it did.
+    Child,
 }
 
 /// A ready step: oldest first, ties by transaction and step, so that every run has one order.
@@ -109,6 +111,16 @@ impl Index {
         self.ready.get(place)?.first().copied()
     }
 
+    /// The ready steps of a place, oldest first.
+    pub(super) fn keys(&self, place: &Place) -> Vec<ReadyKey> {
+        self.ready.get(place).into_iter().flatten().copied().collect()
+    }
+
+    /// Whether a step is ready at a place.
+    pub(super) fn has(&self, place: &Place, key: ReadyKey) -> bool {
+        self.ready.get(place).is_some_and(|keys| keys.contains(&key))
+    }
+
     /// The places where something is ready.
     pub(super) fn places(&self) -> Vec<Place> {
         self.ready.keys().cloned().collect()
@@ -118,7 +130,7 @@ impl Index {
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
         let of_queue = |(place, keys): (&Place, &BTreeSet<ReadyKey>)| match place {
             Place::Queue(queue) => Some((queue.clone(), keys.len(), keys.first().map(|key| key.since))),
-            Place::Noop => None,
+            Place::Noop | Place::Child => None,
         };
         self.ready.iter().filter_map(of_queue).collect()
     }
@@ -137,6 +149,7 @@ fn place(transaction: &Transaction, key: ReadyKey, before: Option<&Placed>) -> O
             }
         }
         Run::Noop => Place::Noop,
+        Run::Transaction(_) => Place::Child,
         // Nobody is called.
         Run::Wait(_) | Run::Signal(_) => return None,
     })

@@ -31,6 +31,9 @@ impl Saga {
             | Event::Dispatched { .. }
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::ChildStarted(_)
+            | Event::ChildRecalled { .. }
+            | Event::Recalled
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
@@ -115,6 +118,9 @@ impl Saga {
             Fact::Asked { step, driver } => (*step == asked).then_some(*driver),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -187,6 +193,9 @@ impl Saga {
             }
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -238,6 +247,9 @@ impl Saga {
                 }
                 Fact::HandedOut { .. }
                 | Fact::Accepted { .. }
+                | Fact::ChildBegan { .. }
+                | Fact::ChildRecalled { .. }
+                | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }

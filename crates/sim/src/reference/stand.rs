@@ -16,6 +16,8 @@ pub(crate) enum Stage {
     Ready(Timestamp),
     /// An attempt is out until then.
     Out(Timestamp),
+    /// Its child runs.
+    Child,
     /// It waits for its next attempt until then.
     Backoff(Timestamp),
     /// It waits for a time or a signal, until then.
@@ -33,6 +35,8 @@ pub(crate) enum UndoStage {
     None,
     Ready,
     Out(Timestamp),
+    /// Its child undoes what it did.
+    Child,
     Backoff(Timestamp),
     Completed,
     /// It failed for good and is left.
@@ -57,7 +61,11 @@ impl Saga {
     }
 
     pub(super) fn ended(&self) -> Option<Status> {
-        self.facts.iter().find_map(|(_, fact)| if let Fact::Ended { status, .. } = fact { Some(*status) } else { None })
+        let is_about = |fact: &&Fact| matches!(fact, Fact::Ended { .. } | Fact::Recalled);
+        match self.facts.iter().rev().map(|(_, fact)| fact).find(is_about) {
+            Some(Fact::Ended { status, .. }) => Some(*status),
+            Some(_) | None => None,
+        }
     }
 
     /// Which fact turned it: from there on it goes backward.
@@ -69,7 +77,7 @@ impl Saga {
     fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
         let is_decided = self.decided().is_some_and(|decided| decided < at);
         match fact {
-            Fact::Cancelled | Fact::Lost => true,
+            Fact::Cancelled | Fact::Lost | Fact::Recalled => true,
             Fact::OutputFailed | Fact::TimedOut if is_decided => self.is_told(WrongRule::TurnPastDecision),
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
@@ -77,6 +85,8 @@ impl Saga {
             }
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -128,7 +138,11 @@ impl Saga {
             {
                 return Some(if self.is_unknown_after(asked, facts) { Over::Unknown } else { Over::Failed });
             }
-            let is_out = matches!(fact, Fact::HandedOut { step, .. } | Fact::WaitBegan { step, .. } if *step == asked);
+            let is_out = matches!(
+                fact,
+                Fact::HandedOut { step, .. } | Fact::ChildBegan { step, .. } | Fact::WaitBegan { step, .. }
+                    if *step == asked
+            );
             if is_out || *fact == (Fact::Resumed { step: Some(asked) }) {
                 return None;
             }
@@ -213,6 +227,9 @@ impl Saga {
             Fact::TimeCame { .. } | Fact::SignalTaken { .. } => waited(fact) == Some(asked),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -248,7 +265,7 @@ impl Saga {
     pub(super) fn attempts(&self, asked: usize, of: Phase) -> u64 {
         let mut count = 0;
         for (_, fact) in &self.facts {
-            count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
+            count += u64::from(began(fact) == Some((asked, of)));
         }
         count
     }
@@ -261,7 +278,7 @@ impl Saga {
             if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it {
                 count = 0;
             }
-            count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
+            count += u64::from(began(fact) == Some((asked, of)));
         }
         count
     }
@@ -341,6 +358,9 @@ impl Saga {
             {
                 return Stage::Out(*deadline);
             }
+            if matches!(fact, Fact::ChildBegan { step, .. } if *step == asked) {
+                return Stage::Child;
+            }
             if let Fact::WaitBegan { step, until } = fact
                 && *step == asked
             {
@@ -376,8 +396,8 @@ impl Saga {
 
     pub(super) fn has_room(&self, phase: Phase) -> Check {
         let is_out = |step: &usize| match phase {
-            Phase::Do => matches!(self.stage(*step), Stage::Out(_)),
-            Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_)),
+            Phase::Do => matches!(self.stage(*step), Stage::Out(_) | Stage::Child),
+            Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_) | UndoStage::Child),
         };
         let out = self.all().filter(is_out).count();
         let most = self.plan.concurrency.unwrap_or(8);
@@ -400,7 +420,7 @@ impl Saga {
     }
 
     pub(super) fn is_any_out(&self) -> bool {
-        self.all().any(|step| matches!(self.stage(step), Stage::Out(_)))
+        self.all().any(|step| matches!(self.stage(step), Stage::Out(_) | Stage::Child))
     }
 
     /// When it was over, as the number of the fact that ended it.
@@ -436,6 +456,7 @@ impl Saga {
                 Fact::HandedOut { step, phase: Phase::Undo | Phase::Confirm, deadline, .. } if *step == asked => {
                     return Some(UndoStage::Out(*deadline));
                 }
+                Fact::ChildRecalled { step, .. } if *step == asked => return Some(UndoStage::Child),
                 Fact::Failed { step, phase: phase @ (Phase::Undo | Phase::Confirm), retry_at, .. }
                     if *step == asked =>
                 {
@@ -455,6 +476,9 @@ impl Saga {
                 }
                 Fact::HandedOut { .. }
                 | Fact::Accepted { .. }
+                | Fact::ChildBegan { .. }
+                | Fact::ChildRecalled { .. }
+                | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
@@ -503,7 +527,7 @@ impl Saga {
     /// Whether it has an undo and took effect, or may have.
     fn is_to_undo(&self, asked: usize) -> bool {
         let has_undo = self.plan.steps.get(asked).is_some_and(|step| step.undo.is_some());
-        has_undo && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
+        (has_undo || self.recalls(asked)) && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
     }
 
     /// Whether a critical compensation failed, so that the rest is left.
@@ -522,7 +546,7 @@ impl Saga {
         // What a person has tried again lets the others go on, as it did while it waited for that.
         let is_resumed = |step| self.facts.iter().any(|(_, fact)| *fact == (Fact::Resumed { step: Some(step) }));
         let holds_up = |step: usize| match self.undo_told(step) {
-            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => !is_resumed(step),
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_)) => !is_resumed(step),
             Some(UndoStage::Failed) => self.is_told(WrongRule::ConfirmAfterFailure),
             Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
         };
@@ -538,7 +562,7 @@ impl Saga {
             return false;
         }
         let holds_up = |step: usize| match self.undo_told(step) {
-            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => true,
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_)) => true,
             Some(UndoStage::Failed) => self.is_stuck(step, Phase::Undo),
             Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
         };
@@ -591,6 +615,9 @@ impl Saga {
         let mut wakes = match self.stage(step) {
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) if !self.moves() => Vec::new(),
             Stage::Waiting(until) => until.into_iter().collect(),
+            // No worker is waited for.
+            Stage::Child => Vec::new(),
+            Stage::Ready(_) if self.runs_child(step) => Vec::new(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],
@@ -604,6 +631,7 @@ impl Saga {
             UndoStage::Backoff(_)
             | UndoStage::None
             | UndoStage::Ready
+            | UndoStage::Child
             | UndoStage::Completed
             | UndoStage::Failed
             | UndoStage::Marked
@@ -621,7 +649,7 @@ impl Saga {
             (UndoStage::Completed, _) if confirms => "confirm_completed",
             (UndoStage::Failed, _) if confirms => "confirm_failed",
             (UndoStage::Ready, _) => "undo_ready",
-            (UndoStage::Out(_), _) => "undo_dispatched",
+            (UndoStage::Out(_) | UndoStage::Child, _) => "undo_dispatched",
             (UndoStage::Backoff(_), _) => "undo_backoff",
             (UndoStage::Completed, _) => "undo_completed",
             (UndoStage::Failed, _) => "undo_failed",
@@ -629,7 +657,7 @@ impl Saga {
             (UndoStage::Skipped, _) => "undo_skipped",
             (UndoStage::None, Stage::Pending) => "pending",
             (UndoStage::None, Stage::Ready(_)) => "ready",
-            (UndoStage::None, Stage::Out(_)) => "dispatched",
+            (UndoStage::None, Stage::Out(_) | Stage::Child) => "dispatched",
             (UndoStage::None, Stage::Backoff(_)) => "backoff",
             (UndoStage::None, Stage::Waiting(_)) => "waiting",
             (UndoStage::None, Stage::Completed) => "completed",
@@ -641,6 +669,39 @@ impl Saga {
     }
 }
 
+/// The attempt that began: of which step, and of what.
+const fn began(fact: &Fact) -> Option<(usize, Phase)> {
+    match fact {
+        Fact::HandedOut { step, phase, .. } => Some((*step, *phase)),
+        Fact::ChildBegan { step, .. } => Some((*step, Phase::Do)),
+        Fact::ChildRecalled { step, .. } => Some((*step, Phase::Undo)),
+        Fact::Accepted { .. }
+        | Fact::Done { .. }
+        | Fact::Failed { .. }
+        | Fact::Denied { .. }
+        | Fact::Skipped { .. }
+        | Fact::WaitBegan { .. }
+        | Fact::TimeCame { .. }
+        | Fact::SignalCame { .. }
+        | Fact::SignalTaken { .. }
+        | Fact::Recalled
+        | Fact::Paused
+        | Fact::Unpaused
+        | Fact::OutputFailed
+        | Fact::TimedOut
+        | Fact::Confirming
+        | Fact::Cancelled
+        | Fact::Parked { .. }
+        | Fact::Resumed { .. }
+        | Fact::Resolved { .. }
+        | Fact::Asked { .. }
+        | Fact::Heard { .. }
+        | Fact::TakenOver { .. }
+        | Fact::Lost
+        | Fact::Ended { .. } => None,
+    }
+}
+
 /// The step that is done because its time or its signal came.
 fn waited(fact: &Fact) -> Option<usize> {
     match fact {
@@ -648,6 +709,9 @@ fn waited(fact: &Fact) -> Option<usize> {
         Fact::SignalTaken { step, .. } => Some(*step),
         Fact::HandedOut { .. }
         | Fact::Accepted { .. }
+        | Fact::ChildBegan { .. }
+        | Fact::ChildRecalled { .. }
+        | Fact::Recalled
         | Fact::Done { .. }
         | Fact::Failed { .. }
         | Fact::Denied { .. }

@@ -86,9 +86,10 @@ impl World {
         }
         let tenant = self.rng.index(self.tenants.len());
         let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
-        let (Some(definition), Some(actor)) =
-            (self.rng.pick(&state.definitions).cloned(), self.rng.pick(&state.principals))
-        else {
+        let (Some(definition), Some(actor)) = (
+            self.rng.pick(state.definitions.get(..state.roots).unwrap_or_default()).cloned(),
+            self.rng.pick(&state.principals),
+        ) else {
             return Ok(());
         };
         let (id, actor) = (state.id.clone(), actor.id);

@@ -103,7 +103,8 @@ impl World {
             | Call::Control { .. }
             | Call::Recover { .. }
             | Call::Load { .. }
-            | Call::Bundle { .. }) => {
+            | Call::Bundle { .. }
+            | Call::Definition { .. }) => {
                 if self.strikes(Fault::CallFailed, 20) {
                     self.count(Fault::CallFailed);
                     self.store.fail_calls(1);
@@ -306,10 +307,13 @@ fn brief(reply: &Reply) -> String {
         Reply::Control(Ok(rows)) => format!("control epoch {}", rows.control_epoch),
         Reply::Loaded(Ok(loaded)) => format!("{} transactions, {} keys", loaded.transactions.len(), loaded.keys.len()),
         Reply::Bundle(Ok(row)) => format!("bundle {}", row.is_some()),
+        Reply::Definition(Ok(row)) => format!("definition {}", row.is_some()),
         Reply::Committed(Ok(())) => "committed".to_owned(),
         Reply::Committed(Err(err)) => err.to_string(),
-        Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)) => {
-            err.to_string()
-        }
+        Reply::Owned(Err(err))
+        | Reply::Control(Err(err))
+        | Reply::Loaded(Err(err))
+        | Reply::Bundle(Err(err))
+        | Reply::Definition(Err(err)) => err.to_string(),
     }
 }

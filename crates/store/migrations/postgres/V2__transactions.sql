@@ -14,6 +14,10 @@ UPDATE transactions SET business_key = convert_to(convert_from(body, 'UTF8')::js
     AND position('\u0000' IN convert_from(body, 'UTF8')) = 0;
 CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
 
+-- What a transaction is a child of; only children have it.
+ALTER TABLE transactions ADD COLUMN parent_id UUID;
+CREATE INDEX transactions_by_parent ON transactions (log, parent_id, id) WHERE parent_id IS NOT NULL;
+
 CREATE TABLE labels (
     log BIGINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,

@@ -12,6 +12,10 @@ UPDATE transactions SET business_key = CAST(json_extract(CAST(body AS TEXT), '$.
     WHERE body_key = 'none';
 CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
 
+-- What a transaction is a child of; only children have it.
+ALTER TABLE transactions ADD COLUMN parent_id BLOB;
+CREATE INDEX transactions_by_parent ON transactions (log, parent_id, id) WHERE parent_id IS NOT NULL;
+
 CREATE TABLE labels (
     log INTEGER NOT NULL,
     name TEXT NOT NULL,

@@ -409,7 +409,27 @@ pub(super) async fn definition(
     name: &Name,
     version: Option<u32>,
 ) -> Answer<Option<DefinitionRow>> {
+    definition_by(&connections.get("read a definition").await?, tenant, name, version).await
+}
+
+pub(super) async fn definition_of(
+    connections: &Connections,
+    id: LogId,
+    name: &Name,
+    version: u32,
+) -> Answer<Option<DefinitionRow>> {
     let conn = connections.get("read a definition").await?;
+    // A log's tenant never changes, so this needs no snapshot.
+    let tenant = log(&conn, id).await?.tenant;
+    definition_by(&conn, &tenant, name, Some(version)).await
+}
+
+async fn definition_by(
+    conn: &Connection,
+    tenant: &TenantId,
+    name: &Name,
+    version: Option<u32>,
+) -> Answer<Option<DefinitionRow>> {
     let query = format!(
         "SELECT {} FROM definitions WHERE tenant = $1 AND name = $2 AND ($3::bigint IS NULL OR version = $3) \
          ORDER BY version DESC LIMIT 1",
@@ -417,7 +437,7 @@ pub(super) async fn definition(
     );
     let key: &[Param<'_>] =
         &[(&tenant.as_str(), Type::TEXT), (&name.as_str(), Type::TEXT), (&version.map(i64::from), Type::INT8)];
-    Ok(one(&conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
+    Ok(one(conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
 }
 
 /// A page by (name, version): `$1` is the tenant, `$2` and `$3` what it begins after, `$4` how many rows.

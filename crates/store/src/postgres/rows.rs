@@ -37,7 +37,7 @@ pub(super) const ENTRY_BARE: &str = "log, seq, transaction_id, n, record, NULL::
 pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -268,6 +268,7 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
         kept: kept(row, 12)?,
         body: sealed(row, 13)?,
         business_key: utf8_or_null(row, 16)?,
+        parent: get::<Option<Uuid>>(row, 17)?.map(|id| TransactionId::from_bytes(id.into_bytes())),
     })
 }
 

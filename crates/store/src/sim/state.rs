@@ -202,6 +202,7 @@ impl State {
         match key {
             Key::Log => true,
             Key::Status(status) => row.status == status,
+            Key::Parent(parent) => row.parent == Some(parent),
             Key::Business(key) => row.business_key.as_deref() == Some(key),
             Key::Label(name, value) => self.label(row, name) == Some(value),
             Key::Id(id) => row.id == id,
@@ -232,6 +233,16 @@ impl State {
         let (first, last) = version.map_or((0, u32::MAX), |version| (version, version));
         let range = (Included((tenant.clone(), name.clone(), first)), Included((tenant.clone(), name.clone(), last)));
         self.control.definitions.range(range).next_back().map(|(_, row)| row.clone())
+    }
+
+    pub(super) fn definition_of(
+        &self,
+        log: LogId,
+        name: &Name,
+        version: u32,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        let tenant = &self.log(log)?.tenant;
+        Ok(self.definition(tenant, name, Some(version)))
     }
 
     pub(super) fn definitions(
@@ -279,6 +290,7 @@ fn facts(row: &TransactionRow) -> Facts<'_> {
         version: row.version,
         principal: row.principal,
         key: row.business_key.as_deref(),
+        parent: row.parent,
         started_at: row.started_at,
         ended_at: row.ended_at,
     }

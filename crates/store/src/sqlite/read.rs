@@ -373,6 +373,10 @@ pub(super) fn definition(
     one(conn, "read a definition", &statement, key, |row| Ok(rows::definition(row)?.1))
 }
 
+pub(super) fn definition_of(conn: &Connection, id: LogId, name: &Name, version: u32) -> Answer<Option<DefinitionRow>> {
+    definition(conn, &log(conn, id)?.tenant, name, Some(version))
+}
+
 pub(super) fn definitions(
     conn: &Connection,
     tenant: &TenantId,

@@ -34,7 +34,7 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -265,6 +265,7 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         kept: kept(row, 12)?,
         body: sealed(row, 13)?,
         business_key: optional(row, 16)?.map(|Utf8(key)| key),
+        parent: optional(row, 17)?,
     })
 }
 

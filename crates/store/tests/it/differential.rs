@@ -66,6 +66,7 @@ fn term() -> impl Strategy<Value = String> {
             .prop_map(str::to_owned),
         number().prop_map(|number| format!("principal:{}", principal(number % 3))),
         number().prop_map(|number| format!("key:\"key {}\0\",other", number % 4)),
+        number().prop_map(|number| format!("parent:{}", id(number % 3))),
         prop_oneof![Just("label.region:eu"), Just("label.region:eu,\"us, \\\"east\\\"\""), Just("label.channel:web")]
             .prop_map(str::to_owned),
         prop::collection::vec(number(), 1..4)

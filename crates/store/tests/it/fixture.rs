@@ -88,6 +88,7 @@ pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> Tran
         kept: if status == "waiting" { vec![2, 3] } else { Vec::new() },
         body: Sealed::plain(b"{\"v\":1}".to_vec()),
         business_key: number.is_multiple_of(3).then(|| format!("key {}\0", number % 4)),
+        parent: number.is_multiple_of(5).then(|| id(number % 2)),
     }
 }
 

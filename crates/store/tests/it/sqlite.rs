@@ -328,6 +328,7 @@ fn every_column_can_be_tampered_with() {
                 wake_at: Some(time(1)),
                 kept: vec![2],
                 business_key: Some("key".to_owned()),
+                parent: Some(id(9)),
                 ..transaction(log.id, 1, "completed")
             }],
             labels: labels(log.id, 1),

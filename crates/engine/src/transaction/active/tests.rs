@@ -35,6 +35,7 @@ impl Run {
             idempotency_key: None,
             business_key: None,
             labels: std::collections::BTreeMap::new(),
+            parent: None,
             start_at: None,
             traceparent: None,
         };

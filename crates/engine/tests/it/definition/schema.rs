@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 24] = [
+const OF_FORM: [&str; 25] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -33,6 +33,7 @@ const OF_FORM: [&str; 24] = [
     "has at least one participant",
     "is of kind `",
     "of a participant",
+    "is that of a `transaction`",
 ];
 
 /// What the schema says of a text that is YAML or JSON.
