@@ -7,6 +7,7 @@ pub mod definition;
 mod event;
 mod node;
 mod open;
+pub mod schedule;
 pub mod search;
 mod state;
 mod status;

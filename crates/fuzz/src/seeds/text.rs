@@ -36,6 +36,42 @@ pub(super) const JSON: &[&str] = &[
     "nan",
 ];
 
+/// Cron expressions, each in a time zone.
+pub(super) const CRONS: &[&str] = &[
+    "UTC\n* * * * *",
+    "Europe/Berlin\n30 2 * * *",
+    "30 2 * * 1-5",
+    "Europe/Berlin\n0,30 2-3 * * *",
+    "America/New_York\n30 1 * * sun",
+    "America/Sao_Paulo\n15 0 * * *",
+    "Australia/Lord_Howe\n15 2 4-10 apr *",
+    "Pacific/Apia\n0 12 * * *",
+    "Asia/Kathmandu\n*/20 9-17/8 * jan-dec MON-fri",
+    "Africa/Casablanca\n30 * * * *",
+    "Antarctica/Troll\n0 1 * * 7",
+    "UTC\n0 0 29 2 *",
+    "UTC\n0 0 29 2 1",
+    "UTC\n0 0 */12 * 5",
+    "UTC\n0 0 13 * 5",
+    "UTC\n50/5,3 4 * * *",
+    "UTC\n@yearly",
+    "utc\n@Hourly",
+    "UTC\n@reboot",
+    "UTC\n0  0\t*\t* *",
+    "UTC\n0 0 30,31 2 *",
+    "UTC\n60 * * * *",
+    "UTC\n0 17-9 * * *",
+    "UTC\n*/0 * * * *",
+    "UTC\n0 é/x * * *",
+    "UTC\n* * * *",
+    "UTC\n* * * * * *",
+    "UTC\n",
+    "",
+    "Europe/Atlantis\n* * * * *",
+    "../etc/localtime\n* * * * *",
+    "UTC\n0 0 * * fri-sun",
+];
+
 pub(super) const SEARCHES: &[&str] = &[
     "",
     " ",
