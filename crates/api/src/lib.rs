@@ -14,6 +14,7 @@ pub mod page;
 pub mod principal;
 pub mod problem;
 pub mod routes;
+pub mod schedule;
 pub mod target;
 pub mod tenant;
 pub mod transaction;

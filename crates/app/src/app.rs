@@ -177,6 +177,7 @@ impl App {
         ));
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
+            access: Some(Arc::clone(shared.grants.access())),
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
         };
         let pump = Pump::new(
@@ -258,6 +259,24 @@ impl App {
     #[must_use]
     pub fn permits(&self, caller: &Caller, action: Action) -> bool {
         self.shared.grants.authorize(&caller.principal, &caller.tenant, action, None).is_ok()
+    }
+
+    /// Whether the roles of who has a grant also permit this, which is to be done later in their name.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], which leaves no entry: nobody calls.
+    pub(crate) fn stands_for(&self, grant: &Grant, action: Action) -> Result<(), Error> {
+        let control = self.tenant(grant)?.control()?;
+        let principal = control.directory.principal(&grant.principal()).ok_or(Error::Unauthenticated)?;
+        let denied = match self.shared.grants.authorize(principal, grant.tenant(), action, None) {
+            Ok(_) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let mut reasons: Vec<String> = denied.reasons.iter().map(ToString::to_string).collect();
+        if !denied.roles.is_empty() {
+            reasons.push(format!("it takes a role of: {}", denied.roles.join(", ")));
+        }
+        Err(Error::Denied { action: action.as_str(), reasons })
     }
 
     /// Who started a transaction; none where there is no such transaction.

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
+/// How late something may be that waits for the system's clock when that is set forward.
+const AHEAD_MAX: Duration = Duration::from_secs(5);
+
 static LATEST: AtomicI64 = AtomicI64::new(0);
 
 /// The time by the system's clock; never earlier than what an earlier call returned, even if the clock was set back.
@@ -22,10 +25,10 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The point on the monotonic clock at which the system's clock will show `at`, at most a day ahead.
+/// The point on the monotonic clock at which the system's clock will show `at`, at most [`AHEAD_MAX`] ahead: whoever
+/// sleeps until then looks at the system's clock again, which may have been set forward meanwhile.
 #[must_use]
 pub fn instant_at(at: Timestamp) -> Instant {
-    const AHEAD_MAX: Duration = Duration::from_secs(86_400);
     instant() + at.since(now()).min(AHEAD_MAX)
 }
 

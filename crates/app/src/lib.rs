@@ -35,6 +35,7 @@ pub mod principals;
 mod probe;
 mod pump;
 pub mod receipts;
+pub mod schedules;
 pub mod signing;
 mod starters;
 pub mod targets;

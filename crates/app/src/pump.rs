@@ -9,7 +9,7 @@ use chancery_base::Timestamp;
 use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_ledger::{Hash, leaf_hash};
 use chancery_shard::batch::{Call, CommitError, Reply};
-use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response};
+use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response, ScheduleAsk};
 use chancery_shard::{Batch, Poll, Shard, Stage};
 use chancery_store::Store;
 use std::collections::HashMap;
@@ -83,8 +83,9 @@ const fn is_reserved(command: &Command) -> bool {
     match command {
         Command::Exchange(exchange) => !exchange.done.is_empty() || !exchange.holding.is_empty(),
         Command::Cancel(_) | Command::Terminate(_) | Command::Resolve(..) | Command::Control(_) => true,
+        Command::Schedule(command) => matches!(command.ask, ScheduleAsk::Pause { .. } | ScheduleAsk::Delete),
         Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
-        Command::Start(_) | Command::Retry(_) | Command::Decide(_) | Command::Deny(_) => false,
+        Command::Start(_) | Command::Retry(_) | Command::Decide(_) | Command::Deny(_) | Command::Fire(_) => false,
     }
 }
 
@@ -243,7 +244,9 @@ impl Pump {
                 | Call::Control { .. }
                 | Call::Recover { .. }
                 | Call::Load { .. }
-                | Call::Bundle { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
+                | Call::Bundle { .. }
+                | Call::Schedules { .. }
+                | Call::Sources { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
             }
         })
     }
@@ -319,12 +322,16 @@ fn failure(reply: &Reply) -> Option<String> {
         Reply::Owned(Err(error))
         | Reply::Control(Err(error))
         | Reply::Loaded(Err(error))
-        | Reply::Bundle(Err(error)) => Some(error.to_string()),
+        | Reply::Bundle(Err(error))
+        | Reply::Schedules(Err(error))
+        | Reply::Sources(Err(error)) => Some(error.to_string()),
         Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
         Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
         | Reply::Owned(Ok(_))
         | Reply::Control(Ok(_))
         | Reply::Loaded(Ok(_))
-        | Reply::Bundle(Ok(_)) => None,
+        | Reply::Bundle(Ok(_))
+        | Reply::Schedules(Ok(_))
+        | Reply::Sources(Ok(_)) => None,
     }
 }

@@ -13,6 +13,7 @@ mod migrate;
 mod principal;
 mod receipt;
 mod run;
+mod schedule;
 mod serve;
 mod signing_secret;
 mod target;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
+    Schedule(schedule::Command),
+    #[command(subcommand)]
     Target(target::Command),
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
@@ -77,6 +80,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
+        Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,

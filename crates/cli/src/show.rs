@@ -2,10 +2,12 @@
 
 mod entry;
 mod open;
+mod schedule;
 mod transaction;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
+pub(crate) use schedule::{schedule, schedules, triggered};
 pub(crate) use transaction::{bulk, count, is_success, started, step_names, transaction, transactions};
 
 use chancery_base::{PrincipalId, Timestamp};

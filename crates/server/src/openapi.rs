@@ -2,7 +2,7 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
-use chancery_api::{Problem, problem, target, transaction, worker};
+use chancery_api::{Problem, problem, schedule, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -211,6 +211,11 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
         add::<principal::IssuedKey>,
         add::<principal::Key>,
         add::<principal::Principal>,
+        add::<schedule::Schedule>,
+        add::<schedule::ScheduleNote>,
+        add::<schedule::ScheduleTerms>,
+        add::<schedule::TriggerSchedule>,
+        add::<schedule::TriggeredSchedule>,
         add::<target::Callback>,
         add::<target::CalledBack>,
         add::<target::ForceBreaker>,

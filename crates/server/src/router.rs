@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, open, operations, principals, targets, transactions, workers,
+    bundles, definitions, health, ledger, open, operations, principals, schedules, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -117,6 +117,28 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "open_heartbeat" => on(filter, open::heartbeat),
         "worker_exchange" => on(filter, workers::exchange),
         "decision_make" => on(filter, workers::decide),
+        "ledger_logs" => on(filter, ledger::logs),
+        "ledger_entries" => on(filter, ledger::entries),
+        "ledger_proof_inclusion" => on(filter, ledger::inclusion),
+        "ledger_proof_consistency" => on(filter, ledger::consistency),
+        "ledger_key" => on(filter, ledger::key),
+        "receipt_get" => on(filter, ledger::receipt),
+        "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
+        _ => return handler_of_settings(route, filter),
+    })
+}
+
+/// The same of schedules, and of what steps reach.
+fn handler_of_settings(route: &Route, filter: MethodFilter) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match route.operation_id {
+        "schedule_list" => on(filter, schedules::list),
+        "schedule_create" => on(filter, schedules::create),
+        "schedule_get" => on(filter, schedules::get),
+        "schedule_set" => on(filter, schedules::set),
+        "schedule_delete" => on(filter, schedules::delete),
+        "schedule_pause" => on(filter, schedules::pause),
+        "schedule_resume" => on(filter, schedules::resume),
+        "schedule_trigger" => on(filter, schedules::trigger),
         "target_list" => on(filter, targets::list),
         "target_get" => on(filter, targets::get),
         "target_set" => on(filter, targets::set),
@@ -125,13 +147,6 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         "signing_secret_list" => on(filter, targets::secret_list),
         "signing_secret_retire" => on(filter, targets::secret_retire),
         "callback" => on(filter, targets::callback),
-        "ledger_logs" => on(filter, ledger::logs),
-        "ledger_entries" => on(filter, ledger::entries),
-        "ledger_proof_inclusion" => on(filter, ledger::inclusion),
-        "ledger_proof_consistency" => on(filter, ledger::consistency),
-        "ledger_key" => on(filter, ledger::key),
-        "receipt_get" => on(filter, ledger::receipt),
-        "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
         _ => return None,
     })
 }

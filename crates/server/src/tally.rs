@@ -53,6 +53,8 @@ impl Class {
             | "principal_set"
             | "key_revoke"
             | "target_force"
+            | "schedule_pause"
+            | "schedule_delete"
             | "bundle_activate"
             | "metrics" => Self::Ending,
             _ => Self::Call,

@@ -2,7 +2,7 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    PayloadRow, PrincipalRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, TransactionId};
 use std::sync::Arc;
@@ -131,6 +131,24 @@ pub enum Call {
         /// Which.
         digest: Digest,
     },
+    /// Load the tenant's schedules, `limit` at most, in order of their names.
+    Schedules {
+        /// Which log of the tenant asks: that of its shard 0.
+        log: LogId,
+        /// The last name of the page before.
+        after: Option<Name>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Load what schedules that are due start: absent ones are left out of the answer.
+    Sources {
+        /// Which log.
+        log: LogId,
+        /// Entries whose payloads have the inputs.
+        payloads: Vec<u64>,
+        /// Names and versions of definitions.
+        definitions: Vec<(Name, u32)>,
+    },
     /// Commit.
     Commit(Box<Batch>),
 }
@@ -146,6 +164,10 @@ pub enum Reply {
     Loaded(Result<Loaded, StoreError>),
     /// To [`Call::Bundle`].
     Bundle(Result<Option<BundleRow>, StoreError>),
+    /// To [`Call::Schedules`].
+    Schedules(Result<Vec<ScheduleRow>, StoreError>),
+    /// To [`Call::Sources`].
+    Sources(Result<Sources, StoreError>),
     /// To [`Call::Commit`].
     Committed(Result<(), CommitError>),
 }
@@ -169,6 +191,15 @@ pub struct ControlRows {
     pub definitions: Vec<(Name, u32, Digest)>,
     /// The active bundle.
     pub bundle: Option<BundleRow>,
+}
+
+/// What schedules start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Payloads with inputs, by the numbers of their entries.
+    pub payloads: Vec<(u64, Arc<PayloadRow>)>,
+    /// Definitions.
+    pub definitions: Vec<DefinitionRow>,
 }
 
 /// What a load brought.

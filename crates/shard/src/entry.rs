@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+pub(crate) mod schedules;
 
 pub use decode::{DecodeError, Recorded, decode};
 pub(crate) use encode::{EntryWriter, OfTransaction};
@@ -50,6 +51,22 @@ pub mod kind {
         SIGNING_SECRET_ISSUED = "signing_secret.issued",
         /// Such a secret was destroyed.
         SIGNING_SECRET_RETIRED = "signing_secret.retired",
+        /// A schedule was made.
+        SCHEDULE_CREATED = "schedule.created",
+        /// A schedule was told something else.
+        SCHEDULE_CHANGED = "schedule.changed",
+        /// A schedule was paused.
+        SCHEDULE_PAUSED = "schedule.paused",
+        /// A schedule was resumed.
+        SCHEDULE_RESUMED = "schedule.resumed",
+        /// A schedule was deleted.
+        SCHEDULE_DELETED = "schedule.deleted",
+        /// A time of a schedule waits for the end of what it started before.
+        SCHEDULE_BUFFERED = "schedule.buffered",
+        /// A schedule started a transaction.
+        SCHEDULE_FIRED = "schedule.fired",
+        /// A schedule started nothing for a time, or for several.
+        SCHEDULE_SKIPPED = "schedule.skipped",
         /// A question was answered with permit.
         DECISION_PERMITTED = "decision.permitted",
         /// A start, an attempt, a question or a call was denied.

@@ -4,18 +4,20 @@
 //! transactions that have not ended are in memory; the rows of one that ends are given back at once.
 
 use crate::control::principal_row;
-use crate::entry::{DecodeError, Recorded, decode};
+use crate::entry::{DecodeError, Recorded, decode, schedules};
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, PrincipalRow, ScheduleRow,
     SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
+use crate::schedule;
 use crate::shard::{key_hash, request_hash};
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
+    Digest, Document, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
+use chancery_engine::schedule::{Head, apply};
 use chancery_engine::{Beginning, Event, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
@@ -97,6 +99,8 @@ pub struct TenantRows {
     pub targets: BTreeMap<TargetId, TargetRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
+    /// Schedules.
+    pub schedules: BTreeMap<Name, ScheduleRow>,
     /// Definitions, in the order of registration.
     pub definitions: Vec<DefinitionRow>,
     /// Bundles, in the order in which they were pushed.
@@ -138,6 +142,7 @@ pub struct Replay {
     definitions: HashMap<Digest, Arc<Definition>>,
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
+    schedules: BTreeMap<Name, Head>,
     rows: TenantRows,
 }
 
@@ -146,7 +151,14 @@ impl Replay {
     #[must_use]
     pub fn new(log: LogId) -> Self {
         let rows = TenantRows::default();
-        Self { log, open: HashMap::new(), definitions: HashMap::new(), bundles: HashMap::new(), rows }
+        Self {
+            log,
+            open: HashMap::new(),
+            definitions: HashMap::new(),
+            bundles: HashMap::new(),
+            schedules: BTreeMap::new(),
+            rows,
+        }
     }
 
     /// A definition that was registered on the tenant's first log: the transactions of its other logs run it too.
@@ -184,8 +196,10 @@ impl Replay {
 
     /// The rows of what has not ended, and of the tenant as a whole.
     #[must_use]
-    pub fn finish(self) -> (Vec<TransactionRows>, TenantRows) {
+    pub fn finish(mut self) -> (Vec<TransactionRows>, TenantRows) {
         let log = self.log;
+        let schedules = self.schedules.iter().map(|(name, head)| (name.clone(), schedule::row(name, head)));
+        self.rows.schedules = schedules.collect();
         let mut open: Vec<TransactionRows> = self.open.values().map(|open| rows_of(log, open)).collect();
         open.sort_by_key(|rows| rows.transaction.id);
         (open, self.rows)
@@ -277,7 +291,10 @@ impl Replay {
                 }
                 self.rows.active_bundle = Some(bundle);
             }
-            _ => raises = false,
+            _ => {
+                self.schedule(payload, record)?;
+                raises = false;
+            }
         }
         self.rows.control_epoch += u64::from(raises);
         Ok(())
@@ -297,6 +314,18 @@ impl Replay {
             _ => return Err(ReplayError::Dangling(format!("key {id}"))),
         };
         self.rows.credentials.insert(id, row);
+        Ok(())
+    }
+
+    /// What happened to a schedule, if that is what the entry says.
+    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let Some(read) = schedules::read(record, payload) else { return Ok(()) };
+        let (name, event) =
+            read.map_err(|part| ReplayError::Illegal(format!("an entry of a schedule without a proper `{part}`")))?;
+        let head = self.schedules.remove(&name);
+        let head = apply(head, &event, record.at, record.seq)
+            .map_err(|err| ReplayError::Illegal(format!("schedule `{name}`: {err}")))?;
+        self.schedules.extend(head.map(|head| (name, head)));
         Ok(())
     }
 

@@ -247,6 +247,15 @@ pub struct SigningSecretRow {
     pub issued_at: Timestamp,
 }
 
+/// A schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleRow {
+    /// Its name.
+    pub name: Name,
+    /// What it was told, when it is due next, and what came of it: canonical JSON. Its input is in an entry.
+    pub body: Sealed,
+}
+
 /// A definition: immutable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionRow {
@@ -292,6 +301,10 @@ pub enum ControlRow {
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.
     SigningSecretGone(SigningSecretId),
+    /// A schedule was made or changed, or one of its times was dealt with.
+    Schedule(ScheduleRow),
+    /// A schedule was deleted.
+    ScheduleGone(Name),
     /// A definition was registered; the newest version is the active one.
     Definition(DefinitionRow),
     /// A bundle was pushed.

@@ -16,6 +16,7 @@ mod exchange;
 mod index;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod schedules;
 mod work;
 
 pub(crate) use dispatch::{key_hash, request_hash};
@@ -29,14 +30,15 @@ use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
 use chancery_base::limits::{ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
-use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{Digest, Entropy, Name, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Phase, Transaction};
-use chancery_policy::Bundle;
+use chancery_policy::{Access, Bundle};
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
 use index::Index;
+use schedules::Schedules;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -59,6 +61,9 @@ pub struct Config {
     pub lease: Duration,
     /// Running transactions at most.
     pub active_max: usize,
+    /// Who may call the API: a principal whose roles don't let it start transactions any more does not start them by its
+    /// schedules either. None: only the tenant's policy is asked.
+    pub access: Option<Arc<Access>>,
     /// The rule that it breaks; none.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -73,6 +78,7 @@ impl Config {
             token_key,
             lease: Duration::from_secs(10),
             active_max: ACTIVE_TRANSACTIONS_MAX,
+            access: None,
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }
@@ -107,6 +113,7 @@ enum State {
     OwnAt(Timestamp),
     LoadControl,
     Recover(Option<TransactionId>),
+    LoadSchedules(Option<Name>),
     /// Inputs are taken, what they name may have to be loaded.
     Open,
     Waiting(Waiting),
@@ -119,6 +126,8 @@ enum Waiting {
     Own,
     Control,
     Recover,
+    Schedules,
+    Sources,
     Load,
     Bundle(Digest),
     Commit(Box<Pending>),
@@ -149,6 +158,7 @@ pub struct Shard {
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
     index: Index,
+    schedules: Schedules,
     desk: Desk,
     decisions: Decisions,
     effects: Vec<Effect>,
@@ -180,6 +190,7 @@ impl Shard {
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
             index: Index::default(),
+            schedules: Schedules::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
             effects: Vec::new(),
@@ -204,7 +215,10 @@ impl Shard {
             Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) => SHARD_QUEUE_MAX,
             // What a transaction needs to come to its end; a step makes more of it.
             Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
+            Command::Schedule(ref command) if schedules::lets_work_end(command) => SHARD_QUEUE_MAX,
             Command::Start(_)
+            | Command::Schedule(_)
+            | Command::Fire(_)
             | Command::Drive(_)
             | Command::Retry(_)
             | Command::Resolve(..)
@@ -233,7 +247,11 @@ impl Shard {
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
-                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) if self.stopping => self.end(),
+                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) | State::LoadSchedules(_)
+                    if self.stopping =>
+                {
+                    self.end();
+                }
                 State::OwnAt(at) if *at > now => return Poll::Wait(Some(*at)),
                 State::Own | State::OwnAt(_) => return self.call(Waiting::Own, Call::Own { log: self.config.log }),
                 State::LoadControl => {
@@ -242,6 +260,10 @@ impl Shard {
                 State::Recover(after) => {
                     let call = Call::Recover { log: self.config.log, after: *after, limit: RECOVER_PAGE };
                     return self.call(Waiting::Recover, call);
+                }
+                State::LoadSchedules(after) => {
+                    let call = Call::Schedules { log: self.config.log, after: after.clone(), limit: RECOVER_PAGE };
+                    return self.call(Waiting::Schedules, call);
                 }
                 State::Waiting(Waiting::Commit(pending)) => {
                     // What comes after a change of the control state is decided under the new one.
@@ -281,6 +303,8 @@ impl Shard {
             }
             (Waiting::Control, Reply::Control(Ok(rows))) => self.control_loaded(&rows, now),
             (Waiting::Recover, Reply::Loaded(Ok(loaded))) => self.recovered(loaded, now),
+            (Waiting::Schedules, Reply::Schedules(Ok(rows))) => self.schedules_loaded(&rows, now),
+            (Waiting::Sources, Reply::Sources(Ok(sources))) => self.sources_loaded(sources),
             (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
             (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
                 let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);
@@ -292,7 +316,12 @@ impl Shard {
             (Waiting::Commit(pending), _) => self.failed(*pending, CommitError::Unknown(out_of_turn()), now),
             (
                 _,
-                Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)),
+                Reply::Owned(Err(err))
+                | Reply::Control(Err(err))
+                | Reply::Loaded(Err(err))
+                | Reply::Bundle(Err(err))
+                | Reply::Schedules(Err(err))
+                | Reply::Sources(Err(err)),
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
@@ -314,12 +343,16 @@ impl Shard {
         match self.state {
             State::Fenced => Stage::Fenced,
             State::Stopped => Stage::Stopped,
-            State::Open | State::Waiting(Waiting::Load | Waiting::Bundle(_) | Waiting::Commit(_)) => Stage::Open,
+            State::Open
+            | State::Waiting(Waiting::Load | Waiting::Sources | Waiting::Bundle(_) | Waiting::Commit(_)) => Stage::Open,
             State::Own
             | State::OwnAt(_)
             | State::LoadControl
             | State::Recover(_)
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover) => Stage::Starting,
+            | State::LoadSchedules(_)
+            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Schedules) => {
+                Stage::Starting
+            }
         }
     }
 
@@ -360,6 +393,10 @@ impl Shard {
                 }
                 return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
             }
+            self.queue_due(now);
+            if let Some(call) = self.prepare(now, entropy) {
+                return Some(self.call(Waiting::Sources, call));
+            }
             if let Some(call) = self.needs() {
                 return Some(self.call(Waiting::Load, call));
             }
@@ -390,7 +427,8 @@ impl Shard {
             self.end();
             return None;
         }
-        let wake = [self.index.next_wake(), self.desk.next_wake()].into_iter().flatten().min();
+        let wakes = [self.index.next_wake(), self.desk.next_wake(), self.schedules.next_wake()];
+        let wake = wakes.into_iter().flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }
@@ -453,6 +491,16 @@ impl Shard {
                 self.desk.drop_lease(key);
             }
         }
+        // A tenant's schedules are on its shard 0, and so is what they start: it has no other.
+        if self.log.as_ref().is_some_and(|log| log.shard == 0) {
+            self.state = State::LoadSchedules(None);
+        } else {
+            self.open();
+        }
+    }
+
+    /// Everything that it has to know is in memory.
+    fn open(&mut self) {
         self.is_recovered = true;
         self.state = State::Open;
     }
@@ -629,6 +677,7 @@ impl Shard {
         self.members.clear();
         self.running = 0;
         self.index = Index::default();
+        self.schedules = Schedules::default();
         self.asked.clear();
         self.keys.clear();
         self.wanted_bundles.clear();
@@ -642,6 +691,9 @@ impl Shard {
     }
 
     fn refuse(&mut self, reply: ReplyTo, refusal: Refusal) {
+        if reply == ReplyTo::NOBODY {
+            return;
+        }
         self.effects.push(Effect::Reply(reply, Err(refusal)));
     }
 }

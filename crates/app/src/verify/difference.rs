@@ -2,7 +2,7 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, Sealed, StepRow, TargetRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, PrincipalRow, ScheduleRow, Sealed, StepRow, TargetRow, TenantRow,
     TransactionRow,
 };
 use chancery_store::scan::SlotRow;
@@ -68,6 +68,8 @@ differs!(CredentialRow {
 });
 
 differs!(TargetRow { target => "target" } body);
+
+differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });
 

@@ -6,7 +6,8 @@ use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId,
 use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, TargetRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, PrincipalRow, ScheduleRow, TargetRow,
+    TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -55,6 +56,7 @@ pub(super) struct State {
     credentials: BTreeMap<(TenantId, KeyId), CredentialRow>,
     targets: BTreeMap<(TenantId, TargetId), TargetRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
+    schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pointers: BTreeMap<(TenantId, &'static str), Digest>,
@@ -82,6 +84,7 @@ impl State {
         self.credentials.extend(rows.credentials.into_iter().map(|(key, row)| ((of(), key), row)));
         self.targets.extend(rows.targets.into_iter().map(|(target, row)| ((of(), target), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
+        self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
         self.definitions.extend(definitions);
         self.bundles.extend(rows.bundles.into_iter().map(|row| ((of(), row.name.clone(), row.version), row)));
@@ -97,6 +100,7 @@ impl State {
         rows += compare_slots(store, &self.tenants)?;
         rows += compare_directory(store, self.principals, self.credentials)?;
         rows += compare_targets(store, self.targets, self.signing_secrets)?;
+        rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
         Ok(rows)
@@ -241,6 +245,14 @@ fn compare_targets(
     };
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     Ok(rows + table.finish()?)
+}
+
+fn compare_schedules(store: &impl Scan, schedules: BTreeMap<(TenantId, Name), ScheduleRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("schedules", schedules, pair);
+    let page =
+        |last: Option<&(TenantId, ScheduleRow)>| store.schedules(last.map(|(tenant, row)| (tenant, &row.name)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.name.clone()), row))?;
+    table.finish()
 }
 
 fn compare_sources(

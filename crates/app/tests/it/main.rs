@@ -11,4 +11,6 @@ mod parked;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod targets;

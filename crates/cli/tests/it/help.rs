@@ -101,6 +101,7 @@ fn the_top_names_the_commands_and_the_exit_codes() {
         "bundle",
         "decide",
         "ledger",
+        "schedule",
         "tenant",
         "principal",
         "key",

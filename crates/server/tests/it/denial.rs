@@ -56,6 +56,7 @@ fn call(route: &Route, places: &Places) -> Call {
 fn with_body(call: Call, route: &Route) -> Call {
     let body: &[u8] = match route.operation_id {
         "transaction_terminate" | "transaction_retry" => br#"{"justification":"a test"}"#,
+        "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
@@ -83,6 +84,8 @@ async fn places(house: &House) -> Places {
     let target = String::from("https:a.example:443");
     let set = Call::new("PUT", format!("/v1/targets/{target}")).key(&house.owner).json(&json!({ "rate": 5 }));
     assert_eq!(set.send(house.addr).await.status, 200);
+    let schedule = json!({ "definition": "order", "every": "1h" });
+    assert_eq!(house.post("/v1/schedules/order", &house.owner, &schedule).await.status, 201);
     let issued = house.post("/v1/signing-secrets", &house.owner, &json!({})).await;
     let secret = issued.json()["id"].as_str().unwrap().to_owned();
     Places { transaction, principal, key, bundle, target, secret, log: house.log().await }
@@ -174,7 +177,9 @@ async fn to_another_tenant_there_is_nothing() {
         assert_eq!(answer.slug(), "404 not-found", "{}", route.operation_id);
     }
     assert_eq!(house.log_size().await, before, "nothing of it reached the tenant's log");
-    for list in ["/v1/principals", "/v1/definitions", "/v1/bundles", "/v1/transactions", "/v1/ledger/entries"] {
+    for list in
+        ["/v1/principals", "/v1/definitions", "/v1/bundles", "/v1/transactions", "/v1/schedules", "/v1/ledger/entries"]
+    {
         let answer = house.get(list, &other).await;
         assert_eq!(answer.status, 200, "{list}");
         for secret in [&places.transaction, &places.principal, &places.bundle] {

@@ -17,6 +17,8 @@ mod open;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod tcc;

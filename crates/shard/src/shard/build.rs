@@ -9,6 +9,7 @@ use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
+use crate::shard::schedules::{Turn, asks_to_start};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
 use chancery_engine::{Answer, Cx, Event, Phase, Status, Transaction};
@@ -24,7 +25,7 @@ impl Shard {
         for input in self.queue.iter().take(BATCH_INPUTS_MAX) {
             self.needs_of(input, &mut needs);
         }
-        if needs.is_empty() {
+        if needs.transactions.is_empty() && needs.keys.is_empty() {
             return None;
         }
         self.asked.extend(&needs.transactions);
@@ -55,12 +56,14 @@ impl Shard {
                 needs.transactions.extend(Some(operation.id).filter(is_unknown));
             }
             Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
+            Command::Schedule(command) => self.needs_of_schedule(&command.name, asks_to_start(command), needs),
+            Command::Fire(name) => self.needs_of_schedule(name, Some(Turn::Due), needs),
             Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
         }
     }
 
     /// The rows of a start's keys, and whose a business key is.
-    fn needs_of_start(&self, start: &Start, needs: &mut Needs) {
+    pub(super) fn needs_of_start(&self, start: &Start, needs: &mut Needs) {
         for key in self.keys_of(start).into_iter().flatten() {
             match self.keys.get(&key) {
                 None => {
@@ -120,8 +123,17 @@ impl Shard {
             | State::OwnAt(_)
             | State::LoadControl
             | State::Recover(_)
+            | State::LoadSchedules(_)
             | State::Open
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Load | Waiting::Bundle(_))
+            | State::Waiting(
+                Waiting::Own
+                | Waiting::Control
+                | Waiting::Recover
+                | Waiting::Schedules
+                | Waiting::Sources
+                | Waiting::Load
+                | Waiting::Bundle(_),
+            )
             | State::Fenced
             | State::Stopped => log.size,
         };
@@ -222,6 +234,8 @@ impl Shard {
             Command::Decide(question) => self.decide(input.reply, question, control, work),
             Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
             Command::Control(change) => self.change(input.reply, change, control, work),
+            Command::Schedule(command) => self.schedule(input.reply, command, control, work),
+            Command::Fire(name) => self.fire(name, control, work),
         }
     }
 
@@ -286,6 +300,9 @@ impl Shard {
         for event in &work.staged {
             work.held.effects.extend(observed(&event.event).map(Effect::Observed));
         }
+        if after.is_ended() && !before.is_ended() {
+            self.schedules.ended(id, work.now);
+        }
         if after.is_settled() && !before.is_settled() {
             self.running = self.running.saturating_sub(1);
         }
@@ -324,14 +341,16 @@ impl Shard {
 
 /// What inputs need of the store.
 #[derive(Debug, Default)]
-struct Needs {
-    transactions: BTreeSet<TransactionId>,
-    keys: BTreeSet<KeyOf>,
+pub(super) struct Needs {
+    pub(super) transactions: BTreeSet<TransactionId>,
+    pub(super) keys: BTreeSet<KeyOf>,
+    /// What it starts has yet to be prepared, which takes a store that answers.
+    pub(super) is_unprepared: bool,
 }
 
 impl Needs {
     fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.keys.is_empty()
+        self.transactions.is_empty() && self.keys.is_empty() && !self.is_unprepared
     }
 }
 

@@ -59,7 +59,7 @@ impl Shard {
         work.reply(reply, answer);
     }
 
-    fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
+    pub(super) fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
         let request = request_hash(
             &control.tenant.hash_key,
@@ -380,7 +380,7 @@ fn recorded(
 }
 
 /// Records a denial that no bundle could be asked about.
-fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
+pub(super) fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
     let reasons = vec![Reason { policy: None, effect: None, text: why.to_owned() }];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
     DecisionSummary { id, permitted: false, reasons, bundle: None, seq }

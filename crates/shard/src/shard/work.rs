@@ -129,6 +129,7 @@ impl Work {
     }
 
     pub(super) fn reply(&mut self, to: ReplyTo, answer: Result<Response, Refusal>) {
+        debug_assert!(to != ReplyTo::NOBODY, "what the shard asks itself is not answered");
         self.held.effects.push(Effect::Reply(to, answer));
     }
 

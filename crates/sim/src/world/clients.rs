@@ -297,6 +297,8 @@ impl World {
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Illegal(_)
+                | Refusal::Overlaps(_)
+                | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Limited { .. }
@@ -349,6 +351,8 @@ impl World {
             Err(
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Illegal(_)
+                | Refusal::Overlaps(_)
+                | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Invalid(_)),

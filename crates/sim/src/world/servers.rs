@@ -103,7 +103,9 @@ impl World {
             | Call::Control { .. }
             | Call::Recover { .. }
             | Call::Load { .. }
-            | Call::Bundle { .. }) => {
+            | Call::Bundle { .. }
+            | Call::Schedules { .. }
+            | Call::Sources { .. }) => {
                 if self.strikes(Fault::CallFailed, 20) {
                     self.count(Fault::CallFailed);
                     self.store.fail_calls(1);
@@ -306,10 +308,17 @@ fn brief(reply: &Reply) -> String {
         Reply::Control(Ok(rows)) => format!("control epoch {}", rows.control_epoch),
         Reply::Loaded(Ok(loaded)) => format!("{} transactions, {} keys", loaded.transactions.len(), loaded.keys.len()),
         Reply::Bundle(Ok(row)) => format!("bundle {}", row.is_some()),
+        Reply::Schedules(Ok(rows)) => format!("{} schedules", rows.len()),
+        Reply::Sources(Ok(sources)) => {
+            format!("{} inputs, {} definitions", sources.payloads.len(), sources.definitions.len())
+        }
         Reply::Committed(Ok(())) => "committed".to_owned(),
         Reply::Committed(Err(err)) => err.to_string(),
-        Reply::Owned(Err(err)) | Reply::Control(Err(err)) | Reply::Loaded(Err(err)) | Reply::Bundle(Err(err)) => {
-            err.to_string()
-        }
+        Reply::Owned(Err(err))
+        | Reply::Control(Err(err))
+        | Reply::Loaded(Err(err))
+        | Reply::Schedules(Err(err))
+        | Reply::Sources(Err(err))
+        | Reply::Bundle(Err(err)) => err.to_string(),
     }
 }

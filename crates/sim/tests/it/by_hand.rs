@@ -2,6 +2,7 @@
 
 mod hand;
 mod overlap;
+mod schedules;
 mod targets;
 mod tcc;
 

@@ -45,3 +45,13 @@ CREATE TABLE signing_secrets (
     issued_at BIGINT NOT NULL,
     PRIMARY KEY (tenant, id)
 );
+
+-- What starts by itself: when, what came of it, and when next. Inputs are in entries.
+CREATE TABLE schedules (
+    tenant TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant, name)
+);

@@ -41,4 +41,14 @@ CREATE TABLE signing_secrets (
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
+-- What starts by itself: when, what came of it, and when next. Inputs are in entries.
+CREATE TABLE schedules (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 2;

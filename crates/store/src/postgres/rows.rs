@@ -11,7 +11,7 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PayloadRow, PrincipalRow,
-    Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -50,6 +50,8 @@ pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
 pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
 /// The columns that [`target`] reads.
 pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
+/// The columns that [`schedule`] reads.
+pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -326,6 +328,10 @@ pub(super) fn credential(row: &Row) -> Read<(TenantId, CredentialRow)> {
 
 pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
     Ok((text(row, 0)?, TargetRow { target: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn schedule(row: &Row) -> Read<(TenantId, ScheduleRow)> {
+    Ok((text(row, 0)?, ScheduleRow { name: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn signing_secret(row: &Row) -> Read<(TenantId, SigningSecretRow)> {

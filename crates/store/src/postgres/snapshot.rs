@@ -11,8 +11,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, ScheduleRow,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -273,6 +273,11 @@ impl Scan for Snapshot {
     fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
         let after = after.map(|(tenant, target)| vec![text(tenant.as_str()), text(target.as_str())]);
         self.pages(("targets", rows::TARGET, "tenant, target"), after.unwrap_or_default(), limit, rows::target)
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let after = after.map(|(tenant, name)| vec![text(tenant.as_str()), text(name.as_str())]);
+        self.pages(("schedules", rows::SCHEDULE, "tenant, name"), after.unwrap_or_default(), limit, rows::schedule)
     }
 
     fn signing_secrets(

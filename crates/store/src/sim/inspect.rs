@@ -8,8 +8,8 @@ use chancery_base::{KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantI
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, ScheduleRow,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -139,6 +139,11 @@ impl Scan for SimStore {
     fn targets(&self, after: Option<(&TenantId, &TargetId)>, limit: usize) -> Answer<Vec<(TenantId, TargetRow)>> {
         let after = after.map(|(tenant, target)| (tenant.clone(), target.clone()));
         page(&self.inner().state.control.targets, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let after = after.map(|(tenant, name)| (tenant.clone(), name.clone()));
+        page(&self.inner().state.control.schedules, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn signing_secrets(

@@ -4,10 +4,10 @@ use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, TileRow, error, words};
 use chancery_base::{Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
-use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PrincipalRow,
-    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,7 @@ pub(super) struct Control {
     pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
     pub(super) targets: BTreeMap<(TenantId, TargetId), TargetRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
+    pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pub(super) active: BTreeMap<TenantId, Digest>,
@@ -111,6 +112,39 @@ impl State {
             loaded.keys = keys.iter().filter_map(key).collect();
         }
         loaded
+    }
+
+    pub(super) fn sources(&self, log: LogId, payloads: &[u64], definitions: &[(Name, u32)]) -> Sources {
+        let payload = |seq: &u64| {
+            let payload = self.entries.get(&(log, *seq))?.payload.clone()?;
+            Some((*seq, Arc::new(payload)))
+        };
+        let tenant = self.log(log).map(|log| &log.tenant).ok();
+        let definition = |(name, version): &(Name, u32)| {
+            tenant.and_then(|tenant| self.control.definitions.get(&(tenant.clone(), name.clone(), *version)).cloned())
+        };
+        Sources {
+            payloads: payloads.iter().filter_map(payload).collect(),
+            definitions: definitions.iter().filter_map(definition).collect(),
+        }
+    }
+
+    pub(super) fn schedule(&self, tenant: &TenantId, name: &Name) -> Option<ScheduleRow> {
+        self.control.schedules.get(&(tenant.clone(), name.clone())).cloned()
+    }
+
+    pub(super) fn schedules(&self, tenant: &TenantId, after: Option<&Name>, limit: usize) -> Vec<ScheduleRow> {
+        let rows = of_tenant(&self.control.schedules, tenant, |(owner, _)| owner).map(|(_, row)| row);
+        rows.filter(|row| after.is_none_or(|after| row.name > *after)).take(limit).collect()
+    }
+
+    pub(super) fn schedules_of(
+        &self,
+        log: LogId,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
+        Ok(self.schedules(&self.log(log)?.tenant, after, limit))
     }
 
     fn complete(&self, log: LogId, rows: Vec<TransactionRow>) -> Loaded {

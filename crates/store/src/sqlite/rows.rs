@@ -10,7 +10,7 @@ use chancery_base::{
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, PayloadRow,
-    PrincipalRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -47,6 +47,8 @@ pub(super) const PRINCIPAL: &str = "tenant, id, body_key, body_nonce, body";
 pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, expires_at, revoked_at";
 /// The columns that [`target`] reads.
 pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
+/// The columns that [`schedule`] reads.
+pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -313,6 +315,10 @@ pub(super) fn credential(row: &Row<'_>) -> rusqlite::Result<(TenantId, Credentia
 
 pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
     Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<(TenantId, ScheduleRow)> {
+    Ok((get(row, 0)?, ScheduleRow { name: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {

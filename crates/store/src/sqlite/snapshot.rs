@@ -10,8 +10,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, PrincipalRow, ScheduleRow,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -274,6 +274,15 @@ impl Scan for Snapshot {
         );
         let (tenant, target) = after.map_or(("", ""), |(tenant, target)| (tenant.as_str(), target.as_str()));
         self.scan("targets", &query, params![tenant, target, read::rows_max(limit)], rows::target)
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let query = format!(
+            "SELECT {} FROM schedules WHERE (tenant, name) > (?1, ?2) ORDER BY tenant, name LIMIT ?3",
+            rows::SCHEDULE
+        );
+        let (tenant, name) = after.map_or(("", ""), |(tenant, name)| (tenant.as_str(), name.as_str()));
+        self.scan("schedules", &query, params![tenant, name, read::rows_max(limit)], rows::schedule)
     }
 
     fn signing_secrets(

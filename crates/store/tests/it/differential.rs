@@ -43,7 +43,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (
         (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
         (vec((few.clone(), 0..5_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
-        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..10_u8, 0..20_u8), 0..2)),
+        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..12_u8, 0..20_u8), 0..2)),
     )
         .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {
             log,
@@ -112,6 +112,8 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         6 => ControlRow::SigningSecret(signing_secret(u32::from(number))),
         // Not one that the same batch may have issued: no shard makes both at once.
         7 => ControlRow::SigningSecretGone(signing_secret(u32::from(number) + 100).id),
+        8 => ControlRow::Schedule(schedule(version, &number.to_string())),
+        9 => ControlRow::ScheduleGone(schedule(version, "").name),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);
