@@ -16,6 +16,7 @@ pub mod principal;
 pub mod problem;
 pub mod queue;
 pub mod routes;
+pub mod schedule;
 pub mod target;
 pub mod tenant;
 pub mod transaction;

@@ -143,6 +143,9 @@ pub struct TransactionSummary {
     /// Its business key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
+    /// What it is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentStep>,
 }
 
 /// A transaction and what became of each of its steps.
@@ -180,6 +183,9 @@ pub struct Transaction {
     /// The idempotency key that it was started under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// What it is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentStep>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
@@ -216,8 +222,23 @@ pub struct Transaction {
     /// What it waits for, each with since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<WaitingFor>,
+    /// The transactions that its steps run or ran last, in the order of the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub children: Vec<TransactionId>,
     /// Its steps, in the definition's order.
     pub steps: Vec<Step>,
+}
+
+/// What a transaction is a child of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ParentStep {
+    /// The transaction.
+    #[schema(value_type = String)]
+    pub transaction: TransactionId,
+    /// The step of it.
+    #[schema(value_type = String)]
+    pub step: String,
 }
 
 /// A transaction as a start answers: without its steps, which are read apart.
@@ -260,8 +281,8 @@ pub struct StartedTransaction {
 /// Why a transaction did not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {
-    /// `step_failed`, `step_denied`, `step_timed_out`, `timed_out`, `driver_lost`, `output_failed`, `cancelled` or
-    /// `terminated`.
+    /// `step_failed`, `step_denied`, `step_timed_out`, `timed_out`, `driver_lost`, `output_failed`, `recalled` (it had
+    /// completed, and its parent went backward), `cancelled` or `terminated`.
     pub kind: String,
     /// The step that failed, or the clone of one: `ship[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -325,6 +346,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub decision: Option<DecisionId>,
+    /// The transaction that it runs or ran last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub child: Option<TransactionId>,
     /// What became of its undo; a participant's cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<Compensation>,

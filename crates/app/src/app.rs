@@ -107,6 +107,8 @@ struct Shared {
     creating: Mutex<()>,
     started_at: Instant,
     is_stopping: AtomicBool,
+    /// Whether the platform takes no new transactions, for the shards.
+    closed: Arc<AtomicBool>,
 }
 
 impl App {
@@ -133,6 +135,7 @@ impl App {
             creating: Mutex::new(()),
             started_at: clock::instant(),
             is_stopping: AtomicBool::new(false),
+            closed: Arc::default(),
         };
         let app = Self { shared: Arc::new(shared) };
         for row in app.store().logs().await? {
@@ -179,6 +182,7 @@ impl App {
         let settings = chancery_shard::Config {
             lease: shared.config.lease,
             active_max: shared.config.running_max.min(ACTIVE_TRANSACTIONS_MAX),
+            access: Some(Arc::clone(shared.grants.access())),
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
         };
         let pump = Pump::new(
@@ -187,7 +191,7 @@ impl App {
             Arc::clone(&shared.store),
             Arc::clone(&tenant),
             shared.tasks.clone(),
-            Arc::from(shared.config.node.as_str()),
+            (Arc::from(shared.config.node.as_str()), Arc::clone(&shared.closed)),
         );
         let integrator = Integrator {
             store: Arc::clone(&shared.store),
@@ -260,6 +264,24 @@ impl App {
     #[must_use]
     pub fn permits(&self, caller: &Caller, action: Action) -> bool {
         self.shared.grants.authorize(&caller.principal, &caller.tenant, action, None).is_ok()
+    }
+
+    /// Whether the roles of who has a grant also permit this, which is to be done later in their name.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], which leaves no entry: nobody calls.
+    pub(crate) fn stands_for(&self, grant: &Grant, action: Action) -> Result<(), Error> {
+        let control = self.tenant(grant)?.control()?;
+        let principal = control.directory.principal(&grant.principal()).ok_or(Error::Unauthenticated)?;
+        let denied = match self.shared.grants.authorize(principal, grant.tenant(), action, None) {
+            Ok(_) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let mut reasons: Vec<String> = denied.reasons.iter().map(ToString::to_string).collect();
+        if !denied.roles.is_empty() {
+            reasons.push(format!("it takes a role of: {}", denied.roles.join(", ")));
+        }
+        Err(Error::Denied { action: action.as_str(), reasons })
     }
 
     /// Who started a transaction; none where there is no such transaction.

@@ -47,6 +47,7 @@ pub async fn report(
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => {
             return Err(Error::Bug("a callback was answered as something else"));
         }

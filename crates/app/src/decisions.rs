@@ -48,6 +48,7 @@ pub async fn decide(app: &App, grant: &Grant, question: Question) -> Result<Arc<
         | Response::Exchanged(_)
         | Response::Operated(_)
         | Response::Driven(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("a question was answered as something else")),
     }
 }

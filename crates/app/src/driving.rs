@@ -130,6 +130,7 @@ async fn drive(app: &App, grant: &Grant, id: TransactionId, driving: Driving) ->
         | Response::Exchanged(_)
         | Response::Operated(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => Err(OTHERWISE),
     }
 }

@@ -55,6 +55,7 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Exchanged,
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("an exchange was answered as something else")),
     }
 }

@@ -5,7 +5,7 @@ use chancery_base::limits::GRANTS_KEPT_MAX;
 use chancery_base::{PrincipalId, TenantId};
 use chancery_policy::{Access, AccessDenied, Action, Grant, Principal};
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Whose call, where, what, and whether it is about what is the caller's own.
 type Call = (PrincipalId, TenantId, Action, bool);
@@ -13,13 +13,18 @@ type Call = (PrincipalId, TenantId, Action, bool);
 /// The role bundle, with its newest grants.
 #[derive(Debug)]
 pub(crate) struct Grants {
-    access: Access,
+    access: Arc<Access>,
     kept: RwLock<HashMap<Call, (Principal, Grant)>>,
 }
 
 impl Grants {
     pub(crate) fn new(access: Access) -> Self {
-        Self { access, kept: RwLock::default() }
+        Self { access: Arc::new(access), kept: RwLock::default() }
+    }
+
+    /// The role bundle itself.
+    pub(crate) const fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// Asks whether the principal may call; see [`Access::authorize`]. Denials are worked out each time.

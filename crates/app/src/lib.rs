@@ -37,6 +37,7 @@ mod probe;
 mod pump;
 pub mod queues;
 pub mod receipts;
+pub mod schedules;
 pub mod signals;
 pub mod signing;
 mod starters;

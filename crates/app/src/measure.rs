@@ -55,6 +55,7 @@ pub(crate) fn describe() {
         "chancery_store_wal_waits_total",
         "Times that the writer waited, at that log's bound, for it to begin anew"
     );
+    describe_counter!("chancery_schedule_times_total", "Times of schedules that were dealt with, by what came of them");
     describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
     describe_counter!("chancery_denials_total", "Denials, by what denied: `role` or `policy`");
     describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
@@ -107,6 +108,7 @@ pub(crate) fn observed(observation: &Observation) {
         Observation::Attempted { phase: Phase::Confirm, outcome } => {
             counter!("chancery_confirms_total", "outcome" => *outcome).increment(1);
         }
+        Observation::Scheduled { came } => counter!("chancery_schedule_times_total", "came" => *came).increment(1),
         Observation::Decided { action, permitted, errors } => decided(action, *permitted, *errors),
         Observation::Committed { inputs, entries } => {
             histogram!("chancery_commit_batch_inputs").record(as_f64(*inputs));

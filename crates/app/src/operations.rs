@@ -125,7 +125,7 @@ pub async fn resolve(
     operate(app, grant, Command::Resolve(operation, resolution.step, Document::shared(resolution.output)), id).await
 }
 
-fn check(justification: &str) -> Result<(), Error> {
+pub(crate) fn check(justification: &str) -> Result<(), Error> {
     if justification.len() > TEXT_BYTES_MAX {
         return Err(Error::Invalid(format!("a justification has at most {TEXT_BYTES_MAX} bytes")));
     }
@@ -147,6 +147,7 @@ pub(crate) fn operated(answer: &Response) -> Result<ShownStatus, Error> {
         | Response::Exchanged(_)
         | Response::Driven(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("an operation was answered as something else")),
     }
 }

@@ -5,17 +5,18 @@ use crate::clock;
 use crate::measure;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
-use chancery_base::Timestamp;
 use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
+use chancery_base::{TenantId, Timestamp};
 use chancery_ledger::{Hash, leaf_hash};
 use chancery_shard::batch::{Call, CommitError, Reply};
-use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response};
+use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response, ScheduleAsk};
 use chancery_shard::{Batch, Poll, Shard, Stage};
 use chancery_store::Store;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -96,13 +97,15 @@ const fn is_reserved(command: &Command) -> bool {
         Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) | Command::Resolve(..) | Command::Control(_) => {
             true
         }
+        Command::Schedule(command) => matches!(command.ask, ScheduleAsk::Pause { .. } | ScheduleAsk::Delete),
         Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
         Command::Start(_)
         | Command::Signal(..)
         | Command::Resume(_)
         | Command::Retry(_)
         | Command::Decide(_)
-        | Command::Deny(_) => false,
+        | Command::Deny(_)
+        | Command::Fire(_) => false,
     }
 }
 
@@ -120,6 +123,8 @@ pub(crate) struct Pump {
     /// The leaves of the batch that is out, and the number of the first.
     leaves: (u64, Vec<Hash>),
     is_stopping: bool,
+    /// Whether the platform takes no new transactions; the shard of the tenant `system` says it to all others.
+    closed: Arc<AtomicBool>,
     /// Who waits until no attempt is out.
     drained: Option<oneshot::Sender<()>>,
 }
@@ -134,7 +139,7 @@ impl Pump {
         store: Arc<dyn Store>,
         tenant: Arc<Tenant>,
         tasks: Tasks,
-        owner: Arc<str>,
+        (owner, closed): (Arc<str>, Arc<AtomicBool>),
     ) -> Self {
         Self {
             shard,
@@ -147,6 +152,7 @@ impl Pump {
             next: 0,
             leaves: (0, Vec::new()),
             is_stopping: false,
+            closed,
             drained: None,
         }
     }
@@ -161,6 +167,7 @@ impl Pump {
                 self.shard.stop();
             }
             self.take_queued();
+            self.shard.close(self.closed.load(Ordering::Relaxed));
             let mut entropy = match clock::entropy() {
                 Ok(entropy) => entropy,
                 Err(error) => {
@@ -275,7 +282,10 @@ impl Pump {
                 | Call::Recover { .. }
                 | Call::Asleep { .. }
                 | Call::Load { .. }
-                | Call::Bundle { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
+                | Call::Bundle { .. }
+                | Call::Definition { .. }
+                | Call::Schedules { .. }
+                | Call::Sources { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
             }
         })
     }
@@ -309,7 +319,12 @@ impl Pump {
                     self.tenant.watchers.settled(id, &summary);
                 }
                 Effect::Grown(size) => self.tenant.grown(size),
-                Effect::Control(control) => self.tenant.controlled(control),
+                Effect::Control(control) => {
+                    if self.tenant.id == TenantId::system() {
+                        self.closed.store(control.maintenance.is_some(), Ordering::Relaxed);
+                    }
+                    self.tenant.controlled(control);
+                }
                 // Whoever had it made takes it in.
                 Effect::TenantCreated(tenant) => debug!(%tenant, "tenant `{tenant}` was made"),
                 Effect::Observed(observation) => measure::observed(&observation),
@@ -352,13 +367,19 @@ fn failure(reply: &Reply) -> Option<String> {
         | Reply::Control(Err(error))
         | Reply::Loaded(Err(error))
         | Reply::Asleep(Err(error))
-        | Reply::Bundle(Err(error)) => Some(error.to_string()),
+        | Reply::Bundle(Err(error))
+        | Reply::Definition(Err(error))
+        | Reply::Schedules(Err(error))
+        | Reply::Sources(Err(error)) => Some(error.to_string()),
         Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
         Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
         | Reply::Owned(Ok(_))
         | Reply::Control(Ok(_))
         | Reply::Loaded(Ok(_))
         | Reply::Asleep(Ok(_))
-        | Reply::Bundle(Ok(_)) => None,
+        | Reply::Bundle(Ok(_))
+        | Reply::Definition(Ok(_))
+        | Reply::Schedules(Ok(_))
+        | Reply::Sources(Ok(_)) => None,
     }
 }

@@ -126,7 +126,8 @@ enum Wanted {
 impl Wanted {
     fn is(&self, record: &Record) -> bool {
         match self {
-            Self::Closing => record.refs.last,
+            // A child that completed is closed by its root's end: what it came to is said here all the same.
+            Self::Closing => record.refs.last || record.kind.as_str() == "transaction.completed",
             // An attempt that was never handed out, because policy denied it, has no permit to show, nor has a wait.
             Self::Outcome(node, kinds) => {
                 let is_it = record.refs.step.zip(record.refs.clone) == Some((node.step.0, node.clone));

@@ -45,6 +45,7 @@ pub async fn send(app: &App, grant: &Grant, id: TransactionId, signal: SendSigna
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("a signal was answered as something else")),
     }
 }

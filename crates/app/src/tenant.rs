@@ -138,6 +138,7 @@ impl Tenant {
             | Response::Exchanged(_)
             | Response::Operated(_)
             | Response::Driven(_)
+            | Response::Triggered(_)
             | Response::Decided(_) => Err(Error::Bug("a change was answered as something else")),
         }
     }

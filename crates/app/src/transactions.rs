@@ -165,6 +165,7 @@ impl Prepared {
             | Response::Operated(_)
             | Response::Driven(_)
             | Response::Decided(_)
+            | Response::Triggered(_)
             | Response::Done { .. } => Err(Error::Bug("a start was answered as something else")),
         }
     }

@@ -141,6 +141,8 @@ pub const LABELS_MAX: usize = 32;
 pub const RESTING_TRANSACTIONS_MAX: usize = 10_000;
 /// Running transactions of a shard; a start beyond is refused with `429`. A node may be told fewer.
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
+/// How far a child may stand below the transaction that nothing runs.
+pub const CHILD_DEPTH_MAX: u32 = 8;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;
 /// Places of [`SHARD_QUEUE_MAX`] that only outcomes, cancels and timers may take.
@@ -179,6 +181,28 @@ pub const PRINCIPALS_MAX: usize = 100_000;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Bytes of a cron expression.
+pub const CRON_BYTES_MAX: usize = 256;
+/// The shortest time from one start of a schedule to the next.
+pub const SCHEDULE_EVERY_MIN: Duration = Duration::from_secs(1);
+/// Schedules of a tenant.
+pub const SCHEDULES_MAX: usize = 10_000;
+/// Bytes of a schedule's input. It is less than that of a start: nobody waits who could be told that there is no room.
+pub const SCHEDULE_INPUT_BYTES_MAX: usize = 64 << 10;
+/// Expressions in a schedule's input.
+pub const SCHEDULE_EXPRESSIONS_MAX: usize = 64;
+/// How late a time of a schedule may be dealt with and still be in time.
+pub const SCHEDULE_LATE_MAX: Duration = Duration::from_secs(60);
+/// How far back a schedule may make up for what it missed.
+pub const SCHEDULE_WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Times that a schedule that makes up for all it missed may have in its window: one a minute for a week.
+pub const SCHEDULE_CATCH_UP_MAX: u128 = 7 * 24 * 60;
+/// What came of its latest times, as many as a schedule keeps.
+pub const SCHEDULE_RECENT_MAX: usize = 10;
+/// Schedules that are looked at for one batch: what each of them starts is held until that is committed.
+pub const SCHEDULES_AT_ONCE: usize = 32;
+/// The next times of a schedule that are shown.
+pub const SCHEDULE_NEXT_SHOWN: usize = 5;
 /// Bytes of a search.
 pub const SEARCH_BYTES_MAX: usize = 2_000;
 /// Terms of a search.
@@ -204,6 +228,9 @@ const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOO
 const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
+const _: () = assert!(SCHEDULE_INPUT_BYTES_MAX <= PAYLOAD_BYTES_MAX && SCHEDULES_AT_ONCE <= BATCH_INPUTS_MAX);
+// The prefix, the name and the time of the key that a schedule starts under.
+const _: () = assert!(NAME_BYTES_MAX + "schedule//2026-11-21T07:27:00.000000Z".len() <= KEY_BYTES_MAX);
 const _: () = assert!(STRANGERS_MAX + TENANT_CONNECTIONS_MAX < CONNECTIONS_MAX);
 // A tenant whose calls all have places leaves none of its connections waiting that could be closed instead.
 const _: () = assert!(TENANT_CALLS_MAX + CALLS_RESERVED + TENANT_EXCHANGES_MAX <= TENANT_CONNECTIONS_MAX);

@@ -15,6 +15,7 @@ mod principal;
 mod queue;
 mod receipt;
 mod run;
+mod schedule;
 mod serve;
 mod signing_secret;
 mod target;
@@ -22,7 +23,7 @@ mod tenant;
 mod tx;
 mod verify;
 
-pub(crate) use tx::Summary;
+pub(crate) use tx::{Branch, Summary};
 
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Maintenance(maintenance::Command),
     #[command(subcommand)]
     Queue(queue::Command),
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     #[command(subcommand)]
     Target(target::Command),
     #[command(subcommand)]
@@ -85,6 +88,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
+        Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,

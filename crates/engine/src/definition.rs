@@ -2,6 +2,7 @@
 //! named by its digest.
 
 mod check;
+mod child;
 mod diff;
 mod document;
 mod facts;
@@ -262,6 +263,17 @@ pub enum Run {
     Wait(Template),
     /// Nothing until a signal comes; its payload is the output.
     Signal(Signal),
+    /// A transaction of its own; its output is the output.
+    Transaction(Child),
+}
+
+/// A transaction that a step runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// The definition's name.
+    pub name: Name,
+    /// The definition's version; none: the newest when the step's turn comes.
+    pub version: Option<u32>,
 }
 
 /// A signal that a step waits for.
@@ -316,14 +328,14 @@ impl Run {
     pub(crate) const fn is_call(&self) -> bool {
         match self {
             Self::Worker(_) | Self::Http(_) => true,
-            Self::Noop | Self::Wait(_) | Self::Signal(_) => false,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Transaction(_) => false,
         }
     }
 
     /// Whether it has no effect that could be undone.
     pub(crate) const fn leaves_nothing(&self) -> bool {
         match self {
-            Self::Worker(_) => false,
+            Self::Worker(_) | Self::Transaction(_) => false,
             Self::Http(http) => matches!(http.method, Method::Get),
             Self::Noop | Self::Wait(_) | Self::Signal(_) => true,
         }

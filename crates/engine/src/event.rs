@@ -50,6 +50,12 @@ impl StepError {
     pub const TOO_MUCH_OUTPUT: &'static str = "TooMuchOutput";
     /// The transaction's own time ran out.
     pub const TRANSACTION_TIMEOUT: &'static str = "TransactionTimeout";
+    /// The transaction that a step ran did not complete, or could not be undone.
+    pub const CHILD_FAILED: &'static str = "ChildFailed";
+    /// The definition that a step is to run is not registered.
+    pub const DEFINITION_MISSING: &'static str = "DefinitionMissing";
+    /// The definition that a step is to run is none that can be a child here.
+    pub const CHILD_REFUSED: &'static str = "ChildRefused";
 
     /// An error of ours; type and message are cut to their limits.
     #[must_use]
@@ -161,6 +167,9 @@ pub struct Beginning {
     /// Labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What it is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// Who started it.
     pub principal: PrincipalId,
     /// When its first steps begin, where the caller said so.
@@ -175,6 +184,39 @@ pub struct Beginning {
     /// same request under an idempotency key from another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_asked: Option<u32>,
+}
+
+/// The transaction whose step runs a child, as the child knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// How many stand above the child: 1 where the parent has none.
+    pub depth: u32,
+    /// Which.
+    pub id: TransactionId,
+    /// What the idempotency keys of the child's participants begin with.
+    pub key: String,
+    /// The step that runs the child.
+    pub node: NodeRef,
+    /// What that step is called.
+    pub step: Name,
+}
+
+/// A child that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildStart {
+    /// Which step.
+    pub node: NodeRef,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The child.
+    pub child: TransactionId,
+    /// The version of the definition that it runs.
+    pub version: u32,
+    /// The decision that permitted it; it stands with the child's beginning.
+    pub decision: DecisionId,
+    /// SHA-256 of its canonical input.
+    pub input: Digest,
 }
 
 /// A permit of an open transaction's step.
@@ -285,7 +327,20 @@ pub enum Event {
         attempt: u32,
         /// What came of it.
         output: Arc<Document>,
+        /// Of a step that ran a child: how many entries that has by now. That it has all of them, its root's end says.
+        child_entries: Option<u64>,
     },
+    /// A step began a child: its transaction begins with the next entry.
+    ChildStarted(Box<ChildStart>),
+    /// The child of a step is told to undo what it did.
+    ChildRecalled {
+        /// Which step.
+        node: NodeRef,
+        /// Which attempt of its undo, from 1.
+        attempt: u32,
+    },
+    /// The transaction had completed; what it is a part of has it undo what it did.
+    Recalled,
     /// What failed for good and waits for a person was settled by hand: it counts as done.
     Resolved {
         /// Which step.

@@ -7,19 +7,20 @@ pub mod definition;
 mod event;
 mod node;
 mod open;
+pub mod schedule;
 pub mod search;
 mod state;
 mod status;
 mod tcc;
 mod transaction;
 
-pub use event::{Beginning, Cause, Event, Failure, Permitted, Signal, StepError};
+pub use event::{Beginning, Cause, ChildStart, Event, Failure, Parent, Permitted, Signal, StepError};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
-    Answer, Asked, Authorization, Call, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready, Refusal, Staged,
-    Summary, Transaction,
+    Answer, Asked, Authorization, Call, ChildEnd, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready,
+    Refusal, Staged, Summary, Transaction,
 };

@@ -37,6 +37,8 @@ pub enum Condition {
     Principal(Vec<PrincipalId>),
     /// Its business key; none is none of them.
     Key(Vec<String>),
+    /// What it is a child of; what is no child is none of these.
+    Parent(Vec<TransactionId>),
     /// What a label says; it holds for none that lacks the label.
     Label(Name, Vec<String>),
     /// Which.
@@ -81,6 +83,8 @@ pub struct Facts<'a> {
     pub principal: PrincipalId,
     /// Its business key.
     pub key: Option<&'a str>,
+    /// What it is a child of.
+    pub parent: Option<TransactionId>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -124,6 +128,7 @@ impl Condition {
             Self::Version(values) => values.contains(&facts.version),
             Self::Principal(values) => values.contains(&facts.principal),
             Self::Key(values) => facts.key.is_some_and(|key| values.iter().any(|value| value == key)),
+            Self::Parent(values) => facts.parent.is_some_and(|parent| values.contains(&parent)),
             Self::Label(name, values) => label(name).is_some_and(|found| values.iter().any(|value| value == found)),
             Self::Id(values) => values.contains(&facts.id),
             Self::Started(side, at) => side.holds(facts.started_at, *at),
@@ -168,6 +173,7 @@ impl fmt::Display for Condition {
             Self::Principal(values) => list(f, "principal", values),
             Self::Key(values) => list(f, "key", values.iter().map(|value| Quoted(value))),
             Self::Label(name, values) => list(f, &format!("label.{name}"), values.iter().map(|value| Quoted(value))),
+            Self::Parent(values) => list(f, "parent", values),
             Self::Id(values) => list(f, "id", values),
             Self::Started(side, at) => write!(f, "started{}{at}", side.sign()),
             Self::Ended(side, at) => write!(f, "ended{}{at}", side.sign()),

@@ -4,7 +4,7 @@
 //! canonical JSON as it is, and need not be sorted.
 
 use crate::definition::Definition;
-use crate::event::{Beginning, Cause, StepError};
+use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
@@ -113,6 +113,8 @@ struct FlatHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a Parent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     parked_at: Option<NodeRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<Timestamp>,
@@ -165,6 +167,7 @@ impl Serialize for Head {
             id,
             idempotency_key,
             labels,
+            parent,
             principal,
             start_at,
             traceparent,
@@ -189,6 +192,7 @@ impl Serialize for Head {
             labels,
             open: *open,
             output_seq: *output_seq,
+            parent: parent.as_ref(),
             parked_at: *parked_at,
             paused_at: *paused_at,
             principal: *principal,
@@ -217,6 +221,9 @@ pub struct StepState {
     /// Attempts handed out before a person had it tried again: retries count from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before: u32,
+    /// The child that it ran last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<TransactionId>,
     /// How many clones it has, once it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clones: Option<u32>,
@@ -311,6 +318,7 @@ impl StepState {
             accepted: false,
             attempts: 0,
             attempts_before: 0,
+            child: None,
             clones: None,
             unknown: false,
             ready_at: None,
@@ -488,6 +496,7 @@ mod tests {
             accepted: true,
             attempts_before: 1,
             attempts: 3,
+            child: Some(TransactionId::from_bytes([9; 16])),
             clones: Some(2),
             decision: Some(DecisionId::draw(at.unwrap(), &mut entropy)),
             driver: 2,
@@ -516,6 +525,13 @@ mod tests {
             id,
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            parent: Some(Parent {
+                depth: 2,
+                id: TransactionId::from_bytes([8; 16]),
+                key: "k/ship".to_owned(),
+                node: StepIndex(1).into(),
+                step: "ship".parse().unwrap(),
+            }),
             principal: PrincipalId::SYSTEM,
             start_at: AT,
             traceparent: Some("00-a-b-01".to_owned()),

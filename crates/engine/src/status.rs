@@ -109,7 +109,7 @@ words!(
         Pending = "pending",
         /// It waits for a worker.
         Ready = "ready",
-        /// An attempt is with a worker.
+        /// An attempt is with a worker, or its child runs.
         Dispatched = "dispatched",
         /// An attempt failed; the next waits for its time.
         Backoff = "backoff",
@@ -179,6 +179,8 @@ words!(
         DriverLost = "driver_lost",
         /// The definition's `output` could not be evaluated.
         OutputFailed = "output_failed",
+        /// What it is a part of went backward after it had completed.
+        Recalled = "recalled",
         /// Somebody cancelled it.
         Cancelled = "cancelled",
         /// Somebody terminated it.

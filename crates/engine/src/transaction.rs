@@ -8,6 +8,7 @@
 mod active;
 mod apply;
 mod backward;
+mod child;
 mod command;
 mod load;
 mod nodes;
@@ -16,6 +17,7 @@ mod open;
 mod wait;
 
 pub use apply::IllegalEvent;
+pub use child::ChildEnd;
 pub use command::{Answer, Refusal};
 pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
@@ -219,7 +221,7 @@ impl Transaction {
                 ShownStatus::Paused
             }
             // A retry whose time has come waits for a worker without an entry that says so.
-            Status::Running if waits && !self.active.any(&[Class::Ready, Class::Backoff, Class::Out]) => {
+            Status::Running if waits && !self.active.any(&[Class::Ready, Class::Backoff, Class::Out, Class::Child]) => {
                 ShownStatus::Waiting
             }
             Status::Running
@@ -311,8 +313,10 @@ impl Transaction {
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
         let (goes_forward, waiting, again, out) = match self.head.status {
             Status::Running | Status::Confirming | Status::Compensating if !self.moves() => return Vec::new(),
-            Status::Running => (true, Class::Ready, Class::Backoff, Class::Out),
-            Status::Confirming | Status::Compensating => (false, Class::UndoReady, Class::UndoBackoff, Class::UndoOut),
+            Status::Running => (true, Class::Ready, Class::Backoff, [Class::Out, Class::Child]),
+            Status::Confirming | Status::Compensating => {
+                (false, Class::UndoReady, Class::UndoBackoff, [Class::UndoOut, Class::UndoChild])
+            }
             Status::Parked
             | Status::Completed
             | Status::Compensated
@@ -321,7 +325,7 @@ impl Transaction {
             | Status::Terminated => return Vec::new(),
         };
         let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
-        let room = room.saturating_sub(self.active.count(out));
+        let room = room.saturating_sub(out.iter().map(|class| self.active.count(*class)).sum());
         let mut ready = self.waiting((waiting, again), goes_forward, (SHARED, room), now);
         let windows = self.active.windows().filter(|_| goes_forward);
         let shared = ready.len();

@@ -7,6 +7,7 @@
 
 mod callback;
 mod check;
+mod cron;
 mod definition;
 mod entry;
 mod exchange;
@@ -39,7 +40,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
@@ -52,6 +53,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "proof", run: proof::proof },
     Target { name: "tile", run: tile::tile },
     Target { name: "search", run: search::search },
+    Target { name: "cron", run: cron::cron },
 ];
 
 /// Runs the target of this name.

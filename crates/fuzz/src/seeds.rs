@@ -23,6 +23,7 @@ pub fn all() -> Vec<Seed> {
         ("callback", text::CALLBACKS),
         ("tile", text::PATHS),
         ("search", text::SEARCHES),
+        ("cron", text::CRONS),
     ];
     for (target, texts) in texts {
         seeds.extend(texts.iter().map(|text| (target, text.as_bytes().to_vec())));

@@ -107,6 +107,18 @@ actions! {
     TransactionTerminate => "transaction:terminate",
     /// Operates on every transaction that a search finds; each operation is asked for, too.
     TransactionBulk => "transaction:bulk",
+    /// Makes a schedule, which starts under its owner's grants.
+    ScheduleCreate => "schedule:create",
+    /// Reads and lists schedules.
+    ScheduleRead => "schedule:read",
+    /// Tells a schedule something else, and becomes its owner.
+    ScheduleSet => "schedule:set",
+    /// Pauses and resumes a schedule.
+    SchedulePause => "schedule:pause",
+    /// Has a schedule start out of turn, under its owner's grants.
+    ScheduleTrigger => "schedule:trigger",
+    /// Deletes a schedule.
+    ScheduleDelete => "schedule:delete",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
     /// Reads whether new transactions are taken.

@@ -6,6 +6,7 @@ mod open;
 mod people;
 mod queues;
 mod records;
+mod schedules;
 mod targets;
 mod transactions;
 mod workers;
@@ -16,6 +17,7 @@ pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use queues::{queue, queue_settings};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
+pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{
     bulk, count, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,

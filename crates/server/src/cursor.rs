@@ -63,6 +63,16 @@ impl Key for (Name, u32) {
     }
 }
 
+impl Key for Name {
+    const KIND: char = 's';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 impl Key for u64 {
     const KIND: char = 'n';
     fn write(&self) -> String {

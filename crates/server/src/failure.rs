@@ -131,6 +131,8 @@ fn refused(refusal: Refusal) -> Problem {
             ..Problem::new(ProblemKind::PolicyDenied, detail)
         },
         Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
+        Refusal::Overlaps(id) => about(ProblemKind::IllegalState, id),
+        Refusal::Schedule(_) => Problem::new(ProblemKind::IllegalState, detail),
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
         Refusal::NotFound(_) => Problem::new(ProblemKind::NotFound, detail),
         Refusal::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),

@@ -9,6 +9,7 @@ pub(crate) mod open;
 pub(crate) mod operations;
 pub(crate) mod principals;
 pub(crate) mod queues;
+pub(crate) mod schedules;
 pub(crate) mod targets;
 pub(crate) mod transactions;
 pub(crate) mod workers;

@@ -55,6 +55,8 @@ impl Class {
             | "key_revoke"
             | "maintenance_set"
             | "target_force"
+            | "schedule_pause"
+            | "schedule_delete"
             | "bundle_activate"
             | "metrics" => Self::Ending,
             _ => Self::Call,

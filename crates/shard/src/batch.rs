@@ -2,7 +2,7 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
     TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
@@ -143,6 +143,33 @@ pub enum Call {
         /// Which.
         digest: Digest,
     },
+    /// Load a version of a definition that a step is to run.
+    Definition {
+        /// Which log of the tenant asks.
+        log: LogId,
+        /// Its name.
+        name: Name,
+        /// Its version.
+        version: u32,
+    },
+    /// Load the tenant's schedules, `limit` at most, in order of their names.
+    Schedules {
+        /// Which log of the tenant asks: that of its shard 0.
+        log: LogId,
+        /// The last name of the page before.
+        after: Option<Name>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Load what schedules that are due start: absent ones are left out of the answer.
+    Sources {
+        /// Which log.
+        log: LogId,
+        /// Entries whose payloads have the inputs.
+        payloads: Vec<u64>,
+        /// Names and versions of definitions.
+        definitions: Vec<(Name, u32)>,
+    },
     /// Commit.
     Commit(Box<Batch>),
 }
@@ -160,6 +187,12 @@ pub enum Reply {
     Asleep(Result<Vec<(TransactionId, Timestamp)>, StoreError>),
     /// To [`Call::Bundle`].
     Bundle(Result<Option<BundleRow>, StoreError>),
+    /// To [`Call::Definition`].
+    Definition(Result<Option<DefinitionRow>, StoreError>),
+    /// To [`Call::Schedules`].
+    Schedules(Result<Vec<ScheduleRow>, StoreError>),
+    /// To [`Call::Sources`].
+    Sources(Result<Sources, StoreError>),
     /// To [`Call::Commit`].
     Committed(Result<(), CommitError>),
 }
@@ -187,6 +220,15 @@ pub struct ControlRows {
     pub definitions: Vec<(Name, u32, Digest)>,
     /// The active bundle.
     pub bundle: Option<BundleRow>,
+}
+
+/// What schedules start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Payloads with inputs, by the numbers of their entries.
+    pub payloads: Vec<(u64, Arc<PayloadRow>)>,
+    /// Definitions.
+    pub definitions: Vec<DefinitionRow>,
 }
 
 /// What a load brought.

@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+pub(crate) mod schedules;
 
 pub use decode::{DecodeError, Recorded, decode};
 pub(crate) use encode::{EntryWriter, OfTransaction};
@@ -56,6 +57,22 @@ pub mod kind {
         SIGNING_SECRET_ISSUED = "signing_secret.issued",
         /// Such a secret was destroyed.
         SIGNING_SECRET_RETIRED = "signing_secret.retired",
+        /// A schedule was made.
+        SCHEDULE_CREATED = "schedule.created",
+        /// A schedule was told something else.
+        SCHEDULE_CHANGED = "schedule.changed",
+        /// A schedule was paused.
+        SCHEDULE_PAUSED = "schedule.paused",
+        /// A schedule was resumed.
+        SCHEDULE_RESUMED = "schedule.resumed",
+        /// A schedule was deleted.
+        SCHEDULE_DELETED = "schedule.deleted",
+        /// A time of a schedule waits for the end of what it started before.
+        SCHEDULE_BUFFERED = "schedule.buffered",
+        /// A schedule started a transaction.
+        SCHEDULE_FIRED = "schedule.fired",
+        /// A schedule started nothing for a time, or for several.
+        SCHEDULE_SKIPPED = "schedule.skipped",
         /// A question was answered with permit.
         DECISION_PERMITTED = "decision.permitted",
         /// A start, an attempt, a question or a call was denied.
@@ -106,6 +123,12 @@ pub mod kind {
         STEP_EXPANDED = "step.expanded",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
+        /// A step began a child: the transaction that begins with the next entry.
+        CHILD_STARTED = "child.started",
+        /// The child of a step is to undo what it did.
+        CHILD_RECALLED = "child.recalled",
+        /// It had completed, and is to undo what it did: its parent went backward.
+        TRANSACTION_RECALLED = "transaction.recalled",
         /// A step began to wait for a time.
         TIMER_STARTED = "timer.started",
         /// The time of a step, or of a start that was to come later, has come.

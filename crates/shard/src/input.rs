@@ -8,6 +8,7 @@ use chancery_base::{
     Digest, Document, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_engine::definition::{Definition, HttpRequest};
+use chancery_engine::schedule::{Overlap, Terms};
 use chancery_engine::{Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary};
 use chancery_policy::{Bundle, Principal};
 use std::collections::BTreeMap;
@@ -17,6 +18,11 @@ use std::time::Duration;
 /// Whom an answer is for: the pump's own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReplyTo(pub u64);
+
+impl ReplyTo {
+    /// Nobody: the shard asks itself. It is never answered.
+    pub const NOBODY: Self = Self(u64::MAX);
+}
 
 /// An input: what is asked and who waits for the answer.
 #[derive(Debug, Clone)]
@@ -57,13 +63,18 @@ pub enum Command {
     Deny(Denial),
     /// Change what belongs to the tenant as a whole; only on its shard 0.
     Control(Box<ControlChange>),
+    /// Change a schedule, or have it start out of turn; only on the tenant's shard 0.
+    Schedule(Box<ScheduleCommand>),
+    /// Look at a schedule whose time has come; the shard asks itself.
+    Fire(Name),
 }
 
 impl Command {
     /// Whether it makes work rather than having it come to its end.
     pub(crate) const fn begins(&self) -> bool {
         match self {
-            Self::Start(_) => true,
+            Self::Start(_) | Self::Fire(_) => true,
+            Self::Schedule(command) => matches!(command.ask, ScheduleAsk::Trigger { .. }),
             Self::Drive(drive) => matches!(drive.driving, Driving::Step { .. }),
             Self::Exchange(_)
             | Self::Cancel(_)
@@ -277,6 +288,53 @@ pub struct ControlChange {
     pub actor: PrincipalId,
     /// What.
     pub change: Change,
+}
+
+/// What is asked of a schedule.
+#[derive(Debug, Clone)]
+pub struct ScheduleCommand {
+    /// Who asks.
+    pub actor: PrincipalId,
+    /// Of which.
+    pub name: Name,
+    /// What.
+    pub ask: ScheduleAsk,
+}
+
+/// The kinds of [`ScheduleCommand`].
+#[derive(Debug, Clone)]
+pub enum ScheduleAsk {
+    /// Make it; refused if it exists. Who asks is its owner: it starts under their grants.
+    Create {
+        /// What it is told.
+        terms: Box<Terms>,
+        /// The input of what it starts, with its expressions.
+        input: Arc<Document>,
+    },
+    /// Tell it something else, in place of what it was told before; who asks is its owner from then on.
+    Set {
+        /// What it is told.
+        terms: Box<Terms>,
+        /// The input of what it starts, with its expressions.
+        input: Arc<Document>,
+    },
+    /// Let it not be due until it is resumed.
+    Pause {
+        /// Why; may be empty.
+        note: String,
+    },
+    /// Let it be due again, from now on.
+    Resume {
+        /// Why; may be empty.
+        note: String,
+    },
+    /// Take it away. What it started goes on.
+    Delete,
+    /// Have it start now, out of turn.
+    Trigger {
+        /// What holds if what it started before still runs; none: what it was told.
+        overlap: Option<Overlap>,
+    },
 }
 
 /// The kinds of [`ControlChange`].
@@ -530,7 +588,9 @@ pub enum Response {
     Driven(Box<Driven>),
     /// To a question.
     Decided(Arc<DecisionSummary>),
-    /// To a control change, a denial.
+    /// To a trigger of a schedule: what was started, none if it waits for the end of what runs.
+    Triggered(Option<TransactionId>),
+    /// To a control change, a change of a schedule, a denial.
     Done {
         /// The entry that records it; none where nothing changed.
         seq: Option<u64>,
@@ -567,6 +627,12 @@ pub enum Refusal {
     /// A running transaction has the business key.
     #[error("transaction {0} with the same business key is running")]
     BusinessKeyTaken(TransactionId),
+    /// What the schedule started before runs, and it was told to leave out what comes meanwhile.
+    #[error("{0}, which this schedule started, has not ended, and what comes meanwhile is left out")]
+    Overlaps(TransactionId),
+    /// The schedule is not in a state that allows it.
+    #[error("{0}")]
+    Schedule(chancery_engine::schedule::IllegalEvent),
     /// The transaction is not in a state that allows it.
     #[error(transparent)]
     Illegal(#[from] EngineRefusal),
@@ -619,7 +685,11 @@ impl Refusal {
         match self {
             Self::Missing(_) | Self::NotFound(_) => Kind::Missing,
             Self::Denied(_) => Kind::Denied,
-            Self::KeyReused(_) | Self::BusinessKeyTaken(_) | Self::Exists(_) => Kind::Conflict,
+            Self::KeyReused(_)
+            | Self::BusinessKeyTaken(_)
+            | Self::Overlaps(_)
+            | Self::Schedule(_)
+            | Self::Exists(_) => Kind::Conflict,
             Self::Illegal(refusal) => refusal.kind(),
             Self::Invalid(_) => Kind::Invalid,
             Self::Limited { .. } | Self::TooManyRunning { .. } => Kind::Limited,
@@ -668,6 +738,11 @@ pub enum Observation {
         phase: Phase,
         /// `accepted`, `completed`, `failed`, `unknown`, `lapsed`, `timed_out`, `denied`.
         outcome: &'static str,
+    },
+    /// A time of a schedule was dealt with.
+    Scheduled {
+        /// `fired`, `buffered`, `missed`, `overlap`, `denied`, `conflict`, `failed`.
+        came: &'static str,
     },
     /// A decision was taken.
     Decided {

@@ -14,11 +14,12 @@ pub mod queue;
 pub mod replay;
 pub mod row;
 pub mod rows;
+pub mod schedule;
 mod shard;
 pub mod target;
 pub mod token;
 
-pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
+pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError};
 pub use chancery_engine::search;
 pub use chancery_ledger::Origin;
 pub use chancery_policy::Grant;

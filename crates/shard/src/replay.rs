@@ -1,24 +1,27 @@
 //! Replay: the rows that a log's entries amount to, computed from the entries alone.
 //!
 //! `chancery verify` feeds the entries in order and compares what comes out with what the store has. Only the
-//! transactions that have not ended are in memory; the rows of one that ends are given back at once.
+//! transactions that are not final are in memory; the rows of one that becomes so are given back at once. A child that
+//! completed is final with its root, for until then it may be recalled.
 
 use crate::control::principal_row;
-use crate::entry::{DecodeError, Recorded, decode};
+use crate::entry::{DecodeError, Recorded, decode, schedules};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow, PrincipalRow,
-    QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
+use crate::schedule;
 use crate::shard::{key_hash, request_hash};
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
     Digest, Document, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
-use chancery_engine::{Beginning, Event, Transaction};
+use chancery_engine::schedule::{Head, apply};
+use chancery_engine::{Beginning, Event, Phase, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
 use serde::de::DeserializeOwned;
@@ -103,6 +106,8 @@ pub struct TenantRows {
     pub maintenance: Option<MaintenanceRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
+    /// Schedules.
+    pub schedules: BTreeMap<Name, ScheduleRow>,
     /// Definitions, in the order of registration.
     pub definitions: Vec<DefinitionRow>,
     /// Bundles, in the order in which they were pushed.
@@ -141,9 +146,12 @@ pub fn read(record: &Record, entry: &EntryRow) -> Result<Recorded, ReplayError> 
 pub struct Replay {
     log: LogId,
     open: HashMap<TransactionId, Transaction>,
+    /// The children that completed, by their parents: they are open still.
+    completed: HashMap<TransactionId, Vec<TransactionId>>,
     definitions: HashMap<Digest, Arc<Definition>>,
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
+    schedules: BTreeMap<Name, Head>,
     rows: TenantRows,
 }
 
@@ -152,7 +160,15 @@ impl Replay {
     #[must_use]
     pub fn new(log: LogId) -> Self {
         let rows = TenantRows::default();
-        Self { log, open: HashMap::new(), definitions: HashMap::new(), bundles: HashMap::new(), rows }
+        Self {
+            log,
+            open: HashMap::new(),
+            completed: HashMap::new(),
+            definitions: HashMap::new(),
+            bundles: HashMap::new(),
+            schedules: BTreeMap::new(),
+            rows,
+        }
     }
 
     /// A definition that was registered on the tenant's first log: the transactions of its other logs run it too.
@@ -166,11 +182,11 @@ impl Replay {
         self.bundles.insert(bundle.digest(), Arc::clone(bundle));
     }
 
-    /// Takes the next entry. Gives the rows of its transaction if that ended with it.
+    /// Takes the next entry. Gives the rows of the transactions that are final with it: its own, and its children's.
     ///
     /// # Errors
     /// If the entry does not follow from those before it.
-    pub fn entry(&mut self, entry: &EntryRow) -> Result<Option<TransactionRows>, ReplayError> {
+    pub fn entry(&mut self, entry: &EntryRow) -> Result<Vec<TransactionRows>, ReplayError> {
         let record = Record::parse(&entry.record)?;
         let recorded = read(&record, entry)?;
         self.take(&record, &recorded)
@@ -180,18 +196,20 @@ impl Replay {
     ///
     /// # Errors
     /// If the entry does not follow from those before it.
-    pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Option<TransactionRows>, ReplayError> {
+    pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Vec<TransactionRows>, ReplayError> {
         match (recorded, record.refs.transaction) {
             (Recorded::Event(event), Some(id)) => self.event(id, event, record),
             (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
-            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| None),
+            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| Vec::new()),
         }
     }
 
     /// The rows of what has not ended, and of the tenant as a whole.
     #[must_use]
-    pub fn finish(self) -> (Vec<TransactionRows>, TenantRows) {
+    pub fn finish(mut self) -> (Vec<TransactionRows>, TenantRows) {
         let log = self.log;
+        let schedules = self.schedules.iter().map(|(name, head)| (name.clone(), schedule::row(name, head)));
+        self.rows.schedules = schedules.collect();
         let mut open: Vec<TransactionRows> = self.open.values().map(|open| rows_of(log, open)).collect();
         open.sort_by_key(|rows| rows.transaction.id);
         (open, self.rows)
@@ -202,18 +220,90 @@ impl Replay {
         id: TransactionId,
         event: &Event,
         record: &Record,
-    ) -> Result<Option<TransactionRows>, ReplayError> {
+    ) -> Result<Vec<TransactionRows>, ReplayError> {
         if let Event::Started { beginning, input, .. } = event {
             self.begin(id, beginning, input, record)?;
-            return Ok(None);
+            return Ok(Vec::new());
         }
+        self.check_family(id, event, record)?;
         let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
         open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
         open.settle_replay();
-        if !open.status().is_ended() {
-            return Ok(None);
+        Ok(self.take_final(id))
+    }
+
+    /// Parent and child say the same of one another.
+    fn check_family(&self, id: TransactionId, event: &Event, record: &Record) -> Result<(), ReplayError> {
+        let open = self.open.get(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
+        let child = |node| open.state(node).and_then(|state| state.child);
+        let fits = match event {
+            Event::Ended { status, .. } => {
+                let is_last = *status != Status::Completed || open.parent().is_none();
+                record.refs.last == is_last
+            }
+            Event::Completed { node, child_entries: Some(entries), .. } => {
+                let child = child(*node).and_then(|child| self.open.get(&child));
+                child.is_some_and(|child| child.status() == Status::Completed && child.head().entries == *entries)
+            }
+            Event::ChildRecalled { node, .. } => {
+                child(*node).and_then(|child| self.open.get(&child)).is_some_and(Transaction::may_be_recalled)
+            }
+            Event::Recalled => self.waits_above(open) == Some(Phase::Undo),
+            Event::Started { .. }
+            | Event::Dispatched { .. }
+            | Event::Permitted(_)
+            | Event::StepDenied { .. }
+            | Event::Claimed { .. }
+            | Event::DriverResumed { .. }
+            | Event::DriverHeard { .. }
+            | Event::DriverLost
+            | Event::Accepted { .. }
+            | Event::Completed { child_entries: None, .. }
+            | Event::ChildStarted(_)
+            | Event::Resolved { .. }
+            | Event::AttemptFailed { .. }
+            | Event::Denied { .. }
+            | Event::Expanded { .. }
+            | Event::Skipped { .. }
+            | Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. }
+            | Event::SignalTaken { .. }
+            | Event::Paused { .. }
+            | Event::Unpaused { .. }
+            | Event::OutputFailed { .. }
+            | Event::CancelRequested { .. }
+            | Event::TimedOut
+            | Event::Confirming
+            | Event::Parked { .. }
+            | Event::Resumed { .. } => true,
+        };
+        if fits {
+            return Ok(());
         }
-        Ok(self.open.remove(&id).map(|ended| rows_of(self.log, &ended)))
+        Err(ReplayError::Illegal(format!("`{}` does not fit what its parent or its child says", event.word())))
+    }
+
+    /// In which phase its parent waits for a child.
+    fn waits_above(&self, child: &Transaction) -> Option<Phase> {
+        let parent = child.parent()?;
+        Some(self.open.get(&parent.id)?.waits_for_child(parent.node, child.id())?.0)
+    }
+
+    /// Takes out a transaction that is final, and the children that are so with it.
+    fn take_final(&mut self, id: TransactionId) -> Vec<TransactionRows> {
+        let Some(open) = self.open.get(&id).filter(|open| open.status().is_ended()) else { return Vec::new() };
+        if let Some(parent) = open.parent().filter(|_| open.status() == Status::Completed) {
+            self.completed.entry(parent.id).or_default().push(id);
+            return Vec::new();
+        }
+        let (mut ids, mut rows) = (vec![id], Vec::new());
+        while let Some(id) = ids.pop() {
+            ids.extend(self.completed.remove(&id).into_iter().flatten());
+            rows.extend(self.open.remove(&id).map(|ended| rows_of(self.log, &ended)));
+        }
+        rows
     }
 
     fn begin(
@@ -247,6 +337,9 @@ impl Replay {
         }
         let (beginning, input) = (Arc::clone(beginning), Arc::clone(input));
         let mut open = Transaction::begin(Arc::clone(definition), beginning, input, record.at, record.seq);
+        if open.parent().is_some() && self.waits_above(&open) != Some(Phase::Do) {
+            return Err(ReplayError::Dangling(format!("a parent of {id}")));
+        }
         open.settle_replay();
         self.open.insert(id, open);
         Ok(())
@@ -290,7 +383,10 @@ impl Replay {
                 }
                 self.rows.active_bundle = Some(bundle);
             }
-            _ => raises = false,
+            _ => {
+                self.schedule(payload, record)?;
+                raises = false;
+            }
         }
         self.rows.control_epoch += u64::from(raises);
         Ok(())
@@ -310,6 +406,18 @@ impl Replay {
             _ => return Err(ReplayError::Dangling(format!("key {id}"))),
         };
         self.rows.credentials.insert(id, row);
+        Ok(())
+    }
+
+    /// What happened to a schedule, if that is what the entry says.
+    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let Some(read) = schedules::read(record, payload) else { return Ok(()) };
+        let (name, event) =
+            read.map_err(|part| ReplayError::Illegal(format!("an entry of a schedule without a proper `{part}`")))?;
+        let head = self.schedules.remove(&name);
+        let head = apply(head, &event, record.at, record.seq)
+            .map_err(|err| ReplayError::Illegal(format!("schedule `{name}`: {err}")))?;
+        self.schedules.extend(head.map(|head| (name, head)));
         Ok(())
     }
 

@@ -137,6 +137,8 @@ pub struct TransactionRow {
     pub body: Sealed,
     /// The business key, to be searched by.
     pub business_key: Option<String>,
+    /// What it is a child of, to be searched by.
+    pub parent: Option<TransactionId>,
 }
 
 /// A label of a transaction, to be searched by: written when it starts, and never changed.
@@ -265,6 +267,15 @@ pub struct SigningSecretRow {
     pub issued_at: Timestamp,
 }
 
+/// A schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleRow {
+    /// Its name.
+    pub name: Name,
+    /// What it was told, when it is due next, and what came of it: canonical JSON. Its input is in an entry.
+    pub body: Sealed,
+}
+
 /// A definition: immutable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionRow {
@@ -318,6 +329,10 @@ pub enum ControlRow {
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.
     SigningSecretGone(SigningSecretId),
+    /// A schedule was made or changed, or one of its times was dealt with.
+    Schedule(ScheduleRow),
+    /// A schedule was deleted.
+    ScheduleGone(Name),
     /// A definition was registered; the newest version is the active one.
     Definition(DefinitionRow),
     /// A bundle was pushed.

@@ -52,6 +52,7 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         kept: head.signals.iter().map(|kept| kept.seq).collect(),
         body: body(head),
         business_key: head.beginning.business_key.clone(),
+        parent: head.beginning.parent.as_ref().map(|parent| parent.id),
     }
 }
 

@@ -13,12 +13,14 @@ mod dispatch;
 mod drive;
 mod ended;
 mod exchange;
+mod family;
 mod index;
 mod limit;
 mod line;
 mod resting;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod schedules;
 mod work;
 
 pub(crate) use dispatch::{key_hash, request_hash};
@@ -34,17 +36,18 @@ use crate::token::TokenKey;
 use chancery_base::limits::{
     ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, RESTING_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED,
 };
-use chancery_base::{Digest, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{Digest, Entropy, Name, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
-use chancery_engine::{Phase, ShownStatus, Transaction};
-use chancery_policy::Bundle;
+use chancery_engine::{Phase, Transaction};
+use chancery_policy::{Access, Bundle};
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
 use ended::Ended;
+use family::Family;
 use index::Index;
 use limit::Limits;
 use resting::Resting;
-use std::collections::hash_map::Entry;
+use schedules::Schedules;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,9 @@ pub struct Config {
     pub active_max: usize,
     /// Transactions that only wait and stay in memory all the same.
     pub resting_max: usize,
+    /// Who may call the API: a principal whose roles don't let it start transactions any more does not start them by its
+    /// schedules either. None: only the tenant's policy is asked.
+    pub access: Option<Arc<Access>>,
     /// The rule that it breaks; none.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -85,6 +91,7 @@ impl Config {
             lease: Duration::from_secs(10),
             active_max: ACTIVE_TRANSACTIONS_MAX,
             resting_max: RESTING_TRANSACTIONS_MAX,
+            access: None,
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }
@@ -121,6 +128,7 @@ enum State {
     Recover(Option<TransactionId>),
     /// When those wake that are not loaded.
     Asleep(Option<TransactionId>),
+    LoadSchedules(Option<Name>),
     /// Inputs are taken, what they name may have to be loaded.
     Open,
     Waiting(Waiting),
@@ -134,8 +142,11 @@ enum Waiting {
     Control,
     Recover,
     Asleep,
+    Schedules,
+    Sources,
     Load,
     Bundle(Digest),
+    Definition(Name, u32),
     Commit(Box<Pending>),
 }
 
@@ -146,6 +157,8 @@ pub struct Shard {
     state: State,
     stopping: bool,
     draining: bool,
+    /// The platform takes no new transactions.
+    closed: bool,
     log: Option<LogRow>,
     control: Option<Arc<Control>>,
     queue: VecDeque<Input>,
@@ -168,8 +181,10 @@ pub struct Shard {
     definitions: HashMap<Digest, Arc<Definition>>,
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
+    family: Family,
     index: Index,
     limits: Limits,
+    schedules: Schedules,
     desk: Desk,
     decisions: Decisions,
     effects: Vec<Effect>,
@@ -188,6 +203,7 @@ impl Shard {
             state: State::Own,
             stopping: false,
             draining: false,
+            closed: false,
             log: None,
             control: None,
             queue: VecDeque::new(),
@@ -203,8 +219,10 @@ impl Shard {
             definitions: HashMap::new(),
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
+            family: Family::default(),
             index: Index::default(),
             limits: Limits::default(),
+            schedules: Schedules::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
             effects: Vec::new(),
@@ -229,7 +247,10 @@ impl Shard {
             Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) => SHARD_QUEUE_MAX,
             // What a transaction needs to come to its end; a step makes more of it.
             Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
+            Command::Schedule(ref command) if schedules::lets_work_end(command) => SHARD_QUEUE_MAX,
             Command::Start(_)
+            | Command::Schedule(_)
+            | Command::Fire(_)
             | Command::Drive(_)
             | Command::Signal(..)
             | Command::Resume(_)
@@ -261,7 +282,12 @@ impl Shard {
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
-                State::Own | State::OwnAt(_) | State::LoadControl | State::Recover(_) | State::Asleep(_)
+                State::Own
+                | State::OwnAt(_)
+                | State::LoadControl
+                | State::Recover(_)
+                | State::Asleep(_)
+                | State::LoadSchedules(_)
                     if self.stopping =>
                 {
                     self.end();
@@ -278,6 +304,10 @@ impl Shard {
                 State::Asleep(after) => {
                     let call = Call::Asleep { log: self.config.log, after: *after, limit: ASLEEP_PAGE };
                     return self.call(Waiting::Asleep, call);
+                }
+                State::LoadSchedules(after) => {
+                    let call = Call::Schedules { log: self.config.log, after: after.clone(), limit: RECOVER_PAGE };
+                    return self.call(Waiting::Schedules, call);
                 }
                 State::Waiting(Waiting::Commit(pending)) => {
                     // What comes after a change of the control state is decided under the new one.
@@ -318,11 +348,16 @@ impl Shard {
             (Waiting::Control, Reply::Control(Ok(rows))) => self.control_loaded(&rows, now),
             (Waiting::Recover, Reply::Loaded(Ok(loaded))) => self.recovered(loaded, now),
             (Waiting::Asleep, Reply::Asleep(Ok(page))) => self.found_asleep(&page),
+            (Waiting::Schedules, Reply::Schedules(Ok(rows))) => self.schedules_loaded(&rows, now),
+            (Waiting::Sources, Reply::Sources(Ok(sources))) => self.sources_loaded(sources),
             (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
             (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
                 let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);
                 self.bundles.insert(digest, bundle);
                 self.state = State::Open;
+            }
+            (Waiting::Definition(name, version), Reply::Definition(Ok(row))) => {
+                self.definition_loaded((name, version), row, now);
             }
             (Waiting::Commit(pending), Reply::Committed(Ok(()))) => self.committed(*pending),
             (Waiting::Commit(pending), Reply::Committed(Err(err))) => self.failed(*pending, err, now),
@@ -333,7 +368,10 @@ impl Shard {
                 | Reply::Control(Err(err))
                 | Reply::Loaded(Err(err))
                 | Reply::Asleep(Err(err))
-                | Reply::Bundle(Err(err)),
+                | Reply::Bundle(Err(err))
+                | Reply::Definition(Err(err))
+                | Reply::Schedules(Err(err))
+                | Reply::Sources(Err(err)),
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
@@ -366,13 +404,19 @@ impl Shard {
         match self.state {
             State::Fenced => Stage::Fenced,
             State::Stopped => Stage::Stopped,
-            State::Open | State::Waiting(Waiting::Load | Waiting::Bundle(_) | Waiting::Commit(_)) => Stage::Open,
+            State::Open
+            | State::Waiting(
+                Waiting::Load | Waiting::Sources | Waiting::Bundle(_) | Waiting::Definition(..) | Waiting::Commit(_),
+            ) => Stage::Open,
             State::Own
             | State::OwnAt(_)
             | State::LoadControl
             | State::Recover(_)
             | State::Asleep(_)
-            | State::Waiting(Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Asleep) => Stage::Starting,
+            | State::LoadSchedules(_)
+            | State::Waiting(
+                Waiting::Own | Waiting::Control | Waiting::Recover | Waiting::Asleep | Waiting::Schedules,
+            ) => Stage::Starting,
         }
     }
 
@@ -421,6 +465,14 @@ impl Shard {
                 }
                 return Some(self.call(Waiting::Bundle(digest), Call::Bundle { log: self.config.log, digest }));
             }
+            if let Some((name, version)) = self.family.next_version() {
+                let call = Call::Definition { log: self.config.log, name: name.clone(), version };
+                return Some(self.call(Waiting::Definition(name, version), call));
+            }
+            self.queue_due(now);
+            if let Some(call) = self.prepare(now, entropy) {
+                return Some(self.call(Waiting::Sources, call));
+            }
             if let Some(call) = self.needs(now) {
                 return Some(self.call(Waiting::Load, call));
             }
@@ -444,14 +496,15 @@ impl Shard {
 
     /// What to do when a batch came out empty: go on with what is queued, or wait.
     fn rest(&mut self, now: Timestamp) -> Option<Poll> {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.family.is_wanting() {
             return None;
         }
         if self.stopping {
             self.end();
             return None;
         }
-        let wake = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake()].into_iter().flatten().min();
+        let wakes = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake(), self.next_schedule(now)];
+        let wake = wakes.into_iter().flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }
@@ -465,6 +518,7 @@ impl Shard {
 
     fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
         self.decisions.clear();
+        self.family.forget_missing();
         let bundles = &mut self.bundles;
         let control = Control::from_rows(rows, |digest, source| {
             if let Some(Some(known)) = bundles.get(&digest) {
@@ -526,6 +580,16 @@ impl Shard {
             self.state = State::Asleep(Some(*last));
             return;
         }
+        // A tenant's schedules are on its shard 0, and so is what they start: it has no other.
+        if self.log.as_ref().is_some_and(|log| log.shard == 0) {
+            self.state = State::LoadSchedules(None);
+        } else {
+            self.open();
+        }
+    }
+
+    /// Everything that it has to know is in memory.
+    fn open(&mut self) {
         self.is_recovered = true;
         self.state = State::Open;
     }
@@ -548,11 +612,7 @@ impl Shard {
             message,
         };
         for row in loaded.definitions {
-            if let Entry::Vacant(vacant) = self.definitions.entry(row.digest) {
-                let definition = Definition::from_canonical(&row.source)
-                    .map_err(|err| damaged(format!("definition {} {}: {err}", row.name, row.version)))?;
-                vacant.insert(Arc::new(definition));
-            }
+            self.take_definition(&row)?;
         }
         for transaction in loaded.transactions {
             let id = transaction.row.id;
@@ -560,6 +620,7 @@ impl Shard {
             let definition = definition.ok_or_else(|| damaged(format!("{id}: its definition is missing")))?;
             let member = rows::transaction(&transaction, Arc::clone(definition))
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
+            self.join(&member);
             self.wanted_bundles.insert(member.head().beginning.bundle);
             self.index.awake(id, transaction.row.wake_at);
             self.index.refresh(&member, now);
@@ -607,48 +668,11 @@ impl Shard {
         self.effects.extend(pending.held.effects);
         self.effects.extend(pending.held.answered.into_iter().map(|(_, call)| call.into_reply()));
         for id in pending.visitors {
-            // What the next batch has touched is that one's to forget.
-            if self.next.as_ref().is_some_and(|next| next.touched.contains(&id)) {
-                continue;
-            }
-            let Some(status) = self.members.get(&id).map(|member| member.status()) else { continue };
-            if status.is_settled() {
-                self.clones -= self.members.remove(&id).map_or(0, |member| member.clone_count());
-                self.index.remove(id);
-            }
-            if status.is_ended() {
-                self.ended.add(id);
-            }
-            if self.rests(&id) {
-                self.resting.add(id);
-            }
+            self.dismiss(id);
         }
         self.asked.clear();
         self.keys.clear();
         self.put_to_sleep();
-    }
-
-    /// Whether nothing happens to a transaction in memory until an input or its time comes.
-    fn rests(&self, id: &TransactionId) -> bool {
-        self.members.get(id).is_some_and(|member| {
-            member.shown() == ShownStatus::Waiting && member.wake_at().is_none_or(|at| at > self.latest)
-        })
-    }
-
-    /// Lets those that have waited longest leave memory, down to as many as may stay.
-    fn put_to_sleep(&mut self) {
-        while let Some(id) = self.resting.pop_above(self.config.resting_max) {
-            // What the next batch has touched comes back when that is committed.
-            let is_touched = self.next.as_ref().is_some_and(|next| next.touched.contains(&id));
-            if is_touched || !self.rests(&id) {
-                continue;
-            }
-            if let Some(member) = self.members.remove(&id) {
-                self.clones -= member.clone_count();
-                self.index.put_to_sleep(id, member.wake_at());
-                self.running = self.running.saturating_sub(1);
-            }
-        }
     }
 
     /// What was built is not in the log, or may not be: it is taken back, with what was built on it.
@@ -732,10 +756,12 @@ impl Shard {
     fn forget(&mut self) {
         self.members.clear();
         self.running = 0;
+        self.family = Family::default();
         self.clones = 0;
         self.resting.clear();
         self.index = Index::default();
         self.limits.look();
+        self.schedules = Schedules::default();
         self.asked.clear();
         self.keys.clear();
         self.wanted_bundles.clear();
@@ -749,6 +775,9 @@ impl Shard {
     }
 
     fn refuse(&mut self, reply: ReplyTo, refusal: Refusal) {
+        if reply == ReplyTo::NOBODY {
+            return;
+        }
         self.effects.push(Effect::Reply(reply, Err(refusal)));
     }
 }

@@ -55,6 +55,8 @@ pub enum Material {
     Open,
     /// TCCs of up to six participants.
     Tcc,
+    /// Sagas whose steps run sagas, down to grandchildren.
+    Children,
     /// Varied ones of which some steps fan out.
     Fanned,
 }

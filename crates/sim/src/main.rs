@@ -39,8 +39,11 @@ struct Arguments {
     /// Definitions of TCCs.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open"])]
     tcc: bool,
-    /// Varied definitions of which some steps fan out.
+    /// Sagas whose steps run sagas.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc"])]
+    children: bool,
+    /// Varied definitions of which some steps fan out.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children"])]
     fanned: bool,
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         (arguments.varied, Material::Varied),
         (arguments.open, Material::Open),
         (arguments.tcc, Material::Tcc),
+        (arguments.children, Material::Children),
         (arguments.fanned, Material::Fanned),
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
@@ -173,6 +177,7 @@ impl Tally {
             Material::Varied => " --varied",
             Material::Open => " --open",
             Material::Tcc => " --tcc",
+            Material::Children => " --children",
             Material::Fanned => " --fanned",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
@@ -195,6 +200,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Varied => "varied",
         Material::Open => "open",
         Material::Tcc => "tcc",
+        Material::Children => "children",
         Material::Fanned => "fanned",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));

@@ -29,6 +29,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     static VARIED: OnceLock<Pool> = OnceLock::new();
     static OPEN: OnceLock<Pool> = OnceLock::new();
     static TCC: OnceLock<Pool> = OnceLock::new();
+    static CHILDREN: OnceLock<Pool> = OnceLock::new();
     static FANNED: OnceLock<Pool> = OnceLock::new();
     let (pool, number, plan): (_, _, fn(usize) -> Plan) = match material {
         Material::Narrow => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
@@ -36,6 +37,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
         Material::Varied => (&VARIED, rng.index(WIDE_DEFINITIONS), Plan::varied),
         Material::Open => (&OPEN, rng.index(WIDE_DEFINITIONS), Plan::open),
         Material::Tcc => (&TCC, rng.index(WIDE_DEFINITIONS), Plan::tcc),
+        Material::Children => (&CHILDREN, rng.index(WIDE_DEFINITIONS), Plan::family),
         Material::Fanned => (&FANNED, rng.index(WIDE_DEFINITIONS), Plan::fanned),
     };
     let mut pool = pool.get_or_init(Pool::default).lock().unwrap_or_else(PoisonError::into_inner);

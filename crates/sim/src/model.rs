@@ -3,6 +3,7 @@
 //! It shares with the shard only the reading of entries. What must hold is said here a second time, from the outside.
 
 mod entries;
+mod family;
 mod replies;
 
 pub(crate) use replies::Drove;
@@ -43,6 +44,8 @@ pub(crate) struct Model {
     step_keys: BTreeMap<(TenantId, String), (TransactionId, NodeRef, Phase)>,
     /// The same the other way round: a step has one key.
     keys_of_steps: BTreeMap<(TransactionId, NodeRef, Phase), String>,
+    /// The child that begins with the next entry.
+    expected: Option<family::Expected>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
     /// Over every record in the order of commits: the same for the same run.
@@ -82,6 +85,7 @@ pub(crate) struct TransactionModel {
     principal: PrincipalId,
     bundle: Digest,
     business_key: Option<String>,
+    parent: Option<TransactionId>,
     entries: u64,
     /// It goes backward: no step may begin.
     turned: bool,
@@ -141,9 +145,10 @@ impl Model {
         self.definitions.insert(definition.digest, (Arc::clone(definition), Arc::clone(plan)));
     }
 
-    /// The plans of the definitions that may be registered.
+    /// The plans of the definitions that may be registered, each with those of its children.
     pub(crate) fn plans(&self) -> Vec<Plan> {
-        self.definitions.values().map(|(_, plan)| Plan::clone(plan)).collect()
+        let plans = self.definitions.values().map(|(_, plan)| plan);
+        plans.filter(|plan| !plan.is_child()).map(|plan| Plan::clone(plan)).collect()
     }
 
     /// Takes the transactions whose rows are to be compared.
@@ -154,7 +159,12 @@ impl Model {
     /// The rows of a transaction say what the reference model says of it.
     pub(crate) fn compare(&self, id: TransactionId, stored: &Standing) -> Check {
         let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
-        transaction.saga.compare(stored).map_err(|why| format!("{id}: {why}"))
+        transaction.saga.compare(stored).map_err(|why| format!("{id}: {why}"))?;
+        // What happened to a child concerns the one above it.
+        for of in transaction.parent.into_iter().chain([id]) {
+            self.agree(of).map_err(|why| format!("{of}: {why}"))?;
+        }
+        Ok(())
     }
 
     /// An attempt is let out; whether it was before.
@@ -235,7 +245,7 @@ impl TransactionModel {
     fn queue(&self, step: StepIndex, phase: Phase) -> Option<&Name> {
         match self.definition.step(step)?.run_of(phase)? {
             Run::Worker(name) => Some(name),
-            Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
+            Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
         }
     }
 

@@ -4,6 +4,8 @@
 //! kept up to date, no code of the engine's. It says what may happen next, what has to happen at once, and where each
 //! step stands. The simulation holds every committed batch of the shard against it.
 
+mod child;
+mod fan;
 mod open;
 mod plan;
 mod stand;
@@ -16,7 +18,7 @@ pub use plan::{
 pub(crate) use stand::{Stage, UndoStage};
 
 use crate::model::{Check, ensure};
-use chancery_base::Timestamp;
+use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::{Event, Failure, NodeRef, Phase, Status, StepError};
 use plan::FINAL;
 use serde_json::Value;
@@ -91,6 +93,14 @@ pub enum WrongRule {
     ConfirmUnknown,
     /// A confirm that failed for good counts as done.
     ConfirmFailedIsDone,
+    /// A child that failed does not fail its parent.
+    FailedChildIsDone,
+    /// The undo of a step that ran a child is nothing.
+    RecallNobody,
+    /// A parent that goes backward goes alone.
+    CancelNobodyBelow,
+    /// What a child left is nothing.
+    ForgetWhatChildLeft,
     /// A step that fans out has one clone fewer.
     OneCloneLess,
     /// One clone fewer of a step is out at once.
@@ -110,6 +120,11 @@ impl WrongRule {
         Self::ConfirmFailedIsDone,
     ];
 
+    /// Every one that is about children.
+    pub const OF_CHILDREN: [Self; 4] =
+        [Self::FailedChildIsDone, Self::RecallNobody, Self::CancelNobodyBelow, Self::ForgetWhatChildLeft];
+
+    /// Every one that is about sagas or open transactions.
     /// Every one that is about steps that fan out.
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
 
@@ -204,6 +219,17 @@ pub(crate) enum Fact {
         step: usize,
         signal: u64,
     },
+    ChildBegan {
+        step: usize,
+        attempt: u64,
+        child: TransactionId,
+    },
+    ChildRecalled {
+        step: usize,
+        attempt: u64,
+    },
+    /// It had completed, and is to undo what it did.
+    Recalled,
     Paused,
     Unpaused,
     OutputFailed,
@@ -296,7 +322,7 @@ impl Saga {
     }
 
     /// The unit that a node is.
-    fn unit(&self, node: &NodeRef) -> usize {
+    pub(crate) fn unit(&self, node: &NodeRef) -> usize {
         let asked = (node.step.position(), u64::from(node.clone));
         self.units.iter().position(|unit| *unit == asked).unwrap_or(usize::MAX)
     }
@@ -396,7 +422,7 @@ impl Saga {
             }];
         }
         let goes_on = |step: usize| match self.stage(step) {
-            Stage::Out(_) => true,
+            Stage::Out(_) | Stage::Child => true,
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) => !is_held,
             Stage::Pending
             | Stage::Expanded
@@ -417,7 +443,7 @@ impl Saga {
         let steps = 0..self.plan.steps.len();
         let is_held = self.is_held();
         let goes_on = |step: usize| match self.undo_stage(step) {
-            UndoStage::Out(_) => true,
+            UndoStage::Out(_) | UndoStage::Child => true,
             UndoStage::Ready | UndoStage::Backoff(_) => !is_held,
             UndoStage::None | UndoStage::Completed | UndoStage::Failed | UndoStage::Marked | UndoStage::Skipped => {
                 false
@@ -435,8 +461,10 @@ impl Saga {
 
     fn due_backward(&self, turn: usize) -> Vec<Due> {
         let mut steps = self.all();
-        let is_busy =
-            |step: usize| matches!(self.undo_stage(step), UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_));
+        let is_busy = |step: usize| {
+            let stage = self.undo_stage(step);
+            matches!(stage, UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_))
+        };
         if self.parked().is_some() || self.is_any_out() || steps.clone().any(is_busy) {
             return Vec::new();
         }
@@ -450,7 +478,7 @@ impl Saga {
             vec![Due::End(Status::Failed)]
         } else if is_cancelled && !self.is_told(WrongRule::CancelAsFailure) {
             vec![Due::End(Status::Cancelled)]
-        } else if steps.any(|step| self.is_undone(step)) {
+        } else if self.was_recalled() || steps.any(|step| self.is_undone(step)) {
             vec![Due::End(Status::Compensated)]
         } else {
             vec![Due::End(Status::Failed)]
@@ -459,6 +487,9 @@ impl Saga {
 
     /// Whether this may happen now.
     fn may(&self, at: Timestamp, fact: &Fact, is_due: bool) -> Check {
+        if let Some(checked) = self.may_of_child(at, fact) {
+            return checked;
+        }
         ensure(self.ended().is_none(), || "it has ended".to_owned())?;
         let is_running = self.turn().is_none();
         match fact {
@@ -479,10 +510,7 @@ impl Saga {
             Fact::TimeCame { step: None } => self.may_start(at),
             Fact::TimeCame { step: Some(step) } => self.may_fire(*step, at),
             Fact::SignalCame { id, .. } => self.may_signal(id.as_deref()),
-            Fact::Paused => {
-                let stands = self.parked().is_some() || self.is_paused();
-                ensure(!stands, || "it does not move as it is".to_owned())
-            }
+            Fact::Paused => self.may_pause(),
             Fact::Unpaused => ensure(self.is_paused(), || "it is not paused".to_owned()),
             Fact::TimedOut => {
                 let until = self.times_out_at();
@@ -505,18 +533,13 @@ impl Saga {
                 let lost_at = self.lost_at();
                 ensure(lost_at.is_some_and(|lost_at| lost_at <= at), || format!("it is lost at {lost_at:?}"))
             }
-            Fact::Asked { .. } | Fact::Heard { .. } | Fact::TakenOver { .. } => Err("it is told otherwise".to_owned()),
-            Fact::Ended { status, output } => {
-                let expected = (*status == Status::Completed).then(|| self.output());
-                ensure(is_due, || "nothing ends it".to_owned())?;
-                let is_expected = match (&expected, output) {
-                    (Some(Some(expected)), Some(output)) => *expected == **output,
-                    // A step's output is whatever its worker said.
-                    (Some(None), Some(_)) | (None, None) => true,
-                    (Some(_), None) | (None, Some(_)) => false,
-                };
-                ensure(is_expected, || format!("its output is {expected:?}"))
-            }
+            Fact::Asked { .. }
+            | Fact::Heard { .. }
+            | Fact::TakenOver { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled => Err("it is told otherwise".to_owned()),
+            Fact::Ended { status, output } => self.may_end(*status, output.as_deref(), is_due),
             Fact::Expanded { step, count } => {
                 let expected = self.clone_count(*step);
                 ensure(is_due && *count == expected, || format!("{expected} clones, due: {is_due}"))
@@ -529,10 +552,23 @@ impl Saga {
         }
     }
 
+    fn may_end(&self, status: Status, output: Option<&Value>, is_due: bool) -> Check {
+        let expected = (status == Status::Completed).then(|| self.output());
+        ensure(is_due, || "nothing ends it".to_owned())?;
+        let is_expected = match (&expected, output) {
+            (Some(Some(expected)), Some(output)) => expected == output,
+            // A step's output is whatever its worker said.
+            (Some(None), Some(_)) | (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        ensure(is_expected, || format!("its output is {expected:?}"))
+    }
+
     /// Whether an attempt may be handed out now: as which, and until when.
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
         let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
         let plan = self.step(*step).ok_or("there is no such step")?;
+        ensure(!self.is_of_child(*step, *phase), || "its child is not handed out".to_owned())?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
@@ -701,6 +737,14 @@ impl Saga {
                 Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
             }
             Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
+            Event::ChildStarted(start) => {
+                let (step, attempt) = (at(&start.node), u64::from(start.attempt));
+                Fact::ChildBegan { step, attempt, child: start.child }
+            }
+            Event::ChildRecalled { node, attempt } => {
+                Fact::ChildRecalled { step: at(node), attempt: u64::from(*attempt) }
+            }
+            Event::Recalled => Fact::Recalled,
             Event::Paused { .. } => Fact::Paused,
             Event::Unpaused { .. } => Fact::Unpaused,
             Event::OutputFailed { .. } => Fact::OutputFailed,

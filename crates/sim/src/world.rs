@@ -333,6 +333,7 @@ fn brief(response: &Response) -> impl fmt::Display {
         | Response::Operated(_)
         | Response::Driven(_)
         | Response::Decided(_)
+        | Response::Triggered(_)
         | Response::Done { .. } => {
             let mut text = format!("{response:?}");
             text.truncate(160);

@@ -31,8 +31,10 @@ pub use wrapper::Wrapper;
 
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::Grant;
-use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::batch::{
+    Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
+};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
 use chancery_shard::search::Search;
 use std::future::Future;
 use std::pin::Pin;
@@ -106,6 +108,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     ) -> Answer<'_, Loaded>;
     /// A bundle of the tenant that the log belongs to.
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>>;
+    /// A version of a definition of the tenant that the log belongs to.
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>>;
+    /// A page of the schedules of the tenant that the log belongs to, by name.
+    fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>>;
+    /// Payloads of the log's entries and definitions of its tenant; absent ones are left out.
+    fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources>;
     /// Commits a batch: all of it and durably, or nothing, or [`CommitError::Unknown`].
     ///
     /// What a transaction's row holds beside its status, times, `output_seq`, `kept` and body never changes after its
@@ -148,6 +156,11 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         from: u64,
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>>;
+    /// A schedule.
+    fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>>;
+    /// A page of schedules by name.
+    fn schedule_list<'a>(&'a self, grant: &'a Grant, after: Option<Name>, limit: usize)
+    -> Answer<'a, Vec<ScheduleRow>>;
     /// A version of a definition; the newest where none is named.
     fn definition<'a>(
         &'a self,
@@ -194,6 +207,9 @@ pub async fn carry_out(store: &dyn Store, call: Call, owner: &str) -> Reply {
         Call::Asleep { log, after, limit } => Reply::Asleep(store.asleep(log, after, limit).await),
         Call::Load { log, transactions, keys } => Reply::Loaded(store.load(log, transactions, keys).await),
         Call::Bundle { log, digest } => Reply::Bundle(store.bundle_of(log, digest).await),
+        Call::Definition { log, name, version } => Reply::Definition(store.definition_of(log, name, version).await),
+        Call::Schedules { log, after, limit } => Reply::Schedules(store.schedules(log, after, limit).await),
+        Call::Sources { log, payloads, definitions } => Reply::Sources(store.sources(log, payloads, definitions).await),
         Call::Commit(batch) => Reply::Committed(store.commit(*batch).await),
     }
 }

@@ -22,8 +22,8 @@ pub use url::UrlError;
 use crate::migration::{MigrationError, State};
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreError, StoreStats, TileRow, error};
 use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
-use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use pool::{Connections, Limits};
@@ -282,6 +282,18 @@ impl Store for PostgresStore {
         Box::pin(read::bundle_of(&self.connections, log, digest))
     }
 
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        Box::pin(async move { read::definition_of(&self.connections, log, &name, version).await })
+    }
+
+    fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>> {
+        Box::pin(async move { read::schedules_of(&self.connections, log, after.as_ref(), limit).await })
+    }
+
+    fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
+        Box::pin(async move { read::sources(&self.connections, log, &payloads, &definitions).await })
+    }
+
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         Box::pin(self.commit_batch(batch))
     }
@@ -331,6 +343,19 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         Box::pin(read::history(&self.connections, grant.tenant(), id, from, limit))
+    }
+
+    fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
+        Box::pin(read::schedule(&self.connections, grant.tenant(), name))
+    }
+
+    fn schedule_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ScheduleRow>> {
+        Box::pin(async move { read::schedules(&self.connections, grant.tenant(), after.as_ref(), limit).await })
     }
 
     fn definition<'a>(

@@ -6,7 +6,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -105,6 +105,12 @@ pub trait Scan {
         after: Option<(&TenantId, SigningSecretId)>,
         limit: usize,
     ) -> Result<Vec<(TenantId, SigningSecretSeen)>, StoreError>;
+    /// Schedules, by (tenant, name).
+    fn schedules(
+        &self,
+        after: Option<(&TenantId, &Name)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, ScheduleRow)>, StoreError>;
     /// Definitions, by (tenant, name, version).
     fn definitions(
         &self,

@@ -54,6 +54,8 @@ pub(crate) enum Key<'a> {
     Status(&'static str),
     /// A log and a business key.
     Business(&'a str),
+    /// A log and what its transactions are children of.
+    Parent(TransactionId),
     /// A log and what a label says.
     Label(&'a Name, &'a str),
     /// An id.
@@ -83,7 +85,7 @@ impl<'a> Plan<'a> {
         let rank = |(_, term): &(usize, &Term)| {
             let rank = match &term.condition {
                 Condition::Id(_) => 0,
-                Condition::Key(_) => 1,
+                Condition::Key(_) | Condition::Parent(_) => 1,
                 Condition::Label(..) => 2,
                 Condition::Status(_) => 3,
                 Condition::Definition(_)
@@ -116,6 +118,7 @@ pub(crate) fn some<'a>(logs: &'a [LogId], plan: &Plan<'_>) -> std::slice::Chunks
 fn keys(condition: &Condition) -> Vec<Key<'_>> {
     match condition {
         Condition::Id(ids) => ids.iter().map(|id| Key::Id(*id)).collect(),
+        Condition::Parent(ids) => ids.iter().map(|id| Key::Parent(*id)).collect(),
         Condition::Key(keys) => keys.iter().map(|key| Key::Business(key)).collect(),
         Condition::Label(name, values) => values.iter().map(|value| Key::Label(name, value)).collect(),
         Condition::Status(statuses) => statuses.iter().map(|status| Key::Status(status.word())).collect(),

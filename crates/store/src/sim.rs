@@ -12,8 +12,12 @@ pub use inspect::Dump;
 
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow, check, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
-use chancery_shard::batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, StoreError};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow, TransactionRow};
+use chancery_shard::batch::{
+    Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
+};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow, TransactionRow,
+};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use state::State;
@@ -247,6 +251,16 @@ impl SimStore {
             Call::Bundle { log, digest } => {
                 Reply::Bundle(inner.call("read a bundle", |state| state.bundle_of(log, digest)))
             }
+            Call::Definition { log, name, version } => {
+                Reply::Definition(inner.call("read a definition", |state| state.definition_of(log, &name, version)))
+            }
+            Call::Schedules { log, after, limit } => {
+                Reply::Schedules(inner.call("list schedules", |state| state.schedules_of(log, after.as_ref(), limit)))
+            }
+            Call::Sources { log, payloads, definitions } => {
+                let sources = |state: &mut State| Ok(state.sources(log, &payloads, &definitions));
+                Reply::Sources(inner.call("load what schedules start", sources))
+            }
             Call::Commit(batch) => Reply::Committed(inner.commit(*batch)),
         }
     }
@@ -308,6 +322,18 @@ impl Store for SimStore {
         self.read("read a bundle", |state| state.bundle_of(log, digest))
     }
 
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        self.read("read a definition", |state| state.definition_of(log, &name, version))
+    }
+
+    fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>> {
+        self.read("list schedules", |state| state.schedules_of(log, after.as_ref(), limit))
+    }
+
+    fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
+        self.read("load what schedules start", |state| Ok(state.sources(log, &payloads, &definitions)))
+    }
+
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         ready(self.inner().commit(batch))
     }
@@ -355,6 +381,19 @@ impl Store for SimStore {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         self.read("read a history", |state| Ok(state.history(grant.tenant(), id, from, limit)))
+    }
+
+    fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
+        self.read("read a schedule", |state| Ok(state.schedule(grant.tenant(), name)))
+    }
+
+    fn schedule_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ScheduleRow>> {
+        self.read("list schedules", |state| Ok(state.schedules(grant.tenant(), after.as_ref(), limit)))
     }
 
     fn definition<'a>(

@@ -23,10 +23,10 @@ pub use snapshot::{Snapshot, Table};
 pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
-use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Store, StoreError, StoreStats, TileRow};
+use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Sources, Store, StoreError, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use readers::Readers;
@@ -322,6 +322,18 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |conn| read::bundle_of(conn, log, digest)))
     }
 
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        Box::pin(self.readers.read(move |conn| read::definition_of(conn, log, &name, version)))
+    }
+
+    fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>> {
+        Box::pin(self.readers.read(move |conn| read::schedules_of(conn, log, after.as_ref(), limit)))
+    }
+
+    fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
+        Box::pin(self.readers.read(move |conn| read::sources(conn, log, &payloads, &definitions)))
+    }
+
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         let entries = Some(batch.entries.len());
         Box::pin(self.jobs.write(entries, move |conn| commit::apply(conn, &batch)))
@@ -373,6 +385,21 @@ impl Store for SqliteStore {
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         let tenant = grant.tenant().clone();
         Box::pin(self.readers.read(move |conn| read::history(conn, &tenant, id, from, limit)))
+    }
+
+    fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
+        let (tenant, name) = (grant.tenant().clone(), name.clone());
+        Box::pin(self.readers.read(move |conn| read::schedule(conn, &tenant, &name)))
+    }
+
+    fn schedule_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ScheduleRow>> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::schedules(conn, &tenant, after.as_ref(), limit)))
     }
 
     fn definition<'a>(

@@ -2,8 +2,8 @@
 
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
-use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
+use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 
@@ -53,6 +53,9 @@ impl<W: Wrapper> Store for W {
     fn bundle_of(&self, log: LogId, digest: Digest) -> Answer<'_, Option<BundleRow>> {
         called(self).bundle_of(log, digest)
     }
+    fn definition_of(&self, log: LogId, name: Name, version: u32) -> Answer<'_, Option<DefinitionRow>> {
+        called(self).definition_of(log, name, version)
+    }
     fn recover(&self, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<'_, Loaded> {
         called(self).recover(log, after, limit)
     }
@@ -71,6 +74,12 @@ impl<W: Wrapper> Store for W {
         keys: Vec<(KeyScope, u16, [u8; 32])>,
     ) -> Answer<'_, Loaded> {
         called(self).load(log, transactions, keys)
+    }
+    fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>> {
+        called(self).schedules(log, after, limit)
+    }
+    fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
+        called(self).sources(log, payloads, definitions)
     }
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         self.before_call();
@@ -112,6 +121,17 @@ impl<W: Wrapper> Store for W {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         called(self).history(grant, id, from, limit)
+    }
+    fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
+        called(self).schedule(grant, name)
+    }
+    fn schedule_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ScheduleRow>> {
+        called(self).schedule_list(grant, after, limit)
     }
     fn definition<'a>(
         &'a self,

@@ -233,6 +233,36 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::Json(200, "Queue")),
     Route::new(Delete, "/v1/queues/{name}", "queue_reset", Action("queue:set"))
         .summary("Forget what was set for a queue; in force when the call returns"),
+    // Schedules.
+    Route::new(Get, "/v1/schedules", "schedule_list", Action("schedule:read"))
+        .summary("List schedules, by name, with when they are due next")
+        .with(PAGE)
+        .gives(Answer::Page("Schedule")),
+    Route::new(Post, "/v1/schedules/{name}", "schedule_create", Action("schedule:create"))
+        .summary("Make a schedule, which starts under the caller's grants")
+        .takes(Body::Json("ScheduleTerms"))
+        .gives(Answer::Json(201, "Schedule")),
+    Route::new(Get, "/v1/schedules/{name}", "schedule_get", Action("schedule:read"))
+        .summary("Read a schedule: what it was told, its next times, and what came of its latest ones")
+        .gives(Answer::Json(200, "Schedule")),
+    Route::new(Put, "/v1/schedules/{name}", "schedule_set", Action("schedule:set"))
+        .summary("Tell a schedule something else, in place of what it was told; the caller is its owner from then on")
+        .takes(Body::Json("ScheduleTerms"))
+        .gives(Answer::Json(200, "Schedule")),
+    Route::new(Delete, "/v1/schedules/{name}", "schedule_delete", Action("schedule:delete"))
+        .summary("Delete a schedule; what it started goes on"),
+    Route::new(Post, "/v1/schedules/{name}/pause", "schedule_pause", Action("schedule:pause"))
+        .summary("Let a schedule not be due until it is resumed")
+        .takes(Body::Json("ScheduleNote"))
+        .gives(Answer::Json(200, "Schedule")),
+    Route::new(Post, "/v1/schedules/{name}/resume", "schedule_resume", Action("schedule:pause"))
+        .summary("Let a schedule be due again, from now on")
+        .takes(Body::Json("ScheduleNote"))
+        .gives(Answer::Json(200, "Schedule")),
+    Route::new(Post, "/v1/schedules/{name}/trigger", "schedule_trigger", Action("schedule:trigger"))
+        .summary("Have a schedule start now, out of turn, under its owner's grants")
+        .takes(Body::Json("TriggerSchedule"))
+        .gives(Answer::Json(200, "TriggeredSchedule")),
     // What steps reach.
     Route::new(Get, "/v1/targets", "target_list", Action("target:read"))
         .summary("List targets: how they do, and what they are given")

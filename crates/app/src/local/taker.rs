@@ -251,6 +251,7 @@ impl Taker {
                 | Response::Operated(_)
                 | Response::Driven(_)
                 | Response::Decided(_)
+                | Response::Triggered(_)
                 | Response::Done { .. },
             ) => {
                 warn!(worker = %self.worker.instance, "an exchange was answered as something else");

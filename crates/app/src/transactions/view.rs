@@ -42,6 +42,8 @@ pub struct TransactionHead {
     pub business_key: Option<String>,
     /// The caller's idempotency key.
     pub idempotency_key: Option<String>,
+    /// What it is a child of, and the step that runs it, or the clone of one: `ship[3]`.
+    pub parent: Option<(TransactionId, String)>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -77,6 +79,8 @@ pub struct TransactionView {
     pub paused_at: Option<Timestamp>,
     /// What it waits for, of what fanned out each clone: the first [`WAITS_SHOWN_MAX`] of it.
     pub waiting_for: Vec<WaitView>,
+    /// The children that its steps and their clones run or ran last, in their order.
+    pub children: Vec<TransactionId>,
     /// Its steps in the definition's order. Of one that fanned out it is only said how its clones stand.
     pub steps: Vec<StepView>,
 }
@@ -198,6 +202,8 @@ pub struct StepView {
     pub error: Option<StepError>,
     /// The decision about its latest attempt.
     pub decision: Option<DecisionId>,
+    /// The child that it ran last.
+    pub child: Option<TransactionId>,
     /// Its compensation, where there is or was one.
     pub undo: Option<UndoView>,
     /// Its confirm, where there is or was one.
@@ -274,6 +280,7 @@ fn head_of(row: &TransactionRow, head: &Head) -> TransactionHead {
         labels: head.beginning.labels.clone(),
         business_key: head.beginning.business_key.clone(),
         idempotency_key: head.beginning.idempotency_key.clone(),
+        parent: head.beginning.parent.as_ref().map(|parent| (parent.id, parent.node.name(&parent.step))),
         started_at: row.started_at,
         ended_at: row.ended_at,
     }
@@ -312,6 +319,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         start_at: head.beginning.start_at,
         paused_at: head.paused_at,
         waiting_for,
+        children: nodes.values().filter_map(|state| state.child).collect(),
         steps,
     })
 }
@@ -464,6 +472,7 @@ fn step_view(
         output,
         error: state.error.clone(),
         decision: state.decision,
+        child: state.child,
         undo,
         confirm,
     })

@@ -27,6 +27,8 @@ pub enum WaitKind {
     Worker,
     /// The answer of an attempt that is out.
     Answer,
+    /// A child, which runs, undoes what it did, or waits for a person itself.
+    Child,
 }
 
 impl WaitKind {
@@ -43,6 +45,7 @@ impl WaitKind {
             Self::Retry => "retry",
             Self::Worker => "worker",
             Self::Answer => "answer",
+            Self::Child => "child",
         }
     }
 }
@@ -108,9 +111,13 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
     let called = || Some(if is_driven { format!("action {}", step.action) } else { step.run.describe() });
     let began = state.started_at.or(state.ready_at);
     let (kind, name, since, until) = match state.status {
+        StepStatus::Ready if step.run.child().is_some() => (WaitKind::Child, called(), state.ready_at, None),
         StepStatus::Ready => {
             let until = state.ready_at.map(|at| at.plus(step.queue_timeout));
             (WaitKind::Worker, called(), state.ready_at, until)
+        }
+        StepStatus::Dispatched if step.run.child().is_some() => {
+            (WaitKind::Child, state.child.map(|child| child.to_string()), began, None)
         }
         StepStatus::Dispatched => {
             (WaitKind::Answer, called(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
@@ -118,7 +125,9 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         StepStatus::Backoff => (WaitKind::Retry, called(), began, state.wake_at),
         StepStatus::Waiting => match &step.run {
             Run::Signal(signal) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
-            Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop => (WaitKind::Time, None, began, state.wake_at),
+            Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) => {
+                (WaitKind::Time, None, began, state.wake_at)
+            }
         },
         StepStatus::Failed | StepStatus::Unknown if head.cause.is_none() && !step.optional => {
             (WaitKind::Person, called(), state.ended_at, None)
@@ -145,7 +154,10 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         }
     };
     let began = undo.started_at.or(undo.ready_at);
+    let recalls = phase == Phase::Undo && step.recalls_child();
     let (kind, since, until) = match undo.status {
+        UndoStatus::Ready if recalls => (WaitKind::Child, undo.ready_at, None),
+        UndoStatus::Dispatched if recalls => (WaitKind::Child, began, None),
         UndoStatus::Ready => (WaitKind::Worker, undo.ready_at, None),
         UndoStatus::Dispatched => (WaitKind::Answer, undo.wake_at.map(|at| before(at, timeout)), undo.wake_at),
         UndoStatus::Backoff => (WaitKind::Retry, began, undo.wake_at),
@@ -154,7 +166,10 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
             return None;
         }
     };
-    let name = step.run_of(phase).map(Run::describe);
+    let name = match state.child.filter(|_| kind == WaitKind::Child) {
+        Some(child) => Some(child.to_string()),
+        None => step.run_of(phase).map(Run::describe),
+    };
     Some(WaitView { kind, step: Some(node.name(&step.id)), phase, name, since: since?, until })
 }
 

@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, Sealed, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, Sealed,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -42,6 +42,7 @@ differs!(TransactionRow {
     output_seq => "output_seq",
     kept => "kept",
     business_key => "business_key",
+    parent => "parent_id",
 } body);
 
 differs!(StepRow {
@@ -73,6 +74,7 @@ differs!(TargetRow { target => "target" } body);
 differs!(QueueRow { queue => "queue" } body);
 
 differs!(MaintenanceRow {} body);
+differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });
 

@@ -7,7 +7,7 @@ use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    TargetRow, TenantRow,
+    ScheduleRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -58,6 +58,7 @@ pub(super) struct State {
     queues: BTreeMap<(TenantId, Name), QueueRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
+    schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pointers: BTreeMap<(TenantId, &'static str), Digest>,
@@ -87,6 +88,7 @@ impl State {
         self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
+        self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
         self.definitions.extend(definitions);
         self.bundles.extend(rows.bundles.into_iter().map(|row| ((of(), row.name.clone(), row.version), row)));
@@ -104,6 +106,7 @@ impl State {
         rows += compare_targets(store, self.targets, self.signing_secrets)?;
         rows += compare_queues(store, self.queues)?;
         rows += compare_maintenance(store, self.maintenance)?;
+        rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
         Ok(rows)
@@ -261,6 +264,14 @@ fn compare_maintenance(store: &impl Scan, maintenance: BTreeMap<TenantId, Mainte
     let mut table = Table::new("maintenance", maintenance, TenantId::to_string);
     let page = |last: Option<&(TenantId, MaintenanceRow)>| store.maintenance(last.map(|(tenant, _)| tenant), PAGE);
     each(page, |(tenant, row)| table.take(tenant, row))?;
+    table.finish()
+}
+
+fn compare_schedules(store: &impl Scan, schedules: BTreeMap<(TenantId, Name), ScheduleRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("schedules", schedules, pair);
+    let page =
+        |last: Option<&(TenantId, ScheduleRow)>| store.schedules(last.map(|(tenant, row)| (tenant, &row.name)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.name.clone()), row))?;
     table.finish()
 }
 

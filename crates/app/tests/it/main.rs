@@ -15,4 +15,6 @@ mod queues;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod targets;

@@ -7,7 +7,7 @@ use chancery_app::receipts::{self, Subject};
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, signing, targets, tenants, transactions,
+    operations, principals, queues, schedules, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
@@ -229,6 +229,7 @@ async fn make() -> World {
         }
         people(&owner).await;
         reached(&owner).await;
+        scheduled(&owner).await;
         owners.push((made.owner.key, owner));
     }
     let acme = &owners[0].1;
@@ -334,6 +335,37 @@ async fn reached(owner: &Owner) {
         let gone = signing::issue(app, &grant, target).await.unwrap();
         signing::retire(app, &owner.may(Action::SigningSecretRetire).await, gone.id).await.unwrap();
     }
+}
+
+/// Schedules: one that has started, one that could not, one that is paused, and one that is gone.
+async fn scheduled(owner: &Owner) {
+    let app = &owner.app;
+    let terms = |definition: &str, version| schedules::Terms {
+        definition: definition.parse().unwrap(),
+        version,
+        labels: BTreeMap::new(),
+        when: schedules::When::Cron("30 2 * * *".to_owned()),
+        zone: "Europe/Berlin".to_owned(),
+        from: None,
+        until: None,
+        overlap: schedules::Overlap::BufferOne,
+        catch_up: schedules::CatchUp::Last,
+        window_ms: 3_600_000,
+    };
+    let names: Vec<Name> = ["gone", "nightly", "paused", "waiting"].map(|name| name.parse().unwrap()).into();
+    for name in &names {
+        let grant = owner.may(Action::ScheduleCreate).await;
+        schedules::create(app, &grant, name, terms("wait", None), json!({"of": "${{ schedule.due }}"})).await.unwrap();
+    }
+    let [gone, nightly, paused, waiting] = names.as_slice() else { panic!() };
+    for name in [nightly, waiting, waiting] {
+        let grant = owner.may(Action::ScheduleTrigger).await;
+        schedules::trigger(app, &grant, name, None).await.unwrap();
+    }
+    schedules::pause(app, &owner.may(Action::SchedulePause).await, paused, "a test".to_owned()).await.unwrap();
+    let grant = owner.may(Action::ScheduleSet).await;
+    schedules::set(app, &grant, nightly, terms("wait", Some(1)), json!(null)).await.unwrap();
+    schedules::delete(app, &owner.may(Action::ScheduleDelete).await, gone).await.unwrap();
 }
 
 async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {

@@ -6,9 +6,11 @@ mod list;
 mod open;
 mod signal;
 mod start;
+mod tree;
 
 pub(crate) use bulk::Summary;
 pub(crate) use start::{ended, wait_until};
+pub(crate) use tree::Branch;
 
 use crate::error::CliError;
 use crate::exit::Exit;

@@ -2,7 +2,7 @@
 
 use super::waits::waiting_for;
 use super::{micros, time};
-use crate::commands::Summary;
+use crate::commands::{Branch, Summary};
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
     Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionSummary,
@@ -58,6 +58,7 @@ fn headline(status: Status, state: Option<&str>, parked_at: Option<&str>, cause:
 
 fn cause_text(cause: &Cause) -> String {
     let what = match (cause.kind.as_str(), &cause.step) {
+        ("recalled", None) => "its parent went backward".to_owned(),
         ("step_failed", Some(step)) => format!("step `{step}` failed"),
         ("step_denied", Some(step)) => format!("step `{step}` was denied"),
         ("step_timed_out", Some(step)) => format!("step `{step}` timed out"),
@@ -101,9 +102,11 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("waiting for", waiting_for(&body.waiting_for)),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
+        ("parent", body.parent.as_ref().map(|parent| format!("{}, step `{}`", parent.transaction, parent.step))),
         ("business key", body.business_key.clone()),
         ("labels", Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
+        ("children", children(body)),
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
     format!("{head}\n{}", steps(out, &body.steps))
@@ -120,6 +123,33 @@ pub(crate) fn steps(out: &Output, items: &[Step]) -> String {
         grid.row(step_cells(step));
     }
     grid.text_or("no steps")
+}
+
+/// What its steps run: `ship: txn_…, bill: txn_…`.
+fn children(body: &Transaction) -> Option<String> {
+    let of_step = |step: &Step| step.child.map(|child| format!("{}: {child}", step.step));
+    let mut children: Vec<String> = body.steps.iter().filter_map(of_step).collect();
+    // What fanned out may have very many; `--tree` shows each.
+    let of_clones = body.children.len().saturating_sub(children.len());
+    children.extend((of_clones > 0).then(|| format!("{of_clones} of clones")));
+    Some(children.join(", ")).filter(|children| !children.is_empty())
+}
+
+/// A transaction and what it runs, each below what runs it.
+pub(crate) fn tree(out: &Output, root: &Branch) -> String {
+    let mut grid = out.grid(&["TRANSACTION", "STEP", "DEFINITION", "STATUS"]);
+    let mut left = vec![(0, root)];
+    while let Some((depth, branch)) = left.pop() {
+        grid.row([
+            Cell::from(format!("{}{}", "  ".repeat(depth), branch.transaction)),
+            Cell::from(branch.step.clone()),
+            Cell::from(format!("{} {}", branch.definition, branch.version)),
+            Cell::toned(branch.status.word(), tone(branch.status)),
+        ]);
+        left.extend(branch.children.iter().rev().map(|child| (depth + 1, child)));
+    }
+    let more = if root.is_all { "" } else { "\nthere are more than are shown here" };
+    format!("{}{more}", grid.text_or("nothing"))
 }
 
 fn step_cells(step: &Step) -> [Cell; 6] {

@@ -17,6 +17,8 @@ mod postgres_server;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod shutdown;

@@ -170,7 +170,7 @@ fn fate(definition: &Definition, upstream: &Upstream, index: StepIndex, step: &S
         (_, Some((_, pivot))) => format!("stays done, since it comes after the pivot `{}`", pivot.id),
         (Some(undo), None) => {
             let critical = if undo.critical { ", critical" } else { "" };
-            format!("is undone by {}{critical}; if that fails, {}", undo.run.describe(), undo.on_error.describe())
+            format!("is undone by {}{critical}; if that fails, {}", undo.describe(), undo.on_error.describe())
         }
         (None, None) if step.pivot => "is a pivot: once it is done, nothing is undone".to_owned(),
         (None, None) if step.irreversible => "stays done, being irreversible".to_owned(),

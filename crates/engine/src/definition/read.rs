@@ -101,8 +101,8 @@ pub(super) const STEP: Keys = Keys {
     ],
 };
 pub(super) const RUN: Keys = Keys {
-    known: &["worker", "http", "noop", "wait", "signal"],
-    later: &["transaction", "rules", "mcp", "emit", "request", "decide", "version", "callback"],
+    known: &["worker", "http", "noop", "wait", "signal", "transaction", "version"],
+    later: &["rules", "mcp", "emit", "request", "decide", "callback"],
     elsewhere: &[],
 };
 pub(super) const HTTP: Keys =
@@ -145,6 +145,8 @@ pub(super) struct Reader {
     uses: Vec<Use>,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
     undoing: (CompensationPolicy, OnError),
+    /// What the definition is called.
+    name: Option<Name>,
 }
 
 impl Reader {
@@ -154,7 +156,8 @@ impl Reader {
     /// Every problem.
     pub(super) fn read(root: &Node) -> Result<Reading, DefinitionError> {
         let strict = CompensationPolicy::StrictSequential;
-        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), undoing: (strict, strict.on_error()) };
+        let undoing = (strict, strict.on_error());
+        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), undoing, name: None };
         let cursor = Cursor::root(root);
         let draft = reader.top(&cursor);
         let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
@@ -180,6 +183,7 @@ impl Reader {
             return None;
         }
         let name = cursor.required("name", &mut self.problems).and_then(|field| field.name(&mut self.problems));
+        self.name.clone_from(&name);
         let version = cursor.required("version", &mut self.problems);
         let version = version.and_then(|field| field.whole(1, u32::MAX, &mut self.problems));
         let (compensation, on_error) = self.compensation(cursor);
@@ -315,7 +319,10 @@ impl Reader {
         self.check_undoable(cursor);
         if let Some(run) = &run {
             self.check_passive(cursor, run);
+            self.check_child(cursor, run);
         }
+        let says = pivot || irreversible || cursor.has("compensate");
+        let compensate = compensate.or_else(|| self.recall(run.as_ref().filter(|_| !says)?));
         let outcomes = [("continue", true), ("stop", false)];
         let optional = cursor.field("on_failure");
         let optional = optional.and_then(|field| field.word("outcome", &outcomes, &mut self.problems));
@@ -347,6 +354,16 @@ impl Reader {
             context: context.unwrap_or_default(),
             reads: Vec::new(),
         })
+    }
+
+    /// Whether the definition is called so.
+    pub(super) fn is_named(&self, name: &Name) -> bool {
+        self.name.as_ref() == Some(name)
+    }
+
+    /// What becomes of a compensation that failed and says nothing of it.
+    pub(super) const fn undoing_on_error(&self) -> OnError {
+        self.undoing.1
     }
 
     /// A fan-out, with the key that is only for one.
@@ -402,15 +419,17 @@ impl Reader {
         if !cursor.check_keys(&RUN, &mut self.problems) {
             return None;
         }
-        let named: Vec<&str> = RUN.known.iter().copied().filter(|key| cursor.field(key).is_some()).collect();
+        let is_what = |key: &&str| *key != "version" && cursor.field(key).is_some();
+        let named: Vec<&str> = RUN.known.iter().copied().filter(is_what).collect();
         let field = match named.as_slice() {
             [one] => cursor.field(one)?,
             [] => {
                 // A key that comes later was reported as such; that is enough.
-                if matches!(&cursor.node.data, Data::Map(entries) if entries.is_empty()) {
+                let is_empty = matches!(&cursor.node.data, Data::Map(entries) if entries.is_empty());
+                if is_empty || cursor.has("version") {
                     cursor.fail(
                         &mut self.problems,
-                        "one of `worker`, `http`, `noop`, `wait` and `signal` is expected here",
+                        "one of `worker`, `http`, `noop`, `wait`, `signal` and `transaction` is expected here",
                     );
                 }
                 return None;
@@ -420,11 +439,15 @@ impl Reader {
                 return None;
             }
         };
+        if let Some(version) = cursor.field("version").filter(|_| !named.contains(&"transaction")) {
+            version.fail(&mut self.problems, "`version` is that of a `transaction`");
+        }
         match named.first().copied() {
             Some("worker") => field.name(&mut self.problems).map(Run::Worker),
             Some("http") => self.http(&field, site).map(Run::Http),
             Some("wait") => self.wait(&field, site),
             Some("signal") => self.signal(&field, site),
+            Some("transaction") => self.child(cursor, &field),
             _ => field.check_keys(&NOTHING, &mut self.problems).then_some(Run::Noop),
         }
     }
@@ -435,6 +458,10 @@ impl Reader {
         let run = self.run(&field, site)?;
         if run.is_passive() {
             field.fail(&mut self.problems, format!("a {what} does not wait: it runs a `worker`, `http` or `noop`"));
+        }
+        if run.child().is_some() {
+            let message = format!("a {what} runs no transaction: it runs a `worker`, `http` or `noop`");
+            field.fail(&mut self.problems, message);
         }
         Some(run)
     }

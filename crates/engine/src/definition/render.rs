@@ -3,7 +3,7 @@
 mod layout;
 mod svg;
 
-use super::{Confirm, Definition, DefinitionKind, Mode, Run, Step};
+use super::{Child, Confirm, Definition, DefinitionKind, Mode, Run, Step, Undo};
 use std::fmt::Write as _;
 
 /// What the decision to confirm is called.
@@ -31,7 +31,7 @@ impl Definition {
             if let Some(undo) = &step.compensate {
                 let title = format!("{} {}", self.undo_word(), step.id);
                 let undo_id = quoted(&title);
-                let label = quoted(&format!("{title}\n{}", undo.run.describe()));
+                let label = quoted(&format!("{title}\n{}", undo.describe()));
                 line(&mut out, format_args!("  {undo_id} [label={label}, style=dashed];\n"));
                 line(&mut out, format_args!("  {id} -> {undo_id} [style=dashed, constraint=false];\n"));
             }
@@ -79,7 +79,7 @@ impl Definition {
         }
         for (position, step) in self.steps.iter().enumerate() {
             let Some(undo) = &step.compensate else { continue };
-            let label = mermaid_label(&format!("{} {}", self.undo_word(), step.id), &undo.run);
+            let label = mermaid_label(&format!("{} {}", self.undo_word(), step.id), &undo.describe());
             line(&mut out, format_args!("  u{position}[\"{label}\"]:::undo\n  s{position} -.-> u{position}\n"));
         }
         self.mermaid_confirms(&mut out);
@@ -96,7 +96,7 @@ impl Definition {
             if step.dependents.is_empty() {
                 line(out, format_args!("  s{position} --> decision\n"));
             }
-            let label = mermaid_label(&format!("confirm {}", step.id), &confirm.run);
+            let label = mermaid_label(&format!("confirm {}", step.id), &confirm.run.describe());
             line(out, format_args!("  c{position}[\"{label}\"]\n  {before} --> c{position}\n"));
             if self.mode == Mode::Sequence {
                 before = format!("c{position}");
@@ -169,6 +169,17 @@ impl Mode {
     }
 }
 
+impl Undo {
+    /// What it runs, in a few words; a child undoes what it did itself.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self.run.child() {
+            Some(child) => format!("recall {}", child.name),
+            None => self.run.describe(),
+        }
+    }
+}
+
 impl Run {
     /// What it runs, in a few words.
     #[must_use]
@@ -182,6 +193,8 @@ impl Run {
                 None => "wait".to_owned(),
             },
             Self::Signal(signal) => format!("signal {}", signal.name),
+            Self::Transaction(Child { name, version: None }) => format!("transaction {name}"),
+            Self::Transaction(Child { name, version: Some(version) }) => format!("transaction {name} {version}"),
         }
     }
 }
@@ -197,6 +210,6 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\n', "\\n"))
 }
 
-fn mermaid_label(title: &str, run: &Run) -> String {
-    format!("{title}<br/>{}", run.describe())
+fn mermaid_label(title: &str, what: &str) -> String {
+    format!("{title}<br/>{what}")
 }

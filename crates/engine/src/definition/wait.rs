@@ -34,7 +34,7 @@ impl Run {
     pub const fn is_passive(&self) -> bool {
         match self {
             Self::Wait(_) | Self::Signal(_) => true,
-            Self::Worker(_) | Self::Http(_) | Self::Noop => false,
+            Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Transaction(_) => false,
         }
     }
 }
@@ -51,7 +51,7 @@ impl Step {
                 let timeout = signal.timeout.as_ref();
                 timeout.map(|until| moment(until, "run.signal.timeout", scope, since)).transpose()
             }
-            Run::Worker(_) | Run::Http(_) | Run::Noop => Ok(None),
+            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) => Ok(None),
         }
     }
 
@@ -60,7 +60,7 @@ impl Step {
     pub const fn signal(&self) -> Option<&Signal> {
         match &self.run {
             Run::Signal(signal) => Some(signal),
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Wait(_) => None,
+            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Transaction(_) => None,
         }
     }
 }

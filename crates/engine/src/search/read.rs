@@ -7,7 +7,7 @@ use chancery_base::{Name, Timestamp, duration};
 use std::iter::Peekable;
 use std::str::{Chars, FromStr};
 
-const FIELDS: &str = "status, definition, version, principal, key, label.<name>, id, started, ended";
+const FIELDS: &str = "status, definition, version, principal, key, parent, label.<name>, id, started, ended";
 
 /// Whether a value with this character needs no quotes.
 pub(super) fn is_bare(c: char) -> bool {
@@ -129,6 +129,7 @@ impl Reader<'_> {
             "version" => Condition::Version(each(&values, version)?),
             "principal" => Condition::Principal(each(&values, Value::parse)?),
             "key" => Condition::Key(each(&values, |value| Ok(value.text.clone()))?),
+            "parent" => Condition::Parent(each(&values, Value::parse)?),
             "id" => Condition::Id(each(&values, Value::parse)?),
             "started" | "ended" => {
                 return Err(field.wrong("`started` and `ended` take `<` or `>`, such as `started<2h`"));

@@ -24,6 +24,8 @@ pub(super) enum Class {
     QueueEnd,
     /// It is out, until then.
     Out,
+    /// Its child runs.
+    Child,
     /// It waits for a time, or for a signal until then.
     Waiting,
     /// Its compensation, or its confirm, waits for a worker, since then.
@@ -32,6 +34,8 @@ pub(super) enum Class {
     UndoBackoff,
     /// Its compensation is out, until then.
     UndoOut,
+    /// Its child undoes what it did.
+    UndoChild,
     /// It took effect, or may have, and its compensation has not begun: by what comes last in the order of undoing.
     ToUndo,
     /// It failed for good, and nothing goes on without it.
@@ -42,7 +46,7 @@ pub(super) enum Class {
     Pivot,
 }
 
-const CLASSES: usize = 12;
+const CLASSES: usize = 14;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -91,6 +95,8 @@ impl Keys {
             StepStatus::Ready if fans_out => None,
             StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
             StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
+            // A child has a time of its own, or none.
+            StepStatus::Dispatched if step.run.child().is_some() => Some((Class::Child, 0)),
             StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
             StepStatus::Waiting => Some((Class::Waiting, state.wake_at.map_or(i64::MAX, Timestamp::as_micros))),
             StepStatus::Failed | StepStatus::Unknown if !step.optional => Some((Class::Stuck, 0)),
@@ -102,7 +108,8 @@ impl Keys {
             | StepStatus::Skipped
             | StepStatus::Cancelled => None,
         };
-        let queued = state.queued_since().filter(|_| !fans_out);
+        // No worker is waited for by a step as a whole, nor by one that runs a child.
+        let queued = state.queued_since().filter(|_| !fans_out && step.run.child().is_none());
         let queue_end = queued.map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
         // A pivot has no compensation.
         let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, closing) };
@@ -124,10 +131,12 @@ impl Keys {
                 | Class::Backoff
                 | Class::QueueEnd
                 | Class::Out
+                | Class::Child
                 | Class::Waiting
                 | Class::UndoReady
                 | Class::UndoBackoff
                 | Class::UndoOut
+                | Class::UndoChild
                 | Class::ToUndo
                 | Class::Stuck
                 | Class::UndoStuck
@@ -155,6 +164,7 @@ fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy, closing:
         },
         UndoStatus::Ready => Some((Class::UndoReady, rank(state.undo.ready_at))),
         UndoStatus::Backoff => Some((Class::UndoBackoff, rank(state.undo.wake_at))),
+        UndoStatus::Dispatched if step.recalls_child() => Some((Class::UndoChild, 0)),
         UndoStatus::Dispatched => Some((Class::UndoOut, rank(state.undo.wake_at))),
         UndoStatus::Failed if closing == Phase::Confirm || undo.on_error.parks() => Some((Class::UndoStuck, order)),
         UndoStatus::Failed | UndoStatus::Completed | UndoStatus::Marked | UndoStatus::Skipped => None,

@@ -25,7 +25,9 @@ impl Transaction {
     /// # Errors
     /// If the event can't happen in this state; then nothing of use is left of the transaction.
     pub fn apply(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
-        if self.head.status.is_ended() {
+        // What completed may be recalled, and nothing else.
+        let goes_on = *event == Event::Recalled && self.may_be_recalled();
+        if self.head.status.is_ended() && !goes_on {
             return Err(self.illegal(event));
         }
         let n = self.head.entries;
@@ -36,10 +38,11 @@ impl Transaction {
                 self.apply_undo_dispatched(*node, event, now)?;
             }
             Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
-            Event::Completed { node, phase, attempt, output } => {
-                self.expect_that(self.dispatched(*node, *phase).is_some_and(|(out, _)| out == *attempt), event)?;
+            Event::Completed { node, phase, attempt, output, child_entries } => {
+                self.expect_out(*node, *phase, *attempt, child_entries.is_some(), event)?;
                 self.closed(*node, *phase, output, now, seq);
             }
+            Event::ChildStarted(_) | Event::ChildRecalled { .. } | Event::Recalled => self.apply_child(event, now)?,
             Event::Resolved { node, phase, output, .. } => {
                 self.apply_resolved((*node, *phase), output, event, now, seq)?;
             }
@@ -93,6 +96,23 @@ impl Transaction {
         Ok(())
     }
 
+    /// An attempt is out, or a child that ends as is said.
+    fn expect_out(
+        &self,
+        node: NodeRef,
+        phase: Phase,
+        attempt: u32,
+        has_entries: bool,
+        event: &Event,
+    ) -> Result<(), IllegalEvent> {
+        let child = self.state(node).and_then(|state| self.waits_for_child(node, state.child?));
+        let is_out = match child {
+            Some(child) => child == (phase, attempt) && has_entries == (phase == Phase::Do),
+            None => !has_entries && self.dispatched(node, phase).is_some_and(|(out, _)| out == attempt),
+        };
+        self.expect_that(is_out, event)
+    }
+
     /// Where there is no element the step is done.
     fn apply_expanded(
         &mut self,
@@ -134,9 +154,10 @@ impl Transaction {
         };
         self.expect_status(event, Status::Running)?;
         let moves = self.moves();
+        let runs_child = self.step_of(node).is_some_and(|step| step.run.child().is_some());
         self.expect(node, event, |state| {
             let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
-            is_waiting && moves && state.attempts + 1 == *attempt
+            !runs_child && is_waiting && moves && state.attempts + 1 == *attempt
         })?;
         let state = self.touch(node);
         state.status = StepStatus::Dispatched;
@@ -164,7 +185,8 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_closing(node, *phase, event)?;
-        self.expect_that(self.moves(), event)?;
+        let recalls = self.step_of(node).is_some_and(|step| step.recalls_child());
+        self.expect_that(self.moves() && !recalls, event)?;
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
@@ -614,10 +636,13 @@ impl Event {
             | Self::Claimed { node, .. }
             | Self::TimerStarted { node, .. }
             | Self::SignalAwaited { node, .. }
+            | Self::ChildRecalled { node, .. }
             | Self::SignalTaken { node, .. } => Some(*node),
+            Self::ChildStarted(start) => Some(start.node),
             Self::Permitted(permitted) => Some(permitted.node),
             Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
             Self::Started { .. }
+            | Self::Recalled
             | Self::StepDenied { .. }
             | Self::DriverResumed { .. }
             | Self::DriverHeard { .. }
@@ -656,6 +681,9 @@ impl Event {
             Self::Denied { .. } => "denied",
             Self::Expanded { .. } => "expanded",
             Self::Skipped { .. } => "skipped",
+            Self::ChildStarted(_) => "child started",
+            Self::ChildRecalled { .. } => "child recalled",
+            Self::Recalled => "recalled",
             Self::Permitted(_) => "permitted",
             Self::StepDenied { .. } => "step denied",
             Self::Claimed { .. } => "claimed",
@@ -687,6 +715,9 @@ impl Event {
             Self::Ended { output, .. } => output.as_ref(),
             Self::Started { .. }
             | Self::Dispatched { .. }
+            | Self::ChildStarted(_)
+            | Self::ChildRecalled { .. }
+            | Self::Recalled
             | Self::Permitted(_)
             | Self::StepDenied { .. }
             | Self::Claimed { .. }

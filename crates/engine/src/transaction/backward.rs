@@ -65,7 +65,7 @@ impl Transaction {
     pub(super) fn parking(&self) -> Option<Option<NodeRef>> {
         match self.head.status {
             Status::Running => {
-                let goes_on = self.active.any(&[Class::Out]);
+                let goes_on = self.active.any(&[Class::Out, Class::Child]);
                 if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff, Class::Waiting]) {
                     return None;
                 }
@@ -105,6 +105,8 @@ impl Transaction {
         }
         Some(match cause.kind {
             CauseKind::Cancelled => Status::Cancelled,
+            // It had completed: with nothing to undo it is as undone as it can be.
+            CauseKind::Recalled => Status::Compensated,
             CauseKind::StepFailed
             | CauseKind::StepDenied
             | CauseKind::StepTimedOut
@@ -191,13 +193,15 @@ impl Transaction {
     /// that waits for a person holds up the others.
     fn starts_more(&self) -> bool {
         let is_parallel = self.definition.compensation == CompensationPolicy::BestEffortParallel;
-        let is_free = !self.active.any(&[Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoStuck]);
-        !self.active.any(&[Class::Out]) && (is_parallel || is_free)
+        let busy = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild, Class::UndoStuck];
+        !self.active.any(&[Class::Out, Class::Child]) && (is_parallel || !self.active.any(&busy))
     }
 
     /// Whether a step is still out, or a compensation is under way.
     fn is_undoing(&self) -> bool {
-        self.active.any(&[Class::Out, Class::UndoReady, Class::UndoBackoff, Class::UndoOut])
+        let forward = [Class::Out, Class::Child];
+        let back = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild];
+        self.active.any(&forward) || self.active.any(&back)
     }
 
     /// The nodes that took effect, or may have, and whose compensation has not begun; the last is undone first.

@@ -142,7 +142,7 @@ impl Transaction {
                 return Ok(true);
             }
             Answer::Completed(output) => {
-                self.emit(Event::Completed { node, phase, attempt, output }, cx)?;
+                self.emit(Event::Completed { node, phase, attempt, output, child_entries: None }, cx)?;
                 self.advance(cx)?;
                 return Ok(true);
             }

@@ -1,7 +1,9 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
-use crate::definition::{BadExpression, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex};
+use crate::definition::{
+    BadExpression, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex,
+};
 use crate::event::StepError;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
@@ -40,6 +42,8 @@ pub enum Call {
     Http(HttpRequest),
     /// Nothing: the output is the input.
     Noop,
+    /// A transaction.
+    Child(Child),
 }
 
 /// On what ground a step may be handed out.
@@ -56,6 +60,8 @@ pub enum Authorization {
     },
     /// A decision taken before covers it.
     Cite(DecisionId),
+    /// As any start of the definition that it runs, which is not known here.
+    AsStart,
 }
 
 impl Transaction {
@@ -134,7 +140,7 @@ impl Transaction {
         };
         match step.run_of(phase)? {
             Run::Http(http) => http.url(&self.scope(node, step, ready_at)).ok(),
-            Run::Worker(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
+            Run::Worker(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
         }
     }
 
@@ -163,10 +169,13 @@ impl Transaction {
             idempotency_key,
             forward_key: None,
             forward_unknown: false,
-            authorization: Authorization::Ask {
-                action: step.action.to_string(),
-                resource: step.decision_resource(&scope)?,
-                context: step.decision_context(&scope)?,
+            authorization: match step.run.child() {
+                Some(_) => Authorization::AsStart,
+                None => Authorization::Ask {
+                    action: step.action.to_string(),
+                    resource: step.decision_resource(&scope)?,
+                    context: step.decision_context(&scope)?,
+                },
             },
         })
     }
@@ -254,6 +263,9 @@ impl Transaction {
     fn key_prefix(&self) -> String {
         let escape = |key: &String| key.replace('%', "%25").replace('/', "%2F");
         let beginning = &self.head.beginning;
+        if let Some(parent) = &beginning.parent {
+            return parent.key.clone();
+        }
         match (&beginning.business_key, &beginning.idempotency_key) {
             (Some(business), Some(start)) => format!("{}/{}", escape(business), escape(start)),
             (None, Some(start)) => escape(start),
@@ -278,6 +290,7 @@ fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {
         Run::Worker(name) => Call::Worker(name.clone()),
         Run::Noop => Call::Noop,
         Run::Http(http) => Call::Http(http.request(scope)?),
+        Run::Transaction(child) => Call::Child(child.clone()),
         Run::Wait(_) | Run::Signal(_) => return Err(BadExpression::new("run", "a step that waits is not handed out")),
     })
 }

@@ -354,6 +354,9 @@ impl Transaction {
             | Event::Dispatched { .. }
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::ChildStarted(_)
+            | Event::ChildRecalled { .. }
+            | Event::Recalled
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }

@@ -212,6 +212,9 @@ impl Transaction {
             | Event::DriverLost
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::ChildStarted(_)
+            | Event::ChildRecalled { .. }
+            | Event::Recalled
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }

@@ -1,6 +1,7 @@
 //! Definitions: what is read, what is refused and where, what is drawn, what expressions give.
 
 #[cfg(test)]
+mod child;
 mod diff;
 mod evaluate;
 mod large;

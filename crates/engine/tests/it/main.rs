@@ -6,4 +6,6 @@ mod open;
 #[cfg(test)]
 mod saga;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod search;

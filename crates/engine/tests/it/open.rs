@@ -54,6 +54,7 @@ impl Run {
             idempotency_key: Some("trip-17".to_owned()),
             business_key: None,
             labels: BTreeMap::new(),
+            parent: None,
             start_at: None,
             traceparent: None,
         };

@@ -2,7 +2,9 @@
 
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Answer, Beginning, Cx, Event, NodeRef, Phase, Signal, Staged, StepError, Transaction};
+use chancery_engine::{
+    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, NodeRef, Phase, Signal, Staged, StepError, Transaction,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ impl Run {
             idempotency_key: None,
             business_key: None,
             labels: BTreeMap::new(),
+            parent: None,
             start_at: after.map(|after| now.plus(after)),
             traceparent: None,
         };
@@ -69,6 +72,15 @@ impl Run {
                 Phase::Undo | Phase::Confirm => self.transaction.state(ready.node).unwrap().decision.unwrap(),
             };
             let (step, phase) = (ready.node, ready.phase);
+            let defined = self.transaction.step_of(step).unwrap();
+            if phase == Phase::Do && defined.run.child().is_some() {
+                self.begin_child(step, decision);
+                continue;
+            }
+            // Whether it can be recalled is its own affair: a line of the script says so.
+            if phase == Phase::Undo && defined.recalls_child() {
+                return;
+            }
             match self.transaction.offer(step, phase) {
                 Ok(offer) => {
                     let deadline = self.now.plus(offer.timeout);
@@ -77,6 +89,20 @@ impl Run {
                 Err(error) => self.cx(|t, cx| t.refuse(step, phase, error, cx)).unwrap(),
             }
         }
+    }
+
+    fn begin_child(&mut self, node: NodeRef, decision: DecisionId) {
+        let child = TransactionId::draw(self.now, Slot::new(1).unwrap(), &mut self.entropy);
+        let attempt = self.transaction.state(node).unwrap().attempts + 1;
+        let input = self.transaction.offer(node, Phase::Do).unwrap().input.digest();
+        let start = ChildStart { node, attempt, child, version: 1, decision, input };
+        self.cx(|t, cx| t.start_child(start, cx)).unwrap();
+    }
+
+    fn end_child(&mut self, step: &str, end: ChildEnd) {
+        let node = self.step(step);
+        let child = self.transaction.state(node).unwrap().child.unwrap();
+        assert!(self.cx(|t, cx| t.child_ended(node, child, end, cx)).unwrap());
     }
 
     /// One line of a script.
@@ -122,6 +148,25 @@ impl Run {
             ["accept-undo", step] => self.answer(step, Phase::Undo, Answer::Accepted),
             ["accept-confirm", step] => self.answer(step, Phase::Confirm, Answer::Accepted),
             ["undofail", step] => self.answer(step, Phase::Undo, Answer::Failed(error(2))),
+            ["child", step, "completed"] => {
+                self.end_child(
+                    step,
+                    ChildEnd::Completed { output: Document::shared(json!({ "of": step })), entries: 9 },
+                );
+            }
+            ["child", step, "undone"] => self.end_child(step, ChildEnd::Undone),
+            ["child", step, how] => {
+                let error = StepError::fatal(StepError::CHILD_FAILED, "it broke");
+                self.end_child(step, ChildEnd::Failed { is_unknown: how == "unknown", error });
+            }
+            ["recall", step] => {
+                let node = self.step(step);
+                self.cx(|t, cx| t.recall_child(node, cx)).unwrap();
+            }
+            ["refuse-undo", step] => {
+                let (node, error) = (self.step(step), StepError::fatal(StepError::CHILD_FAILED, "nothing to recall"));
+                self.cx(|t, cx| t.refuse(node, Phase::Undo, error, cx)).unwrap();
+            }
             _ => panic!("no such line: {line}"),
         }
         self.hand_out();
@@ -172,6 +217,7 @@ impl Run {
 }
 
 #[cfg(test)]
+mod children;
 mod fan_out;
 #[cfg(test)]
 mod policies;

@@ -33,6 +33,7 @@ fn terms_stand_beside_one_another() {
     check("version:2,1", "version:1,2");
     check("label.region:eu label.a-b.c:\"\"", "label.region:eu label.a-b.c:\"\"");
     check("id:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90", "id:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90");
+    check("-parent:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90", "-parent:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90");
     check("principal:svc_019312d8a0b07c3e9f2a4b5c6d7e8f90", "principal:svc_019312d8a0b07c3e9f2a4b5c6d7e8f90");
 }
 
@@ -53,7 +54,8 @@ fn an_age_counts_back_from_now() {
 
 #[test]
 fn a_refusal_says_what_and_where() {
-    const FIELDS: &str = "the fields are status, definition, version, principal, key, label.<name>, id, started, ended";
+    const FIELDS: &str =
+        "the fields are status, definition, version, principal, key, parent, label.<name>, id, started, ended";
     refused("failed", &format!("column 1: write a field, `:` and a value; {FIELDS}"));
     refused("status:failed -", &format!("column 16: write a field, `:` and a value; {FIELDS}"));
     refused("version:1 colour:failed", &format!("column 11: there is no field `colour`; {FIELDS}"));
@@ -104,6 +106,7 @@ fn holds(text: &str, expected: bool) {
         version: 2,
         principal: PrincipalId::SYSTEM,
         key: None,
+        parent: Some(TransactionId::from_bytes([7; 16])),
         started_at: "2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap(),
         ended_at: None,
     };
@@ -116,6 +119,8 @@ fn a_term_that_is_negated_holds_of_all_others() {
     for (text, expected) in [
         ("status:failed,parked", true),
         ("definition:create-order version:2", true),
+        ("parent:txn_07070707070707070707070707070707", true),
+        ("-parent:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90", true),
         ("definition:create-order version:1", false),
         ("label.region:eu", true),
         ("label.region:us", false),

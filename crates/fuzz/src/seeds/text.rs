@@ -36,6 +36,42 @@ pub(super) const JSON: &[&str] = &[
     "nan",
 ];
 
+/// Cron expressions, each in a time zone.
+pub(super) const CRONS: &[&str] = &[
+    "UTC\n* * * * *",
+    "Europe/Berlin\n30 2 * * *",
+    "30 2 * * 1-5",
+    "Europe/Berlin\n0,30 2-3 * * *",
+    "America/New_York\n30 1 * * sun",
+    "America/Sao_Paulo\n15 0 * * *",
+    "Australia/Lord_Howe\n15 2 4-10 apr *",
+    "Pacific/Apia\n0 12 * * *",
+    "Asia/Kathmandu\n*/20 9-17/8 * jan-dec MON-fri",
+    "Africa/Casablanca\n30 * * * *",
+    "Antarctica/Troll\n0 1 * * 7",
+    "UTC\n0 0 29 2 *",
+    "UTC\n0 0 29 2 1",
+    "UTC\n0 0 */12 * 5",
+    "UTC\n0 0 13 * 5",
+    "UTC\n50/5,3 4 * * *",
+    "UTC\n@yearly",
+    "utc\n@Hourly",
+    "UTC\n@reboot",
+    "UTC\n0  0\t*\t* *",
+    "UTC\n0 0 30,31 2 *",
+    "UTC\n60 * * * *",
+    "UTC\n0 17-9 * * *",
+    "UTC\n*/0 * * * *",
+    "UTC\n0 é/x * * *",
+    "UTC\n* * * *",
+    "UTC\n* * * * * *",
+    "UTC\n",
+    "",
+    "Europe/Atlantis\n* * * * *",
+    "../etc/localtime\n* * * * *",
+    "UTC\n0 0 * * fri-sun",
+];
+
 pub(super) const SEARCHES: &[&str] = &[
     "",
     " ",
@@ -70,6 +106,7 @@ pub(super) const SEARCHES: &[&str] = &[
     "version:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
     "version:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
     "\u{a0}status:failed\u{2003}status:parked\r\n",
+    "parent:txn_019312d8a0b07c3e9f2a4b5c6d7e8f90,txn_019312d8a0b07c3e9f2a4b5c6d7e8f91 -parent:x",
 ];
 
 pub(super) const DEFINITIONS: &[&str] = &[
@@ -108,6 +145,7 @@ pub(super) const DEFINITIONS: &[&str] = &[
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: 5m}}\n  - {id: b, run: {wait: '2026-12-24T18:00:00+01:00'}}\n  - {id: c, run: {wait: '${{ input.a }}'}}\n  - {id: d, run: {wait: '${{ input.b }}h'}}\n  - {id: e, run: {signal: {name: go, timeout: '${{ input.c }}'}}, pivot: true}\n  - {id: f, after: [e], run: {signal: {name: go}}, on_failure: continue}\n",
     "name: waits\nversion: 1\nsteps:\n  - {id: a, run: {wait: soon}}\n  - {id: b, run: {signal: {}}, retry: {attempts: 2}}\n  - {id: c, run: noop, compensate: {run: {wait: 1s}}}\n",
     "name: turns\nversion: 1\nsteps:\n  - id: a\n    run: {worker: w}\n    priority: -9\n    fairness: \"${{ input.?customer }}\"\n  - id: b\n    run: {worker: w}\n    priority: 10\n    fairness: {a: 1}\n",
+    "name: family\nversion: 1\nsteps:\n  - {id: a, run: {transaction: parcel}, with: '${{ input }}'}\n  - {id: b, after: [a], run: {transaction: bill, version: 2}, compensate: {run: noop}}\n  - {id: c, run: {transaction: family}, retry: {attempts: 2}}\n  - {id: d, run: {version: 2}}\n",
 ];
 
 pub(super) const EXPRESSIONS: &[&str] = &[

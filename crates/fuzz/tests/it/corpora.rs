@@ -70,7 +70,7 @@ macro_rules! replays {
     };
 }
 
-replays! { json definition expression bundle exchange callback record receipt checkpoint proof tile search }
+replays! { json definition expression bundle exchange callback record receipt checkpoint proof tile search cron }
 
 #[test]
 fn the_seeds_are_those_that_the_code_makes() {

@@ -12,6 +12,7 @@ use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, Inc
 use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::queue::{Queue, QueueSettings};
+use chancery_api::schedule::{Overlap, Schedule, ScheduleNote, ScheduleTerms, TriggerSchedule, TriggeredSchedule};
 use chancery_api::target::{
     Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
 };
@@ -324,6 +325,73 @@ impl Client {
     /// If the server refuses, or nothing was set.
     pub async fn queue_reset(&self, name: &Name) -> Result<(), Error> {
         self.transport.bytes(Call::delete("queue_reset", &["v1", "queues", name.as_str()])).await.map(drop)
+    }
+
+    /// Makes a schedule, which starts under the caller's grants.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_create(&self, name: &Name, terms: &ScheduleTerms) -> Result<Schedule, Error> {
+        self.post("schedule_create", &["v1", "schedules", name.as_str()], terms).await
+    }
+
+    /// Tells a schedule something else, in place of what it was told; the caller is its owner from then on.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_set(&self, name: &Name, terms: &ScheduleTerms) -> Result<Schedule, Error> {
+        let call = Call::put("schedule_set", &["v1", "schedules", name.as_str()]);
+        self.transport.json(call.body(Body::json(terms)?)).await
+    }
+
+    /// The tenant's schedules, by name.
+    #[must_use]
+    pub fn schedules(&self) -> Pages<Schedule> {
+        self.pages("schedule_list", &["v1", "schedules"], Vec::new())
+    }
+
+    /// Reads a schedule.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_get(&self, name: &Name) -> Result<Schedule, Error> {
+        self.transport.json(Call::get("schedule_get", &["v1", "schedules", name.as_str()])).await
+    }
+
+    /// Lets a schedule not be due until it is resumed.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_pause(&self, name: &Name, note: &str) -> Result<Schedule, Error> {
+        let body = ScheduleNote { note: note.to_owned() };
+        self.post("schedule_pause", &["v1", "schedules", name.as_str(), "pause"], &body).await
+    }
+
+    /// Lets a schedule be due again, from now on.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_resume(&self, name: &Name, note: &str) -> Result<Schedule, Error> {
+        let body = ScheduleNote { note: note.to_owned() };
+        self.post("schedule_resume", &["v1", "schedules", name.as_str(), "resume"], &body).await
+    }
+
+    /// Has a schedule start now, out of turn.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_trigger(&self, name: &Name, overlap: Option<Overlap>) -> Result<TriggeredSchedule, Error> {
+        let path = ["v1", "schedules", name.as_str(), "trigger"];
+        self.post("schedule_trigger", &path, &TriggerSchedule { overlap }).await
+    }
+
+    /// Deletes a schedule. What it started goes on.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn schedule_delete(&self, name: &Name) -> Result<(), Error> {
+        let call = Call::delete("schedule_delete", &["v1", "schedules", name.as_str()]);
+        self.transport.bytes(call).await.map(drop)
     }
 
     /// What steps reach, and how it does.

@@ -3,9 +3,9 @@
 use super::micros;
 use crate::failure::Failure;
 use chancery_api::transaction::{
-    Bulk, BulkOperation, BulkResult, Cause, Compensation, Resolve, SeenStep, SendSignal, SentSignal, StartTransaction,
-    StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionState, TransactionSummary,
-    TransactionsQuery, WaitingFor,
+    Bulk, BulkOperation, BulkResult, Cause, Compensation, ParentStep, Resolve, SeenStep, SendSignal, SentSignal,
+    StartTransaction, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionState,
+    TransactionSummary, TransactionsQuery, WaitingFor,
 };
 use chancery_app::operations::Resolution;
 use chancery_app::signals::{self, Sent};
@@ -125,7 +125,12 @@ pub(crate) fn transaction_summary(head: TransactionHead) -> TransactionSummary {
         ended_at: head.ended_at,
         labels: head.labels,
         business_key: head.business_key,
+        parent: head.parent.map(parent_step),
     }
+}
+
+fn parent_step((transaction, step): (TransactionId, String)) -> ParentStep {
+    ParentStep { transaction, step }
 }
 
 pub(crate) fn transaction(view: TransactionView) -> Transaction {
@@ -142,6 +147,7 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         labels: head.labels,
         business_key: head.business_key,
         idempotency_key: head.idempotency_key,
+        parent: head.parent.map(parent_step),
         driver: view.driver,
         started_at: head.started_at,
         start_at: view.start_at,
@@ -153,6 +159,7 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         output: view.output,
         left_undone: view.left_undone,
         waiting_for: view.waiting_for.into_iter().map(waiting_for).collect(),
+        children: view.children,
         steps: view.steps.into_iter().map(step).collect(),
     }
 }
@@ -226,6 +233,7 @@ pub(crate) fn step(view: StepView) -> Step {
         output: view.output,
         error: view.error.map(step_error),
         decision: view.decision,
+        child: view.child,
         compensation: view.undo.map(compensation),
         confirm: view.confirm.map(compensation),
     }

@@ -27,7 +27,7 @@ async fn a_body_that_is_wrong_is_refused_on_every_route_and_changes_nothing() {
     for route in ROUTES.iter().filter(|route| matches!(route.body, Body::Json(_))) {
         let key = if route.operation_id == "tenant_create" { &house.platform } else { &house.owner };
         let path = route.path.replace("{id}", if route.path.contains("transactions") { &id } else { "usr_0" });
-        let path = path.replace("{step}", "reserve");
+        let path = path.replace("{step}", "reserve").replace("{name}", "nightly");
         for (what, body, detail) in cases {
             let call = Call::new(route.method.word(), path.as_str()).key(key).body("application/json", body);
             let answer = call.send(house.addr).await;

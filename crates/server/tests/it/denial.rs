@@ -62,6 +62,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         "transaction_signal" => br#"{"name":"paid"}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
+        "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
@@ -91,6 +92,8 @@ async fn places(house: &House) -> Places {
     assert_eq!(set.send(house.addr).await.status, 200);
     let set = Call::new("PUT", "/v1/queues/reserve").key(&house.owner).json(&json!({ "concurrency": 5 }));
     assert_eq!(set.send(house.addr).await.status, 200);
+    let schedule = json!({ "definition": "order", "every": "1h" });
+    assert_eq!(house.post("/v1/schedules/order", &house.owner, &schedule).await.status, 201);
     let issued = house.post("/v1/signing-secrets", &house.owner, &json!({})).await;
     let secret = issued.json()["id"].as_str().unwrap().to_owned();
     Places { transaction, principal, key, bundle, target, secret, log: house.log().await }
@@ -182,7 +185,9 @@ async fn to_another_tenant_there_is_nothing() {
         assert_eq!(answer.slug(), "404 not-found", "{}", route.operation_id);
     }
     assert_eq!(house.log_size().await, before, "nothing of it reached the tenant's log");
-    for list in ["/v1/principals", "/v1/definitions", "/v1/bundles", "/v1/transactions", "/v1/ledger/entries"] {
+    for list in
+        ["/v1/principals", "/v1/definitions", "/v1/bundles", "/v1/transactions", "/v1/schedules", "/v1/ledger/entries"]
+    {
         let answer = house.get(list, &other).await;
         assert_eq!(answer.status, 200, "{list}");
         for secret in [&places.transaction, &places.principal, &places.bundle] {

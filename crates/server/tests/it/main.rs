@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod denial;
 #[cfg(test)]
 mod flow;
@@ -20,6 +22,8 @@ mod open;
 mod openapi;
 #[cfg(test)]
 mod queues;
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod search;
 #[cfg(test)]

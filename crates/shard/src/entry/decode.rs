@@ -4,7 +4,7 @@ use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Beginning, Event, Failure, NodeRef, Permitted, Phase, Signal, Status, StepError};
+use chancery_engine::{Beginning, ChildStart, Event, Failure, NodeRef, Permitted, Phase, Signal, Status, StepError};
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -104,6 +104,9 @@ impl Reader<'_> {
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
             "step.expanded" => self.expanded()?,
             "step.skipped" => Event::Skipped { node: self.node()? },
+            "child.started" => Event::ChildStarted(Box::new(self.child_started()?)),
+            "child.recalled" => Event::ChildRecalled { node: self.node()?, attempt: self.attempt()? },
+            "transaction.recalled" => Event::Recalled,
             "timer.started" => {
                 Event::TimerStarted { node: self.node()?, until: self.until().ok_or_else(|| self.fail("data.until"))? }
             }
@@ -194,7 +197,27 @@ impl Reader<'_> {
     }
 
     fn completed(&self, phase: Phase) -> Result<Event, DecodeError> {
-        Ok(Event::Completed { node: self.node()?, phase, attempt: self.attempt()?, output: self.value("output")? })
+        let child_entries = self.record.data.get_int("child_entries").map(u64::try_from).transpose();
+        Ok(Event::Completed {
+            node: self.node()?,
+            phase,
+            attempt: self.attempt()?,
+            output: self.value("output")?,
+            child_entries: child_entries.ok().ok_or_else(|| self.fail("data.child_entries"))?,
+        })
+    }
+
+    fn child_started(&self) -> Result<ChildStart, DecodeError> {
+        let child = self.record.data.get_word("child").and_then(|word| word.parse().ok());
+        let version = self.record.data.get_int("version").and_then(|version| u32::try_from(version).ok());
+        Ok(ChildStart {
+            node: self.node()?,
+            attempt: self.attempt()?,
+            child: child.ok_or_else(|| self.fail("data.child"))?,
+            version: version.ok_or_else(|| self.fail("data.version"))?,
+            decision: self.decision()?,
+            input: self.typed("input_digest")?,
+        })
     }
 
     fn failed(&self, phase: Phase) -> Result<Event, DecodeError> {
@@ -222,7 +245,9 @@ impl Reader<'_> {
 
     fn ended(&self) -> Result<Event, DecodeError> {
         let status = self.record.data.get_word("status").and_then(Status::from_word);
-        let status = status.filter(|status| status.is_ended() && self.record.refs.last);
+        // Whether it is a child, which may have completed without being closed, whoever replays it knows.
+        let is_closed = |status: &Status| self.record.refs.last || *status == Status::Completed;
+        let status = status.filter(|status| status.is_ended() && is_closed(status));
         let status = status.ok_or_else(|| self.fail("data.status"))?;
         let justification = self.payload.text("justification").map(|_| self.text("justification")).transpose()?;
         Ok(Event::Ended { status, output: self.payload.document("output"), justification })

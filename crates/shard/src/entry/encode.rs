@@ -4,7 +4,7 @@ use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
-use chancery_engine::{Beginning, Event, Intent, Permitted, Phase, Signal, Staged, Status};
+use chancery_engine::{Beginning, ChildStart, Event, Intent, Permitted, Phase, Signal, Staged, Status};
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
 
@@ -22,6 +22,7 @@ pub(crate) struct EntryWriter<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OfTransaction<'a> {
     pub(crate) id: TransactionId,
+    pub(crate) is_child: bool,
     pub(crate) actor: PrincipalId,
     /// The decision that an event of this call names.
     pub(crate) decision: Option<&'a Decision>,
@@ -42,7 +43,7 @@ impl EntryWriter<'_> {
         let refs = Refs {
             n: Some(staged.n),
             transaction: Some(of.id),
-            last: matches!(staged.event, Event::Ended { .. }),
+            last: is_last(&staged.event, of.is_child),
             ..refs(&staged.event)
         };
         self.write(staged.seq, draft, refs, of.actor, &salt);
@@ -90,14 +91,58 @@ impl EntryWriter<'_> {
     }
 }
 
-fn refs(event: &Event) -> Refs {
-    let attempt = match event {
+/// Whether an event is the last of its transaction. A child that completed may be recalled until its root has ended:
+/// that nothing was left out, its parent says, which has the number of its entries.
+const fn is_last(event: &Event, is_child: bool) -> bool {
+    match event {
+        Event::Ended { status: Status::Completed, .. } => !is_child,
+        Event::Ended { .. } => true,
+        Event::Started { .. }
+        | Event::Dispatched { .. }
+        | Event::Permitted(_)
+        | Event::StepDenied { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. }
+        | Event::DriverLost
+        | Event::Accepted { .. }
+        | Event::Completed { .. }
+        | Event::ChildStarted(_)
+        | Event::ChildRecalled { .. }
+        | Event::Recalled
+        | Event::Resolved { .. }
+        | Event::AttemptFailed { .. }
+        | Event::Denied { .. }
+        | Event::Expanded { .. }
+        | Event::Skipped { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
+        | Event::OutputFailed { .. }
+        | Event::CancelRequested { .. }
+        | Event::TimedOut
+        | Event::Confirming
+        | Event::Parked { .. }
+        | Event::Resumed { .. } => false,
+    }
+}
+
+/// The number of the attempt that an event is about.
+fn attempt_of(event: &Event) -> Option<u32> {
+    match event {
         Event::Dispatched { attempt, .. }
         | Event::Accepted { attempt, .. }
         | Event::Completed { attempt, .. }
+        | Event::ChildRecalled { attempt, .. }
         | Event::AttemptFailed { attempt, .. } => Some(*attempt),
+        Event::ChildStarted(start) => Some(start.attempt),
         Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
+        | Event::Recalled
         | Event::Resolved { .. }
         | Event::Denied { .. }
         | Event::Expanded { .. }
@@ -121,14 +166,21 @@ fn refs(event: &Event) -> Refs {
         | Event::Parked { .. }
         | Event::Resumed { .. }
         | Event::Ended { .. } => None,
-    };
+    }
+}
+
+fn refs(event: &Event) -> Refs {
+    let attempt = attempt_of(event);
     let decision = match event {
         Event::Started { decision, .. }
         | Event::Dispatched { decision, .. }
         | Event::Denied { decision, .. }
         | Event::StepDenied { decision, .. } => Some(*decision),
         Event::Permitted(permitted) => Some(permitted.decision),
-        Event::Accepted { .. }
+        Event::ChildStarted(start) => Some(start.decision),
+        Event::ChildRecalled { .. }
+        | Event::Recalled
+        | Event::Accepted { .. }
         | Event::Completed { .. }
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
@@ -189,10 +241,10 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             Draft { kind: dispatched_kind(*phase), data, payload: Some(payload.finish()) }
         }
         Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
-        Event::Completed { phase, output, .. } => {
-            let payload = Payload::new().document("output", output);
-            Draft { kind: completed_kind(*phase), data: empty(), payload: Some(payload.finish()) }
-        }
+        Event::Completed { phase, output, child_entries, .. } => draft_completed(*phase, output, *child_entries),
+        Event::ChildStarted(start) => draft_child(start),
+        Event::ChildRecalled { .. } => bare(kind::CHILD_RECALLED),
+        Event::Recalled => bare(kind::TRANSACTION_RECALLED),
         Event::Resolved { phase, output, justification, .. } => {
             let payload = Payload::new().text("justification", justification).document("output", output);
             let data = empty().bool("by_hand", true);
@@ -282,6 +334,22 @@ fn draft_step_denied(
     let data = of_decision(Data::new(), decision, salt).count("driver", u64::from(driver));
     let data = data.digest("input", salted(salt, input));
     Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
+}
+
+fn draft_completed(phase: Phase, output: &Document, child_entries: Option<u64>) -> Draft {
+    let payload = Payload::new().document("output", output);
+    let data = match child_entries {
+        Some(entries) => Data::new().count("child_entries", entries),
+        None => Data::new(),
+    };
+    Draft { kind: completed_kind(phase), data, payload: Some(payload.finish()) }
+}
+
+/// Which child begins; what it begins with, and the decision, are in its own first entry.
+fn draft_child(start: &ChildStart) -> Draft {
+    let data = Data::new().word("child", Word::from(&start.child)).count("version", u64::from(start.version));
+    let payload = Payload::new().text("input_digest", &start.input.to_string());
+    Draft { kind: kind::CHILD_STARTED, data, payload: Some(payload.finish()) }
 }
 
 /// That something happened, and nothing more.

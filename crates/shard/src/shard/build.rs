@@ -1,6 +1,7 @@
 //! Building a batch: time first, then inputs in their order and hand-outs, as they come, until it is sealed.
 
 use super::desk::LeaseKey;
+use super::family::Stood;
 use super::work::{Pending, Work};
 use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
@@ -10,6 +11,7 @@ use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
+use crate::shard::schedules::{Turn, asks_to_start};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
 use chancery_engine::{Answer, Cx, Event, NodeRef, Phase, ShownStatus, Signal, Status, Transaction};
@@ -21,13 +23,13 @@ use std::time::Duration;
 impl Shard {
     /// What the inputs of the next batch name and nobody has asked the store for, and what wakes.
     pub(super) fn needs(&mut self, now: Timestamp) -> Option<Call> {
-        let mut needs = Needs::default();
+        let mut needs = Needs { transactions: self.wanted_of_families(), ..Needs::default() };
         let due = self.index.due_asleep(now.max(self.latest), BATCH_INPUTS_MAX);
         needs.transactions.extend(due.filter(|id| !self.asked.contains(id)));
         for input in self.queue.iter().take(BATCH_INPUTS_MAX) {
             self.needs_of(input, &mut needs);
         }
-        if needs.is_empty() {
+        if needs.transactions.is_empty() && needs.keys.is_empty() {
             return None;
         }
         self.asked.extend(&needs.transactions);
@@ -51,8 +53,11 @@ impl Shard {
                 let held = exchange.holding.iter().map(|token| token.attempt.transaction);
                 needs.transactions.extend(held.filter(|id| is_unknown(id) && !self.ended.contains(id)));
             }
+            Command::Terminate(operation) => {
+                needs.transactions.extend(Some(operation.id).filter(is_unknown));
+                self.absent_below(operation.id, &mut needs.transactions);
+            }
             Command::Cancel(operation)
-            | Command::Terminate(operation)
             | Command::Retry(operation)
             | Command::Resolve(operation, ..)
             | Command::Pause(operation)
@@ -61,12 +66,14 @@ impl Shard {
                 needs.transactions.extend(Some(operation.id).filter(is_unknown));
             }
             Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
+            Command::Schedule(command) => self.needs_of_schedule(&command.name, asks_to_start(command), needs),
+            Command::Fire(name) => self.needs_of_schedule(name, Some(Turn::Due), needs),
             Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
         }
     }
 
     /// The rows of a start's keys, and whose a business key is.
-    fn needs_of_start(&self, start: &Start, needs: &mut Needs) {
+    pub(super) fn needs_of_start(&self, start: &Start, needs: &mut Needs) {
         for key in self.keys_of(start).into_iter().flatten() {
             match self.keys.get(&key) {
                 None => {
@@ -98,6 +105,7 @@ impl Shard {
         };
         // Also of a batch that has gathered for a while: whoever is looked at below is no longer waited for.
         work.now = now;
+        self.tell_untold(&mut work);
         if work.takes_more() {
             self.pass_time(&mut work);
         }
@@ -130,6 +138,7 @@ impl Shard {
             | State::LoadControl
             | State::Recover(_)
             | State::Asleep(_)
+            | State::LoadSchedules(_)
             | State::Open
             | State::Waiting(
                 Waiting::Own
@@ -137,7 +146,10 @@ impl Shard {
                 | Waiting::Recover
                 | Waiting::Asleep
                 | Waiting::Load
-                | Waiting::Bundle(_),
+                | Waiting::Bundle(_)
+                | Waiting::Definition(..)
+                | Waiting::Schedules
+                | Waiting::Sources,
             )
             | State::Fenced
             | State::Stopped => log.size,
@@ -252,6 +264,8 @@ impl Shard {
             Command::Decide(question) => self.decide(input.reply, question, control, work),
             Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
             Command::Control(change) => self.change(input.reply, change, control, work),
+            Command::Schedule(command) => self.schedule(input.reply, command, control, work),
+            Command::Fire(name) => self.fire(name, control, work),
         }
     }
 
@@ -306,20 +320,24 @@ impl Shard {
         f: impl FnOnce(&mut Transaction, &mut Cx<'_>) -> Result<R, chancery_engine::Refusal>,
     ) -> Result<R, Refusal> {
         let Some(mut member) = self.members.remove(&id) else { return Err(Refusal::Missing(id)) };
-        let (before, clones, steps) = (member.status(), member.clone_count(), member.touched_count());
+        let (before, stood) = (member.status(), Stood::of(&member));
+        let (clones, steps) = (member.clone_count(), member.touched_count());
         let mut staged = std::mem::take(&mut work.staged);
         let mut cx = Cx { now: work.now, seq: work.seq(), out: &mut staged };
         let outcome = f(&mut member, &mut cx);
         work.staged = staged;
         self.note(&member, before, work);
+        let is_child = member.parent().is_some();
+        let output = work.staged.last().and_then(|staged| staged.event.output().cloned());
         if !work.staged.is_empty() {
-            work.write_staged(id, standing.actor, standing.decision);
+            work.write_staged((id, is_child), standing.actor, standing.decision);
             work.touched.insert(id);
         }
         self.clones += member.clone_count() - clones;
         work.steps += member.touched_count() - steps;
         self.index.refresh(&member, work.now);
         self.members.insert(id, member);
+        self.carry_over(id, stood, output, work);
         Ok(outcome?)
     }
 
@@ -352,6 +370,9 @@ impl Shard {
         let after = member.status();
         for event in &work.staged {
             work.held.effects.extend(observed(&event.event).map(Effect::Observed));
+        }
+        if after.is_ended() && !before.is_ended() {
+            self.schedules.ended(id, work.now);
         }
         if after.is_settled() && !before.is_settled() {
             self.running = self.running.saturating_sub(1);
@@ -391,14 +412,16 @@ impl Shard {
 
 /// What inputs need of the store.
 #[derive(Debug, Default)]
-struct Needs {
-    transactions: BTreeSet<TransactionId>,
-    keys: BTreeSet<KeyOf>,
+pub(super) struct Needs {
+    pub(super) transactions: BTreeSet<TransactionId>,
+    pub(super) keys: BTreeSet<KeyOf>,
+    /// What it starts has yet to be prepared, which takes a store that answers.
+    pub(super) is_unprepared: bool,
 }
 
 impl Needs {
     fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.keys.is_empty()
+        self.transactions.is_empty() && self.keys.is_empty() && !self.is_unprepared
     }
 }
 
@@ -436,6 +459,9 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::CancelRequested { .. }
         | Event::Parked { .. }
         | Event::Resumed { .. }
+        | Event::ChildStarted(_)
+        | Event::ChildRecalled { .. }
+        | Event::Recalled
         | Event::Ended { .. } => None,
     }
 }

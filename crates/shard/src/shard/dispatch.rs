@@ -38,7 +38,7 @@ impl Standing<'_> {
 }
 
 /// The action that a start asks for.
-const START: &str = "start";
+pub(super) const START: &str = "start";
 const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
 pub(super) const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
 
@@ -60,7 +60,7 @@ impl Shard {
         work.reply(reply, answer);
     }
 
-    fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
+    pub(super) fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
         let request = request_hash(
             &control.tenant.hash_key,
@@ -190,11 +190,14 @@ impl Shard {
 
     /// The same for one place; whether anything was.
     fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
+        if *place == Place::Child {
+            return self.hand_to_children(control, work);
+        }
         let mut progress = false;
         while !work.is_full() {
             let Some(key) = self.index.next(place) else { break };
             let call = match place {
-                Place::Noop => None,
+                Place::Noop | Place::Child => None,
                 Place::Queue(queue) => {
                     if let Queue::Worker(name) = queue
                         && !self.may_go_out(name, control, work.now)
@@ -235,6 +238,7 @@ impl Shard {
         let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
         let decision = match (&offer.authorization, bundle) {
             (Authorization::Cite(decision), _) => Ok((*decision, None)),
+            (Authorization::AsStart, _) => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
             (Authorization::Ask { .. }, None) => Err((None, BUNDLE_LOST.to_owned())),
             (Authorization::Ask { action, resource, context }, Some(bundle)) => {
                 let mut context = context.clone();
@@ -319,7 +323,7 @@ impl Shard {
         let attempt_ref = AttemptRef::of(key.transaction, key.node, key.phase, attempt);
         let http = match &offer.call {
             Call::Http(request) => Some(request.clone()),
-            Call::Worker(_) | Call::Noop => None,
+            Call::Worker(_) | Call::Noop | Call::Child(_) => None,
         };
         Some(Task {
             token: self.config.token_key.issue(&self.control.as_ref()?.tenant.tenant, attempt_ref, &input),
@@ -373,6 +377,7 @@ fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
         idempotency_key: start.idempotency_key.clone(),
         business_key: start.business_key.clone(),
         labels: start.labels.clone(),
+        parent: None,
         traceparent: start.traceparent.clone(),
         start_at: start.start_at,
     };
@@ -436,7 +441,7 @@ fn recorded(
 }
 
 /// Records a denial that no bundle could be asked about.
-fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
+pub(super) fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
     let reasons = vec![Reason { policy: None, effect: None, text: why.to_owned() }];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
     DecisionSummary { id, permitted: false, reasons, bundle: None, seq }

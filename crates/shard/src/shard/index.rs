@@ -17,6 +17,8 @@ pub(super) enum Place {
     Queue(Queue),
     /// For nobody: it does nothing.
     Noop,
+    /// For a child, which is to begin or to undo what it did.
+    Child,
 }
 
 /// A ready step: oldest first, ties by transaction and step, so that every run has one order.
@@ -221,6 +223,16 @@ impl Index {
         }
     }
 
+    /// The ready steps of a place, oldest first.
+    pub(super) fn keys(&self, place: &Place) -> Vec<ReadyKey> {
+        self.lines.get(place).map(Line::items).unwrap_or_default()
+    }
+
+    /// Whether a step is ready at a place.
+    pub(super) fn has(&self, place: &Place, key: ReadyKey) -> bool {
+        self.lines.get(place).is_some_and(|line| line.contains(key))
+    }
+
     /// The places where something is ready.
     pub(super) fn places(&self) -> Vec<Place> {
         self.lines.keys().cloned().collect()
@@ -240,7 +252,7 @@ impl Index {
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
         let of_queue = |(place, line): (&Place, &Line<ReadyKey>)| match place {
             Place::Queue(queue) => Some((queue.clone(), line.len(), line.oldest().map(|key| key.since))),
-            Place::Noop => None,
+            Place::Noop | Place::Child => None,
         };
         self.lines.iter().filter_map(of_queue).collect()
     }
@@ -254,6 +266,7 @@ fn waiting(transaction: &Transaction, key: ReadyKey) -> Option<Waiting> {
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
         Run::Http(_) => Place::Queue(target(transaction, key)),
         Run::Noop => Place::Noop,
+        Run::Transaction(_) => Place::Child,
         // Nobody is called.
         Run::Wait(_) | Run::Signal(_) => return None,
     };
@@ -269,7 +282,7 @@ fn out_of(transaction: &Transaction) -> Vec<(&Name, LeaseKey)> {
     }
     let of_queue = |(node, phase)| match transaction.step_of(node)?.run_of(phase)? {
         Run::Worker(name) => Some((name, LeaseKey { transaction: transaction.id(), node, phase })),
-        Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) => None,
+        Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
     };
     let mut out: Vec<_> = transaction.out().filter_map(of_queue).collect();
     out.sort_unstable_by_key(|(_, key)| *key);

@@ -78,6 +78,18 @@ impl<T: Copy + Ord> Line<T> {
         band.last = band.next().map(|(key, _)| key.clone());
     }
 
+    /// What waits, longest first, whatever its turn.
+    pub(super) fn items(&self) -> Vec<T> {
+        let mut items: Vec<T> = self.sets().flatten().copied().collect();
+        items.sort_unstable();
+        items
+    }
+
+    /// Whether something waits.
+    pub(super) fn contains(&self, item: T) -> bool {
+        self.sets().any(|items| items.contains(&item))
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.sets().map(BTreeSet::len).sum()

@@ -95,11 +95,16 @@ impl Work {
     }
 
     /// Writes what `staged` holds as entries of a transaction.
-    pub(super) fn write_staged(&mut self, id: TransactionId, actor: PrincipalId, decision: Option<&Decision>) {
+    pub(super) fn write_staged(
+        &mut self,
+        (id, is_child): (TransactionId, bool),
+        actor: PrincipalId,
+        decision: Option<&Decision>,
+    ) {
         let staged = std::mem::take(&mut self.staged);
         let mut writer = self.writer();
         for event in &staged {
-            writer.transaction(event, OfTransaction { id, actor, decision });
+            writer.transaction(event, OfTransaction { id, is_child, actor, decision });
         }
         self.staged = staged;
         self.staged.clear();
@@ -132,6 +137,7 @@ impl Work {
     }
 
     pub(super) fn reply(&mut self, to: ReplyTo, answer: Result<Response, Refusal>) {
+        debug_assert!(to != ReplyTo::NOBODY, "what the shard asks itself is not answered");
         self.held.effects.push(Effect::Reply(to, answer));
     }
 

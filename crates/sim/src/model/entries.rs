@@ -6,7 +6,7 @@ use crate::reference::Saga;
 use chancery_base::json::Members;
 use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
-use chancery_engine::{Event, Failure, NodeRef, Permitted, Phase, Status};
+use chancery_engine::{ChildStart, Event, Failure, NodeRef, Permitted, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
 use chancery_shard::entry::{Recorded, decode};
@@ -90,8 +90,14 @@ impl Model {
         ensure(record.refs.n == Some(transaction.entries), || {
             format!("number {:?} in its transaction where {} belongs", record.refs.n, transaction.entries)
         })?;
-        ensure(transaction.ended.is_none(), || format!("{id} has ended"))?;
-        ensure(record.refs.last == matches!(event, Event::Ended { .. }), || "`last` is wrong".to_owned())?;
+        let is_recalled = *event == Event::Recalled;
+        ensure(transaction.ended.is_none() || is_recalled, || format!("{id} has ended"))?;
+        // A child that completed may be recalled.
+        let may_come_back = |status: Status| status == Status::Completed && transaction.parent.is_some();
+        let is_last = matches!(event, Event::Ended { status, .. } if !may_come_back(*status));
+        ensure(record.refs.last == is_last, || "`last` is wrong".to_owned())?;
+        let expected = self.expected.as_ref().filter(|_| !matches!(event, Event::Started { .. }));
+        ensure(expected.is_none(), || format!("{expected:?} was to begin"))?;
         if let Event::Dispatched { node, phase, .. } = event {
             self.has_room(id, node.step, *phase)?;
         }
@@ -101,14 +107,15 @@ impl Model {
             transaction.saga.follow(record.at, record.seq, event).map_err(|why| format!("{id}: {why}"))?;
             self.changed.insert(id);
         }
-        Ok(())
+        self.follow_family(id, record, event).map_err(|why| format!("{id}: {why}"))
     }
 
     fn started(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
         let Event::Started { beginning, input, .. } = event else { return Ok(()) };
         ensure(record.refs.n == Some(0) && !self.transactions.contains_key(&beginning.id), || "again".to_owned())?;
+        self.begins(record, beginning)?;
         let tenant = self.tenants.entry(row.tenant.clone()).or_default();
-        ensure(tenant.active == Some(beginning.bundle), || {
+        ensure(tenant.active == Some(beginning.bundle) || beginning.parent.is_some(), || {
             format!("decided by bundle {} while {:?} was active", beginning.bundle, tenant.active)
         })?;
         ensure(!tenant.suspended.contains(&beginning.principal), || "its principal is suspended".to_owned())?;
@@ -139,6 +146,7 @@ impl Model {
             principal: beginning.principal,
             bundle: beginning.bundle,
             business_key: beginning.business_key.clone(),
+            parent: beginning.parent.as_ref().map(|parent| parent.id),
             entries: 1,
             turned: false,
             confirming: false,
@@ -174,6 +182,12 @@ impl Model {
             Event::Dispatched { phase: Phase::Confirm, .. } => self.confirm_started(record, event),
             Event::Accepted { node, phase, attempt } => self.accepted(AttemptRef::of(id, *node, *phase, *attempt)),
             Event::Completed { .. } => self.completed(record, event),
+            Event::ChildStarted(start) => self.child_started(record, start),
+            Event::ChildRecalled { node, attempt } => self.child_recalled(record, *node, *attempt),
+            Event::Recalled => self.with(record, |transaction| {
+                transaction.turned = true;
+                transaction.ended = None;
+            }),
             Event::AttemptFailed { .. } => self.failed(record, event),
             Event::Resolved { phase, .. } => self.resolved(record, *phase),
             Event::Denied { .. } => {
@@ -222,7 +236,7 @@ impl Model {
     }
 
     fn completed(&mut self, record: &Record, event: &Event) -> Check {
-        let Event::Completed { node, phase, attempt, output } = event else { return Ok(()) };
+        let Event::Completed { node, phase, attempt, output, .. } = event else { return Ok(()) };
         let id = record.refs.transaction.ok_or("no transaction")?;
         let attempt = AttemptRef::of(id, *node, *phase, *attempt);
         let said = |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
@@ -370,6 +384,39 @@ impl Model {
         outcome
     }
 
+    /// A child begins: that it may, its own first entry says.
+    fn child_started(&mut self, record: &Record, start: &ChildStart) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        ensure(!transaction.turned, || "a child begins though the transaction does no more".to_owned())?;
+        let began = Attempt::new(record.at, Timestamp::MAX, start.decision);
+        let mut outcome = Ok(());
+        self.with_step(record, |step| {
+            outcome = next(&step.forward, start.attempt);
+            step.forward.push(began);
+            step.decision = Some(start.decision);
+        })?;
+        outcome
+    }
+
+    fn child_recalled(&mut self, record: &Record, node: NodeRef, attempt: u32) -> Check {
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+        let state = transaction.steps.get(&node).ok_or("an unknown step")?;
+        let decision = state.decision.ok_or("its step was not decided")?;
+        ensure(state.may_have_run() && !state.undone, || "there is nothing to undo".to_owned())?;
+        let is_out = transaction.steps.values().any(|step| step.is_out(Phase::Do));
+        ensure(!is_out && transaction.parked.is_none(), || "something is out, or it is parked".to_owned())?;
+        let began = Attempt::new(record.at, Timestamp::MAX, decision);
+        let mut outcome = Ok(());
+        self.with(record, |transaction| transaction.turned = true)?;
+        self.with_step(record, |step| {
+            outcome = next(&step.undo, attempt);
+            step.undo.push(began);
+        })?;
+        outcome
+    }
+
     /// An undo: of a step that took effect or may have, in the order that its definition says.
     fn compensation_started(&mut self, record: &Record, event: &Event) -> Check {
         let Event::Dispatched { node, attempt, decision, deadline, .. } = event else { return Ok(()) };
@@ -511,7 +558,8 @@ impl Model {
         let transaction = self.transactions.get(&attempt.transaction).ok_or("an unknown transaction")?;
         // What an open transaction does, somebody says.
         let step = transaction.definition.step(StepIndex(attempt.step));
-        if matches!(step.and_then(|step| step.run_of(attempt.phase)), Some(Run::Noop)) {
+        // What a child came to, its own entries say.
+        if matches!(step.and_then(|step| step.run_of(attempt.phase)), Some(Run::Noop | Run::Transaction(_))) {
             return Ok(());
         }
         let reports = self.reports.get(attempt);
@@ -544,7 +592,7 @@ impl Model {
             Status::Terminated => true,
             Status::Completed if is_tcc => done && transaction.confirming && confirmed,
             Status::Completed => done && !undone,
-            Status::Compensated => !left && undone,
+            Status::Compensated => !left && (undone || transaction.saga.was_recalled()),
             Status::Failed => given_up || !left && !undone,
             Status::Cancelled => !left && transaction.cancels > 0,
             Status::Running | Status::Confirming | Status::Compensating | Status::Parked => false,

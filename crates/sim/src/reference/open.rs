@@ -31,6 +31,9 @@ impl Saga {
             | Event::Dispatched { .. }
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::ChildStarted(_)
+            | Event::ChildRecalled { .. }
+            | Event::Recalled
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
@@ -117,6 +120,9 @@ impl Saga {
             Fact::Asked { step, driver } => (*step == asked).then_some(*driver),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -191,6 +197,9 @@ impl Saga {
             }
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -243,6 +252,9 @@ impl Saga {
                 }
                 Fact::HandedOut { .. }
                 | Fact::Accepted { .. }
+                | Fact::ChildBegan { .. }
+                | Fact::ChildRecalled { .. }
+                | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }

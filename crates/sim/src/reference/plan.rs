@@ -1,6 +1,8 @@
 //! What a saga or a TCC does, as plain data: the definition's document is written from it, and the reference model judges by
 //! it, so that reading a definition is put to the test as well.
 
+mod family;
+
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -35,6 +37,9 @@ pub struct Plan {
     /// It is a TCC: its steps are participants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcc: Option<TccPlan>,
+    /// What its steps run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Self>,
 }
 
 /// In which order participants are tried, and confirmed.
@@ -188,6 +193,8 @@ pub enum RunPlan {
     Wait(u64),
     /// Nothing, until a signal comes.
     Signal(SignalPlan),
+    /// The child that has this number.
+    Child(usize),
 }
 
 /// A signal that a step waits for.
@@ -301,7 +308,7 @@ impl Plan {
         let is_layered = rng.permille(300);
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
-        Self { name, steps, concurrency, output, lasts, is_layered, policy, on_error, open: None, tcc: None }
+        Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) }
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -343,7 +350,7 @@ impl Plan {
         let lasts = rng.permille(300).then(|| rng.between(500, 30_000));
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let (name, tcc) = (format!("tcc-{number}"), Some(order));
-        Self { name, steps, concurrency, output, lasts, is_layered: false, policy, on_error, open: None, tcc }
+        Self { steps, concurrency, output, lasts, policy, on_error, tcc, ..Self::empty(name) }
     }
 
     /// A varied one of which some steps fan out: of those that are handed out.
@@ -370,6 +377,7 @@ impl Plan {
             on_error: None,
             open: None,
             tcc: None,
+            children: Vec::new(),
         }
     }
 
@@ -516,7 +524,7 @@ impl StepPlan {
     pub(crate) const fn is_passive(&self) -> bool {
         match self.run {
             RunPlan::Wait(_) | RunPlan::Signal(_) => true,
-            RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB => false,
+            RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_) => false,
         }
     }
 
@@ -572,6 +580,7 @@ impl StepPlan {
                 }
                 json!({ "signal": document })
             }
+            RunPlan::Child(number) => json!({ "transaction": family::child_name(number) }),
             RunPlan::Noop => json!("noop"),
             RunPlan::Http => json!({ "http": { "url": "https://payments.test/charges" } }),
             RunPlan::QueueA => json!({ "worker": "queue.a" }),
@@ -592,6 +601,9 @@ impl StepPlan {
             None => json!({ "n": "${{ input.n }}" }),
         };
         step.insert("with".to_owned(), with);
+        if matches!(self.run, RunPlan::Child(_)) {
+            return;
+        }
         step.insert("retry".to_owned(), self.retry.document());
         step.insert("timeout".to_owned(), json!(format!("{}ms", self.timeout)));
         step.insert("queue_timeout".to_owned(), json!(format!("{}s", self.queue_timeout)));

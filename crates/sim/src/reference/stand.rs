@@ -16,6 +16,8 @@ pub(crate) enum Stage {
     Ready(Timestamp),
     /// An attempt is out until then.
     Out(Timestamp),
+    /// Its child runs.
+    Child,
     /// It waits for its next attempt until then.
     Backoff(Timestamp),
     /// It waits for a time or a signal, until then.
@@ -35,6 +37,8 @@ pub(crate) enum UndoStage {
     None,
     Ready,
     Out(Timestamp),
+    /// Its child undoes what it did.
+    Child,
     Backoff(Timestamp),
     Completed,
     /// It failed for good and is left.
@@ -60,30 +64,12 @@ impl Saga {
         (0..self.units.len()).filter(is_there)
     }
 
-    /// Where it stands among all: its step, and which clone of that it is.
-    pub(super) fn place(&self, unit: usize) -> Option<(usize, u64)> {
-        self.units.get(unit).copied()
-    }
-
-    /// When a step fanned out.
-    fn expanded_at(&self, asked: usize) -> Option<Timestamp> {
-        let is_it = |fact: &Fact| matches!(fact, Fact::Expanded { step, .. } if *step == asked);
-        self.facts.iter().find(|(_, fact)| is_it(fact)).map(|(at, _)| *at)
-    }
-
-    /// How many clones a step comes to.
-    pub(super) fn clone_count(&self, asked: usize) -> usize {
-        let count = self.clones(asked).map_or(0, |clones| clones.len());
-        if self.is_told(WrongRule::OneCloneLess) { count.saturating_sub(1) } else { count }
-    }
-
-    /// Whether a step fans out now.
-    pub(super) fn is_to_expand(&self, asked: usize) -> bool {
-        self.is_whole(asked) && matches!(self.stage(asked), Stage::Ready(_))
-    }
-
     pub(super) fn ended(&self) -> Option<Status> {
-        self.facts.iter().find_map(|(_, fact)| if let Fact::Ended { status, .. } = fact { Some(*status) } else { None })
+        let is_about = |fact: &&Fact| matches!(fact, Fact::Ended { .. } | Fact::Recalled);
+        match self.facts.iter().rev().map(|(_, fact)| fact).find(is_about) {
+            Some(Fact::Ended { status, .. }) => Some(*status),
+            Some(_) | None => None,
+        }
     }
 
     /// Which fact turned it: from there on it goes backward.
@@ -95,7 +81,7 @@ impl Saga {
     fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
         let is_decided = self.decided().is_some_and(|decided| decided < at);
         match fact {
-            Fact::Cancelled | Fact::Lost => true,
+            Fact::Cancelled | Fact::Lost | Fact::Recalled => true,
             Fact::OutputFailed | Fact::TimedOut if is_decided => self.is_told(WrongRule::TurnPastDecision),
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
@@ -103,6 +89,8 @@ impl Saga {
             }
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -155,7 +143,11 @@ impl Saga {
             {
                 return Some(if self.is_unknown_after(asked, facts) { Over::Unknown } else { Over::Failed });
             }
-            let is_out = matches!(fact, Fact::HandedOut { step, .. } | Fact::WaitBegan { step, .. } if *step == asked);
+            let is_out = matches!(
+                fact,
+                Fact::HandedOut { step, .. } | Fact::ChildBegan { step, .. } | Fact::WaitBegan { step, .. }
+                    if *step == asked
+            );
             if is_out || *fact == (Fact::Resumed { step: Some(asked) }) {
                 return None;
             }
@@ -163,7 +155,7 @@ impl Saga {
         None
     }
 
-    fn is_optional(&self, asked: usize) -> bool {
+    pub(super) fn is_optional(&self, asked: usize) -> bool {
         let is_optional = self.step(asked).is_some_and(|step| step.is_optional);
         is_optional && !self.is_told(WrongRule::StopAtOptional)
     }
@@ -234,7 +226,7 @@ impl Saga {
     }
 
     /// Since when what comes after a step need not wait for it.
-    fn over_since(&self, asked: usize) -> Option<Timestamp> {
+    pub(super) fn over_since(&self, asked: usize) -> Option<Timestamp> {
         if let Some(expanded) = self.expanded_at(asked) {
             if self.is_told(WrongRule::IgnoreClones) {
                 return Some(expanded);
@@ -250,6 +242,9 @@ impl Saga {
             Fact::TimeCame { .. } | Fact::SignalTaken { .. } => waited(fact) == Some(asked),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
+            | Fact::ChildBegan { .. }
+            | Fact::ChildRecalled { .. }
+            | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Denied { .. }
@@ -286,7 +281,7 @@ impl Saga {
     pub(super) fn attempts(&self, asked: usize, of: Phase) -> u64 {
         let mut count = 0;
         for (_, fact) in &self.facts {
-            count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
+            count += u64::from(began(fact) == Some((asked, of)));
         }
         count
     }
@@ -299,7 +294,7 @@ impl Saga {
             if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it {
                 count = 0;
             }
-            count += u64::from(matches!(fact, Fact::HandedOut { step, phase, .. } if (*step, *phase) == (asked, of)));
+            count += u64::from(began(fact) == Some((asked, of)));
         }
         count
     }
@@ -385,6 +380,9 @@ impl Saga {
             {
                 return Stage::Out(*deadline);
             }
+            if matches!(fact, Fact::ChildBegan { step, .. } if *step == asked) {
+                return Stage::Child;
+            }
             if let Fact::WaitBegan { step, until } = fact
                 && *step == asked
             {
@@ -408,34 +406,6 @@ impl Saga {
         }
     }
 
-    /// Where a step stands that fanned out: with its clones, unless the saga turned before they were over.
-    fn stage_of_fan(&self, asked: usize) -> Stage {
-        let turned = self.turn().and_then(|turn| self.facts.get(turn));
-        let since = self.over_since(asked);
-        let (Some((_, fact)), false) = (turned, self.was_over_before_turn(asked)) else {
-            return if since.is_some() { Stage::Completed } else { Stage::Expanded };
-        };
-        let is_of_clone = matches!(fact, Fact::Failed { step, .. } if self.step_of(*step) == asked);
-        if is_of_clone { Stage::Failed } else { Stage::Cancelled }
-    }
-
-    /// Whether all clones of a step were over before the saga turned.
-    fn was_over_before_turn(&self, asked: usize) -> bool {
-        let Some(turn) = self.turn() else { return false };
-        let is_over = |clone: &usize| {
-            let is_done = |fact: &Fact| {
-                matches!(fact, Fact::Done { step, phase: Phase::Do, .. } | Fact::Resolved { step, phase: Phase::Do }
-                    if step == clone)
-            };
-            let is_passed = |fact: &Fact| {
-                let last = matches!(fact, Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } if step == clone);
-                last && self.is_optional(*clone)
-            };
-            self.facts.iter().take(turn).any(|(_, fact)| is_done(fact) || is_passed(fact))
-        };
-        self.clones(asked).unwrap_or_default().iter().all(is_over)
-    }
-
     /// It waits for a worker, and there is room for it.
     pub(super) fn waits(&self, asked: usize, at: Timestamp) -> Check {
         ensure(self.turn().is_none(), || "the saga goes backward".to_owned())?;
@@ -448,19 +418,10 @@ impl Saga {
         self.has_room(Phase::Do)
     }
 
-    /// So many clones of one step may be out.
-    fn has_window(&self, asked: usize) -> Check {
-        let Some(most) = self.step(asked).and_then(|step| step.window) else { return Ok(()) };
-        let most = if self.is_told(WrongRule::LessWindow) { most.saturating_sub(1).max(1) } else { most };
-        let clones = self.clones(self.step_of(asked)).unwrap_or_default();
-        let out = clones.into_iter().filter(|clone| matches!(self.stage(*clone), Stage::Out(_))).count();
-        ensure(u64::try_from(out).is_ok_and(|out| out < most), || format!("{out} clones are out, {most} may be"))
-    }
-
     pub(super) fn has_room(&self, phase: Phase) -> Check {
         let is_out = |step: &usize| match phase {
-            Phase::Do => matches!(self.stage(*step), Stage::Out(_)),
-            Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_)),
+            Phase::Do => matches!(self.stage(*step), Stage::Out(_) | Stage::Child),
+            Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_) | UndoStage::Child),
         };
         let out = self.all().filter(is_out).count();
         let most = self.plan.concurrency.unwrap_or(8);
@@ -483,7 +444,7 @@ impl Saga {
     }
 
     pub(super) fn is_any_out(&self) -> bool {
-        self.all().any(|step| matches!(self.stage(step), Stage::Out(_)))
+        self.all().any(|step| matches!(self.stage(step), Stage::Out(_) | Stage::Child))
     }
 
     /// When it was over, as the number of the fact that ended it.
@@ -519,6 +480,7 @@ impl Saga {
                 Fact::HandedOut { step, phase: Phase::Undo | Phase::Confirm, deadline, .. } if *step == asked => {
                     return Some(UndoStage::Out(*deadline));
                 }
+                Fact::ChildRecalled { step, .. } if *step == asked => return Some(UndoStage::Child),
                 Fact::Failed { step, phase: phase @ (Phase::Undo | Phase::Confirm), retry_at, .. }
                     if *step == asked =>
                 {
@@ -539,6 +501,9 @@ impl Saga {
                 }
                 Fact::HandedOut { .. }
                 | Fact::Accepted { .. }
+                | Fact::ChildBegan { .. }
+                | Fact::ChildRecalled { .. }
+                | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Denied { .. }
@@ -591,7 +556,7 @@ impl Saga {
             return false;
         }
         let has_undo = self.step(asked).is_some_and(|step| step.undo.is_some());
-        has_undo && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
+        (has_undo || self.recalls(asked)) && matches!(self.stage(asked), Stage::Completed | Stage::Unknown)
     }
 
     /// Whether a critical compensation failed, so that the rest is left.
@@ -610,7 +575,7 @@ impl Saga {
         // What a person has tried again lets the others go on, as it did while it waited for that.
         let is_resumed = |step| self.facts.iter().any(|(_, fact)| *fact == (Fact::Resumed { step: Some(step) }));
         let holds_up = |step: usize| match self.undo_told(step) {
-            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => !is_resumed(step),
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_)) => !is_resumed(step),
             Some(UndoStage::Failed) => self.is_told(WrongRule::ConfirmAfterFailure),
             Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
         };
@@ -626,7 +591,7 @@ impl Saga {
             return false;
         }
         let holds_up = |step: usize| match self.undo_told(step) {
-            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Backoff(_)) => true,
+            Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_)) => true,
             Some(UndoStage::Failed) => self.is_stuck(step, Phase::Undo),
             Some(UndoStage::None | UndoStage::Completed | UndoStage::Marked | UndoStage::Skipped) | None => false,
         };
@@ -682,6 +647,9 @@ impl Saga {
         let mut wakes = match self.stage(step) {
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) if !self.moves() => Vec::new(),
             Stage::Waiting(until) => until.into_iter().collect(),
+            // No worker is waited for.
+            Stage::Child => Vec::new(),
+            Stage::Ready(_) if self.runs_child(step) => Vec::new(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],
@@ -699,6 +667,7 @@ impl Saga {
             UndoStage::Backoff(_)
             | UndoStage::None
             | UndoStage::Ready
+            | UndoStage::Child
             | UndoStage::Completed
             | UndoStage::Failed
             | UndoStage::Marked
@@ -716,7 +685,7 @@ impl Saga {
             (UndoStage::Completed, _) if confirms => "confirm_completed",
             (UndoStage::Failed, _) if confirms => "confirm_failed",
             (UndoStage::Ready, _) => "undo_ready",
-            (UndoStage::Out(_), _) => "undo_dispatched",
+            (UndoStage::Out(_) | UndoStage::Child, _) => "undo_dispatched",
             (UndoStage::Backoff(_), _) => "undo_backoff",
             (UndoStage::Completed, _) => "undo_completed",
             (UndoStage::Failed, _) => "undo_failed",
@@ -724,7 +693,7 @@ impl Saga {
             (UndoStage::Skipped, _) => "undo_skipped",
             (UndoStage::None, Stage::Pending) => "pending",
             (UndoStage::None, Stage::Ready(_)) => "ready",
-            (UndoStage::None, Stage::Out(_)) => "dispatched",
+            (UndoStage::None, Stage::Out(_) | Stage::Child) => "dispatched",
             (UndoStage::None, Stage::Backoff(_)) => "backoff",
             (UndoStage::None, Stage::Waiting(_)) => "waiting",
             (UndoStage::None, Stage::Expanded) => "expanded",
@@ -737,6 +706,40 @@ impl Saga {
     }
 }
 
+/// The attempt that began: of which step, and of what.
+const fn began(fact: &Fact) -> Option<(usize, Phase)> {
+    match fact {
+        Fact::HandedOut { step, phase, .. } => Some((*step, *phase)),
+        Fact::ChildBegan { step, .. } => Some((*step, Phase::Do)),
+        Fact::ChildRecalled { step, .. } => Some((*step, Phase::Undo)),
+        Fact::Accepted { .. }
+        | Fact::Done { .. }
+        | Fact::Failed { .. }
+        | Fact::Denied { .. }
+        | Fact::Expanded { .. }
+        | Fact::Skipped { .. }
+        | Fact::WaitBegan { .. }
+        | Fact::TimeCame { .. }
+        | Fact::SignalCame { .. }
+        | Fact::SignalTaken { .. }
+        | Fact::Recalled
+        | Fact::Paused
+        | Fact::Unpaused
+        | Fact::OutputFailed
+        | Fact::TimedOut
+        | Fact::Confirming
+        | Fact::Cancelled
+        | Fact::Parked { .. }
+        | Fact::Resumed { .. }
+        | Fact::Resolved { .. }
+        | Fact::Asked { .. }
+        | Fact::Heard { .. }
+        | Fact::TakenOver { .. }
+        | Fact::Lost
+        | Fact::Ended { .. } => None,
+    }
+}
+
 /// The step that is done because its time or its signal came.
 fn waited(fact: &Fact) -> Option<usize> {
     match fact {
@@ -744,6 +747,9 @@ fn waited(fact: &Fact) -> Option<usize> {
         Fact::SignalTaken { step, .. } => Some(*step),
         Fact::HandedOut { .. }
         | Fact::Accepted { .. }
+        | Fact::ChildBegan { .. }
+        | Fact::ChildRecalled { .. }
+        | Fact::Recalled
         | Fact::Done { .. }
         | Fact::Failed { .. }
         | Fact::Denied { .. }

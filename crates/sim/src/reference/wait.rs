@@ -32,10 +32,11 @@ impl Saga {
     }
 
     /// Whether nothing is out or queued, but something waits.
-    pub(super) fn only_waits(&self) -> bool {
+    pub(crate) fn only_waits(&self) -> bool {
         let all = || self.all().map(|step| self.stage(step));
         let waits = self.begun_at().is_none() || all().any(|stage| matches!(stage, Stage::Waiting(_)));
-        waits && !all().any(|stage| matches!(stage, Stage::Ready(_) | Stage::Backoff(_) | Stage::Out(_)))
+        let goes_on = |stage| matches!(stage, Stage::Ready(_) | Stage::Backoff(_) | Stage::Out(_) | Stage::Child);
+        waits && !all().any(goes_on)
     }
 
     /// What a step that waits has to do before anything else happens.
@@ -55,6 +56,7 @@ impl Saga {
             Stage::Pending
             | Stage::Expanded
             | Stage::Out(_)
+            | Stage::Child
             | Stage::Backoff(_)
             | Stage::Completed
             | Stage::Skipped
@@ -95,7 +97,7 @@ impl Saga {
         let lasts = match self.plan.steps.get(step).map(|plan| plan.run) {
             Some(RunPlan::Wait(millis)) => Some(millis),
             Some(RunPlan::Signal(SignalPlan { timeout, .. })) => timeout,
-            Some(RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB) | None => {
+            Some(RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_)) | None => {
                 return Err("it does not wait".to_owned());
             }
         };
@@ -109,6 +111,12 @@ impl Saga {
         self.goes_forward()?;
         let starts = self.starts.filter(|_| self.begun_at().is_none() && self.moves());
         ensure(starts.is_some_and(|starts| starts <= at), || format!("it begins at {starts:?}"))
+    }
+
+    /// Whether somebody may pause it.
+    pub(super) fn may_pause(&self) -> Check {
+        let stands = self.parked().is_some() || self.is_paused();
+        ensure(!stands, || "it does not move as it is".to_owned())
     }
 
     /// Whether a wait may end.
@@ -157,6 +165,8 @@ fn is_same(fact: &Fact, asked: Option<&str>) -> bool {
 fn signal_of(run: RunPlan) -> Option<SignalName> {
     match run {
         RunPlan::Signal(signal) => Some(signal.name),
-        RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Wait(_) => None,
+        RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_) | RunPlan::Wait(_) => {
+            None
+        }
     }
 }

@@ -87,9 +87,10 @@ impl World {
         }
         let tenant = self.rng.index(self.tenants.len());
         let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
-        let (Some(definition), Some(actor)) =
-            (self.rng.pick(&state.definitions).cloned(), self.rng.pick(&state.principals))
-        else {
+        let (Some(definition), Some(actor)) = (
+            self.rng.pick(state.definitions.get(..state.roots).unwrap_or_default()).cloned(),
+            self.rng.pick(&state.principals),
+        ) else {
             return Ok(());
         };
         let (id, actor) = (state.id.clone(), actor.id);
@@ -315,6 +316,8 @@ impl World {
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Illegal(_)
+                | Refusal::Overlaps(_)
+                | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Limited { .. }
@@ -384,6 +387,8 @@ impl World {
             Err(
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Illegal(_)
+                | Refusal::Overlaps(_)
+                | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Maintenance { .. }

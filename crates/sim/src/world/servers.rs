@@ -106,7 +106,10 @@ impl World {
             | Call::Recover { .. }
             | Call::Asleep { .. }
             | Call::Load { .. }
-            | Call::Bundle { .. }) => {
+            | Call::Bundle { .. }
+            | Call::Definition { .. }
+            | Call::Schedules { .. }
+            | Call::Sources { .. }) => {
                 if self.strikes(Fault::CallFailed, 20) {
                     self.count(Fault::CallFailed);
                     self.store.fail_calls(1);
@@ -310,12 +313,20 @@ fn brief(reply: &Reply) -> String {
         Reply::Loaded(Ok(loaded)) => format!("{} transactions, {} keys", loaded.transactions.len(), loaded.keys.len()),
         Reply::Asleep(Ok(page)) => format!("{} asleep", page.len()),
         Reply::Bundle(Ok(row)) => format!("bundle {}", row.is_some()),
+        Reply::Definition(Ok(row)) => format!("definition {}", row.is_some()),
+        Reply::Schedules(Ok(rows)) => format!("{} schedules", rows.len()),
+        Reply::Sources(Ok(sources)) => {
+            format!("{} inputs, {} definitions", sources.payloads.len(), sources.definitions.len())
+        }
         Reply::Committed(Ok(())) => "committed".to_owned(),
         Reply::Committed(Err(err)) => err.to_string(),
         Reply::Owned(Err(err))
         | Reply::Control(Err(err))
         | Reply::Loaded(Err(err))
         | Reply::Asleep(Err(err))
-        | Reply::Bundle(Err(err)) => err.to_string(),
+        | Reply::Bundle(Err(err))
+        | Reply::Definition(Err(err))
+        | Reply::Schedules(Err(err))
+        | Reply::Sources(Err(err)) => err.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use super::clients::Purpose;
 use super::{Event, World};
 use crate::material::{self, Planned};
 use crate::model::Check;
+use crate::reference::Plan;
 use chancery_base::{Entropy, PrincipalId, PrincipalKind, TenantId};
 use chancery_engine::definition::Definition;
 use chancery_policy::Principal;
@@ -28,6 +29,8 @@ pub(crate) struct Tenant {
     /// Who acts in it: a user, a service, an agent, and at last its workers' principal.
     pub(crate) principals: Vec<Principal>,
     pub(crate) definitions: Vec<Arc<Definition>>,
+    /// How many of them are started by clients: the others are what these run.
+    pub(crate) roots: usize,
     changes: VecDeque<Change>,
     is_set_up: bool,
 }
@@ -87,14 +90,14 @@ impl World {
             principal(PrincipalKind::Agent, "buyer"),
             principal(PrincipalKind::Service, "worker"),
         ];
-        let definitions = self.definitions()?;
+        let (definitions, roots) = self.definitions()?;
         let [open, strict] = material::bundles()?;
         let created = principals.iter().cloned().map(Change::PrincipalCreate);
         let registered = definitions.iter().cloned().map(Change::Register);
         let bundles = [Change::BundlePush(Arc::clone(&open)), Change::BundlePush(strict), Change::BundleActivate(open)];
         let limited = self.limited_queues()?;
         let changes = created.chain(registered).chain(bundles).chain(limited).collect();
-        self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, changes, is_set_up: false });
+        self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, roots, changes, is_set_up: false });
         Ok(())
     }
 
@@ -111,8 +114,8 @@ impl World {
         material::QUEUES.into_iter().map(set).collect()
     }
 
-    /// What a tenant runs.
-    fn definitions(&mut self) -> Check<Vec<Arc<Definition>>> {
+    /// What a tenant runs, and how many of it are nobody's children.
+    fn definitions(&mut self) -> Check<(Vec<Arc<Definition>>, usize)> {
         let mut planned: Vec<Planned> = Vec::new();
         for _ in 0..self.rng.between(1, 3) {
             planned.push(material::draw(self.options.material, &mut self.rng)?);
@@ -120,14 +123,20 @@ impl World {
         if let Some(plans) = &self.options.bounds.plans {
             planned = plans.iter().map(|plan| material::read(&Arc::new(plan.clone()))).collect::<Check<_>>()?;
         }
+        let children = planned.iter().flat_map(|(_, plan)| plan.children.iter().flat_map(Plan::descent));
+        let children = children.map(|plan| material::read(&Arc::new(plan.clone()))).collect::<Check<Vec<_>>>()?;
+        let count = planned.len();
+        planned.extend(children);
         let mut definitions: Vec<Arc<Definition>> = Vec::new();
-        for (definition, plan) in planned {
+        let mut roots = 0;
+        for (place, (definition, plan)) in planned.into_iter().enumerate() {
             if !definitions.iter().any(|other| other.digest == definition.digest) {
                 self.model.know(&definition, &plan);
                 definitions.push(definition);
+                roots += usize::from(place < count);
             }
         }
-        Ok(definitions)
+        Ok((definitions, roots))
     }
 
     /// Sends the next command of a tenant's set-up; when all are done, the run proper begins.

@@ -1,5 +1,6 @@
 //! A shard driven step by step over the store in memory.
 
+mod children;
 mod crash;
 mod examples;
 mod hand;
@@ -7,6 +8,7 @@ mod maintenance;
 mod originals;
 mod overlap;
 mod queues;
+mod schedules;
 mod targets;
 mod tcc;
 mod waits;

@@ -37,6 +37,13 @@ fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
 
+/// How many with children.
+const CHILDREN_SEEDS: u64 = 500;
+
+fn children() -> Options {
+    Options { material: Material::Children, ..Options::default() }
+}
+
 fn tcc() -> Options {
     Options { material: Material::Tcc, ..Options::default() }
 }
@@ -46,7 +53,8 @@ fn every_wrong_rule_is_caught() {
     let of_others = WrongRule::ALL.map(|rule| (rule, if rule.is_of_open() { open() } else { varied() }));
     let of_tcc = WrongRule::OF_TCC.map(|rule| (rule, tcc()));
     let of_clones = WrongRule::OF_CLONES.map(|rule| (rule, fanned()));
-    for (rule, right) in of_others.into_iter().chain(of_tcc).chain(of_clones) {
+    let of_children = WrongRule::OF_CHILDREN.map(|rule| (rule, children()));
+    for (rule, right) in of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -123,6 +131,18 @@ fn a_tcc_does_what_the_reference_says() {
     for seed in 0..seeds {
         let report = run(seed, &tcc());
         assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --tcc --seed {seed} -v");
+        parked += report.faults.of(Fault::Parked);
+    }
+    assert!(parked > 0, "nothing waited for a person");
+}
+
+#[test]
+fn parents_and_children_do_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(CHILDREN_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let mut parked = 0;
+    for seed in 0..seeds {
+        let report = run(seed, &children());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --children --seed {seed} -v");
         parked += report.faults.of(Fault::Parked);
     }
     assert!(parked > 0, "nothing waited for a person");

@@ -19,6 +19,10 @@ UPDATE transactions SET business_key = convert_to(convert_from(body, 'UTF8')::js
     AND position('\u0000' IN convert_from(body, 'UTF8')) = 0;
 CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
 
+-- What a transaction is a child of; only children have it.
+ALTER TABLE transactions ADD COLUMN parent_id UUID;
+CREATE INDEX transactions_by_parent ON transactions (log, parent_id, id) WHERE parent_id IS NOT NULL;
+
 CREATE TABLE labels (
     log BIGINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
@@ -71,4 +75,14 @@ CREATE TABLE signing_secrets (
     secret BYTEA NOT NULL,
     issued_at BIGINT NOT NULL,
     PRIMARY KEY (tenant, id)
+);
+
+-- What starts by itself: when, what came of it, and when next. Inputs are in entries.
+CREATE TABLE schedules (
+    tenant TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant, name)
 );

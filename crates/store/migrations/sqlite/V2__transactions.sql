@@ -17,6 +17,10 @@ UPDATE transactions SET business_key = CAST(json_extract(CAST(body AS TEXT), '$.
     WHERE body_key = 'none';
 CREATE INDEX transactions_by_business_key ON transactions (log, business_key, id) WHERE business_key IS NOT NULL;
 
+-- What a transaction is a child of; only children have it.
+ALTER TABLE transactions ADD COLUMN parent_id BLOB;
+CREATE INDEX transactions_by_parent ON transactions (log, parent_id, id) WHERE parent_id IS NOT NULL;
+
 CREATE TABLE labels (
     log INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -66,6 +70,16 @@ CREATE TABLE signing_secrets (
     secret BLOB NOT NULL,
     issued_at INTEGER NOT NULL,
     PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+
+-- What starts by itself: when, what came of it, and when next. Inputs are in entries.
+CREATE TABLE schedules (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant, name)
 ) STRICT, WITHOUT ROWID;
 
 PRAGMA user_version = 2;

@@ -12,7 +12,7 @@ use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    SigningSecretRow, TargetRow, TenantRow,
+    ScheduleRow, SigningSecretRow, TargetRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -63,6 +63,16 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             ControlRow::QueueGone(queue) => queue_gone(statement, name, queue),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
+            ControlRow::Schedule(row) => {
+                if !later.iter().any(|other| is_of_schedule(other, &row.name)) {
+                    schedule(statement, name, row);
+                }
+            }
+            ControlRow::ScheduleGone(gone) => {
+                if !later.iter().any(|other| is_of_schedule(other, gone)) {
+                    schedule_gone(statement, name, gone);
+                }
+            }
             ControlRow::Definition(row) => definition(statement, name, row),
             ControlRow::Bundle(row) => bundle(statement, name, row),
             ControlRow::ActiveBundle(digest) => {
@@ -259,6 +269,54 @@ fn signing_secret_gone(statement: &mut Statement<'_>, name: String, id: SigningS
         format!(
             "DELETE FROM signing_secrets USING guard \
              WHERE signing_secrets.tenant = guard.tenant AND signing_secrets.id = {id} RETURNING 1"
+        ),
+    );
+}
+
+/// Whether a row is written or deleted that is a schedule's of this name.
+fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
+    match row {
+        ControlRow::Schedule(row) => row.name == *name,
+        ControlRow::ScheduleGone(gone) => gone == name,
+        ControlRow::Tenant(..)
+        | ControlRow::Principal(_)
+        | ControlRow::Credential(_)
+        | ControlRow::Target(_)
+        | ControlRow::Queue(_)
+        | ControlRow::QueueGone(_)
+        | ControlRow::Maintenance(_)
+        | ControlRow::MaintenanceOver
+        | ControlRow::SigningSecret(_)
+        | ControlRow::SigningSecretGone(_)
+        | ControlRow::Definition(_)
+        | ControlRow::Bundle(_)
+        | ControlRow::ActiveBundle(_) => false,
+    }
+}
+
+fn schedule<'a>(statement: &mut Statement<'a>, name: String, row: &'a ScheduleRow) {
+    let schedule = statement.bind(row.name.as_str(), Type::TEXT);
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO schedules (tenant, name, body_key, body_nonce, body) \
+             SELECT guard.tenant, {schedule}, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+        ),
+    );
+}
+
+fn schedule_gone<'a>(statement: &mut Statement<'a>, name: String, gone: &'a Name) {
+    let gone = statement.bind(gone.as_str(), Type::TEXT);
+    statement.part(
+        name,
+        format!(
+            "DELETE FROM schedules USING guard \
+             WHERE schedules.tenant = guard.tenant AND schedules.name = {gone} RETURNING 1"
         ),
     );
 }

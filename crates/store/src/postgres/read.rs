@@ -7,9 +7,10 @@ use crate::search::{self, Plan, Statement, Value};
 use crate::words;
 use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
-use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, StepRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, StepRow, TenantRow,
+    TransactionRow,
 };
 use chancery_shard::search::Search;
 use std::cmp::Reverse;
@@ -207,15 +208,78 @@ async fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> 
         return Ok(Loaded::default());
     }
     let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
-    let names: Vec<&str> = versions.iter().map(|(name, _)| name.as_str()).collect();
-    let numbers: Vec<i64> = versions.iter().map(|(_, version)| i64::from(*version)).collect();
+    let definitions = load_definitions(conn, log, versions.iter()).await?;
+    Ok(Loaded { transactions: with_steps(conn, log, heads).await?, keys: Vec::new(), definitions })
+}
+
+async fn load_definitions(
+    conn: &Connection,
+    log: LogId,
+    versions: impl Iterator<Item = &(Name, u32)> + Clone,
+) -> Answer<Vec<DefinitionRow>> {
+    let names: Vec<&str> = versions.clone().map(|(name, _)| name.as_str()).collect();
+    let numbers: Vec<i64> = versions.map(|(_, version)| i64::from(*version)).collect();
     let query = "SELECT found.tenant, found.name, found.version, found.digest, found.registered_at, found.source \
          FROM logs JOIN unnest($2, $3) AS asked (name, version) ON true \
          JOIN definitions AS found ON found.tenant = logs.tenant AND found.name = asked.name \
          AND found.version = asked.version WHERE logs.id = $1 ORDER BY found.name, found.version";
     let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&names, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY)];
-    let definitions = second(all(conn, "load definitions", query, params, rows::definition).await?);
-    Ok(Loaded { transactions: with_steps(conn, log, heads).await?, keys: Vec::new(), definitions })
+    Ok(second(all(conn, "load definitions", query, params, rows::definition).await?))
+}
+
+pub(super) async fn sources(
+    connections: &Connections,
+    log: LogId,
+    wanted: &[u64],
+    definitions: &[(Name, u32)],
+) -> Answer<Sources> {
+    // Entries and definitions never change, so this needs no snapshot.
+    let conn = connections.get("load what schedules start").await?;
+    let payloads = if wanted.is_empty() { BTreeMap::new() } else { payloads(&conn, log, wanted.iter()).await? };
+    let definitions =
+        if definitions.is_empty() { Vec::new() } else { load_definitions(&conn, log, definitions.iter()).await? };
+    Ok(Sources { payloads: payloads.into_iter().collect(), definitions })
+}
+
+pub(super) async fn schedule(connections: &Connections, tenant: &TenantId, name: &Name) -> Answer<Option<ScheduleRow>> {
+    let conn = connections.get("read a schedule").await?;
+    let query = format!("SELECT {} FROM schedules WHERE tenant = $1 AND name = $2", rows::SCHEDULE);
+    let key: &[Param<'_>] = &[(&tenant.as_str(), Type::TEXT), (&name.as_str(), Type::TEXT)];
+    Ok(one(&conn, "read a schedule", &query, key, rows::schedule).await?.map(|(_, row)| row))
+}
+
+pub(super) async fn schedules(
+    connections: &Connections,
+    tenant: &TenantId,
+    after: Option<&Name>,
+    limit: usize,
+) -> Answer<Vec<ScheduleRow>> {
+    schedule_page(&connections.get("list schedules").await?, tenant, after, limit).await
+}
+
+pub(super) async fn schedules_of(
+    connections: &Connections,
+    id: LogId,
+    after: Option<&Name>,
+    limit: usize,
+) -> Answer<Vec<ScheduleRow>> {
+    let conn = connections.get("list schedules").await?;
+    // A log's tenant never changes, so this needs no snapshot.
+    let tenant = log(&conn, id).await?.tenant;
+    schedule_page(&conn, &tenant, after, limit).await
+}
+
+async fn schedule_page(
+    conn: &Connection,
+    tenant: &TenantId,
+    after: Option<&Name>,
+    limit: usize,
+) -> Answer<Vec<ScheduleRow>> {
+    let query =
+        format!("SELECT {} FROM schedules WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3", rows::SCHEDULE);
+    let (tenant, name, limit) = (tenant.as_str(), after.map_or("", Name::as_str), rows_max(limit));
+    let page: &[Param<'_>] = &[(&tenant, Type::TEXT), (&name, Type::TEXT), (&limit, Type::INT8)];
+    Ok(second(all(conn, "list schedules", &query, page, rows::schedule).await?))
 }
 
 async fn with_steps(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Vec<LoadedTransaction>> {
@@ -430,7 +494,27 @@ pub(super) async fn definition(
     name: &Name,
     version: Option<u32>,
 ) -> Answer<Option<DefinitionRow>> {
+    definition_by(&connections.get("read a definition").await?, tenant, name, version).await
+}
+
+pub(super) async fn definition_of(
+    connections: &Connections,
+    id: LogId,
+    name: &Name,
+    version: u32,
+) -> Answer<Option<DefinitionRow>> {
     let conn = connections.get("read a definition").await?;
+    // A log's tenant never changes, so this needs no snapshot.
+    let tenant = log(&conn, id).await?.tenant;
+    definition_by(&conn, &tenant, name, Some(version)).await
+}
+
+async fn definition_by(
+    conn: &Connection,
+    tenant: &TenantId,
+    name: &Name,
+    version: Option<u32>,
+) -> Answer<Option<DefinitionRow>> {
     let query = format!(
         "SELECT {} FROM definitions WHERE tenant = $1 AND name = $2 AND ($3::bigint IS NULL OR version = $3) \
          ORDER BY version DESC LIMIT 1",
@@ -438,7 +522,7 @@ pub(super) async fn definition(
     );
     let key: &[Param<'_>] =
         &[(&tenant.as_str(), Type::TEXT), (&name.as_str(), Type::TEXT), (&version.map(i64::from), Type::INT8)];
-    Ok(one(&conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
+    Ok(one(conn, "read a definition", &query, key, rows::definition).await?.map(|(_, row)| row))
 }
 
 /// A page by (name, version): `$1` is the tenant, `$2` and `$3` what it begins after, `$4` how many rows.

@@ -11,7 +11,7 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow,
-    PrincipalRow, QueueRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -37,7 +37,7 @@ pub(super) const ENTRY_BARE: &str = "log, seq, transaction_id, n, record, NULL::
 pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -54,6 +54,8 @@ pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
 /// The columns that [`maintenance`] reads.
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
+/// The columns that [`schedule`] reads.
+pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -272,6 +274,7 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
         kept: kept(row, 12)?,
         body: sealed(row, 13)?,
         business_key: utf8_or_null(row, 16)?,
+        parent: get::<Option<Uuid>>(row, 17)?.map(|id| TransactionId::from_bytes(id.into_bytes())),
     })
 }
 
@@ -349,6 +352,10 @@ pub(super) fn queue(row: &Row) -> Read<(TenantId, QueueRow)> {
 
 pub(super) fn maintenance(row: &Row) -> Read<(TenantId, MaintenanceRow)> {
     Ok((text(row, 0)?, MaintenanceRow { body: sealed(row, 1)? }))
+}
+
+pub(super) fn schedule(row: &Row) -> Read<(TenantId, ScheduleRow)> {
+    Ok((text(row, 0)?, ScheduleRow { name: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn signing_secret(row: &Row) -> Read<(TenantId, SigningSecretRow)> {

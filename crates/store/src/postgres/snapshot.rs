@@ -12,7 +12,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -283,6 +283,11 @@ impl Scan for Snapshot {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
         self.pages(("maintenance", rows::MAINTENANCE, "tenant"), after, limit, rows::maintenance)
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let after = after.map(|(tenant, name)| vec![text(tenant.as_str()), text(name.as_str())]);
+        self.pages(("schedules", rows::SCHEDULE, "tenant, name"), after.unwrap_or_default(), limit, rows::schedule)
     }
 
     fn signing_secrets(

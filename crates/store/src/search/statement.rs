@@ -117,7 +117,7 @@ fn union(parts: &[String]) -> String {
 /// The id's column in the index of a key.
 const fn id_of(key: Key<'_>) -> &'static str {
     match key {
-        Key::Log | Key::Status(_) | Key::Business(_) | Key::Id(_) => "t.id",
+        Key::Log | Key::Status(_) | Key::Business(_) | Key::Parent(_) | Key::Id(_) => "t.id",
         Key::Label(..) => "l.transaction_id",
     }
 }
@@ -132,6 +132,9 @@ fn source(s: &mut Statement, log: LogId, key: Key<'_>) -> String {
             let key = s.bind(Value::Bytes(key.as_bytes().to_vec()));
             format!("transactions AS t WHERE t.log = {log} AND t.business_key = {key}")
         }
+        Key::Parent(id) => {
+            format!("transactions AS t WHERE t.log = {log} AND t.parent_id = {}", s.bind(Value::Id(id)))
+        }
         Key::Id(id) => format!("transactions AS t WHERE t.log = {log} AND t.id = {}", s.bind(Value::Id(id))),
         Key::Label(name, value) => {
             let (name, value) = (s.text(name.as_str()), s.bind(Value::Bytes(value.as_bytes().to_vec())));
@@ -144,7 +147,7 @@ fn source(s: &mut Statement, log: LogId, key: Key<'_>) -> String {
 /// a join might be turned round and read a table whole.
 fn looked_at(key: Key<'_>, conditions: &str) -> String {
     match key {
-        Key::Log | Key::Status(_) | Key::Business(_) | Key::Id(_) => format!(" AND {conditions}"),
+        Key::Log | Key::Status(_) | Key::Business(_) | Key::Parent(_) | Key::Id(_) => format!(" AND {conditions}"),
         Key::Label(..) => {
             format!(" AND (SELECT count(*) FROM transactions AS t WHERE t.id = l.transaction_id AND {conditions}) > 0")
         }
@@ -174,6 +177,10 @@ fn condition(s: &mut Statement, term: &Term) -> String {
             format!("{not}{}", any(s, "t.principal", values.iter().map(|id| Value::Text(id.to_string()))))
         }
         Condition::Id(values) => format!("{not}{}", any(s, "t.id", values.iter().map(|id| Value::Id(*id)))),
+        Condition::Parent(values) => {
+            let any = any(s, "t.parent_id", values.iter().map(|id| Value::Id(*id)));
+            format!("{not}(t.parent_id IS NOT NULL AND {any})")
+        }
         Condition::Key(values) => {
             let any = any(s, "t.business_key", values.iter().map(|key| Value::Bytes(key.as_bytes().to_vec())));
             format!("{not}(t.business_key IS NOT NULL AND {any})")

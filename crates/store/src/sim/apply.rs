@@ -142,6 +142,12 @@ fn apply_control(
         ControlRow::SigningSecretGone(id) => {
             control.signing_secrets.remove(&(tenant.clone(), *id));
         }
+        ControlRow::Schedule(row) => {
+            control.schedules.insert((tenant.clone(), row.name.clone()), row.clone());
+        }
+        ControlRow::ScheduleGone(name) => {
+            control.schedules.remove(&(tenant.clone(), name.clone()));
+        }
         ControlRow::Definition(row) => {
             let key = (tenant.clone(), row.name.clone(), row.version);
             if control.definitions.insert(key, row.clone()).is_some() {

@@ -9,7 +9,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -149,6 +149,11 @@ impl Scan for SimStore {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let rows = &self.inner().state.control.maintenance;
         page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let after = after.map(|(tenant, name)| (tenant.clone(), name.clone()));
+        page(&self.inner().state.control.schedules, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn signing_secrets(

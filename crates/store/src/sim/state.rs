@@ -6,10 +6,10 @@ use crate::{CheckpointRow, TileRow, error, words};
 use chancery_base::{
     Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
 };
-use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,7 @@ pub(super) struct Control {
     pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
+    pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
     pub(super) active: BTreeMap<TenantId, Digest>,
@@ -129,6 +130,39 @@ impl State {
             loaded.keys = keys.iter().filter_map(key).collect();
         }
         loaded
+    }
+
+    pub(super) fn sources(&self, log: LogId, payloads: &[u64], definitions: &[(Name, u32)]) -> Sources {
+        let payload = |seq: &u64| {
+            let payload = self.entries.get(&(log, *seq))?.payload.clone()?;
+            Some((*seq, Arc::new(payload)))
+        };
+        let tenant = self.log(log).map(|log| &log.tenant).ok();
+        let definition = |(name, version): &(Name, u32)| {
+            tenant.and_then(|tenant| self.control.definitions.get(&(tenant.clone(), name.clone(), *version)).cloned())
+        };
+        Sources {
+            payloads: payloads.iter().filter_map(payload).collect(),
+            definitions: definitions.iter().filter_map(definition).collect(),
+        }
+    }
+
+    pub(super) fn schedule(&self, tenant: &TenantId, name: &Name) -> Option<ScheduleRow> {
+        self.control.schedules.get(&(tenant.clone(), name.clone())).cloned()
+    }
+
+    pub(super) fn schedules(&self, tenant: &TenantId, after: Option<&Name>, limit: usize) -> Vec<ScheduleRow> {
+        let rows = of_tenant(&self.control.schedules, tenant, |(owner, _)| owner).map(|(_, row)| row);
+        rows.filter(|row| after.is_none_or(|after| row.name > *after)).take(limit).collect()
+    }
+
+    pub(super) fn schedules_of(
+        &self,
+        log: LogId,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
+        Ok(self.schedules(&self.log(log)?.tenant, after, limit))
     }
 
     fn complete(&self, log: LogId, rows: Vec<TransactionRow>) -> Loaded {
@@ -220,6 +254,7 @@ impl State {
         match key {
             Key::Log => true,
             Key::Status(status) => row.status == status,
+            Key::Parent(parent) => row.parent == Some(parent),
             Key::Business(key) => row.business_key.as_deref() == Some(key),
             Key::Label(name, value) => self.label(row, name) == Some(value),
             Key::Id(id) => row.id == id,
@@ -250,6 +285,16 @@ impl State {
         let (first, last) = version.map_or((0, u32::MAX), |version| (version, version));
         let range = (Included((tenant.clone(), name.clone(), first)), Included((tenant.clone(), name.clone(), last)));
         self.control.definitions.range(range).next_back().map(|(_, row)| row.clone())
+    }
+
+    pub(super) fn definition_of(
+        &self,
+        log: LogId,
+        name: &Name,
+        version: u32,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        let tenant = &self.log(log)?.tenant;
+        Ok(self.definition(tenant, name, Some(version)))
     }
 
     pub(super) fn definitions(
@@ -297,6 +342,7 @@ fn facts(row: &TransactionRow) -> Facts<'_> {
         version: row.version,
         principal: row.principal,
         key: row.business_key.as_deref(),
+        parent: row.parent,
         started_at: row.started_at,
         ended_at: row.ended_at,
     }

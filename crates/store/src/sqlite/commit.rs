@@ -5,7 +5,7 @@ use crate::error;
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::{control, rows};
 use crate::words;
-use chancery_base::{Kind, TenantId};
+use chancery_base::{Kind, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError};
 use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
@@ -27,8 +27,8 @@ const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, ke
 /// Columns that never change are not set again, so that the index over them is not written again.
 const TRANSACTION: &str = "INSERT INTO transactions \
      (id, log, definition, version, definition_digest, status, principal, started_at, ended_at, wake_at, input_seq, \
-      output_seq, kept, body_key, body_nonce, body, business_key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+      output_seq, kept, body_key, body_nonce, body, business_key, parent_id) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
      ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
       wake_at = excluded.wake_at, output_seq = excluded.output_seq, kept = excluded.kept, \
       body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body \
@@ -160,6 +160,7 @@ fn transactions(conn: &Connection, size: u64, transactions: &[TransactionRow]) -
                 row.body.nonce,
                 row.body.bytes,
                 row.business_key.as_ref().map(String::as_bytes),
+                row.parent.as_ref().map(TransactionId::as_bytes),
             ])
             .map_err(&sql)?;
         if written == 0 {

@@ -10,7 +10,7 @@ use chancery_base::{Digest, Kind, Name, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    SigningSecretRow, TargetRow, TenantRow,
+    ScheduleRow, SigningSecretRow, TargetRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -31,6 +31,8 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::QueueGone(name) => queue_gone(conn, tenant, name),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
+        ControlRow::Schedule(row) => schedule(conn, tenant, row),
+        ControlRow::ScheduleGone(name) => schedule_gone(conn, tenant, name),
         ControlRow::Definition(row) => definition(conn, tenant, row),
         ControlRow::Bundle(row) => bundle(conn, tenant, row),
         ControlRow::ActiveBundle(digest) => activate(conn, tenant, *digest),
@@ -167,6 +169,24 @@ fn signing_secret(conn: &Connection, tenant: &TenantId, row: &SigningSecretRow) 
 fn signing_secret_gone(conn: &Connection, tenant: &TenantId, id: SigningSecretId) -> Result<(), WriteError> {
     conn.execute("DELETE FROM signing_secrets WHERE tenant = ?1 AND id = ?2", params![tenant.as_str(), id.as_bytes()])
         .map_err(during("destroy a signing secret"))?;
+    Ok(())
+}
+
+fn schedule(conn: &Connection, tenant: &TenantId, row: &ScheduleRow) -> Result<(), WriteError> {
+    let body = &row.body;
+    conn.execute(
+        "INSERT INTO schedules (tenant, name, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body",
+        params![tenant.as_str(), row.name.as_str(), body.key, body.nonce, body.bytes],
+    )
+    .map_err(during("write a schedule"))?;
+    Ok(())
+}
+
+fn schedule_gone(conn: &Connection, tenant: &TenantId, name: &Name) -> Result<(), WriteError> {
+    conn.execute("DELETE FROM schedules WHERE tenant = ?1 AND name = ?2", [tenant.as_str(), name.as_str()])
+        .map_err(during("delete a schedule"))?;
     Ok(())
 }
 

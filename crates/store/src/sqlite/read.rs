@@ -6,9 +6,10 @@ use crate::sqlite::rows;
 use crate::words;
 use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
-use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, StoreError};
+use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, TenantRow,
+    TransactionRow,
 };
 use chancery_shard::search::Search;
 use rusqlite::types::Value as Sql;
@@ -215,8 +216,18 @@ fn load_keys(conn: &Connection, log: LogId, keys: &[(KeyScope, u16, [u8; 32])]) 
 /// Adds to transactions of one log their steps and payloads, and their definitions.
 fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Loaded> {
     let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
-    let mut definitions = Vec::with_capacity(versions.len());
-    for (name, version) in &versions {
+    let definitions = load_definitions(conn, log, versions.iter())?;
+    let transactions = heads.into_iter().map(|row| with_steps(conn, row)).collect::<Answer<_>>()?;
+    Ok(Loaded { transactions, keys: Vec::new(), definitions })
+}
+
+fn load_definitions<'a>(
+    conn: &Connection,
+    log: LogId,
+    versions: impl Iterator<Item = &'a (Name, u32)>,
+) -> Answer<Vec<DefinitionRow>> {
+    let mut definitions = Vec::new();
+    for (name, version) in versions {
         let statement = format!(
             "SELECT {} FROM definitions WHERE tenant = (SELECT tenant FROM logs WHERE id = ?1) \
              AND name = ?2 AND version = ?3",
@@ -225,8 +236,44 @@ fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer
         let key = params![log.0, name.as_str(), version];
         definitions.extend(one(conn, "load definitions", &statement, key, |row| Ok(rows::definition(row)?.1))?);
     }
-    let transactions = heads.into_iter().map(|row| with_steps(conn, row)).collect::<Answer<_>>()?;
-    Ok(Loaded { transactions, keys: Vec::new(), definitions })
+    Ok(definitions)
+}
+
+pub(super) fn sources(conn: &Connection, log: LogId, payloads: &[u64], definitions: &[(Name, u32)]) -> Answer<Sources> {
+    snapshot(conn, |conn| {
+        let mut found = Vec::with_capacity(payloads.len());
+        for seq in payloads {
+            found.extend(payload(conn, log, *seq)?.map(|payload| (*seq, Arc::new(payload))));
+        }
+        Ok(Sources { payloads: found, definitions: load_definitions(conn, log, definitions.iter())? })
+    })
+}
+
+pub(super) fn schedule(conn: &Connection, tenant: &TenantId, name: &Name) -> Answer<Option<ScheduleRow>> {
+    let statement = format!("SELECT {} FROM schedules WHERE tenant = ?1 AND name = ?2", rows::SCHEDULE);
+    let key = [tenant.as_str(), name.as_str()];
+    one(conn, "read a schedule", &statement, key, |row| Ok(rows::schedule(row)?.1))
+}
+
+pub(super) fn schedules(
+    conn: &Connection,
+    tenant: &TenantId,
+    after: Option<&Name>,
+    limit: usize,
+) -> Answer<Vec<ScheduleRow>> {
+    let statement =
+        format!("SELECT {} FROM schedules WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3", rows::SCHEDULE);
+    let page = params![tenant.as_str(), after.map_or("", Name::as_str), rows_max(limit)];
+    all(conn, "list schedules", &statement, page, |row| Ok(rows::schedule(row)?.1))
+}
+
+pub(super) fn schedules_of(
+    conn: &Connection,
+    id: LogId,
+    after: Option<&Name>,
+    limit: usize,
+) -> Answer<Vec<ScheduleRow>> {
+    schedules(conn, &log(conn, id)?.tenant, after, limit)
 }
 
 fn with_steps(conn: &Connection, row: TransactionRow) -> Answer<LoadedTransaction> {
@@ -399,6 +446,10 @@ pub(super) fn definition(
     );
     let key = params![tenant.as_str(), name.as_str(), version];
     one(conn, "read a definition", &statement, key, |row| Ok(rows::definition(row)?.1))
+}
+
+pub(super) fn definition_of(conn: &Connection, id: LogId, name: &Name, version: u32) -> Answer<Option<DefinitionRow>> {
+    definition(conn, &log(conn, id)?.tenant, name, Some(version))
 }
 
 pub(super) fn definitions(

@@ -10,7 +10,8 @@ use chancery_base::{
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -34,7 +35,7 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -51,6 +52,8 @@ pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
 /// The columns that [`maintenance`] reads.
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
+/// The columns that [`schedule`] reads.
+pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -269,6 +272,7 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         kept: kept(row, 12)?,
         body: sealed(row, 13)?,
         business_key: optional(row, 16)?.map(|Utf8(key)| key),
+        parent: optional(row, 17)?,
     })
 }
 
@@ -339,6 +343,10 @@ pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {
 
 pub(super) fn maintenance(row: &Row<'_>) -> rusqlite::Result<(TenantId, MaintenanceRow)> {
     Ok((get(row, 0)?, MaintenanceRow { body: sealed(row, 1)? }))
+}
+
+pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<(TenantId, ScheduleRow)> {
+    Ok((get(row, 0)?, ScheduleRow { name: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {

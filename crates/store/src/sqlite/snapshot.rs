@@ -11,7 +11,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -289,6 +289,15 @@ impl Scan for Snapshot {
         let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::MAINTENANCE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("maintenance", &query, page, rows::maintenance)
+    }
+
+    fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {
+        let query = format!(
+            "SELECT {} FROM schedules WHERE (tenant, name) > (?1, ?2) ORDER BY tenant, name LIMIT ?3",
+            rows::SCHEDULE
+        );
+        let (tenant, name) = after.map_or(("", ""), |(tenant, name)| (tenant.as_str(), name.as_str()));
+        self.scan("schedules", &query, params![tenant, name, read::rows_max(limit)], rows::schedule)
     }
 
     fn signing_secrets(

@@ -1,5 +1,7 @@
 //! What every store must do.
 
+mod schedules;
+
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
 use chancery_base::{Kind, Timestamp};
@@ -7,6 +9,7 @@ use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
+use schedules::{schedules_are_as_last_written, what_schedules_start_is_found};
 use std::sync::Arc;
 
 macro_rules! suite {
@@ -45,6 +48,8 @@ suite! {
     an_idempotency_key_is_written_once
     a_business_key_moves
     the_directory_is_as_last_written
+    schedules_are_as_last_written
+    what_schedules_start_is_found
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
     recovery_skips_what_ended_or_parked
@@ -390,6 +395,9 @@ async fn definitions_and_bundles_are_immutable(subject: &Subject) {
     assert_eq!(store.control(log.id).await.unwrap().bundle, Some(bundle("main", 1)));
     assert_eq!(store.bundle_of(log.id, bundle("main", 2).digest).await.unwrap(), Some(bundle("main", 2)));
     assert_eq!(store.bundle_of(log.id, bundle("main", 3).digest).await.unwrap(), None);
+    let order = definition("order", 1);
+    assert_eq!(store.definition_of(log.id, name("order"), 1).await.unwrap(), Some(order));
+    assert_eq!(store.definition_of(log.id, name("order"), 9).await.unwrap(), None);
 }
 
 async fn only_system_makes_tenants(subject: &Subject) {
@@ -537,6 +545,8 @@ async fn a_search_finds_what_holds(subject: &Subject) {
         ("label.channel:\"\0\" -label.region:us", &[6, 2]),
         ("-label.channel:web", &[9, 8, 6, 5, 4, 2, 1]),
         ("-label.region:eu -label.channel:web definition:order", &[8, 4]),
+        (&format!("parent:{}", id(1)), &[5]),
+        (&format!("-parent:{} status:running", id(1)), &[9, 8, 7, 6]),
         (&format!("id:{third}"), &[3]),
         (&format!("id:{third} status:running"), &[]),
         (&format!("-id:{third} status:completed"), &[5, 4, 2, 1]),
@@ -658,11 +668,12 @@ async fn tenants_do_not_see_one_another(subject: &Subject) {
             store.bundles(&grant, None, 9).await.unwrap().1.iter().count(),
             store.control(log.id).await.unwrap().principals.len(),
             store.bundle_of(log.id, digest).await.unwrap().iter().count(),
+            store.definition_of(log.id, self::name("order"), 1).await.unwrap().iter().count(),
             store.load(log.id, vec![id(1)], vec![]).await.unwrap().transactions.len(),
             store.load(log.id, vec![], vec![(KeyScope::Start, 16, [1; 32])]).await.unwrap().keys.len(),
             store.recover(log.id, None, 9).await.unwrap().transactions.len(),
         ];
-        assert_eq!(found, [seen; 13], "{name}");
+        assert_eq!(found, [seen; 14], "{name}");
     }
     assert_eq!(kind(store.tenants(&grant("acme"), None, 9).await), Kind::Denied);
 }

@@ -43,7 +43,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (
         (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
         (vec((few.clone(), 0..6_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
-        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..14_u8, 0..20_u8), 0..2)),
+        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..16_u8, 0..20_u8), 0..2)),
     )
         .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {
             log,
@@ -66,6 +66,7 @@ fn term() -> impl Strategy<Value = String> {
             .prop_map(str::to_owned),
         number().prop_map(|number| format!("principal:{}", principal(number % 3))),
         number().prop_map(|number| format!("key:\"key {}\0\",other", number % 4)),
+        number().prop_map(|number| format!("parent:{}", id(number % 3))),
         prop_oneof![Just("label.region:eu"), Just("label.region:eu,\"us, \\\"east\\\"\""), Just("label.channel:web")]
             .prop_map(str::to_owned),
         prop::collection::vec(number(), 1..4)
@@ -117,6 +118,8 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         9 => ControlRow::QueueGone(queue(version + 100, "").queue),
         10 => ControlRow::Maintenance(maintenance(&number.to_string())),
         11 => ControlRow::MaintenanceOver,
+        12 => ControlRow::Schedule(schedule(version, &number.to_string())),
+        13 => ControlRow::ScheduleGone(schedule(version, "").name),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);

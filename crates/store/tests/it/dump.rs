@@ -27,6 +27,7 @@ pub(crate) struct FullDump {
     pub(crate) queues: Vec<(TenantId, QueueRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
+    pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
     pub(crate) definitions: Vec<(TenantId, DefinitionRow)>,
     pub(crate) bundles: Vec<(TenantId, BundleRow)>,
     pub(crate) pointers: Vec<PointerRow>,
@@ -82,6 +83,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)
         })?,
+        schedules: pages(|last| scan.schedules(last.map(|(t, row): &(_, ScheduleRow)| (t, &row.name)), PAGE))?,
         definitions: pages(|last| {
             scan.definitions(last.map(|(t, row): &(_, DefinitionRow)| (t, &row.name, row.version)), PAGE)
         })?,

@@ -88,6 +88,7 @@ pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> Tran
         kept: if status == "waiting" { vec![2, 3] } else { Vec::new() },
         body: Sealed::plain(b"{\"v\":1}".to_vec()),
         business_key: number.is_multiple_of(3).then(|| format!("key {}\0", number % 4)),
+        parent: number.is_multiple_of(5).then(|| id(number % 2)),
     }
 }
 
@@ -167,6 +168,10 @@ pub(crate) fn queue(number: u32, body: &str) -> QueueRow {
 
 pub(crate) fn maintenance(body: &str) -> MaintenanceRow {
     MaintenanceRow { body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {
+    ScheduleRow { name: name(&format!("s{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
 /// Of one target if the number is even.

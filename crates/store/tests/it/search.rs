@@ -18,6 +18,7 @@ async fn filled(store: &dyn Store) -> LogRow {
         let status = |number: u32| if number.is_multiple_of(100) { "running" } else { "completed" };
         let transaction = |number: u32| TransactionRow {
             business_key: number.is_multiple_of(3).then(|| format!("key {number}")),
+            parent: number.is_multiple_of(3).then(|| id(number - number % 1_000)),
             ..transaction(log.id, number, status(number))
         };
         let transactions = numbers.clone().map(transaction).collect();

@@ -258,6 +258,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "pointers",
             "principals",
             "queues",
+            "schedules",
             "signing_secrets",
             "slots",
             "steps",
@@ -330,6 +331,7 @@ fn every_column_can_be_tampered_with() {
                 wake_at: Some(time(1)),
                 kept: vec![2],
                 business_key: Some("key".to_owned()),
+                parent: Some(id(9)),
                 ..transaction(log.id, 1, "completed")
             }],
             labels: labels(log.id, 1),
@@ -349,6 +351,7 @@ fn every_column_can_be_tampered_with() {
                 ControlRow::Target(target(1, "{}")),
                 ControlRow::Maintenance(maintenance("{}")),
                 ControlRow::Queue(queue(1, "{}")),
+                ControlRow::Schedule(schedule(1, "{}")),
                 ControlRow::SigningSecret(signing_secret(2)),
             ],
             ..batch_of(&log, 1, 0, 1)
@@ -362,7 +365,7 @@ fn every_column_can_be_tampered_with() {
     let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
-    let empty = ["maintenance", "principals", "queues", "steps", "targets", "transactions"]
+    let empty = ["maintenance", "principals", "queues", "schedules", "steps", "targets", "transactions"]
         .map(|table| format!("{table}.body_nonce"));
     for table in &tables {
         for column in &table.columns {

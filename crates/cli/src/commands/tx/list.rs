@@ -1,5 +1,6 @@
 //! Looking.
 
+use super::tree;
 use crate::commands::PageArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -13,10 +14,14 @@ use chancery_base::{Name, TransactionId};
 #[command(before_help = "\
 Examples:
   chancery tx get txn_…
-  chancery tx get txn_… -o json | jq .status")]
+  chancery tx get txn_… -o json | jq .status
+  chancery tx get txn_… --tree")]
 pub(crate) struct GetArgs {
     /// Which.
     id: TransactionId,
+    /// It and the transactions that its steps run, as a tree.
+    #[arg(long)]
+    tree: bool,
 }
 
 /// Show what a transaction's expressions see of it: its input, and the outputs of its steps.
@@ -34,8 +39,8 @@ pub(crate) struct QueryArgs {
 ///
 /// A search is terms that must all hold: a field, `:` and values of which one is its. `-` before a term negates it; a
 /// value with spaces, commas or quotes stands within "…". Fields: status, definition, version, principal, key (the
-/// business key), label.<name>, id; and started and ended, which take `<` or `>` and an age (`started<2h`: within the
-/// last two hours) or a time.
+/// business key), parent (whose child it is), label.<name>, id; and started and ended, which take `<` or `>` and an age
+/// (`started<2h`: within the last two hours) or a time.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -106,6 +111,11 @@ fn status(text: &str) -> Result<Status, String> {
 }
 
 pub(crate) async fn get(args: &GetArgs, session: &Session) -> Result<Exit, CliError> {
+    if args.tree {
+        let root = tree::of(&session.client()?, args.id).await?;
+        session.out.show(&root, |root| show::tree(&session.out, root))?;
+        return Ok(Exit::Ok);
+    }
     let body = session.client()?.get(args.id).await?;
     session.out.show(&body, |body| show::transaction(&session.out, body))?;
     Ok(Exit::Ok)

@@ -127,7 +127,7 @@ impl Definition {
             Shape::new("step", vec![("id", format!("confirm {}", step.id)), ("more", confirm.run.describe())])
         });
         let undo = step.compensate.as_ref().map(|undo| {
-            let mut texts = vec![("id", format!("{} {}", self.undo_word(), step.id)), ("more", undo.run.describe())];
+            let mut texts = vec![("id", format!("{} {}", self.undo_word(), step.id)), ("more", undo.describe())];
             texts.extend(undo.critical.then(|| ("mark", "critical".to_owned())));
             Shape::new("undo", texts)
         });

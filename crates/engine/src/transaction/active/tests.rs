@@ -35,6 +35,7 @@ impl Run {
             idempotency_key: None,
             business_key: None,
             labels: BTreeMap::new(),
+            parent: None,
             start_at: None,
             traceparent: None,
         };

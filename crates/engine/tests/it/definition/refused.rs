@@ -200,13 +200,19 @@ fn step_values_are_checked() {
 #[test]
 fn what_runs_is_one_of_few() {
     let run = |run: &str| format!("name: x\nversion: 1\nsteps:\n- id: a\n  run: {run}\n");
-    check(&run("{transaction: y}"), &["5:9: steps[0].run.transaction: `transaction` is not supported yet"]);
+    check(
+        &run("{transaction: x}"),
+        &["5:22: steps[0].run.transaction: a definition does not run itself: it would never end"],
+    );
     for later in ["rules", "mcp", "emit", "request", "decide"] {
         let expected = format!("5:9: steps[0].run.{later}: `{later}` is not supported yet");
         check(&run(&format!("{{{later}: y}}")), &[&expected]);
     }
     check(&run("{wroker: y}"), &["5:9: steps[0].run.wroker: unknown key `wroker`; did you mean `worker`?"]);
-    check(&run("{}"), &["5:8: steps[0].run: one of `worker`, `http`, `noop`, `wait` and `signal` is expected here"]);
+    check(
+        &run("{}"),
+        &["5:8: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal` and `transaction` is expected here"],
+    );
     check(&run("{worker: y, noop: {}}"), &["5:8: steps[0].run: only one of `worker`, `noop` can run"]);
     check(&run("nothing"), &["5:8: steps[0].run: a map is expected here, not a text"]);
     check(&run("{http: {}}"), &["5:15: steps[0].run.http: `url` is missing"]);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 28] = [
+const OF_FORM: [&str; 30] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -34,9 +34,11 @@ const OF_FORM: [&str; 28] = [
     "has no `each`",
     "a step with `",
     "a step that waits has no",
+    "a step that runs a transaction has no",
     "has at least one participant",
     "is of kind `",
     "of a participant",
+    "is that of a `transaction`",
 ];
 
 /// What the schema says of a text that is YAML or JSON.
