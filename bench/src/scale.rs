@@ -131,7 +131,9 @@ impl Run {
         let durability = if self.server.is_some() { postgres::DURABILITY } else { DURABILITY };
         let mut figures = json!({ "name": named, "count": count, "durability": durability });
         if let Some(figures) = figures.as_object_mut() {
-            figures.extend(parts.iter().filter_map(Value::as_object).cloned().flatten());
+            for part in parts.iter().filter_map(Value::as_object) {
+                figures.extend(part.clone());
+            }
         }
         figures
     }

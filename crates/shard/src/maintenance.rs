@@ -39,7 +39,7 @@ mod tests {
     fn a_row_reads_back() {
         let since = Timestamp::from_micros(1_795_246_020_000_000);
         let maintenance = Maintenance { by: PrincipalId::SYSTEM, justification: "disks".to_owned(), since };
-        assert_eq!(Maintenance::of(&maintenance.row()), Some(maintenance.clone()));
+        assert_eq!(Maintenance::of(&maintenance.row()), Some(maintenance));
         let damaged = MaintenanceRow { body: Sealed::plain(b"{}".to_vec()) };
         assert_eq!(Maintenance::of(&damaged), None);
     }

@@ -151,6 +151,7 @@ enum Waiting {
 }
 
 /// A shard.
+#[expect(clippy::struct_excessive_bools, reason = "each is told or learnt by itself, and any may be with any other")]
 #[derive(Debug)]
 pub struct Shard {
     config: Config,

@@ -81,7 +81,7 @@ async fn what_is_out_comes_in_before_the_end_and_the_rest_goes_on_at_the_next_st
     let problem = refused.unwrap_err();
     assert!(problem.to_string().contains("shutting down"), "{problem}");
     // Another worker waits for tasks meanwhile: it gets none, and does not keep the server.
-    let other = tokio::spawn({
+    let other = beside({
         let client = client.clone();
         async move { client.exchange(&call("two")).await }
     });
@@ -101,6 +101,12 @@ async fn what_is_out_comes_in_before_the_end_and_the_rest_goes_on_at_the_next_st
     run(dir.path(), &["verify", "--data", "data"]).succeeds();
 }
 
+/// Runs something beside the test.
+#[expect(clippy::disallowed_methods, reason = "a test has no shutdown that would wait for tasks")]
+fn beside<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(future)
+}
+
 /// A client that does not try again.
 fn hasty(dir: &TempDir, server: &Server) -> Client {
     let key = Secret::new(std::fs::read_to_string(dir.path().join("system.key")).unwrap().trim().to_owned());
@@ -117,7 +123,7 @@ async fn what_does_not_come_in_in_time_is_recovered() {
     let client = self::client(dir.path(), &server);
     let started = client.start(&Start::new(name("two"), Value::Null)).await.unwrap();
     let task = take(&client).await;
-    let waiting = tokio::spawn({
+    let waiting = beside({
         let client = client.clone();
         async move { client.wait_for(started.id, Duration::from_secs(600)).await }
     });

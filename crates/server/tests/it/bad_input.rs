@@ -201,10 +201,12 @@ fn the_catalogue_is_what_clients_were_told() {
 414 urn:chancery:problem:uri-too-long The URL is too long
 415 urn:chancery:problem:unsupported-media-type Unsupported media type
 429 urn:chancery:problem:too-many Too many
+429 urn:chancery:problem:too-many-running Too many running transactions
 431 urn:chancery:problem:headers-too-large The headers are too large
 500 urn:chancery:problem:internal Internal error
 500 urn:chancery:problem:broken A part of the server is broken
 503 urn:chancery:problem:unavailable Not available at the moment
+503 urn:chancery:problem:maintenance In maintenance
 503 urn:chancery:problem:outcome-unknown The outcome is unknown";
     assert_eq!(catalogue.join("\n"), expected);
     assert!(ROUTES.iter().all(|route| route.method != Method::Get || route.body == Body::None));

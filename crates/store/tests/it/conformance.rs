@@ -188,7 +188,7 @@ async fn rows_come_back_as_written(subject: &Subject) {
     let waiting = TransactionRow { input_seq: 1, ..transaction(log.id, 4, "waiting") };
     let after = self::log(store, "system", 0).await;
     store.commit(Batch { transactions: vec![waiting.clone()], ..Batch::after(&after) }).await.unwrap();
-    let kept = store.recover(log.id, None, 10).await.unwrap().transactions;
+    let kept = store.load(log.id, vec![id(4)], vec![]).await.unwrap().transactions;
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
     assert_eq!((&kept.row, &kept.payloads), (&waiting, &vec![(2, Arc::new(payload(2)))]), "entry 3 has no payload");
     assert_eq!(store.transaction(&grant("system"), id(2)).await.unwrap(), None);

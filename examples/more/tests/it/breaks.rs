@@ -79,7 +79,7 @@ impl Breaks {
                     }
                     Some(Break::Repeat) => {
                         let (first, second) = (next.run(task.clone()).await, next.run(task.clone()).await);
-                        same(&task, first, second)
+                        same(&task, first, &second)
                     }
                 }
             }
@@ -91,10 +91,10 @@ impl Breaks {
 fn same(
     task: &Task,
     first: Result<Value, HandlerError>,
-    second: Result<Value, HandlerError>,
+    second: &Result<Value, HandlerError>,
 ) -> Result<Value, HandlerError> {
     let is_undo = task.phase == Phase::Undo;
-    if first == second || (is_undo && first.is_ok() && second.is_ok()) {
+    if first == *second || (is_undo && first.is_ok() && second.is_ok()) {
         return first;
     }
     Err(HandlerError::refused("Differs", format!("{first:?}, and then {second:?}")))

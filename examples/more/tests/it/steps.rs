@@ -71,7 +71,10 @@ impl Stage {
     #[track_caller]
     fn assert_failed(&self, step: &Step, what: &str, was_done: bool, ran: &Ran) {
         // Where the first step was refused there is nothing to undo.
-        let has_undone = ran.ended.steps.iter().any(|step| step.compensation.is_some());
+        let has_undone = ran.ended.steps.iter().any(|step| {
+            let of_clones = step.clones.iter().flat_map(|clones| clones.keys());
+            step.compensation.is_some() || of_clones.into_iter().any(|word| word.starts_with("undo_"))
+        });
         let (status, mut expected) = match step.fails {
             Fails::Alone(_) => (Status::Completed, self.after.clone()),
             Fails::Whole | Fails::WholeBut(_) if was_done || has_undone => (Status::Compensated, self.before.clone()),

@@ -157,7 +157,7 @@ fn no_key_waits_for_two_turns_of_another() {
                 came[key as usize] += 1;
             }
         }
-        if entropy.bytes8()[0] % 2 == 0 {
+        if entropy.bytes8()[0].is_multiple_of(2) {
             turns.push(serve(&mut line, of).unwrap() as usize % 4);
         }
     }

@@ -285,15 +285,14 @@ fn program(
         let intent = Intent { action, resource: None, step: step.clone(), timeout_ms: 30_000, undo: Some(undo) };
         let input = Document::shared(json!({"of": name}));
         let asked = call(drive, id, Driving::Step { driver, intent: Arc::new(intent), input })?;
-        match asked {
-            Driven::Stepped(Stepped::Completed(output)) => assert_eq!(output.value(), &came, "{name}"),
-            Driven::Stepped(Stepped::Permitted(permit)) => {
-                books.done(permit.idempotency_key);
-                let report = Report { task: permit.token, outcome: output(came) };
-                call(drive, id, Driving::Outcome { step, report })?;
-            }
-            other => panic!("{name}: {other:?}"),
+        if let Driven::Stepped(Stepped::Completed(output)) = &asked {
+            assert_eq!(output.value(), &came, "{name}");
+            continue;
         }
+        let Driven::Stepped(Stepped::Permitted(permit)) = asked else { panic!("{name}: {asked:?}") };
+        books.done(permit.idempotency_key);
+        let report = Report { task: permit.token, outcome: output(came) };
+        call(drive, id, Driving::Outcome { step, report })?;
     }
     let end = if commits {
         Driving::Commit { driver, output: Document::shared(json!("planned")) }
