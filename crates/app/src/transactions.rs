@@ -5,7 +5,7 @@ mod waits;
 
 pub use chancery_engine::search::{Condition, Search};
 pub use chancery_store::Count;
-pub use view::{CauseView, HistoryEntry, ResultView, StepView, TransactionHead, TransactionView, UndoView};
+pub use view::{CauseView, HistoryEntry, ResultView, SeenView, StepView, TransactionHead, TransactionView, UndoView};
 pub(crate) use view::{Source, damaged, entries as entry_views, node_named};
 pub use waits::{WaitKind, WaitView};
 
@@ -213,11 +213,11 @@ pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<Transact
     view::transaction(&loaded, &definition)
 }
 
-/// A transaction as its expressions see it: of a step that fanned out the output is the list of its clones'.
+/// A transaction as its expressions see it.
 ///
 /// # Errors
 /// If there is no such transaction in the tenant.
-pub async fn query(app: &App, grant: &Grant, id: TransactionId) -> Result<TransactionView, Error> {
+pub async fn query(app: &App, grant: &Grant, id: TransactionId) -> Result<SeenView, Error> {
     let loaded = app.store().transaction(grant, id).await?;
     let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;

@@ -46,6 +46,8 @@ pub const SHARD_CLONES_MAX: usize = 100_000;
 pub const TRANSACTION_OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// Waits that a transaction shows: one for each clone that waits would be more than anybody reads.
 pub const WAITS_SHOWN_MAX: usize = 1_000;
+/// Bytes of the variables that one step sets, as canonical JSON.
+pub const VARIABLES_BYTES_MAX: usize = 64 << 10;
 /// Attempts of a step.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Bytes of a bundle document.

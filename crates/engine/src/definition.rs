@@ -7,6 +7,7 @@ mod diff;
 mod document;
 mod facts;
 mod fields;
+mod flow;
 mod graph;
 mod json_text;
 mod lint;
@@ -20,6 +21,7 @@ mod yaml;
 
 pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
+pub use flow::Variables;
 pub use lint::{Rule, Warning};
 pub use problem::{DefinitionError, Problem};
 pub(crate) use read::{header_fault, is_identifier};
@@ -84,6 +86,8 @@ pub struct Definition {
     pub context: Vec<(String, Template)>,
     /// The steps whose outputs `output` uses.
     pub output_reads: Vec<StepIndex>,
+    /// The variables that `output` uses: for each the steps that may have set it, the last one first.
+    pub output_variables: Vec<(String, Vec<StepIndex>)>,
     /// The document as canonical JSON.
     pub source: Arc<[u8]>,
 }
@@ -135,6 +139,8 @@ pub struct Step {
     pub run: Run,
     /// Its input; null if there is none.
     pub with: Option<Template>,
+    /// The variables that it sets when it is done, by name.
+    pub set: Vec<(String, Template)>,
     /// How it is tried again.
     pub retry: Retry,
     /// How long one attempt may take, from its hand-out.
@@ -165,6 +171,8 @@ pub struct Step {
     pub context: Vec<(String, Template)>,
     /// The steps that its expressions use, its own among them if its undo does; ascending.
     pub reads: Vec<StepIndex>,
+    /// The variables that its expressions use: for each the steps that may have set it, the last one first.
+    pub variables: Vec<(String, Vec<StepIndex>)>,
 }
 
 /// In which order steps begin.

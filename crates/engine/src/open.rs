@@ -135,6 +135,7 @@ impl Intent {
             run: Run::Noop,
             // Only an undo that is given nothing may come to it.
             with: needs_input.then(|| Template::literal(input.value().clone())),
+            set: Vec::new(),
             retry: once(),
             timeout: self.timeout(),
             queue_timeout: self.timeout(),
@@ -150,6 +151,7 @@ impl Intent {
             resource: None,
             context: Vec::new(),
             reads: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }

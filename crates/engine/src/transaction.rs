@@ -52,7 +52,8 @@ pub struct Transaction {
     active: Active,
     /// Nodes that were touched and that `active` does not know.
     displaced: Vec<NodeRef>,
-    /// Steps that became ready since [`Transaction::advance`] looked: their `when` is to be asked.
+    /// Steps that became ready since [`Transaction::advance`] looked: their `when` is to be asked. And those that fanned
+    /// out, whose clones are over and whose variables can't be set.
     fresh: Vec<NodeRef>,
     /// Nodes whose rows are to be written.
     touched: BTreeSet<NodeRef>,
@@ -430,8 +431,9 @@ impl Transaction {
             if let Some(node) = self.fresh.pop() {
                 self.ask_when(node, cx)?;
                 self.begin_to_wait(node, cx)?;
+                self.fail_unset(node, cx)?;
             } else if let Some((node, signal)) = self.next_delivery() {
-                self.emit(Event::SignalTaken { node, signal }, cx)?;
+                self.deliver(node, signal, cx)?;
             } else {
                 break;
             }

@@ -151,7 +151,7 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         EngineRefusal::Open(OpenRefusal::Superseded { .. }) => ProblemKind::DriverSuperseded,
         EngineRefusal::Open(OpenRefusal::Differs(..)) => ProblemKind::StepDiffers,
         EngineRefusal::Open(OpenRefusal::Frame(_)) => ProblemKind::OutsideFrame,
-        EngineRefusal::UnknownSignal(_) => ProblemKind::InvalidRequest,
+        EngineRefusal::UnknownSignal(_) | EngineRefusal::Unsuitable(_) => ProblemKind::InvalidRequest,
         EngineRefusal::TooManySignals => ProblemKind::TooMany,
         EngineRefusal::Open(
             OpenRefusal::NotOpen(_) | OpenRefusal::Paused(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_),

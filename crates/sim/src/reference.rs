@@ -9,6 +9,7 @@ mod fan;
 mod open;
 mod plan;
 mod stand;
+mod variable;
 mod wait;
 
 pub use plan::{
@@ -107,6 +108,8 @@ pub enum WrongRule {
     LessWindow,
     /// What comes after a step that fanned out does not wait for its clones.
     IgnoreClones,
+    /// What the last step added to the variable is lost.
+    ForgetVariable,
 }
 
 impl WrongRule {
@@ -129,7 +132,7 @@ impl WrongRule {
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
 
     /// Every one that is about other sagas or open transactions.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -156,6 +159,7 @@ impl WrongRule {
         Self::ForgetSuperseded,
         Self::IgnoreClaims,
         Self::AcceptedIsDone,
+        Self::ForgetVariable,
     ];
 
     /// Whether it is about open transactions.
@@ -173,6 +177,7 @@ pub(crate) enum Fact {
         phase: Phase,
         attempt: u64,
         deadline: Timestamp,
+        input: Arc<Value>,
     },
     Accepted {
         step: usize,
@@ -566,13 +571,14 @@ impl Saga {
 
     /// Whether an attempt may be handed out now: as which, and until when.
     fn may_go_out(&self, at: Timestamp, fact: &Fact) -> Check {
-        let Fact::HandedOut { step, phase, attempt, deadline } = fact else { return Ok(()) };
+        let Fact::HandedOut { step, phase, attempt, deadline, input } = fact else { return Ok(()) };
         let plan = self.step(*step).ok_or("there is no such step")?;
         ensure(!self.is_of_child(*step, *phase), || "its child is not handed out".to_owned())?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
                 ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
+                self.takes(*step, input)?;
                 Some(plan.timeout)
             }
             Phase::Undo | Phase::Confirm => {
@@ -596,7 +602,7 @@ impl Saga {
     fn output(&self) -> Option<Value> {
         match self.plan.output {
             OutputPlan::Nothing => Some(Value::Null),
-            OutputPlan::Number => Some(serde_json::json!({ "n": self.number })),
+            OutputPlan::Number => Some(self.number_output()),
             OutputPlan::Of(_) => None,
         }
     }
@@ -708,8 +714,9 @@ impl Saga {
         let at = |node: &NodeRef| self.unit(node);
         Some(match event {
             Event::Started { .. } => return None,
-            Event::Dispatched { node, phase, attempt, deadline, .. } => {
-                Fact::HandedOut { step: at(node), phase: *phase, attempt: u64::from(*attempt), deadline: *deadline }
+            Event::Dispatched { node, phase, attempt, deadline, input, .. } => {
+                let (attempt, input) = (u64::from(*attempt), Arc::new(input.value().clone()));
+                Fact::HandedOut { step: at(node), phase: *phase, attempt, deadline: *deadline, input }
             }
             Event::Accepted { node, phase, attempt } => {
                 Fact::Accepted { step: at(node), phase: *phase, attempt: u64::from(*attempt) }

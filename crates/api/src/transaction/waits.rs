@@ -85,6 +85,9 @@ pub struct TransactionState {
     pub input: Option<Value>,
     /// Its steps by their ids.
     pub steps: BTreeMap<String, SeenStep>,
+    /// Its variables by their names: of each what the last step set that was done.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, Value>,
 }
 
 /// What expressions see of a step.

@@ -16,11 +16,12 @@ use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
 use chancery_shard::row::{EntryRow, PayloadRow, Sealed, StepRow, TransactionRow};
-use chancery_shard::rows::step_word;
+use chancery_shard::rows::{self, RowError, step_word};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a list shows of a transaction.
@@ -83,6 +84,15 @@ pub struct TransactionView {
     pub children: Vec<TransactionId>,
     /// Its steps in the definition's order. Of one that fanned out it is only said how its clones stand.
     pub steps: Vec<StepView>,
+}
+
+/// A transaction as its expressions see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenView {
+    /// The transaction; of a step that fanned out the output is the list of its clones'.
+    pub transaction: TransactionView,
+    /// Its variables, by name.
+    pub variables: BTreeMap<String, Value>,
 }
 
 /// A transaction without its steps: what whoever started it wants to know.
@@ -325,7 +335,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
 }
 
 /// The whole of a transaction as its expressions see it: what fanned out has the outputs of its clones.
-pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Definition) -> Result<TransactionView, Error> {
+pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Arc<Definition>) -> Result<SeenView, Error> {
     let mut view = transaction(loaded, definition)?;
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let nodes = nodes(loaded)?;
@@ -336,7 +346,25 @@ pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Definition) -> Resul
             step.output = Some(Value::Array(outputs.collect::<Result<_, Error>>()?));
         }
     }
-    Ok(view)
+    Ok(SeenView { transaction: view, variables: variables(loaded, definition)? })
+}
+
+/// What the steps have set. It is in no row: it is computed from the outputs, by those who make the rows.
+fn variables(loaded: &LoadedTransaction, definition: &Arc<Definition>) -> Result<BTreeMap<String, Value>, Error> {
+    if definition.steps.iter().all(|step| step.set.is_empty()) {
+        return Ok(BTreeMap::new());
+    }
+    match rows::transaction(loaded, Arc::clone(definition)) {
+        Ok(transaction) => {
+            let variables = transaction.variables().into_iter();
+            Ok(variables.map(|(name, value)| (name.to_owned(), value.clone())).collect())
+        }
+        // What was erased is not seen, and nothing that follows from it.
+        Err(RowError::Missing(_)) => Ok(BTreeMap::new()),
+        Err(error @ (RowError::Sealed(_) | RowError::Damaged { .. } | RowError::Parts(_))) => {
+            Err(Error::Damaged { what: "a transaction", detail: error.to_string() })
+        }
+    }
 }
 
 fn clones_of(nodes: &BTreeMap<NodeRef, StepState>, step: StepIndex) -> impl Iterator<Item = &StepState> {

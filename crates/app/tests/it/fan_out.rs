@@ -81,7 +81,8 @@ async fn a_clone_that_waits_for_a_person_is_resolved_by_its_name_also_after_a_re
     assert_eq!(waits, [("person", Some("each[1]"))]);
     let read = house.granted(Action::TransactionRead).await;
     let seen = transactions::query(&house.app, &read, id).await.unwrap();
-    assert_eq!((seen.steps[1].status.word(), &seen.steps[1].output), ("expanded", &None));
+    let whole = &seen.transaction.steps[1];
+    assert_eq!((whole.status.word(), &whole.output), ("expanded", &None));
     let house = house.closed_and_opened(services(&calls)).await;
     let grant = house.granted(Action::TransactionResolve).await;
     let resolution = |step: &str| operations::Resolution {
@@ -96,5 +97,5 @@ async fn a_clone_that_waits_for_a_person_is_resolved_by_its_name_also_after_a_re
     assert_eq!(calls.charged.load(Ordering::SeqCst), 3);
     let read = house.granted(Action::TransactionRead).await;
     let seen = transactions::query(&house.app, &read, id).await.unwrap();
-    assert_eq!(seen.steps[1].output, Some(json!([{ "charged": 1 }, { "charged": 2 }, { "charged": 3 }])));
+    assert_eq!(seen.transaction.steps[1].output, Some(json!([{ "charged": 1 }, { "charged": 2 }, { "charged": 3 }])));
 }

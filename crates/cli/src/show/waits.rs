@@ -35,7 +35,15 @@ pub(crate) fn state(out: &Output, body: &TransactionState) -> String {
             Cell::from(step.error.as_ref().map(|error| format!("{}: {}", error.error_type, error.message))),
         ]);
     }
-    format!("{head}\n{}", grid.text_or("no steps"))
+    let steps = grid.text_or("no steps");
+    if body.vars.is_empty() {
+        return format!("{head}\n{steps}");
+    }
+    let mut grid = out.grid(&["VARIABLE", "VALUE"]);
+    for (name, value) in &body.vars {
+        grid.row([Cell::from(name.as_str()), Cell::from(short(value))]);
+    }
+    format!("{head}\n{steps}\n{}", grid.text_or("no variables"))
 }
 
 /// What a transaction waits for, one a line.

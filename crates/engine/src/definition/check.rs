@@ -2,6 +2,7 @@
 
 use super::document::Place;
 use super::fields::did_you_mean;
+use super::flow::{self, Reads, SetPlaces, Setters};
 use super::graph::Upstream;
 use super::problem::Problems;
 use super::{Definition, DefinitionKind, StepIndex};
@@ -19,6 +20,8 @@ pub(crate) enum Site {
     Whole(StepIndex),
     /// What a step, or each clone of it, does.
     Forward(StepIndex),
+    /// What a step gives once an attempt of it was done.
+    Done(StepIndex),
     /// How a step is undone.
     Undo(StepIndex),
     /// How a participant is confirmed, when every one is over.
@@ -39,13 +42,15 @@ pub(crate) struct Use {
 /// Names that only the clones of a fan-out have.
 const OF_CLONES: [&str; 2] = ["item", "index"];
 /// Names that a later version of Chancery binds.
-const LATER: [&str; 3] = ["env", "vars", "headers"];
+const LATER: [&str; 2] = ["env", "headers"];
 
 impl Site {
     /// The step that it belongs to.
     pub(crate) const fn step(self) -> Option<StepIndex> {
         match self {
-            Self::Whole(step) | Self::Forward(step) | Self::Undo(step) | Self::Confirm(step) => Some(step),
+            Self::Whole(step) | Self::Forward(step) | Self::Done(step) | Self::Undo(step) | Self::Confirm(step) => {
+                Some(step)
+            }
             Self::Key | Self::Start | Self::Output => None,
         }
     }
@@ -54,37 +59,44 @@ impl Site {
         match self {
             Self::Key => &["input"],
             Self::Start => &["input", "transaction", "now"],
-            Self::Forward(_) | Self::Undo(_) if fans_out => &["input", "steps", "transaction", "now", "item", "index"],
-            Self::Whole(_) | Self::Forward(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
-                &["input", "steps", "transaction", "now"]
+            Self::Forward(_) | Self::Undo(_) if fans_out => {
+                &["input", "steps", "vars", "transaction", "now", "item", "index"]
+            }
+            Self::Whole(_) | Self::Forward(_) | Self::Done(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
+                &["input", "steps", "vars", "transaction", "now"]
             }
         }
     }
 }
 
-/// Checks every expression and notes which steps' outputs are read where.
-pub(crate) fn uses(definition: &mut Definition, uses: &[Use], upstream: &Upstream, problems: &mut Problems) {
+/// Checks every expression and notes which steps' outputs and variables are read where.
+pub(crate) fn uses(
+    definition: &mut Definition,
+    (uses, sets): (&[Use], &SetPlaces),
+    upstream: &Upstream,
+    problems: &mut Problems,
+) {
     let ids: BTreeMap<String, StepIndex> =
         definition.indices().zip(&definition.steps).map(|(index, step)| (step.id.to_string(), index)).collect();
-    let mut reads: BTreeMap<Option<StepIndex>, BTreeSet<StepIndex>> = BTreeMap::new();
+    let setters = flow::setters(definition, sets, upstream, problems);
+    let mut reads: BTreeMap<Option<StepIndex>, Reads> = BTreeMap::new();
     for used in uses {
-        let mut checker = Checker { definition, ids: &ids, upstream, used, problems };
+        let mut checker = Checker { definition, ids: &ids, setters: &setters, upstream, used, problems };
         let found = checker.check();
         match used.site {
-            Site::Whole(step) | Site::Forward(step) | Site::Undo(step) | Site::Confirm(step) => {
-                reads.entry(Some(step)).or_default().extend(found)
+            Site::Whole(_) | Site::Forward(_) | Site::Done(_) | Site::Undo(_) | Site::Confirm(_) | Site::Output => {
+                reads.entry(used.site.step()).or_default().add(found)
             }
-            Site::Output => reads.entry(None).or_default().extend(found),
             Site::Key | Site::Start => {}
         }
     }
     for (reader, found) in reads {
-        let found = found.into_iter().collect();
+        let (steps, variables) = found.in_order(&setters);
         match reader {
-            None => definition.output_reads = found,
+            None => (definition.output_reads, definition.output_variables) = (steps, variables),
             Some(index) => {
                 if let Some(step) = definition.steps.get_mut(index.position()) {
-                    step.reads = found;
+                    (step.reads, step.variables) = (steps, variables);
                 }
             }
         }
@@ -94,6 +106,7 @@ pub(crate) fn uses(definition: &mut Definition, uses: &[Use], upstream: &Upstrea
 struct Checker<'c> {
     definition: &'c Definition,
     ids: &'c BTreeMap<String, StepIndex>,
+    setters: &'c Setters,
     upstream: &'c Upstream,
     used: &'c Use,
     problems: &'c mut Problems,
@@ -104,16 +117,18 @@ impl Checker<'_> {
         self.problems.add(self.used.place, &self.used.path, message);
     }
 
-    /// The steps whose outputs the expression reads.
-    fn check(&mut self) -> BTreeSet<StepIndex> {
+    /// The steps whose outputs or variables the expression reads.
+    fn check(&mut self) -> Reads {
         let program = &self.used.program;
-        let mut read = BTreeSet::new();
+        let mut read = Reads::default();
         for access in program.references() {
             let root = access.root.as_str();
             if !self.names().contains(&root) {
                 self.unknown_name(root);
             } else if root == "steps" {
-                read.extend(self.step(access));
+                read.steps.extend(self.step(access));
+            } else if root == "vars" {
+                read.variables.extend(self.variable(access));
             } else if root == "transaction" {
                 self.transaction(access);
             }
@@ -127,7 +142,7 @@ impl Checker<'_> {
             Site::Forward(step) | Site::Undo(step) => {
                 self.definition.step(step).is_some_and(|step| step.each.is_some())
             }
-            Site::Key | Site::Start | Site::Whole(_) | Site::Confirm(_) | Site::Output => false,
+            Site::Key | Site::Start | Site::Whole(_) | Site::Done(_) | Site::Confirm(_) | Site::Output => false,
         };
         self.used.site.names(fans_out)
     }
@@ -150,6 +165,35 @@ impl Checker<'_> {
             Some(segment) => self.fail(format!("`transaction` has `id` and `key`, no `{}`", segment.name)),
             None => self.fail("write `transaction.id` or `transaction.key`"),
         }
+    }
+
+    /// The variable that is read, and the steps that may have set it.
+    fn variable(&mut self, access: &Access) -> Option<(String, BTreeSet<StepIndex>)> {
+        let Some(first) = access.segments.first() else {
+            self.fail("`vars` is followed by the name of a variable: `vars.total`");
+            return None;
+        };
+        let name = &first.name;
+        let Some(setters) = self.setters.get(name) else {
+            let hint = did_you_mean(name, self.setters.keys().map(String::as_str));
+            self.fail(format!("no step sets `{name}`{hint}"));
+            return None;
+        };
+        let visible: BTreeSet<StepIndex> = flow::visible(setters, self.used.site, self.upstream).collect();
+        if visible.is_empty() {
+            let reading = self.used.site.step().and_then(|step| self.definition.step(step));
+            let reading = reading.map_or("", |step| step.id.as_str()).to_owned();
+            self.fail(format!("no step upstream of `{reading}` sets `{name}`: put one that does in an `after`"));
+            return None;
+        }
+        if let Site::Undo(own) = self.used.site
+            && visible.iter().eq([&own])
+            && !self.handles_unset(access)
+        {
+            let id = self.definition.step(own).map_or("", |step| step.id.as_str());
+            self.fail(format!("`{name}` is not set when the outcome of `{id}` is unknown: write `vars.?{name}`"));
+        }
+        Some((name.clone(), visible))
     }
 
     fn step(&mut self, access: &Access) -> Option<StepIndex> {
@@ -187,7 +231,9 @@ impl Checker<'_> {
     fn reach(&mut self, access: &Access, index: StepIndex) -> bool {
         let (reader, undo) = match self.used.site {
             Site::Key | Site::Start | Site::Confirm(_) | Site::Output => return true,
-            Site::Whole(reader) | Site::Forward(reader) => (reader, false),
+            // An attempt was done: there is its output.
+            Site::Done(reader) if reader == index => return true,
+            Site::Whole(reader) | Site::Forward(reader) | Site::Done(reader) => (reader, false),
             Site::Undo(reader) => (reader, true),
         };
         if self.upstream.has(reader, index) {
@@ -214,6 +260,17 @@ impl Checker<'_> {
             self.fail(format!("the output of `{read}` is absent when its outcome is unknown: write `{path}.?output`"));
         }
         true
+    }
+
+    /// Whether an access to a variable stands what happens if it is not set.
+    fn handles_unset(&self, access: &Access) -> bool {
+        let variable = access.segments.first();
+        let name = variable.map(|segment| &segment.name);
+        let tested = self.used.program.references().any(|other| {
+            let same = other.root == "vars" && other.segments.first().map(|segment| &segment.name) == name;
+            same && other.test && other.segments.len() == 1
+        });
+        tested || variable.is_some_and(|segment| segment.optional)
     }
 
     /// Whether an access to a step's output stands what happens if there is none.

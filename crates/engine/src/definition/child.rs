@@ -5,11 +5,13 @@ use super::read::Reader;
 use super::retry::Retry;
 use super::{Child, Run, Step, TIMEOUT_DEFAULT, Undo};
 
-/// What belongs to attempts, which a step that runs a transaction has none of, and where it is said instead.
-const OF_ATTEMPTS: [(&str, &str); 8] = [
+/// What belongs to attempts, which a step that runs a transaction has none of, or to what they give, and where it is
+/// said instead.
+const OF_ATTEMPTS: [(&str, &str); 9] = [
     ("retry", "what failed for good has undone itself"),
     ("timeout", "the definition that it runs has one"),
     ("queue_timeout", "it waits for no worker"),
+    ("set", "a step after it can set what its transaction gave"),
     ("priority", "it waits for no worker"),
     ("fairness", "it waits for no worker"),
     ("action", "the start is decided as any start of that definition"),

@@ -1,5 +1,6 @@
 //! Evaluating a definition's expressions over a transaction.
 
+use super::flow::Variables;
 use super::{Confirm, Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
 use crate::event::StepError;
 use crate::status::StepStatus;
@@ -34,6 +35,8 @@ pub struct Seen<'a> {
     pub outputs: Option<&'a [Option<Arc<Document>>]>,
     /// Its latest error, where it failed for good.
     pub error: Option<&'a StepError>,
+    /// The variables that it set; none unless it is done.
+    pub variables: Option<&'a Variables>,
 }
 
 /// An expression that did not apply to the values it met. The step fails with it, as an error of this type.
@@ -98,29 +101,31 @@ impl<'a> Facts<'a> {
         scope
     }
 
-    /// What a step's expressions and those of its undo see; `seen` is asked for the steps of [`Step::reads`].
+    /// What a step's expressions and those of its undo see; `seen` is asked for the steps of [`Step::reads`] and of
+    /// [`Step::variables`].
     pub fn step_scope(
         &self,
         definition: &'a Definition,
-        step: &Step,
+        step: &'a Step,
         seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
-        self.scope_with(definition, &step.reads, seen)
+        self.scope_with(definition, (&step.reads, &step.variables), seen)
     }
 
-    /// What the definition's `output` sees; `seen` is asked for the steps of [`Definition::output_reads`].
+    /// What the definition's `output` sees; `seen` is asked for the steps of [`Definition::output_reads`] and of
+    /// [`Definition::output_variables`].
     pub fn output_scope(
         &self,
         definition: &'a Definition,
         seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
-        self.scope_with(definition, &definition.output_reads, seen)
+        self.scope_with(definition, (&definition.output_reads, &definition.output_variables), seen)
     }
 
     fn scope_with(
         &self,
         definition: &'a Definition,
-        reads: &[StepIndex],
+        (reads, variables): (&[StepIndex], &'a [(String, Vec<StepIndex>)]),
         mut seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
         let mut scope = self.start_scope();
@@ -129,6 +134,11 @@ impl<'a> Facts<'a> {
             Some((id, Tree::Map(seen(*index).map(Seen::members).unwrap_or_default())))
         });
         scope.bind("steps", Tree::Map(steps.collect()));
+        let variables = variables.iter().filter_map(|(name, setters)| {
+            let mut values = setters.iter().filter_map(|setter| seen(*setter)?.variables?.get(name));
+            Some((name.as_str(), Tree::Value(values.next()?)))
+        });
+        scope.bind("vars", Tree::Map(variables.collect()));
         scope
     }
 }
@@ -362,7 +372,11 @@ fn as_text(value: &Value, path: &str) -> Result<String, BadExpression> {
     }
 }
 
-fn named(templates: &[(String, Template)], path: &str, scope: &Scope<'_>) -> Result<Map<String, Value>, BadExpression> {
+pub(super) fn named(
+    templates: &[(String, Template)],
+    path: &str,
+    scope: &Scope<'_>,
+) -> Result<Map<String, Value>, BadExpression> {
     let mut map = Map::new();
     for (name, template) in templates {
         if let Some(value) = render(template, &format!("{path}.{name}"), scope)? {

@@ -6,6 +6,7 @@ pub(super) mod participant;
 use super::check::{self, Site, Use};
 use super::document::{Data, Node};
 use super::fields::{Cursor, Keys, did_you_mean, join};
+use super::flow::SetPlaces;
 use super::graph::{self, Upstream};
 use super::lint;
 use super::problem::{DefinitionError, Problems};
@@ -60,6 +61,7 @@ pub(super) const STEP: Keys = Keys {
         "concurrency",
         "run",
         "with",
+        "set",
         "retry",
         "timeout",
         "queue_timeout",
@@ -75,7 +77,6 @@ pub(super) const STEP: Keys = Keys {
         "lint",
     ],
     later: &[
-        "set",
         "vars",
         "subjects",
         "headers",
@@ -143,6 +144,7 @@ pub(super) struct Reading {
 pub(super) struct Reader {
     pub(super) problems: Problems,
     uses: Vec<Use>,
+    sets: SetPlaces,
     /// In which order steps are undone, and what becomes of a compensation that failed and does not say so itself.
     undoing: (CompensationPolicy, OnError),
     /// What the definition is called.
@@ -157,13 +159,14 @@ impl Reader {
     pub(super) fn read(root: &Node) -> Result<Reading, DefinitionError> {
         let strict = CompensationPolicy::StrictSequential;
         let undoing = (strict, strict.on_error());
-        let mut reader = Self { problems: Problems::default(), uses: Vec::new(), undoing, name: None };
+        let (problems, sets) = (Problems::default(), SetPlaces::default());
+        let mut reader = Self { problems, uses: Vec::new(), sets, undoing, name: None };
         let cursor = Cursor::root(root);
         let draft = reader.top(&cursor);
         let Some(mut definition) = draft else { return Err(reader.problems.into_error()) };
         let upstream = graph::link(&mut definition, &cursor, &mut reader.problems);
         if let Some(upstream) = &upstream {
-            check::uses(&mut definition, &reader.uses, upstream, &mut reader.problems);
+            check::uses(&mut definition, (&reader.uses, &reader.sets), upstream, &mut reader.problems);
         }
         match upstream {
             Some(upstream) if reader.problems.is_empty() => Ok(Reading { definition, upstream, uses: reader.uses }),
@@ -223,6 +226,7 @@ impl Reader {
             output,
             context: context.unwrap_or_default(),
             output_reads: Vec::new(),
+            output_variables: Vec::new(),
             source: Arc::from(source),
         })
     }
@@ -307,6 +311,7 @@ impl Reader {
         let when = cursor.field("when").and_then(|field| self.condition(&field, Site::Whole(index)));
         let each = self.each(cursor, index);
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
+        let set = cursor.field("set").map(|field| self.set(&field, index));
         let retry = self.retry_or(cursor, Retry::default());
         let timeout = cursor.field("timeout").and_then(|field| field.timeout(&mut self.problems));
         let queue_timeout = cursor.field("queue_timeout").and_then(|field| field.timeout(&mut self.problems));
@@ -338,6 +343,7 @@ impl Reader {
             each,
             run: run.unwrap_or(Run::Noop),
             with,
+            set: set.unwrap_or_default(),
             retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
@@ -353,6 +359,7 @@ impl Reader {
             resource,
             context: context.unwrap_or_default(),
             reads: Vec::new(),
+            variables: Vec::new(),
         })
     }
 
@@ -388,6 +395,14 @@ impl Reader {
             self.template(&field, site)
         });
         (priority.unwrap_or(0), fairness)
+    }
+
+    /// What a step sets; where each variable stands is kept for what is told of it.
+    fn set(&mut self, cursor: &Cursor<'_>, step: StepIndex) -> Vec<(String, Template)> {
+        for (name, field) in cursor.pairs(&mut Problems::default()) {
+            self.sets.insert((step, name.to_owned()), (field.place(), field.path));
+        }
+        self.named_templates(cursor, Site::Done(step))
     }
 
     fn flag(&mut self, cursor: &Cursor<'_>, key: &str) -> bool {

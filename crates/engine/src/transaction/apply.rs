@@ -40,7 +40,7 @@ impl Transaction {
             Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
             Event::Completed { node, phase, attempt, output, child_entries } => {
                 self.expect_out(*node, *phase, *attempt, child_entries.is_some(), event)?;
-                self.closed(*node, *phase, output, now, seq);
+                self.closed((*node, *phase), output, event, now, seq)?;
             }
             Event::ChildStarted(_) | Event::ChildRecalled { .. } | Event::Recalled => self.apply_child(event, now)?,
             Event::Resolved { node, phase, output, .. } => {
@@ -217,18 +217,29 @@ impl Transaction {
         };
         let running = self.head.status == Status::Running;
         let is_due = self.is_due(node, now);
+        let ends_wait = is_due && self.waits_for_time(node);
+        let has_come = self.signal_for(node).filter(|_| self.moves());
+        let is_whole = self.is_whole_over(node);
         self.expect(node, event, |state| {
             let stands = match failure {
                 Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
                     state.status == StepStatus::Dispatched
                 }
                 Failure::SignalTimedOut => is_due,
-                Failure::QueueTimedOut | Failure::Denied | Failure::Refused => {
+                Failure::QueueTimedOut | Failure::Denied => {
                     running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
+                }
+                // Of what waited, or fanned out, its variables can't be set.
+                Failure::Refused => {
+                    let is_over = is_whole || ends_wait || has_come.is_some();
+                    running && (is_over || matches!(state.status, StepStatus::Ready | StepStatus::Backoff))
                 }
             };
             stands && state.attempts == *attempt && (retry_at.is_none() || running && failure.was_dispatched())
         })?;
+        if let Some(at) = has_come.filter(|_| *failure == Failure::Refused) {
+            self.take_signal(at);
+        }
         let state = self.touch(node);
         state.unknown |= failure.is_unknown();
         state.error = Some(error.clone());
@@ -262,8 +273,7 @@ impl Transaction {
     ) -> Result<(), IllegalEvent> {
         self.expect_stuck(node, phase, event)?;
         self.unpark();
-        self.closed(node, phase, output, now, seq);
-        Ok(())
+        self.closed((node, phase), output, event, now, seq)
     }
 
     fn apply_cancelled(&mut self, event: &Event, now: Timestamp, n: u64) -> Result<(), IllegalEvent> {
@@ -297,8 +307,15 @@ impl Transaction {
         self.unpark();
         // What could not fan out is asked again over what.
         let fans_out = node.clone == 0 && self.step_of(node).is_some_and(|step| step.each.is_some());
+        let n = self.head.entries;
         let state = self.touch(node);
         match phase {
+            // Its clones are over: only what it sets is asked again.
+            Phase::Do if state.clones.is_some() => {
+                state.status = StepStatus::Expanded;
+                (state.ended_at, state.ended_n) = (None, None);
+                self.finish_whole(node.step, now, n);
+            }
             Phase::Do => {
                 state.status = StepStatus::Ready;
                 state.ready_at = Some(now);
@@ -431,14 +448,23 @@ impl Transaction {
         }
     }
 
+    /// Whether it is a step that fanned out, whose clones are all over and which is not.
+    pub(super) fn is_whole_over(&self, node: NodeRef) -> bool {
+        let is_expanded = self.state(node).is_some_and(|state| state.status == StepStatus::Expanded);
+        is_expanded && self.active.are_finished(node.step)
+    }
+
     fn finish_whole(&mut self, step: StepIndex, now: Timestamp, n: u64) {
         self.place_touched();
         let whole = NodeRef::of_step(step);
-        let runs = self.state(whole).is_some_and(|state| state.status == StepStatus::Expanded);
-        if runs && self.active.are_finished(step) {
-            self.finish(whole, StepStatus::Completed, now, n);
-            self.ready_dependents(whole, now);
+        if !self.is_whole_over(whole) {
+            return;
         }
+        // What can't be made use of fails the step, and that is an event of its own: whoever advances looks at it.
+        let Ok(set) = self.evaluate_set(whole, None, now) else { return self.fresh.push(whole) };
+        self.nodes.set_variables(step, set);
+        self.finish(whole, StepStatus::Completed, now, n);
+        self.ready_dependents(whole, now);
     }
 
     fn ready_dependents(&mut self, node: NodeRef, now: Timestamp) {
@@ -547,18 +573,35 @@ impl Transaction {
     }
 
     /// A step, its compensation or its confirm is done.
-    fn closed(&mut self, node: NodeRef, phase: Phase, output: &Arc<Document>, now: Timestamp, seq: u64) {
+    fn closed(
+        &mut self,
+        (node, phase): (NodeRef, Phase),
+        output: &Arc<Document>,
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
         match phase {
-            Phase::Do => self.done(node, output, now, seq),
-            Phase::Undo | Phase::Confirm => self.undone(node, now, seq),
+            Phase::Do => {
+                self.set_output(node, output, seq);
+                self.hear_of(node, now);
+                self.done(node, event, now)
+            }
+            Phase::Undo | Phase::Confirm => {
+                self.undone(node, now, seq);
+                Ok(())
+            }
         }
     }
 
-    fn done(&mut self, node: NodeRef, output: &Arc<Document>, now: Timestamp, seq: u64) {
-        self.finish(node, StepStatus::Completed, now, self.head.entries);
-        self.set_output(node, output, seq);
-        self.hear_of(node, now);
-        self.let_go_on(node, now, self.head.entries);
+    /// A step, or a clone, is done: what it sets is set, and what comes after it begins.
+    pub(super) fn done(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
+        let set = self.evaluate_set(node, None, now).map_err(|_| self.illegal(event))?;
+        self.nodes.set_variables(node.step, set);
+        let n = self.head.entries;
+        self.finish(node, StepStatus::Completed, now, n);
+        self.let_go_on(node, now, n);
+        Ok(())
     }
 
     fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {

@@ -52,6 +52,9 @@ pub enum Refusal {
     /// It keeps as many signals as it may.
     #[error("{SIGNALS_KEPT_MAX} signals wait for steps that take them")]
     TooManySignals,
+    /// What a person says that a step gave does not suit what is made of it.
+    #[error("the output does not suit the step: {0}")]
+    Unsuitable(String),
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -68,7 +71,7 @@ impl Refusal {
             | Self::OtherStep { .. }
             | Self::Paused
             | Self::NotPaused => Kind::Conflict,
-            Self::UnknownSignal(_) => Kind::Invalid,
+            Self::UnknownSignal(_) | Self::Unsuitable(_) => Kind::Invalid,
             Self::TooManySignals => Kind::Limited,
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
@@ -142,6 +145,13 @@ impl Transaction {
                 return Ok(true);
             }
             Answer::Completed(output) => {
+                // What was done and can't be made use of is undone like what may have been done.
+                if phase == Phase::Do
+                    && let Err(error) = self.evaluate_set(node, Some(output.value()), cx.now)
+                {
+                    self.fail(node, phase, Failure::Unknown, error, cx)?;
+                    return Ok(true);
+                }
                 self.emit(Event::Completed { node, phase, attempt, output, child_entries: None }, cx)?;
                 self.advance(cx)?;
                 return Ok(true);
@@ -306,8 +316,21 @@ impl Transaction {
             return Err(Refusal::OtherStep { parked: self.name_of(first), asked });
         };
         let phase = self.phase_at(node);
+        if phase == Phase::Do {
+            self.suits(node, &output, cx.now)?;
+        }
         self.emit(Event::Resolved { node, phase, output, justification }, cx)?;
         self.advance(cx)
+    }
+
+    /// Whether a step may have this output.
+    fn suits(&self, node: NodeRef, output: &Document, now: Timestamp) -> Result<(), Refusal> {
+        if self.state(node).is_some_and(|state| state.clones.is_some()) {
+            let message = "its output is the list of its clones', and what it sets is made of that";
+            return Err(Refusal::Unsuitable(message.to_owned()));
+        }
+        let set = self.evaluate_set(node, Some(output.value()), now);
+        set.map(drop).map_err(|error| Refusal::Unsuitable(error.message))
     }
 
     pub(super) fn name_of(&self, node: NodeRef) -> String {
@@ -388,6 +411,15 @@ impl Transaction {
             Ok(false) => Ok(self.emit(Event::Skipped { node }, cx)?),
             Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
         }
+    }
+
+    /// Fails a step whose clones are over and whose variables can't be set.
+    pub(super) fn fail_unset(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if self.head.status != Status::Running || !self.is_whole_over(node) {
+            return Ok(());
+        }
+        let Err(error) = self.evaluate_set(node, None, cx.now) else { return Ok(()) };
+        self.fail(node, Phase::Do, Failure::Refused, error, cx)
     }
 
     /// Gives a step with `each` its clones.

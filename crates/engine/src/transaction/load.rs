@@ -8,6 +8,7 @@ use crate::definition::{Definition, StepIndex};
 use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::state::{Head, StepState};
+use crate::status::StepStatus;
 use chancery_base::Document;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,6 +55,9 @@ pub enum LoadError {
         /// How many there are.
         found: usize,
     },
+    /// What a step has set can't be computed again.
+    #[error("what step {0} has set can't be computed from its output")]
+    Variables(NodeRef),
 }
 
 impl Transaction {
@@ -103,6 +107,20 @@ impl Transaction {
             touched: BTreeSet::new(),
         };
         transaction.place_all();
+        transaction.set_all()?;
         Ok(transaction)
+    }
+
+    /// What the steps that are done have set: of what one sees, nothing is set after it.
+    fn set_all(&mut self) -> Result<(), LoadError> {
+        let definition = Arc::clone(&self.definition);
+        for step in definition.setters() {
+            let node = NodeRef::of_step(step);
+            let done = self.state(node).filter(|state| state.status == StepStatus::Completed);
+            let Some(state) = done else { continue };
+            let set = state.ended_at.and_then(|at| self.evaluate_set(node, None, at).ok());
+            self.nodes.set_variables(step, set.ok_or(LoadError::Variables(node))?);
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The nodes of a transaction: its definition's steps, in their order, then the clones of those that fanned out.
 
 use super::open::Declared;
-use crate::definition::{Definition, StepIndex};
+use crate::definition::{Definition, StepIndex, Variables};
 use crate::node::NodeRef;
 use crate::state::StepState;
 use chancery_base::Document;
@@ -26,6 +26,8 @@ pub(super) struct Node {
 pub(super) struct Nodes {
     all: Vec<Node>,
     fans: BTreeMap<StepIndex, Fan>,
+    /// What steps set when they were done. Follows from the outputs, and is not kept.
+    variables: BTreeMap<StepIndex, Variables>,
     /// Of all outputs together.
     output_bytes: usize,
 }
@@ -57,7 +59,7 @@ impl Nodes {
 
     fn of_steps(steps: usize) -> Self {
         let nodes = (0..steps).map(|step| Node::new(StepIndex::at(step).into(), StepState::new()));
-        Self { all: nodes.collect(), fans: BTreeMap::new(), output_bytes: 0 }
+        Self { all: nodes.collect(), fans: BTreeMap::new(), variables: BTreeMap::new(), output_bytes: 0 }
     }
 
     /// Nodes of so many steps as they were stored, in order of (step, clone), each with its output, or with the
@@ -137,6 +139,17 @@ impl Nodes {
         };
         if let Some(slot) = slot {
             *slot = Some(Arc::clone(output));
+        }
+    }
+
+    /// What a step has set.
+    pub(super) fn variables(&self, step: StepIndex) -> Option<&Variables> {
+        self.variables.get(&step)
+    }
+
+    pub(super) fn set_variables(&mut self, step: StepIndex, variables: Variables) {
+        if !variables.is_empty() {
+            self.variables.insert(step, variables);
         }
     }
 

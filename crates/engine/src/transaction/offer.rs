@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use crate::definition::{
-    BadExpression, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex,
+    BadExpression, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex, Variables,
 };
 use crate::event::StepError;
 use crate::node::NodeRef;
@@ -11,6 +11,7 @@ use chancery_base::limits::{PAYLOAD_BYTES_MAX, TRANSACTION_CLONES_MAX, TRANSACTI
 use chancery_base::{DecisionId, Document, Name, Timestamp};
 use chancery_expr::{Scope, Tree};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,6 +220,38 @@ impl Transaction {
         Ok(step.waits_until(&self.scope(node, step, Some(since)), since)?)
     }
 
+    /// What a step sets when it is done at `now`: with the output `given`, or with what it has. The same whenever it is
+    /// asked, since all that it sees is over. A clone sets nothing: its step does, when all are over.
+    ///
+    /// # Errors
+    /// [`StepError::BAD_EXPRESSION`] if an expression fails.
+    pub(super) fn evaluate_set(
+        &self,
+        node: NodeRef,
+        given: Option<&Value>,
+        now: Timestamp,
+    ) -> Result<Variables, StepError> {
+        let sets = |step: &&Step| node.clone == 0 && !step.set.is_empty();
+        let Some(step) = self.step_of(node).filter(sets) else { return Ok(Variables::new()) };
+        let outputs = self.nodes.outputs(node.step);
+        let nothing = outputs.is_none().then_some(&Value::Null);
+        let output = given.or_else(|| self.output_of(node)).or(nothing);
+        let own = Seen { status: StepStatus::Completed, output, outputs, error: None, variables: None };
+        let seen = |of: StepIndex| if of == node.step { Some(own) } else { self.seen(of.into()) };
+        Ok(step.set_variables(&self.facts(now).step_scope(&self.definition, step, seen))?)
+    }
+
+    /// The variables as the output would see them: of each what the last step set that was done.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<&str, &Value> {
+        let mut variables = BTreeMap::new();
+        for step in self.definition.setters() {
+            let set = self.nodes.variables(step).into_iter().flatten();
+            variables.extend(set.map(|(name, value)| (name.as_str(), value)));
+        }
+        variables
+    }
+
     pub(super) fn evaluate_output(&self, now: Timestamp) -> Result<Document, StepError> {
         let scope = self.facts(now).output_scope(&self.definition, |step| self.seen(step.into()));
         bounded(self.definition.result(&scope)?, "output")
@@ -226,7 +259,7 @@ impl Transaction {
 
     /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
     /// sees the same.
-    fn scope(&self, node: NodeRef, step: &Step, now: Option<Timestamp>) -> Scope<'_> {
+    fn scope<'a>(&'a self, node: NodeRef, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
         let facts = self.facts(now.unwrap_or(self.head.started_at));
         // Of its own step a clone's undo sees the clone.
         let seen = |step: StepIndex| self.seen(if step == node.step { node } else { step.into() });
@@ -246,7 +279,8 @@ impl Transaction {
         let outputs = self.nodes.outputs(node.step).filter(|_| is_over && node.clone == 0);
         // A wait that is over gives nothing, and an empty output is still one.
         let nothing = (is_over && outputs.is_none()).then_some(&Value::Null);
-        Some(Seen { status: state.status, output: self.output_of(node).or(nothing), outputs, error })
+        let variables = self.nodes.variables(node.step);
+        Some(Seen { status: state.status, output: self.output_of(node).or(nothing), outputs, error, variables })
     }
 
     fn output_of(&self, node: NodeRef) -> Option<&Value> {

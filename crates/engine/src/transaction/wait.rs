@@ -9,8 +9,9 @@ use crate::event::{Event, Failure, Signal, StepError};
 use crate::node::NodeRef;
 use crate::state::KeptSignal;
 use crate::status::{Phase, Status, StepStatus};
-use chancery_base::Timestamp;
 use chancery_base::limits::{SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX};
+use chancery_base::{Document, Timestamp};
+use serde_json::Value;
 use std::sync::Arc;
 
 impl Transaction {
@@ -88,7 +89,7 @@ impl Transaction {
             && let Some(node) = self.active.due(Class::Waiting, cx.now)
         {
             if self.waits_for_time(node) {
-                self.emit(Event::TimerFired { node: Some(node) }, cx)?;
+                self.end_wait(node, cx)?;
                 self.advance(cx)?;
             } else {
                 let error = StepError::new(StepError::SIGNAL_TIMEOUT, "the signal did not come in time");
@@ -116,9 +117,39 @@ impl Transaction {
         }
         // Its time may have come already.
         if self.is_due(node, cx.now) && waits_for_time {
-            self.emit(Event::TimerFired { node: Some(node) }, cx)?;
+            self.end_wait(node, cx)?;
         }
         Ok(())
+    }
+
+    /// Has a wait whose time has come end.
+    fn end_wait(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        match self.evaluate_set(node, Some(&Value::Null), cx.now) {
+            Ok(_) => Ok(self.emit(Event::TimerFired { node: Some(node) }, cx)?),
+            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+        }
+    }
+
+    /// Has a step take a signal that is kept. One of which its variables can't be set is gone as well: whoever tries
+    /// the step again waits for another.
+    pub(super) fn deliver(&mut self, node: NodeRef, signal: u64, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let payload = self.signal_for(node).and_then(|at| self.kept.get(at)).cloned();
+        match self.evaluate_set(node, payload.as_ref().map(|payload| payload.value()), cx.now) {
+            Ok(_) => Ok(self.emit(Event::SignalTaken { node, signal }, cx)?),
+            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+        }
+    }
+
+    /// Where the signal lies that a step would take.
+    pub(super) fn signal_for(&self, node: NodeRef) -> Option<usize> {
+        let waits = self.state(node).is_some_and(|state| state.status == StepStatus::Waiting);
+        self.head.signals.iter().position(|kept| waits && self.awaits(node, kept))
+    }
+
+    /// What a signal says that is kept no longer.
+    pub(super) fn take_signal(&mut self, at: usize) -> Arc<Document> {
+        self.head.signals.remove(at);
+        self.kept.remove(at)
     }
 
     /// The next signal that is taken: those that are kept, and the steps that wait for them, both in their order.
@@ -182,10 +213,7 @@ impl Transaction {
             }
             Event::TimerFired { node: Some(node) } => {
                 self.expect_that(self.is_due(*node, now) && self.waits_for_time(*node), event)?;
-                let n = self.head.entries;
-                self.finish(*node, StepStatus::Completed, now, n);
-                self.let_go_on(*node, now, n);
-                Ok(())
+                self.done(*node, event, now)
             }
             Event::SignalReceived { signal } => self.apply_signal(signal, event, seq),
             Event::SignalTaken { node, signal } => self.apply_taken(*node, *signal, event, now),
@@ -266,18 +294,13 @@ impl Transaction {
     }
 
     fn apply_taken(&mut self, node: NodeRef, signal: u64, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let waits = self.state(node).is_some_and(|state| state.status == StepStatus::Waiting);
-        let first = self.head.signals.iter().position(|kept| self.awaits(node, kept));
+        let first = self.signal_for(node);
         let first = first.filter(|at| self.head.signals.get(*at).is_some_and(|kept| kept.seq == signal));
-        let Some(at) = first.filter(|_| waits && self.moves() && self.head.status == Status::Running) else {
+        let Some(at) = first.filter(|_| self.moves() && self.head.status == Status::Running) else {
             return Err(self.illegal(event));
         };
-        self.head.signals.remove(at);
-        let payload = self.kept.remove(at);
-        let n = self.head.entries;
-        self.finish(node, StepStatus::Completed, now, n);
+        let payload = self.take_signal(at);
         self.set_output(node, &payload, signal);
-        self.let_go_on(node, now, n);
-        Ok(())
+        self.done(node, event, now)
     }
 }

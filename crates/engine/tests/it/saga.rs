@@ -224,6 +224,8 @@ mod policies;
 #[cfg(test)]
 mod tcc;
 #[cfg(test)]
+mod variables;
+#[cfg(test)]
 mod waits;
 
 const CHAIN: &str = "

@@ -10,8 +10,8 @@ use chancery_api::transaction::{
 use chancery_app::operations::Resolution;
 use chancery_app::signals::{self, Sent};
 use chancery_app::transactions::{
-    self, CauseView, Condition, Count, ResultView, Search, Start, StepView, TransactionHead, TransactionView, UndoView,
-    WaitView,
+    self, CauseView, Condition, Count, ResultView, Search, SeenView, Start, StepView, TransactionHead, TransactionView,
+    UndoView, WaitView,
 };
 use chancery_app::{Error, bulk};
 use chancery_base::{Name, PrincipalId, TransactionId};
@@ -40,7 +40,8 @@ pub(crate) fn sent(transaction: TransactionId, name: Name, id: Option<String>, s
     SentSignal { transaction, name, id, existing: sent.existing, status: status(sent.status) }
 }
 
-pub(crate) fn state(view: TransactionView) -> TransactionState {
+pub(crate) fn state(view: SeenView) -> TransactionState {
+    let SeenView { transaction: view, variables } = view;
     let seen = |step: StepView| {
         let has_failed = matches!(step.status, StepStatus::Failed | StepStatus::Unknown);
         // A wait that is over gives nothing, and an empty output is still one.
@@ -57,6 +58,7 @@ pub(crate) fn state(view: TransactionView) -> TransactionState {
         key: view.head.business_key,
         input: view.input,
         steps: view.steps.into_iter().map(|step| (step.step.to_string(), seen(step))).collect(),
+        vars: variables,
     }
 }
 

@@ -110,3 +110,39 @@ async fn a_signal_that_cannot_be_taken_is_refused() {
     let soon = json!({ "definition": "cart", "input": { "cart": "c-3" }, "start_at": "soon" });
     assert_eq!(house.post("/v1/transactions", &shop, &soon).await.slug(), "400 invalid-body");
 }
+
+const ALBUM: &str = "
+name: album
+version: 1
+steps:
+  - {id: title, run: {signal: {name: title}}, set: {title: \"${{ steps.title.output }}\", songs: 0}}
+  - {id: song, after: [title], run: {signal: {name: song}}, set: {songs: \"${{ vars.songs + 1 }}\"}}
+  - {id: last, after: [song], run: {signal: {name: song}}, set: {songs: \"${{ vars.songs + steps.last.output }}\"}}
+output: {songs: \"${{ vars.songs }}\", title: \"${{ vars.title }}\"}
+";
+
+#[tokio::test]
+async fn a_query_shows_the_variables_as_they_are() {
+    let (house, shop) = cart_house().await;
+    let call = Call::new("POST", "/v1/definitions").key(&house.owner);
+    let answer = call.body("application/yaml", ALBUM.as_bytes()).send(house.addr).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let started = house.post("/v1/transactions", &shop, &json!({ "definition": "album" })).await;
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = id_of(&started);
+    let path = |what: &str| format!("/v1/transactions/{id}{what}");
+    let vars = async || house.get(&path("/query"), &shop).await.json()["vars"].clone();
+    assert_eq!(vars().await, json!(null), "nothing is set yet");
+    let send = async |name: &str, payload: serde_json::Value| {
+        let sent = house.post(&path("/signals"), &shop, &json!({ "name": name, "payload": payload })).await;
+        assert_eq!(sent.status, 201, "{}", sent.text());
+    };
+    send("title", json!("Blue")).await;
+    assert_eq!(vars().await, json!({ "songs": 0, "title": "Blue" }));
+    send("song", json!(null)).await;
+    assert_eq!(vars().await, json!({ "songs": 1, "title": "Blue" }));
+    send("song", json!(9)).await;
+    let ended = house.get(&path("/result?wait=5s"), &shop).await.json();
+    assert_eq!((&ended["status"], &ended["output"]), (&json!("completed"), &json!({ "songs": 10, "title": "Blue" })));
+    assert_eq!(vars().await, json!({ "songs": 10, "title": "Blue" }));
+}

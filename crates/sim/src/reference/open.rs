@@ -86,7 +86,8 @@ impl Saga {
         let timeout = self.plan.steps.get(step).map_or(0, |step| step.timeout);
         let until = at.plus(Duration::from_millis(timeout));
         ensure(*deadline == until, || format!("its deadline should be {until}"))?;
-        let out = Fact::HandedOut { step, phase: Phase::Do, attempt, deadline: *deadline };
+        // Its driver has its input: no variable is a part of it.
+        let out = Fact::HandedOut { step, phase: Phase::Do, attempt, deadline: *deadline, input: Arc::default() };
         Ok(vec![out, Fact::Asked { step, driver: *driver }])
     }
 

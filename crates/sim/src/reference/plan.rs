@@ -3,6 +3,7 @@
 
 mod family;
 
+use super::variable;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -133,6 +134,12 @@ pub struct StepPlan {
     /// How many of its clones are out at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// How much it adds to the variable when it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adds: Option<u64>,
+    /// The variable is a part of its input.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_variable: bool,
 }
 
 /// How a step is undone.
@@ -308,7 +315,8 @@ impl Plan {
         let is_layered = rng.permille(300);
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
-        Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) }
+        let plan = Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) };
+        plan.with_variable(&mut Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x5e7_0000))
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -397,7 +405,7 @@ impl Plan {
             let participants = steps.map(|(index, step)| step.participant(index));
             document.insert("participants".to_owned(), participants.collect());
         } else {
-            let steps = steps.map(|(index, step)| step.document(index));
+            let steps = steps.map(|(index, step)| step.document(index, self.is_first_setter(index)));
             document.insert("steps".to_owned(), steps.collect());
         }
         if let Some(concurrency) = self.concurrency {
@@ -420,7 +428,11 @@ impl Plan {
         match self.output {
             OutputPlan::Nothing => {}
             OutputPlan::Number => {
-                document.insert("output".to_owned(), json!({ "n": "${{ input.n }}" }));
+                let mut output = json!({ "n": "${{ input.n }}" });
+                if let Some(output) = output.as_object_mut().filter(|_| self.has_variable()) {
+                    output.insert("v".to_owned(), json!("${{ vars.?v }}"));
+                }
+                document.insert("output".to_owned(), output);
             }
             OutputPlan::Of(step) => {
                 document.insert("output".to_owned(), json!({ "of": format!("${{{{ steps.s{step}.output }}}}") }));
@@ -438,6 +450,8 @@ impl Plan {
             step.after.retain(|before| *before != gone);
             step.after.iter_mut().for_each(|before| *before = moved(*before));
             step.input_of = step.input_of.filter(|of| *of != gone).map(moved);
+            // Who comes after whom is another than it was: the variable goes with the step.
+            (step.adds, step.takes_variable) = (None, false);
         }
         if self.tcc == Some(TccPlan::Sequence) {
             for (index, step) in steps.iter_mut().enumerate() {
@@ -479,6 +493,8 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         is_optional: true,
         most_clones: None,
         window: None,
+        adds: None,
+        takes_variable: false,
     }
 }
 
@@ -528,7 +544,8 @@ impl StepPlan {
         }
     }
 
-    fn document(&self, index: usize) -> Value {
+    /// Its document; the first step that sets the variable has nothing to add to.
+    fn document(&self, index: usize, is_first: bool) -> Value {
         let mut step = self.forward();
         step.insert("id".to_owned(), json!(format!("s{index}")));
         step.insert("after".to_owned(), self.after.iter().map(|before| format!("s{before}")).collect());
@@ -537,6 +554,7 @@ impl StepPlan {
             step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
         }
         step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
+        step.extend(self.adds.map(|adds| ("set".to_owned(), variable::sum(adds, is_first))));
         if let Some(above) = self.above {
             step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
         }
@@ -595,11 +613,14 @@ impl StepPlan {
 
     /// What a step has that is handed out.
     fn attempts(&self, step: &mut Map<String, Value>) {
-        let with = match self.input_of {
+        let mut with = match self.input_of {
             // What was skipped has no output: then this fails as a bad expression.
             Some(before) => json!({ "of": format!("${{{{ steps.s{before}.output }}}}") }),
             None => json!({ "n": "${{ input.n }}" }),
         };
+        if let Some(with) = with.as_object_mut().filter(|_| self.takes_variable) {
+            with.insert("v".to_owned(), json!("${{ vars.?v }}"));
+        }
         step.insert("with".to_owned(), with);
         if matches!(self.run, RunPlan::Child(_)) {
             return;
@@ -672,6 +693,8 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
         is_optional: false,
         most_clones: None,
         window: None,
+        adds: None,
+        takes_variable: false,
     }
 }
 
@@ -703,6 +726,8 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
         is_optional: false,
         most_clones: None,
         window: None,
+        adds: None,
+        takes_variable: false,
     }
 }
 

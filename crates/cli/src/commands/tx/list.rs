@@ -24,7 +24,7 @@ pub(crate) struct GetArgs {
     tree: bool,
 }
 
-/// Show what a transaction's expressions see of it: its input, and the outputs of its steps.
+/// Show what a transaction's expressions see of it: its input, the outputs of its steps, its variables.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:

@@ -112,6 +112,7 @@ impl Reader {
             each: None,
             run: run.unwrap_or(Run::Noop),
             with,
+            set: Vec::new(),
             retry,
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             queue_timeout: queue_timeout.unwrap_or(QUEUE_TIMEOUT_DEFAULT),
@@ -127,6 +128,7 @@ impl Reader {
             resource,
             context: context.unwrap_or_default(),
             reads: Vec::new(),
+            variables: Vec::new(),
         })
     }
 

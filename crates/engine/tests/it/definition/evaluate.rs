@@ -17,7 +17,7 @@ fn facts(input: &Value) -> Facts<'_> {
 
 /// A step that was done with this output.
 fn done(output: &Value) -> Option<Seen<'_>> {
-    Some(Seen { status: StepStatus::Completed, output: Some(output), outputs: None, error: None })
+    Some(Seen { status: StepStatus::Completed, output: Some(output), outputs: None, error: None, variables: None })
 }
 
 #[test]
@@ -138,6 +138,6 @@ fn what_a_step_came_to_can_be_asked() {
     let with = |seen: Seen<'_>| b.input(&facts.step_scope(&definition, b, |_| Some(seen))).unwrap();
     assert_eq!(with(done(&output).unwrap()), json!({"status": "completed", "of": 7}));
     let error = StepError::new("OutOfStock", "none left");
-    let failed = Seen { status: StepStatus::Failed, output: None, outputs: None, error: Some(&error) };
+    let failed = Seen { status: StepStatus::Failed, output: None, outputs: None, error: Some(&error), variables: None };
     assert_eq!(with(failed), json!({"status": "failed", "why": "OutOfStock"}));
 }

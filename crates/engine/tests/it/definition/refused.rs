@@ -29,10 +29,10 @@ fn keys_are_known_later_or_unknown() {
         &["3:1: subjects: `subjects` is not supported yet", "4:1: stesp: unknown key `stesp`; did you mean `steps`?"],
     );
     check_step(
-        "    vars: {}\n    set: {}\n    until: x\n    tiemout: 3s\n    whatever: 1\n",
+        "    vars: {}\n    headers: {}\n    until: x\n    tiemout: 3s\n    whatever: 1\n",
         &[
             "6:5: steps[0].vars: `vars` is not supported yet",
-            "7:5: steps[0].set: `set` is not supported yet",
+            "7:5: steps[0].headers: `headers` is not supported yet",
             "8:5: steps[0].until: `until` is not supported yet",
             "9:5: steps[0].tiemout: unknown key `tiemout`; did you mean `timeout`?",
             "10:5: steps[0].whatever: unknown key `whatever`",
@@ -270,8 +270,8 @@ fn expressions_use_only_what_is_known_where_they_stand() {
         &[
             "6:11: steps[0].with: `env` is not supported yet",
             "6:11: steps[0].with: `headers` is not supported yet",
-            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `transaction`, `now`; did you mean `input`?",
-            "6:11: steps[0].with: `vars` is not supported yet",
+            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `vars`, `transaction`, `now`; did you mean `input`?",
+            "6:11: steps[0].with: no step sets `y`",
         ],
     );
     check_step(
@@ -307,6 +307,55 @@ fn expressions_use_only_what_is_known_where_they_stand() {
         &["8:11: steps[1].with: a step has `output`, `status` and `error`, no `result`"],
     );
     check_step(&second("${{ steps['b-c'] }}", ""), &["8:11: steps[1].with: write `steps['b-c'].output`"]);
+}
+
+#[test]
+fn a_variable_is_set_upstream_and_in_one_order() {
+    let two =
+        |second: &str| format!("  - {{id: b, run: noop, set: {{total: 1}}}}\n  - {{id: c, run: noop, {second}}}\n");
+    check_step(&two("after: [b], set: {total: '${{ vars.total + 1 }}'}"), &[]);
+    check_step(
+        &two("set: {total: 2}"),
+        &[
+            "7:37: steps[2].set.total: `b` sets `total` too, and neither comes after the other: put one in the other's `after`",
+        ],
+    );
+    check_step(
+        &two("with: '${{ vars.total }}'"),
+        &["7:30: steps[2].with: no step upstream of `c` sets `total`: put one that does in an `after`"],
+    );
+    check_step(
+        &two("after: [b], with: '${{ vars.totl }} ${{ string(vars) }}'"),
+        &[
+            "7:42: steps[2].with: `vars` is followed by the name of a variable: `vars.total`",
+            "7:42: steps[2].with: no step sets `totl`; did you mean `total`?",
+        ],
+    );
+    // What a step sets it can't read before it is done; its undo can.
+    check_step(
+        "    with: '${{ vars.n }}'\n    set: {n: '${{ steps.a.output }}', a-b: 1}\n    compensate: {run: noop, with: '${{ vars.?n }}'}\n",
+        &[
+            "6:11: steps[0].with: no step upstream of `a` sets `n`: put one that does in an `after`",
+            "7:44: steps[0].set.a-b: `a-b` is not a name here: use letters, digits and `_`",
+        ],
+    );
+    check_step(
+        "    set: {n: 1}\n    compensate: {run: noop, with: '${{ vars.n }}'}\n",
+        &["7:35: steps[0].compensate.with: `n` is not set when the outcome of `a` is unknown: write `vars.?n`"],
+    );
+    check_step("    set: {n: 1}\n    compensate: {run: noop, with: '${{ has(vars.n) ? vars.n : 0 }}'}\n", &[]);
+    // Clones set nothing: their step does.
+    check_step(
+        "    each: '${{ input.l }}'\n    set: {n: '${{ item }}'}\n",
+        &["7:14: steps[0].set.n: `item` is known in what a step with `each` does, and in its `compensate`"],
+    );
+    check_step("    each: '${{ input.l }}'\n    set: {n: '${{ size(steps.a.output) }}'}\n", &[]);
+    check_step("  - {id: b, run: {wait: 5m}, set: {n: 1}}\n  - {id: c, run: {signal: {name: go}}, set: {m: 1}}\n", &[]);
+    check_step("    set: 1\n", &["6:10: steps[0].set: a map is expected here, not a number"]);
+    check(
+        "name: x\nversion: 1\nkey: '${{ vars.n }}'\nsteps: [{id: a, run: noop, set: {n: 1}}]",
+        &["3:6: key: `vars` is not known here; there is `input`"],
+    );
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, now };
     let seen = |index| {
         let output = Some(&held).filter(|_| index == StepIndex(0));
-        Some(Seen { status: StepStatus::Completed, output, outputs: None, error: None })
+        Some(Seen { status: StepStatus::Completed, output, outputs: None, error: None, variables: None })
     };
     let input_of = |step: usize, output| {
         let step = &trip.steps[step];
@@ -93,7 +93,8 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     };
     assert_eq!(input_of(0, Some(&held)), Ok(json!({"hold": "f-1"})), "the hotel was left out");
     assert_eq!(input_of(1, Some(&json!({"id": "h-1"}))), Ok(json!({"id": "h-1"})));
-    let seen = |_| Some(Seen { status: StepStatus::Skipped, output: None, outputs: None, error: None });
+    let seen =
+        |_| Some(Seen { status: StepStatus::Skipped, output: None, outputs: None, error: None, variables: None });
     let flight = &trip.steps[0];
     let failed = flight.confirm.as_ref().unwrap().input(&facts.step_scope(&trip, flight, seen), None);
     assert!(failed.unwrap_err().to_string().starts_with("confirm.with.hold: "));
