@@ -273,9 +273,8 @@ impl App {
     pub(crate) fn stands_for(&self, grant: &Grant, action: Action) -> Result<(), Error> {
         let control = self.tenant(grant)?.control()?;
         let principal = control.directory.principal(&grant.principal()).ok_or(Error::Unauthenticated)?;
-        let denied = match self.shared.grants.authorize(principal, grant.tenant(), action, None) {
-            Ok(_) => return Ok(()),
-            Err(denied) => denied,
+        let Err(denied) = self.shared.grants.authorize(principal, grant.tenant(), action, None) else {
+            return Ok(());
         };
         let mut reasons: Vec<String> = denied.reasons.iter().map(ToString::to_string).collect();
         if !denied.roles.is_empty() {

@@ -596,7 +596,7 @@ impl Transaction {
 
     /// A step, or a clone, is done: what it sets is set, and what comes after it begins.
     pub(super) fn done(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let set = self.evaluate_set(node, None, now).map_err(|_| self.illegal(event))?;
+        let Ok(set) = self.evaluate_set(node, None, now) else { return Err(self.illegal(event)) };
         self.nodes.set_variables(node.step, set);
         let n = self.head.entries;
         self.finish(node, StepStatus::Completed, now, n);

@@ -94,12 +94,12 @@ pub(crate) fn schedule(view: ScheduleView) -> Schedule {
         waiting: head.waiting,
         transaction: head.transaction,
         fired: head.fired,
-        recent: head.recent.into_iter().map(firing).collect(),
+        recent: head.recent.iter().map(firing).collect(),
         error,
     }
 }
 
-fn firing(firing: schedules::Firing) -> Firing {
+fn firing(firing: &schedules::Firing) -> Firing {
     Firing {
         due: firing.due,
         until: firing.until,

@@ -74,7 +74,7 @@ async fn what_can_t_be_set_is_named_and_changes_nothing() {
         assert_eq!(refused.slug(), "400 invalid-request", "{body}");
         assert!(refused.problem().detail.starts_with(says), "{}", refused.text());
     }
-    for body in [json!({ "concurency": 1 }), json!({ "concurrency": -1 }), json!([]), json!({ "rate": "5" })] {
+    for body in [json!({ "places": 1 }), json!({ "concurrency": -1 }), json!([]), json!({ "rate": "5" })] {
         assert_eq!(put(&house, &house.owner, "mail", &body).await.slug(), "400 invalid-body", "{body}");
     }
     let named = put(&house, &house.owner, "a%20b", &json!({ "concurrency": 1 })).await;

@@ -32,7 +32,7 @@ async fn a_schedule_is_made_looked_at_changed_and_deleted() {
         assert_eq!(body["terms"][key], value, "what nobody says has a default");
     }
     assert_eq!((&body["paused"], &body["fired"], &body["recent"]), (&json!(false), &json!(0), &json!([])));
-    let local = |at: usize| body["next"][at]["local"].as_str().unwrap()[10..19].to_owned();
+    let local = |at: usize| body["next"][at]["local"].as_str().unwrap().get(10..19).unwrap().to_owned();
     assert_eq!(
         (body["next"].as_array().unwrap().len(), local(0), local(4)),
         (5, "T02:30:00".into(), "T02:30:00".into())

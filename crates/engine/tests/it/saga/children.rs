@@ -106,7 +106,7 @@ fn a_parent_that_turns_waits_for_what_its_child_comes_to() {
 }
 
 #[test]
-fn an_undo_that_is_said_takes_the_place_of_the_childs() {
+fn an_undo_that_is_said_takes_the_place_of_the_other() {
     let yaml = ORDER.replace("{transaction: parcel},", "{transaction: parcel}, compensate: {run: {worker: u}},");
     check(
         &yaml,
