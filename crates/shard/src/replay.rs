@@ -229,6 +229,12 @@ impl Replay {
         let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
         open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
         open.settle_replay();
+        // What undoes what it did is no longer final with its parent: it ends by itself, though that may end before.
+        if matches!(event, Event::Recalled)
+            && let Some(of_parent) = open.parent().map(|parent| parent.id).and_then(|id| self.completed.get_mut(&id))
+        {
+            of_parent.retain(|child| *child != id);
+        }
         Ok(self.take_final(id))
     }
 

@@ -82,7 +82,7 @@ async fn no_more_run_at_once_than_may_and_all_of_them_run() {
         let (inside, seen) = (Arc::clone(&inside), Arc::clone(&seen));
         async move {
             seen.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             inside.fetch_sub(1, Ordering::SeqCst);
             Ok(json!(1))
         }

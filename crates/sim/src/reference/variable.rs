@@ -36,7 +36,7 @@ impl Plan {
 
     /// Those of some steps that add to the variable, and how much.
     fn setters(&self, steps: &BTreeSet<usize>) -> impl Iterator<Item = (usize, u64)> {
-        steps.iter().filter_map(|step| Some((*step, self.steps.get(*step)?.adds?)))
+        steps.iter().filter_map(move |step| Some((*step, self.steps.get(*step)?.adds?)))
     }
 
     /// Whether a step comes after none that adds to the variable.

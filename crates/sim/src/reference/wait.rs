@@ -13,7 +13,7 @@ const KEPT_MAX: usize = 64;
 impl Saga {
     /// Whether nothing is handed out, fires or is taken because somebody said so.
     pub(super) fn is_paused(&self) -> bool {
-        let is_about = |fact: &&Fact| matches!(fact, Fact::Paused | Fact::Unpaused | Fact::Cancelled);
+        let is_about = |fact: &&Fact| matches!(fact, Fact::Paused | Fact::Unpaused | Fact::Cancelled | Fact::Recalled);
         let last = self.facts.iter().rev().map(|(_, fact)| fact).find(is_about);
         last == Some(&Fact::Paused) && !self.is_told(WrongRule::IgnorePause)
     }

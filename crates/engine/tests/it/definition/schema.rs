@@ -32,7 +32,7 @@ const OF_FORM: [&str; 30] = [
     "a list of elements is written as",
     "a list of elements is one",
     "has no `each`",
-    "a step with `",
+    "` has no `",
     "a step that waits has no",
     "a step that runs a transaction has no",
     "has at least one participant",
