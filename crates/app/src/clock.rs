@@ -25,7 +25,7 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The point on the monotonic clock at which the system's clock will show `at`, at most [`AHEAD_MAX`] ahead: whoever
+/// The point on the monotonic clock at which the system's clock will show `at`, at most `AHEAD_MAX` ahead: whoever
 /// sleeps until then looks at the system's clock again, which may have been set forward meanwhile.
 #[must_use]
 pub fn instant_at(at: Timestamp) -> Instant {

@@ -78,7 +78,7 @@ pub struct TransactionView {
     pub start_at: Option<Timestamp>,
     /// Since when it is paused.
     pub paused_at: Option<Timestamp>,
-    /// What it waits for, of what fanned out each clone: the first [`WAITS_SHOWN_MAX`] of it.
+    /// What it waits for, of what fanned out each clone: the first `WAITS_SHOWN_MAX` of it.
     pub waiting_for: Vec<WaitView>,
     /// The children that its steps and their clones run or ran last, in their order.
     pub children: Vec<TransactionId>,
