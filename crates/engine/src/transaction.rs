@@ -9,6 +9,7 @@ mod active;
 mod apply;
 mod backward;
 mod command;
+mod faults;
 mod load;
 mod nodes;
 mod offer;

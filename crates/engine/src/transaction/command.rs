@@ -118,7 +118,8 @@ impl Transaction {
         Ok(attempt)
     }
 
-    /// Records how an attempt ended. `false`: it is not out (any more), and nothing changed.
+    /// Records how an attempt ended, unless a fault throws that away. `false`: it is not out (any more), and nothing
+    /// changed.
     ///
     /// # Errors
     /// Only for a defect.
@@ -133,7 +134,7 @@ impl Transaction {
         if self.head.status.is_ended() || self.dispatched(node, phase).is_none_or(|(out, _)| out != attempt) {
             return Ok(false);
         }
-        let (failure, error) = match answer {
+        let (failure, error) = match self.as_heard(node, phase, attempt, answer) {
             Answer::Accepted => {
                 // Said again it changes nothing.
                 if self.is_leased(node, phase) {

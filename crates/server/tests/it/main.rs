@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod denial;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod house;

@@ -2,6 +2,7 @@
 
 mod crash;
 mod examples;
+mod faults;
 mod hand;
 mod maintenance;
 mod overlap;
