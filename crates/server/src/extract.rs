@@ -190,12 +190,7 @@ where
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
-        let found = RawPathParams::from_request_parts(parts, node).await;
-        let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
-        let Some((name, text)) = found.iter().next() else {
-            return Err(Failure::bug(String::from("a route without a parameter has none")));
-        };
-        text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
+        parameter(parts, node, |_| true).await.map(Self)
     }
 }
 
@@ -206,13 +201,21 @@ where
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Failure> {
-        let found = RawPathParams::from_request_parts(parts, node).await;
-        let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
-        let Some((name, text)) = found.iter().find(|(name, _)| *name == "step") else {
-            return Err(Failure::bug(String::from("a route without a step has none")));
-        };
-        text.parse().map(Self).map_err(|error: T::Err| invalid(name, &error.to_string()))
+        parameter(parts, node, |name| name == "step").await.map(Self)
     }
+}
+
+/// The first parameter of the path whose name is meant.
+async fn parameter<T>(parts: &mut Parts, node: &Arc<Node>, is_meant: impl Fn(&str) -> bool) -> Result<T, Failure>
+where
+    T: FromStr<Err: Display>,
+{
+    let found = RawPathParams::from_request_parts(parts, node).await;
+    let found = found.map_err(|error| invalid("the path", &error.body_text()))?;
+    let Some((name, text)) = found.iter().find(|(name, _)| is_meant(name)) else {
+        return Err(Failure::bug(String::from("a route has not the parameter that its handler takes")));
+    };
+    text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()))
 }
 
 /// A segment of a path, from 0; empty where there is none.

@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    ScheduleRow, SigningSecretRow, TargetRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
+    SigningSecretRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -49,28 +49,28 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 let again =
                     |other: &ControlRow| matches!(other, ControlRow::Target(other) if other.target == row.target);
                 if !later.iter().any(again) {
-                    target(statement, name, row);
+                    put(statement, name, TARGETS, (row.target.as_str(), &row.body));
                 }
             }
             ControlRow::Queue(row) => {
                 let again = |other: &ControlRow| matches!(other, ControlRow::Queue(other) if other.queue == row.queue);
                 if !later.iter().any(again) {
-                    queue(statement, name, row);
+                    put(statement, name, QUEUES, (row.queue.as_str(), &row.body));
                 }
             }
             ControlRow::Maintenance(row) => maintenance(statement, name, row),
             ControlRow::MaintenanceOver => maintenance_over(statement, name),
-            ControlRow::QueueGone(queue) => queue_gone(statement, name, queue),
+            ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
             ControlRow::Schedule(row) => {
                 if !later.iter().any(|other| is_of_schedule(other, &row.name)) {
-                    schedule(statement, name, row);
+                    put(statement, name, SCHEDULES, (row.name.as_str(), &row.body));
                 }
             }
-            ControlRow::ScheduleGone(gone) => {
-                if !later.iter().any(|other| is_of_schedule(other, gone)) {
-                    schedule_gone(statement, name, gone);
+            ControlRow::ScheduleGone(schedule) => {
+                if !later.iter().any(|other| is_of_schedule(other, schedule)) {
+                    gone(statement, name, SCHEDULES, schedule.as_str());
                 }
             }
             ControlRow::Definition(row) => definition(statement, name, row),
@@ -183,45 +183,41 @@ fn credential<'a>(statement: &mut Statement<'a>, name: String, row: &'a Credenti
     );
 }
 
-fn target<'a>(statement: &mut Statement<'a>, name: String, row: &'a TargetRow) {
-    let target = statement.bind(row.target.as_str(), Type::TEXT);
-    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
-    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
-    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+/// A table of sealed bodies, one of a tenant's under each name, and the column of that.
+type Named = (&'static str, &'static str);
+
+const TARGETS: Named = ("targets", "target");
+const QUEUES: Named = ("queues", "queue");
+const SCHEDULES: Named = ("schedules", "name");
+
+fn put<'a>(
+    statement: &mut Statement<'a>,
+    name: String,
+    (table, column): Named,
+    (under, sealed): (&'a str, &'a Sealed),
+) {
+    let under = statement.bind(under, Type::TEXT);
+    let key = statement.bind(sealed.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(sealed.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(sealed.bytes.as_slice(), Type::BYTEA);
     statement.part(
         name,
         format!(
-            "INSERT INTO targets (tenant, target, body_key, body_nonce, body) \
-             SELECT guard.tenant, {target}, {key}, {nonce}, {body} FROM guard \
-             ON CONFLICT (tenant, target) DO UPDATE SET body_key = excluded.body_key, \
+            "INSERT INTO {table} (tenant, {column}, body_key, body_nonce, body) \
+             SELECT guard.tenant, {under}, {key}, {nonce}, {body} FROM guard \
+             ON CONFLICT (tenant, {column}) DO UPDATE SET body_key = excluded.body_key, \
              body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
         ),
     );
 }
 
-fn queue<'a>(statement: &mut Statement<'a>, name: String, row: &'a QueueRow) {
-    let queue = statement.bind(row.queue.as_str(), Type::TEXT);
-    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
-    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
-    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+fn gone<'a>(statement: &mut Statement<'a>, name: String, (table, column): Named, under: &'a str) {
+    let under = statement.bind(under, Type::TEXT);
     statement.part(
         name,
         format!(
-            "INSERT INTO queues (tenant, queue, body_key, body_nonce, body) \
-             SELECT guard.tenant, {queue}, {key}, {nonce}, {body} FROM guard \
-             ON CONFLICT (tenant, queue) DO UPDATE SET body_key = excluded.body_key, \
-             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
-        ),
-    );
-}
-
-fn queue_gone<'a>(statement: &mut Statement<'a>, name: String, queue: &'a Name) {
-    let queue = statement.bind(queue.as_str(), Type::TEXT);
-    statement.part(
-        name,
-        format!(
-            "DELETE FROM queues USING guard \
-             WHERE queues.tenant = guard.tenant AND queues.queue = {queue} RETURNING 1"
+            "DELETE FROM {table} USING guard \
+             WHERE {table}.tenant = guard.tenant AND {table}.{column} = {under} RETURNING 1"
         ),
     );
 }
@@ -292,33 +288,6 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::Bundle(_)
         | ControlRow::ActiveBundle(_) => false,
     }
-}
-
-fn schedule<'a>(statement: &mut Statement<'a>, name: String, row: &'a ScheduleRow) {
-    let schedule = statement.bind(row.name.as_str(), Type::TEXT);
-    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
-    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
-    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
-    statement.part(
-        name,
-        format!(
-            "INSERT INTO schedules (tenant, name, body_key, body_nonce, body) \
-             SELECT guard.tenant, {schedule}, {key}, {nonce}, {body} FROM guard \
-             ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, \
-             body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
-        ),
-    );
-}
-
-fn schedule_gone<'a>(statement: &mut Statement<'a>, name: String, gone: &'a Name) {
-    let gone = statement.bind(gone.as_str(), Type::TEXT);
-    statement.part(
-        name,
-        format!(
-            "DELETE FROM schedules USING guard \
-             WHERE schedules.tenant = guard.tenant AND schedules.name = {gone} RETURNING 1"
-        ),
-    );
 }
 
 fn definition<'a>(statement: &mut Statement<'a>, name: String, row: &'a DefinitionRow) {

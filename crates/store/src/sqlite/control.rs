@@ -6,11 +6,11 @@ use crate::scan::BUNDLE;
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::rows;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, Name, SigningSecretId, TargetId, TenantId};
+use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    ScheduleRow, SigningSecretRow, TargetRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
+    SigningSecretRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -24,15 +24,15 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Tenant(made, origins) => make_tenant(conn, made, origins),
         ControlRow::Principal(row) => principal(conn, tenant, row),
         ControlRow::Credential(row) => credential(conn, tenant, row),
-        ControlRow::Target(row) => target(conn, tenant, row),
-        ControlRow::Queue(row) => queue(conn, tenant, row),
+        ControlRow::Target(row) => put(conn, tenant, TARGETS, (row.target.as_str(), &row.body), "write a target"),
+        ControlRow::Queue(row) => put(conn, tenant, QUEUES, (row.queue.as_str(), &row.body), "write a queue"),
         ControlRow::Maintenance(row) => maintenance(conn, tenant, row),
         ControlRow::MaintenanceOver => maintenance_over(conn, tenant),
-        ControlRow::QueueGone(name) => queue_gone(conn, tenant, name),
+        ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
-        ControlRow::Schedule(row) => schedule(conn, tenant, row),
-        ControlRow::ScheduleGone(name) => schedule_gone(conn, tenant, name),
+        ControlRow::Schedule(row) => put(conn, tenant, SCHEDULES, (row.name.as_str(), &row.body), "write a schedule"),
+        ControlRow::ScheduleGone(name) => gone(conn, tenant, SCHEDULES, name.as_str(), "delete a schedule"),
         ControlRow::Definition(row) => definition(conn, tenant, row),
         ControlRow::Bundle(row) => bundle(conn, tenant, row),
         ControlRow::ActiveBundle(digest) => activate(conn, tenant, *digest),
@@ -108,33 +108,39 @@ fn credential(conn: &Connection, tenant: &TenantId, row: &CredentialRow) -> Resu
     Ok(())
 }
 
-fn target(conn: &Connection, tenant: &TenantId, row: &TargetRow) -> Result<(), WriteError> {
-    let body = &row.body;
-    conn.execute(
-        "INSERT INTO targets (tenant, target, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (tenant, target) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
-         body = excluded.body",
-        params![tenant.as_str(), row.target.as_str(), body.key, body.nonce, body.bytes],
-    )
-    .map_err(during("write a target"))?;
+/// A table of sealed bodies, one of a tenant's under each name, and the column of that.
+type Named = (&'static str, &'static str);
+
+const TARGETS: Named = ("targets", "target");
+const QUEUES: Named = ("queues", "queue");
+const SCHEDULES: Named = ("schedules", "name");
+
+fn put(
+    conn: &Connection,
+    tenant: &TenantId,
+    (table, column): Named,
+    (under, body): (&str, &Sealed),
+    operation: &'static str,
+) -> Result<(), WriteError> {
+    let statement = format!(
+        "INSERT INTO {table} (tenant, {column}, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (tenant, {column}) DO UPDATE SET body_key = excluded.body_key, \
+         body_nonce = excluded.body_nonce, body = excluded.body"
+    );
+    conn.execute(&statement, params![tenant.as_str(), under, body.key, body.nonce, body.bytes])
+        .map_err(during(operation))?;
     Ok(())
 }
 
-fn queue(conn: &Connection, tenant: &TenantId, row: &QueueRow) -> Result<(), WriteError> {
-    let body = &row.body;
-    conn.execute(
-        "INSERT INTO queues (tenant, queue, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (tenant, queue) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
-         body = excluded.body",
-        params![tenant.as_str(), row.queue.as_str(), body.key, body.nonce, body.bytes],
-    )
-    .map_err(during("write a queue"))?;
-    Ok(())
-}
-
-fn queue_gone(conn: &Connection, tenant: &TenantId, queue: &Name) -> Result<(), WriteError> {
-    conn.execute("DELETE FROM queues WHERE tenant = ?1 AND queue = ?2", params![tenant.as_str(), queue.as_str()])
-        .map_err(during("forget a queue"))?;
+fn gone(
+    conn: &Connection,
+    tenant: &TenantId,
+    (table, column): Named,
+    under: &str,
+    operation: &'static str,
+) -> Result<(), WriteError> {
+    let statement = format!("DELETE FROM {table} WHERE tenant = ?1 AND {column} = ?2");
+    conn.execute(&statement, [tenant.as_str(), under]).map_err(during(operation))?;
     Ok(())
 }
 
@@ -169,24 +175,6 @@ fn signing_secret(conn: &Connection, tenant: &TenantId, row: &SigningSecretRow) 
 fn signing_secret_gone(conn: &Connection, tenant: &TenantId, id: SigningSecretId) -> Result<(), WriteError> {
     conn.execute("DELETE FROM signing_secrets WHERE tenant = ?1 AND id = ?2", params![tenant.as_str(), id.as_bytes()])
         .map_err(during("destroy a signing secret"))?;
-    Ok(())
-}
-
-fn schedule(conn: &Connection, tenant: &TenantId, row: &ScheduleRow) -> Result<(), WriteError> {
-    let body = &row.body;
-    conn.execute(
-        "INSERT INTO schedules (tenant, name, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
-         body = excluded.body",
-        params![tenant.as_str(), row.name.as_str(), body.key, body.nonce, body.bytes],
-    )
-    .map_err(during("write a schedule"))?;
-    Ok(())
-}
-
-fn schedule_gone(conn: &Connection, tenant: &TenantId, name: &Name) -> Result<(), WriteError> {
-    conn.execute("DELETE FROM schedules WHERE tenant = ?1 AND name = ?2", [tenant.as_str(), name.as_str()])
-        .map_err(during("delete a schedule"))?;
     Ok(())
 }
 
