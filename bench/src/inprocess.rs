@@ -127,6 +127,7 @@ pub(crate) async fn one(node: &Node, grant: &Grant) -> Result<(), Error> {
         traceparent: None,
         start_at: None,
         signal: None,
+        faults: Vec::new(),
     };
     let started = transactions::start(&node.app, grant, start).await?;
     let settled = transactions::settled(&node.app, grant, started.id, SAGA_MAX).await?;

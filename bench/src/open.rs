@@ -34,6 +34,7 @@ pub(crate) async fn measure() -> Result<Value, Error> {
         traceparent: None,
         start_at: None,
         signal: None,
+        faults: Vec::new(),
     };
     let id = transactions::start(&node.app, &node.grant(Action::TransactionStart).await?, start).await?.id;
     let (mut first, mut last) = (Times::default(), Times::default());

@@ -264,6 +264,7 @@ fn start(definition: &str, input: Value) -> Result<Start, Error> {
         traceparent: None,
         start_at: None,
         signal: None,
+        faults: Vec::new(),
     })
 }
 

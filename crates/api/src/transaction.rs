@@ -1,7 +1,9 @@
 //! Transactions.
 
+mod faults;
 mod waits;
 
+pub use faults::{AllAttempts, Fault, FaultAttempts, FaultKind, InjectedError};
 pub use waits::{SeenStep, SendSignal, SentSignal, TransactionState, WaitingFor};
 
 use crate::Problem;
@@ -38,6 +40,11 @@ pub struct StartTransaction {
     /// gets it, and nothing is started. It takes the permission `transaction:signal`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<SendSignal>,
+    /// What is to go wrong, at most 32 faults: to test handlers. It takes the permission `fault:inject`, too, and a
+    /// server that was started with `--allow-faults`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32)]
+    pub faults: Vec<Fault>,
 }
 
 /// What a transaction is doing.
@@ -193,6 +200,9 @@ pub struct Transaction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub start_at: Option<Timestamp>,
+    /// What its starter asked to go wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -398,6 +408,9 @@ pub struct StepError {
     /// Whether no further attempt could have ended otherwise.
     #[serde(default, rename = "final")]
     pub is_final: bool,
+    /// Whether it is a fault that the start asked for, and no target said so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub injected: bool,
 }
 
 /// Compensates what was done and ends as cancelled.

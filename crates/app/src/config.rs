@@ -41,6 +41,8 @@ pub struct Config {
     /// Where others reach this server, such as `https://chancery.example`: targets report there what they accepted.
     /// Default none: then a target has to answer with what came of a call.
     pub public_url: Option<String>,
+    /// Whether a start may ask for faults. Default no: it is for servers that teams test their handlers on.
+    pub allow_faults: bool,
 }
 
 impl Config {
@@ -64,6 +66,7 @@ impl Config {
             target_guard: Guard::default(),
             target_limits: Limits::DEFAULT,
             public_url: None,
+            allow_faults: false,
         }
     }
 }

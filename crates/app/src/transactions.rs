@@ -17,7 +17,7 @@ use crate::{Error, clock};
 use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
 use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, DefinitionKind};
-use chancery_engine::{ShownStatus, Summary};
+use chancery_engine::{Fault, ShownStatus, Summary};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use chancery_store::Reach;
@@ -26,6 +26,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// What a caller is told who asks for faults where there are none.
+const FAULTS_ARE_OFF: &str = "`faults`: this server injects none; one for tests is started with `--allow-faults`";
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -46,6 +49,9 @@ pub struct Start {
     pub start_at: Option<Timestamp>,
     /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
     pub signal: Option<SendSignal>,
+    /// What is to go wrong: only where the node allows it. It takes [`chancery_policy::Action::FaultInject`], which the
+    /// caller of this asks for.
+    pub faults: Vec<Fault>,
 }
 
 /// What a start gave.
@@ -114,8 +120,12 @@ pub async fn run(
 
 async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Error> {
     check_start(&start)?;
+    if !start.faults.is_empty() && !app.config().allow_faults {
+        return Err(Error::Invalid(FAULTS_ARE_OFF.to_owned()));
+    }
     let tenant = app.tenant(grant)?;
     let definition = tenant.definitions.resolve(app, grant, &tenant, &start.definition, start.version).await?;
+    Fault::check_all(&start.faults, &definition).map_err(|bad| Error::Invalid(bad.to_string()))?;
     let business_key = definition
         .business_key(&start.input)
         .map_err(|error| Error::Invalid(format!("the definition's `key` fails on this input: {error}")))?;
@@ -143,6 +153,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         traceparent: start.traceparent,
         start_at: start.start_at,
         signal,
+        faults: start.faults,
         is_closed: crate::maintenance::of_platform(app),
     }));
     Ok(Prepared { tenant, definition, id, command, takes_room })

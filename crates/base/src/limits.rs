@@ -137,6 +137,14 @@ pub const SIGNAL_IDS_KEPT_MAX: usize = 256;
 pub const KEY_BYTES_MAX: usize = 256;
 /// Bytes of a justification or another text by a person.
 pub const TEXT_BYTES_MAX: usize = 2_000;
+/// Faults that a start may ask for: they are written with a transaction's head, at each of its commits.
+pub const FAULTS_MAX: usize = 32;
+/// Attempts that one fault names.
+pub const FAULT_ATTEMPTS_MAX: usize = 32;
+/// Bytes of the message of a fault's error.
+pub const FAULT_MESSAGE_BYTES_MAX: usize = 256;
+/// How much later a fault may have an attempt handed out.
+pub const FAULT_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Labels of a transaction.
 pub const LABELS_MAX: usize = 32;
 /// Transactions of a shard that only wait and stay in memory; those that have waited longest leave it.

@@ -11,6 +11,7 @@ mod context;
 mod database;
 mod error;
 mod exit;
+mod fault;
 mod input;
 mod key_file;
 mod output;

@@ -1,5 +1,6 @@
 //! What happens to a transaction. Each event becomes one ledger entry; the state is what applying them gives.
 
+use crate::fault::Fault;
 use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::status::{CauseKind, Phase, Status};
@@ -20,6 +21,9 @@ pub struct StepError {
     /// The target says that no further attempt can end otherwise.
     #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
+    /// A fault that the start asked for, not what a target said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub injected: bool,
     /// For people.
     #[serde(default)]
     pub message: String,
@@ -32,6 +36,8 @@ impl StepError {
     pub const BAD_EXPRESSION: &'static str = "BadExpression";
     /// The tenant's policy denied the attempt.
     pub const POLICY_DENIED: &'static str = "PolicyDenied";
+    /// A fault that the start asked for threw the attempt's answer away.
+    pub const ANSWER_LOST: &'static str = "AnswerLost";
     /// The attempt's answer did not come in time.
     pub const TIMEOUT: &'static str = "Timeout";
     /// No worker took it in time.
@@ -62,7 +68,8 @@ impl StepError {
     pub fn new(r#type: &str, message: impl Into<String>) -> Self {
         let message: String = message.into();
         let r#type = r#type.chars().take(NAME_BYTES_MAX).collect();
-        Self { r#type, message: message.chars().take(TEXT_BYTES_MAX).collect(), detail: None, is_final: false }
+        let message = message.chars().take(TEXT_BYTES_MAX).collect();
+        Self { r#type, message, detail: None, is_final: false, injected: false }
     }
 
     /// The same, final.
@@ -159,6 +166,9 @@ pub struct Beginning {
     pub definition: Name,
     /// The definition's digest.
     pub digest: Digest,
+    /// What is to go wrong, where the caller tests its handlers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// Its id.
     pub id: TransactionId,
     /// The caller's idempotency key.

@@ -5,6 +5,7 @@
 
 pub mod definition;
 mod event;
+mod fault;
 mod node;
 mod open;
 pub mod schedule;
@@ -15,6 +16,7 @@ mod tcc;
 mod transaction;
 
 pub use event::{Beginning, Cause, ChildStart, Event, Failure, Parent, Permitted, Signal, StepError};
+pub use fault::{BadFault, Fault, FaultKind};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};

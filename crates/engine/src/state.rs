@@ -5,6 +5,7 @@
 
 use crate::definition::Definition;
 use crate::event::{Beginning, Cause, Parent, StepError};
+use crate::fault::Fault;
 use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
@@ -100,6 +101,8 @@ struct FlatHead<'a> {
     entries: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a StepError>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    faults: &'a [Fault],
     #[serde(skip_serializing_if = "is_not")]
     held: bool,
     id: TransactionId,
@@ -164,6 +167,7 @@ impl Serialize for Head {
             business_key,
             definition,
             digest,
+            faults,
             id,
             idempotency_key,
             labels,
@@ -185,6 +189,7 @@ impl Serialize for Head {
             ended_at: *ended_at,
             entries: *entries,
             error: error.as_ref(),
+            faults,
             held: *held,
             id: *id,
             idempotency_key: idempotency_key.as_deref(),
@@ -450,6 +455,7 @@ const fn is_zero(number: &u32) -> bool {
 mod tests {
     use super::*;
     use crate::definition::StepIndex;
+    use crate::fault::FaultKind;
     use crate::status::CauseKind;
     use chancery_base::{Entropy, json};
     use serde::de::DeserializeOwned;
@@ -468,6 +474,7 @@ mod tests {
         Some(StepError {
             detail: Some(Box::new(json!({ "a": [1] }))),
             is_final: true,
+            injected: true,
             message: "no \"more\"".to_owned(),
             r#type: "OutOfStock".to_owned(),
         })
@@ -516,12 +523,23 @@ mod tests {
         });
     }
 
+    fn faults() -> Vec<Fault> {
+        let kinds = [
+            FaultKind::Error { error: error().unwrap(), unknown: true },
+            FaultKind::LoseAnswer,
+            FaultKind::Delay { us: 5_000_000 },
+        ];
+        let fault = |fault| Fault { attempts: Some(vec![1, 2]), fault, phase: Phase::Undo, step: "a[1]".to_owned() };
+        kinds.map(fault).into()
+    }
+
     fn beginning(id: TransactionId) -> Beginning {
         Beginning {
             bundle: Digest::of(b"b"),
             business_key: Some("order-1".to_owned()),
             definition: "order".parse().unwrap(),
             digest: Digest::of(b"c"),
+            faults: faults(),
             id,
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

@@ -10,6 +10,7 @@ mod apply;
 mod backward;
 mod child;
 mod command;
+mod faults;
 mod load;
 mod nodes;
 mod offer;

@@ -107,6 +107,8 @@ actions! {
     TransactionTerminate => "transaction:terminate",
     /// Operates on every transaction that a search finds; each operation is asked for, too.
     TransactionBulk => "transaction:bulk",
+    /// Starts a transaction in which things go wrong, to test handlers; starting it is asked for, too.
+    FaultInject => "fault:inject",
     /// Makes a schedule, which starts under its owner's grants.
     ScheduleCreate => "schedule:create",
     /// Reads and lists schedules.

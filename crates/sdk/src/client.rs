@@ -10,7 +10,7 @@ pub use pages::{EntryPages, Pages, StepPages};
 
 use crate::Error;
 use chancery_api::transaction::{
-    Cancel, SendSignal, SentSignal, StartTransaction, StartedTransaction, Transaction, WaitQuery,
+    Cancel, Fault, SendSignal, SentSignal, StartTransaction, StartedTransaction, Transaction, WaitQuery,
 };
 use chancery_base::{Name, Secret, Timestamp, TransactionId, duration};
 use serde_json::Value;
@@ -80,8 +80,16 @@ impl Start {
     #[must_use]
     pub fn new(definition: Name, input: Value) -> Self {
         let labels = BTreeMap::new();
-        let request =
-            StartTransaction { definition, version: None, input, labels, wait: None, start_at: None, signal: None };
+        let request = StartTransaction {
+            definition,
+            version: None,
+            input,
+            labels,
+            wait: None,
+            start_at: None,
+            signal: None,
+            faults: Vec::new(),
+        };
         Self { request, idempotency_key: None, traceparent: None, wait: Duration::ZERO }
     }
 
@@ -119,6 +127,14 @@ impl Start {
     #[must_use]
     pub fn signal(mut self, signal: SendSignal) -> Self {
         self.request.signal = Some(signal);
+        self
+    }
+
+    /// Has something go wrong, to test handlers; can be said up to 32 times. The server must allow it
+    /// (`--allow-faults`), and the caller have the permission `fault:inject`.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.request.faults.push(fault);
         self
     }
 

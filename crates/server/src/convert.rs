@@ -1,6 +1,7 @@
 //! Domain types to wire types and back, field by field.
 
 mod documents;
+mod faults;
 mod maintenance;
 mod open;
 mod people;

@@ -9,7 +9,9 @@ use chancery_base::{
 };
 use chancery_engine::definition::{Definition, HttpRequest};
 use chancery_engine::schedule::{Overlap, Terms};
-use chancery_engine::{Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary};
+use chancery_engine::{
+    Fault, Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary,
+};
 use chancery_policy::{Bundle, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +118,8 @@ pub struct Start {
     pub start_at: Option<Timestamp>,
     /// What it begins with. If a transaction that runs has one of the keys, that one gets it, and nothing is started.
     pub signal: Option<Signal>,
+    /// What is to go wrong. Whether the caller may ask for that was decided before.
+    pub faults: Vec<Fault>,
     /// The platform takes no new transactions: it is refused, unless its key began one before.
     pub is_closed: bool,
 }

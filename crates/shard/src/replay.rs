@@ -330,7 +330,7 @@ impl Replay {
             let request = request_hash(
                 &tenant.hash_key,
                 (&beginning.definition, beginning.version_asked),
-                (&beginning.labels, beginning.start_at),
+                (&beginning.labels, beginning.start_at, &beginning.faults),
                 input,
             );
             let of_start = beginning.idempotency_key.as_deref().map(|key| (KeyScope::Start, key, request));

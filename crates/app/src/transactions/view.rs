@@ -9,8 +9,8 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, DefinitionKind, Step, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Head, Intent, NodeRef, ParticipantState, Phase, ShownStatus, StepError, StepState, StepStatus,
-    Summary, TccState, UndoStatus, left_undone,
+    Cause, CauseKind, Fault, Head, Intent, NodeRef, ParticipantState, Phase, ShownStatus, StepError, StepState,
+    StepStatus, Summary, TccState, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -76,6 +76,8 @@ pub struct TransactionView {
     pub parked_at: Option<String>,
     /// When its first steps were to begin, where that was said.
     pub start_at: Option<Timestamp>,
+    /// What its starter asked to go wrong.
+    pub faults: Vec<Fault>,
     /// Since when it is paused.
     pub paused_at: Option<Timestamp>,
     /// What it waits for, of what fanned out each clone: the first `WAITS_SHOWN_MAX` of it.
@@ -327,6 +329,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         left_undone: left.into_iter().map(name).collect::<Result<_, _>>()?,
         parked_at: head.parked_at.map(name).transpose()?,
         start_at: head.beginning.start_at,
+        faults: head.beginning.faults.clone(),
         paused_at: head.paused_at,
         waiting_for,
         children: nodes.values().filter_map(|state| state.child).collect(),

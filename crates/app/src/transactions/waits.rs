@@ -3,7 +3,7 @@
 use chancery_base::Timestamp;
 use chancery_base::limits::WAITS_SHOWN_MAX;
 use chancery_engine::definition::{Definition, Run, Step};
-use chancery_engine::{Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus};
+use chancery_engine::{Fault, Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus};
 use std::time::Duration;
 
 /// What is waited for.
@@ -23,6 +23,8 @@ pub enum WaitKind {
     Signal,
     /// The time of the next attempt.
     Retry,
+    /// The end of a delay that the start asked for.
+    Delay,
     /// A worker that takes it.
     Worker,
     /// The answer of an attempt that is out.
@@ -43,6 +45,7 @@ impl WaitKind {
             Self::Time => "time",
             Self::Signal => "signal",
             Self::Retry => "retry",
+            Self::Delay => "delay",
             Self::Worker => "worker",
             Self::Answer => "answer",
             Self::Child => "child",
@@ -140,7 +143,16 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         | StepStatus::Skipped
         | StepStatus::Cancelled => return None,
     };
-    Some(WaitView { kind, step: Some(node.name(&step.id)), phase: Phase::Do, name, since: since?, until })
+    let view = WaitView { kind, step: Some(node.name(&step.id)), phase: Phase::Do, name, since: since?, until };
+    Some(delayed(view, step, state.queued_since(), (head, state.attempts)))
+}
+
+/// What a fault delays waits for no worker yet.
+fn delayed(view: WaitView, step: &Step, queued: Option<Timestamp>, (head, attempts): (&Head, u32)) -> WaitView {
+    let faults = &head.beginning.faults;
+    let (Some(queued), Some(name), false) = (queued, &view.step, faults.is_empty()) else { return view };
+    let delay = Fault::delay_of(faults, (step.id.as_str(), name), view.phase, attempts.saturating_add(1));
+    if delay.is_zero() { view } else { WaitView { kind: WaitKind::Delay, until: Some(queued.plus(delay)), ..view } }
 }
 
 /// A compensation, or a participant's confirm.
@@ -170,7 +182,18 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         Some(child) => Some(child.to_string()),
         None => step.run_of(phase).map(Run::describe),
     };
-    Some(WaitView { kind, step: Some(node.name(&step.id)), phase, name, since: since?, until })
+    let view = WaitView { kind, step: Some(node.name(&step.id)), phase, name, since: since?, until };
+    let queued = match undo.status {
+        UndoStatus::Ready => undo.ready_at,
+        UndoStatus::Backoff => undo.wake_at,
+        UndoStatus::None
+        | UndoStatus::Dispatched
+        | UndoStatus::Completed
+        | UndoStatus::Failed
+        | UndoStatus::Marked
+        | UndoStatus::Skipped => None,
+    };
+    Some(delayed(view, step, queued, (head, undo.attempts)))
 }
 
 /// So long before an instant.

@@ -212,6 +212,7 @@ impl House {
             traceparent: None,
             start_at: None,
             signal: None,
+            faults: Vec::new(),
         }
     }
 

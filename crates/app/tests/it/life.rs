@@ -295,6 +295,7 @@ fn order() -> transactions::Start {
         traceparent: None,
         start_at: None,
         signal: None,
+        faults: Vec::new(),
     }
 }
 

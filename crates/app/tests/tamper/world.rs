@@ -144,6 +144,7 @@ impl Owner {
             traceparent: None,
             start_at: None,
             signal: None,
+            faults: Vec::new(),
         };
         transactions::start(&self.app, &self.may(Action::TransactionStart).await, start).await.unwrap().id
     }

@@ -96,7 +96,8 @@ async fn open(place: &Place) -> Result<(App, Secret), CliError> {
     if is_new {
         bootstrap::system(&data, &cluster).await?;
     }
-    let config = Config { target_guard: Guard::with_loopback(), ..Config::new(data.cluster(), "dev") };
+    let config =
+        Config { target_guard: Guard::with_loopback(), allow_faults: true, ..Config::new(data.cluster(), "dev") };
     let app = App::open(config, data.keys, data.store, starter::closures()?).await?;
     if !is_new {
         let key = crate::key_file::read(&key_path)?;

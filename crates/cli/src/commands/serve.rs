@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// report later.
     #[arg(long, value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
+    /// Let starts ask for faults (permission `fault:inject`), so that teams can test their handlers. Not for production.
+    #[arg(long)]
+    allow_faults: bool,
     /// Running transactions of a tenant at most; a start beyond is refused with 429.
     #[arg(long, value_name = "N", default_value_t = RUNNING_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNNING_MAX)))]
     running_max: u32,
@@ -124,6 +127,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
         targets,
         target_guard: Guard::new(args.allow_target_network),
         public_url: args.public_url,
+        allow_faults: args.allow_faults,
         ..Config::new(data.cluster(), args.node)
     };
     let app = App::open(config, data.keys, data.store, Closures::new()).await?;

@@ -5,8 +5,10 @@ use super::{micros, time};
 use crate::commands::{Branch, Summary};
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
-    Cause, Compensation, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionSummary,
+    Cause, Compensation, Fault, FaultKind, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount,
+    TransactionSummary,
 };
+use chancery_api::worker::Phase;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -74,7 +76,12 @@ fn cause_text(cause: &Cause) -> String {
 }
 
 fn error_text(error: &StepError) -> String {
-    if error.message.is_empty() { error.error_type.clone() } else { format!("{}: {}", error.error_type, error.message) }
+    let text = match error.message.as_str() {
+        "" => error.error_type.clone(),
+        message => format!("{}: {message}", error.error_type),
+    };
+    // Nobody is to look for the cause of what was asked for.
+    if error.injected { format!("{text} (injected)") } else { text }
 }
 
 /// A transaction as its start answered.
@@ -99,6 +106,7 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("started", Some(format!("{} by {}", time(body.started_at), body.principal))),
         ("starts", body.start_at.map(time)),
         ("paused", body.paused_at.map(time)),
+        ("faults", Some(faults_text(&body.faults)).filter(|faults| !faults.is_empty())),
         ("waiting for", waiting_for(&body.waiting_for)),
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
@@ -110,6 +118,23 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
     format!("{head}\n{}", steps(out, &body.steps))
+}
+
+/// What its starter asked to go wrong, by step.
+fn faults_text(faults: &[Fault]) -> String {
+    let kind = |fault: &Fault| match &fault.fault {
+        FaultKind::Error(error) => format!("error {}", error.error_type),
+        FaultKind::LoseAnswer(_) => "lose the answer".to_owned(),
+        FaultKind::Repeat(_) => "repeat".to_owned(),
+        FaultKind::Delay(delay) => format!("delay {delay}"),
+    };
+    let phase = |fault: &Fault| match fault.phase {
+        Phase::Do => "",
+        Phase::Undo => "/undo",
+        Phase::Confirm => "/confirm",
+    };
+    let one = |fault: &Fault| format!("{}{}: {}", fault.step, phase(fault), kind(fault));
+    faults.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A table of steps, of participants, or of the clones of a step.

@@ -4,6 +4,7 @@
 //! node out before its state is changed, and [`Transaction::place_touched`] puts it back; nobody else writes here.
 
 use super::Transaction;
+use super::faults::Delays;
 use super::nodes::{Node, look};
 use crate::definition::{CompensationPolicy, Step, StepIndex};
 use crate::node::NodeRef;
@@ -12,13 +13,14 @@ use crate::status::{Phase, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// What is or may be going on at a node, and by what the nodes of a class are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     /// It waits for a worker, since then.
     Ready,
-    /// Its next attempt waits for that time.
+    /// Its next attempt waits for that time: after one that failed, or for a fault that delays it.
     Backoff,
     /// Its wait for a worker has then lasted too long.
     QueueEnd,
@@ -30,7 +32,7 @@ pub(super) enum Class {
     Waiting,
     /// Its compensation, or its confirm, waits for a worker, since then.
     UndoReady,
-    /// Its compensation's next attempt waits for that time.
+    /// The same of its compensation.
     UndoBackoff,
     /// Its compensation is out, until then.
     UndoOut,
@@ -88,13 +90,19 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(node: NodeRef, step: &Step, state: &StepState, policy: CompensationPolicy, closing: Phase) -> Self {
+    fn of(
+        node: NodeRef,
+        step: &Step,
+        state: &StepState,
+        policy: CompensationPolicy,
+        (closing, delays): (Phase, Delays),
+    ) -> Self {
         // A step as a whole is not handed out, and takes effect by its clones.
         let fans_out = step.each.is_some() && node.clone == 0;
         let forward = match state.status {
             StepStatus::Ready if fans_out => None,
-            StepStatus::Ready => Some((Class::Ready, rank(state.ready_at))),
-            StepStatus::Backoff => Some((Class::Backoff, rank(state.wake_at))),
+            StepStatus::Ready => Some(queued((Class::Ready, Class::Backoff), state.ready_at, delays.forward)),
+            StepStatus::Backoff => Some(queued((Class::Backoff, Class::Backoff), state.wake_at, delays.forward)),
             // A child has a time of its own, or none.
             StepStatus::Dispatched if step.run.child().is_some() => Some((Class::Child, 0)),
             StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
@@ -109,10 +117,11 @@ impl Keys {
             | StepStatus::Cancelled => None,
         };
         // No worker is waited for by a step as a whole, nor by one that runs a child.
-        let queued = state.queued_since().filter(|_| !fans_out && step.run.child().is_none());
-        let queue_end = queued.map(|since| (Class::QueueEnd, since.plus(step.queue_timeout).as_micros()));
+        let queued_at = state.queued_since().filter(|_| !fans_out && step.run.child().is_none());
+        let queue_end = queued_at.map(|since| since.plus(delays.forward).plus(step.queue_timeout).as_micros());
+        let queue_end = queue_end.map(|at| (Class::QueueEnd, at));
         // A pivot has no compensation.
-        let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, closing) };
+        let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, (closing, delays)) };
         Self {
             node,
             found: [forward, queue_end, effect.filter(|_| !fans_out)],
@@ -151,7 +160,12 @@ fn pivot_key(state: &StepState) -> Option<(Class, i64)> {
     state.took_effect().then_some((Class::Pivot, i64::from(state.status == StepStatus::Unknown)))
 }
 
-fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy, closing: Phase) -> Option<(Class, i64)> {
+fn undo_key(
+    step: &Step,
+    state: &StepState,
+    policy: CompensationPolicy,
+    (closing, delays): (Phase, Delays),
+) -> Option<(Class, i64)> {
     let undo = step.compensate.as_ref().filter(|_| state.took_effect())?;
     let order = state.ended_n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
     match state.undo.status {
@@ -162,8 +176,10 @@ fn undo_key(step: &Step, state: &StepState, policy: CompensationPolicy, closing:
             | CompensationPolicy::CircuitBreaker
             | CompensationPolicy::BestEffortParallel => Some((Class::ToUndo, order)),
         },
-        UndoStatus::Ready => Some((Class::UndoReady, rank(state.undo.ready_at))),
-        UndoStatus::Backoff => Some((Class::UndoBackoff, rank(state.undo.wake_at))),
+        UndoStatus::Ready => Some(queued((Class::UndoReady, Class::UndoBackoff), state.undo.ready_at, delays.closing)),
+        UndoStatus::Backoff => {
+            Some(queued((Class::UndoBackoff, Class::UndoBackoff), state.undo.wake_at, delays.closing))
+        }
         UndoStatus::Dispatched if step.recalls_child() => Some((Class::UndoChild, 0)),
         UndoStatus::Dispatched => Some((Class::UndoOut, rank(state.undo.wake_at))),
         UndoStatus::Failed if closing == Phase::Confirm || undo.on_error.parks() => Some((Class::UndoStuck, order)),
@@ -192,6 +208,14 @@ pub(super) const SHARED: u32 = 0;
 /// The window of a step's clones.
 const fn window_of(step: StepIndex) -> u32 {
     step.0.saturating_add(1)
+}
+
+/// What waits for a worker, or where a fault delays it, for the time from which it does.
+fn queued((class, late): (Class, Class), since: Option<Timestamp>, delay: Duration) -> (Class, i64) {
+    match since.filter(|_| !delay.is_zero()) {
+        Some(since) => (late, since.plus(delay).as_micros()),
+        None => (class, rank(since)),
+    }
 }
 
 /// What has no time of its own comes before what has.
@@ -309,7 +333,8 @@ impl Active {
 impl Transaction {
     fn keys_of(&self, node: &Node) -> Option<Keys> {
         let closing = self.head.closing(&node.state);
-        Some(Keys::of(node.at, self.step_of(node.at)?, &node.state, self.definition.compensation, closing))
+        let (step, delays) = (self.step_of(node.at)?, self.delays(node.at, &node.state));
+        Some(Keys::of(node.at, step, &node.state, self.definition.compensation, (closing, delays)))
     }
 
     /// A node's state, to be changed: its row is to be written, and the active set no longer knows it.

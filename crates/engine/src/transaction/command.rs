@@ -121,7 +121,8 @@ impl Transaction {
         Ok(attempt)
     }
 
-    /// Records how an attempt ended. `false`: it is not out (any more), and nothing changed.
+    /// Records how an attempt ended, unless a fault throws that away. `false`: it is not out (any more), and nothing
+    /// changed.
     ///
     /// # Errors
     /// Only for a defect.
@@ -136,7 +137,7 @@ impl Transaction {
         if self.head.status.is_ended() || self.dispatched(node, phase).is_none_or(|(out, _)| out != attempt) {
             return Ok(false);
         }
-        let (failure, error) = match answer {
+        let (failure, error) = match self.as_heard(node, phase, attempt, answer) {
             Answer::Accepted => {
                 // Said again it changes nothing.
                 if self.is_leased(node, phase) {
@@ -374,11 +375,12 @@ impl Transaction {
     ) -> Option<Timestamp> {
         let definition = self.step_of(node)?;
         let state = self.state(node)?;
+        let since = |attempts: u32, before: u32| attempts - before - self.repeats(node, phase, before + 1..=attempts);
         let (retry, used, most): (&Retry, u32, u32) = match phase {
             Phase::Do => {
                 let may = self.head.status == Status::Running && !self.is_full();
                 let most = if may { definition.retry.attempts } else { 0 };
-                (&definition.retry, state.attempts - state.attempts_before, most)
+                (&definition.retry, since(state.attempts, state.attempts_before), most)
             }
             Phase::Undo => {
                 let undo = definition.compensate.as_ref()?;
@@ -389,18 +391,19 @@ impl Transaction {
                         undo.retry.attempts
                     }
                 };
-                (&undo.retry, state.undo.attempts - state.undo.attempts_before, most)
+                (&undo.retry, since(state.undo.attempts, state.undo.attempts_before), most)
             }
             Phase::Confirm => {
                 let retry = &definition.confirm.as_ref()?.retry;
-                (retry, state.undo.attempts - state.undo.attempts_before, retry.attempts)
+                (retry, since(state.undo.attempts, state.undo.attempts_before), retry.attempts)
             }
         };
         let is_final = error.is_final || retry.is_final(&error.r#type);
         if !failure.was_dispatched() || is_final || used >= most {
             return None;
         }
-        Some(now.plus(retry.delay(&self.id(), &self.name_of(node), used)))
+        // After a repeat nothing has failed yet.
+        Some(now.plus(retry.delay(&self.id(), &self.name_of(node), used.max(1))))
     }
 
     pub(super) fn ask_when(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {

@@ -49,6 +49,7 @@ impl Run {
             version: definition.version,
             version_asked: None,
             digest: definition.digest,
+            faults: Vec::new(),
             principal: PrincipalId::draw(PrincipalKind::Agent, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: Some("trip-17".to_owned()),

@@ -3,7 +3,7 @@
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
-    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, NodeRef, Phase, Signal, Staged, StepError, Transaction,
+    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, Fault, NodeRef, Phase, Signal, Staged, StepError, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,15 +19,20 @@ struct Run {
 
 impl Run {
     fn new(yaml: &str, input: Value) -> Self {
-        Self::begun(yaml, input, None)
+        Self::begun(yaml, input, None, Vec::new())
     }
 
     /// One whose first steps begin so long after its start.
     fn starting(yaml: &str, input: Value, after: Duration) -> Self {
-        Self::begun(yaml, input, Some(after))
+        Self::begun(yaml, input, Some(after), Vec::new())
     }
 
-    fn begun(yaml: &str, input: Value, after: Option<Duration>) -> Self {
+    /// One in which something goes wrong.
+    fn faulty(yaml: &str, faults: Vec<Fault>) -> Self {
+        Self::begun(yaml, json!({}), None, faults)
+    }
+
+    fn begun(yaml: &str, input: Value, after: Option<Duration>, faults: Vec<Fault>) -> Self {
         let mut entropy = Entropy::from_seed([7; 32]);
         let now = Timestamp::from_micros(1_795_246_020_000_000);
         let definition = Arc::new(Definition::parse(yaml.as_bytes()).unwrap());
@@ -37,6 +42,7 @@ impl Run {
             version: definition.version,
             version_asked: None,
             digest: definition.digest,
+            faults,
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,
@@ -84,7 +90,11 @@ impl Run {
             match self.transaction.offer(step, phase) {
                 Ok(offer) => {
                     let deadline = self.now.plus(offer.timeout);
-                    self.cx(|t, cx| t.dispatch(step, phase, decision, offer.input, deadline, cx)).unwrap();
+                    let attempt =
+                        self.cx(|t, cx| t.dispatch(step, phase, decision, offer.input, deadline, cx)).unwrap();
+                    if let Some(answer) = self.transaction.injected(step, phase, attempt) {
+                        assert!(self.cx(|t, cx| t.answer(step, phase, attempt, answer, cx)).unwrap());
+                    }
                 }
                 Err(error) => self.cx(|t, cx| t.refuse(step, phase, error, cx)).unwrap(),
             }
@@ -219,6 +229,8 @@ impl Run {
 #[cfg(test)]
 mod children;
 mod fan_out;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]

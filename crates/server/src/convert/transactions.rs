@@ -1,6 +1,6 @@
 //! Transactions.
 
-use super::micros;
+use super::{faults, micros};
 use crate::failure::Failure;
 use chancery_api::transaction::{
     Bulk, BulkOperation, BulkResult, Cause, Compensation, ParentStep, Resolve, SeenStep, SendSignal, SentSignal,
@@ -19,8 +19,12 @@ use chancery_engine::{ShownStatus, StepStatus};
 use serde_json::Value;
 use tracing::warn;
 
-pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, traceparent: Option<String>) -> Start {
-    Start {
+pub(crate) fn start(
+    body: StartTransaction,
+    idempotency_key: Option<String>,
+    traceparent: Option<String>,
+) -> Result<Start, Error> {
+    Ok(Start {
         definition: body.definition,
         version: body.version,
         input: body.input,
@@ -29,7 +33,8 @@ pub(crate) fn start(body: StartTransaction, idempotency_key: Option<String>, tra
         traceparent,
         start_at: body.start_at,
         signal: body.signal.map(signal),
-    }
+        faults: faults::asked(body.faults)?,
+    })
 }
 
 pub(crate) fn signal(body: SendSignal) -> signals::SendSignal {
@@ -153,6 +158,7 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         driver: view.driver,
         started_at: head.started_at,
         start_at: view.start_at,
+        faults: view.faults.into_iter().map(faults::shown).collect(),
         paused_at: view.paused_at,
         ended_at: head.ended_at,
         cause: view.cause.map(cause),
@@ -259,5 +265,6 @@ fn step_error(error: chancery_engine::StepError) -> StepError {
         message: error.message,
         detail: error.detail.map(|detail| *detail),
         is_final: error.is_final,
+        injected: error.injected,
     }
 }

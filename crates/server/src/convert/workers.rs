@@ -54,6 +54,7 @@ pub(super) fn failed(error: ReportError) -> ReportedOutcome {
         message: error.message,
         detail: error.detail.map(Box::new),
         is_final: error.is_final,
+        injected: false,
     };
     if is_unknown { ReportedOutcome::Unknown(error) } else { ReportedOutcome::Failed(error) }
 }

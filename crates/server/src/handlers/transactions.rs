@@ -32,7 +32,11 @@ pub(crate) async fn start(
     if body.signal.is_some() {
         node.app.authorize(&caller, Action::TransactionSignal, About::Tenant).await?;
     }
-    let (started, result) = transactions::run(&node.app, &grant, convert::start(body, key, traceparent), hold).await?;
+    if !body.faults.is_empty() {
+        node.app.authorize(&caller, Action::FaultInject, About::Tenant).await?;
+    }
+    let start = convert::start(body, key, traceparent)?;
+    let (started, result) = transactions::run(&node.app, &grant, start, hold).await?;
     Ok(Made { existing: started.existing, body: convert::started(result) })
 }
 

@@ -68,8 +68,9 @@ fn every_action_of_the_table_is_one_of_the_role_bundle_and_the_other_way_round()
             chancery_api::Access::Action(action) => Some(action),
         })
         .collect();
-    // A handler asks for these itself: suspending is a part of `principal_set`, details of health are for some.
-    let of_handlers = BTreeSet::from(["principal:suspend", "health:read"]);
+    // A handler asks for these itself: suspending is a part of `principal_set`, faults are one of a start, details of
+    // health are for some.
+    let of_handlers = BTreeSet::from(["principal:suspend", "fault:inject", "health:read"]);
     let of_bundle: BTreeSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
     assert_eq!(of_table.union(&of_handlers).copied().collect::<BTreeSet<_>>(), of_bundle);
 }

@@ -13,7 +13,7 @@ use chancery_base::limits::SHARD_CLONES_MAX;
 use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
-use chancery_engine::{Answer, Authorization, Beginning, Call, Offer, Phase, ShownStatus, Transaction};
+use chancery_engine::{Answer, Authorization, Beginning, Call, Cx, Fault, Offer, Phase, ShownStatus, Transaction};
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Shard {
         let request = request_hash(
             &control.tenant.hash_key,
             (&start.definition.name, start.version_asked),
-            (&start.labels, start.start_at),
+            (&start.labels, start.start_at, &start.faults),
             &start.input,
         );
         if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
@@ -286,6 +286,12 @@ impl Shard {
             member.dispatch(node, phase, decision_id, input, deadline, cx)
         })?;
         work.observe(Observation::Dispatched { phase, attempt, waited: work.now.since(key.since) });
+        let injected = self.members.get(&id).and_then(|member| member.injected(node, phase, attempt));
+        if let Some(answer) = injected {
+            // The worker that it was meant for keeps its credit, and has no part in how it ends.
+            let fail = |member: &mut Transaction, cx: &mut Cx<'_>| member.answer(node, phase, attempt, answer, cx);
+            return self.run(id, Standing::system(), work, fail).map(|_| ());
+        }
         let Some((call, queue)) = call else {
             let output = Arc::clone(&offer.input);
             return self
@@ -380,6 +386,7 @@ fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
         parent: None,
         traceparent: start.traceparent.clone(),
         start_at: start.start_at,
+        faults: start.faults.clone(),
     };
     let (definition, input) = (Arc::clone(&start.definition), Arc::clone(&start.input));
     Transaction::begin(definition, Arc::new(beginning), input, work.now, work.seq())
@@ -399,7 +406,7 @@ pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key
 pub(crate) fn request_hash(
     hash_key: &[u8; 32],
     (definition, version_asked): (&Name, Option<u32>),
-    (labels, start_at): (&BTreeMap<String, String>, Option<Timestamp>),
+    (labels, start_at, faults): (&BTreeMap<String, String>, Option<Timestamp>, &[Fault]),
     input: &Document,
 ) -> [u8; 32] {
     let version = version_asked.map_or(Value::Null, Value::from);
@@ -408,6 +415,9 @@ pub(crate) fn request_hash(
     let mut head = vec![Value::from(definition.as_str()), version, Value::Object(labels)];
     // What is not said is not hashed, so that requests of before there was such a time are the same still.
     head.extend(start_at.map(|at| Value::from(at.as_micros())));
+    // A list, which no time is.
+    let faults = Some(faults).filter(|faults| !faults.is_empty());
+    head.extend(faults.map(|faults| serde_json::to_value(faults).unwrap_or_default()));
     let head = json::canonical(&Value::from(head));
     // Canonical JSON ends where it ends: an array and a value after it can be read in one way only.
     hmac_sha256(hash_key, &[&head, input.canonical().as_bytes()])

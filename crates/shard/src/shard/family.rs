@@ -415,6 +415,8 @@ fn begin(
         business_key: None,
         definition: definition.name.clone(),
         digest: definition.digest,
+        // What its parent's start asked for is of the parent's steps.
+        faults: Vec::new(),
         id: TransactionId::draw(work.now, above.id.slot(), &mut work.entropy),
         idempotency_key: None,
         labels: BTreeMap::new(),

@@ -114,6 +114,7 @@ impl World {
             traceparent: None,
             start_at: None,
             signal: None,
+            faults: Vec::new(),
             is_closed: false,
         };
         let start = if self.has_waits() { self.waiting_start(start) } else { start };

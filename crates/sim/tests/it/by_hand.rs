@@ -3,6 +3,7 @@
 mod children;
 mod crash;
 mod examples;
+mod faults;
 mod hand;
 mod maintenance;
 mod originals;

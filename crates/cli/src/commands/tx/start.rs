@@ -2,11 +2,12 @@
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::fault;
 use crate::input;
 use crate::progress;
 use crate::session::Session;
 use crate::show;
-use chancery_api::transaction::{SendSignal, Status, Transaction};
+use chancery_api::transaction::{Fault, SendSignal, Status, Transaction};
 use chancery_base::{Name, Timestamp, TransactionId, duration};
 use chancery_sdk::{Client, Start};
 use serde_json::Value;
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
   chancery tx start create-order --input @order.json --idempotency-key order-17
+  chancery tx start create-order --input @order.json --fault 'charge=error:Declined' --wait 60s
+  chancery tx start create-order --input @order.json --fault 'charge/undo@2=lose'
   chancery tx start nightly --at 2026-12-24T22:00:00Z
   chancery tx start cart --idempotency-key cart-9 --signal add --payload '{\"sku\": \"chair\"}'
   echo '{\"sku\": \"chair\"}' | chancery tx start create-order --input - -o json")]
@@ -49,6 +52,10 @@ pub(crate) struct StartArgs {
     /// A second signal with this id is taken for the same, and changes nothing.
     #[arg(long, value_name = "ID", requires = "signal")]
     signal_id: Option<String>,
+    /// Have something go wrong, to test handlers: STEP[/undo|/confirm][@ATTEMPT,…|@all]=FAULT, where FAULT is
+    /// error:TYPE, final:TYPE, unknown:TYPE, lose, repeat or delay:5s. Can be repeated. The server must allow it.
+    #[arg(long, value_name = "FAULT", value_parser = fault::parse)]
+    fault: Vec<Fault>,
     /// Wait so long for its end, such as 60s.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     wait: Option<Duration>,
@@ -82,6 +89,9 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
     }
     if let Some(at) = args.at {
         start = start.at(at);
+    }
+    for fault in args.fault {
+        start = start.fault(fault);
     }
     if let Some(name) = args.signal {
         let payload = args.payload.as_deref().map(|text| input::json_value("--payload", text)).transpose()?;

@@ -30,6 +30,7 @@ impl Run {
             version: 1,
             version_asked: None,
             digest: definition.digest,
+            faults: Vec::new(),
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,

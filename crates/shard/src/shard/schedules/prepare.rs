@@ -231,6 +231,7 @@ fn start(
         traceparent: None,
         start_at: None,
         signal: None,
+        faults: Vec::new(),
         // Whether it is is looked at when it is its turn.
         is_closed: false,
     })

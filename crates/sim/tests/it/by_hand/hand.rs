@@ -3,7 +3,7 @@
 use chancery_base::Document;
 use chancery_base::*;
 use chancery_engine::definition::Definition;
-use chancery_engine::{ShownStatus, Signal, Status};
+use chancery_engine::{Fault, ShownStatus, Signal, Status};
 use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
 use chancery_shard::queue::QueueSettings;
@@ -252,11 +252,29 @@ impl Hand {
         key: Option<&str>,
         business: Option<&str>,
     ) -> ReplyTo {
+        let start = self.a_start(name, input, key, business);
+        self.push(Command::Start(Box::new(start)))
+    }
+
+    /// Starts something in which something goes wrong.
+    pub(crate) fn start_faulty(
+        &mut self,
+        name: &str,
+        key: Option<&str>,
+        faults: Vec<Fault>,
+    ) -> Result<TransactionId, Refusal> {
+        let start = Start { faults, ..self.a_start(name, json!({"n": 1}), key, None) };
+        let response = self.ask(Command::Start(Box::new(start)))?;
+        let Response::Started { id, .. } = response else { panic!("{response:?}") };
+        Ok(id)
+    }
+
+    fn a_start(&mut self, name: &str, input: Value, key: Option<&str>, business: Option<&str>) -> Start {
         let slot = match business.or(key) {
             Some(key) => Slot::of_key(&self.tenant, key),
             None => Slot::new(self.number * (4096 / self.shards)).unwrap(),
         };
-        let start = Start {
+        Start {
             id: TransactionId::draw(self.now, slot, &mut self.entropy),
             actor: self.actor,
             definition: Arc::clone(&self.definitions[name]),
@@ -268,9 +286,9 @@ impl Hand {
             traceparent: None,
             start_at: None,
             signal: None,
+            faults: Vec::new(),
             is_closed: false,
-        };
-        self.push(Command::Start(Box::new(start)))
+        }
     }
 
     /// The same, to begin later or with a signal: how it was answered.
@@ -295,6 +313,7 @@ impl Hand {
             traceparent: None,
             start_at,
             signal,
+            faults: Vec::new(),
             is_closed: false,
         };
         let response = self.ask(Command::Start(Box::new(start)))?;
