@@ -1,7 +1,7 @@
 # Chancery's chores. Each target installs what it lacks, so a fresh clone needs nothing but Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench test-faults setup
+.PHONY: help demo test check bench bench-core bench-peers test-faults setup
 
 export KEEP
 
@@ -22,6 +22,14 @@ check: ## The quick part of it, for every save: formatting, lints, tidy, unit te
 bench: ## Measure, and write target/bench.jsonl
 	@scripts/setup.sh build
 	scripts/bench.sh
+
+bench-core: ## Measure the core's figures, and fail if one got worse since bench/recorded.json
+	@scripts/setup.sh build
+	BENCH_OUT=target/bench-core.jsonl scripts/bench.sh core
+
+bench-peers: ## Measure beside Restate, in turns and in a quarter of an hour; writes target/bench-peers.jsonl
+	@scripts/setup.sh build
+	BENCH_OUT=target/bench-peers.jsonl scripts/bench.sh side-by-side
 
 test-faults: ## What takes too long for `make test`: more simulated seeds, sabotaged builds, hostile clients, fuzzing
 	@scripts/setup.sh test

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// The workload's name.
+pub(crate) const DECISION: &str = "decision";
 /// The sizes of bundle that are measured.
 pub(crate) const SIZES: [usize; 2] = [100, 1_000];
 
@@ -58,7 +60,7 @@ pub(crate) fn measure(policies: usize, layout: Layout, time: Duration) -> Result
         }
     }
     Ok(json!({
-        "name": "decision", "policies": policies, "layout": layout.word(), "decisions": times.len(),
+        "name": DECISION, "policies": policies, "layout": layout.word(), "decisions": times.len(),
         "p50_ns": times.percentile(50), "p99_ns": times.percentile(99),
     }))
 }

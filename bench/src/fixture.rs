@@ -2,7 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
-use crate::{open, scale};
+use crate::{open, scale, side_by_side};
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
 use chancery_base::{Name, Secret, TenantId};
@@ -88,7 +88,7 @@ impl Node {
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
         let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
         let sagas = [local, saga("saga-remote-10", "remote", REMOTE_STEPS), open];
-        for definition in sagas.into_iter().chain(scale::definitions()) {
+        for definition in sagas.into_iter().chain(scale::definitions()).chain(side_by_side::definitions()) {
             let source = definition.to_string();
             definitions::register(&self.app, &register, source.as_bytes(), definitions::Format::Json).await?;
         }
@@ -105,14 +105,14 @@ pub(crate) fn payload() -> Value {
     json!({ "filler": "x".repeat(PAYLOAD_BYTES - 13) })
 }
 
-/// A saga of sequential steps that each pass the payload on.
-fn saga(name: &str, worker: &str, steps: usize) -> Value {
+/// A saga of sequential steps that each pass the payload on. The worker has a queue for each of ten.
+pub(crate) fn saga(name: &str, worker: &str, steps: usize) -> Value {
     let step = |index: usize| {
         let (after, with) = match index.checked_sub(1) {
             Some(before) => (vec![format!("s{before}")], format!("${{{{ steps.s{before}.output }}}}")),
             None => (Vec::new(), "${{ input }}".to_owned()),
         };
-        json!({ "id": format!("s{index}"), "run": { "worker": format!("{worker}.{index}") }, "after": after, "with": with,
+        json!({ "id": format!("s{index}"), "run": { "worker": format!("{worker}.{}", index % REMOTE_STEPS) }, "after": after, "with": with,
                 "compensate": { "run": "noop" } })
     };
     json!({ "name": name, "version": 1, "steps": (0..steps).map(step).collect::<Vec<_>>() })

@@ -29,7 +29,7 @@ pub(crate) enum Error {
 }
 
 /// How long each unit took, in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Times(Vec<u64>);
 
 impl Times {

@@ -30,14 +30,30 @@ impl Http {
     /// # Errors
     /// If the server does not answer, or not with success.
     pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, Error> {
+        self.call(Method::POST, path, body.into()).await
+    }
+
+    /// Gets the body of the answer.
+    ///
+    /// # Errors
+    /// If the server does not answer, or not with success.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Bytes, Error> {
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn call(&mut self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Error> {
         let request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(path)
             .header(header::HOST, self.server.to_string())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body.into()))
+            .body(Full::new(body))
             .map_err(|err| Error::Failed(err.to_string()))?;
-        self.connection.ready().await?;
+        // A server may close a connection on which nothing was asked for a while. Nothing has been sent yet.
+        if self.connection.ready().await.is_err() {
+            *self = Self::connect(self.server).await?;
+            self.connection.ready().await?;
+        }
         let answer = self.connection.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();

@@ -1,6 +1,6 @@
 //! Clients that call in a loop.
 
-use crate::fixture::{REMOTE_STEPS, payload};
+use crate::fixture::REMOTE_STEPS;
 use crate::harness::{Error, Times, rate};
 use crate::http::Http;
 use crate::inprocess::{now, per_unit};
@@ -18,21 +18,22 @@ pub(crate) trait Caller: Send + 'static {
     fn call(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// A client by plain HTTP: posts the payload, and is answered with the saga's output.
+/// A client by plain HTTP: posts a body, and is answered with the saga's output.
 pub(crate) struct Poster {
     http: Http,
     path: &'static str,
+    body: Value,
 }
 
 impl Poster {
-    pub(crate) async fn connect(server: SocketAddr, path: &'static str) -> Result<Self, Error> {
-        Ok(Self { http: Http::connect(server).await?, path })
+    pub(crate) async fn connect(server: SocketAddr, path: &'static str, body: Value) -> Result<Self, Error> {
+        Ok(Self { http: Http::connect(server).await?, path, body })
     }
 }
 
 impl Caller for Poster {
     async fn call(&mut self) -> Result<(), Error> {
-        let answer = self.http.post(self.path, serde_json::to_vec(&payload())?).await?;
+        let answer = self.http.post(self.path, serde_json::to_vec(&self.body)?).await?;
         let _output: Value = serde_json::from_slice(&answer)?;
         Ok(())
     }

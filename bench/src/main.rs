@@ -2,6 +2,7 @@
 //!
 //! Each workload runs in a process of its own, whose memory and syncs are counted from outside. Beside it, in the
 //! same run, goes its floor, the same bytes written without Chancery, and with `--peers` what others make of it.
+//! `side-by-side` compares with Restate over more workloads, `core` with the figures that were recorded before.
 
 mod decision;
 mod fixture;
@@ -15,9 +16,12 @@ mod observed;
 mod open;
 mod peers;
 mod postgres;
+mod recorded;
 mod remote;
 mod report;
 mod scale;
+mod side_by_side;
+mod steps;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +38,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Chancery's workloads.
 #[derive(Debug, Parser)]
+#[command(after_help = "Examples:\n  \
+    chancery-bench --only timers-100k\n  \
+    chancery-bench --only saga-remote --clients 32 --peers restate\n  \
+    chancery-bench side-by-side --workload saga-10\n  \
+    chancery-bench core")]
 struct Arguments {
     /// Where the figures are written, one JSON object a line.
     #[arg(long, default_value = "target/bench.jsonl")]
@@ -60,9 +69,13 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What a child process of the harness does.
+/// What else it measures, and what a child process of the harness does.
 #[derive(Debug, Clone, Subcommand)]
 enum Role {
+    /// Chancery and Restate in turns, in one run: sagas, compensation, fan-out, timers, signals.
+    SideBySide(side_by_side::Options),
+    /// The core's figures beside those that were recorded before; fails if something got worse.
+    Core(recorded::Options),
     /// Runs sagas of three closures in this process and prints the figures.
     #[command(hide = true)]
     Inprocess {
@@ -75,7 +88,10 @@ enum Role {
     FloorInprocess { clients: usize, database: Option<String> },
     /// Serves a node until standard input ends.
     #[command(hide = true)]
-    Server,
+    Server { database: Option<String> },
+    /// Works for a node until standard input ends.
+    #[command(hide = true)]
+    Worker,
     /// Fills a store, opens one again, or has many timers or clones, and prints the figures.
     #[command(flatten)]
     Scale(scale::Scale),
@@ -104,9 +120,12 @@ fn main() -> ExitCode {
             runtime.block_on(floor::inprocess_child(*clients, time, &postgres::database(database.as_deref())))
         }
         Some(Role::Scale(scale)) => runtime.block_on(scale::child(scale)),
-        Some(Role::Server) => runtime.block_on(remote::server()),
+        Some(Role::Server { database }) => runtime.block_on(remote::server(&postgres::database(database.as_deref()))),
+        Some(Role::Worker) => runtime.block_on(side_by_side::worker()),
         Some(Role::FloorServer) => runtime.block_on(floor::remote_server()),
-        None => runtime.block_on(all(&arguments, time)),
+        Some(Role::SideBySide(options)) => runtime.block_on(side_by_side(&arguments, options)),
+        Some(Role::Core(options)) => runtime.block_on(beside_recorded(&arguments, options, time)),
+        None => runtime.block_on(everything(&arguments, time)),
     };
     // A blocking read of standard input would be waited for.
     runtime.shutdown_background();
@@ -123,23 +142,76 @@ fn failed(err: &harness::Error) -> ExitCode {
 }
 
 /// Where figures go: a file for programs, standard output for people.
-struct Kept(std::fs::File);
+struct Kept {
+    file: std::fs::File,
+    lines: Vec<Value>,
+}
 
 impl Kept {
+    fn new(arguments: &Arguments) -> Result<Self, harness::Error> {
+        Ok(Self { file: std::fs::File::create(&arguments.out)?, lines: Vec::new() })
+    }
+
     fn figure(&mut self, figure: &Figure) -> Result<(), harness::Error> {
-        writeln!(self.0, "{}", figure.to_json())?;
+        let line = figure.to_json();
+        writeln!(self.file, "{line}")?;
+        self.lines.push(line);
         Ok(figure.print(&mut std::io::stdout())?)
     }
 
     fn line(&mut self, line: &Value) -> Result<(), harness::Error> {
-        writeln!(self.0, "{line}")?;
+        writeln!(self.file, "{line}")?;
+        self.lines.push(line.clone());
         Ok(writeln!(std::io::stdout(), "{line}")?)
     }
 }
 
-async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error> {
-    let mut kept = Kept(std::fs::File::create(&arguments.out)?);
+async fn side_by_side(arguments: &Arguments, options: &side_by_side::Options) -> Result<(), harness::Error> {
+    let mut kept = Kept::new(arguments)?;
+    side_by_side::measure(options, |line| kept.line(line)).await
+}
+
+/// Measures the core, and shows it beside what was recorded.
+async fn beside_recorded(
+    arguments: &Arguments,
+    options: &recorded::Options,
+    time: Duration,
+) -> Result<(), harness::Error> {
+    let mut kept = Kept::new(arguments)?;
+    let runs = |name: &str| recorded::is_core(name) && name.contains(&options.only);
+    workloads(arguments, time, runs, &mut kept).await?;
+    let chosen = |figure: &Value| {
+        let clients = figure.get("clients").and_then(Value::as_u64).and_then(|clients| usize::try_from(clients).ok());
+        figure.get("name").and_then(Value::as_str).is_some_and(runs)
+            && clients.is_none_or(|clients| arguments.clients.is_empty() || arguments.clients.contains(&clients))
+    };
+    let table = recorded::compare(options, &kept.lines, chosen)?;
+    Ok(writeln!(std::io::stdout(), "\n{table}")?)
+}
+
+async fn everything(arguments: &Arguments, time: Duration) -> Result<(), harness::Error> {
+    let mut kept = Kept::new(arguments)?;
     let runs = |name: &str| name.contains(&arguments.only);
+    workloads(arguments, time, runs, &mut kept).await?;
+    let counts = [arguments.waiting, arguments.timers];
+    scale::measure(counts, runs, |figures| kept.line(figures)).await?;
+    if runs(idle::IDLE) {
+        for on_postgres in [false, true] {
+            for left in idle::Left::ALL {
+                kept.line(&idle::measure(on_postgres, left).await?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those whose name `runs`.
+async fn workloads(
+    arguments: &Arguments,
+    time: Duration,
+    runs: impl Fn(&str) -> bool,
+    kept: &mut Kept,
+) -> Result<(), harness::Error> {
     let has = |clients: &usize| arguments.clients.is_empty() || arguments.clients.contains(clients);
     report::heading(&mut std::io::stdout())?;
     if runs(inprocess::SAGA) {
@@ -160,10 +232,10 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
     }
     if runs(remote::SAGA) {
         for clients in REMOTE_CLIENTS.into_iter().filter(has) {
-            remote_with(clients, &arguments.peers, time, &mut kept).await?;
+            remote_with(clients, &arguments.peers, time, kept).await?;
         }
     }
-    if runs("decision") {
+    if runs(decision::DECISION) {
         for policies in decision::SIZES {
             for layout in decision::Layout::ALL {
                 kept.line(&decision::measure(policies, layout, time / 5)?)?;
@@ -171,15 +243,12 @@ async fn all(arguments: &Arguments, time: Duration) -> Result<(), harness::Error
         }
     }
     if runs(open::OPEN) {
-        kept.line(&open::measure().await?)?;
+        for on_postgres in [false, true] {
+            kept.line(&open::measure(on_postgres).await?)?;
+        }
     }
-    let counts = [arguments.waiting, arguments.timers];
-    scale::measure(counts, runs, |figures| kept.line(figures)).await?;
-    if runs("verify") {
+    if runs(verify::VERIFY) {
         kept.line(&verify::measure().await?)?;
-    }
-    if runs("idle") {
-        kept.line(&idle::measure().await?)?;
     }
     Ok(())
 }

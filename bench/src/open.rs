@@ -1,8 +1,10 @@
-//! `open-10k`: the steps of a long open transaction, one after the other, in the server's own process.
+//! `open-10k`: the steps of a long open transaction, one after the other, in the server's own process, on either
+//! store.
 
 use crate::fixture::{DURABILITY, Node, name, payload};
 use crate::harness::{Error, Times, rss_mib};
 use crate::inprocess::now;
+use crate::postgres;
 use chancery_app::data::Database;
 use chancery_app::driving::{self, Step};
 use chancery_app::transactions::{self, Start};
@@ -21,9 +23,21 @@ pub(crate) const STEPS: usize = 10_000;
 const WINDOW: usize = 500;
 
 /// Runs it, and gives the figures: a step's time at the beginning and at the end.
-pub(crate) async fn measure() -> Result<Value, Error> {
+pub(crate) async fn measure(on_postgres: bool) -> Result<Value, Error> {
+    if !on_postgres {
+        return on(&Database::Embedded, DURABILITY).await;
+    }
     let dir = tempfile::tempdir()?;
-    let node = Node::new(dir.path(), &Database::Embedded).await?;
+    let mut server = postgres::Server::start(dir.path(), postgres::CONNECTIONS).await?;
+    let url = server.create("chancery").await?;
+    let figures = on(&postgres::database(Some(&url)), postgres::DURABILITY).await?;
+    server.stop().await?;
+    Ok(figures)
+}
+
+async fn on(database: &Database, durability: &str) -> Result<Value, Error> {
+    let dir = tempfile::tempdir()?;
+    let node = Node::new(dir.path(), database).await?;
     let drive = node.grant(Action::TransactionDrive).await?;
     let start = Start {
         definition: name(OPEN)?,
@@ -60,7 +74,7 @@ pub(crate) async fn measure() -> Result<Value, Error> {
     let ratio = last as f64 / tenth.max(1) as f64;
     Ok(json!({
         "name": OPEN, "steps": STEPS, "status": ended.status.word(), "tenth_p50_us": tenth, "last_p50_us": last,
-        "ratio": (ratio * 1_000.0).round() / 1_000.0, "rss_mib": rss, "durability": DURABILITY,
+        "ratio": (ratio * 1_000.0).round() / 1_000.0, "rss_mib": rss, "durability": durability,
     }))
 }
 

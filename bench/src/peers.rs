@@ -5,7 +5,7 @@
 //! Temporal's in its worker's, which the server sends it to (an activity).
 
 mod dbos;
-mod restate;
+pub(crate) mod restate;
 mod temporal;
 
 use crate::harness::Error;
@@ -24,11 +24,11 @@ pub(crate) enum Peer {
 
 /// Where the peers are installed.
 #[derive(Debug)]
-struct Tools(PathBuf);
+pub(crate) struct Tools(PathBuf);
 
 impl Tools {
     /// Below the folder that cargo builds into.
-    fn find() -> Result<Self, Error> {
+    pub(crate) fn find() -> Result<Self, Error> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
         folder
             .canonicalize()

@@ -59,6 +59,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(dir: &Path, connections: usize) -> Result<Self, Error> {
+        Self::start_with(dir, connections, &[], Stdio::null()).await
+    }
+
+    /// With further settings, each `name=value`, and a place for its log.
+    pub(crate) async fn start_with(
+        dir: &Path,
+        connections: usize,
+        settings: &[&str],
+        log: Stdio,
+    ) -> Result<Self, Error> {
         let programs = programs()?;
         // The server refuses to run as root, so that its user must be able to write here.
         std::fs::set_permissions(dir, Permissions::from_mode(0o777))?;
@@ -73,7 +83,10 @@ impl Server {
         serve.arg("-D").arg(&data).arg("-k").arg(dir).args(["-c", "listen_addresses=127.0.0.1"]);
         serve.arg("-c").arg(format!("port={}", address.port()));
         serve.arg("-c").arg(format!("max_connections={connections}"));
-        let server = serve.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        for setting in settings {
+            serve.args(["-c", setting]);
+        }
+        let server = serve.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn()?;
         Ok(Self { server, dir: dir.to_owned(), address })
     }
 

@@ -22,15 +22,17 @@ use tokio::task::JoinSet;
 /// The workload's name, and its definition's.
 pub(crate) const SAGA: &str = "saga-remote-10";
 /// Instances of the worker.
-const INSTANCES: u32 = 2;
+pub(crate) const INSTANCES: u32 = 2;
+/// Tasks of a queue that it works on at a time.
+pub(crate) const CONCURRENCY: u32 = 256;
 /// How long one saga may take before the run is given up.
-const SAGA_MAX: Duration = Duration::from_secs(30);
+pub(crate) const SAGA_MAX: Duration = Duration::from_secs(30);
 
 /// The child: serves until standard input ends, and says where on its first line and on its last how long its
 /// commits took, counted from the line that it reads.
-pub(crate) async fn server() -> Result<(), Error> {
+pub(crate) async fn server(database: &Database) -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
-    let node = Node::new(dir.path(), &Database::Embedded).await?;
+    let node = Node::new(dir.path(), database).await?;
     let (server, _) = serve_node(&node).await?;
     // The key is of this run alone and goes to the parent's pipe.
     let hello = json!({ "url": format!("http://{}", server.local_addr()), "key": node.key.expose() });
@@ -88,6 +90,11 @@ impl Served {
         Ok(Client::new(ClientOptions::new(&self.url, Secret::new(self.key.clone())))?)
     }
 
+    /// Where it is and with which key, for another process of this run.
+    pub(crate) fn hello(&self) -> Value {
+        json!({ "url": self.url, "key": self.key })
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
@@ -141,7 +148,7 @@ impl Caller for Client {
 }
 
 pub(crate) async fn work(client: Client) -> Result<(), Error> {
-    let mut worker = Worker::new(client, "bench").concurrency(256).instances(INSTANCES);
+    let mut worker = Worker::new(client, "bench").concurrency(CONCURRENCY).instances(INSTANCES);
     for step in 0..REMOTE_STEPS {
         worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
     }

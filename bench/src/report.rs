@@ -104,12 +104,12 @@ pub(crate) fn heading(out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-fn rounded(number: f64, per: f64) -> f64 {
+pub(crate) fn rounded(number: f64, per: f64) -> f64 {
     (number * per).round() / per
 }
 
 /// The commit that is measured, as git says; `unknown` outside a checkout.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     if let Some(commit) = option_env!("CHANCERY_COMMIT") {
         return commit.to_owned();
     }

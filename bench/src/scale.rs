@@ -22,8 +22,8 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 /// Transactions that wait: one after the other for a signal, and for the end of that.
-const WAITING: &str = "waiting-1m";
-/// Timers of one second.
+pub(crate) const WAITING: &str = "waiting-1m";
+/// Timers that are due at one instant.
 const TIMERS: &str = "timers-100k";
 /// Elements of one step.
 const FANOUT: &str = "fanout-10k";
@@ -34,8 +34,10 @@ const CLONES: usize = 10_000;
 const CLIENTS: usize = 256;
 /// Transactions that get a signal, from the beginning of all to the end.
 const SIGNALS: usize = 1_000;
-/// Timers that are started a second, at least, on the slowest machine.
-const STARTS_A_SECOND: u64 = 500;
+/// Transactions that are started beforehand, to see how long the timers' starts take.
+const TRIED: usize = 2_000;
+/// What is added to twice that time, until the timers are due.
+const LEAD_MIN: Duration = Duration::from_secs(5);
 /// How long timers may take after they are due, before the run is given up.
 const FIRE_MAX: Duration = Duration::from_secs(300);
 /// How long one wide transaction may take.
@@ -204,7 +206,9 @@ async fn resume(dir: &Path, database: &Database) -> Result<Value, Error> {
 /// Starts `count` timers that are due at one instant, and waits until all have fired.
 async fn timers(count: usize, dir: &Path, database: &Database) -> Result<Value, Error> {
     let node = Arc::new(Node::new(dir, database).await?);
-    let lead = Duration::from_secs(u64::try_from(count).unwrap_or(u64::MAX) / STARTS_A_SECOND + 5);
+    let began = now();
+    start_all(&node, TRIED, WAITING, Value::Null).await?;
+    let lead = began.elapsed().saturating_mul(u32::try_from(2 * count / TRIED).unwrap_or(u32::MAX)) + LEAD_MIN;
     let due = clock().plus(lead);
     start_all(&node, count, TIMERS, json!(due.to_string())).await?;
     let left = due.since(clock());
@@ -303,7 +307,7 @@ async fn start_some(
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

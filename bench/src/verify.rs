@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
+/// The workload's name.
+pub(crate) const VERIFY: &str = "verify";
 /// Entries that the store has at least.
 const ENTRIES_MIN: u64 = 500_000;
 /// Sagas at once while it is filled.
@@ -57,7 +59,7 @@ pub(crate) async fn measure() -> Result<Value, Error> {
     let report = report.map_err(|err| Error::Failed(format!("the store does not verify: {err}")))?;
     let millis = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(json!({
-        "name": "verify", "entries": report.entries, "rows": report.rows, "sagas": sagas.load(Ordering::Relaxed),
+        "name": VERIFY, "entries": report.entries, "rows": report.rows, "sagas": sagas.load(Ordering::Relaxed),
         "ms": millis, "per_second": report.per_second(),
     }))
 }

@@ -5,7 +5,7 @@
 
 use super::group::{Group, Saga};
 use super::template::{Sizes, Template};
-use crate::fixture::{DURABILITY, Node, REMOTE_STEPS};
+use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, payload};
 use crate::harness::{Error, SyncCounter, rss_mib, spawn};
 use crate::http::Http;
 use crate::load::{Load, Poster};
@@ -173,7 +173,7 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     }
     let mut callers = Vec::new();
     for _ in 0..clients {
-        callers.push(Poster::connect(server, "/sagas").await?);
+        callers.push(Poster::connect(server, "/sagas", payload()).await?);
     }
     let mut load = Load::warm_up(callers, time).await;
     let syncs_before = syncs.count()?;
