@@ -5,6 +5,7 @@
 //! one can be looked at with `cargo run -p chancery-sim -- --seed N -v`.
 
 mod faults;
+mod judge;
 mod material;
 mod model;
 mod reference;
@@ -15,9 +16,10 @@ mod world;
 pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
+pub use judge::Judge;
 pub use reference::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, SignalName, SignalPlan,
-    StepPlan, TccPlan, UndoPlan, WrongRule,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
+    SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
 };
 pub use shrink::{Case, shrink};
 

@@ -16,6 +16,7 @@ use chancery_engine::{NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
 use chancery_shard::token::AttemptRef;
+use chancery_store::SimStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -151,13 +152,21 @@ impl Model {
         plans.filter(|plan| !plan.is_child()).map(|plan| Plan::clone(plan)).collect()
     }
 
-    /// Takes the transactions whose rows are to be compared.
-    pub(crate) fn take_changed(&mut self) -> BTreeSet<TransactionId> {
-        std::mem::take(&mut self.changed)
+    /// Looks at what has become durable since it looked last: each entry may be there, and the rows say what follows.
+    pub(crate) fn look(&mut self, store: &SimStore) -> Check {
+        for (row, seen) in store.grown(|log| self.logs.get(&log).map_or(0, |log| log.size)) {
+            self.observe(&row, &store.entries_since(row.id, seen))?;
+        }
+        for id in std::mem::take(&mut self.changed) {
+            let (head, steps) = store.standing(id).ok_or_else(|| format!("{id} has no rows"))?;
+            let steps = steps.into_iter().map(|(word, attempts)| (word, u64::from(attempts))).collect();
+            self.compare(id, &Standing { status: head.status, wake_at: head.wake_at, steps })?;
+        }
+        Ok(())
     }
 
     /// The rows of a transaction say what the reference model says of it.
-    pub(crate) fn compare(&self, id: TransactionId, stored: &Standing) -> Check {
+    fn compare(&self, id: TransactionId, stored: &Standing) -> Check {
         let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
         transaction.saga.compare(stored).map_err(|why| format!("{id}: {why}"))?;
         // What happened to a child concerns the one above it.

@@ -13,8 +13,8 @@ mod variable;
 mod wait;
 
 pub use plan::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, RetryPlan, RunPlan, SignalName, SignalPlan,
-    StepPlan, TccPlan, UndoPlan,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
+    SignalPlan, StepPlan, TccPlan, UndoPlan,
 };
 pub(crate) use stand::{Stage, UndoStage};
 
@@ -308,7 +308,7 @@ impl Saga {
         starts: Option<Timestamp>,
         wrong: Option<WrongRule>,
     ) -> Self {
-        let number = input.get("n").and_then(Value::as_u64).unwrap_or(0);
+        let number = plan.number(input);
         let wholes = (0..plan.steps.len()).map(|step| (step, 0));
         let most = |step: &StepPlan| step.most_clones.unwrap_or(0).min(number);
         let clones =
@@ -672,16 +672,12 @@ impl Saga {
         let retries = was_out && is_wanted && !is_final && used < most;
         ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
         let Some(retry_at) = retry_at else { return Ok(()) };
-        // The jitter is a fifth either way.
         let backoff = (0..used.saturating_sub(1)).fold(retry.backoff, |wait, _| (wait * 2).min(10_000));
-        let (low, high) = (at.plus(Duration::from_millis(backoff * 4 / 5)), at.plus(millis_up(backoff * 6)));
+        let jitter = if *phase == Phase::Do { self.plan.jitter(self.step_of(*step)) } else { 20 };
+        let low = at.plus(Duration::from_millis(backoff * (100 - jitter) / 100));
+        let high = at.plus(Duration::from_millis((backoff * (100 + jitter)).div_ceil(100)));
         ensure(low <= *retry_at && *retry_at <= high, || format!("not between {low} and {high}"))
     }
-}
-
-/// A fifth of so many milliseconds, rounded up.
-const fn millis_up(fifths: u64) -> Duration {
-    Duration::from_millis(fifths.div_ceil(5))
 }
 
 /// How a saga stands, as far as rows say.

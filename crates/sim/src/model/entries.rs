@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 impl Model {
     /// The log as it is now, and its entries beyond those seen before.
-    pub(crate) fn observe(&mut self, row: &LogRow, entries: &[Arc<EntryRow>]) -> Check {
+    pub(super) fn observe(&mut self, row: &LogRow, entries: &[Arc<EntryRow>]) -> Check {
         let log = self.logs.entry(row.id).or_insert_with(|| LogModel { size: 0 });
         let (seen, count) = (log.size, u64::try_from(entries.len()).unwrap_or(u64::MAX));
         ensure(row.size >= seen, || format!("{}: the log shrank from {seen} to {} entries", row.origin, row.size))?;

@@ -71,9 +71,7 @@ impl Saga {
             let open = self.plan.open.as_ref().ok_or("it is not open")?;
             ensure(step == self.plan.steps.len(), || format!("step {step} of {}", self.plan.steps.len()))?;
             ensure(step < open.steps_max, || format!("it may have {} steps", open.steps_max))?;
-            let number = intent.step.as_str().strip_prefix('s').and_then(|number| number.parse::<usize>().ok());
-            let asked = number.and_then(|number| open.script.get(number)).ok_or("nobody asks for such a step")?;
-            let asked = asked.clone();
+            let asked = self.plan.scripted(intent.step.as_str()).ok_or("nobody asks for such a step")?.clone();
             Arc::make_mut(&mut self.plan).steps.push(asked);
             self.units.push((step, 0));
         } else {

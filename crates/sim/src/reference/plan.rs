@@ -2,6 +2,9 @@
 //! it, so that reading a definition is put to the test as well.
 
 mod family;
+mod read;
+
+pub use read::ReadPlan;
 
 use super::variable;
 use crate::rng::Rng;
@@ -41,6 +44,9 @@ pub struct Plan {
     /// What its steps run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Self>,
+    /// It was not drawn, but read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadPlan>,
 }
 
 /// In which order participants are tried, and confirmed.
@@ -386,6 +392,7 @@ impl Plan {
             open: None,
             tcc: None,
             children: Vec::new(),
+            read: None,
         }
     }
 

@@ -4,7 +4,6 @@ use super::{Event, LEASE, World};
 use crate::faults::Fault;
 use crate::material;
 use crate::model::Check;
-use crate::reference::Standing;
 use chancery_base::{Entropy, Timestamp};
 use chancery_shard::batch::{Batch, Call, CommitError, Reply};
 use chancery_shard::{Config, Poll, Shard, Stage, TokenKey};
@@ -224,16 +223,7 @@ impl World {
 
     /// Looks at what has become durable.
     pub(super) fn observe(&mut self) -> Check {
-        for (row, seen) in self.store.grown(|log| self.model.logs.get(&log).map_or(0, |log| log.size)) {
-            let entries = self.store.entries_since(row.id, seen);
-            self.model.observe(&row, &entries)?;
-        }
-        for id in self.model.take_changed() {
-            let (head, steps) = self.store.standing(id).ok_or_else(|| format!("{id} has no rows"))?;
-            let steps = steps.into_iter().map(|(word, attempts)| (word, u64::from(attempts))).collect();
-            self.model.compare(id, &Standing { status: head.status, wake_at: head.wake_at, steps })?;
-        }
-        Ok(())
+        self.model.look(&self.store)
     }
 
     /// Something happens to a server that has no call out, or a second one starts beside it.

@@ -13,6 +13,7 @@ mod schedules;
 mod targets;
 mod tcc;
 mod waits;
+mod watch;
 
 use chancery_base::limits::{CLONES_MAX, SHARD_CLONES_MAX};
 use chancery_base::{Digest, KeyId, Timestamp};

@@ -1,45 +1,59 @@
-//! Owners that die at a commit, and those who take over.
+//! Owners that die at a commit, and those who take over; each of their batches is judged.
 
 use super::hand::{Hand, Tenant};
+use super::watch::Death;
 use chancery_base::TransactionId;
 use chancery_ledger::Record;
+use chancery_sim::Judge;
 use chancery_store::scan::Scan;
-use chancery_store::sim::Fault;
 use serde_json::Value;
+use std::time::Duration;
 
 /// One who dies at a commit, and those who take over.
 #[derive(Debug)]
 pub(super) struct Drive {
     pub(super) tenant: Tenant,
     pub(super) hand: Hand,
-    pub(super) commits: usize,
-    /// At which commit, and whether it lands.
-    dies: Option<(usize, Fault)>,
 }
 
 impl Drive {
-    pub(super) fn new(tenant: Tenant, dies: Option<(usize, Fault)>) -> Self {
+    /// At which commit the owner dies, if at one.
+    pub(super) fn new(tenant: Tenant, judge: Judge, dies: Option<(usize, Death)>) -> Self {
+        tenant.watch.begin(&tenant.store, dies, judge);
         let hand = tenant.hand(0);
-        Self { tenant, hand, commits: 0, dies }
+        Self { tenant, hand }
     }
 
-    /// Does something that commits; the owner may die at it.
+    /// Does something; the owner may die at a commit of it.
     pub(super) fn act<R>(&mut self, act: impl FnOnce(&mut Hand) -> R) -> R {
-        self.act_unless(None, act)
-    }
-
-    /// The same, but one fault has no effect but that the owner dies afterwards.
-    pub(super) fn act_unless<R>(&mut self, harmless: Option<Fault>, act: impl FnOnce(&mut Hand) -> R) -> R {
-        let dies = self.dies.filter(|(at, _)| *at == self.commits);
-        self.commits += 1;
-        if let Some((_, fault)) = dies.filter(|(_, fault)| Some(*fault) != harmless) {
-            self.tenant.store.fault_next(fault);
-        }
         let answer = act(&mut self.hand);
-        if dies.is_some() {
+        if self.tenant.watch.take_death() {
             self.hand = self.tenant.hand_at(0, self.hand.now);
         }
         answer
+    }
+
+    /// The same, but what was committed is heard of: of [`Death::After`] the owner dies only then.
+    pub(super) fn act_heard<R>(&mut self, act: impl FnOnce(&mut Hand) -> R) -> R {
+        self.tenant.watch.hears(true);
+        let answer = self.act(act);
+        self.tenant.watch.hears(false);
+        answer
+    }
+
+    /// Does it, and once more if there was no answer: whoever asks does so under a key.
+    pub(super) fn insist<T, E: std::fmt::Debug>(&mut self, act: impl Fn(&mut Hand) -> Result<T, E>) -> T {
+        let first = self.act(&act);
+        first.or_else(|_| self.act(&act)).unwrap()
+    }
+
+    /// Lets time pass, in which the owner may die as well.
+    pub(super) fn wait(&mut self, duration: Duration) {
+        self.act(|hand| hand.wait(duration));
+    }
+
+    pub(super) fn commits(&self) -> usize {
+        self.tenant.watch.commits()
     }
 
     /// What the rows of a transaction and of the steps say.

@@ -1,14 +1,17 @@
-//! The definitions of `examples/`, whose owner dies at every commit, before it and after it: they end as if nothing had
-//! happened, and so do the books of those who were called.
+//! The definitions of `examples/`, whose owner dies at every commit, before it and after it. The reference model judges
+//! each batch, and so how they end; they end as if nothing had happened, and so do the books of those who were called.
+
+mod agent;
 
 use super::crash::Drive;
 use super::hand::{Hand, Tenant, output};
+use super::watch::Death;
 use chancery_base::{Document, TransactionId};
-use chancery_engine::{Intent, IntentTarget, IntentUndo, Phase, Signal, StepError};
+use chancery_engine::{Phase, Signal, StepError};
 use chancery_shard::input::*;
-use chancery_store::sim::Fault;
+use chancery_sim::{Judge, WrongRule};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +20,7 @@ use std::time::Duration;
 type Script = fn(&Task) -> ReportedOutcome;
 
 /// One way in which an example may go.
+#[derive(Debug, Clone)]
 struct Way {
     file: &'static str,
     what: &'static str,
@@ -24,11 +28,39 @@ struct Way {
     script: Script,
     /// What the signal that it waits for says; none: it does not come.
     signal: Option<Value>,
-    /// What its row says in the end.
-    ends: &'static str,
+    /// What its row says in the end; none: what the reference model says.
+    ends: Option<&'static str>,
+    /// What fails for good the first time that it is called.
+    fails: Option<Called>,
 }
 
-/// The frame of an open transaction has no steps: its driver is further below.
+/// A call of a step, or of the first clone of one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Called {
+    phase: Phase,
+    step: String,
+}
+
+impl Called {
+    fn of(task: &Task) -> Self {
+        Self { phase: task.phase, step: task.step.to_string() }
+    }
+}
+
+impl Way {
+    fn answer(&self, task: &Task) -> ReportedOutcome {
+        let is_it = self.fails.as_ref().is_some_and(|fails| *fails == Called::of(task));
+        let is_first = task.attempt == 1 && task.index.is_none_or(|index| index == 0);
+        if is_it && is_first { refused() } else { (self.script)(task) }
+    }
+
+    fn told(&self) -> String {
+        let fails = self.fails.as_ref().map(|Called { phase, step }| format!(", and {phase:?} of {step} fails once"));
+        format!("{}: {}{}", self.file, self.what, fails.unwrap_or_default())
+    }
+}
+
+/// The frame of an open transaction has no steps: its driver is apart.
 const OPEN: &str = "plan-trip.yaml";
 
 /// What is held of a run: what the rows say, the output, and the books.
@@ -130,7 +162,10 @@ fn night() -> Value {
 
 /// Every way: which file, what happens, the input, what is answered, the signal, how it ends.
 fn ways() -> Vec<Way> {
-    let way = |file, what, input, script: Script, ends| Way { file, what, input, script, signal: None, ends };
+    let way = |file, what, input, script: Script, ends| {
+        let (signal, fails) = (None, None);
+        Way { file, what, input, script, signal, ends: Some(ends), fails }
+    };
     let hello: Script = |task| if is_do_of(task, "fail") { refused() } else { done(task) };
     let charge: Script = |task| if is_do_of(task, "charge") { refused() } else { done(task) };
     let notify: Script = |task| if is_do_of(task, "notify") { refused() } else { done(task) };
@@ -162,46 +197,103 @@ fn ways() -> Vec<Way> {
     ]
 }
 
-/// Does it, and once more if there was no answer: whoever asks does so under a key.
-fn insist<R>(drive: &mut Drive, act: impl Fn(&mut Hand) -> Result<R, Refusal>) -> R {
-    let first = drive.act(&act);
-    first.or_else(|_| drive.act(&act)).unwrap()
-}
-
-/// Takes tasks and answers them; whether there were any.
-fn work(drive: &mut Drive, books: &mut Books, script: impl Fn(&Task) -> ReportedOutcome) -> bool {
+/// Takes tasks and answers them; gives which these were, and whether they were done.
+fn work(drive: &mut Drive, books: &mut Books, script: impl Fn(&Task) -> ReportedOutcome) -> Vec<(Arc<Task>, bool)> {
     // A hand-out that did not arrive lapses, and is another run: here it arrives if it lands.
-    let taken = drive.act_unless(Some(Fault::UnknownApplied), Hand::try_take);
-    let tasks: Vec<Arc<Task>> = taken.unwrap_or_default();
-    for task in &tasks {
-        let said = script(task);
-        books.note(task, &said);
-        insist(drive, |hand| hand.try_report(task.token, said.clone()));
-    }
-    !tasks.is_empty()
+    let tasks: Vec<Arc<Task>> = drive.act_heard(Hand::try_take).unwrap_or_default();
+    let answer = |task: Arc<Task>| {
+        let said = script(&task);
+        drive.tenant.watch.took(&task);
+        drive.tenant.watch.said(task.token.attempt, &said);
+        books.note(&task, &said);
+        drive.insist(|hand| hand.try_report(task.token, said.clone()));
+        (task, matches!(said, ReportedOutcome::Completed(_)))
+    };
+    tasks.into_iter().map(answer).collect()
 }
 
-/// Runs an example to its end; gives how it ended, the kinds of its entries, and how many commits it took.
-fn run(way: &Way, dies: Option<(usize, Fault)>) -> (End, Vec<String>, usize) {
-    let definition = text(way.file);
-    let mut drive = Drive::new(tenant(&definition, &[]), dies);
-    let (name, key) = named(&definition, &way.input);
-    let id = insist(&mut drive, |hand| hand.start(&name, way.input.clone(), Some("k"), key.as_deref()));
-    let mut books = Books::default();
-    for _ in 0..100 {
-        if drive.is_settled() {
-            return (end(&drive, id, &books), drive.kinds(), drive.commits);
+/// A person has what is parked tried again. Who gets no answer looks whether it still is.
+fn retry(drive: &mut Drive, id: TransactionId) {
+    let operation = Operation { id, actor: drive.tenant.actor.id, justification: "a test".to_owned() };
+    drop(drive.act(|hand| hand.ask(Command::Retry(operation))));
+}
+
+/// What came of a run: how it ended, the kinds of its entries, how many commits it took, and which calls were done.
+#[derive(Debug)]
+struct Ran {
+    end: End,
+    kinds: Vec<String>,
+    commits: usize,
+    done: BTreeSet<Called>,
+}
+
+impl Ran {
+    /// What did not hold, if something did not.
+    fn judged(drive: &Drive, (id, books): (TransactionId, &Books), done: BTreeSet<Called>) -> Result<Self, String> {
+        let (kinds, commits) = (drive.kinds(), drive.commits());
+        match drive.tenant.watch.violation() {
+            None => Ok(Self { end: end(drive, id, books), kinds, commits, done }),
+            Some(why) => Err(format!("{why}: {kinds:?}")),
         }
-        let is_waiting = drive.hand.row(id).0 == "waiting";
-        if let Some(says) = way.signal.as_ref().filter(|_| is_waiting) {
+    }
+}
+
+/// Runs an example to its end, or until something does not hold.
+fn run(way: &Way, dies: Option<(usize, Death)>, wrong: Option<WrongRule>) -> Result<Ran, String> {
+    let definition = text(way.file);
+    let tenant = tenant(&definition, &[]);
+    let (name, key) = named(&definition, &way.input);
+    let judge = Judge::new(tenant.definition(&name), &way.input, &[], wrong).unwrap();
+    let mut drive = Drive::new(tenant, judge, dies);
+    let id = drive.insist(|hand| hand.start(&name, way.input.clone(), Some("k"), key.as_deref()));
+    let (mut books, mut done) = (Books::default(), BTreeSet::new());
+    for _ in 0..150 {
+        let status = drive.hand.row(id).0;
+        if drive.tenant.watch.violation().is_some() || status != "parked" && drive.is_settled() {
+            return Ran::judged(&drive, (id, &books), done);
+        }
+        if status == "parked" {
+            retry(&mut drive, id);
+        } else if let Some(says) = way.signal.as_ref().filter(|_| status == "waiting") {
             let payload = Document::shared(says.clone());
             let signal = Signal { name: "approved".parse().unwrap(), id: Some("s".to_owned()), payload };
-            insist(&mut drive, |hand| hand.send_signal(id, signal.clone()));
-        } else if !work(&mut drive, &mut books, way.script) {
-            drive.hand.wait(Duration::from_millis(500));
+            drive.insist(|hand| hand.send_signal(id, signal.clone()));
+        } else {
+            let tasks = work(&mut drive, &mut books, |task| way.answer(task));
+            if tasks.is_empty() {
+                drive.wait(Duration::from_millis(500));
+            }
+            done.extend(tasks.iter().filter(|(_, is_done)| *is_done).map(|(task, _)| Called::of(task)));
         }
     }
-    panic!("{}: {}: it does not end: {:?}", way.file, way.what, drive.words(id));
+    panic!("{}: it does not end: {:?}", way.told(), drive.words(id));
+}
+
+/// Each call that is made in some way, failing for good once.
+fn failing_ways() -> Vec<Way> {
+    let mut known = BTreeSet::new();
+    let mut failing = Vec::new();
+    for way in ways() {
+        let ran = run(&way, None, None).unwrap_or_else(|why| panic!("{}: {why}", way.told()));
+        let calls = ran.done.into_iter().filter(|call| known.insert((way.file, call.clone())));
+        failing.extend(calls.map(|call| Way { ends: None, fails: Some(call), ..way.clone() }));
+    }
+    failing
+}
+
+/// Drives it with its owner dying at every commit, in every way.
+fn dies_at_every_commit(way: &Way) {
+    let told = way.told();
+    let undisturbed = run(way, None, None).unwrap_or_else(|why| panic!("{told}: {why}"));
+    let (end, kinds) = (&undisturbed.end, &undisturbed.kinds);
+    assert!(way.ends.is_none_or(|ends| end.words[0] == ends), "{told}: {kinds:?}");
+    assert!(undisturbed.commits >= 3, "{told}: {} commits, {kinds:?}", undisturbed.commits);
+    for (at, death) in (0..undisturbed.commits).flat_map(|at| Death::ALL.map(|death| (at, death))) {
+        let told = format!("{told}, {death:?} commit {at}");
+        let ran = run(way, Some((at, death)), None).unwrap_or_else(|why| panic!("{told}: {why}"));
+        // A hand-out that nobody heard of lapses: that is another run, which the reference model judges.
+        assert!(death == Death::Unheard || ran.end == *end, "{told}: {:?}, not {end:?}: {:?}", ran.end, ran.kinds);
+    }
 }
 
 /// A definition's name, and its business key for an input.
@@ -245,109 +337,43 @@ fn no_example_is_missing() {
 
 #[test]
 fn a_crash_at_every_entry_boundary_of_an_example_changes_nothing() {
-    for way in ways() {
-        let told = format!("{}: {}", way.file, way.what);
-        let (undisturbed, kinds, commits) = run(&way, None);
-        assert_eq!(undisturbed.words[0], way.ends, "{told}: {kinds:?}");
-        assert!(commits >= 5, "{told}: {commits} commits, {kinds:?}");
-        for (at, fault) in (0..commits).flat_map(|at| [(at, Fault::UnknownLost), (at, Fault::UnknownApplied)]) {
-            let (ended, kinds, _) = run(&way, Some((at, fault)));
-            assert_eq!(ended, undisturbed, "{told}, {fault:?} at commit {at}: {kinds:?}");
-        }
+    ways().iter().for_each(dies_at_every_commit);
+}
+
+/// Nothing that is called has to be the last: what undoes and what confirms it fails for good as well, and waits for a
+/// person.
+#[test]
+fn a_crash_at_every_entry_boundary_changes_nothing_where_something_fails_for_good() {
+    let failing = failing_ways();
+    for phase in [Phase::Do, Phase::Undo, Phase::Confirm] {
+        assert!(failing.iter().any(|way| way.fails.as_ref().is_some_and(|fails| fails.phase == phase)), "{phase:?}");
     }
+    failing.iter().for_each(dies_at_every_commit);
 }
 
-/// The steps of an agent, and what came of each; the first found nothing.
-fn agent() -> [(&'static str, &'static str, Value); 3] {
-    [
-        ("hotel-OSL", "hotel.release", Value::Null),
-        ("hotel-LIS", "hotel.release", json!({"id": "LIS/1", "price": 240})),
-        ("flight", "flight.release", json!({"id": "BER-LIS/1", "price": 120})),
-    ]
-}
-
-fn call(drive: &mut Drive, id: TransactionId, driving: Driving) -> Result<Driven, Refusal> {
-    drive.act(|hand| hand.drive(id, driving))
-}
-
-/// Runs the agent's program from its beginning.
-fn program(
-    drive: &mut Drive,
-    books: &mut Books,
-    (id, driver): (TransactionId, u32),
-    commits: bool,
-) -> Result<(), Refusal> {
-    for (name, release, came) in agent() {
-        let step: chancery_base::Name = name.parse().unwrap();
-        let target = IntentTarget::Worker(release.parse().unwrap());
-        let undo = IntentUndo { attempts: 3, critical: false, input: None, on_error: None, target, timeout_ms: 30_000 };
-        let action = "run".parse().unwrap();
-        let intent = Intent { action, resource: None, step: step.clone(), timeout_ms: 30_000, undo: Some(undo) };
-        let input = Document::shared(json!({"of": name}));
-        let asked = call(drive, id, Driving::Step { driver, intent: Arc::new(intent), input })?;
-        if let Driven::Stepped(Stepped::Completed(output)) = &asked {
-            assert_eq!(output.value(), &came, "{name}");
-            continue;
-        }
-        let Driven::Stepped(Stepped::Permitted(permit)) = asked else { panic!("{name}: {asked:?}") };
-        books.done(permit.idempotency_key);
-        let report = Report { task: permit.token, outcome: output(came) };
-        call(drive, id, Driving::Outcome { step, report })?;
-    }
-    let end = if commits {
-        Driving::Commit { driver, output: Document::shared(json!("planned")) }
-    } else {
-        Driving::Abort { driver, reason: "it is too dear".to_owned() }
-    };
-    call(drive, id, end).map(drop)
-}
-
-/// The agent, which is run again whenever it gets no answer: it takes over, and asks for every step once more.
-fn drive_agent(commits: bool, dies: Option<(usize, Fault)>) -> (End, Vec<String>, usize) {
-    let mut drive = Drive::new(tenant(&text(OPEN), &["hotel.release", "flight.release"]), dies);
-    let input = json!({"trip": "t-1"});
-    let id = insist(&mut drive, |hand| hand.start("plan-trip", input.clone(), Some("k"), Some("t-1")));
-    let (mut books, mut driver) = (Books::default(), Some(1));
-    for _ in 0..100 {
-        if drive.is_settled() {
-            return (end(&drive, id, &books), drive.kinds(), drive.commits);
-        }
-        let ran = driver.map(|driver| program(&mut drive, &mut books, (id, driver), commits));
-        driver = match ran {
-            // It has ended, or turned: others undo what it did.
-            Some(Ok(())) => None,
-            Some(Err(_)) => take_over(&mut drive, id),
-            None => {
-                if !work(&mut drive, &mut books, done) {
-                    drive.hand.wait(Duration::from_millis(500));
-                }
-                None
-            }
-        };
-    }
-    panic!("it does not end: {:?}", drive.words(id));
-}
-
-/// The number of the next driver; none: the transaction goes forward no more.
-fn take_over(drive: &mut Drive, id: TransactionId) -> Option<u32> {
-    let again = |drive: &mut Drive| match call(drive, id, Driving::Resume) {
-        Ok(Driven::Resumed(resumed)) => Ok(Some(resumed.heard.driver)),
-        Err(Refusal::Illegal(_)) => Ok(None),
-        other => Err(other),
-    };
-    again(drive).or_else(|_| again(drive)).unwrap()
-}
+/// Rules of the reference model that it is told wrong, and the file of which a way shows it.
+const WRONG: [(WrongRule, &str); 12] = [
+    (WrongRule::IgnoreOrder, "hello.yaml"),
+    (WrongRule::UndoInOrder, "order/create-order.yaml"),
+    (WrongRule::NeverPark, "order/create-order.yaml"),
+    (WrongRule::ForgetDecision, "book-trip.yaml"),
+    (WrongRule::ConfirmUnknown, "book-trip.yaml"),
+    (WrongRule::ConfirmFailedIsDone, "book-trip.yaml"),
+    (WrongRule::IgnoreConditions, "transfer.yaml"),
+    (WrongRule::WaitLonger, "transfer.yaml"),
+    (WrongRule::OneCloneLess, "nightly.yaml"),
+    (WrongRule::LessWindow, "nightly.yaml"),
+    (WrongRule::StopAtOptional, "nightly.yaml"),
+    (WrongRule::IgnoreGrace, OPEN),
+];
 
 #[test]
-fn an_agent_whose_server_dies_at_any_boundary_ends_the_same() {
-    for (commits, ends) in [(true, "completed"), (false, "cancelled")] {
-        let (undisturbed, kinds, count) = drive_agent(commits, None);
-        assert_eq!(undisturbed.words[0], ends, "{kinds:?}");
-        assert_eq!(undisturbed.books.0.len(), if commits { 3 } else { 0 }, "{undisturbed:?}");
-        assert!(count >= 8, "{count} commits, {kinds:?}");
-        for (at, fault) in (0..count).flat_map(|at| [(at, Fault::UnknownLost), (at, Fault::UnknownApplied)]) {
-            let (ended, kinds, _) = drive_agent(commits, Some((at, fault)));
-            assert_eq!(ended, undisturbed, "{ends}, {fault:?} at commit {at}: {kinds:?}");
-        }
+fn the_reference_model_judges_the_examples() {
+    let ways: Vec<Way> = ways().into_iter().chain(failing_ways()).collect();
+    for (rule, file) in WRONG {
+        let mut said = ways.iter().filter(|way| way.file == file).filter_map(|way| run(way, None, Some(rule)).err());
+        let caught = if file == OPEN { agent::judged(rule) } else { said.next() };
+        let why = caught.unwrap_or_else(|| panic!("{rule:?} is not caught by {file}"));
+        assert!(why.contains("reference: "), "{rule:?} was caught by another check: {why}");
     }
 }

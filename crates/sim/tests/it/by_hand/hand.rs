@@ -1,5 +1,6 @@
 //! One who drives a shard: pushes inputs, carries out its calls at once, keeps the answers.
 
+use super::watch::Watch;
 use chancery_base::Document;
 use chancery_base::*;
 use chancery_engine::definition::Definition;
@@ -13,6 +14,7 @@ use chancery_store::scan::Scan;
 use chancery_store::{SimStore, Store};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -31,6 +33,7 @@ pub(crate) struct Tenant {
     pub(crate) worker: Principal,
     /// What the worker takes from.
     pub(crate) queues: Vec<Queue>,
+    pub(crate) watch: Rc<Watch>,
     logs: Vec<LogId>,
     definitions: BTreeMap<String, Arc<Definition>>,
 }
@@ -41,6 +44,7 @@ pub(crate) struct Hand {
     pub(crate) now: Timestamp,
     pub(crate) entropy: Entropy,
     store: SimStore,
+    watch: Rc<Watch>,
     tenant: TenantId,
     log: LogId,
     shards: u16,
@@ -91,9 +95,15 @@ impl Tenant {
         let definitions: Vec<Arc<Definition>> = definitions.iter().map(parse).collect();
         let by_name = definitions.iter().map(|definition| (definition.name.to_string(), Arc::clone(definition)));
         let queues = ["w", "undo"].map(|name| Queue::Worker(name.parse().unwrap())).to_vec();
-        let tenant = Self { id, store, actor, worker, queues, logs, definitions: by_name.collect() };
+        let (watch, by_name) = (Rc::default(), by_name.collect());
+        let tenant = Self { id, store, actor, worker, queues, watch, logs, definitions: by_name };
         tenant.fill(definitions);
         tenant
+    }
+
+    /// The definition of this name.
+    pub(crate) fn definition(&self, name: &str) -> &Arc<Definition> {
+        &self.definitions[name]
     }
 
     fn fill(&self, definitions: Vec<Arc<Definition>>) {
@@ -125,6 +135,7 @@ impl Tenant {
             now,
             entropy: Entropy::from_seed([u8::try_from(number).unwrap(); 32]),
             store: self.store.clone(),
+            watch: Rc::clone(&self.watch),
             tenant: self.id.clone(),
             log,
             shards: u16::try_from(self.logs.len()).unwrap(),
@@ -156,10 +167,13 @@ impl Hand {
     /// Carries out what the shard asks for until it waits.
     pub(crate) fn run(&mut self) {
         for _ in 0..1_000 {
+            if self.watch.is_dead() {
+                return;
+            }
             let poll = self.shard.poll(self.now, &mut self.entropy);
             self.hear();
             let Poll::Call(call) = poll else { return };
-            let reply = self.store.answer(call, "test");
+            let Some(reply) = self.watch.carry_out(&self.store, call) else { return };
             self.shard.reply(reply, self.now);
             self.hear();
         }
@@ -224,10 +238,10 @@ impl Hand {
         self.answers.remove(&to)
     }
 
-    fn ask(&mut self, command: Command) -> Result<Response, Refusal> {
+    pub(crate) fn ask(&mut self, command: Command) -> Result<Response, Refusal> {
         let to = self.push(command);
         self.run();
-        self.answer_of(to).unwrap_or_else(|| panic!("no answer"))
+        self.answer_of(to).unwrap_or_else(|| Err(self.watch.no_answer()))
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<Response, Refusal> {
@@ -384,7 +398,7 @@ impl Hand {
     ) -> Result<TransactionId, Refusal> {
         let to = self.push_start(name, input, key, business);
         self.run();
-        let response = self.answer_of(to).unwrap_or_else(|| panic!("no answer"))?;
+        let response = self.answer_of(to).unwrap_or_else(|| Err(self.watch.no_answer()))?;
         let Response::Started { id, .. } = response else { panic!("{response:?}") };
         Ok(id)
     }

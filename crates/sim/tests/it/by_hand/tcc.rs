@@ -2,9 +2,10 @@
 
 use super::crash::Drive;
 use super::hand::{Hand, Tenant, output};
+use super::watch::Death;
 use chancery_engine::{Phase, StepError};
 use chancery_shard::input::*;
-use chancery_store::sim::Fault;
+use chancery_sim::Judge;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,27 +63,27 @@ const WAYS: [(&str, Script, [&str; 4]); 5] = [
 ];
 
 /// Runs it to its end; gives what the rows say, the kinds of entries, and how many commits it took.
-fn drive(mode: &str, script: Script, dies: Option<(usize, Fault)>) -> (Vec<&'static str>, Vec<String>, usize) {
-    let mut drive = Drive::new(Tenant::new(1, &[&definition(mode)]), dies);
+fn drive(mode: &str, script: Script, dies: Option<(usize, Death)>) -> (Vec<&'static str>, Vec<String>, usize) {
+    let tenant = Tenant::new(1, &[&definition(mode)]);
+    let judge = Judge::new(tenant.definition("trip"), &json!({}), &[], None).unwrap();
+    let mut drive = Drive::new(tenant, judge, dies);
     // Who gets no answer starts again under the same key.
-    let mut start = || drive.act(|hand| hand.start("trip", json!({}), Some("k"), None));
-    let id = start().or_else(|_| start()).unwrap();
+    let id = drive.insist(|hand| hand.start("trip", json!({}), Some("k"), None));
     for _ in 0..100 {
         if drive.is_settled() {
-            return (drive.words(id), drive.kinds(), drive.commits);
+            assert_eq!(drive.tenant.watch.violation(), None, "{mode}, {dies:?}");
+            return (drive.words(id), drive.kinds(), drive.commits());
         }
         // A hand-out that did not arrive lapses, and is another run: here it arrives if it lands.
-        let taken = drive.act_unless(Some(Fault::UnknownApplied), Hand::try_take);
+        let taken = drive.act_heard(Hand::try_take);
         let tasks: Vec<Arc<Task>> = taken.unwrap_or_default();
         for task in &tasks {
             let said = script(task);
-            let first = drive.act(|hand| hand.try_report(task.token, said.clone()));
-            if first.is_err() {
-                drive.act(|hand| hand.try_report(task.token, said)).unwrap();
-            }
+            drive.tenant.watch.said(task.token.attempt, &said);
+            drive.insist(|hand| hand.try_report(task.token, said.clone()));
         }
         if tasks.is_empty() {
-            drive.hand.wait(Duration::from_millis(500));
+            drive.wait(Duration::from_millis(500));
         }
     }
     panic!("it does not end: {:?}", drive.words(id));
@@ -95,9 +96,9 @@ fn a_crash_at_every_entry_boundary_changes_nothing() {
             let (undisturbed, kinds, commits) = drive(mode, script, None);
             assert_eq!(undisturbed, words, "{mode}: {way}");
             assert!(commits >= 5, "{mode}: {way}: {commits} commits, {kinds:?}");
-            for (at, fault) in (0..commits).flat_map(|at| [(at, Fault::UnknownLost), (at, Fault::UnknownApplied)]) {
-                let (ended, kinds, _) = drive(mode, script, Some((at, fault)));
-                let what = format!("{mode}: {way}, {fault:?} at commit {at}: {kinds:?}");
+            for (at, death) in (0..commits).flat_map(|at| [(at, Death::Before), (at, Death::After)]) {
+                let (ended, kinds, _) = drive(mode, script, Some((at, death)));
+                let what = format!("{mode}: {way}, {death:?} commit {at}: {kinds:?}");
                 assert_eq!(ended, words, "{what}");
                 let decided = kinds.iter().position(|kind| kind == "transaction.confirming");
                 let confirmed = kinds.iter().position(|kind| kind == "confirm.started");
