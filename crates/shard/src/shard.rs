@@ -5,13 +5,13 @@
 //! batch is let out before it is committed itself. When a commit fails or its outcome is unknown the shard takes both
 //! back, forgets all it knows and begins its life again, so nothing that is let out rests on what may not be.
 
+mod aged;
 mod build;
 mod change;
 mod decisions;
 mod desk;
 mod dispatch;
 mod drive;
-mod ended;
 mod exchange;
 mod family;
 mod index;
@@ -33,6 +33,7 @@ use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, Repl
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
 use crate::rows;
 use crate::token::TokenKey;
+use aged::Aged;
 use chancery_base::limits::{
     ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, RESTING_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED,
 };
@@ -42,11 +43,9 @@ use chancery_engine::{Phase, Transaction};
 use chancery_policy::{Access, Bundle};
 use decisions::Decisions;
 use desk::{CallId, Desk, Lease, LeaseKey};
-use ended::Ended;
 use family::Family;
 use index::Index;
 use limit::Limits;
-use resting::Resting;
 use schedules::Schedules;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -171,11 +170,12 @@ pub struct Shard {
     running: usize,
     /// Clones of the members' steps.
     clones: usize,
-    resting: Resting,
+    /// Members that rested when they were last looked at.
+    resting: Aged,
     /// Whether everything that runs is in memory, or known to wake.
     is_recovered: bool,
-    /// Transactions that have ended, as far back as is kept.
-    ended: Ended,
+    /// Transactions that have ended, as far back as is kept: they never come back, so the store is not asked for them.
+    ended: Aged,
     /// What was asked of the store for the next batch, found or not.
     asked: BTreeSet<TransactionId>,
     keys: HashMap<(KeyScope, u16, [u8; 32]), Option<KeyRow>>,
@@ -212,9 +212,9 @@ impl Shard {
             members: HashMap::new(),
             running: 0,
             clones: 0,
-            resting: Resting::default(),
+            resting: Aged::default(),
             is_recovered: false,
-            ended: Ended::default(),
+            ended: Aged::default(),
             asked: BTreeSet::new(),
             keys: HashMap::new(),
             definitions: HashMap::new(),

@@ -39,6 +39,15 @@ fn failed(word: &str) -> ReportedOutcome {
     ReportedOutcome::Failed(StepError::fatal(word, "it broke"))
 }
 
+/// A tenant whose order has begun and got so far: these of its steps, and of its parcel's, are done.
+fn begun(definitions: &[&str], done: &[&str]) -> (Tenant, Hand, TransactionId) {
+    let tenant = Tenant::new(1, definitions);
+    let mut hand = tenant.hand(0);
+    let id = hand.start("order", json!({}), None, None).unwrap();
+    done.iter().for_each(|step| ok(&mut hand, step));
+    (tenant, hand, id)
+}
+
 /// The children of a transaction, oldest first.
 fn children(tenant: &Tenant, parent: TransactionId) -> Vec<TransactionId> {
     let rows = tenant.store.dump().transactions;
@@ -146,11 +155,7 @@ fn a_step_runs_a_transaction_and_gives_its_output() {
 
 #[test]
 fn a_child_that_failed_fails_its_parent() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    ok(&mut hand, "pack");
+    let (tenant, mut hand, id) = begun(&[ORDER, PARCEL], &["reserve", "pack"]);
     fail(&mut hand, "label");
     // It undoes what it did before its parent goes on.
     assert_eq!((status(&hand, id), status(&hand, child(&tenant, id))), ("running", "compensating"));
@@ -164,10 +169,7 @@ fn a_child_that_failed_fails_its_parent() {
 #[test]
 fn a_child_that_completed_undoes_what_it_did_when_its_parent_does() {
     for restarts in [false, true] {
-        let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-        let mut hand = tenant.hand(0);
-        let id = hand.start("order", json!({}), None, None).unwrap();
-        ["reserve", "pack", "label"].iter().for_each(|step| ok(&mut hand, step));
+        let (tenant, mut hand, id) = begun(&[ORDER, PARCEL], &["reserve", "pack", "label"]);
         let parcel = child(&tenant, id);
         assert_eq!(status(&hand, parcel), "completed");
         if restarts {
@@ -190,10 +192,7 @@ fn a_child_that_completed_undoes_what_it_did_when_its_parent_does() {
 
 #[test]
 fn a_child_that_cannot_undo_itself_has_its_parent_wait_for_a_person() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ["reserve", "pack", "label"].iter().for_each(|step| ok(&mut hand, step));
+    let (tenant, mut hand, id) = begun(&[ORDER, PARCEL], &["reserve", "pack", "label"]);
     fail(&mut hand, "bill");
     fail(&mut hand, "pack");
     let parcel = child(&tenant, id);
@@ -212,11 +211,7 @@ fn a_child_that_cannot_undo_itself_has_its_parent_wait_for_a_person() {
 
 #[test]
 fn cancel_reaches_the_child() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    ok(&mut hand, "pack");
+    let (tenant, mut hand, id) = begun(&[ORDER, PARCEL], &["reserve", "pack"]);
     hand.cancel(id);
     let parcel = child(&tenant, id);
     assert_eq!((status(&hand, id), status(&hand, parcel)), ("compensating", "compensating"));
@@ -228,11 +223,7 @@ fn cancel_reaches_the_child() {
 
 #[test]
 fn cancel_waits_for_a_child_past_its_pivot() {
-    let tenant = Tenant::new(1, &[FIRM, PIVOTED]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    ok(&mut hand, "pack");
+    let (tenant, mut hand, id) = begun(&[FIRM, PIVOTED], &["reserve", "pack"]);
     hand.cancel(id);
     let parcel = child(&tenant, id);
     assert_eq!((status(&hand, id), status(&hand, parcel)), ("compensating", "running"));
@@ -243,23 +234,19 @@ fn cancel_waits_for_a_child_past_its_pivot() {
 }
 
 /// An order whose child is parked, before its pivot is done for good: it may be cancelled.
-fn parked(tenant: &Tenant) -> (TransactionId, TransactionId) {
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
+fn parked() -> (Tenant, Hand, [TransactionId; 2]) {
+    let (tenant, mut hand, id) = begun(&[FIRM, PIVOTED], &["reserve"]);
     let task = hand.take_one("pack");
     hand.report(&task, ReportedOutcome::Unknown(StepError::fatal("Cut", "the line was cut")));
-    let parcel = child(tenant, id);
+    let parcel = child(&tenant, id);
     assert_eq!((status(&hand, id), status(&hand, parcel)), ("running", "parked"));
-    (id, parcel)
+    (tenant, hand, [id, parcel])
 }
 
 #[test]
 fn cancel_and_terminate_reach_a_child_that_is_parked() {
     for (restarts, terminates) in [(false, false), (true, false), (false, true), (true, true)] {
-        let tenant = Tenant::new(1, &[FIRM, PIVOTED]);
-        let (id, parcel) = parked(&tenant);
-        let mut hand = tenant.hand(0);
+        let (tenant, mut hand, [id, parcel]) = parked();
         if restarts {
             hand = tenant.hand(0);
         }
@@ -279,11 +266,7 @@ fn cancel_and_terminate_reach_a_child_that_is_parked() {
 
 #[test]
 fn a_child_that_is_terminated_leaves_something() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    ok(&mut hand, "pack");
+    let (tenant, mut hand, id) = begun(&[ORDER, PARCEL], &["reserve", "pack"]);
     operate(&mut hand, &tenant, child(&tenant, id), Command::Terminate);
     assert_eq!(hand.settled(id).0, Status::Parked, "what is left, a person has to see to");
     operate(&mut hand, &tenant, id, Command::Retry);
@@ -299,10 +282,7 @@ fn a_child_that_is_terminated_leaves_something() {
 #[test]
 fn a_child_with_nothing_to_undo_is_undone_at_once() {
     let nothing = r#"{"name": "parcel", "version": 1, "steps": [{"id": "pack", "run": "noop", "irreversible": true}]}"#;
-    let tenant = Tenant::new(1, &[ORDER, nothing]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
+    let (tenant, mut hand, id) = begun(&[ORDER, nothing], &["reserve"]);
     let parcel = child(&tenant, id);
     assert_eq!(status(&hand, parcel), "completed", "it was done as it began");
     fail(&mut hand, "bill");
@@ -314,11 +294,7 @@ fn a_child_with_nothing_to_undo_is_undone_at_once() {
 
 /// Starts an order whose `ship` can't begin; gives the error's type and message.
 fn refused(definitions: &[&str]) -> (String, String) {
-    let tenant = Tenant::new(1, definitions);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    ok(&mut hand, "reserve");
+    let (tenant, hand, id) = begun(definitions, &["reserve", "reserve"]);
     assert_eq!((hand.settled(id).0, children(&tenant, id)), (Status::Compensated, Vec::new()));
     replays(&tenant);
     let dump = tenant.store.dump();
@@ -370,9 +346,7 @@ fn what_runs_itself_by_others_ends() {
 
 #[test]
 fn the_newest_version_is_the_one_when_the_step_begins() {
-    let tenant = Tenant::new(1, &[ORDER]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
+    let (tenant, mut hand, id) = begun(&[ORDER], &[]);
     let task = hand.take_one("reserve");
     for version in ["1", "2"] {
         let text = PARCEL.replace(r#""version": 1"#, &format!(r#""version": {version}"#));
@@ -390,11 +364,7 @@ fn the_newest_version_is_the_one_when_the_step_begins() {
 
 #[test]
 fn a_child_that_runs_survives_its_server() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ok(&mut hand, "reserve");
-    drop(hand);
+    let (tenant, _, id) = begun(&[ORDER, PARCEL], &["reserve"]);
     for step in ["pack", "label", "bill"] {
         let mut hand = tenant.hand(0);
         ok(&mut hand, step);
@@ -406,10 +376,7 @@ fn a_child_that_runs_survives_its_server() {
 
 #[test]
 fn an_entry_that_does_not_fit_its_family_is_noticed() {
-    let tenant = Tenant::new(1, &[ORDER, PARCEL]);
-    let mut hand = tenant.hand(0);
-    let id = hand.start("order", json!({}), None, None).unwrap();
-    ["reserve", "pack", "label", "bill"].iter().for_each(|step| ok(&mut hand, step));
+    let (tenant, _, id) = begun(&[ORDER, PARCEL], &["reserve", "pack", "label", "bill"]);
     let parcel = child(&tenant, id);
     let dump = tenant.store.dump();
     let log =
