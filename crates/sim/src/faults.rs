@@ -86,6 +86,8 @@ faults! {
     DriverSuperseded = "driver superseded",
     /// A driver was not heard in time.
     DriverLost = "driver lost",
+    /// The clock was set forward.
+    ClockSetForward = "clock set forward",
 }
 
 /// How often each kind occurred.

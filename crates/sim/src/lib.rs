@@ -17,6 +17,7 @@ pub use chancery_shard::Sabotage as ShardSabotage;
 pub use chancery_store::sim::Sabotage as StoreSabotage;
 pub use faults::{Counts, Fault};
 pub use judge::Judge;
+pub use model::Times;
 pub use reference::{
     ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
     SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
@@ -61,6 +62,8 @@ pub enum Material {
     Children,
     /// Varied ones of which some steps fan out.
     Fanned,
+    /// Narrow ones, which schedules start as well as clients.
+    Scheduled,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.
@@ -93,6 +96,8 @@ pub struct Stats {
     pub transactions: u64,
     /// How many servers there were.
     pub servers: u64,
+    /// What became of the times of schedules.
+    pub times: Times,
 }
 
 /// What came of a run.

@@ -45,6 +45,9 @@ struct Arguments {
     /// Varied definitions of which some steps fan out.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children"])]
     fanned: bool,
+    /// Schedules, which start what clients start as well.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
+    scheduled: bool,
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         (arguments.tcc, Material::Tcc),
         (arguments.children, Material::Children),
         (arguments.fanned, Material::Fanned),
+        (arguments.scheduled, Material::Scheduled),
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
@@ -117,9 +121,12 @@ fn run_all(arguments: &Arguments, options: &Options) -> ExitCode {
             let (sender, next, is_over) = (sender.clone(), &next, &is_over);
             scope.spawn(move || {
                 let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-                let mut seeds = seeds.take_while(|seed| *seed < end && !is_over.load(Ordering::Relaxed));
-                // An error means that nobody counts any more.
-                seeds.try_for_each(|seed| sender.send(run(seed, options))).ok();
+                for seed in seeds.take_while(|seed| *seed < end && !is_over.load(Ordering::Relaxed)) {
+                    // Nobody may count any more.
+                    if sender.send(run(seed, options)).is_err() {
+                        break;
+                    }
+                }
             });
         }
         drop(sender);
@@ -179,6 +186,7 @@ impl Tally {
             Material::Tcc => " --tcc",
             Material::Children => " --children",
             Material::Fanned => " --fanned",
+            Material::Scheduled => " --scheduled",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
         let seed = report.seed;
@@ -202,6 +210,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Tcc => "tcc",
         Material::Children => "children",
         Material::Fanned => "fanned",
+        Material::Scheduled => "scheduled",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

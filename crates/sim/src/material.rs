@@ -32,7 +32,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     static CHILDREN: OnceLock<Pool> = OnceLock::new();
     static FANNED: OnceLock<Pool> = OnceLock::new();
     let (pool, number, plan): (_, _, fn(usize) -> Plan) = match material {
-        Material::Narrow => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
+        Material::Narrow | Material::Scheduled => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
         Material::Wide => (&WIDE, rng.index(WIDE_DEFINITIONS), Plan::wide),
         Material::Varied => (&VARIED, rng.index(WIDE_DEFINITIONS), Plan::varied),
         Material::Open => (&OPEN, rng.index(WIDE_DEFINITIONS), Plan::open),

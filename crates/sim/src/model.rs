@@ -5,8 +5,10 @@
 mod entries;
 mod family;
 mod replies;
+mod schedules;
 
 pub(crate) use replies::Drove;
+pub use schedules::Times;
 
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
@@ -31,6 +33,7 @@ pub(crate) struct Model {
     pub(crate) logs: BTreeMap<LogId, LogModel>,
     pub(crate) transactions: BTreeMap<TransactionId, TransactionModel>,
     pub(crate) counts: Counts,
+    pub(crate) schedules: schedules::Schedules,
     tenants: BTreeMap<TenantId, TenantModel>,
     definitions: BTreeMap<Digest, (Arc<Definition>, Arc<Plan>)>,
     /// What the reference model is told wrong.
@@ -157,6 +160,7 @@ impl Model {
         for (row, seen) in store.grown(|log| self.logs.get(&log).map_or(0, |log| log.size)) {
             self.observe(&row, &store.entries_since(row.id, seen))?;
         }
+        self.schedules_agree()?;
         for id in std::mem::take(&mut self.changed) {
             let (head, steps) = store.standing(id).ok_or_else(|| format!("{id} has no rows"))?;
             let steps = steps.into_iter().map(|(word, attempts)| (word, u64::from(attempts))).collect();

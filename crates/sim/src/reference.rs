@@ -8,6 +8,7 @@ mod child;
 mod fan;
 mod open;
 mod plan;
+pub(crate) mod schedule;
 mod stand;
 mod variable;
 mod wait;
@@ -110,6 +111,16 @@ pub enum WrongRule {
     IgnoreClones,
     /// What the last step added to the variable is lost.
     ForgetVariable,
+    /// A schedule starts whatever still runs.
+    IgnoreOverlap,
+    /// A schedule makes up for nothing.
+    IgnoreCatchUp,
+    /// Every schedule makes up for all that it missed.
+    MakeUpForAll,
+    /// Clocks show UTC everywhere.
+    ForgetZone,
+    /// A schedule that was paused has missed what came meanwhile.
+    CountWhilePaused,
 }
 
 impl WrongRule {
@@ -127,7 +138,10 @@ impl WrongRule {
     pub const OF_CHILDREN: [Self; 4] =
         [Self::FailedChildIsDone, Self::RecallNobody, Self::CancelNobodyBelow, Self::ForgetWhatChildLeft];
 
-    /// Every one that is about sagas or open transactions.
+    /// Every one that is about schedules.
+    pub const OF_SCHEDULES: [Self; 5] =
+        [Self::IgnoreOverlap, Self::IgnoreCatchUp, Self::MakeUpForAll, Self::ForgetZone, Self::CountWhilePaused];
+
     /// Every one that is about steps that fan out.
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
 
@@ -374,6 +388,11 @@ impl Saga {
         };
         self.facts.push((at, fact));
         Ok(())
+    }
+
+    /// When something happened to it last.
+    pub(crate) fn last_at(&self) -> Option<Timestamp> {
+        self.facts.last().map(|(at, _)| *at)
     }
 
     /// After a batch nothing may be left undone, and the rows say what the model says.

@@ -5,6 +5,7 @@
 mod clients;
 mod drivers;
 mod finale;
+mod schedules;
 mod servers;
 mod setup;
 mod waits;
@@ -12,9 +13,9 @@ mod workers;
 
 use crate::faults::Fault;
 use crate::model::{Check, Model};
-use crate::reference::Plan;
+use crate::reference::{Plan, schedule};
 use crate::rng::Rng;
-use crate::{Options, Report, Stats};
+use crate::{Material, Options, Report, Stats};
 use chancery_base::Timestamp;
 use chancery_shard::batch::Batch;
 use chancery_shard::input::{Command, Effect, Input, Refusal, ReplyTo, Response};
@@ -107,7 +108,8 @@ pub(crate) fn run(seed: u64, options: &Options) -> Report {
     let mut world = World::new(seed, options);
     let violation = world.live().err();
     let violation = violation.map(|why| format!("at {}: {why}", world.now));
-    Report { seed, faults: world.model.counts.clone(), digest: world.model.digest, stats: world.stats, violation }
+    let stats = Stats { times: world.model.schedules.times, ..world.stats };
+    Report { seed, faults: world.model.counts.clone(), digest: world.model.digest, stats, violation }
 }
 
 /// What the tenants of a run are made to run.
@@ -125,7 +127,11 @@ impl World {
         Self {
             options: options.clone(),
             rng,
-            now: Timestamp::from_micros(BEGIN),
+            now: if options.material == Material::Scheduled {
+                schedule::begins(seed)
+            } else {
+                Timestamp::from_micros(BEGIN)
+            },
             store: SimStore::new(),
             model: Model::new(LEASE, options.wrong_rule),
             stats: Stats::default(),
@@ -201,7 +207,8 @@ impl World {
     fn settled(&mut self) -> Check {
         let open = self.model.open().next().map(|(id, _)| id);
         let waits = self.waiting.values().any(|waiting| !matches!(waiting.purpose, Purpose::Exchange(_)));
-        if open.is_none() && !waits && self.clients.is_idle() {
+        let is_due = !self.model.schedules.active().is_empty();
+        if open.is_none() && !waits && !is_due && self.clients.is_idle() {
             self.is_done = true;
             return Ok(());
         }

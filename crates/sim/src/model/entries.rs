@@ -53,6 +53,9 @@ impl Model {
     }
 
     fn control(&mut self, record: &Record, mut payload: Map<String, Value>) -> Check {
+        if record.kind.as_str().starts_with("schedule.") {
+            return self.follow_schedule(record, &payload);
+        }
         let tenant = self.tenants.entry(record.log.tenant().clone()).or_default();
         match record.kind.as_str() {
             "principal.created" | "principal.changed" => {
@@ -158,6 +161,7 @@ impl Model {
             saga: Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule),
         };
         self.transactions.insert(beginning.id, transaction);
+        self.schedules.began(beginning);
         self.changed.insert(beginning.id);
         Ok(())
     }

@@ -41,6 +41,7 @@ pub(crate) enum Purpose {
     Signal(TransactionId, Option<String>),
     Control { place: usize, fault: Option<Fault> },
     Ask { place: usize },
+    Schedule { place: usize },
     Exchange(u64),
     Drive(DriverId, Drove),
 }
@@ -69,6 +70,9 @@ impl World {
         self.after(wait, Event::Client);
         if self.has_waits() {
             self.attend()?;
+        }
+        if self.has_schedules() {
+            self.tend_schedules()?;
         }
         match self.rng.below(100) {
             0..60 => self.start_new(),
@@ -204,6 +208,7 @@ impl World {
         if self.is_calm {
             self.lift_suspensions()?;
             self.end_waits()?;
+            self.end_schedules()?;
         }
         let parked: Vec<(TransactionId, Option<NodeRef>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
@@ -305,6 +310,7 @@ impl World {
             }
             (Purpose::Ask { place }, Ok(Response::Done { seq })) => self.heard_entry(place, seq),
             (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
+            (Purpose::Schedule { place }, answer) => self.heard_schedule(place, answer),
             (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
             (Purpose::Drive(driver, asked), answer) => self.heard_driver(driver, &asked, answer),
             (
@@ -334,7 +340,7 @@ impl World {
         }
     }
 
-    fn heard_entry(&self, place: usize, seq: Option<u64>) -> Check {
+    pub(super) fn heard_entry(&self, place: usize, seq: Option<u64>) -> Check {
         match (self.places.get(place), seq) {
             (Some((log, _)), Some(seq)) => self.model.entry_acknowledged(log.id, seq),
             (None, _) | (_, None) => Ok(()),

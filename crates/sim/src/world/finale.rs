@@ -87,6 +87,13 @@ impl World {
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;
+        let schedules = Scan::schedules(store, None, usize::MAX).map_err(failed)?;
+        let schedules = schedules.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same(
+            "schedules",
+            &rows.schedules.values().cloned().collect::<Vec<_>>(),
+            &sorted(schedules, |row| row.name.clone()),
+        )?;
         let logs = Scan::logs(store).map_err(failed)?;
         let epochs: Vec<u64> = logs.iter().filter(|log| log.tenant == *of).map(|log| log.control_epoch).collect();
         same("control epoch", &vec![rows.control_epoch; epochs.len()], &epochs)

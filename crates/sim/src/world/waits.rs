@@ -15,7 +15,7 @@ impl World {
     /// Whether somebody pauses what it runs; what waits for a signal gets one.
     pub(super) const fn has_waits(&self) -> bool {
         match self.options.material {
-            Material::Narrow | Material::Wide => false,
+            Material::Narrow | Material::Wide | Material::Scheduled => false,
             Material::Varied | Material::Open | Material::Tcc | Material::Children | Material::Fanned => true,
         }
     }

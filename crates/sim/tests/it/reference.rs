@@ -1,6 +1,6 @@
 //! The reference model against the shard: where both are right they agree, and where one is not it shows.
 
-use chancery_sim::{Case, Fault, Material, Options, WrongRule, run, shrink};
+use chancery_sim::{Case, Fault, Material, Options, Times, WrongRule, run, shrink};
 use std::path::Path;
 
 /// In so many seeds each wrong rule must be caught.
@@ -54,7 +54,9 @@ fn every_wrong_rule_is_caught() {
     let of_tcc = WrongRule::OF_TCC.map(|rule| (rule, tcc()));
     let of_clones = WrongRule::OF_CLONES.map(|rule| (rule, fanned()));
     let of_children = WrongRule::OF_CHILDREN.map(|rule| (rule, children()));
-    for (rule, right) in of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children) {
+    let of_schedules = WrongRule::OF_SCHEDULES.map(|rule| (rule, scheduled()));
+    let all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children).chain(of_schedules);
+    for (rule, right) in all {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -155,6 +157,28 @@ fn steps_that_fan_out_do_what_the_reference_says() {
         let report = run(seed, &fanned());
         assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --fanned --seed {seed} -v");
     }
+}
+
+/// How many with schedules.
+const SCHEDULED_SEEDS: u64 = 200;
+
+fn scheduled() -> Options {
+    Options { material: Material::Scheduled, ..Options::default() }
+}
+
+#[test]
+fn schedules_start_what_they_owe_and_nothing_twice() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(SCHEDULED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    let (mut came, mut jumps) = ([0; 7], 0);
+    for seed in 0..seeds {
+        let report = run(seed, &scheduled());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --scheduled --seed {seed} -v");
+        let Times { fired, made_up_for, waited, missed, overlapped, denied, by_hand } = report.stats.times;
+        let of_run = [fired, made_up_for, waited, missed, overlapped, denied, by_hand];
+        came.iter_mut().zip(of_run).for_each(|(count, times)| *count += times);
+        jumps += report.faults.of(Fault::ClockSetForward);
+    }
+    assert!(jumps > 0 && came.iter().all(|count| *count > 0), "{jumps} jumps, {came:?}");
 }
 
 #[test]
