@@ -36,3 +36,33 @@ pub(crate) fn words(message: &str) {
     let caught = [StackError::Panicked, StackError::Spawn].map(|error| error.to_string());
     assert!(!caught.iter().any(|caught| message == caught), "{message}");
 }
+
+/// Bytes that a body may have here.
+pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// What is read as this body reads back as the same, and has no key that the body does not have. None: it is not read.
+macro_rules! body {
+    ($body:ty, $data:expr) => {
+        match chancery_base::json::parse_as::<$body>($data, $crate::check::BODY_BYTES_MAX) {
+            Ok(read) => {
+                let value = $crate::check::sure(serde_json::to_value(&read), "a body is written");
+                let bytes = chancery_base::json::canonical(&value);
+                let again = chancery_base::json::parse_as::<$body>(&bytes, usize::MAX);
+                assert_eq!($crate::check::sure(again, "a body is read"), read, "it reads back as another");
+                let mut unknown = value;
+                if let serde_json::Value::Object(map) = &mut unknown {
+                    map.insert("unheard-of".to_owned(), serde_json::Value::Null);
+                }
+                let bytes = chancery_base::json::canonical(&unknown);
+                let unknown = chancery_base::json::parse_as::<$body>(&bytes, usize::MAX);
+                assert!(unknown.is_err(), "a key that a body does not have is ignored");
+                Some(read)
+            }
+            Err(error) => {
+                $crate::check::words(&error.to_string());
+                None
+            }
+        }
+    };
+}
+pub(crate) use body;

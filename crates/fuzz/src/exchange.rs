@@ -1,39 +1,11 @@
 //! The worker's call and the tokens in it, a start, a signal.
 
 use crate::Verdict;
-use crate::check::{sure, words};
+use crate::check::body;
 use crate::sample;
 use chancery_api::transaction::{SendSignal, StartTransaction};
 use chancery_api::worker::Exchange;
-use chancery_base::json::{canonical, parse_as};
 use chancery_shard::TaskToken;
-use serde_json::Value;
-
-const BYTES_MAX: usize = 16 << 10;
-
-/// What is read as this body reads back as the same, and has no key that the body does not have.
-macro_rules! body {
-    ($body:ty, $data:expr) => {
-        match parse_as::<$body>($data, BYTES_MAX) {
-            Ok(read) => {
-                let value = sure(serde_json::to_value(&read), "a body is written");
-                let again = parse_as::<$body>(&canonical(&value), usize::MAX);
-                assert_eq!(sure(again, "a body is read"), read, "it reads back as another");
-                let mut unknown = value;
-                if let Value::Object(map) = &mut unknown {
-                    map.insert("unheard-of".to_owned(), Value::Null);
-                }
-                let unknown = parse_as::<$body>(&canonical(&unknown), usize::MAX);
-                assert!(unknown.is_err(), "a key that a body does not have is ignored");
-                Some(read)
-            }
-            Err(error) => {
-                words(&error.to_string());
-                None
-            }
-        }
-    };
-}
 
 pub(crate) fn exchange(data: &[u8]) -> Verdict {
     if let Ok(text) = std::str::from_utf8(data) {

@@ -5,6 +5,7 @@
 //! was made for. The fuzzer calls them from `fuzz/fuzz_targets/`, and the tests of this crate replay
 //! `fuzz/corpus/<target>/` with them, so that a find is a file that stays.
 
+pub mod body;
 mod callback;
 mod check;
 mod cron;
@@ -40,11 +41,12 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
     Target { name: "bundle", run: policy::bundle },
+    Target { name: "body", run: body::bodies },
     Target { name: "exchange", run: exchange::exchange },
     Target { name: "callback", run: callback::callback },
     Target { name: "record", run: entry::record },

@@ -19,6 +19,7 @@ pub fn all() -> Vec<Seed> {
         ("json", text::JSON),
         ("definition", text::DEFINITIONS),
         ("expression", text::EXPRESSIONS),
+        ("body", text::BODIES),
         ("exchange", text::EXCHANGES),
         ("callback", text::CALLBACKS),
         ("tile", text::PATHS),

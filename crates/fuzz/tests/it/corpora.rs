@@ -1,4 +1,6 @@
 //! Replays the corpora on the stable compiler, on threads with the stack of a server's.
+use chancery_api::routes::{Body, ROUTES, Route};
+use chancery_fuzz::body::BODIES;
 use chancery_fuzz::{TARGETS, Verdict, seeds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -70,7 +72,14 @@ macro_rules! replays {
     };
 }
 
-replays! { json definition expression bundle exchange callback record receipt checkpoint proof tile search cron }
+replays! { json definition expression bundle body exchange callback record receipt checkpoint proof tile search cron }
+
+#[test]
+fn every_body_that_a_route_takes_is_fuzzed() {
+    let of_route = |route: &Route| if let Body::Json(name) = route.body { Some(name) } else { None };
+    let taken: BTreeSet<&str> = ROUTES.iter().filter_map(of_route).collect();
+    assert_eq!(BODIES.iter().copied().collect::<BTreeSet<_>>(), taken);
+}
 
 #[test]
 fn the_seeds_are_those_that_the_code_makes() {
