@@ -1,4 +1,4 @@
-//! Sagas of which some steps run sagas of their own.
+//! Sagas of which some steps run sagas, or TCCs, of their own.
 
 use super::{Plan, PolicyPlan, RunPlan, StepPlan, on_error, vary, waits, wide_step};
 use crate::reference::OutputPlan;
@@ -54,14 +54,19 @@ fn kin(name: String, number: usize, depth: usize) -> Plan {
     let pivots = rng.pick(&[0, 0, 0, 200]).copied().unwrap_or(0);
     let mut steps: Vec<StepPlan> = (0..count).map(|index| wide_step(index, density, &mut rng)).collect();
     let mut children = Vec::new();
+    // A source of its own, so that the other children are what they were.
+    let mut tccs = Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x7cc_c41d);
     for step in &mut steps {
         vary(step, policy, pivots, &mut rng);
         if depth < DEPTH_MAX && rng.permille(if depth == 0 { 600 } else { 300 }) {
             // Four bits for each depth, so that no two have the same number.
             let child = number | ((children.len() + 1) << (4 * (1 - depth)));
-            children.push(kin(child_name(child), child, depth + 1));
+            let is_tcc = tccs.permille(250);
+            let plan = if is_tcc { Plan::tcc(child) } else { kin(String::new(), child, depth + 1) };
+            children.push(Plan { name: child_name(child), ..plan });
             (step.run, step.input_of) = (RunPlan::Child(child), None);
-            if rng.permille(750) {
+            // Nothing recalls a TCC: mostly its step says what undoes it.
+            if rng.permille(750) && !is_tcc {
                 step.undo = None;
             }
         } else if rng.permille(100) {
@@ -73,4 +78,18 @@ fn kin(name: String, number: usize, depth: usize) -> Plan {
     let lasts = rng.permille(150).then(|| rng.between(500, 30_000));
     let on_error = on_error(&mut rng);
     Plan { steps, concurrency, output, lasts, policy, on_error, children, ..Plan::empty(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_children_and_some_grandchildren_are_tccs() {
+        let families: Vec<Plan> = (0..200).map(Plan::family).collect();
+        let children = || families.iter().flat_map(|family| &family.children);
+        assert!(children().any(|child| child.tcc.is_some()));
+        assert!(children().flat_map(|child| &child.children).any(|grandchild| grandchild.tcc.is_some()));
+        assert!(children().any(|child| child.tcc.is_none() && !child.children.is_empty()));
+    }
 }
