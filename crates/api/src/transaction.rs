@@ -4,7 +4,7 @@ mod faults;
 mod waits;
 
 pub use faults::{AllAttempts, Fault, FaultAttempts, FaultKind, InjectedError};
-pub use waits::{SeenStep, SendSignal, SentSignal, TransactionState, WaitingFor};
+pub use waits::{Polling, SeenStep, SendSignal, SentSignal, TransactionState, WaitingFor};
 
 use crate::Problem;
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
@@ -360,6 +360,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub child: Option<TransactionId>,
+    /// Where it stands with its rounds, if it polls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Polling>,
     /// What became of its undo; a participant's cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<Compensation>,

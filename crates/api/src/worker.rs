@@ -120,9 +120,10 @@ pub struct Task {
     /// What to do it with.
     #[schema(value_type = Value)]
     pub input: Arc<Document>,
-    /// The same for every attempt.
+    /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
-    /// For an undo or a confirm: the key of what it undoes or confirms.
+    /// For an undo or a confirm: the key of what it undoes or confirms. For a round of a step that polls, after the
+    /// first: the key of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_key: Option<String>,
     /// For an undo: whether it is unknown if what it undoes took effect.

@@ -104,8 +104,10 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
         }
         Subject::Transaction(id) => (*id, Wanted::Closing, format!("closing entry of {id}: it has not ended")),
         Subject::Step { transaction, step, phase } => {
-            let node = node(app, grant, *transaction, step).await?;
+            let (node, polls) = node(app, grant, *transaction, step).await?;
             let (part, kinds): (_, &'static [&'static str]) = match phase {
+                // That a round begins is no outcome: what the last one gave is.
+                Phase::Do if polls => ("step", &["step.completed", "step.polled", "step.failed"]),
                 Phase::Do => ("step", &["step.completed", "step.failed", "timer.fired", "signal.taken"]),
                 Phase::Undo => ("compensation", &["compensation.completed", "compensation.failed"]),
                 Phase::Confirm => ("confirm", &["confirm.completed", "confirm.failed"]),
@@ -137,11 +139,13 @@ impl Wanted {
     }
 }
 
-async fn node(app: &App, grant: &Grant, id: TransactionId, step: &str) -> Result<NodeRef, Error> {
+/// The step that is called so, or the clone, and whether it polls.
+async fn node(app: &App, grant: &Grant, id: TransactionId, step: &str) -> Result<(NodeRef, bool), Error> {
     let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     let found = transactions::node_named(&loaded, &definition, step)?;
-    found.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))
+    let node = found.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))?;
+    Ok((node, definition.step(node.step).is_some_and(|step| step.poll.is_some())))
 }
 
 /// The entry that permitted an outcome.

@@ -5,7 +5,9 @@ mod waits;
 
 pub use chancery_engine::search::{Condition, Search};
 pub use chancery_store::Count;
-pub use view::{CauseView, HistoryEntry, ResultView, SeenView, StepView, TransactionHead, TransactionView, UndoView};
+pub use view::{
+    CauseView, HistoryEntry, PollView, ResultView, SeenView, StepView, TransactionHead, TransactionView, UndoView,
+};
 pub(crate) use view::{Source, damaged, entries as entry_views, node_named};
 pub use waits::{WaitKind, WaitView};
 

@@ -48,8 +48,13 @@ pub const TRANSACTION_OUTPUT_BYTES_MAX: usize = 64 << 20;
 pub const WAITS_SHOWN_MAX: usize = 1_000;
 /// Bytes of the variables that one step sets, as canonical JSON.
 pub const VARIABLES_BYTES_MAX: usize = 64 << 10;
-/// Attempts of a step.
+/// Attempts of a step, or of one round of a step that polls.
 pub const ATTEMPTS_MAX: u32 = 1_000;
+/// Rounds of a step that polls. Nothing of a round is kept but its number; what bounds them is
+/// [`TRANSACTION_ENTRIES_MAX`], of which a round takes three.
+pub const POLL_ROUNDS_MAX: u32 = 30_000;
+/// From the end of a round to the next one at least: a target that is asked more often should say so itself.
+pub const POLL_EVERY_MIN: Duration = Duration::from_millis(100);
 /// Bytes of a bundle document.
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
 /// Policies of a bundle.
@@ -236,6 +241,7 @@ const _: () = assert!(BATCH_INPUTS_MAX <= SHARD_QUEUE_MAX - SHARD_QUEUE_RESERVED
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
 const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOOKS_MAX);
 const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
+const _: () = assert!(POLL_ROUNDS_MAX as u64 * 3 <= TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(SCHEDULE_INPUT_BYTES_MAX <= PAYLOAD_BYTES_MAX && SCHEDULES_AT_ONCE <= BATCH_INPUTS_MAX);

@@ -11,6 +11,7 @@ mod flow;
 mod graph;
 mod json_text;
 mod lint;
+mod poll;
 mod problem;
 mod read;
 mod render;
@@ -23,6 +24,7 @@ pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use flow::Variables;
 pub use lint::{Rule, Warning};
+pub use poll::{POLL_EVERY_DEFAULT, POLL_ROUNDS_DEFAULT, Poll};
 pub use problem::{DefinitionError, Problem};
 pub(crate) use read::{header_fault, is_identifier};
 pub use retry::Retry;
@@ -137,15 +139,17 @@ pub struct Step {
     pub each: Option<Each>,
     /// What it runs.
     pub run: Run,
+    /// It is called round by round, until what it gives is enough.
+    pub poll: Option<Poll>,
     /// Its input; null if there is none.
     pub with: Option<Template>,
     /// The variables that it sets when it is done, by name.
     pub set: Vec<(String, Template)>,
-    /// How it is tried again.
+    /// How it is tried again; in each round.
     pub retry: Retry,
     /// How long one attempt may take, from its hand-out.
     pub timeout: Duration,
-    /// How long it may wait for a worker.
+    /// How long it may wait for a worker; in each round.
     pub queue_timeout: Duration,
     /// What goes first in its queue: the higher, `-PRIORITY_MAX` to [`PRIORITY_MAX`]. Its undo or confirm has the same.
     pub priority: i8,

@@ -1,5 +1,7 @@
 //! What happens to a transaction. Each event becomes one ledger entry; the state is what applying them gives.
 
+mod about;
+
 use crate::fault::Fault;
 use crate::node::NodeRef;
 use crate::open::Intent;
@@ -60,6 +62,8 @@ impl StepError {
     pub const CHILD_FAILED: &'static str = "ChildFailed";
     /// The definition that a step is to run is not registered.
     pub const DEFINITION_MISSING: &'static str = "DefinitionMissing";
+    /// The rounds of a step that polls are over, and none was enough.
+    pub const POLL_EXHAUSTED: &'static str = "PollExhausted";
     /// The definition that a step is to run is none that can be a child here.
     pub const CHILD_REFUSED: &'static str = "ChildRefused";
 
@@ -95,6 +99,8 @@ pub enum Failure {
     QueueTimedOut,
     /// The signal that it waited for did not come in time.
     SignalTimedOut,
+    /// No further round of a step that polls begins, and none was enough.
+    Exhausted,
     /// It was not handed out: policy denied it.
     Denied,
     /// It was not handed out: an expression failed, or a limit is reached.
@@ -107,7 +113,12 @@ impl Failure {
     pub const fn is_unknown(self) -> bool {
         match self {
             Self::Unknown | Self::TimedOut | Self::Lapsed => true,
-            Self::Failed | Self::QueueTimedOut | Self::SignalTimedOut | Self::Denied | Self::Refused => false,
+            Self::Failed
+            | Self::QueueTimedOut
+            | Self::SignalTimedOut
+            | Self::Exhausted
+            | Self::Denied
+            | Self::Refused => false,
         }
     }
 
@@ -116,7 +127,7 @@ impl Failure {
     pub const fn was_dispatched(self) -> bool {
         match self {
             Self::Failed | Self::Unknown | Self::TimedOut | Self::Lapsed => true,
-            Self::QueueTimedOut | Self::SignalTimedOut | Self::Denied | Self::Refused => false,
+            Self::QueueTimedOut | Self::SignalTimedOut | Self::Exhausted | Self::Denied | Self::Refused => false,
         }
     }
 
@@ -130,6 +141,7 @@ impl Failure {
             Self::Lapsed => "lapsed",
             Self::QueueTimedOut => "queue_timed_out",
             Self::SignalTimedOut => "signal_timed_out",
+            Self::Exhausted => "exhausted",
             Self::Denied => "denied",
             Self::Refused => "refused",
         }
@@ -139,7 +151,7 @@ impl Failure {
         match self {
             Self::Denied => CauseKind::StepDenied,
             Self::TimedOut | Self::QueueTimedOut | Self::SignalTimedOut => CauseKind::StepTimedOut,
-            Self::Failed | Self::Unknown | Self::Lapsed | Self::Refused => CauseKind::StepFailed,
+            Self::Failed | Self::Unknown | Self::Lapsed | Self::Exhausted | Self::Refused => CauseKind::StepFailed,
         }
     }
 }
@@ -339,6 +351,17 @@ pub enum Event {
         output: Arc<Document>,
         /// Of a step that ran a child: how many entries that has by now. That it has all of them, its root's end says.
         child_entries: Option<u64>,
+    },
+    /// An attempt of a step that polls was done, and what came of it was not enough: its round is over.
+    Polled {
+        /// Which step.
+        node: NodeRef,
+        /// Which attempt.
+        attempt: u32,
+        /// What came of it.
+        output: Arc<Document>,
+        /// When the next round begins; none: it was the last one, and an [`Event::AttemptFailed`] follows.
+        next_at: Option<Timestamp>,
     },
     /// A step began a child: its transaction begins with the next entry.
     ChildStarted(Box<ChildStart>),

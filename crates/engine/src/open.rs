@@ -133,6 +133,7 @@ impl Intent {
             when: None,
             each: None,
             run: Run::Noop,
+            poll: None,
             // Only an undo that is given nothing may come to it.
             with: needs_input.then(|| Template::literal(input.value().clone())),
             set: Vec::new(),

@@ -223,7 +223,7 @@ pub struct StepState {
     pub accepted: bool,
     /// Attempts handed out.
     pub attempts: u32,
-    /// Attempts handed out before a person had it tried again: retries count from here.
+    /// Attempts handed out before a person had it tried again, or before the present round: retries count from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before: u32,
     /// The child that it ran last.
@@ -262,6 +262,12 @@ pub struct StepState {
     /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
+    /// Rounds that were done and were not enough.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds: u32,
+    /// The same before a person had it tried again: the most that there may be count from here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds_before: u32,
     /// When its first attempt was handed out, or it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -273,7 +279,8 @@ pub struct StepState {
     /// Whether an attempt may have taken effect without saying so.
     #[serde(default, skip_serializing_if = "is_not")]
     pub unknown: bool,
-    /// When the attempt that is out expires, the next may be handed out, or what it waits for comes, or fails to.
+    /// When the attempt that is out expires, the next may be handed out or its round begins, or what it waits for comes,
+    /// or fails to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
 }
@@ -327,6 +334,8 @@ impl StepState {
             clones: None,
             unknown: false,
             ready_at: None,
+            rounds: 0,
+            rounds_before: 0,
             wake_at: None,
             started_at: None,
             ended_at: None,
@@ -515,6 +524,8 @@ mod tests {
             items_seq: Some(7),
             output_seq: Some(8),
             ready_at: at,
+            rounds: 4,
+            rounds_before: 2,
             started_at: at,
             status: StepStatus::Completed,
             undo,

@@ -63,7 +63,8 @@ words!(
     ShownStatus {
         /// Steps go forward.
         Running = "running",
-        /// It goes forward, and nothing is out or queued: its steps wait for a time or a signal, or its start does.
+        /// It goes forward, and nothing is out or queued: its steps wait for a time, a signal or their next
+        /// round, or its start does.
         Waiting = "waiting",
         /// Everything is tried, and the decision to confirm was taken.
         Confirming = "confirming",
@@ -113,7 +114,7 @@ words!(
         Dispatched = "dispatched",
         /// An attempt failed; the next waits for its time.
         Backoff = "backoff",
-        /// It waits for a time or a signal.
+        /// It waits for a time, a signal or its next round.
         Waiting = "waiting",
         /// It fanned out, and its clones run.
         Expanded = "expanded",

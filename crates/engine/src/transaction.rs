@@ -15,6 +15,7 @@ mod load;
 mod nodes;
 mod offer;
 mod open;
+mod poll;
 mod wait;
 
 pub use apply::IllegalEvent;

@@ -176,7 +176,7 @@ impl fmt::Display for Part {
 #[must_use]
 pub fn permit_kind(outcome: &str) -> Option<&'static str> {
     Some(match outcome {
-        "step.completed" | "step.failed" => "step.dispatched",
+        "step.completed" | "step.polled" | "step.failed" => "step.dispatched",
         "compensation.completed" | "compensation.failed" => "compensation.started",
         "confirm.completed" | "confirm.failed" => "confirm.started",
         "transaction.completed"

@@ -21,7 +21,8 @@
 //! A participant of a TCC calls its try a do and its cancel an undo, and is the same otherwise. The forward key is a
 //! task's [`idempotency_key`](crate::Task::idempotency_key) in a forward handler and its
 //! [`forward_key`](crate::Task::forward_key) in an undo or a confirm; [`fence_key`](crate::Task::fence_key) is the
-//! right one in all of them.
+//! right one in all of them. Of a step that polls it is the same in all rounds: the first is told to do what it does once,
+//! the others what came of that, and look after it.
 
 #[cfg(feature = "fence-postgres")]
 pub mod postgres;

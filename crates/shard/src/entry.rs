@@ -119,6 +119,8 @@ pub mod kind {
         DRIVER_LOST = "driver.lost",
         /// The target took an attempt of a step and reports later.
         STEP_ACCEPTED = "step.accepted",
+        /// A round of a step that polls was done, and was not enough.
+        STEP_POLLED = "step.polled",
         /// A step fanned out.
         STEP_EXPANDED = "step.expanded",
         /// A step's `when` said no.
@@ -131,7 +133,7 @@ pub mod kind {
         TRANSACTION_RECALLED = "transaction.recalled",
         /// A step began to wait for a time.
         TIMER_STARTED = "timer.started",
-        /// The time of a step, or of a start that was to come later, has come.
+        /// The time of a step, of its next round, or of a start that was to come later, has come.
         TIMER_FIRED = "timer.fired",
         /// A step began to wait for a signal.
         SIGNAL_AWAITED = "signal.awaited",

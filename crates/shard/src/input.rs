@@ -530,9 +530,9 @@ pub struct Task {
     pub attempt: u32,
     /// What to do it with.
     pub input: Arc<Document>,
-    /// The same for every attempt.
+    /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
-    /// For a compensation: the key of the step that it undoes.
+    /// For a compensation: the key of the step that it undoes; for a round after the first, the key of that.
     pub forward_key: Option<String>,
     /// For a compensation: whether it is unknown if the step took effect.
     pub forward_unknown: bool,
@@ -731,7 +731,7 @@ pub enum Observation {
     Dispatched {
         /// Step or compensation.
         phase: Phase,
-        /// Which attempt.
+        /// Which attempt; of a step that polls, of its round.
         attempt: u32,
         /// How long it waited.
         waited: Duration,
@@ -740,7 +740,7 @@ pub enum Observation {
     Attempted {
         /// Step or compensation.
         phase: Phase,
-        /// `accepted`, `completed`, `failed`, `unknown`, `lapsed`, `timed_out`, `denied`.
+        /// `accepted`, `completed`, `polled`, or how it failed: `failed`, `unknown`, `lapsed`, `timed_out`, `denied`, …
         outcome: &'static str,
     },
     /// A time of a schedule was dealt with.

@@ -272,6 +272,7 @@ impl Replay {
             | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::TimerStarted { .. }
+            | Event::Polled { .. }
             | Event::TimerFired { .. }
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }

@@ -88,6 +88,8 @@ faults! {
     DriverLost = "driver lost",
     /// The clock was set forward.
     ClockSetForward = "clock set forward",
+    /// A round of a step that polls was not enough.
+    Polled = "polled",
 }
 
 /// How often each kind occurred.

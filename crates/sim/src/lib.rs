@@ -19,8 +19,8 @@ pub use faults::{Counts, Fault};
 pub use judge::Judge;
 pub use model::Times;
 pub use reference::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
-    SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, PollPlan, ReadPlan, RetryPlan, RunPlan,
+    SignalName, SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
 };
 pub use shrink::{Case, shrink};
 

@@ -45,9 +45,9 @@ pub(crate) struct Model {
     /// What workers said, whether or not it arrived.
     reports: BTreeMap<AttemptRef, Vec<ReportedOutcome>>,
     /// Which step a participant's idempotency key stands for.
-    step_keys: BTreeMap<(TenantId, String), (TransactionId, NodeRef, Phase)>,
-    /// The same the other way round: a step has one key.
-    keys_of_steps: BTreeMap<(TransactionId, NodeRef, Phase), String>,
+    step_keys: BTreeMap<(TenantId, String), KeyOf>,
+    /// The same the other way round: a step has one key, and so has each of its rounds.
+    keys_of_steps: BTreeMap<KeyOf, String>,
     /// The child that begins with the next entry.
     expected: Option<family::Expected>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
@@ -55,6 +55,12 @@ pub(crate) struct Model {
     /// Over every record in the order of commits: the same for the same run.
     pub(crate) digest: u64,
 }
+
+/// A step, its undo or its confirm, and how many rounds were not enough before.
+type KeyOf = (TransactionId, NodeRef, Phase, usize);
+
+/// What came of an attempt that was done, and was not enough.
+const POLLED: &str = "polled";
 
 /// Tenant, business key, idempotency key.
 pub(crate) type StartKey = (TenantId, Option<String>, String);
@@ -310,6 +316,12 @@ impl StepModel {
 
     fn is_out(&self, phase: Phase) -> bool {
         self.attempts(phase).last().is_some_and(|attempt| attempt.outcome.is_none())
+    }
+
+    /// How many rounds were not enough before an attempt.
+    fn rounds_before(&self, attempt: u32) -> usize {
+        let before = self.forward.iter().take(position(attempt.saturating_sub(1)));
+        before.filter(|attempt| attempt.outcome == Some(POLLED)).count()
     }
 
     /// Whether it took effect or may have.

@@ -8,16 +8,21 @@ mod child;
 mod fan;
 mod open;
 mod plan;
+mod poll;
 pub(crate) mod schedule;
 mod stand;
+mod told;
 mod variable;
 mod wait;
+mod wrong;
 
 pub use plan::{
     ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
     SignalPlan, StepPlan, TccPlan, UndoPlan,
 };
+pub use poll::PollPlan;
 pub(crate) use stand::{Stage, UndoStage};
+pub use wrong::WrongRule;
 
 use crate::model::{Check, ensure};
 use chancery_base::{Timestamp, TransactionId};
@@ -27,161 +32,6 @@ use serde_json::Value;
 use stand::Over;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A rule that the model is told wrong, to prove that the comparison notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WrongRule {
-    /// What was done first is undone first.
-    UndoInOrder,
-    /// Every step is tried once more.
-    OneAttemptMore,
-    /// What may have taken effect counts as if it had not.
-    ForgetUnknown,
-    /// Conditions are not asked.
-    IgnoreConditions,
-    /// Steps wait for nothing.
-    IgnoreOrder,
-    /// One step fewer is out at once.
-    LessConcurrency,
-    /// Final errors are tried again.
-    RetryFinalErrors,
-    /// What was cancelled ends as what failed does.
-    CancelAsFailure,
-    /// A compensation that failed for good counts as done.
-    NeverPark,
-    /// A failure past a pivot turns the saga.
-    TurnPastPivot,
-    /// What may fail stops the saga like anything else.
-    StopAtOptional,
-    /// A layer does not wait for the one before it.
-    IgnoreLayers,
-    /// Every saga undoes one step at a time.
-    UndoInSequence,
-    /// After the failure of a critical compensation the rest is undone.
-    IgnoreCritical,
-    /// The saga's own time never runs out.
-    IgnoreTimeout,
-    /// A wait takes a quarter of a second longer.
-    WaitLonger,
-    /// What comes before a step waits for it is lost.
-    LoseEarlySignals,
-    /// The newest signal is taken first.
-    TakeNewestSignal,
-    /// A signal comes as often as it is sent.
-    TakeSignalTwice,
-    /// A paused saga goes on.
-    IgnorePause,
-    /// A start that is to come later comes at once.
-    StartAtOnce,
-    /// A driver is never lost.
-    IgnoreGrace,
-    /// Only steps are signs of a driver.
-    IgnoreHeartbeats,
-    /// An attempt that a driver before left took no effect.
-    ForgetSuperseded,
-    /// What an earlier driver asked for counts as asked for.
-    IgnoreClaims,
-    /// What a target accepted counts as done.
-    AcceptedIsDone,
-    /// A TCC of which all are tried is done.
-    ForgetDecision,
-    /// A failure past the decision to confirm turns the TCC.
-    TurnPastDecision,
-    /// Every TCC confirms all together.
-    ConfirmTogether,
-    /// A confirm that waits for a person holds up those after it.
-    ConfirmAfterFailure,
-    /// What may have been tried is confirmed with the rest.
-    ConfirmUnknown,
-    /// A confirm that failed for good counts as done.
-    ConfirmFailedIsDone,
-    /// A child that failed does not fail its parent.
-    FailedChildIsDone,
-    /// The undo of a step that ran a child is nothing.
-    RecallNobody,
-    /// A parent that goes backward goes alone.
-    CancelNobodyBelow,
-    /// What a child left is nothing.
-    ForgetWhatChildLeft,
-    /// A step that fans out has one clone fewer.
-    OneCloneLess,
-    /// One clone fewer of a step is out at once.
-    LessWindow,
-    /// What comes after a step that fanned out does not wait for its clones.
-    IgnoreClones,
-    /// What the last step added to the variable is lost.
-    ForgetVariable,
-    /// A schedule starts whatever still runs.
-    IgnoreOverlap,
-    /// A schedule makes up for nothing.
-    IgnoreCatchUp,
-    /// Every schedule makes up for all that it missed.
-    MakeUpForAll,
-    /// Clocks show UTC everywhere.
-    ForgetZone,
-    /// A schedule that was paused has missed what came meanwhile.
-    CountWhilePaused,
-}
-
-impl WrongRule {
-    /// Every one that is about TCCs.
-    pub const OF_TCC: [Self; 6] = [
-        Self::ForgetDecision,
-        Self::TurnPastDecision,
-        Self::ConfirmTogether,
-        Self::ConfirmAfterFailure,
-        Self::ConfirmUnknown,
-        Self::ConfirmFailedIsDone,
-    ];
-
-    /// Every one that is about children.
-    pub const OF_CHILDREN: [Self; 4] =
-        [Self::FailedChildIsDone, Self::RecallNobody, Self::CancelNobodyBelow, Self::ForgetWhatChildLeft];
-
-    /// Every one that is about schedules.
-    pub const OF_SCHEDULES: [Self; 5] =
-        [Self::IgnoreOverlap, Self::IgnoreCatchUp, Self::MakeUpForAll, Self::ForgetZone, Self::CountWhilePaused];
-
-    /// Every one that is about steps that fan out.
-    pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
-
-    /// Every one that is about other sagas or open transactions.
-    pub const ALL: [Self; 27] = [
-        Self::UndoInOrder,
-        Self::OneAttemptMore,
-        Self::ForgetUnknown,
-        Self::IgnoreConditions,
-        Self::IgnoreOrder,
-        Self::LessConcurrency,
-        Self::RetryFinalErrors,
-        Self::CancelAsFailure,
-        Self::NeverPark,
-        Self::TurnPastPivot,
-        Self::StopAtOptional,
-        Self::IgnoreLayers,
-        Self::UndoInSequence,
-        Self::IgnoreCritical,
-        Self::IgnoreTimeout,
-        Self::WaitLonger,
-        Self::LoseEarlySignals,
-        Self::TakeNewestSignal,
-        Self::TakeSignalTwice,
-        Self::IgnorePause,
-        Self::StartAtOnce,
-        Self::IgnoreGrace,
-        Self::IgnoreHeartbeats,
-        Self::ForgetSuperseded,
-        Self::IgnoreClaims,
-        Self::AcceptedIsDone,
-        Self::ForgetVariable,
-    ];
-
-    /// Whether it is about open transactions.
-    #[must_use]
-    pub const fn is_of_open(self) -> bool {
-        matches!(self, Self::IgnoreGrace | Self::IgnoreHeartbeats | Self::ForgetSuperseded | Self::IgnoreClaims)
-    }
-}
 
 /// Something that happened to a saga after its start.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,6 +60,15 @@ pub(crate) enum Fact {
         failure: Failure,
         error: StepError,
         retry_at: Option<Timestamp>,
+    },
+    /// A round was done and was not enough.
+    Polled {
+        step: usize,
+        attempt: u64,
+        next_at: Option<Timestamp>,
+    },
+    RoundBegan {
+        step: usize,
     },
     Denied {
         step: usize,
@@ -290,6 +149,7 @@ enum Due {
     Skip(usize),
     Expand(usize),
     FailDenied(usize),
+    FailExhausted(usize),
     Wait(usize),
     /// Which step takes which signal.
     Take(usize, u64),
@@ -367,6 +227,7 @@ impl Saga {
         if let Some(checked) = self.follow_driver(at, event) {
             return checked;
         }
+        self.judges(event).map_err(|why| format!("reference: {why}"))?;
         let Some(fact) = self.fact(seq, event) else { return Ok(()) };
         let due = self.due();
         let is_due = due.iter().any(|due| is(*due, &fact));
@@ -410,6 +271,9 @@ impl Saga {
         }
         if let Some((_, Fact::Denied { step })) = self.facts.last() {
             return vec![Due::FailDenied(*step)];
+        }
+        if let Some((_, Fact::Polled { step, next_at: None, .. })) = self.facts.last() {
+            return vec![Due::FailExhausted(*step)];
         }
         match self.turn() {
             None if self.decided().is_some() => self.due_confirming(),
@@ -524,6 +388,8 @@ impl Saga {
                 ensure(!self.facts.iter().any(|(_, known)| known == fact), || "it was accepted before".to_owned())
             }
             Fact::Failed { .. } => self.may_fail(at, fact),
+            Fact::Polled { step, attempt, next_at } => self.may_poll(at, (*step, *attempt), *next_at),
+            Fact::RoundBegan { step } => self.may_begin_round(*step, at),
             Fact::Denied { step } => self.waits(*step, at),
             Fact::Cancelled => {
                 let is_past = self.is_past_pivot(self.facts.len(), &[Over::Done]);
@@ -661,6 +527,12 @@ impl Saga {
                 ensure(matches!(plan.run, RunPlan::Signal(_)), || "it waits for no signal".to_owned())?;
                 false
             }
+            Failure::Exhausted => {
+                let is_over =
+                    matches!(self.facts.last(), Some((_, Fact::Polled { step: of, next_at: None, .. })) if of == step);
+                ensure(*phase == Phase::Do && is_over, || "its rounds are not over".to_owned())?;
+                false
+            }
             Failure::Denied => {
                 let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
                 ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())?;
@@ -718,6 +590,9 @@ fn is(due: Due, fact: &Fact) -> bool {
         Due::FailOutput => *fact == Fact::OutputFailed,
         Due::Confirm => *fact == Fact::Confirming,
         Due::End(expected) => matches!(fact, Fact::Ended { status, .. } if *status == expected),
+        Due::FailExhausted(over) => {
+            matches!(fact, Fact::Failed { step, failure: Failure::Exhausted, .. } if *step == over)
+        }
         Due::FailDenied(denied) => {
             matches!(fact, Fact::Failed { step, failure: Failure::Denied, .. } if *step == denied)
         }
@@ -747,6 +622,10 @@ impl Saga {
                 error: error.clone(),
                 retry_at: *retry_at,
             },
+            Event::Polled { node, attempt, next_at, .. } => {
+                Fact::Polled { step: at(node), attempt: u64::from(*attempt), next_at: *next_at }
+            }
+            Event::TimerFired { node: Some(node) } if self.polls(at(node)) => Fact::RoundBegan { step: at(node) },
             Event::Denied { node, .. } => Fact::Denied { step: at(node) },
             Event::Expanded { node, items } => {
                 Fact::Expanded { step: at(node), count: items.as_array().map_or(0, Vec::len) }

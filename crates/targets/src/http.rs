@@ -77,7 +77,8 @@ pub struct Call<'a> {
     pub body: &'a Value,
     /// `Idempotency-Key`: the same for every attempt of the step.
     pub idempotency_key: &'a str,
-    /// `X-Forward-Idempotency-Key`, for a compensation or a confirm: the key of the step that it undoes or confirms.
+    /// `X-Forward-Idempotency-Key`, for a compensation or a confirm: the key of the step that it undoes or confirms. For a
+    /// round after the first: the key of that.
     pub forward_key: Option<&'a str>,
     /// `X-Forward-Outcome: unknown`, for a compensation of a step that may or may not have taken effect.
     pub forward_unknown: bool,

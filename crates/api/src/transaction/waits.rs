@@ -46,7 +46,7 @@ pub struct SentSignal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingFor {
     /// `start` (its `start_at`), `resume` (it is paused), `driver` (that of an open transaction), `person` (somebody has
-    /// to look at what failed), `time` (a wait), `signal`, `retry` (the next attempt's time), `worker` (one that takes
+    /// to look at what failed), `time` (a wait), `signal`, `retry` (the next attempt's time), `round` (the next round's time), `worker` (one that takes
     /// it), `answer` (of an attempt), `child` (the transaction that the step runs).
     #[schema(example = "signal")]
     pub what: String,
@@ -67,6 +67,19 @@ pub struct WaitingFor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
+}
+
+/// Where a step stands with its rounds, if it polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Polling {
+    /// How many rounds were done and were not enough.
+    pub rounds: u32,
+    /// How many there are at most, until a person has the step tried again.
+    pub at_most: u32,
+    /// When the next one begins, where the step waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Timestamp>,
 }
 
 /// What the expressions of a transaction see of it.

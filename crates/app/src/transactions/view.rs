@@ -216,10 +216,23 @@ pub struct StepView {
     pub decision: Option<DecisionId>,
     /// The child that it ran last.
     pub child: Option<TransactionId>,
+    /// Where it stands with its rounds, if it polls.
+    pub poll: Option<PollView>,
     /// Its compensation, where there is or was one.
     pub undo: Option<UndoView>,
     /// Its confirm, where there is or was one.
     pub confirm: Option<UndoView>,
+}
+
+/// Where a step stands with its rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollView {
+    /// Rounds that were done and were not enough.
+    pub rounds: u32,
+    /// How many there are at most, until a person has it tried again.
+    pub at_most: u32,
+    /// When the next one begins, where it waits for that.
+    pub next_at: Option<Timestamp>,
 }
 
 /// A step's compensation, or a participant's confirm.
@@ -308,7 +321,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
     let of = (&head, definition.kind);
     let steps = (0..).map(StepIndex).zip(&defined).map(|(index, step)| {
         let whole = nodes.get(&index.into()).cloned().unwrap_or_default();
-        let view = step_view((step.id.clone(), None), &whole, of, &payloads)?;
+        let view = step_view((step, None), &whole, of, &payloads)?;
         Ok(StepView { clones: whole.clones.map(|_| count_clones(&nodes, index, &head)), ..view })
     });
     let steps = steps.collect::<Result<Vec<_>, Error>>()?;
@@ -394,11 +407,13 @@ pub(crate) fn clones(
     let node = node_named(loaded, definition, step.as_str())?.ok_or_else(missing)?;
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let head = read_head(&loaded.row)?;
+    // What a driver added has no clones.
+    let Some(defined) = definition.step(node.step) else { return Ok(Paged::cut(Vec::new(), page.rows(), |_| 0)) };
     let first = page.after.map_or(0, |after| after.saturating_add(1));
     let of_step = loaded.steps.iter().filter(|row| row.step == node.step.0 && row.clone > first);
     let views = of_step.take(page.rows() + 1).map(|row| {
         let state: StepState = read(&row.body, "a step")?;
-        step_view((step.clone(), row.clone.checked_sub(1)), &state, (&head, definition.kind), &payloads)
+        step_view((defined, row.clone.checked_sub(1)), &state, (&head, definition.kind), &payloads)
     });
     Ok(Paged::cut(views.collect::<Result<Vec<_>, Error>>()?, page.rows(), |view| view.index.unwrap_or_default()))
 }
@@ -465,7 +480,7 @@ fn cause_view(
 }
 
 fn step_view(
-    (step, index): (Name, Option<u32>),
+    (step, index): (&Step, Option<u32>),
     state: &StepState,
     (head, kind): (&Head, DefinitionKind),
     payloads: &BTreeMap<u64, &PayloadRow>,
@@ -488,7 +503,7 @@ fn step_view(
         Phase::Do | Phase::Undo => (closing.transpose()?, None),
     };
     Ok(StepView {
-        step,
+        step: step.id.clone(),
         index,
         clones: None,
         status: state.status,
@@ -504,9 +519,17 @@ fn step_view(
         error: state.error.clone(),
         decision: state.decision,
         child: state.child,
+        poll: poll_view((step, index), state),
         undo,
         confirm,
     })
+}
+
+/// What fanned out polls by its clones.
+fn poll_view((step, index): (&Step, Option<u32>), state: &StepState) -> Option<PollView> {
+    let poll = step.poll.as_ref().filter(|_| step.each.is_none() || index.is_some())?;
+    let next_at = state.wake_at.filter(|_| state.status == StepStatus::Waiting);
+    Some(PollView { rounds: state.rounds, at_most: poll.at_most, next_at })
 }
 
 fn latency(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {

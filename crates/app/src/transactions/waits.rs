@@ -25,6 +25,8 @@ pub enum WaitKind {
     Retry,
     /// The end of a delay that the start asked for.
     Delay,
+    /// The time of the next round of a step that polls.
+    Round,
     /// A worker that takes it.
     Worker,
     /// The answer of an attempt that is out.
@@ -46,6 +48,7 @@ impl WaitKind {
             Self::Signal => "signal",
             Self::Retry => "retry",
             Self::Delay => "delay",
+            Self::Round => "round",
             Self::Worker => "worker",
             Self::Answer => "answer",
             Self::Child => "child",
@@ -126,9 +129,12 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
             (WaitKind::Answer, called(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
         }
         StepStatus::Backoff => (WaitKind::Retry, called(), began, state.wake_at),
-        StepStatus::Waiting => match &step.run {
-            Run::Signal(signal) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
-            Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) => {
+        StepStatus::Waiting => match (&step.run, &step.poll) {
+            (_, Some(poll)) => {
+                (WaitKind::Round, called(), state.wake_at.map(|at| before(at, poll.every)), state.wake_at)
+            }
+            (Run::Signal(signal), None) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
+            (Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_), None) => {
                 (WaitKind::Time, None, began, state.wake_at)
             }
         },

@@ -5,8 +5,8 @@ use super::{micros, time};
 use crate::commands::{Branch, Summary};
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
-    Cause, Compensation, Fault, FaultKind, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount,
-    TransactionSummary,
+    Cause, Compensation, Fault, FaultKind, Polling, StartedTransaction, Status, Step, StepError, Transaction,
+    TransactionCount, TransactionSummary,
 };
 use chancery_api::worker::Phase;
 use serde_json::Value;
@@ -187,7 +187,7 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     let status = match (&step.state, &step.clones) {
         (Some(state), _) => state.replace('_', " "),
         (None, Some(clones)) => format!("{status}: {}", clones_text(clones)),
-        (None, None) => status,
+        (None, None) => format!("{status}{}", rounds_text(step.poll)),
     };
     let tone = step.state.as_deref().map_or_else(|| step_tone(&step.status), state_tone);
     let closing = step.confirm.as_ref().or(step.compensation.as_ref());
@@ -212,6 +212,14 @@ fn step_cells(step: &Step) -> [Cell; 6] {
         closing_cell(closing, step.state.is_some().then_some(undo)),
         Cell::from(error),
     ]
+}
+
+/// How many rounds were not enough: ` after 3 of 100 rounds`.
+fn rounds_text(poll: Option<Polling>) -> String {
+    match poll {
+        Some(poll) if poll.rounds > 0 => format!(" after {} of {} rounds", poll.rounds, poll.at_most),
+        Some(_) | None => String::new(),
+    }
 }
 
 /// How many clones stand how: `5 clones, 3 completed, 2 ready`.

@@ -9,6 +9,8 @@ mod offline;
 #[cfg(test)]
 mod open;
 #[cfg(test)]
+mod polls;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 #[path = "../../../store/tests/support/postgres.rs"]

@@ -29,13 +29,13 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn saved(dir: &Path, field: &str) -> String {
+pub(crate) fn saved(dir: &Path, field: &str) -> String {
     let context = std::fs::read_to_string(dir.join("context.json")).unwrap();
     serde_json::from_str::<Value>(&context).unwrap()[field].as_str().unwrap().to_owned()
 }
 
 /// A server for developers, in a directory of its own.
-fn dev() -> (Server, TempDir) {
+pub(crate) fn dev() -> (Server, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &["dev"]);
     wait_for("what dev says", || server.said().contains("Ctrl-C ends it.").then_some(()));

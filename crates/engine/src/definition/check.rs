@@ -20,6 +20,8 @@ pub(crate) enum Site {
     Whole(StepIndex),
     /// What a step, or each clone of it, does.
     Forward(StepIndex),
+    /// Whether what a step, or each clone of it, gave in a round is enough.
+    Round(StepIndex),
     /// What a step gives once an attempt of it was done.
     Done(StepIndex),
     /// How a step is undone.
@@ -48,9 +50,12 @@ impl Site {
     /// The step that it belongs to.
     pub(crate) const fn step(self) -> Option<StepIndex> {
         match self {
-            Self::Whole(step) | Self::Forward(step) | Self::Done(step) | Self::Undo(step) | Self::Confirm(step) => {
-                Some(step)
-            }
+            Self::Whole(step)
+            | Self::Forward(step)
+            | Self::Round(step)
+            | Self::Done(step)
+            | Self::Undo(step)
+            | Self::Confirm(step) => Some(step),
             Self::Key | Self::Start | Self::Output => None,
         }
     }
@@ -59,12 +64,16 @@ impl Site {
         match self {
             Self::Key => &["input"],
             Self::Start => &["input", "transaction", "now"],
-            Self::Forward(_) | Self::Undo(_) if fans_out => {
+            Self::Forward(_) | Self::Round(_) | Self::Undo(_) if fans_out => {
                 &["input", "steps", "vars", "transaction", "now", "item", "index"]
             }
-            Self::Whole(_) | Self::Forward(_) | Self::Done(_) | Self::Undo(_) | Self::Confirm(_) | Self::Output => {
-                &["input", "steps", "vars", "transaction", "now"]
-            }
+            Self::Whole(_)
+            | Self::Forward(_)
+            | Self::Round(_)
+            | Self::Done(_)
+            | Self::Undo(_)
+            | Self::Confirm(_)
+            | Self::Output => &["input", "steps", "vars", "transaction", "now"],
         }
     }
 }
@@ -84,9 +93,13 @@ pub(crate) fn uses(
         let mut checker = Checker { definition, ids: &ids, setters: &setters, upstream, used, problems };
         let found = checker.check();
         match used.site {
-            Site::Whole(_) | Site::Forward(_) | Site::Done(_) | Site::Undo(_) | Site::Confirm(_) | Site::Output => {
-                reads.entry(used.site.step()).or_default().add(found)
-            }
+            Site::Whole(_)
+            | Site::Forward(_)
+            | Site::Round(_)
+            | Site::Done(_)
+            | Site::Undo(_)
+            | Site::Confirm(_)
+            | Site::Output => reads.entry(used.site.step()).or_default().add(found),
             Site::Key | Site::Start => {}
         }
     }
@@ -139,7 +152,7 @@ impl Checker<'_> {
     /// The names that are bound where the expression stands.
     fn names(&self) -> &'static [&'static str] {
         let fans_out = match self.used.site {
-            Site::Forward(step) | Site::Undo(step) => {
+            Site::Forward(step) | Site::Round(step) | Site::Undo(step) => {
                 self.definition.step(step).is_some_and(|step| step.each.is_some())
             }
             Site::Key | Site::Start | Site::Whole(_) | Site::Done(_) | Site::Confirm(_) | Site::Output => false,
@@ -232,8 +245,8 @@ impl Checker<'_> {
         let (reader, undo) = match self.used.site {
             Site::Key | Site::Start | Site::Confirm(_) | Site::Output => return true,
             // An attempt was done: there is its output.
-            Site::Done(reader) if reader == index => return true,
-            Site::Whole(reader) | Site::Forward(reader) | Site::Done(reader) => (reader, false),
+            Site::Round(reader) | Site::Done(reader) if reader == index => return true,
+            Site::Whole(reader) | Site::Forward(reader) | Site::Round(reader) | Site::Done(reader) => (reader, false),
             Site::Undo(reader) => (reader, true),
         };
         if self.upstream.has(reader, index) {

@@ -7,10 +7,13 @@ use super::{Child, Run, Step, TIMEOUT_DEFAULT, Undo};
 
 /// What belongs to attempts, which a step that runs a transaction has none of, or to what they give, and where it is
 /// said instead.
-const OF_ATTEMPTS: [(&str, &str); 9] = [
+const OF_ATTEMPTS: [(&str, &str); 12] = [
     ("retry", "what failed for good has undone itself"),
     ("timeout", "the definition that it runs has one"),
     ("queue_timeout", "it waits for no worker"),
+    ("until", POLLS),
+    ("every", POLLS),
+    ("at_most", POLLS),
     ("set", "a step after it can set what its transaction gave"),
     ("priority", "it waits for no worker"),
     ("fairness", "it waits for no worker"),
@@ -18,6 +21,7 @@ const OF_ATTEMPTS: [(&str, &str); 9] = [
     ("resource", "the start is decided as any start of that definition"),
     ("context", "the definition that it runs has one"),
 ];
+const POLLS: &str = "what its transaction gives is final";
 
 impl Run {
     /// The transaction that it runs.

@@ -95,7 +95,9 @@ pub(super) fn visible<'s>(
     setters.iter().copied().filter(move |setter| match site {
         Site::Key | Site::Start => false,
         Site::Confirm(_) | Site::Output => true,
-        Site::Whole(reader) | Site::Forward(reader) | Site::Done(reader) => upstream.has(reader, *setter),
+        Site::Whole(reader) | Site::Forward(reader) | Site::Round(reader) | Site::Done(reader) => {
+            upstream.has(reader, *setter)
+        }
         Site::Undo(reader) => reader == *setter || upstream.has(reader, *setter),
     })
 }

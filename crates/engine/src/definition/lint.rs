@@ -21,9 +21,9 @@ pub enum Rule {
     UndoNeverRuns,
     /// What is tried again is tried again at once.
     RetryWithoutBackoff,
-    /// An attempt may take longer than the whole transaction.
+    /// An attempt, or the wait for a round, may take longer than the whole transaction.
     TimeoutTooLong,
-    /// A condition is the same for every transaction.
+    /// A condition is the same for every transaction, or in every round.
     ConstantCondition,
     /// An expression needs an output that may be absent.
     AbsentOutput,
@@ -157,6 +157,7 @@ impl Linter<'_> {
         self.backoff(index, step, &item);
         self.timeout(index, step, &item);
         self.condition(index, step, &item);
+        self.rounds(index, step, &item);
     }
 
     fn undo(&mut self, index: StepIndex, step: &Step, item: &Cursor<'_>) {
@@ -237,6 +238,25 @@ impl Linter<'_> {
             Err(error) => format!("`{}` always fails: {error}", step.id),
         };
         self.warn(Rule::ConstantCondition, Some(index), &field, message);
+    }
+
+    /// An `until` that no round changes, and rounds for which there is no time.
+    fn rounds(&mut self, index: StepIndex, step: &Step, item: &Cursor<'_>) {
+        let Some(poll) = &step.poll else { return };
+        let id = step.id.as_str();
+        let is_own =
+            |access: &Access| access.root == "steps" && access.segments.first().is_some_and(|first| first.name == id);
+        let changes = poll.until.references().any(|access| access.root == "now" || is_own(access));
+        if let Some(field) = item.field("until").filter(|_| !changes) {
+            let output = format!("{}.output", super::check::step_path(id));
+            let message = format!("`until` of `{id}` is the same in every round: it does not read `{output}`");
+            self.warn(Rule::ConstantCondition, Some(index), &field, message);
+        }
+        let Some(whole) = self.definition.timeout.filter(|whole| poll.every >= *whole) else { return };
+        let (every, whole) = (duration::format(poll.every), duration::format(whole));
+        let message = format!("`{id}` has its second round after {every}, and the transaction has {whole}");
+        let at = item.field("every").or_else(|| item.field("until")).unwrap_or_else(|| item.clone());
+        self.warn(Rule::TimeoutTooLong, Some(index), &at, message);
     }
 
     /// Outputs that are read as if they were always there.

@@ -60,6 +60,9 @@ pub(super) const STEP: Keys = Keys {
         "each",
         "concurrency",
         "run",
+        "until",
+        "every",
+        "at_most",
         "with",
         "set",
         "retry",
@@ -81,9 +84,6 @@ pub(super) const STEP: Keys = Keys {
         "subjects",
         "headers",
         "critical",
-        "until",
-        "every",
-        "at_most",
         "on_error",
         "attempts",
         "mode",
@@ -111,8 +111,9 @@ pub(super) const HTTP: Keys =
 pub(super) const UNDO: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "on_error", "critical"],
     later: &["when", "set", "headers", "queue_timeout"],
-    elsewhere: &[],
+    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
 };
+const POLLS: &str = "only a step polls";
 pub(super) const RETRY: Keys =
     Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[], elsewhere: &[] };
 pub(super) const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[], elsewhere: &[] };
@@ -308,6 +309,7 @@ impl Reader {
         let site = Site::Forward(index);
         let id = cursor.required("id", &mut self.problems).and_then(|field| field.name(&mut self.problems));
         let run = cursor.required("run", &mut self.problems).and_then(|field| self.run(&field, site));
+        let poll = self.poll(cursor, index, run.as_ref());
         let when = cursor.field("when").and_then(|field| self.condition(&field, Site::Whole(index)));
         let each = self.each(cursor, index);
         let with = cursor.field("with").and_then(|field| self.template(&field, site));
@@ -342,6 +344,7 @@ impl Reader {
             when,
             each,
             run: run.unwrap_or(Run::Noop),
+            poll,
             with,
             set: set.unwrap_or_default(),
             retry,
@@ -634,7 +637,7 @@ impl Reader {
         templates
     }
 
-    fn condition(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Program> {
+    pub(super) fn condition(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<Program> {
         let program = self.program(cursor, "a condition", site)?;
         if program.provably_not_bool() {
             cursor.fail(&mut self.problems, "a condition is true or false, this can be neither");

@@ -4,6 +4,7 @@ mod layout;
 mod svg;
 
 use super::{Child, Confirm, Definition, DefinitionKind, Mode, Run, Step, Undo};
+use chancery_base::duration;
 use std::fmt::Write as _;
 
 /// What the decision to confirm is called.
@@ -152,7 +153,11 @@ impl Step {
             (self.optional, "may fail"),
             (self.retry.once, "once"),
         ];
-        each.into_iter().chain(marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned())).collect()
+        let poll = self.poll.as_ref().map(|poll| format!("polls every {}", duration::format(poll.every)));
+        each.into_iter()
+            .chain(poll)
+            .chain(marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()))
+            .collect()
     }
 }
 

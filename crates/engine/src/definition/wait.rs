@@ -13,8 +13,11 @@ use chancery_expr::{Scope, Template};
 pub(super) const SIGNAL: Keys = Keys { known: &["name", "timeout"], later: &["when", "count"], elsewhere: &[] };
 
 /// What belongs to attempts, of which a step that waits has none, and that it fans out.
-const OF_CALLS: [&str; 12] = [
+const OF_CALLS: [&str; 15] = [
     "each",
+    "until",
+    "every",
+    "at_most",
     "with",
     "retry",
     "timeout",
@@ -86,6 +89,7 @@ impl Reader {
             let hint = match (key, run) {
                 ("timeout", Run::Signal(_)) => ": write `run: {signal: {name: …, timeout: …}}`",
                 ("each", _) => ": only a step that calls something fans out",
+                ("until" | "every" | "at_most", _) => ": only a step that calls something polls",
                 _ => ": nothing is called",
             };
             field.fail(&mut self.problems, format!("a step that waits has no `{key}`{hint}"));

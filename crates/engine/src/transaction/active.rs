@@ -28,7 +28,7 @@ pub(super) enum Class {
     Out,
     /// Its child runs.
     Child,
-    /// It waits for a time, or for a signal until then.
+    /// It waits for a time, for its next round, or for a signal until then.
     Waiting,
     /// Its compensation, or its confirm, waits for a worker, since then.
     UndoReady,

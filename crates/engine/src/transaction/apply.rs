@@ -63,7 +63,8 @@ impl Transaction {
             | Event::DriverResumed { .. }
             | Event::DriverHeard { .. }
             | Event::DriverLost => self.apply_driven(event, now, seq)?,
-            Event::TimerStarted { .. }
+            Event::Polled { .. }
+            | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }
@@ -220,12 +221,14 @@ impl Transaction {
         let ends_wait = is_due && self.waits_for_time(node);
         let has_come = self.signal_for(node).filter(|_| self.moves());
         let is_whole = self.is_whole_over(node);
+        let (polls, is_exhausted) = (self.polls(node), self.is_exhausted(node));
         self.expect(node, event, |state| {
             let stands = match failure {
                 Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
                     state.status == StepStatus::Dispatched
                 }
-                Failure::SignalTimedOut => is_due,
+                Failure::SignalTimedOut => is_due && !polls,
+                Failure::Exhausted => is_exhausted,
                 Failure::QueueTimedOut | Failure::Denied => {
                     running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
                 }
@@ -249,7 +252,7 @@ impl Transaction {
             state.wake_at = Some(*at);
             return Ok(());
         }
-        let status = if state.unknown { StepStatus::Unknown } else { StepStatus::Failed };
+        let status = if state.may_have_acted() { StepStatus::Unknown } else { StepStatus::Failed };
         self.finish(node, status, now, n);
         if matches!(failure, Failure::Failed | Failure::Unknown) {
             self.hear_of(node, now);
@@ -321,6 +324,7 @@ impl Transaction {
                 state.ready_at = Some(now);
                 (state.ended_at, state.ended_n) = (None, None);
                 state.attempts_before = state.attempts;
+                state.rounds_before = state.rounds;
                 if fans_out {
                     self.fresh.push(node);
                 }
@@ -361,7 +365,7 @@ impl Transaction {
                     state.undo.status == UndoStatus::Dispatched
                 }
                 Failure::Refused => matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff),
-                Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied => false,
+                Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Exhausted | Failure::Denied => false,
             };
             stands && state.undo.attempts == *attempt
         })?;
@@ -534,7 +538,7 @@ impl Transaction {
         let queued = self.all_where(is_queued);
         for node in queued {
             let status = match self.state(node) {
-                Some(state) if state.unknown => StepStatus::Unknown,
+                Some(state) if state.may_have_acted() => StepStatus::Unknown,
                 // A clone that fails for good fails the step.
                 Some(_) | None if failed == Some(node) => StepStatus::Failed,
                 Some(_) | None => StepStatus::Cancelled,
@@ -660,131 +664,5 @@ impl Transaction {
             )
         });
         IllegalEvent { event: event.word(), state: format!("transaction {}{of_step}", self.head.status.word()) }
-    }
-}
-
-impl Event {
-    /// The node that it is about.
-    #[must_use]
-    pub const fn node(&self) -> Option<NodeRef> {
-        match self {
-            Self::Dispatched { node, .. }
-            | Self::Accepted { node, .. }
-            | Self::Completed { node, .. }
-            | Self::Resolved { node, .. }
-            | Self::AttemptFailed { node, .. }
-            | Self::Denied { node, .. }
-            | Self::Expanded { node, .. }
-            | Self::Skipped { node }
-            | Self::Claimed { node, .. }
-            | Self::TimerStarted { node, .. }
-            | Self::SignalAwaited { node, .. }
-            | Self::ChildRecalled { node, .. }
-            | Self::SignalTaken { node, .. } => Some(*node),
-            Self::ChildStarted(start) => Some(start.node),
-            Self::Permitted(permitted) => Some(permitted.node),
-            Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
-            Self::Started { .. }
-            | Self::Recalled
-            | Self::StepDenied { .. }
-            | Self::DriverResumed { .. }
-            | Self::DriverHeard { .. }
-            | Self::DriverLost
-            | Self::SignalReceived { .. }
-            | Self::Paused { .. }
-            | Self::Unpaused { .. }
-            | Self::OutputFailed { .. }
-            | Self::TimedOut
-            | Self::Confirming
-            | Self::CancelRequested { .. }
-            | Self::Ended { .. } => None,
-        }
-    }
-
-    /// A word for it, for errors.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Started { .. } => "started",
-            Self::Dispatched { phase: Phase::Do, .. } => "dispatched",
-            Self::Dispatched { phase: Phase::Undo, .. } => "undo dispatched",
-            Self::Dispatched { phase: Phase::Confirm, .. } => "confirm dispatched",
-            Self::Accepted { phase: Phase::Do, .. } => "accepted",
-            Self::Accepted { phase: Phase::Undo, .. } => "undo accepted",
-            Self::Accepted { phase: Phase::Confirm, .. } => "confirm accepted",
-            Self::Completed { phase: Phase::Do, .. } => "completed",
-            Self::Completed { phase: Phase::Undo, .. } => "undo completed",
-            Self::Completed { phase: Phase::Confirm, .. } => "confirm completed",
-            Self::Resolved { phase: Phase::Do, .. } => "resolved",
-            Self::Resolved { phase: Phase::Undo, .. } => "undo resolved",
-            Self::Resolved { phase: Phase::Confirm, .. } => "confirm resolved",
-            Self::AttemptFailed { phase: Phase::Do, .. } => "attempt failed",
-            Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
-            Self::AttemptFailed { phase: Phase::Confirm, .. } => "confirm attempt failed",
-            Self::Denied { .. } => "denied",
-            Self::Expanded { .. } => "expanded",
-            Self::Skipped { .. } => "skipped",
-            Self::ChildStarted(_) => "child started",
-            Self::ChildRecalled { .. } => "child recalled",
-            Self::Recalled => "recalled",
-            Self::Permitted(_) => "permitted",
-            Self::StepDenied { .. } => "step denied",
-            Self::Claimed { .. } => "claimed",
-            Self::DriverResumed { .. } => "driver resumed",
-            Self::DriverHeard { .. } => "driver heard",
-            Self::DriverLost => "driver lost",
-            Self::TimerStarted { .. } => "timer started",
-            Self::TimerFired { .. } => "timer fired",
-            Self::SignalAwaited { .. } => "signal awaited",
-            Self::SignalReceived { .. } => "signal received",
-            Self::SignalTaken { .. } => "signal taken",
-            Self::Paused { .. } => "paused",
-            Self::Unpaused { .. } => "unpaused",
-            Self::OutputFailed { .. } => "output failed",
-            Self::TimedOut => "timed out",
-            Self::Confirming => "confirming",
-            Self::CancelRequested { .. } => "cancel requested",
-            Self::Parked { .. } => "parked",
-            Self::Resumed { .. } => "resumed",
-            Self::Ended { .. } => "ended",
-        }
-    }
-
-    /// The value that later steps and callers see of it.
-    #[must_use]
-    pub const fn output(&self) -> Option<&Arc<Document>> {
-        match self {
-            Self::Completed { output, .. } | Self::Resolved { output, .. } => Some(output),
-            Self::Ended { output, .. } => output.as_ref(),
-            Self::Started { .. }
-            | Self::Dispatched { .. }
-            | Self::ChildStarted(_)
-            | Self::ChildRecalled { .. }
-            | Self::Recalled
-            | Self::Permitted(_)
-            | Self::StepDenied { .. }
-            | Self::Claimed { .. }
-            | Self::DriverResumed { .. }
-            | Self::DriverHeard { .. }
-            | Self::DriverLost
-            | Self::Accepted { .. }
-            | Self::AttemptFailed { .. }
-            | Self::Denied { .. }
-            | Self::Expanded { .. }
-            | Self::Skipped { .. }
-            | Self::TimerStarted { .. }
-            | Self::TimerFired { .. }
-            | Self::SignalAwaited { .. }
-            | Self::SignalReceived { .. }
-            | Self::SignalTaken { .. }
-            | Self::Paused { .. }
-            | Self::Unpaused { .. }
-            | Self::OutputFailed { .. }
-            | Self::TimedOut
-            | Self::Confirming
-            | Self::CancelRequested { .. }
-            | Self::Parked { .. }
-            | Self::Resumed { .. } => None,
-        }
     }
 }

@@ -189,17 +189,17 @@ impl Transaction {
         Some(self.step_of(node)?.compensate.as_ref()?.on_error)
     }
 
-    /// Whether further compensations begin now, if there are any: what is out comes in first, and in a sequence one
-    /// that waits for a person holds up the others.
+    /// Whether further compensations begin now, if there are any: what is out comes in first, what polled its last round
+    /// has failed, and in a sequence one that waits for a person holds up the others.
     fn starts_more(&self) -> bool {
         let is_parallel = self.definition.compensation == CompensationPolicy::BestEffortParallel;
         let busy = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild, Class::UndoStuck];
-        !self.active.any(&[Class::Out, Class::Child]) && (is_parallel || !self.active.any(&busy))
+        !self.active.any(&[Class::Out, Class::Child, Class::Waiting]) && (is_parallel || !self.active.any(&busy))
     }
 
     /// Whether a step is still out, or a compensation is under way.
     fn is_undoing(&self) -> bool {
-        let forward = [Class::Out, Class::Child];
+        let forward = [Class::Out, Class::Child, Class::Waiting];
         let back = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild];
         self.active.any(&forward) || self.active.any(&back)
     }

@@ -224,6 +224,7 @@ impl Transaction {
             | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::TimerStarted { .. }
+            | Event::Polled { .. }
             | Event::TimerFired { .. }
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }

@@ -146,15 +146,7 @@ impl Transaction {
                 return Ok(true);
             }
             Answer::Completed(output) => {
-                // What was done and can't be made use of is undone like what may have been done.
-                if phase == Phase::Do
-                    && let Err(error) = self.evaluate_set(node, Some(output.value()), cx.now)
-                {
-                    self.fail(node, phase, Failure::Unknown, error, cx)?;
-                    return Ok(true);
-                }
-                self.emit(Event::Completed { node, phase, attempt, output, child_entries: None }, cx)?;
-                self.advance(cx)?;
+                self.take_output((node, phase), attempt, output, cx)?;
                 return Ok(true);
             }
             Answer::Failed(error) => (Failure::Failed, error),
@@ -168,9 +160,9 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Records what time has done: its own time, its driver's silence, waits that are over, attempts past their
-    /// deadline, waits for a worker that lasted too long. Of these two it takes only so many at once:
-    /// [`Transaction::is_overdue`] says whether there are more.
+    /// Records what time has done: its own time, its driver's silence, waits that are over, rounds that begin, attempts
+    /// past their deadline, waits for a worker that lasted too long. Of what steps and clones wait for it takes only so
+    /// much at once: [`Transaction::is_overdue`] says whether there is more.
     ///
     /// # Errors
     /// Only for a defect.

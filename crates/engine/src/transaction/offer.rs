@@ -24,9 +24,9 @@ pub struct Offer {
     pub input: Arc<Document>,
     /// How long an attempt may take.
     pub timeout: Duration,
-    /// The same for every attempt.
+    /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
-    /// For a compensation or a confirm: the key of its step.
+    /// For a compensation, a confirm, and a round after the first: the key of its step.
     pub forward_key: Option<String>,
     /// For a compensation: whether it is unknown if the step took effect.
     pub forward_unknown: bool,
@@ -159,16 +159,17 @@ impl Transaction {
         node: NodeRef,
         step: &Step,
         ready_at: Option<Timestamp>,
-        idempotency_key: String,
+        step_key: String,
     ) -> Result<Offer, StepError> {
+        let idempotency_key = self.round_key(node, &step_key);
         let scope = self.scope(node, step, ready_at);
         step.fairness_key(&scope)?;
         Ok(Offer {
             call: render_call(&step.run, &scope)?,
             input: Arc::new(bounded(step.input(&scope)?, "with")?),
             timeout: step.timeout,
+            forward_key: (idempotency_key != step_key).then_some(step_key),
             idempotency_key,
-            forward_key: None,
             forward_unknown: false,
             authorization: match step.run.child() {
                 Some(_) => Authorization::AsStart,
@@ -257,13 +258,23 @@ impl Transaction {
         bounded(self.definition.result(&scope)?, "output")
     }
 
-    /// What a step's expressions see. `now` is when the step became ready, so that every attempt and every replay
-    /// sees the same.
+    /// What a step's expressions see. `now` is when the step, or its round, became ready, so that every attempt and every
+    /// replay sees the same.
     fn scope<'a>(&'a self, node: NodeRef, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
-        let facts = self.facts(now.unwrap_or(self.head.started_at));
         // Of its own step a clone's undo sees the clone.
         let seen = |step: StepIndex| self.seen(if step == node.step { node } else { step.into() });
-        let mut scope = facts.step_scope(&self.definition, step, seen);
+        self.scope_with(node, step, now.unwrap_or(self.head.started_at), seen)
+    }
+
+    /// The same, where the steps that it reads are asked for.
+    pub(super) fn scope_with<'a>(
+        &'a self,
+        node: NodeRef,
+        step: &'a Step,
+        now: Timestamp,
+        seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
+    ) -> Scope<'a> {
+        let mut scope = self.facts(now).step_scope(&self.definition, step, seen);
         if let Some((index, item)) = node.index().zip(self.nodes.item(node)) {
             scope.bind("item", Tree::Value(item));
             scope.bind("index", Tree::Int(index.into()));
@@ -271,7 +282,7 @@ impl Transaction {
         scope
     }
 
-    fn seen(&self, node: NodeRef) -> Option<Seen<'_>> {
+    pub(super) fn seen(&self, node: NodeRef) -> Option<Seen<'_>> {
         let state = self.state(node)?;
         let has_failed = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
         let error = state.error.as_ref().filter(|_| has_failed);

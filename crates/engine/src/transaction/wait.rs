@@ -1,4 +1,4 @@
-//! What waits: steps that wait for a time or a signal, a start that is to come later, and a transaction that is paused.
+//! What waits: steps that wait for a time, a signal or their next round, a start that is to come later, and a transaction that is paused.
 
 use super::active::Class;
 use super::apply::IllegalEvent;
@@ -9,7 +9,7 @@ use crate::event::{Event, Failure, Signal, StepError};
 use crate::node::NodeRef;
 use crate::state::KeptSignal;
 use crate::status::{Phase, Status, StepStatus};
-use chancery_base::limits::{SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX};
+use chancery_base::limits::{BATCH_TIMEOUTS_MAX, SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX};
 use chancery_base::{Document, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
@@ -78,17 +78,18 @@ impl Transaction {
         timed.map(|(at, _)| Timestamp::from_micros(at)).into_iter().chain(self.head.begins_at).min()
     }
 
-    /// Fires what is due: the start, waits, and signals that did not come.
+    /// Fires what is due: the start, waits, rounds, and signals that did not come; of these only so many at once.
     pub(super) fn fire(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         if self.moves() && self.head.begins_at.is_some_and(|at| at <= cx.now) {
             self.emit(Event::TimerFired { node: None }, cx)?;
             self.advance(cx)?;
         }
-        while !self.head.status.is_settled()
-            && self.moves()
-            && let Some(node) = self.active.due(Class::Waiting, cx.now)
-        {
-            if self.waits_for_time(node) {
+        for _ in 0..BATCH_TIMEOUTS_MAX {
+            let due = self.active.due(Class::Waiting, cx.now).filter(|_| self.moves());
+            let Some(node) = due.filter(|_| !self.head.status.is_settled()) else { break };
+            if self.polls(node) {
+                self.emit(Event::TimerFired { node: Some(node) }, cx)?;
+            } else if self.waits_for_time(node) {
                 self.end_wait(node, cx)?;
                 self.advance(cx)?;
             } else {
@@ -200,7 +201,7 @@ impl Transaction {
         self.kept.clear();
     }
 
-    /// What waits, begins to or is over; and that it is paused, or goes on.
+    /// What waits, begins to or is over, and rounds that end and begin; and that it is paused, or goes on.
     pub(super) fn apply_waited(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
         match event {
             Event::TimerStarted { node, until } => self.apply_waiting(*node, Some(*until), event, now),
@@ -211,6 +212,8 @@ impl Transaction {
                 self.ready_all(now);
                 Ok(())
             }
+            Event::Polled { .. } => self.apply_polled(event),
+            Event::TimerFired { node: Some(node) } if self.polls(*node) => self.apply_round(*node, event, now),
             Event::TimerFired { node: Some(node) } => {
                 self.expect_that(self.is_due(*node, now) && self.waits_for_time(*node), event)?;
                 self.done(*node, event, now)

@@ -8,6 +8,8 @@ mod large;
 #[cfg(test)]
 mod lint;
 mod open;
+#[cfg(test)]
+mod poll;
 mod properties;
 mod read;
 mod refused;

@@ -143,6 +143,11 @@ impl Run {
                 self.cx(|t, cx| t.deny(step, decision, "no".to_owned(), cx)).unwrap();
             }
             ["ok", step] => self.answer(step, Phase::Do, Answer::Completed(Document::shared(json!({ "of": step })))),
+            // What a round gives: `gives a 3`.
+            ["gives", step, number] => {
+                let output = Document::shared(json!({ "n": number.parse::<u64>().unwrap() }));
+                self.answer(step, Phase::Do, Answer::Completed(output));
+            }
             ["undone", step] => self.answer(step, Phase::Undo, Answer::Completed(Document::shared(Value::Null))),
             ["fail", step, ..] => self.answer(step, Phase::Do, Answer::Failed(error(2))),
             ["fatal", step] => self.answer(step, Phase::Do, Answer::Failed(StepError::fatal("Boom", "it broke"))),
@@ -233,6 +238,8 @@ mod fan_out;
 mod faults;
 #[cfg(test)]
 mod policies;
+#[cfg(test)]
+mod polls;
 #[cfg(test)]
 mod tcc;
 #[cfg(test)]

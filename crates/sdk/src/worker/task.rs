@@ -24,9 +24,11 @@ pub struct Task {
     pub attempt: u32,
     /// What to do it with.
     pub input: Arc<Value>,
-    /// The same for every attempt: pass it on to whatever the handler calls.
+    /// The same for every attempt, of a step that polls for every attempt of a round: pass it on to whatever the handler
+    /// calls.
     pub idempotency_key: String,
-    /// For a compensation or a confirm: the key of the step that it undoes or confirms.
+    /// For a compensation or a confirm: the key of the step that it undoes or confirms. For a round of a step that polls,
+    /// after the first: the key of that.
     pub forward_key: Option<String>,
     /// For a compensation: nobody knows whether the step took effect.
     pub forward_unknown: bool,
@@ -66,7 +68,8 @@ impl Task {
         T::deserialize(&*self.input).map_err(|error| HandlerError::refused("BadInput", error.to_string()))
     }
 
-    /// The key of the step that this task does, undoes or confirms: what the [fence](crate::fence) is asked with.
+    /// The key of the step that this task does, undoes or confirms: what the [fence](crate::fence) is asked with. It is
+    /// the same in all rounds of a step that polls: what the first one did, the fence tells the others.
     #[must_use]
     pub fn fence_key(&self) -> &str {
         self.forward_key.as_deref().unwrap_or(&self.idempotency_key)

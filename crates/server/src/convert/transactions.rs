@@ -3,15 +3,15 @@
 use super::{faults, micros};
 use crate::failure::Failure;
 use chancery_api::transaction::{
-    Bulk, BulkOperation, BulkResult, Cause, Compensation, ParentStep, Resolve, SeenStep, SendSignal, SentSignal,
-    StartTransaction, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount, TransactionState,
-    TransactionSummary, TransactionsQuery, WaitingFor,
+    Bulk, BulkOperation, BulkResult, Cause, Compensation, ParentStep, Polling, Resolve, SeenStep, SendSignal,
+    SentSignal, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount,
+    TransactionState, TransactionSummary, TransactionsQuery, WaitingFor,
 };
 use chancery_app::operations::Resolution;
 use chancery_app::signals::{self, Sent};
 use chancery_app::transactions::{
-    self, CauseView, Condition, Count, ResultView, Search, SeenView, Start, StepView, TransactionHead, TransactionView,
-    UndoView, WaitView,
+    self, CauseView, Condition, Count, PollView, ResultView, Search, SeenView, Start, StepView, TransactionHead,
+    TransactionView, UndoView, WaitView,
 };
 use chancery_app::{Error, bulk};
 use chancery_base::{Name, PrincipalId, TransactionId};
@@ -242,9 +242,14 @@ pub(crate) fn step(view: StepView) -> Step {
         error: view.error.map(step_error),
         decision: view.decision,
         child: view.child,
+        poll: view.poll.map(polling),
         compensation: view.undo.map(compensation),
         confirm: view.confirm.map(compensation),
     }
+}
+
+const fn polling(view: PollView) -> Polling {
+    Polling { rounds: view.rounds, at_most: view.at_most, next_at: view.next_at }
 }
 
 fn compensation(view: UndoView) -> Compensation {

@@ -23,6 +23,8 @@ mod open;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod polls;
+#[cfg(test)]
 mod queues;
 #[cfg(test)]
 mod schedules;

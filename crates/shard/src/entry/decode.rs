@@ -88,6 +88,7 @@ impl Reader<'_> {
             "step.completed" => self.completed(Phase::Do)?,
             "compensation.completed" => self.completed(Phase::Undo)?,
             "confirm.completed" => self.completed(Phase::Confirm)?,
+            "step.polled" => self.polled()?,
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
             "confirm.failed" => self.failed(Phase::Confirm)?,
@@ -207,6 +208,11 @@ impl Reader<'_> {
         })
     }
 
+    fn polled(&self) -> Result<Event, DecodeError> {
+        let next_at = self.record.data.get_int("next").map(Timestamp::from_micros);
+        Ok(Event::Polled { node: self.node()?, attempt: self.attempt()?, output: self.value("output")?, next_at })
+    }
+
     fn child_started(&self) -> Result<ChildStart, DecodeError> {
         let child = self.record.data.get_word("child").and_then(|word| word.parse().ok());
         let version = self.record.data.get_int("version").and_then(|version| u32::try_from(version).ok());
@@ -288,13 +294,14 @@ impl Reader<'_> {
     }
 }
 
-const FAILURES: [Failure; 8] = [
+const FAILURES: [Failure; 9] = [
     Failure::Failed,
     Failure::Unknown,
     Failure::TimedOut,
     Failure::Lapsed,
     Failure::QueueTimedOut,
     Failure::SignalTimedOut,
+    Failure::Exhausted,
     Failure::Denied,
     Failure::Refused,
 ];

@@ -116,6 +116,7 @@ const fn is_last(event: &Event, is_child: bool) -> bool {
         | Event::Expanded { .. }
         | Event::Skipped { .. }
         | Event::TimerStarted { .. }
+        | Event::Polled { .. }
         | Event::TimerFired { .. }
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
@@ -137,6 +138,7 @@ fn attempt_of(event: &Event) -> Option<u32> {
         Event::Dispatched { attempt, .. }
         | Event::Accepted { attempt, .. }
         | Event::Completed { attempt, .. }
+        | Event::Polled { attempt, .. }
         | Event::ChildRecalled { attempt, .. }
         | Event::AttemptFailed { attempt, .. } => Some(*attempt),
         Event::ChildStarted(start) => Some(start.attempt),
@@ -191,6 +193,7 @@ fn refs(event: &Event) -> Refs {
         | Event::DriverHeard { .. }
         | Event::DriverLost
         | Event::TimerStarted { .. }
+        | Event::Polled { .. }
         | Event::TimerFired { .. }
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
@@ -242,6 +245,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         }
         Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
         Event::Completed { phase, output, child_entries, .. } => draft_completed(*phase, output, *child_entries),
+        Event::Polled { output, next_at, .. } => draft_polled(output, *next_at),
         Event::ChildStarted(start) => draft_child(start),
         Event::ChildRecalled { .. } => bare(kind::CHILD_RECALLED),
         Event::Recalled => bare(kind::TRANSACTION_RECALLED),
@@ -343,6 +347,16 @@ fn draft_completed(phase: Phase, output: &Document, child_entries: Option<u64>) 
         None => Data::new(),
     };
     Draft { kind: completed_kind(phase), data, payload: Some(payload.finish()) }
+}
+
+/// What a round gave, and when the next one begins, if one does.
+fn draft_polled(output: &Document, next_at: Option<Timestamp>) -> Draft {
+    let data = match next_at {
+        Some(at) => Data::new().int("next", at.as_micros()),
+        None => Data::new(),
+    };
+    let payload = Payload::new().document("output", output);
+    Draft { kind: kind::STEP_POLLED, data, payload: Some(payload.finish()) }
 }
 
 /// Which child begins; what it begins with, and the decision, are in its own first entry.

@@ -428,6 +428,7 @@ impl Needs {
 fn observed(event: &Event) -> Option<Observation> {
     match event {
         Event::Completed { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "completed" }),
+        Event::Polled { .. } => Some(Observation::Attempted { phase: Phase::Do, outcome: "polled" }),
         Event::AttemptFailed { phase, failure, .. } => {
             Some(Observation::Attempted { phase: *phase, outcome: failure.word() })
         }

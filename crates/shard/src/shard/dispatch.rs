@@ -285,7 +285,10 @@ impl Shard {
         let attempt = self.run(id, Standing { actor, decision }, work, |member, cx| {
             member.dispatch(node, phase, decision_id, input, deadline, cx)
         })?;
-        work.observe(Observation::Dispatched { phase, attempt, waited: work.now.since(key.since) });
+        let state = self.members.get(&id).and_then(|member| member.state(node)).filter(|_| phase == Phase::Do);
+        let attempt_of_round = attempt - state.map_or(0, |state| state.attempts_before);
+        let waited = work.now.since(key.since);
+        work.observe(Observation::Dispatched { phase, attempt: attempt_of_round, waited });
         let injected = self.members.get(&id).and_then(|member| member.injected(node, phase, attempt));
         if let Some(answer) = injected {
             // The worker that it was meant for keeps its credit, and has no part in how it ends.

@@ -1,6 +1,6 @@
 //! What must hold of each entry as it becomes durable.
 
-use super::{Attempt, Check, LogModel, Model, StepModel, TransactionModel, ensure, position};
+use super::{Attempt, Check, LogModel, Model, POLLED, StepModel, TransactionModel, ensure, position};
 use crate::faults::Fault;
 use crate::reference::Saga;
 use chancery_base::json::Members;
@@ -198,6 +198,8 @@ impl Model {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
+            Event::Polled { .. } => self.polled(record, event),
+            Event::TimerFired { node: Some(node) } if self.polls(id, *node) => Ok(()),
             Event::TimerFired { node: Some(_) } | Event::SignalTaken { .. } => {
                 let n = self.transactions.get(&id).map(|transaction| transaction.entries);
                 self.with_step(record, |step| step.completed_n = n)
@@ -253,6 +255,24 @@ impl Model {
             Phase::Undo => step.undone = true,
             Phase::Confirm => step.confirmed = true,
         })
+    }
+
+    /// A round of a step that polls: its worker said so, and from then on it may have taken effect.
+    fn polled(&mut self, record: &Record, event: &Event) -> Check {
+        let Event::Polled { node, attempt, output, .. } = event else { return Ok(()) };
+        let id = record.refs.transaction.ok_or("no transaction")?;
+        ensure(self.polls(id, *node), || "of a step that does not poll".to_owned())?;
+        let attempt = AttemptRef::of(id, *node, Phase::Do, *attempt);
+        let said = |outcome: &ReportedOutcome| matches!(outcome, ReportedOutcome::Completed(said) if said == output);
+        self.reported(&attempt, said)?;
+        self.close(&attempt, POLLED)?;
+        self.counts.add(Fault::Polled);
+        self.with_step(record, |step| step.unknown = true)
+    }
+
+    fn polls(&self, id: TransactionId, node: NodeRef) -> bool {
+        let transaction = self.transactions.get(&id);
+        transaction.and_then(|of| of.definition.step(node.step)).is_some_and(|step| step.poll.is_some())
     }
 
     fn resolved(&mut self, record: &Record, phase: Phase) -> Check {
@@ -513,7 +533,11 @@ impl Model {
                 self.counts.add(Fault::LeaseLapsed);
                 self.lapsed(&attempt, record.at)?;
             }
-            Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Denied | Failure::Refused => {}
+            Failure::QueueTimedOut
+            | Failure::SignalTimedOut
+            | Failure::Exhausted
+            | Failure::Denied
+            | Failure::Refused => {}
         }
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;

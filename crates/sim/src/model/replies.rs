@@ -1,6 +1,6 @@
 //! What must hold of each answer as it goes out.
 
-use super::{Check, Model, StartKey, ensure};
+use super::{Check, Model, POLLED, StartKey, ensure};
 use chancery_base::{Document, Timestamp, TransactionId};
 use chancery_engine::{Phase, Status};
 use chancery_shard::input::{Ack, Permit, Task};
@@ -65,9 +65,17 @@ impl Model {
         ensure(state.decision == task.decision, || format!("{name} was let out under another decision"))?;
         ensure(state.deadline == task.deadline, || format!("{name} was let out with another deadline"))?;
         ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
-        ensure(task.forward_key.is_some() == (task.phase != Phase::Do), || format!("{name}: its forward key"))?;
         let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
-        let step = (task.transaction, attempt.node(), attempt.phase);
+        let of_step = transaction.steps.get(&attempt.node()).filter(|_| task.phase == Phase::Do);
+        let round = of_step.map_or(0, |step| step.rounds_before(task.attempt));
+        // What undoes or confirms a step knows its key, and so does a round after the first.
+        let first = (task.transaction, attempt.node(), Phase::Do, 0);
+        let is_first = task.phase == Phase::Do && round == 0;
+        ensure(task.forward_key.is_none() == is_first, || format!("{name}: its forward key"))?;
+        let known =
+            self.keys_of_steps.get(&first).filter(|known| task.forward_key.as_ref().is_some_and(|key| key != *known));
+        ensure(known.is_none(), || format!("{name}: its forward key is not that of its step, {known:?}"))?;
+        let step = (task.transaction, attempt.node(), attempt.phase, round);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;
@@ -83,7 +91,7 @@ impl Model {
         ensure(state.decision == permit.decision, || format!("{name} was let out under another decision"))?;
         ensure(state.deadline == permit.deadline, || format!("{name} was let out with another deadline"))?;
         let Some(transaction) = self.transactions.get(&id) else { return Ok(()) };
-        let step = (id, attempt.node(), Phase::Do);
+        let step = (id, attempt.node(), Phase::Do, 0);
         let key = (transaction.tenant.clone(), permit.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", permit.idempotency_key))
@@ -147,7 +155,8 @@ impl Model {
             // That it was accepted is recorded too, and what came of it later says nothing of that.
             Ack::Recorded if is_accepted => Ok(()),
             Ack::Recorded => {
-                let said = outcome.is_some_and(|outcome| matches!(outcome, "completed" | "failed" | "unknown"));
+                let said =
+                    outcome.is_some_and(|outcome| matches!(outcome, "completed" | POLLED | "failed" | "unknown"));
                 ensure(said, || format!("the report of {name} counts as recorded, its outcome is {outcome:?}"))
             }
             Ack::Superseded => {

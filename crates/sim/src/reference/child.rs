@@ -88,6 +88,8 @@ impl Saga {
             | Fact::Accepted { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
+            | Fact::Polled { .. }
+            | Fact::RoundBegan { .. }
             | Fact::Denied { .. }
             | Fact::Expanded { .. }
             | Fact::Skipped { .. }
@@ -186,9 +188,11 @@ impl Saga {
                 let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
                 ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())
             }
-            Failure::TimedOut | Failure::Lapsed | Failure::QueueTimedOut | Failure::SignalTimedOut => {
-                Err("a child has a time of its own".to_owned())
-            }
+            Failure::TimedOut
+            | Failure::Lapsed
+            | Failure::QueueTimedOut
+            | Failure::SignalTimedOut
+            | Failure::Exhausted => Err("a child has a time of its own".to_owned()),
         }
     }
 

@@ -40,6 +40,7 @@ impl Saga {
             | Event::Expanded { .. }
             | Event::Skipped { .. }
             | Event::TimerStarted { .. }
+            | Event::Polled { .. }
             | Event::TimerFired { .. }
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }
@@ -124,6 +125,8 @@ impl Saga {
             | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
+            | Fact::Polled { .. }
+            | Fact::RoundBegan { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
             | Fact::Expanded { .. }
@@ -201,6 +204,8 @@ impl Saga {
             | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
+            | Fact::Polled { .. }
+            | Fact::RoundBegan { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
             | Fact::Expanded { .. }
@@ -256,6 +261,8 @@ impl Saga {
                 | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
+                | Fact::Polled { .. }
+                | Fact::RoundBegan { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
                 | Fact::Expanded { .. }

@@ -3,9 +3,12 @@
 
 mod family;
 mod read;
+mod signal;
 
 pub use read::ReadPlan;
+pub use signal::{SignalName, SignalPlan};
 
+use super::poll::PollPlan;
 use super::variable;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -140,6 +143,9 @@ pub struct StepPlan {
     /// How many of its clones are out at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// It is called round by round, until what it gives is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<PollPlan>,
     /// How much it adds to the variable when it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adds: Option<u64>,
@@ -208,41 +214,6 @@ pub enum RunPlan {
     Signal(SignalPlan),
     /// The child that has this number.
     Child(usize),
-}
-
-/// A signal that a step waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignalPlan {
-    /// Which of the two.
-    pub name: SignalName,
-    /// How many milliseconds at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<u64>,
-}
-
-/// The names of signals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalName {
-    /// The one.
-    Paid,
-    /// The other.
-    Approved,
-}
-
-impl SignalName {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Paid, Self::Approved];
-
-    /// As a definition has it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Paid => "paid",
-            Self::Approved => "approved",
-        }
-    }
 }
 
 /// What a transaction gives.
@@ -322,7 +293,8 @@ impl Plan {
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
         let plan = Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) };
-        plan.with_variable(&mut Rng::new(u64::try_from(number).unwrap_or(0) ^ 0x5e7_0000))
+        let number = u64::try_from(number).unwrap_or(0);
+        plan.with_variable(&mut Rng::new(number ^ 0x5e7_0000)).with_polls(&mut Rng::new(number ^ 0x9011_0000))
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -500,6 +472,7 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         is_optional: true,
         most_clones: None,
         window: None,
+        poll: None,
         adds: None,
         takes_variable: false,
     }
@@ -561,6 +534,7 @@ impl StepPlan {
             step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
         }
         step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
+        step.extend(self.poll.iter().flat_map(|poll| poll.document(index)));
         step.extend(self.adds.map(|adds| ("set".to_owned(), variable::sum(adds, is_first))));
         if let Some(above) = self.above {
             step.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
@@ -700,6 +674,7 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
         is_optional: false,
         most_clones: None,
         window: None,
+        poll: None,
         adds: None,
         takes_variable: false,
     }
@@ -733,6 +708,7 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
         is_optional: false,
         most_clones: None,
         window: None,
+        poll: None,
         adds: None,
         takes_variable: false,
     }

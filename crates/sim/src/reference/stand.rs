@@ -1,6 +1,7 @@
 //! Where a saga and its steps stand, looked up in what happened.
 
 use super::plan::{OnErrorPlan, PolicyPlan, TccPlan};
+use super::told::{began, waited, word};
 use super::{Fact, Saga, Standing, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
@@ -93,6 +94,8 @@ impl Saga {
             | Fact::ChildRecalled { .. }
             | Fact::Done { .. }
             | Fact::Failed { .. }
+            | Fact::Polled { .. }
+            | Fact::RoundBegan { .. }
             | Fact::Denied { .. }
             | Fact::Skipped { .. }
             | Fact::Expanded { .. }
@@ -247,6 +250,8 @@ impl Saga {
             | Fact::Recalled
             | Fact::Done { .. }
             | Fact::Failed { .. }
+            | Fact::Polled { .. }
+            | Fact::RoundBegan { .. }
             | Fact::Denied { .. }
             | Fact::Expanded { .. }
             | Fact::WaitBegan { .. }
@@ -286,12 +291,13 @@ impl Saga {
         count
     }
 
-    /// The same, since a person had it tried again.
+    /// The same, since a person had it tried again, or in its round.
     pub(super) fn attempts_since_resumed(&self, asked: usize, of: Phase) -> u64 {
         let mut count = 0;
         for (at, (_, fact)) in self.facts.iter().enumerate() {
             let is_of_it = self.goes_forward_at(at) == (of == Phase::Do);
-            if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it {
+            let ends_round = of == Phase::Do && matches!(fact, Fact::Polled { step, .. } if *step == asked);
+            if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it || ends_round {
                 count = 0;
             }
             count += u64::from(began(fact) == Some((asked, of)));
@@ -300,7 +306,7 @@ impl Saga {
     }
 
     /// Whether it went forward at a fact, rather than undoing or confirming what it did.
-    fn goes_forward_at(&self, at: usize) -> bool {
+    pub(super) fn goes_forward_at(&self, at: usize) -> bool {
         let is_past = |fact: Option<usize>| fact.is_some_and(|fact| fact < at);
         !is_past(self.turn()) && !is_past(self.decided())
     }
@@ -317,6 +323,7 @@ impl Saga {
         };
         let mut told = self.facts.iter().take(facts);
         let is_unknown = told.any(|(_, fact)| is_it(fact)) || self.is_open() && self.was_left(asked, facts);
+        let is_unknown = is_unknown || self.has_rounds(asked, facts);
         !self.is_told(WrongRule::ForgetUnknown) && is_unknown
     }
 
@@ -354,7 +361,7 @@ impl Saga {
     }
 
     /// What waits waits anew since a person had the saga go on.
-    fn not_before_resumed(&self, since: Timestamp) -> Timestamp {
+    pub(super) fn not_before_resumed(&self, since: Timestamp) -> Timestamp {
         let goes_on = |fact: &Fact| matches!(fact, Fact::Resumed { step: None } | Fact::Unpaused);
         let resumed = self.facts.iter().rev().find(|(_, fact)| goes_on(fact));
         resumed.map_or(since, |(at, _)| since.max(*at))
@@ -382,6 +389,9 @@ impl Saga {
             }
             if matches!(fact, Fact::ChildBegan { step, .. } if *step == asked) {
                 return Stage::Child;
+            }
+            if let Some(stage) = self.stage_of_rounds(asked, *at, fact) {
+                return if self.turn().is_some() { lost } else { stage };
             }
             if let Fact::WaitBegan { step, until } = fact
                 && *step == asked
@@ -506,6 +516,8 @@ impl Saga {
                 | Fact::Recalled
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
+                | Fact::Polled { .. }
+                | Fact::RoundBegan { .. }
                 | Fact::Denied { .. }
                 | Fact::Skipped { .. }
                 | Fact::Expanded { .. }
@@ -703,87 +715,5 @@ impl Saga {
             (UndoStage::None, Stage::Unknown) => "unknown",
             (UndoStage::None, Stage::Cancelled) => "cancelled",
         }
-    }
-}
-
-/// The attempt that began: of which step, and of what.
-const fn began(fact: &Fact) -> Option<(usize, Phase)> {
-    match fact {
-        Fact::HandedOut { step, phase, .. } => Some((*step, *phase)),
-        Fact::ChildBegan { step, .. } => Some((*step, Phase::Do)),
-        Fact::ChildRecalled { step, .. } => Some((*step, Phase::Undo)),
-        Fact::Accepted { .. }
-        | Fact::Done { .. }
-        | Fact::Failed { .. }
-        | Fact::Denied { .. }
-        | Fact::Expanded { .. }
-        | Fact::Skipped { .. }
-        | Fact::WaitBegan { .. }
-        | Fact::TimeCame { .. }
-        | Fact::SignalCame { .. }
-        | Fact::SignalTaken { .. }
-        | Fact::Recalled
-        | Fact::Paused
-        | Fact::Unpaused
-        | Fact::OutputFailed
-        | Fact::TimedOut
-        | Fact::Confirming
-        | Fact::Cancelled
-        | Fact::Parked { .. }
-        | Fact::Resumed { .. }
-        | Fact::Resolved { .. }
-        | Fact::Asked { .. }
-        | Fact::Heard { .. }
-        | Fact::TakenOver { .. }
-        | Fact::Lost
-        | Fact::Ended { .. } => None,
-    }
-}
-
-/// The step that is done because its time or its signal came.
-fn waited(fact: &Fact) -> Option<usize> {
-    match fact {
-        Fact::TimeCame { step } => *step,
-        Fact::SignalTaken { step, .. } => Some(*step),
-        Fact::HandedOut { .. }
-        | Fact::Accepted { .. }
-        | Fact::ChildBegan { .. }
-        | Fact::ChildRecalled { .. }
-        | Fact::Recalled
-        | Fact::Done { .. }
-        | Fact::Failed { .. }
-        | Fact::Denied { .. }
-        | Fact::Skipped { .. }
-        | Fact::Expanded { .. }
-        | Fact::WaitBegan { .. }
-        | Fact::SignalCame { .. }
-        | Fact::Paused
-        | Fact::Unpaused
-        | Fact::OutputFailed
-        | Fact::TimedOut
-        | Fact::Confirming
-        | Fact::Cancelled
-        | Fact::Parked { .. }
-        | Fact::Resumed { .. }
-        | Fact::Resolved { .. }
-        | Fact::Asked { .. }
-        | Fact::Heard { .. }
-        | Fact::TakenOver { .. }
-        | Fact::Lost
-        | Fact::Ended { .. } => None,
-    }
-}
-
-const fn word(status: Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Confirming => "confirming",
-        Status::Compensating => "compensating",
-        Status::Parked => "parked",
-        Status::Completed => "completed",
-        Status::Compensated => "compensated",
-        Status::Failed => "failed",
-        Status::Cancelled => "cancelled",
-        Status::Terminated => "terminated",
     }
 }

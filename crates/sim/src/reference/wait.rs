@@ -134,7 +134,7 @@ impl Saga {
         ensure(is_new && self.kept().len() < KEPT_MAX, || "it has come before, or too many have".to_owned())
     }
 
-    fn goes_forward(&self) -> Check {
+    pub(super) fn goes_forward(&self) -> Check {
         ensure(self.turn().is_none(), || "the saga goes backward".to_owned())
     }
 

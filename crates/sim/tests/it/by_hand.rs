@@ -8,6 +8,7 @@ mod hand;
 mod maintenance;
 mod originals;
 mod overlap;
+mod polls;
 mod queues;
 mod schedules;
 mod targets;

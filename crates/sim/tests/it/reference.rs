@@ -55,8 +55,9 @@ fn every_wrong_rule_is_caught() {
     let of_clones = WrongRule::OF_CLONES.map(|rule| (rule, fanned()));
     let of_children = WrongRule::OF_CHILDREN.map(|rule| (rule, children()));
     let of_schedules = WrongRule::OF_SCHEDULES.map(|rule| (rule, scheduled()));
-    let all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children).chain(of_schedules);
-    for (rule, right) in all {
+    let of_polls = WrongRule::OF_POLLS.map(|rule| (rule, varied()));
+    let of_all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children);
+    for (rule, right) in of_all.chain(of_schedules).chain(of_polls) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -104,13 +105,14 @@ fn wide_definitions_do_what_the_reference_says() {
 #[test]
 fn all_that_a_saga_may_say_does_what_the_reference_says() {
     let seeds = std::env::var("CHANCERY_SEEDS").map_or(VARIED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
-    let mut parked = 0;
+    let (mut parked, mut polled) = (0, 0);
     for seed in 0..seeds {
         let report = run(seed, &varied());
         assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --varied --seed {seed} -v");
         parked += report.faults.of(Fault::Parked);
+        polled += report.faults.of(Fault::Polled);
     }
-    assert!(parked > 0, "nothing waited for a person");
+    assert!(parked > 0 && polled > 0, "{parked} waited for a person, {polled} rounds were not enough");
 }
 
 #[test]

@@ -43,19 +43,22 @@ pub(in super::super) const PARTICIPANT: Keys = Keys {
         ("compensate", "it is of kind `saga`, a participant has `cancel`"),
         ("pivot", "it is of kind `saga`, a tcc only goes forward once all are tried"),
         ("irreversible", "it is of kind `saga`, a participant has `cancel`"),
-        ("until", "it is of kind `saga`"),
+        ("until", POLLS),
+        ("every", POLLS),
+        ("at_most", POLLS),
     ],
 };
+const POLLS: &str = "it is of kind `saga`, a participant does not poll";
 const IN_TRY: &str = "it is said of the `try`, the `confirm` or the `cancel`";
 pub(in super::super) const TRY: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "queue_timeout", "priority", "fairness"],
     later: &["set", "headers"],
-    elsewhere: &[],
+    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
 };
 pub(in super::super) const CONFIRM: Keys = Keys {
     known: &["run", "with", "retry", "timeout"],
     later: &["set", "headers", "queue_timeout"],
-    elsewhere: &[("on_error", WAITS), ("critical", WAITS)],
+    elsewhere: &[("on_error", WAITS), ("critical", WAITS), ("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
 };
 const WAITS: &str = "a confirm that failed for good waits for a person";
 
@@ -111,6 +114,7 @@ impl Reader {
             when,
             each: None,
             run: run.unwrap_or(Run::Noop),
+            poll: None,
             with,
             set: Vec::new(),
             retry,

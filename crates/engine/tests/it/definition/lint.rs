@@ -88,6 +88,19 @@ fn a_condition_depends_on_something() {
 }
 
 #[test]
+fn rounds_change_something_and_have_time() {
+    let text = |until: &str, more: &str| {
+        steps("timeout: 10m\n", &format!("- {{id: a, run: {{worker: w}}, until: '${{{{ {until} }}}}'{more}}}\n"))
+    };
+    check(&text("steps.a.output.done", ""), &[]);
+    check(&text("now > input.at", ""), &[]);
+    check(&text("input.done", ""), &["5:36: steps[0].until: constant-condition"]);
+    check(&text("true", ""), &["5:36: steps[0].until: constant-condition"]);
+    check(&text("steps.a.output.done", ", every: 9m"), &[]);
+    check(&text("steps.a.output.done", ", every: 10m"), &["5:73: steps[0].every: timeout-too-long"]);
+}
+
+#[test]
 fn an_output_may_be_absent() {
     let text = |first: &str, second: &str| {
         steps("", &format!("- {{id: a, run: noop, {first}}}\n- {{id: b, run: noop, after: [a], {second}}}\n"))

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 30] = [
+const OF_FORM: [&str; 34] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -39,6 +39,10 @@ const OF_FORM: [&str; 30] = [
     "is of kind `",
     "of a participant",
     "is that of a `transaction`",
+    "does not belong here",
+    "it has no `until`",
+    "what a `noop` gives is its input",
+    "what must be called once does not poll",
 ];
 
 /// What the schema says of a text that is YAML or JSON.

@@ -188,6 +188,7 @@ impl Reader<'_> {
             window: None,
             adds: None,
             takes_variable: false,
+            poll: None,
         })
     }
 
@@ -345,6 +346,7 @@ fn driven(intent: &Intent) -> Check<StepPlan> {
         window: None,
         adds: None,
         takes_variable: false,
+        poll: None,
     })
 }
 
