@@ -17,6 +17,7 @@ pub mod problem;
 pub mod queue;
 pub mod routes;
 pub mod schedule;
+pub mod settings;
 pub mod target;
 pub mod tenant;
 pub mod transaction;

@@ -50,7 +50,7 @@ pub struct Problem {
 /// One fault of a document or body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
-    /// Where in the document, such as `steps[2].with`.
+    /// Where in the document, such as `steps[2].with`; in a transaction's input a JSON pointer, such as `/items/0/sku`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// In which line, from 1.
@@ -61,7 +61,8 @@ pub struct Fault {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
-    /// Of a warning, the rule of the linter.
+    /// Of a warning, the rule of the linter; of a transaction's input, the rule of its schema, such as
+    /// `/properties/quantity/minimum`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
@@ -134,6 +135,8 @@ catalogue! {
     Conflict, "conflict", 409, "Conflict";
     /// The thing exists with another content.
     Exists, "exists", 409, "It exists already";
+    /// The settings are another version than the one that the change is of.
+    SettingsMoved, "settings-moved", 409, "The settings were changed meanwhile";
     /// The idempotency key stands for another request.
     IdempotencyKeyReused, "idempotency-key-reused", 409, "The idempotency key was used for another request";
     /// A running transaction has the business key.
@@ -150,6 +153,8 @@ catalogue! {
     UriTooLong, "uri-too-long", 414, "The URL is too long";
     /// The body is of a type that the route does not take.
     UnsupportedMediaType, "unsupported-media-type", 415, "Unsupported media type";
+    /// The input of what is to start is not as its definition's schema says.
+    InputRefused, "input-refused", 422, "The input is not as the definition says";
     /// Too many calls or things at once.
     TooMany, "too-many", 429, "Too many";
     /// As many transactions run as a tenant may have running.

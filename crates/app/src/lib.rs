@@ -38,6 +38,7 @@ mod pump;
 pub mod queues;
 pub mod receipts;
 pub mod schedules;
+pub mod settings;
 pub mod signals;
 pub mod signing;
 mod starters;

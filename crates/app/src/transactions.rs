@@ -13,6 +13,7 @@ pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;
 use crate::page::{Page, Paged};
+use crate::settings;
 use crate::signals::{self, SendSignal};
 use crate::tenant::Tenant;
 use crate::{Error, clock};
@@ -234,7 +235,8 @@ pub async fn query(app: &App, grant: &Grant, id: TransactionId) -> Result<SeenVi
     let loaded = app.store().transaction(grant, id).await?;
     let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
-    view::seen(&loaded, &definition)
+    let settings = settings::of_row(app, grant, &loaded.row).await?;
+    view::seen(&loaded, &definition, settings)
 }
 
 /// A page of the clones of a step that fanned out, in their order, from the one after `page.after` on.

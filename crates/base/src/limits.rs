@@ -150,6 +150,23 @@ pub const FAULT_ATTEMPTS_MAX: usize = 32;
 pub const FAULT_MESSAGE_BYTES_MAX: usize = 256;
 /// How much later a fault may have an attempt handed out.
 pub const FAULT_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Schemas that the schema of a definition's input is made of.
+pub const INPUT_SCHEMAS_MAX: usize = 4_096;
+/// What is looked at when an input is held against its schema: a value under a schema counts one, a text that is
+/// matched its bytes. That is some tenths of a second at most, for whoever writes such a schema.
+pub const INPUT_LOOKS_MAX: usize = 1 << 20;
+/// Faults of an input that are told at once.
+pub const INPUT_FAULTS_MAX: usize = 20;
+/// Bytes of a text that a pattern of an input's schema is matched with; a longer one is refused.
+pub const INPUT_PATTERN_TEXT_MAX: usize = 16 << 10;
+/// Bytes of such a pattern as it is compiled.
+pub const INPUT_PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Settings of a tenant.
+pub const SETTINGS_MAX: usize = 256;
+/// Bytes of all settings of a tenant together, as canonical JSON.
+pub const SETTINGS_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a setting's name.
+pub const SETTING_NAME_BYTES_MAX: usize = 64;
 /// Labels of a transaction.
 pub const LABELS_MAX: usize = 32;
 /// Transactions of a shard that only wait and stay in memory; those that have waited longest leave it.

@@ -17,6 +17,7 @@ mod receipt;
 mod run;
 mod schedule;
 mod serve;
+mod settings;
 mod signing_secret;
 mod target;
 mod tenant;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Queue(queue::Command),
     #[command(subcommand)]
+    Settings(settings::Command),
+    #[command(subcommand)]
     Schedule(schedule::Command),
     #[command(subcommand)]
     Target(target::Command),
@@ -88,6 +91,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
+        Command::Settings(command) => Box::pin(settings::run(command, session)).await,
         Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,

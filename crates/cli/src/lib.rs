@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod context;
 mod database;
+mod definition_source;
 mod error;
 mod exit;
 mod fault;

@@ -9,6 +9,7 @@ mod facts;
 mod fields;
 mod flow;
 mod graph;
+mod input;
 mod json_text;
 mod lint;
 mod poll;
@@ -23,6 +24,7 @@ mod yaml;
 pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use flow::Variables;
+pub use input::{InputFault, InputSchema};
 pub use lint::{Rule, Warning};
 pub use poll::{POLL_EVERY_DEFAULT, POLL_ROUNDS_DEFAULT, Poll};
 pub use problem::{DefinitionError, Problem};
@@ -66,6 +68,8 @@ pub struct Definition {
     pub version: u32,
     /// SHA-256 of [`Definition::source`].
     pub digest: Digest,
+    /// What its input must be; none: anything.
+    pub input: Option<Arc<InputSchema>>,
     /// The business key: one running transaction per key. Over `input` alone.
     pub key: Option<Template>,
     /// How many steps of one transaction run at once, or compensations.
@@ -509,6 +513,21 @@ impl Definition {
             return Err(DefinitionError::one(Place::START, "the stored definition is not in canonical form"));
         }
         Ok(definition)
+    }
+
+    /// Reads a document as definitions are written, in YAML 1.2 or JSON, whatever it says.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn read_document(text: &[u8]) -> Result<Value, DefinitionError> {
+        on_large_stack(|| document_of(text).map(|node| node.to_json()))
+            .unwrap_or_else(|err| Err(DefinitionError::one(Place::START, err.to_string())))
+    }
+
+    /// What is wrong with an input; nothing if it is as the definition's schema says, or that has none.
+    #[must_use]
+    pub fn input_faults(&self, input: &Value) -> Vec<InputFault> {
+        self.input.as_ref().map(|schema| schema.faults(input)).unwrap_or_default()
     }
 
     /// The document, as [`Definition::source`] has it.

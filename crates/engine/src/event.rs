@@ -64,6 +64,8 @@ impl StepError {
     pub const DEFINITION_MISSING: &'static str = "DefinitionMissing";
     /// The rounds of a step that polls are over, and none was enough.
     pub const POLL_EXHAUSTED: &'static str = "PollExhausted";
+    /// What a step gives the definition that it is to run is not as that one's schema says.
+    pub const INPUT_REFUSED: &'static str = "InputRefused";
     /// The definition that a step is to run is none that can be a child here.
     pub const CHILD_REFUSED: &'static str = "ChildRefused";
 
@@ -194,6 +196,9 @@ pub struct Beginning {
     pub parent: Option<Parent>,
     /// Who started it.
     pub principal: PrincipalId,
+    /// The version of the tenant's settings that its expressions see; none: nothing was ever set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<u32>,
     /// When its first steps begin, where the caller said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Timestamp>,

@@ -10,6 +10,7 @@ mod node;
 mod open;
 pub mod schedule;
 pub mod search;
+mod settings;
 mod state;
 mod status;
 mod tcc;
@@ -19,10 +20,11 @@ pub use event::{Beginning, Cause, ChildStart, Event, Failure, Parent, Permitted,
 pub use fault::{BadFault, Fault, FaultKind};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
+pub use settings::Settings;
 pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
-    Answer, Asked, Authorization, Call, ChildEnd, Cx, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready,
+    Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready,
     Refusal, Staged, Summary, Transaction,
 };

@@ -122,6 +122,8 @@ struct FlatHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<Timestamp>,
     principal: PrincipalId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     signal_marks: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -140,6 +142,7 @@ struct FlatHead<'a> {
 }
 
 impl Serialize for Head {
+    #[expect(clippy::too_many_lines, reason = "a field a line")]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Named one by one, so that a field that is added is not forgotten here.
         let Self {
@@ -173,6 +176,7 @@ impl Serialize for Head {
             labels,
             parent,
             principal,
+            settings,
             start_at,
             traceparent,
             version,
@@ -201,6 +205,7 @@ impl Serialize for Head {
             parked_at: *parked_at,
             paused_at: *paused_at,
             principal: *principal,
+            settings: *settings,
             signal_marks,
             signals,
             start_at: *start_at,
@@ -562,6 +567,7 @@ mod tests {
                 step: "ship".parse().unwrap(),
             }),
             principal: PrincipalId::SYSTEM,
+            settings: Some(3),
             start_at: AT,
             traceparent: Some("00-a-b-01".to_owned()),
             version: 2,

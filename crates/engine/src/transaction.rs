@@ -29,6 +29,7 @@ use crate::definition::{Definition, DefinitionKind, Step};
 use crate::event::{Beginning, Cause, Event, Signal, StepError};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
+use crate::settings::Settings;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, ShownStatus, Status, StepStatus, UndoStatus};
 use crate::tcc::TccState;
@@ -45,7 +46,7 @@ pub struct Transaction {
     definition: Arc<Definition>,
     head: Head,
     nodes: Nodes,
-    input: Arc<Document>,
+    given: Given,
     /// Derived from the nodes of an open transaction.
     open: Option<Box<Open>>,
     /// What the signals say that the head keeps, in their order.
@@ -59,6 +60,23 @@ pub struct Transaction {
     fresh: Vec<NodeRef>,
     /// Nodes whose rows are to be written.
     touched: BTreeSet<NodeRef>,
+}
+
+/// What a transaction is given when it begins, and keeps, beside what its [`Beginning`] says.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Its input.
+    pub input: Arc<Document>,
+    /// The settings of the version that its beginning names.
+    pub settings: Arc<Settings>,
+}
+
+impl Given {
+    /// An input, where the tenant has no settings.
+    #[must_use]
+    pub fn of_input(input: Arc<Document>) -> Self {
+        Self { input, settings: Settings::none() }
+    }
 }
 
 /// Where events go: the time, the number of the next entry, and the list.
@@ -121,10 +139,11 @@ impl Transaction {
     pub fn begin(
         definition: Arc<Definition>,
         beginning: Arc<Beginning>,
-        input: Arc<Document>,
+        given: Given,
         now: Timestamp,
         seq: u64,
     ) -> Self {
+        debug_assert_eq!(beginning.settings, given.settings.version(), "it sees the settings that it began with");
         let nodes = Nodes::of_definition(&definition);
         let is_open = definition.kind == DefinitionKind::Open;
         let begins_at = beginning.start_at.filter(|at| *at > now);
@@ -153,7 +172,7 @@ impl Transaction {
             head,
             touched: nodes.iter().map(|node| node.at).collect(),
             nodes,
-            input,
+            given,
             open: is_open.then(Box::default),
             kept: Vec::new(),
             active: Active::default(),
@@ -181,7 +200,7 @@ impl Transaction {
     /// If no step of the definition waits for such a signal; otherwise only for a defect.
     pub fn start_with(&mut self, decision: DecisionId, signal: Option<Signal>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         signal.as_ref().map_or(Ok(()), |signal| self.takes(signal))?;
-        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.input));
+        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
         cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
         cx.seq += 1;
         if let Some(signal) = signal {
@@ -200,6 +219,12 @@ impl Transaction {
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// What it was given when it began.
+    #[must_use]
+    pub const fn given(&self) -> &Given {
+        &self.given
     }
 
     /// Its id.

@@ -11,6 +11,7 @@ use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, Open
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
 use chancery_api::schedule::{ScheduleNote, ScheduleTerms, TriggerSchedule};
+use chancery_api::settings::SetSettings;
 use chancery_api::target::{Callback, ForceBreaker, IssueSigningSecret, TargetSettings};
 use chancery_api::tenant::CreateTenant;
 use chancery_api::transaction::{Bulk, Cancel, Justified, Resolve, SendSignal, StartTransaction};
@@ -38,7 +39,7 @@ macro_rules! bodies {
 bodies! {
     Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide Exchange ForceBreaker IssueKey
     IssueSigningSecret Justified OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep QueueSettings Resolve
-    ScheduleNote ScheduleTerms SendSignal SetMaintenance StartTransaction TargetSettings TriggerSchedule
+    ScheduleNote ScheduleTerms SendSignal SetMaintenance SetSettings StartTransaction TargetSettings TriggerSchedule
 }
 
 pub(crate) fn bodies(data: &[u8]) -> Verdict {

@@ -72,7 +72,8 @@ fn graph(definition: &Definition) {
 fn waits(definition: &Definition) {
     let input = json!({ "a": "5m", "b": 5, "c": "2026-11-21T07:27:00Z" });
     let now = Timestamp::from_micros(1_795_246_020_000_000);
-    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, now };
+    let facts =
+        Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, env: &Value::Null, now };
     for step in definition.steps.iter().filter(|step| step.run.is_passive()) {
         match step.waits_until(&facts.step_scope(definition, step, |_| None), now) {
             Ok(until) => assert!(until.is_none_or(|until| until <= Timestamp::MAX), "beyond the calendar"),

@@ -131,6 +131,10 @@ actions! {
     QueueRead => "queue:read",
     /// Sets what a queue is given, and forgets it.
     QueueSet => "queue:set",
+    /// Reads the settings that expressions see, and their earlier versions.
+    SettingsRead => "settings:read",
+    /// Sets them.
+    SettingsSet => "settings:set",
     /// Reads and lists targets.
     TargetRead => "target:read",
     /// Sets what a target is given.

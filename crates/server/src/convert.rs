@@ -8,6 +8,7 @@ mod people;
 mod queues;
 mod records;
 mod schedules;
+mod settings;
 mod targets;
 mod transactions;
 mod workers;
@@ -19,6 +20,7 @@ pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, p
 pub(crate) use queues::{queue, queue_settings};
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
 pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};
+pub(crate) use settings::tenant_settings;
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{
     bulk, count, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,

@@ -7,6 +7,7 @@ use chancery_api::decision::{Effect, Reason};
 use chancery_api::{Fault, Problem, ProblemKind, REQUEST_ID, problem};
 use chancery_app::Error;
 use chancery_base::{Kind, TransactionId};
+use chancery_engine::definition::InputFault;
 use chancery_engine::{OpenRefusal, Refusal as EngineRefusal};
 use chancery_shard::input::Refusal;
 use std::sync::Arc;
@@ -131,11 +132,23 @@ fn refused(refusal: Refusal) -> Problem {
             ..Problem::new(ProblemKind::PolicyDenied, detail)
         },
         Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
+        Refusal::SettingsMoved { .. } => Problem::new(ProblemKind::SettingsMoved, detail),
         Refusal::Overlaps(id) => about(ProblemKind::IllegalState, id),
         Refusal::Schedule(_) => Problem::new(ProblemKind::IllegalState, detail),
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
         Refusal::NotFound(_) => Problem::new(ProblemKind::NotFound, detail),
         Refusal::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+        Refusal::InputRefused { faults, .. } => {
+            let fault = |fault: &InputFault| Fault {
+                path: fault.pointer.clone(),
+                line: None,
+                column: None,
+                message: fault.message.clone(),
+                rule: Some(fault.rule.clone()),
+            };
+            let errors = faults.iter().map(fault).collect();
+            Problem { errors, ..Problem::new(ProblemKind::InputRefused, detail) }
+        }
         Refusal::TooManyRunning { .. } => Problem::new(ProblemKind::TooManyRunning, detail),
         Refusal::Maintenance { .. } => Problem::new(ProblemKind::Maintenance, detail),
         Refusal::Limited { .. } => Problem::new(ProblemKind::TooMany, detail),

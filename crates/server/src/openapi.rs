@@ -2,7 +2,7 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
-use chancery_api::{Problem, maintenance, problem, queue, schedule, target, transaction, worker};
+use chancery_api::{Problem, maintenance, problem, queue, schedule, settings, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -228,6 +228,8 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<schedule::ScheduleTerms>,
     add::<schedule::TriggerSchedule>,
     add::<schedule::TriggeredSchedule>,
+    add::<settings::SetSettings>,
+    add::<settings::Settings>,
     add::<target::Callback>,
     add::<target::CalledBack>,
     add::<target::ForceBreaker>,

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, maintenance, open, operations, principals, queues, schedules, targets,
-    transactions, workers,
+    bundles, definitions, health, ledger, maintenance, open, operations, principals, queues, schedules, settings,
+    targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -156,6 +156,10 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "queue_get" => on(filter, queues::get),
         "queue_set" => on(filter, queues::set),
         "queue_reset" => on(filter, queues::reset),
+        "settings_get" => on(filter, settings::get),
+        "settings_put" => on(filter, settings::put),
+        "settings_patch" => on(filter, settings::patch),
+        "settings_list" => on(filter, settings::list),
         "schedule_list" => on(filter, schedules::list),
         "schedule_create" => on(filter, schedules::create),
         "schedule_get" => on(filter, schedules::get),

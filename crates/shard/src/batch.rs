@@ -2,8 +2,8 @@
 
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow,
+    TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -212,6 +212,8 @@ pub struct ControlRows {
     pub targets: Vec<TargetRow>,
     /// What it says of queues.
     pub queues: Vec<QueueRow>,
+    /// Its newest settings; none: nothing was ever set.
+    pub settings: Option<SettingsRow>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<MaintenanceRow>,
     /// The secrets that its calls are signed with, oldest first.
@@ -240,6 +242,8 @@ pub struct Loaded {
     pub keys: Vec<KeyRow>,
     /// The definitions of these transactions, each once.
     pub definitions: Vec<DefinitionRow>,
+    /// The settings that these transactions see, each version once, in their order.
+    pub settings: Vec<SettingsRow>,
 }
 
 /// A transaction with all that its state is made of.

@@ -3,11 +3,14 @@
 use crate::batch::ControlRows;
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
-use crate::row::{CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, SigningSecretRow, TargetRow, TenantRow};
+use crate::row::{
+    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, SettingsRow, SigningSecretRow, TargetRow, TenantRow,
+};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{Digest, KeyId, Name, TargetId, json};
+use chancery_engine::Settings;
 use chancery_policy::{Bundle, Directory, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +30,8 @@ pub struct Control {
     pub targets: BTreeMap<TargetId, TargetState>,
     /// What it says of queues.
     pub queues: BTreeMap<Name, QueueSettings>,
+    /// Its settings, which what starts from now on sees.
+    pub settings: Arc<Settings>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<Maintenance>,
     /// The secrets that its calls are signed with, oldest first.
@@ -60,6 +65,7 @@ impl Control {
             credentials: rows.credentials.iter().map(|row| (row.id, row.clone())).collect(),
             targets: rows.targets.iter().map(target).collect::<Result<_, _>>()?,
             queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
+            settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
@@ -102,6 +108,15 @@ fn target(row: &TargetRow) -> Result<(TargetId, TargetState), ControlError> {
 fn queue(row: &QueueRow) -> Result<(Name, QueueSettings), ControlError> {
     let settings = QueueSettings::of(row).ok_or_else(|| ControlError(format!("queue {}: it is damaged", row.queue)))?;
     Ok((row.queue.clone(), settings))
+}
+
+/// The settings of a row.
+///
+/// # Errors
+/// If the row is damaged.
+pub fn settings(row: &SettingsRow) -> Result<Arc<Settings>, ControlError> {
+    let read = Settings::from_canonical(row.version, &row.source);
+    read.map(Arc::new).map_err(|err| ControlError(format!("settings {}: {err}", row.version)))
 }
 
 fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {

@@ -49,6 +49,8 @@ pub mod kind {
         TARGET_FORCED = "target.forced",
         /// What a queue is given was set, or forgotten.
         QUEUE_CHANGED = "queue.changed",
+        /// Settings of the tenant were set.
+        SETTINGS_CHANGED = "settings.changed",
         /// No new transactions are taken from here on.
         MAINTENANCE_BEGAN = "maintenance.began",
         /// They are taken again.

@@ -1,18 +1,16 @@
 //! What a shard takes in and what it lets out.
 
-use crate::queue::QueueSettings;
-use crate::target::{Forced, TargetSettings};
+mod change;
+
+pub use change::{Change, ControlChange};
+
 use crate::token::TaskToken;
-use chancery_base::webhook::SigningSecret;
-use chancery_base::{
-    Digest, Document, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
-};
-use chancery_engine::definition::{Definition, HttpRequest};
+use chancery_base::{Digest, Document, Kind, Name, PrincipalId, TargetId, TenantId, Timestamp, TransactionId};
+use chancery_engine::definition::{Definition, HttpRequest, InputFault};
 use chancery_engine::schedule::{Overlap, Terms};
 use chancery_engine::{
     Fault, Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary,
 };
-use chancery_policy::{Bundle, Principal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,15 +283,6 @@ pub struct Denial {
     pub reasons: Vec<String>,
 }
 
-/// A change of what belongs to the tenant as a whole.
-#[derive(Debug, Clone)]
-pub struct ControlChange {
-    /// Who asks.
-    pub actor: PrincipalId,
-    /// What.
-    pub change: Change,
-}
-
 /// What is asked of a schedule.
 #[derive(Debug, Clone)]
 pub struct ScheduleCommand {
@@ -339,82 +328,6 @@ pub enum ScheduleAsk {
         /// What holds if what it started before still runs; none: what it was told.
         overlap: Option<Overlap>,
     },
-}
-
-/// The kinds of [`ControlChange`].
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// Make a tenant; only on `system`.
-    TenantCreate {
-        /// Its name.
-        tenant: TenantId,
-        /// The random key of its hashes.
-        hash_key: [u8; 32],
-    },
-    /// Make a principal; refused if the id or the name exists.
-    PrincipalCreate(Principal),
-    /// Change a principal; refused if it does not exist. Suspension is one of its fields.
-    PrincipalSet(Principal),
-    /// Issue a key.
-    KeyIssue {
-        /// Its public id.
-        id: KeyId,
-        /// Whose.
-        principal: PrincipalId,
-        /// SHA-256 of its secret.
-        hash: Digest,
-        /// Until when it works.
-        expires_at: Option<Timestamp>,
-    },
-    /// Revoke a key.
-    KeyRevoke(KeyId),
-    /// Set what a target is given, in place of what was set before.
-    TargetSet {
-        /// Which.
-        target: TargetId,
-        /// What.
-        settings: Box<TargetSettings>,
-    },
-    /// Hold a target's breaker, or let it go.
-    TargetForce {
-        /// Which.
-        target: TargetId,
-        /// How; none: it does as it thinks.
-        forced: Option<Forced>,
-        /// Why; at least 1 byte.
-        justification: String,
-    },
-    /// Set what a queue is given, in place of what was set before; with nothing said, what was set is forgotten.
-    QueueSet {
-        /// Which.
-        queue: Name,
-        /// What.
-        settings: QueueSettings,
-    },
-    /// Take no new transactions from here on, or take them again.
-    Maintenance {
-        /// Which.
-        on: bool,
-        /// Why; at least 1 byte.
-        justification: String,
-    },
-    /// Issue a secret that calls are signed with.
-    SigningSecretIssue {
-        /// Its public id.
-        id: SigningSecretId,
-        /// The one target whose calls it signs; none: those of every target that has no secret of its own.
-        target: Option<TargetId>,
-        /// The secret.
-        secret: SigningSecret,
-    },
-    /// Destroy a secret.
-    SigningSecretRetire(SigningSecretId),
-    /// Register a definition; the same content again is no change, another content under the same version is refused.
-    Register(Arc<Definition>),
-    /// Push a bundle, likewise.
-    BundlePush(Arc<Bundle>),
-    /// Make a pushed bundle the active one.
-    BundleActivate(Arc<Bundle>),
 }
 
 /// Which queue a ready step waits in.
@@ -631,6 +544,14 @@ pub enum Refusal {
     /// A running transaction has the business key.
     #[error("transaction {0} with the same business key is running")]
     BusinessKeyTaken(TransactionId),
+    /// The tenant's settings are another version than the one that the change is of.
+    #[error("the settings are of version {now} now, not {expected}: read them again")]
+    SettingsMoved {
+        /// The version that the change is of.
+        expected: u32,
+        /// The version that they have; 0 where nothing was ever set.
+        now: u32,
+    },
     /// What the schedule started before runs, and it was told to leave out what comes meanwhile.
     #[error("{0}, which this schedule started, has not ended, and what comes meanwhile is left out")]
     Overlaps(TransactionId),
@@ -649,6 +570,14 @@ pub enum Refusal {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// The input is not as the definition's schema says.
+    #[error("the input is not as definition `{definition}` says: {}", faults_in_words(faults))]
+    InputRefused {
+        /// Which definition.
+        definition: Name,
+        /// What is wrong with it: at least one.
+        faults: Arc<[InputFault]>,
+    },
     /// A limit is reached.
     #[error("{what}: at most {max}")]
     Limited {
@@ -691,15 +620,23 @@ impl Refusal {
             Self::Denied(_) => Kind::Denied,
             Self::KeyReused(_)
             | Self::BusinessKeyTaken(_)
+            | Self::SettingsMoved { .. }
             | Self::Overlaps(_)
             | Self::Schedule(_)
             | Self::Exists(_) => Kind::Conflict,
             Self::Illegal(refusal) => refusal.kind(),
-            Self::Invalid(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::InputRefused { .. } => Kind::Invalid,
             Self::Limited { .. } | Self::TooManyRunning { .. } => Kind::Limited,
             Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
         }
     }
+}
+
+/// The first of them, and how many more there are.
+pub(crate) fn faults_in_words(faults: &[InputFault]) -> String {
+    let more = faults.len().saturating_sub(1);
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    faults.first().map_or_else(String::new, |first| format!("{first}{more}"))
 }
 
 const fn words(platform: bool) -> &'static str {

@@ -15,6 +15,7 @@ pub mod replay;
 pub mod row;
 pub mod rows;
 pub mod schedule;
+pub mod settings;
 mod shard;
 pub mod target;
 pub mod token;

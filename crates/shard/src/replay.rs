@@ -4,13 +4,13 @@
 //! transactions that are not final are in memory; the rows of one that becomes so are given back at once. A child that
 //! completed is final with its root, for until then it may be recalled.
 
-use crate::control::principal_row;
+use crate::control::{self, principal_row};
 use crate::entry::{DecodeError, Recorded, decode, schedules};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -21,7 +21,7 @@ use chancery_base::{
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
-use chancery_engine::{Beginning, Event, Phase, Status, Transaction};
+use chancery_engine::{Beginning, Event, Given, Phase, Settings, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
 use serde::de::DeserializeOwned;
@@ -102,6 +102,8 @@ pub struct TenantRows {
     pub targets: BTreeMap<TargetId, TargetRow>,
     /// What it says of queues.
     pub queues: BTreeMap<Name, QueueRow>,
+    /// Settings, in the order of their versions.
+    pub settings: Vec<SettingsRow>,
     /// That it is in maintenance.
     pub maintenance: Option<MaintenanceRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
@@ -149,6 +151,8 @@ pub struct Replay {
     /// The children that completed, by their parents: they are open still.
     completed: HashMap<TransactionId, Vec<TransactionId>>,
     definitions: HashMap<Digest, Arc<Definition>>,
+    /// The tenant's settings, by their versions.
+    settings: BTreeMap<u32, Arc<Settings>>,
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
     schedules: BTreeMap<Name, Head>,
@@ -165,6 +169,7 @@ impl Replay {
             open: HashMap::new(),
             completed: HashMap::new(),
             definitions: HashMap::new(),
+            settings: BTreeMap::new(),
             bundles: HashMap::new(),
             schedules: BTreeMap::new(),
             rows,
@@ -175,6 +180,16 @@ impl Replay {
     /// An entry with the same source need not be read again.
     pub fn know(&mut self, definition: &Arc<Definition>) {
         self.definitions.insert(definition.digest, Arc::clone(definition));
+    }
+
+    /// Settings that were set on the tenant's first log: the transactions of its other logs see them too.
+    ///
+    /// # Errors
+    /// If the row is damaged.
+    pub fn know_settings(&mut self, row: &SettingsRow) -> Result<(), ReplayError> {
+        let settings = control::settings(row).map_err(|err| ReplayError::Illegal(err.to_string()))?;
+        self.settings.insert(row.version, settings);
+        Ok(())
     }
 
     /// A bundle that was read already: an entry with the same source need not be read again.
@@ -342,8 +357,8 @@ impl Replay {
                 self.rows.keys.insert((scope, slot, hash), row);
             }
         }
-        let (beginning, input) = (Arc::clone(beginning), Arc::clone(input));
-        let mut open = Transaction::begin(Arc::clone(definition), beginning, input, record.at, record.seq);
+        let given = Given { input: Arc::clone(input), settings: self.settings_of(beginning)? };
+        let mut open = Transaction::begin(Arc::clone(definition), Arc::clone(beginning), given, record.at, record.seq);
         if open.parent().is_some() && self.waits_above(&open) != Some(Phase::Do) {
             return Err(ReplayError::Dangling(format!("a parent of {id}")));
         }
@@ -371,6 +386,7 @@ impl Replay {
             "key.issued" | "key.revoked" => self.key(payload, record)?,
             "target.changed" | "target.forced" => self.target(payload, record)?,
             "queue.changed" => self.queue(payload)?,
+            "settings.changed" => self.settings(payload, record)?,
             "maintenance.began" => {
                 let justification = typed(payload, "justification")?;
                 let began = Maintenance { by: record.actor, justification, since: record.at };
@@ -457,6 +473,35 @@ impl Replay {
             self.rows.queues.insert(queue, row);
         }
         Ok(())
+    }
+
+    fn settings(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let version = record.data.get_int("version").and_then(|version| u32::try_from(version).ok());
+        let before = self.rows.settings.last().map_or(0, |row| row.version);
+        let version = version.filter(|version| before.checked_add(1) == Some(*version));
+        let version = version.ok_or(ReplayError::Row("version"))?;
+        let settings = Settings::new(version, typed(payload, "values")?).map_err(ReplayError::Illegal)?;
+        let source = Arc::from(settings.values().canonical().as_bytes());
+        let row = SettingsRow { version, changed_at: record.at, changed_by: record.actor, source };
+        self.rows.settings.push(row);
+        self.settings.insert(version, Arc::new(settings));
+        Ok(())
+    }
+
+    /// The settings that a transaction sees: its parent's, or else those that hold when it begins.
+    fn settings_of(&self, beginning: &Beginning) -> Result<Arc<Settings>, ReplayError> {
+        let parent = beginning.parent.as_ref().and_then(|parent| self.open.get(&parent.id));
+        let expected = match parent {
+            Some(parent) => Some(parent.head().beginning.settings),
+            // On the tenant's other logs it is not known when they were set.
+            None => self.rows.tenant.is_some().then(|| self.rows.settings.last().map(|row| row.version)),
+        };
+        if expected.is_some_and(|expected| expected != beginning.settings) {
+            return Err(ReplayError::Illegal("the transaction does not begin with the settings that hold".to_owned()));
+        }
+        let Some(version) = beginning.settings else { return Ok(Settings::none()) };
+        let known = self.settings.get(&version).map(Arc::clone);
+        known.ok_or_else(|| ReplayError::Dangling(format!("settings {version}")))
     }
 
     fn signing_secret(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {

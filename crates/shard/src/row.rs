@@ -139,6 +139,8 @@ pub struct TransactionRow {
     pub business_key: Option<String>,
     /// What it is a child of, to be searched by.
     pub parent: Option<TransactionId>,
+    /// The version of the tenant's settings that it sees: a load brings them. None: nothing was ever set.
+    pub settings: Option<u32>,
 }
 
 /// A label of a transaction, to be searched by: written when it starts, and never changed.
@@ -254,6 +256,19 @@ pub struct MaintenanceRow {
     pub body: Sealed,
 }
 
+/// A tenant's settings at one version: immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsRow {
+    /// Their version, from 1.
+    pub version: u32,
+    /// When they were set.
+    pub changed_at: Timestamp,
+    /// Who set them.
+    pub changed_by: PrincipalId,
+    /// Their values: canonical JSON.
+    pub source: Arc<[u8]>,
+}
+
 /// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretRow {
@@ -321,6 +336,8 @@ pub enum ControlRow {
     Queue(QueueRow),
     /// Nothing is said of a queue any more: its row goes.
     QueueGone(Name),
+    /// Settings of the tenant were set; the newest version is the one that holds.
+    Settings(SettingsRow),
     /// Maintenance began.
     Maintenance(MaintenanceRow),
     /// Maintenance is over: its row goes.

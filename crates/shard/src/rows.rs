@@ -4,7 +4,9 @@ use crate::batch::LoadedTransaction;
 use crate::row::{LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use chancery_base::{Document, json};
 use chancery_engine::definition::{Definition, StepIndex};
-use chancery_engine::{Beginning, Head, LoadError, NodeRef, Parts, Phase, StepState, Transaction, UndoStatus};
+use chancery_engine::{
+    Beginning, Given, Head, LoadError, NodeRef, Parts, Phase, Settings, StepState, Transaction, UndoStatus,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -53,6 +55,7 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         body: body(head),
         business_key: head.beginning.business_key.clone(),
         parent: head.beginning.parent.as_ref().map(|parent| parent.id),
+        settings: head.beginning.settings,
     }
 }
 
@@ -114,11 +117,15 @@ fn body(part: &impl Serialize) -> Sealed {
 
 const NOT_CANONICAL: &str = "it is not the canonical text of an object";
 
-/// Puts a transaction together from its rows.
+/// Puts a transaction together from its rows, with the settings of the version that its row names.
 ///
 /// # Errors
 /// If a row or payload is damaged or missing.
-pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> Result<Transaction, RowError> {
+pub fn transaction(
+    loaded: &LoadedTransaction,
+    definition: Arc<Definition>,
+    settings: Arc<Settings>,
+) -> Result<Transaction, RowError> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
     let head: Head = open("the transaction's body", &loaded.row.body)?;
     let mut nodes = Vec::with_capacity(loaded.steps.len());
@@ -132,9 +139,9 @@ pub fn transaction(loaded: &LoadedTransaction, definition: Arc<Definition>) -> R
         }
         nodes.push((NodeRef { step: StepIndex(row.step), clone: row.clone }, state, document));
     }
-    let input = part_of(&payloads, head.input_seq, "input")?;
+    let given = Given { input: part_of(&payloads, head.input_seq, "input")?, settings };
     let kept = head.signals.iter().map(|kept| part_of(&payloads, kept.seq, "output")).collect::<Result<_, _>>()?;
-    Ok(Transaction::from_parts(Parts { definition, head, nodes, declared, input, kept })?)
+    Ok(Transaction::from_parts(Parts { definition, head, nodes, declared, given, kept })?)
 }
 
 /// The output of a transaction that completed.

@@ -17,6 +17,7 @@ mod family;
 mod index;
 mod limit;
 mod line;
+mod load;
 mod resting;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -31,7 +32,6 @@ use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreEr
 use crate::control::Control;
 use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogId, LogRow};
-use crate::rows;
 use crate::token::TokenKey;
 use aged::Aged;
 use chancery_base::limits::{
@@ -39,10 +39,10 @@ use chancery_base::limits::{
 };
 use chancery_base::{Digest, Entropy, Name, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
-use chancery_engine::{Phase, Transaction};
+use chancery_engine::{Settings, Transaction};
 use chancery_policy::{Access, Bundle};
 use decisions::Decisions;
-use desk::{CallId, Desk, Lease, LeaseKey};
+use desk::{CallId, Desk};
 use family::Family;
 use index::Index;
 use limit::Limits;
@@ -180,6 +180,8 @@ pub struct Shard {
     asked: BTreeSet<TransactionId>,
     keys: HashMap<(KeyScope, u16, [u8; 32]), Option<KeyRow>>,
     definitions: HashMap<Digest, Arc<Definition>>,
+    /// The settings that members see, and the newest, by their versions.
+    settings: BTreeMap<u32, Arc<Settings>>,
     bundles: HashMap<Digest, Option<Arc<Bundle>>>,
     wanted_bundles: BTreeSet<Digest>,
     family: Family,
@@ -218,6 +220,7 @@ impl Shard {
             asked: BTreeSet::new(),
             keys: HashMap::new(),
             definitions: HashMap::new(),
+            settings: BTreeMap::new(),
             bundles: HashMap::new(),
             wanted_bundles: BTreeSet::new(),
             family: Family::default(),
@@ -536,6 +539,7 @@ impl Shard {
                     log.control_epoch = control.epoch;
                 }
                 self.limits.controlled(&control);
+                self.keep_settings(&control.settings);
                 let dismissed = self.desk.dismiss(|worker| is_suspended(&control, worker.principal));
                 self.effects.extend(dismissed);
                 self.effects.push(Effect::Control(Arc::clone(&control)));
@@ -603,50 +607,6 @@ impl Shard {
             Ok(()) => self.state = State::Open,
             Err(err) => self.unavailable(&err, now),
         }
-    }
-
-    /// Takes loaded transactions into memory; every attempt that is out and has no lease gets a full one.
-    fn admit(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), StoreError> {
-        let damaged = |message: String| StoreError {
-            operation: "read a transaction",
-            kind: chancery_base::Kind::Broken,
-            message,
-        };
-        for row in loaded.definitions {
-            self.take_definition(&row)?;
-        }
-        for transaction in loaded.transactions {
-            let id = transaction.row.id;
-            let definition = self.definitions.get(&transaction.row.definition_digest);
-            let definition = definition.ok_or_else(|| damaged(format!("{id}: its definition is missing")))?;
-            let member = rows::transaction(&transaction, Arc::clone(definition))
-                .map_err(|err| damaged(format!("{id}: {err}")))?;
-            self.join(&member);
-            self.wanted_bundles.insert(member.head().beginning.bundle);
-            self.index.awake(id, transaction.row.wake_at);
-            self.index.refresh(&member, now);
-            if member.wake_at().is_some_and(|at| at <= now) {
-                self.index.look_at(id, now);
-            }
-            // What an open transaction's driver has out is its own until the deadline, and so is what a target accepted.
-            let is_driven = |phase: Phase| phase == Phase::Do && member.is_driven();
-            let leased = |(node, phase): &_| !is_driven(*phase) && member.is_leased(*node, *phase);
-            for (node, phase) in member.out().filter(leased) {
-                let key = LeaseKey { transaction: id, node, phase };
-                if self.desk.lease(key).is_none() {
-                    let until = now.plus(self.config.lease);
-                    self.desk.set_lease(key, Lease { worker: None, until, token: None, task: None });
-                }
-            }
-            if !member.status().is_settled() {
-                self.running += 1;
-            }
-            self.clones += member.clone_count();
-            if let Some(before) = self.members.insert(id, Box::new(member)) {
-                self.clones -= before.clone_count();
-            }
-        }
-        Ok(())
     }
 
     fn committed(&mut self, pending: Pending) {

@@ -90,6 +90,8 @@ faults! {
     ClockSetForward = "clock set forward",
     /// A round of a step that polls was not enough.
     Polled = "polled",
+    /// Settings were changed while transactions ran.
+    SettingsChanged = "settings changed",
 }
 
 /// How often each kind occurred.

@@ -121,12 +121,9 @@ fn run_all(arguments: &Arguments, options: &Options) -> ExitCode {
             let (sender, next, is_over) = (sender.clone(), &next, &is_over);
             scope.spawn(move || {
                 let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-                for seed in seeds.take_while(|seed| *seed < end && !is_over.load(Ordering::Relaxed)) {
-                    // Nobody may count any more.
-                    if sender.send(run(seed, options)).is_err() {
-                        break;
-                    }
-                }
+                let mut seeds = seeds.take_while(|seed| *seed < end && !is_over.load(Ordering::Relaxed));
+                // An error means that nobody counts any more.
+                seeds.all(|seed| sender.send(run(seed, options)).is_ok());
             });
         }
         drop(sender);

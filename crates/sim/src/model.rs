@@ -76,6 +76,8 @@ struct TenantModel {
     suspended: BTreeSet<PrincipalId>,
     /// How many attempts of a queue may be out at once.
     queues: BTreeMap<Name, usize>,
+    /// The version of its settings, and what they say; none: nothing was ever set.
+    settings: Option<(u32, Option<u64>)>,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub(crate) struct TransactionModel {
     bundle: Digest,
     business_key: Option<String>,
     parent: Option<TransactionId>,
+    /// The version of the settings that it sees.
+    settings: Option<u32>,
     entries: u64,
     /// It goes backward: no step may begin.
     turned: bool,

@@ -10,6 +10,7 @@ mod open;
 mod plan;
 mod poll;
 pub(crate) mod schedule;
+mod setting;
 mod stand;
 mod told;
 mod variable;
@@ -171,6 +172,8 @@ pub(crate) struct Saga {
     /// When its first steps begin, if not at once.
     starts: Option<Timestamp>,
     facts: Vec<(Timestamp, Fact)>,
+    /// What the setting is for it.
+    setting: Option<u64>,
     wrong: Option<WrongRule>,
 }
 
@@ -188,7 +191,7 @@ impl Saga {
         let clones =
             plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
         let units = wholes.chain(clones).collect();
-        Self { plan, units, number, began, starts, facts: Vec::new(), wrong }
+        Self { plan, units, number, began, starts, facts: Vec::new(), setting: None, wrong }
     }
 
     /// What a unit is of, as it is planned.
@@ -464,6 +467,7 @@ impl Saga {
                 self.waits(*step, at)?;
                 ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
                 self.takes(*step, input)?;
+                self.takes_setting(*step, input)?;
                 Some(plan.timeout)
             }
             Phase::Undo | Phase::Confirm => {

@@ -34,7 +34,9 @@ use chancery_shard::Grant;
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+};
 use chancery_shard::search::Search;
 use std::future::Future;
 use std::pin::Pin;
@@ -161,6 +163,11 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// A page of schedules by name.
     fn schedule_list<'a>(&'a self, grant: &'a Grant, after: Option<Name>, limit: usize)
     -> Answer<'a, Vec<ScheduleRow>>;
+    /// A version of the tenant's settings; the newest where none is named.
+    fn settings<'a>(&'a self, grant: &'a Grant, version: Option<u32>) -> Answer<'a, Option<SettingsRow>>;
+    /// A page of the versions of the tenant's settings before one, the newest first.
+    fn settings_list<'a>(&'a self, grant: &'a Grant, before: Option<u32>, limit: usize)
+    -> Answer<'a, Vec<SettingsRow>>;
     /// A version of a definition; the newest where none is named.
     fn definition<'a>(
         &'a self,

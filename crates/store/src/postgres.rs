@@ -23,7 +23,9 @@ use crate::migration::{MigrationError, State};
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreError, StoreStats, TileRow, error};
 use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use pool::{Connections, Limits};
@@ -356,6 +358,19 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Answer<'a, Vec<ScheduleRow>> {
         Box::pin(async move { read::schedules(&self.connections, grant.tenant(), after.as_ref(), limit).await })
+    }
+
+    fn settings<'a>(&'a self, grant: &'a Grant, version: Option<u32>) -> Answer<'a, Option<SettingsRow>> {
+        Box::pin(read::settings(&self.connections, grant.tenant(), version))
+    }
+
+    fn settings_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Answer<'a, Vec<SettingsRow>> {
+        Box::pin(read::settings_list(&self.connections, grant.tenant(), before, limit))
     }
 
     fn definition<'a>(

@@ -6,7 +6,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -93,6 +93,12 @@ pub trait Scan {
     ) -> Result<Vec<(TenantId, TargetRow)>, StoreError>;
     /// Settings of queues, by (tenant, queue).
     fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Result<Vec<(TenantId, QueueRow)>, StoreError>;
+    /// Settings, by (tenant, version).
+    fn settings(
+        &self,
+        after: Option<(&TenantId, u32)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, SettingsRow)>, StoreError>;
     /// That tenants are in maintenance, by tenant.
     fn maintenance(
         &self,

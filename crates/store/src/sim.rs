@@ -16,7 +16,7 @@ use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -394,6 +394,19 @@ impl Store for SimStore {
         limit: usize,
     ) -> Answer<'a, Vec<ScheduleRow>> {
         self.read("list schedules", |state| Ok(state.schedules(grant.tenant(), after.as_ref(), limit)))
+    }
+
+    fn settings<'a>(&'a self, grant: &'a Grant, version: Option<u32>) -> Answer<'a, Option<SettingsRow>> {
+        self.read("read settings", |state| Ok(state.settings(grant.tenant(), version)))
+    }
+
+    fn settings_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Answer<'a, Vec<SettingsRow>> {
+        self.read("list settings", |state| Ok(state.settings_list(grant.tenant(), before, limit)))
     }
 
     fn definition<'a>(

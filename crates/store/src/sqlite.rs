@@ -26,7 +26,9 @@ use crate::migration::State;
 use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Sources, Store, StoreError, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 use readers::Readers;
@@ -400,6 +402,21 @@ impl Store for SqliteStore {
     ) -> Answer<'a, Vec<ScheduleRow>> {
         let tenant = grant.tenant().clone();
         Box::pin(self.readers.read(move |conn| read::schedules(conn, &tenant, after.as_ref(), limit)))
+    }
+
+    fn settings<'a>(&'a self, grant: &'a Grant, version: Option<u32>) -> Answer<'a, Option<SettingsRow>> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::settings(conn, &tenant, version)))
+    }
+
+    fn settings_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Answer<'a, Vec<SettingsRow>> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::settings_list(conn, &tenant, before, limit)))
     }
 
     fn definition<'a>(

@@ -3,7 +3,9 @@
 use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
-use chancery_shard::row::{BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, TenantRow};
+use chancery_shard::row::{
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+};
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
 
@@ -132,6 +134,17 @@ impl<W: Wrapper> Store for W {
         limit: usize,
     ) -> Answer<'a, Vec<ScheduleRow>> {
         called(self).schedule_list(grant, after, limit)
+    }
+    fn settings<'a>(&'a self, grant: &'a Grant, version: Option<u32>) -> Answer<'a, Option<SettingsRow>> {
+        called(self).settings(grant, version)
+    }
+    fn settings_list<'a>(
+        &'a self,
+        grant: &'a Grant,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Answer<'a, Vec<SettingsRow>> {
+        called(self).settings_list(grant, before, limit)
     }
     fn definition<'a>(
         &'a self,

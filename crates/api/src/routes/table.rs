@@ -233,6 +233,22 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::Json(200, "Queue")),
     Route::new(Delete, "/v1/queues/{name}", "queue_reset", Action("queue:set"))
         .summary("Forget what was set for a queue; in force when the call returns"),
+    // Settings.
+    Route::new(Get, "/v1/settings", "settings_get", Action("settings:read"))
+        .summary("Read the settings that expressions see as `env`")
+        .gives(Answer::Json(200, "Settings")),
+    Route::new(Put, "/v1/settings", "settings_put", Action("settings:set"))
+        .summary("Set the settings as a whole; what starts from then on sees them")
+        .takes(Body::Json("SetSettings"))
+        .gives(Answer::Json(200, "Settings")),
+    Route::new(Patch, "/v1/settings", "settings_patch", Action("settings:set"))
+        .summary("Set some of the settings, and take out those that are null; what starts from then on sees them")
+        .takes(Body::Json("SetSettings"))
+        .gives(Answer::Json(200, "Settings")),
+    Route::new(Get, "/v1/settings/versions", "settings_list", Action("settings:read"))
+        .summary("List the versions of the settings, the newest first")
+        .with(PAGE)
+        .gives(Answer::Page("Settings")),
     // Schedules.
     Route::new(Get, "/v1/schedules", "schedule_list", Action("schedule:read"))
         .summary("List schedules, by name, with when they are due next")

@@ -9,8 +9,8 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, DefinitionKind, Step, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Fault, Head, Intent, NodeRef, ParticipantState, Phase, ShownStatus, StepError, StepState,
-    StepStatus, Summary, TccState, UndoStatus, left_undone,
+    Cause, CauseKind, Fault, Head, Intent, NodeRef, ParticipantState, Phase, Settings, ShownStatus, StepError,
+    StepState, StepStatus, Summary, TccState, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
 use chancery_policy::Grant;
@@ -351,7 +351,11 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
 }
 
 /// The whole of a transaction as its expressions see it: what fanned out has the outputs of its clones.
-pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Arc<Definition>) -> Result<SeenView, Error> {
+pub(crate) fn seen(
+    loaded: &LoadedTransaction,
+    definition: &Arc<Definition>,
+    settings: Arc<Settings>,
+) -> Result<SeenView, Error> {
     let mut view = transaction(loaded, definition)?;
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
     let nodes = nodes(loaded)?;
@@ -362,15 +366,19 @@ pub(crate) fn seen(loaded: &LoadedTransaction, definition: &Arc<Definition>) -> 
             step.output = Some(Value::Array(outputs.collect::<Result<_, Error>>()?));
         }
     }
-    Ok(SeenView { transaction: view, variables: variables(loaded, definition)? })
+    Ok(SeenView { transaction: view, variables: variables(loaded, definition, settings)? })
 }
 
 /// What the steps have set. It is in no row: it is computed from the outputs, by those who make the rows.
-fn variables(loaded: &LoadedTransaction, definition: &Arc<Definition>) -> Result<BTreeMap<String, Value>, Error> {
+fn variables(
+    loaded: &LoadedTransaction,
+    definition: &Arc<Definition>,
+    settings: Arc<Settings>,
+) -> Result<BTreeMap<String, Value>, Error> {
     if definition.steps.iter().all(|step| step.set.is_empty()) {
         return Ok(BTreeMap::new());
     }
-    match rows::transaction(loaded, Arc::clone(definition)) {
+    match rows::transaction(loaded, Arc::clone(definition), settings) {
         Ok(transaction) => {
             let variables = transaction.variables().into_iter();
             Ok(variables.map(|(name, value)| (name.to_owned(), value.clone())).collect())

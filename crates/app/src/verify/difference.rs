@@ -3,7 +3,7 @@
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, Sealed,
-    StepRow, TargetRow, TenantRow, TransactionRow,
+    SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -43,6 +43,7 @@ differs!(TransactionRow {
     kept => "kept",
     business_key => "business_key",
     parent => "parent_id",
+    settings => "settings",
 } body);
 
 differs!(StepRow {
@@ -72,6 +73,8 @@ differs!(CredentialRow {
 differs!(TargetRow { target => "target" } body);
 
 differs!(QueueRow { queue => "queue" } body);
+
+differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", source => "source" });
 
 differs!(MaintenanceRow {} body);
 differs!(ScheduleRow { name => "name" } body);

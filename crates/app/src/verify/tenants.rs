@@ -7,7 +7,7 @@ use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    ScheduleRow, TargetRow, TenantRow,
+    ScheduleRow, SettingsRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -56,6 +56,7 @@ pub(super) struct State {
     credentials: BTreeMap<(TenantId, KeyId), CredentialRow>,
     targets: BTreeMap<(TenantId, TargetId), TargetRow>,
     queues: BTreeMap<(TenantId, Name), QueueRow>,
+    settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -86,6 +87,7 @@ impl State {
         self.credentials.extend(rows.credentials.into_iter().map(|(key, row)| ((of(), key), row)));
         self.targets.extend(rows.targets.into_iter().map(|(target, row)| ((of(), target), row)));
         self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
+        self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
@@ -105,6 +107,7 @@ impl State {
         rows += compare_directory(store, self.principals, self.credentials)?;
         rows += compare_targets(store, self.targets, self.signing_secrets)?;
         rows += compare_queues(store, self.queues)?;
+        rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
@@ -257,6 +260,14 @@ fn compare_queues(store: &impl Scan, queues: BTreeMap<(TenantId, Name), QueueRow
     let mut table = Table::new("queues", queues, pair);
     let page = |last: Option<&(TenantId, QueueRow)>| store.queues(last.map(|(tenant, row)| (tenant, &row.queue)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.queue.clone()), row))?;
+    table.finish()
+}
+
+fn compare_settings(store: &impl Scan, settings: BTreeMap<(TenantId, u32), SettingsRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("settings", settings, pair);
+    let page =
+        |last: Option<&(TenantId, SettingsRow)>| store.settings(last.map(|(tenant, row)| (tenant, row.version)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.version), row))?;
     table.finish()
 }
 

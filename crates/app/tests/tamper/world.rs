@@ -4,10 +4,11 @@ use chancery_app::data::DataDir;
 use chancery_app::definitions::Format;
 use chancery_app::principals::{NewPrincipal, PrincipalPatch};
 use chancery_app::receipts::{self, Subject};
+use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, schedules, signing, targets, tenants, transactions,
+    operations, principals, queues, schedules, settings, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
@@ -229,8 +230,11 @@ async fn make() -> World {
             owner.activate(2).await;
         }
         people(&owner).await;
+        set(&owner, 1).await;
+        set(&owner, 2).await;
         reached(&owner).await;
         scheduled(&owner).await;
+        set(&owner, 3).await;
         owners.push((made.owner.key, owner));
     }
     let acme = &owners[0].1;
@@ -336,6 +340,13 @@ async fn reached(owner: &Owner) {
         let gone = signing::issue(app, &grant, target).await.unwrap();
         signing::retire(app, &owner.may(Action::SigningSecretRetire).await, gone.id).await.unwrap();
     }
+}
+
+/// Settings, which what begins from then on sees.
+async fn set(owner: &Owner, stage: u32) {
+    let values = json!({"PAYMENTS": "https://pay.example", "STAGE": stage}).as_object().unwrap().clone();
+    let grant = owner.may(Action::SettingsSet).await;
+    settings::set(&owner.app, &grant, Edit::Put(values), None).await.unwrap();
 }
 
 /// Schedules: one that has started, one that could not, one that is paused, and one that is gone.

@@ -3,6 +3,7 @@
 mod diff;
 
 use super::PageArgs;
+use crate::definition_source::{self, Source};
 use crate::error::{CliError, Found};
 use crate::exit::Exit;
 use crate::input;
@@ -12,7 +13,6 @@ use crate::show;
 use chancery_api::Fault;
 use chancery_api::definition::{Checked, Registered};
 use chancery_base::Name;
-use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_engine::definition::{Definition, Problem, Rule, SCHEMA};
 use chancery_sdk::Client;
 use chancery_sdk::client::Language;
@@ -154,7 +154,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
             Ok(Exit::Ok)
         }
         Command::Graph(args) => {
-            let (definition, _) = parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?)?;
+            let (definition, _) = parse(&args.file, &definition_source::read(&args.file)?)?;
             session.out.line(&match args.format {
                 GraphFormat::Dot => definition.graph_dot(),
                 GraphFormat::Mermaid => definition.graph_mermaid(),
@@ -175,15 +175,15 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
 
 /// Checks a document here, then registers it there.
 pub(crate) async fn push(file: &Path, client: &Client) -> Result<Registered, CliError> {
-    let bytes = input::read(file, DEFINITION_BYTES_MAX)?;
-    parse(file, &bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let source = definition_source::read(file)?;
+    parse(file, &source)?;
+    let text = String::from_utf8_lossy(&source.bytes);
     let language = if text.trim_start().starts_with('{') { Language::Json } else { Language::Yaml };
     Ok(client.definition_register(language, &text).await?)
 }
 
 fn check(args: &FileArgs, session: &Session) -> Result<Exit, CliError> {
-    let (definition, warnings) = match parse(&args.file, &input::read(&args.file, DEFINITION_BYTES_MAX)?) {
+    let (definition, warnings) = match parse(&args.file, &definition_source::read(&args.file)?) {
         Ok(checked) => checked,
         Err(error) => return report_faults(session, error),
     };
@@ -211,7 +211,7 @@ fn check(args: &FileArgs, session: &Session) -> Result<Exit, CliError> {
 fn lint(args: &LintArgs, session: &Session) -> Result<Exit, CliError> {
     let mut warnings = Vec::new();
     for file in &args.files {
-        match parse(file, &input::read(file, DEFINITION_BYTES_MAX)?) {
+        match parse(file, &definition_source::read(file)?) {
             Ok((_, found)) => warnings.extend(found),
             Err(error) => return report_faults(session, error),
         }
@@ -239,19 +239,19 @@ pub(crate) fn report_faults(session: &Session, error: CliError) -> Result<Exit, 
 }
 
 /// A definition, and what the linter says of it.
-fn parse(file: &Path, bytes: &[u8]) -> Result<(Definition, Vec<Found>), CliError> {
+fn parse(file: &Path, source: &Source) -> Result<(Definition, Vec<Found>), CliError> {
     let document = input::name(file);
     let found = |problem: Problem, rule: Option<Rule>| Found {
         file: document.clone(),
         fault: Fault {
             path: problem.path,
-            line: Some(problem.line),
-            column: Some(problem.column),
+            line: Some(problem.line).filter(|_| !source.is_bundled),
+            column: Some(problem.column).filter(|_| !source.is_bundled),
             message: problem.message,
             rule: rule.map(|rule| rule.id().to_owned()),
         },
     };
-    match Definition::lint(bytes) {
+    match Definition::lint(&source.bytes) {
         Ok((definition, warnings)) => {
             let warnings = warnings.into_iter().map(|warning| found(warning.problem, Some(warning.rule))).collect();
             Ok((definition, warnings))

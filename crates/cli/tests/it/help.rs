@@ -103,6 +103,7 @@ fn the_top_names_the_commands_and_the_exit_codes() {
         "ledger",
         "maintenance",
         "queue",
+        "settings",
         "schedule",
         "tenant",
         "principal",

@@ -23,6 +23,8 @@ mod schedule;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod support;

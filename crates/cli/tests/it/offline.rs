@@ -201,3 +201,40 @@ fn a_receipt_that_is_none_does_not_verify() {
     run(dir.path(), &["verify", "receipt", "absent", "--key", key]).fails(2, &["failed to read absent"]);
     run_with(dir.path(), &["verify", "receipt", "-", "--key", "acme"], b"{}").fails(2, &["neither a verifier key"]);
 }
+
+#[test]
+fn files_that_an_input_refers_to_are_put_in_their_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = "name: order\nversion: 1\ninput: {$ref: schemas/order.json}\nsteps: [{id: a, run: noop}]\n";
+    write(dir.path(), "order.yaml", order, 0o644);
+    std::fs::create_dir(dir.path().join("schemas")).unwrap();
+    let schema = r##"{"type": "object", "properties": {"item": {"$ref": "parts/item.yaml#/$defs/item"}, "self": {"$ref": "#"}}}"##;
+    write(dir.path(), "schemas/order.json", schema, 0o644);
+    std::fs::create_dir(dir.path().join("schemas/parts")).unwrap();
+    write(dir.path(), "schemas/parts/item.yaml", "$defs: {item: {type: string, const: {$ref: as it is}}}\n", 0o644);
+    let checked = run(dir.path(), &["definition", "check", "order.yaml", "-o", "json"]).succeeds().json();
+    assert_eq!(checked["name"], "order");
+    // The same as if it were written in one piece.
+    let whole = r##"{"name": "order", "version": 1, "steps": [{"id": "a", "run": "noop"}], "input": {
+        "$ref": "#/$defs/schemas~1order.json", "$defs": {
+            "schemas/order.json": {"type": "object", "properties": {
+                "item": {"$ref": "#/$defs/schemas~1parts~1item.yaml/$defs/item"}, "self": {"$ref": "#/$defs/schemas~1order.json"}}},
+            "schemas/parts/item.yaml": {"$defs": {"item": {"type": "string", "const": {"$ref": "as it is"}}}}}}}"##;
+    write(dir.path(), "whole.json", whole, 0o644);
+    let of_whole = run(dir.path(), &["definition", "check", "whole.json", "-o", "json"]).succeeds().json();
+    assert_eq!(checked["digest"], of_whole["digest"]);
+
+    write(dir.path(), "schemas/parts/item.yaml", "$defs: {item: {type: text}}\n", 0o644);
+    let wrong = run(dir.path(), &["definition", "check", "order.yaml"]);
+    wrong.fails(1, &["order.yaml: input.$defs.schemas/parts/item.yaml.$defs.item.type: `text` is no type"]);
+    for (reference, says) in [
+        ("../order.json", "schemas lie in the definition's folder or below it"),
+        ("/etc/order.json", "schemas lie in the definition's folder or below it"),
+        ("nothing.json", "failed to read"),
+        ("https://example.com/order.json", "a schema refers to nothing outside of the definition"),
+    ] {
+        write(dir.path(), "bad.yaml", &order.replace("schemas/order.json", reference), 0o644);
+        let ran = run(dir.path(), &["definition", "check", "bad.yaml"]);
+        assert!(ran.stderr.contains(says), "{reference}: {ran:#?}");
+    }
+}

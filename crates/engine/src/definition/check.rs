@@ -6,6 +6,7 @@ use super::flow::{self, Reads, SetPlaces, Setters};
 use super::graph::Upstream;
 use super::problem::Problems;
 use super::{Definition, DefinitionKind, StepIndex};
+use crate::settings::is_setting_name;
 use chancery_expr::{Access, Program};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +45,7 @@ pub(crate) struct Use {
 /// Names that only the clones of a fan-out have.
 const OF_CLONES: [&str; 2] = ["item", "index"];
 /// Names that a later version of Chancery binds.
-const LATER: [&str; 2] = ["env", "headers"];
+const LATER: [&str; 1] = ["headers"];
 
 impl Site {
     /// The step that it belongs to.
@@ -63,9 +64,9 @@ impl Site {
     const fn names(self, fans_out: bool) -> &'static [&'static str] {
         match self {
             Self::Key => &["input"],
-            Self::Start => &["input", "transaction", "now"],
+            Self::Start => &["input", "env", "transaction", "now"],
             Self::Forward(_) | Self::Round(_) | Self::Undo(_) if fans_out => {
-                &["input", "steps", "vars", "transaction", "now", "item", "index"]
+                &["input", "steps", "vars", "env", "transaction", "now", "item", "index"]
             }
             Self::Whole(_)
             | Self::Forward(_)
@@ -73,7 +74,7 @@ impl Site {
             | Self::Done(_)
             | Self::Undo(_)
             | Self::Confirm(_)
-            | Self::Output => &["input", "steps", "vars", "transaction", "now"],
+            | Self::Output => &["input", "steps", "vars", "env", "transaction", "now"],
         }
     }
 }
@@ -142,6 +143,8 @@ impl Checker<'_> {
                 read.steps.extend(self.step(access));
             } else if root == "vars" {
                 read.variables.extend(self.variable(access));
+            } else if root == "env" {
+                self.setting(access);
             } else if root == "transaction" {
                 self.transaction(access);
             }
@@ -170,6 +173,16 @@ impl Checker<'_> {
         let names = self.names();
         let hint = did_you_mean(root, names.iter().copied());
         self.fail(format!("`{root}` is not known here; there is `{}`{hint}", names.join("`, `")));
+    }
+
+    /// Which settings there are is not known here, only how they are called.
+    fn setting(&mut self, access: &Access) {
+        if let Some(segment) = access.segments.first().filter(|segment| !is_setting_name(&segment.name)) {
+            self.fail(format!(
+                "no setting is called `{}`: write it like `env.PAYMENTS_URL`, in capitals",
+                segment.name
+            ));
+        }
     }
 
     fn transaction(&mut self, access: &Access) {

@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub key: Option<&'a str>,
     /// Its input.
     pub input: &'a Value,
+    /// The tenant's settings, as they were when it began.
+    pub env: &'a Value,
     /// The instant of the input that is being handled; a replay has the same.
     pub now: Timestamp,
 }
@@ -92,6 +94,7 @@ impl<'a> Facts<'a> {
     pub fn start_scope(&self) -> Scope<'a> {
         let mut scope = Scope::new();
         scope.bind("input", Tree::Value(self.input));
+        scope.bind("env", Tree::Value(self.env));
         scope.bind("now", Tree::Text(self.now.to_string()));
         let mut transaction = BTreeMap::from([("id", Tree::Text(self.transaction.to_string()))]);
         if let Some(key) = self.key {

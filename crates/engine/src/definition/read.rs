@@ -8,6 +8,7 @@ use super::document::{Data, Node};
 use super::fields::{Cursor, Keys, did_you_mean, join};
 use super::flow::SetPlaces;
 use super::graph::{self, Upstream};
+use super::input;
 use super::lint;
 use super::problem::{DefinitionError, Problems};
 use super::retry::Retry;
@@ -26,6 +27,7 @@ pub(super) const TOP: Keys = Keys {
         "name",
         "version",
         "kind",
+        "input",
         "key",
         "timeout",
         "concurrency",
@@ -37,12 +39,10 @@ pub(super) const TOP: Keys = Keys {
         "lint",
     ],
     later: &[
-        "input",
         "subjects",
         "vars",
         "set",
         "headers",
-        "env",
         "policy",
         "labels",
         "schedule",
@@ -50,7 +50,7 @@ pub(super) const TOP: Keys = Keys {
         "obligations",
         "description",
     ],
-    elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`")],
+    elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`"), ENV],
 };
 pub(super) const STEP: Keys = Keys {
     known: &[
@@ -119,6 +119,8 @@ pub(super) const RETRY: Keys =
 pub(super) const RESOURCE: Keys = Keys { known: &["type", "id", "attributes"], later: &[], elsewhere: &[] };
 pub(super) const COMPENSATION: Keys = Keys { known: &["policy", "on_error"], later: &[], elsewhere: &[] };
 const NOTHING: Keys = Keys { known: &[], later: &[], elsewhere: &[] };
+
+pub(super) const ENV: (&str, &str) = ("env", "the tenant's settings are set by `chancery settings set`");
 
 /// Headers that the server sets itself.
 const HEADERS_RESERVED: [&str; 9] = [
@@ -194,6 +196,7 @@ impl Reader {
         self.undoing = (compensation, on_error);
         let mode = self.mode(cursor, kind);
         let timeout = cursor.field(time).and_then(|field| field.timeout(&mut self.problems));
+        let input = cursor.field("input").and_then(|field| input::compile(&field, &mut self.problems));
         let key = cursor.field("key").and_then(|field| self.template(&field, Site::Key));
         let concurrency = cursor.field("concurrency");
         let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
@@ -216,6 +219,7 @@ impl Reader {
             name: name.or_else(|| "unnamed".parse().ok())?,
             version: version.unwrap_or(1),
             digest: Digest::of(&source),
+            input: input.map(Arc::new),
             key,
             concurrency: concurrency.unwrap_or(CONCURRENCY_DEFAULT),
             kind,

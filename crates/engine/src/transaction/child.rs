@@ -44,7 +44,7 @@ impl Transaction {
     /// SHA-256 of its canonical input.
     #[must_use]
     pub fn input_digest(&self) -> Digest {
-        self.input.digest()
+        self.given.input.digest()
     }
 
     /// Whether it goes or went backward.

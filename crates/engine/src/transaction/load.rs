@@ -1,9 +1,9 @@
 //! A transaction from its parts, as the store keeps them.
 
-use super::Transaction;
 use super::active::Active;
 use super::nodes::Nodes;
 use super::open::{Declared, Open};
+use super::{Given, Transaction};
 use crate::definition::{Definition, StepIndex};
 use crate::node::NodeRef;
 use crate::open::Intent;
@@ -24,8 +24,8 @@ pub struct Parts {
     pub nodes: Vec<(NodeRef, StepState, Option<Arc<Document>>)>,
     /// What was declared of the nodes of an open transaction, with their inputs, in their order.
     pub declared: Vec<(Arc<Intent>, Arc<Document>)>,
-    /// Its input.
-    pub input: Arc<Document>,
+    /// What it was given when it began.
+    pub given: Given,
     /// What the signals say that its head keeps, in their order.
     pub kept: Vec<Arc<Document>>,
 }
@@ -36,6 +36,9 @@ pub enum LoadError {
     /// The definition is another than the transaction's.
     #[error("the definition's digest is not the transaction's")]
     Definition,
+    /// The settings are another version than the transaction's.
+    #[error("the settings' version is not the transaction's")]
+    Settings,
     /// The nodes are not those of the definition.
     #[error("the definition has {expected} steps, {found} nodes are stored, or others")]
     Nodes {
@@ -66,9 +69,12 @@ impl Transaction {
     /// # Errors
     /// If the parts do not fit together.
     pub fn from_parts(parts: Parts) -> Result<Self, LoadError> {
-        let Parts { definition, head, nodes, declared, input, kept } = parts;
+        let Parts { definition, head, nodes, declared, given, kept } = parts;
         if definition.digest != head.beginning.digest {
             return Err(LoadError::Definition);
+        }
+        if given.settings.version() != head.beginning.settings {
+            return Err(LoadError::Settings);
         }
         let misses = |(_, state, document): &&(NodeRef, StepState, Option<Arc<Document>>)| {
             let has_document = state.output_seq.is_some() || state.items_seq.is_some();
@@ -98,7 +104,7 @@ impl Transaction {
             definition,
             head,
             nodes,
-            input,
+            given,
             open,
             kept,
             active: Active::default(),

@@ -300,7 +300,7 @@ impl Transaction {
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {
         let key = self.head.beginning.business_key.as_deref();
-        Facts { transaction: self.id(), key, input: &self.input, now }
+        Facts { transaction: self.id(), key, input: &self.given.input, env: self.given.settings.values(), now }
     }
 
     /// What a participant's idempotency keys begin with: the start's key, so that what is started again after a

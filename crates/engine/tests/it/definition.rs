@@ -4,6 +4,7 @@
 mod child;
 mod diff;
 mod evaluate;
+mod input;
 mod large;
 #[cfg(test)]
 mod lint;

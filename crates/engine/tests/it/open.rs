@@ -4,7 +4,7 @@ use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, T
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, OnError};
 use chancery_engine::{
-    Answer, Asked, Beginning, CauseKind, Cx, Event, Intent, IntentTarget, IntentUndo, Parts, Phase, Refusal,
+    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Intent, IntentTarget, IntentUndo, Parts, Phase, Refusal,
     ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
@@ -56,10 +56,12 @@ impl Run {
             business_key: None,
             labels: BTreeMap::new(),
             parent: None,
+            settings: None,
             start_at: None,
             traceparent: None,
         };
-        let mut transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(json!(1)), now, 0);
+        let given = Given::of_input(Document::shared(json!(1)));
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
         let mut events = Vec::new();
         let decision = DecisionId::draw(now, &mut entropy);
         transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
@@ -138,8 +140,8 @@ impl Run {
     fn assert_replays(&self) {
         let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(self.transaction.definition());
-        let (beginning, input) = (Arc::clone(beginning), Arc::clone(input));
-        let mut again = Transaction::begin(Arc::clone(&definition), beginning, Arc::clone(&input), self.times[0], 0);
+        let (beginning, given) = (Arc::clone(beginning), Given::of_input(Arc::clone(input)));
+        let mut again = Transaction::begin(Arc::clone(&definition), beginning, given.clone(), self.times[0], 0);
         for (staged, at) in self.events.iter().zip(&self.times).skip(1) {
             again.apply(&staged.event, *at, staged.seq).unwrap_or_else(|err| panic!("{err}"));
         }
@@ -155,7 +157,7 @@ impl Run {
         });
         let head = self.transaction.head().clone();
         let parts =
-            Parts { definition, head, nodes: nodes.collect(), declared: declared.collect(), input, kept: Vec::new() };
+            Parts { definition, head, nodes: nodes.collect(), declared: declared.collect(), given, kept: Vec::new() };
         let loaded = Transaction::from_parts(parts).unwrap();
         assert!(loaded.nodes().eq(self.transaction.nodes()));
         assert_eq!(loaded.wake_at(), self.transaction.wake_at());

@@ -3,7 +3,8 @@
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
-    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, Fault, NodeRef, Phase, Signal, Staged, StepError, Transaction,
+    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, Fault, Given, NodeRef, Phase, Signal, Staged, StepError,
+    Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -33,6 +34,10 @@ impl Run {
     }
 
     fn begun(yaml: &str, input: Value, after: Option<Duration>, faults: Vec<Fault>) -> Self {
+        Self::given(yaml, Given::of_input(Document::shared(input)), after, faults)
+    }
+
+    fn given(yaml: &str, given: Given, after: Option<Duration>, faults: Vec<Fault>) -> Self {
         let mut entropy = Entropy::from_seed([7; 32]);
         let now = Timestamp::from_micros(1_795_246_020_000_000);
         let definition = Arc::new(Definition::parse(yaml.as_bytes()).unwrap());
@@ -49,10 +54,11 @@ impl Run {
             business_key: None,
             labels: BTreeMap::new(),
             parent: None,
+            settings: given.settings.version(),
             start_at: after.map(|after| now.plus(after)),
             traceparent: None,
         };
-        let mut transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
         let mut events = Vec::new();
         let decision = DecisionId::draw(now, &mut entropy);
         transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
@@ -215,7 +221,9 @@ impl Run {
         let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(self.transaction.definition());
         let at = Timestamp::from_micros(1_795_246_020_000_000);
-        let mut again = Transaction::begin(definition, Arc::clone(beginning), Arc::clone(input), at, 0);
+        assert_eq!(*input, self.transaction.given().input);
+        let given = self.transaction.given().clone();
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, at, 0);
         for staged in &self.events[1..] {
             // Times are not kept here: words and numbers must agree all the same.
             again.apply(&staged.event, self.now, staged.seq).unwrap_or_else(|err| panic!("{err}: {}", self.told()));
@@ -240,6 +248,8 @@ mod faults;
 mod policies;
 #[cfg(test)]
 mod polls;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod tcc;
 #[cfg(test)]
@@ -484,8 +494,8 @@ fn a_step_that_no_worker_takes_times_out() {
     let fresh = Run::new(definition, json!({}));
     // The same transaction with nobody to hand it to.
     let Event::Started { beginning, input, .. } = &fresh.events[0].event else { panic!("no start") };
-    let parts = (Arc::clone(fresh.transaction.definition()), Arc::clone(beginning), Arc::clone(input));
-    run.transaction = Transaction::begin(parts.0, parts.1, parts.2, run.now, 0);
+    let parts = (Arc::clone(fresh.transaction.definition()), Arc::clone(beginning));
+    run.transaction = Transaction::begin(parts.0, parts.1, Given::of_input(Arc::clone(input)), run.now, 0);
     run.events.truncate(1);
     assert_eq!(run.transaction.next_wake(run.now), Some(run.now.plus(Duration::from_secs(60))));
     run.now = run.now.plus(Duration::from_secs(60));

@@ -13,6 +13,7 @@ use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::queue::{Queue, QueueSettings};
 use chancery_api::schedule::{Overlap, Schedule, ScheduleNote, ScheduleTerms, TriggerSchedule, TriggeredSchedule};
+use chancery_api::settings::{SetSettings, Settings};
 use chancery_api::target::{
     Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
 };
@@ -325,6 +326,37 @@ impl Client {
     /// If the server refuses, or nothing was set.
     pub async fn queue_reset(&self, name: &Name) -> Result<(), Error> {
         self.transport.bytes(Call::delete("queue_reset", &["v1", "queues", name.as_str()])).await.map(drop)
+    }
+
+    /// The settings that expressions see as `env`.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn settings(&self) -> Result<Settings, Error> {
+        self.transport.json(Call::get("settings_get", &["v1", "settings"])).await
+    }
+
+    /// Sets the settings as a whole; what starts from then on sees them. No secrets: they are in the ledger.
+    ///
+    /// # Errors
+    /// If the server refuses, or they are another version than the one that is named.
+    pub async fn settings_put(&self, set: &SetSettings) -> Result<Settings, Error> {
+        self.transport.json(Call::put("settings_put", &["v1", "settings"]).body(Body::json(set)?)).await
+    }
+
+    /// Sets some of the settings, and takes out those that are null; what starts from then on sees them. No secrets:
+    /// they are in the ledger.
+    ///
+    /// # Errors
+    /// If the server refuses, or they are another version than the one that is named.
+    pub async fn settings_patch(&self, set: &SetSettings) -> Result<Settings, Error> {
+        self.transport.json(Call::patch("settings_patch", &["v1", "settings"]).body(Body::json(set)?)).await
+    }
+
+    /// The versions of the settings, the newest first.
+    #[must_use]
+    pub fn settings_versions(&self) -> Pages<Settings> {
+        self.pages("settings_list", &["v1", "settings", "versions"], Vec::new())
     }
 
     /// Makes a schedule, which starts under the caller's grants.

@@ -192,6 +192,7 @@ fn the_catalogue_is_what_clients_were_told() {
 408 urn:chancery:problem:request-timeout The request took too long to arrive
 409 urn:chancery:problem:conflict Conflict
 409 urn:chancery:problem:exists It exists already
+409 urn:chancery:problem:settings-moved The settings were changed meanwhile
 409 urn:chancery:problem:idempotency-key-reused The idempotency key was used for another request
 409 urn:chancery:problem:business-key-taken A transaction with the same business key is running
 409 urn:chancery:problem:illegal-state Not in this state
@@ -200,6 +201,7 @@ fn the_catalogue_is_what_clients_were_told() {
 413 urn:chancery:problem:too-large Too large
 414 urn:chancery:problem:uri-too-long The URL is too long
 415 urn:chancery:problem:unsupported-media-type Unsupported media type
+422 urn:chancery:problem:input-refused The input is not as the definition says
 429 urn:chancery:problem:too-many Too many
 429 urn:chancery:problem:too-many-running Too many running transactions
 431 urn:chancery:problem:headers-too-large The headers are too large

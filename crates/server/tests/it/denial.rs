@@ -62,6 +62,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         "transaction_signal" => br#"{"name":"paid"}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
+        "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,
         "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,

@@ -15,6 +15,8 @@ mod house;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod inputs;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod maintenance;
@@ -30,6 +32,8 @@ mod queues;
 mod schedules;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod tcc;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod maintenance;
 mod queues;
+mod settings;
 mod targets;
 
 use super::work::Work;
@@ -60,6 +61,7 @@ impl Shard {
                 return targets::force(actor, target, *forced, justification, control, work);
             }
             Change::QueueSet { queue, settings } => return queues::set(actor, queue, settings, control, work),
+            Change::Settings { edit, expected } => return settings::set(actor, edit, *expected, control, work),
             Change::Maintenance { on, justification } => {
                 return Ok(maintenance::set(actor, *on, justification, control, work));
             }

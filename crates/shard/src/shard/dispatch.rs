@@ -13,7 +13,9 @@ use chancery_base::limits::SHARD_CLONES_MAX;
 use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
-use chancery_engine::{Answer, Authorization, Beginning, Call, Cx, Fault, Offer, Phase, ShownStatus, Transaction};
+use chancery_engine::{
+    Answer, Authorization, Beginning, Call, Cx, Fault, Given, Offer, Phase, Settings, ShownStatus, Transaction,
+};
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -92,11 +94,15 @@ impl Shard {
             return Err(Refusal::Maintenance { platform: start.is_closed });
         }
         self.expect_room(work)?;
+        let faults = start.definition.input_faults(&start.input);
+        if !faults.is_empty() {
+            return Err(Refusal::InputRefused { definition: start.definition.name.clone(), faults: faults.into() });
+        }
         let id = DecisionId::draw(work.now, &mut work.entropy);
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
         };
-        let member = begin(start, bundle.digest(), work);
+        let member = begin(start, bundle.digest(), &control.settings, work);
         start.signal.as_ref().map_or(Ok(()), |signal| member.takes(signal))?;
         if member.is_driven() && start.start_at.is_some() {
             return Err(Refusal::Invalid("an open transaction does not begin later: its driver is there".to_owned()));
@@ -374,7 +380,7 @@ impl Shard {
     }
 }
 
-fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
+fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -> Transaction {
     let beginning = Beginning {
         id: start.id,
         definition: start.definition.name.clone(),
@@ -387,12 +393,13 @@ fn begin(start: &Start, bundle: Digest, work: &Work) -> Transaction {
         business_key: start.business_key.clone(),
         labels: start.labels.clone(),
         parent: None,
+        settings: settings.version(),
         traceparent: start.traceparent.clone(),
         start_at: start.start_at,
         faults: start.faults.clone(),
     };
-    let (definition, input) = (Arc::clone(&start.definition), Arc::clone(&start.input));
-    Transaction::begin(definition, Arc::new(beginning), input, work.now, work.seq())
+    let given = Given { input: Arc::clone(&start.input), settings: Arc::clone(settings) };
+    Transaction::begin(Arc::clone(&start.definition), Arc::new(beginning), given, work.now, work.seq())
 }
 
 /// The keyed hash of a key: an idempotency key counts within its business key.

@@ -6,13 +6,16 @@ use super::index::{Place, ReadyKey};
 use super::work::Work;
 use super::{Control, Shard, State};
 use crate::batch::StoreError;
-use crate::input::Refusal;
+use crate::input::{Refusal, faults_in_words};
 use crate::row::DefinitionRow;
 use chancery_base::limits::{CHILD_DEPTH_MAX, SHARD_CLONES_MAX};
 use chancery_base::{DecisionId, Digest, Document, Kind, Name, Timestamp, TransactionId};
-use chancery_engine::definition::{Child, Definition, DefinitionKind};
-use chancery_engine::{Beginning, Call, ChildStart, NodeRef, Offer, Parent, Phase, Status, StepError, Transaction};
+use chancery_engine::definition::{Child, Definition, DefinitionKind, InputFault};
+use chancery_engine::{
+    Beginning, Call, ChildStart, Given, NodeRef, Offer, Parent, Phase, Status, StepError, Transaction,
+};
 use chancery_policy::{Request, ResourceRef};
+use serde_json::json;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -268,6 +271,10 @@ impl Shard {
         if let Some(why) = self.no_child(member, node, &definition) {
             return self.refuse_child(key, StepError::fatal(StepError::CHILD_REFUSED, why), work);
         }
+        let faults = definition.input_faults(&offer);
+        if !faults.is_empty() {
+            return self.refuse_child(key, input_refused(&definition, &faults), work);
+        }
         let child = begin(member, node, &definition, offer, work);
         self.decide_child(key, child, control, work).map(|()| true)
     }
@@ -395,12 +402,21 @@ impl Shard {
     }
 }
 
+/// What a step gives its child is not as that one's definition says.
+fn input_refused(definition: &Definition, faults: &[InputFault]) -> StepError {
+    let message = format!("the input of `{}` is not as it says: {}", definition.name, faults_in_words(faults));
+    let told =
+        faults.iter().map(|fault| json!({ "path": fault.pointer, "rule": fault.rule, "message": fault.message }));
+    let detail = json!({ "errors": told.collect::<Vec<_>>() });
+    StepError { detail: Some(Box::new(detail)), ..StepError::fatal(StepError::INPUT_REFUSED, message) }
+}
+
 /// How many stand above a child of this one.
 fn depth_below(parent: &Transaction) -> u32 {
     parent.parent().map_or(0, |parent| parent.depth) + 1
 }
 
-/// A child, in its parent's slot and under its parent's bundle. Its first entry comes after the one that names it.
+/// A child, in its parent's slot, under its parent's bundle and with its settings. Its first entry comes after the one that names it.
 fn begin(
     parent: &Transaction,
     node: NodeRef,
@@ -429,10 +445,12 @@ fn begin(
             step: step.unwrap_or_else(|| definition.name.clone()),
         }),
         principal: above.principal,
+        settings: above.settings,
         start_at: None,
         traceparent: above.traceparent.clone(),
         version: definition.version,
         version_asked: None,
     };
-    Transaction::begin(Arc::clone(definition), Arc::new(beginning), input, work.now, work.seq() + 1)
+    let given = Given { input, ..parent.given().clone() };
+    Transaction::begin(Arc::clone(definition), Arc::new(beginning), given, work.now, work.seq() + 1)
 }

@@ -219,6 +219,7 @@ impl Shard {
             | ControlRow::Target(_)
             | ControlRow::Queue(_)
             | ControlRow::QueueGone(_)
+            | ControlRow::Settings(_)
             | ControlRow::Maintenance(_)
             | ControlRow::MaintenanceOver
             | ControlRow::SigningSecret(_)

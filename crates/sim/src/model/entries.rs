@@ -2,7 +2,7 @@
 
 use super::{Attempt, Check, LogModel, Model, POLLED, StepModel, TransactionModel, ensure, position};
 use crate::faults::Fault;
-use crate::reference::Saga;
+use crate::reference::{Saga, WrongRule};
 use chancery_base::json::Members;
 use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
@@ -76,6 +76,17 @@ impl Model {
                     None => tenant.queues.remove(&queue),
                 };
             }
+            "settings.changed" => {
+                let version = record.data.get_int("version").and_then(|version| u32::try_from(version).ok());
+                let setting = payload.get("values").and_then(|values| values.get("GEN")).and_then(Value::as_u64);
+                let next = tenant.settings.map_or(0, |(version, _)| version) + 1;
+                ensure(version == Some(next), || format!("version {version:?} where {next} belongs"))?;
+                tenant.settings = Some((next, setting));
+                if self.wrong_rule == Some(WrongRule::SeeNewestSettings) {
+                    let of_tenant = |one: &&mut TransactionModel| one.tenant == *record.log.tenant();
+                    self.transactions.values_mut().filter(of_tenant).for_each(|one| one.saga.see(setting));
+                }
+            }
             "bundle.activated" => tenant.active = record.data.get_digest("bundle"),
             "decision.denied" => self.counts.add(Fault::Denied),
             _ => {}
@@ -133,7 +144,15 @@ impl Model {
             let before = self.start_keys.insert(key, beginning.id);
             ensure(before.is_none(), || format!("its idempotency key is of {before:?}"))?;
         }
+        let parent = beginning.parent.as_ref().and_then(|parent| self.transactions.get(&parent.id));
+        let holds = tenant.settings.map_or((None, None), |(version, setting)| (Some(version), setting));
+        let (settings, setting) = parent.map_or(holds, |parent| (parent.settings, parent.saga.sees()));
+        ensure(settings == beginning.settings, || {
+            format!("it sees settings {:?} and not {settings:?}", beginning.settings)
+        })?;
         let (definition, plan) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
+        let mut saga = Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule);
+        saga.see(setting);
         let transaction = TransactionModel {
             tenant: row.tenant.clone(),
             log: row.id,
@@ -150,6 +169,7 @@ impl Model {
             bundle: beginning.bundle,
             business_key: beginning.business_key.clone(),
             parent: beginning.parent.as_ref().map(|parent| parent.id),
+            settings,
             entries: 1,
             turned: false,
             confirming: false,
@@ -158,7 +178,7 @@ impl Model {
                 .zip(&definition.steps)
                 .map(|(index, step)| (index.into(), StepModel::of(step, index.into())))
                 .collect(),
-            saga: Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule),
+            saga,
         };
         self.transactions.insert(beginning.id, transaction);
         self.schedules.began(beginning);

@@ -1,6 +1,7 @@
 //! What a saga or a TCC does, as plain data: the definition's document is written from it, and the reference model judges by
 //! it, so that reading a definition is put to the test as well.
 
+mod draw;
 mod family;
 mod read;
 mod signal;
@@ -11,6 +12,7 @@ pub use signal::{SignalName, SignalPlan};
 use super::poll::PollPlan;
 use super::variable;
 use crate::rng::Rng;
+use draw::{on_error, retry, undo, waits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -111,6 +113,7 @@ pub enum OnErrorPlan {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said of a step by itself")]
 pub struct StepPlan {
     /// The numbers of the steps before it.
     pub after: Vec<usize>,
@@ -152,6 +155,9 @@ pub struct StepPlan {
     /// The variable is a part of its input.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_variable: bool,
+    /// The setting is a part of its input.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_setting: bool,
 }
 
 /// How a step is undone.
@@ -293,6 +299,7 @@ impl Plan {
         let on_error = if policy.is_some() { on_error(&mut rng) } else { None };
         let name = format!("varied-{number}");
         let plan = Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) };
+        let plan = plan.with_setting(number);
         let number = u64::try_from(number).unwrap_or(0);
         plan.with_variable(&mut Rng::new(number ^ 0x5e7_0000)).with_polls(&mut Rng::new(number ^ 0x9011_0000))
     }
@@ -475,6 +482,7 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         poll: None,
         adds: None,
         takes_variable: false,
+        takes_setting: false,
     }
 }
 
@@ -602,6 +610,9 @@ impl StepPlan {
         if let Some(with) = with.as_object_mut().filter(|_| self.takes_variable) {
             with.insert("v".to_owned(), json!("${{ vars.?v }}"));
         }
+        if let Some(with) = with.as_object_mut().filter(|_| self.takes_setting) {
+            with.insert("g".to_owned(), json!("${{ env.?GEN }}"));
+        }
         step.insert("with".to_owned(), with);
         if matches!(self.run, RunPlan::Child(_)) {
             return;
@@ -677,6 +688,7 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
         poll: None,
         adds: None,
         takes_variable: false,
+        takes_setting: false,
     }
 }
 
@@ -711,6 +723,7 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
         poll: None,
         adds: None,
         takes_variable: false,
+        takes_setting: false,
     }
 }
 
@@ -741,33 +754,4 @@ fn participant(index: usize, order: TccPlan, policy: Option<PolicyPlan>, optiona
     let (is_noop, retry, timeout) = closing(rng);
     step.confirm = Some(ConfirmPlan { is_noop, retry, timeout });
     step
-}
-
-/// What a step that waits waits for.
-fn waits(rng: &mut Rng) -> RunPlan {
-    if rng.permille(500) {
-        return RunPlan::Wait(rng.between(50, 6_000));
-    }
-    let name = if rng.permille(500) { SignalName::Paid } else { SignalName::Approved };
-    RunPlan::Signal(SignalPlan { name, timeout: rng.permille(700).then(|| rng.between(200, 8_000)) })
-}
-
-fn on_error(rng: &mut Rng) -> Option<OnErrorPlan> {
-    let actions =
-        [OnErrorPlan::Continue, OnErrorPlan::Retry, OnErrorPlan::Fail, OnErrorPlan::Skip, OnErrorPlan::MarkCompensated];
-    rng.permille(400).then(|| rng.pick(&actions).copied()).flatten()
-}
-
-fn undo(rng: &mut Rng, most: u64) -> Option<UndoPlan> {
-    if !rng.permille(700) {
-        return None;
-    }
-    let is_noop = rng.permille(100);
-    let timeout = rng.between(2_000, 6_000);
-    Some(UndoPlan { is_noop, retry: retry(rng, most), timeout, on_error: None, is_critical: false })
-}
-
-fn retry(rng: &mut Rng, most: u64) -> RetryPlan {
-    let backoff = rng.pick(&[0, 50, 400, 1_500]).copied().unwrap_or(0);
-    RetryPlan { backoff, attempts: rng.between(1, most), unless: rng.permille(300) }
 }

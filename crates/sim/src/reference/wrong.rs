@@ -83,6 +83,8 @@ pub enum WrongRule {
     IgnoreClones,
     /// What the last step added to the variable is lost.
     ForgetVariable,
+    /// Settings that change while a transaction runs are another for it.
+    SeeNewestSettings,
     /// A schedule starts whatever still runs.
     IgnoreOverlap,
     /// A schedule makes up for nothing.
@@ -129,7 +131,7 @@ impl WrongRule {
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
 
     /// Every one that is about other sagas or open transactions.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -157,6 +159,7 @@ impl WrongRule {
         Self::IgnoreClaims,
         Self::AcceptedIsDone,
         Self::ForgetVariable,
+        Self::SeeNewestSettings,
     ];
 
     /// Whether it is about open transactions.

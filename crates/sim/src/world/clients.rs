@@ -10,6 +10,7 @@ use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, Transaction
 use chancery_engine::NodeRef;
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
+use chancery_shard::settings::Edit;
 use serde_json::{Map, json};
 use std::time::Duration;
 
@@ -81,7 +82,8 @@ impl World {
             80..84 => self.ask(),
             84..87 => self.deny(),
             87..93 => self.activate(),
-            _ => self.suspend(),
+            93..97 => self.suspend(),
+            _ => self.set(),
         }
     }
 
@@ -280,6 +282,13 @@ impl World {
         self.change(tenant, Change::PrincipalSet(principal), Fault::Suspended)
     }
 
+    /// Sets a tenant's settings to what they were not.
+    fn set(&mut self) -> Check {
+        let (tenant, generation) = (self.rng.index(self.tenants.len()), self.rng.below(1_000));
+        let values = Map::from_iter([("GEN".to_owned(), json!(generation))]);
+        self.change(tenant, Change::Settings { edit: Edit::Put(values), expected: None }, Fault::SettingsChanged)
+    }
+
     fn change(&mut self, tenant: usize, change: Change, fault: Fault) -> Check {
         let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
         let place = state.places.first().copied().unwrap_or(0);
@@ -323,6 +332,8 @@ impl World {
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Illegal(_)
+                | Refusal::SettingsMoved { .. }
+                | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
@@ -394,6 +405,8 @@ impl World {
             Err(
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Illegal(_)
+                | Refusal::SettingsMoved { .. }
+                | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)

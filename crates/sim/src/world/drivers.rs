@@ -205,6 +205,8 @@ impl World {
                 | Refusal::Denied(_)
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
+                | Refusal::SettingsMoved { .. }
+                | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)

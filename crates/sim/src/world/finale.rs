@@ -40,6 +40,12 @@ impl World {
         for (shard, place) in state.places.iter().enumerate() {
             let Some((log, _)) = self.places.get(*place) else { continue };
             let mut replay = Replay::new(log.id);
+            if shard > 0 {
+                // They see what was set on the tenant's first log.
+                for row in &of_tenant.settings {
+                    replay.know_settings(row).map_err(|err| err.to_string())?;
+                }
+            }
             if !reads_anew {
                 material::bundles()?.iter().for_each(|bundle| replay.know_bundle(bundle));
             }
@@ -84,6 +90,9 @@ impl World {
         let bundles = Scan::bundles(store, None, usize::MAX).map_err(failed)?;
         let bundles = bundles.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
         same("bundles", &sorted(rows.bundles.clone(), |row| row.digest), &sorted(bundles, |row| row.digest))?;
+        let settings = Scan::settings(store, None, usize::MAX).map_err(failed)?;
+        let settings: Vec<_> = settings.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("settings", &rows.settings, &settings)?;
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;

@@ -77,7 +77,12 @@ impl World {
             Ok(other) => Err(format!("what was asked of a schedule was answered {other:?}")),
             // All that it was told is drawn so that it may be.
             Err(Refusal::Invalid(why)) if why.contains("never be due") => Ok(()),
-            Err(refusal @ (Refusal::Invalid(_) | Refusal::Maintenance { .. })) => Err(format!("refused: {refusal}")),
+            Err(
+                refusal @ (Refusal::Invalid(_)
+                | Refusal::Maintenance { .. }
+                | Refusal::SettingsMoved { .. }
+                | Refusal::InputRefused { .. }),
+            ) => Err(format!("refused: {refusal}")),
             Err(
                 Refusal::Missing(_)
                 | Refusal::Denied(_)

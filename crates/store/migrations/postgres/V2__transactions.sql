@@ -77,6 +77,18 @@ CREATE TABLE signing_secrets (
     PRIMARY KEY (tenant, id)
 );
 
+-- The settings of tenants that expressions see, each version as it was set. A transaction keeps the version that it
+-- began with: a load brings it.
+CREATE TABLE settings (
+    tenant TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    changed_by TEXT NOT NULL,
+    source BYTEA NOT NULL,
+    PRIMARY KEY (tenant, version)
+);
+ALTER TABLE transactions ADD COLUMN settings BIGINT;
+
 -- What starts by itself: when, what came of it, and when next. Inputs are in entries.
 CREATE TABLE schedules (
     tenant TEXT COLLATE "C" NOT NULL,

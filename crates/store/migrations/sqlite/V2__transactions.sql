@@ -72,6 +72,18 @@ CREATE TABLE signing_secrets (
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
+-- The settings of tenants that expressions see, each version as it was set. A transaction keeps the version that it
+-- began with: a load brings it.
+CREATE TABLE settings (
+    tenant TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    source BLOB NOT NULL,
+    PRIMARY KEY (tenant, version)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE transactions ADD COLUMN settings INTEGER;
+
 -- What starts by itself: when, what came of it, and when next. Inputs are in entries.
 CREATE TABLE schedules (
     tenant TEXT NOT NULL,

@@ -218,6 +218,7 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         column(&rows, Type::BYTEA_ARRAY, |row| row.body.bytes.clone()),
         column(&rows, Type::BYTEA_ARRAY, |row| row.business_key.clone().map(String::into_bytes)),
         column(&rows, Type::UUID_ARRAY, |row| row.parent.map(|parent| uuid(parent.as_bytes()))),
+        column(&rows, Type::INT8_ARRAY, |row| row.settings.map(i64::from)),
     ]);
     // A row on another log must fail the statement, not be left out of it: `log` cannot be null.
     statement.part(
@@ -225,7 +226,7 @@ fn transactions<'a>(statement: &mut Statement<'a>, rows: &'a [TransactionRow]) {
         format!(
             "INSERT INTO transactions (id, log, definition, version, definition_digest, status, principal, \
              started_at, ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, \
-             business_key, parent_id) \
+             business_key, parent_id, settings) \
              SELECT new.* FROM guard, {source} AS new \
              ON CONFLICT (id) DO UPDATE SET \
              log = CASE WHEN transactions.log = excluded.log THEN transactions.log END, \

@@ -12,7 +12,7 @@ use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
-    SigningSecretRow, TenantRow,
+    SettingsRow, SigningSecretRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -58,6 +58,7 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                     put(statement, name, QUEUES, (row.queue.as_str(), &row.body));
                 }
             }
+            ControlRow::Settings(row) => settings(statement, name, row),
             ControlRow::Maintenance(row) => maintenance(statement, name, row),
             ControlRow::MaintenanceOver => maintenance_over(statement, name),
             ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
@@ -222,6 +223,20 @@ fn gone<'a>(statement: &mut Statement<'a>, name: String, (table, column): Named,
     );
 }
 
+fn settings<'a>(statement: &mut Statement<'a>, name: String, row: &'a SettingsRow) {
+    let version = statement.bind(i64::from(row.version), Type::INT8);
+    let changed_at = statement.bind(row.changed_at.as_micros(), Type::INT8);
+    let changed_by = statement.bind(row.changed_by.to_string(), Type::TEXT);
+    let source = statement.bind(&row.source[..], Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO settings (tenant, version, changed_at, changed_by, source) \
+             SELECT guard.tenant, {version}, {changed_at}, {changed_by}, {source} FROM guard RETURNING 1"
+        ),
+    );
+}
+
 fn maintenance<'a>(statement: &mut Statement<'a>, name: String, row: &'a MaintenanceRow) {
     let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
     let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
@@ -280,6 +295,7 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::Target(_)
         | ControlRow::Queue(_)
         | ControlRow::QueueGone(_)
+        | ControlRow::Settings(_)
         | ControlRow::Maintenance(_)
         | ControlRow::MaintenanceOver
         | ControlRow::SigningSecret(_)

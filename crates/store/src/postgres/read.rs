@@ -9,8 +9,8 @@ use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, StepRow, TenantRow,
-    TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, SettingsRow, StepRow,
+    TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use std::cmp::Reverse;
@@ -87,6 +87,7 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let targets = second(all(&conn, "read targets", &query, tenant, rows::target).await?);
     let query = format!("SELECT {} FROM queues WHERE tenant = $1 ORDER BY queue", rows::QUEUE);
     let queues = second(all(&conn, "read queues", &query, tenant, rows::queue).await?);
+    let settings = newest_settings(&conn, name).await?;
     let query = format!("SELECT {} FROM maintenance WHERE tenant = $1", rows::MAINTENANCE);
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
@@ -104,6 +105,7 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         credentials,
         targets,
         queues,
+        settings,
         maintenance,
         signing_secrets,
         definitions,
@@ -202,14 +204,61 @@ async fn load_keys(conn: &Connection, log: LogId, keys: &[(KeyScope, u16, [u8; 3
     Ok(second(all(conn, "load keys", query, params, rows::key).await?))
 }
 
-/// Adds to transactions of one log their steps and payloads, and their definitions.
+/// Adds to transactions of one log their steps and payloads, their definitions, and the settings that they see.
 async fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Loaded> {
     if heads.is_empty() {
         return Ok(Loaded::default());
     }
     let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
     let definitions = load_definitions(conn, log, versions.iter()).await?;
-    Ok(Loaded { transactions: with_steps(conn, log, heads).await?, keys: Vec::new(), definitions })
+    let settings = load_settings(conn, log, heads.iter().filter_map(|row| row.settings).collect()).await?;
+    Ok(Loaded { transactions: with_steps(conn, log, heads).await?, keys: Vec::new(), definitions, settings })
+}
+
+async fn load_settings(conn: &Connection, log: LogId, versions: BTreeSet<u32>) -> Answer<Vec<SettingsRow>> {
+    if versions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let versions: Vec<i64> = versions.into_iter().map(i64::from).collect();
+    let query = "SELECT found.tenant, found.version, found.changed_at, found.changed_by, found.source \
+         FROM logs JOIN settings AS found ON found.tenant = logs.tenant AND found.version = ANY($2) \
+         WHERE logs.id = $1 ORDER BY found.version";
+    let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&versions, Type::INT8_ARRAY)];
+    Ok(second(all(conn, "load settings", query, params, rows::tenant_settings).await?))
+}
+
+async fn newest_settings(conn: &Connection, tenant: &str) -> Answer<Option<SettingsRow>> {
+    let query = format!("SELECT {} FROM settings WHERE tenant = $1 ORDER BY version DESC LIMIT 1", rows::SETTINGS);
+    Ok(second(all(conn, "read settings", &query, &[(&tenant, Type::TEXT)], rows::tenant_settings).await?).pop())
+}
+
+pub(super) async fn settings(
+    connections: &Connections,
+    tenant: &TenantId,
+    version: Option<u32>,
+) -> Answer<Option<SettingsRow>> {
+    let conn = connections.get("read settings").await?;
+    let Some(version) = version else { return newest_settings(&conn, tenant.as_str()).await };
+    let query = format!("SELECT {} FROM settings WHERE tenant = $1 AND version = $2", rows::SETTINGS);
+    let key: &[Param<'_>] = &[(&tenant.as_str(), Type::TEXT), (&i64::from(version), Type::INT8)];
+    Ok(second(all(&conn, "read settings", &query, key, rows::tenant_settings).await?).pop())
+}
+
+pub(super) async fn settings_list(
+    connections: &Connections,
+    tenant: &TenantId,
+    before: Option<u32>,
+    limit: usize,
+) -> Answer<Vec<SettingsRow>> {
+    let conn = connections.get("list settings").await?;
+    let query = format!(
+        "SELECT {} FROM settings WHERE tenant = $1 AND ($2::bigint IS NULL OR version < $2) \
+         ORDER BY version DESC LIMIT $3",
+        rows::SETTINGS
+    );
+    let before = before.map(i64::from);
+    let page: &[Param<'_>] = &[(&tenant.as_str(), Type::TEXT), (&before, Type::INT8), (&rows_max(limit), Type::INT8)];
+    Ok(second(all(&conn, "list settings", &query, page, rows::tenant_settings).await?))
 }
 
 async fn load_definitions(

@@ -11,7 +11,8 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow,
-    PrincipalRow, QueueRow, ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -37,7 +38,7 @@ pub(super) const ENTRY_BARE: &str = "log, seq, transaction_id, n, record, NULL::
 pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -52,6 +53,8 @@ pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, exp
 pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 /// The columns that [`queue`] reads.
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
+/// The columns that [`tenant_settings`] reads.
+pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, source";
 /// The columns that [`maintenance`] reads.
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
@@ -275,6 +278,7 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
         body: sealed(row, 13)?,
         business_key: utf8_or_null(row, 16)?,
         parent: get::<Option<Uuid>>(row, 17)?.map(|id| TransactionId::from_bytes(id.into_bytes())),
+        settings: number_or_null(row, 18)?,
     })
 }
 
@@ -348,6 +352,16 @@ pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
 
 pub(super) fn queue(row: &Row) -> Read<(TenantId, QueueRow)> {
     Ok((text(row, 0)?, QueueRow { queue: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn tenant_settings(row: &Row) -> Read<(TenantId, SettingsRow)> {
+    let settings = SettingsRow {
+        version: number(row, 1)?,
+        changed_at: time(row, 2)?,
+        changed_by: text(row, 3)?,
+        source: get::<&[u8]>(row, 4)?.into(),
+    };
+    Ok((text(row, 0)?, settings))
 }
 
 pub(super) fn maintenance(row: &Row) -> Read<(TenantId, MaintenanceRow)> {

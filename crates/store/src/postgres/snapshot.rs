@@ -12,7 +12,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -278,6 +278,11 @@ impl Scan for Snapshot {
     fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, QueueRow)>> {
         let after = after.map(|(tenant, queue)| vec![text(tenant.as_str()), text(queue.as_str())]);
         self.pages(("queues", rows::QUEUE, "tenant, queue"), after.unwrap_or_default(), limit, rows::queue)
+    }
+
+    fn settings(&self, after: Option<(&TenantId, u32)>, limit: usize) -> Answer<Vec<(TenantId, SettingsRow)>> {
+        let after = after.map(|(tenant, version)| vec![text(tenant.as_str()), int(version)]).unwrap_or_default();
+        self.pages(("settings", rows::SETTINGS, "tenant, version"), after, limit, rows::tenant_settings)
     }
 
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {

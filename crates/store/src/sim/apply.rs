@@ -128,6 +128,11 @@ fn apply_control(
         ControlRow::QueueGone(queue) => {
             control.queues.remove(&(tenant.clone(), queue.clone()));
         }
+        ControlRow::Settings(row) => {
+            if control.settings.insert((tenant.clone(), row.version), row.clone()).is_some() {
+                return conflict(format!("version {} of the settings", row.version));
+            }
+        }
         ControlRow::Maintenance(row) => {
             control.maintenance.insert(tenant.clone(), row.clone());
         }

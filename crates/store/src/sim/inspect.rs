@@ -9,7 +9,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -144,6 +144,12 @@ impl Scan for SimStore {
     fn queues(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, QueueRow)>> {
         let after = after.map(|(tenant, queue)| (tenant.clone(), queue.clone()));
         page(&self.inner().state.control.queues, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn settings(&self, after: Option<(&TenantId, u32)>, limit: usize) -> Answer<Vec<(TenantId, SettingsRow)>> {
+        let after = after.map(|(tenant, version)| (tenant.clone(), version));
+        let rows = &self.inner().state.control.settings;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {

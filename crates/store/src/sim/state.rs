@@ -9,7 +9,7 @@ use chancery_base::{
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,7 @@ pub(super) struct Control {
     pub(super) credentials: BTreeMap<(TenantId, [u8; 16]), CredentialRow>,
     pub(super) targets: BTreeMap<(TenantId, TargetId), TargetRow>,
     pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
+    pub(super) settings: BTreeMap<(TenantId, u32), SettingsRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -87,6 +88,7 @@ impl State {
             credentials: of_tenant(&self.control.credentials, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             targets: of_tenant(&self.control.targets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
@@ -147,6 +149,18 @@ impl State {
         }
     }
 
+    pub(super) fn settings(&self, tenant: &TenantId, version: Option<u32>) -> Option<SettingsRow> {
+        let (first, last) = version.map_or((0, u32::MAX), |version| (version, version));
+        let range = (Included((tenant.clone(), first)), Included((tenant.clone(), last)));
+        self.control.settings.range(range).next_back().map(|(_, row)| row.clone())
+    }
+
+    pub(super) fn settings_list(&self, tenant: &TenantId, before: Option<u32>, limit: usize) -> Vec<SettingsRow> {
+        let end = before.map_or(Included((tenant.clone(), u32::MAX)), |before| Excluded((tenant.clone(), before)));
+        let rows = self.control.settings.range((Included((tenant.clone(), 0)), end));
+        rows.rev().take(limit).map(|(_, row)| row.clone()).collect()
+    }
+
     pub(super) fn schedule(&self, tenant: &TenantId, name: &Name) -> Option<ScheduleRow> {
         self.control.schedules.get(&(tenant.clone(), name.clone())).cloned()
     }
@@ -172,8 +186,10 @@ impl State {
             tenant.and_then(|tenant| self.control.definitions.get(&(tenant.clone(), name, version)).cloned())
         };
         let definitions = versions.into_iter().filter_map(definition).collect();
+        let seen: BTreeSet<u32> = rows.iter().filter_map(|row| row.settings).collect();
+        let settings = seen.into_iter().filter_map(|version| self.settings(tenant?, Some(version))).collect();
         let transactions = rows.into_iter().map(|row| self.with_steps(row)).collect();
-        Loaded { transactions, keys: Vec::new(), definitions }
+        Loaded { transactions, keys: Vec::new(), definitions, settings }
     }
 
     fn with_steps(&self, row: TransactionRow) -> LoadedTransaction {

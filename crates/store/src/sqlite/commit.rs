@@ -27,8 +27,8 @@ const GOES_ON: &str = "UPDATE transactions SET wake_at = ?1, output_seq = ?2, ke
 /// Columns that never change are not set again, so that the index over them is not written again.
 const TRANSACTION: &str = "INSERT INTO transactions \
      (id, log, definition, version, definition_digest, status, principal, started_at, ended_at, wake_at, input_seq, \
-      output_seq, kept, body_key, body_nonce, body, business_key, parent_id) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+      output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
      ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at, \
       wake_at = excluded.wake_at, output_seq = excluded.output_seq, kept = excluded.kept, \
       body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body \
@@ -161,6 +161,7 @@ fn transactions(conn: &Connection, size: u64, transactions: &[TransactionRow]) -
                 row.body.bytes,
                 row.business_key.as_ref().map(String::as_bytes),
                 row.parent.as_ref().map(TransactionId::as_bytes),
+                row.settings,
             ])
             .map_err(&sql)?;
         if written == 0 {

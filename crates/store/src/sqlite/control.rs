@@ -10,7 +10,7 @@ use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
-    SigningSecretRow, TenantRow,
+    SettingsRow, SigningSecretRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -26,6 +26,7 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Credential(row) => credential(conn, tenant, row),
         ControlRow::Target(row) => put(conn, tenant, TARGETS, (row.target.as_str(), &row.body), "write a target"),
         ControlRow::Queue(row) => put(conn, tenant, QUEUES, (row.queue.as_str(), &row.body), "write a queue"),
+        ControlRow::Settings(row) => settings(conn, tenant, row),
         ControlRow::Maintenance(row) => maintenance(conn, tenant, row),
         ControlRow::MaintenanceOver => maintenance_over(conn, tenant),
         ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
@@ -141,6 +142,15 @@ fn gone(
 ) -> Result<(), WriteError> {
     let statement = format!("DELETE FROM {table} WHERE tenant = ?1 AND {column} = ?2");
     conn.execute(&statement, [tenant.as_str(), under]).map_err(during(operation))?;
+    Ok(())
+}
+
+fn settings(conn: &Connection, tenant: &TenantId, row: &SettingsRow) -> Result<(), WriteError> {
+    conn.execute(
+        "INSERT INTO settings (tenant, version, changed_at, changed_by, source) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![tenant.as_str(), row.version, row.changed_at.as_micros(), row.changed_by.to_string(), &row.source[..],],
+    )
+    .map_err(during("write settings"))?;
     Ok(())
 }
 

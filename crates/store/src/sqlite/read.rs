@@ -8,8 +8,8 @@ use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, TenantRow,
-    TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, SettingsRow,
+    TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use rusqlite::types::Value as Sql;
@@ -112,6 +112,7 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 |row| Ok(rows::queue(row)?.1),
             )?,
+            settings: settings(conn, &log.tenant, None)?,
             maintenance: all(
                 conn,
                 "read maintenance",
@@ -213,12 +214,49 @@ fn load_keys(conn: &Connection, log: LogId, keys: &[(KeyScope, u16, [u8; 32])]) 
     Ok(found)
 }
 
-/// Adds to transactions of one log their steps and payloads, and their definitions.
+/// Adds to transactions of one log their steps and payloads, their definitions, and the settings that they see.
 fn complete(conn: &Connection, log: LogId, heads: Vec<TransactionRow>) -> Answer<Loaded> {
     let versions: BTreeSet<(Name, u32)> = heads.iter().map(|row| (row.definition.clone(), row.version)).collect();
     let definitions = load_definitions(conn, log, versions.iter())?;
+    let settings = load_settings(conn, log, &heads.iter().filter_map(|row| row.settings).collect())?;
     let transactions = heads.into_iter().map(|row| with_steps(conn, row)).collect::<Answer<_>>()?;
-    Ok(Loaded { transactions, keys: Vec::new(), definitions })
+    Ok(Loaded { transactions, keys: Vec::new(), definitions, settings })
+}
+
+fn load_settings(conn: &Connection, log: LogId, versions: &BTreeSet<u32>) -> Answer<Vec<SettingsRow>> {
+    let mut found = Vec::with_capacity(versions.len());
+    for version in versions {
+        let statement = format!(
+            "SELECT {} FROM settings WHERE tenant = (SELECT tenant FROM logs WHERE id = ?1) AND version = ?2",
+            rows::SETTINGS
+        );
+        let key = params![log.0, version];
+        found.extend(one(conn, "load settings", &statement, key, |row| Ok(rows::settings(row)?.1))?);
+    }
+    Ok(found)
+}
+
+pub(super) fn settings(conn: &Connection, tenant: &TenantId, version: Option<u32>) -> Answer<Option<SettingsRow>> {
+    let statement = format!(
+        "SELECT {} FROM settings WHERE tenant = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY version DESC LIMIT 1",
+        rows::SETTINGS
+    );
+    let key = params![tenant.as_str(), version];
+    one(conn, "read settings", &statement, key, |row| Ok(rows::settings(row)?.1))
+}
+
+pub(super) fn settings_list(
+    conn: &Connection,
+    tenant: &TenantId,
+    before: Option<u32>,
+    limit: usize,
+) -> Answer<Vec<SettingsRow>> {
+    let statement = format!(
+        "SELECT {} FROM settings WHERE tenant = ?1 AND (?2 IS NULL OR version < ?2) ORDER BY version DESC LIMIT ?3",
+        rows::SETTINGS
+    );
+    let page = params![tenant.as_str(), before, rows_max(limit)];
+    all(conn, "list settings", &statement, page, |row| Ok(rows::settings(row)?.1))
 }
 
 fn load_definitions<'a>(

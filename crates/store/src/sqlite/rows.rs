@@ -10,8 +10,8 @@ use chancery_base::{
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SigningSecretRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow,
+    TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -35,7 +35,7 @@ pub(super) const ENTRY_BARE: &str = "position, transaction_id, n, record, NULL, 
 pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, subject";
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
-     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id";
+     ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -50,6 +50,8 @@ pub(super) const CREDENTIAL: &str = "tenant, id, principal, hash, issued_at, exp
 pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 /// The columns that [`queue`] reads.
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
+/// The columns that [`settings`] reads.
+pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, source";
 /// The columns that [`maintenance`] reads.
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
@@ -273,6 +275,7 @@ pub(super) fn transaction(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
         body: sealed(row, 13)?,
         business_key: optional(row, 16)?.map(|Utf8(key)| key),
         parent: optional(row, 17)?,
+        settings: row.get(18)?,
     })
 }
 
@@ -339,6 +342,12 @@ pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {
     Ok((get(row, 0)?, QueueRow { queue: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn settings(row: &Row<'_>) -> rusqlite::Result<(TenantId, SettingsRow)> {
+    let settings =
+        SettingsRow { version: row.get(1)?, changed_at: get(row, 2)?, changed_by: get(row, 3)?, source: row.get(4)? };
+    Ok((get(row, 0)?, settings))
 }
 
 pub(super) fn maintenance(row: &Row<'_>) -> rusqlite::Result<(TenantId, MaintenanceRow)> {

@@ -11,7 +11,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -283,6 +283,15 @@ impl Scan for Snapshot {
         );
         let (tenant, queue) = after.map_or(("", ""), |(tenant, queue)| (tenant.as_str(), queue.as_str()));
         self.scan("queues", &query, params![tenant, queue, read::rows_max(limit)], rows::queue)
+    }
+
+    fn settings(&self, after: Option<(&TenantId, u32)>, limit: usize) -> Answer<Vec<(TenantId, SettingsRow)>> {
+        let query = format!(
+            "SELECT {} FROM settings WHERE (tenant, version) > (?1, ?2) ORDER BY tenant, version LIMIT ?3",
+            rows::SETTINGS
+        );
+        let (tenant, version) = after.map_or(("", 0), |(tenant, version)| (tenant.as_str(), version));
+        self.scan("settings", &query, params![tenant, version, read::rows_max(limit)], rows::settings)
     }
 
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {

@@ -1,6 +1,7 @@
 //! What every store must do.
 
 mod schedules;
+mod settings;
 
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
@@ -10,6 +11,7 @@ use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
 use schedules::{schedules_are_as_last_written, what_schedules_start_is_found};
+use settings::{a_load_brings_the_settings_that_are_seen, settings_are_kept_version_by_version};
 use std::sync::Arc;
 
 macro_rules! suite {
@@ -50,6 +52,8 @@ suite! {
     the_directory_is_as_last_written
     schedules_are_as_last_written
     what_schedules_start_is_found
+    settings_are_kept_version_by_version
+    a_load_brings_the_settings_that_are_seen
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
     recovery_skips_what_ended_or_parked

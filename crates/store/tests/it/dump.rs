@@ -25,6 +25,7 @@ pub(crate) struct FullDump {
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
     pub(crate) targets: Vec<(TenantId, TargetRow)>,
     pub(crate) queues: Vec<(TenantId, QueueRow)>,
+    pub(crate) settings: Vec<(TenantId, SettingsRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
@@ -79,6 +80,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         credentials: pages(|last| scan.credentials(last.map(|(t, row): &(_, CredentialRow)| (t, row.id)), PAGE))?,
         targets: pages(|last| scan.targets(last.map(|(t, row): &(_, TargetRow)| (t, &row.target)), PAGE))?,
         queues: pages(|last| scan.queues(last.map(|(t, row): &(_, QueueRow)| (t, &row.queue)), PAGE))?,
+        settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)

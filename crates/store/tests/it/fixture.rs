@@ -89,6 +89,7 @@ pub(crate) fn transaction(log: LogId, number: u32, status: &'static str) -> Tran
         body: Sealed::plain(b"{\"v\":1}".to_vec()),
         business_key: number.is_multiple_of(3).then(|| format!("key {}\0", number % 4)),
         parent: number.is_multiple_of(5).then(|| id(number % 2)),
+        settings: number.is_multiple_of(2).then_some(1 + number % 3),
     }
 }
 
@@ -164,6 +165,11 @@ pub(crate) fn target(number: u32, body: &str) -> TargetRow {
 
 pub(crate) fn queue(number: u32, body: &str) -> QueueRow {
     QueueRow { queue: name(&format!("w{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn settings(version: u32) -> SettingsRow {
+    let source: Arc<[u8]> = format!("{{\"VERSION\":{version}}}").into_bytes().into();
+    SettingsRow { version, changed_at: time(version), changed_by: principal(version), source }
 }
 
 pub(crate) fn maintenance(body: &str) -> MaintenanceRow {

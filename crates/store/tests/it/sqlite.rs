@@ -259,6 +259,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "principals",
             "queues",
             "schedules",
+            "settings",
             "signing_secrets",
             "slots",
             "steps",
@@ -352,6 +353,7 @@ fn every_column_can_be_tampered_with() {
                 ControlRow::Maintenance(maintenance("{}")),
                 ControlRow::Queue(queue(1, "{}")),
                 ControlRow::Schedule(schedule(1, "{}")),
+                ControlRow::Settings(settings(1)),
                 ControlRow::SigningSecret(signing_secret(2)),
             ],
             ..batch_of(&log, 1, 0, 1)

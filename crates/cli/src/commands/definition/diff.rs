@@ -1,12 +1,11 @@
 //! `chancery definition diff`
 
 use super::parse;
+use crate::definition_source::{self, Source};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::input;
 use crate::output::{plain, put};
 use crate::session::Session;
-use chancery_base::limits::DEFINITION_BYTES_MAX;
 use chancery_base::{Name, json};
 use chancery_engine::definition::{Change, Definition, Diff};
 use serde::Serialize;
@@ -87,10 +86,11 @@ async fn read(text: &str, session: &Session) -> Result<Definition, CliError> {
         Some((name.parse::<Name>().ok()?, version.parse::<u32>().ok()?)).filter(|_| !path.exists())
     });
     let Some((name, version)) = registered else {
-        return Ok(parse(path, &input::read(path, DEFINITION_BYTES_MAX)?)?.0);
+        return Ok(parse(path, &definition_source::read(path)?)?.0);
     };
     let found = session.client()?.definition_get(&name, Some(version)).await?;
-    Ok(parse(path, &json::canonical(&found.source))?.0)
+    let source = Source { bytes: json::canonical(&found.source), is_bundled: false };
+    Ok(parse(path, &source)?.0)
 }
 
 fn body(before: &Definition, after: &Definition, diff: Diff) -> Body {

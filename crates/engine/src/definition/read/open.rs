@@ -11,6 +11,7 @@ pub(in crate::definition) const TOP: Keys = Keys {
         "name",
         "version",
         "kind",
+        "input",
         "key",
         "deadline",
         "grace",
@@ -20,22 +21,11 @@ pub(in crate::definition) const TOP: Keys = Keys {
         "compensation",
         "context",
     ],
-    later: &[
-        "budget",
-        "input",
-        "subjects",
-        "vars",
-        "headers",
-        "env",
-        "policy",
-        "labels",
-        "capability",
-        "obligations",
-        "description",
-    ],
+    later: &["budget", "subjects", "vars", "headers", "policy", "labels", "capability", "obligations", "description"],
     elsewhere: &[
         ("steps", "they are of kind `saga`, the driver of an open transaction adds its own"),
         ("participants", "they are of kind `tcc`"),
+        super::ENV,
     ],
 };
 

@@ -12,6 +12,7 @@ pub(in super::super) const TOP: Keys = Keys {
         "name",
         "version",
         "kind",
+        "input",
         "key",
         "timeout",
         "concurrency",
@@ -23,7 +24,7 @@ pub(in super::super) const TOP: Keys = Keys {
         "lint",
     ],
     later: super::TOP.later,
-    elsewhere: &[("steps", "they are of kind `saga`, a tcc has `participants`")],
+    elsewhere: &[("steps", "they are of kind `saga`, a tcc has `participants`"), super::ENV],
 };
 pub(in super::super) const PARTICIPANT: Keys = Keys {
     known: &["id", "when", "try", "confirm", "cancel", "optional", "action", "resource", "context", "lint"],

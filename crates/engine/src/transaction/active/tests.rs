@@ -5,7 +5,7 @@ use crate::definition::Definition;
 use crate::event::{Beginning, Event, StepError};
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
-use crate::transaction::{Answer, Cx, Parts, Ready, Staged};
+use crate::transaction::{Answer, Cx, Given, Parts, Ready, Staged};
 use chancery_base::{DecisionId, Document, Entropy, PrincipalId, PrincipalKind, Slot, TransactionId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,10 +37,12 @@ impl Run {
             business_key: None,
             labels: BTreeMap::new(),
             parent: None,
+            settings: None,
             start_at: None,
             traceparent: None,
         };
-        let transaction = Transaction::begin(definition, Arc::new(beginning), Document::shared(input), now, 0);
+        let given = Given::of_input(Document::shared(input));
+        let transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
         let mut run = Self { transaction, now, entropy, events: Vec::new() };
         let decision = run.decision();
         run.cx(|transaction, cx| transaction.start(decision, cx)).unwrap();
@@ -161,7 +163,7 @@ impl Run {
             head: transaction.head.clone(),
             nodes: nodes.into_iter().map(with_document).collect(),
             declared: Vec::new(),
-            input: Arc::clone(&transaction.input),
+            given: transaction.given.clone(),
             kept: Vec::new(),
         }
     }
@@ -219,10 +221,10 @@ impl Run {
 
     /// What applying the same events to a fresh state gives.
     fn check_replay(&self) {
-        let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
+        let Event::Started { beginning, .. } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(&self.transaction.definition);
-        let began = self.transaction.head.started_at;
-        let mut again = Transaction::begin(definition, Arc::clone(beginning), Arc::clone(input), began, 0);
+        let (began, given) = (self.transaction.head.started_at, self.transaction.given.clone());
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, began, 0);
         for staged in &self.events[1..] {
             again.apply(&staged.event, self.now, staged.seq).unwrap();
         }

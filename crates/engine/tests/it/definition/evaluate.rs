@@ -11,6 +11,7 @@ fn facts(input: &Value) -> Facts<'_> {
         transaction: TransactionId::from_bytes([7; 16]),
         key: Some("o-1"),
         input,
+        env: &Value::Null,
         now: Timestamp::from_micros(1_795_246_020_000_000),
     }
 }

@@ -110,10 +110,15 @@ fn top_level_values_are_checked() {
     );
     check(&named("timeout: 0s"), &["3:10: timeout: a timeout is longer than nothing"]);
     check(&named("compensation: {}"), &["3:15: compensation: `policy` is missing"]);
-    for key in ["input: {$ref: order.json}", "vars: {}", "headers: {}"] {
+    for key in ["vars: {}", "headers: {}"] {
         let name = key.split(':').next().unwrap_or_default();
         check(&named(key), &[&format!("3:1: {name}: `{name}` is not supported yet")]);
     }
+    check(
+        &named("env: {}"),
+        &["3:1: env: `env` does not belong here: the tenant's settings are set by `chancery settings set`"],
+    );
+    check(&named("key: ${{ env.PREFIX }}"), &["3:6: key: `env` is not known here; there is `input`"]);
     check(&named("key: ${{ steps.a.output }}"), &["3:6: key: `steps` is not known here; there is `input`"]);
     check(&named("key: ${{ now }}"), &["3:6: key: `now` is not known here; there is `input`"]);
     check(
@@ -225,7 +230,11 @@ fn what_runs_is_one_of_few() {
             "5:41: steps[0].run.http.method: unknown method `post`; there are GET, POST, PUT, PATCH, DELETE; did you mean `POST`?",
         ],
     );
-    check(&run("{http: {url: '${{ env.PAY }}/x'}}"), &["5:21: steps[0].run.http.url: `env` is not supported yet"]);
+    check(&run("{http: {url: '${{ env.PAY }}/x', headers: {x-env: '${{ env.?STAGE }}'}}}"), &[]);
+    check(
+        &run("{http: {url: '${{ env.pay }}/x'}}"),
+        &["5:21: steps[0].run.http.url: no setting is called `pay`: write it like `env.PAYMENTS_URL`, in capitals"],
+    );
     check(
         &run("{http: {url: 'http://x', headers: {'a b': x, Host: y, X-A: z, x-a: z, B: 1}}}"),
         &[
@@ -267,9 +276,9 @@ fn expressions_use_only_what_is_known_where_they_stand() {
     check_step(
         "    with: '${{ inptu.x + vars.y + env.z + headers.h }}'\n",
         &[
-            "6:11: steps[0].with: `env` is not supported yet",
             "6:11: steps[0].with: `headers` is not supported yet",
-            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `vars`, `transaction`, `now`; did you mean `input`?",
+            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `vars`, `env`, `transaction`, `now`; did you mean `input`?",
+            "6:11: steps[0].with: no setting is called `z`: write it like `env.PAYMENTS_URL`, in capitals",
             "6:11: steps[0].with: no step sets `y`",
         ],
     );

@@ -82,7 +82,8 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     let trip = parse(TRIP);
     let (input, held) = (json!({"seat": 1, "nights": 0}), json!({"id": "f-1"}));
     let now = Timestamp::from_micros(1_795_246_020_000_000);
-    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, now };
+    let facts =
+        Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, env: &json!({}), now };
     let seen = |index| {
         let output = Some(&held).filter(|_| index == StepIndex(0));
         Some(Seen { status: StepStatus::Completed, output, outputs: None, error: None, variables: None })

@@ -23,7 +23,7 @@ fn refused(text: &str, expected: &[&str]) {
 fn until(run: &str, input: &Value) -> Result<Option<i64>, String> {
     let definition = parse(&step(run, ""));
     let now = Timestamp::from_micros(NOW);
-    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input, now };
+    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input, env: &Value::Null, now };
     let step = definition.step(StepIndex(0)).unwrap();
     let until = step.waits_until(&facts.step_scope(&definition, step, |_| None), now);
     until.map(|until| until.map(Timestamp::as_micros)).map_err(|err| err.to_string())

@@ -4,7 +4,8 @@ use super::{Run, check};
 use chancery_base::limits::{BATCH_TIMEOUTS_MAX, TRANSACTION_ENTRIES_MAX};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::{
-    Answer, Authorization, Event, Failure, Offer, Parts, Phase, ShownStatus, Status, StepError, StepStatus, Transaction,
+    Answer, Authorization, Event, Failure, Given, Offer, Parts, Phase, ShownStatus, Status, StepError, StepStatus,
+    Transaction,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -340,7 +341,7 @@ fn a_long_poll_costs_no_more_than_a_short_one() {
         head: run.transaction.head().clone(),
         nodes: vec![(x, run.transaction.state(x).unwrap().clone(), None)],
         declared: Vec::new(),
-        input: Document::shared(json!({})),
+        given: Given::of_input(Document::shared(json!({}))),
         kept: Vec::new(),
     };
     let mut loaded = Transaction::from_parts(parts).unwrap();

@@ -218,7 +218,6 @@ steps:
 /// The same transaction as the store gives it back.
 fn loaded(run: &Run) -> Transaction {
     let live = &run.transaction;
-    let Event::Started { input, .. } = &run.events[0].event else { panic!("no start") };
     let said = |seq: Option<u64>| {
         let event = &run.events.iter().find(|staged| Some(staged.seq) == seq)?.event;
         if let Event::Expanded { items, .. } = event {
@@ -240,7 +239,7 @@ fn loaded(run: &Run) -> Transaction {
         head: live.head().clone(),
         nodes: with_document.collect(),
         declared: Vec::new(),
-        input: Arc::clone(input),
+        given: live.given().clone(),
         kept: Vec::new(),
     })
     .unwrap()

@@ -108,11 +108,13 @@ impl Shard {
             Err(
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Illegal(_)
+                | Refusal::SettingsMoved { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
                 | Refusal::Invalid(_)
+                | Refusal::InputRefused { .. }
                 | Refusal::Unavailable(_)
                 | Refusal::Unknown
                 | Refusal::Stopping),

@@ -77,7 +77,8 @@ fn kin(name: String, number: usize, depth: usize) -> Plan {
     let output = if rng.permille(500) { OutputPlan::Number } else { OutputPlan::Nothing };
     let lasts = rng.permille(150).then(|| rng.between(500, 30_000));
     let on_error = on_error(&mut rng);
-    Plan { steps, concurrency, output, lasts, policy, on_error, children, ..Plan::empty(name) }
+    let plan = Plan { steps, concurrency, output, lasts, policy, on_error, children, ..Plan::empty(name) };
+    plan.with_setting(number)
 }
 
 #[cfg(test)]

@@ -188,6 +188,7 @@ impl Reader<'_> {
             window: None,
             adds: None,
             takes_variable: false,
+            takes_setting: false,
             poll: None,
         })
     }
@@ -346,6 +347,7 @@ fn driven(intent: &Intent) -> Check<StepPlan> {
         window: None,
         adds: None,
         takes_variable: false,
+        takes_setting: false,
         poll: None,
     })
 }

@@ -1,0 +1,102 @@
+//! Changes of what belongs to a tenant as a whole.
+
+use crate::queue::QueueSettings;
+use crate::settings::Edit;
+use crate::target::{Forced, TargetSettings};
+use chancery_base::webhook::SigningSecret;
+use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp};
+use chancery_engine::definition::Definition;
+use chancery_policy::{Bundle, Principal};
+use std::sync::Arc;
+
+/// A change of what belongs to the tenant as a whole.
+#[derive(Debug, Clone)]
+pub struct ControlChange {
+    /// Who asks.
+    pub actor: PrincipalId,
+    /// What.
+    pub change: Change,
+}
+
+/// The kinds of [`ControlChange`].
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Make a tenant; only on `system`.
+    TenantCreate {
+        /// Its name.
+        tenant: TenantId,
+        /// The random key of its hashes.
+        hash_key: [u8; 32],
+    },
+    /// Make a principal; refused if the id or the name exists.
+    PrincipalCreate(Principal),
+    /// Change a principal; refused if it does not exist. Suspension is one of its fields.
+    PrincipalSet(Principal),
+    /// Issue a key.
+    KeyIssue {
+        /// Its public id.
+        id: KeyId,
+        /// Whose.
+        principal: PrincipalId,
+        /// SHA-256 of its secret.
+        hash: Digest,
+        /// Until when it works.
+        expires_at: Option<Timestamp>,
+    },
+    /// Revoke a key.
+    KeyRevoke(KeyId),
+    /// Set what a target is given, in place of what was set before.
+    TargetSet {
+        /// Which.
+        target: TargetId,
+        /// What.
+        settings: Box<TargetSettings>,
+    },
+    /// Hold a target's breaker, or let it go.
+    TargetForce {
+        /// Which.
+        target: TargetId,
+        /// How; none: it does as it thinks.
+        forced: Option<Forced>,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
+    /// Set what a queue is given, in place of what was set before; with nothing said, what was set is forgotten.
+    QueueSet {
+        /// Which.
+        queue: Name,
+        /// What.
+        settings: QueueSettings,
+    },
+    /// Take no new transactions from here on, or take them again.
+    Maintenance {
+        /// Which.
+        on: bool,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
+    /// Set the tenant's settings.
+    Settings {
+        /// What is set.
+        edit: Edit,
+        /// Only if this is their version still, 0 where nothing was ever set; none: whatever it is.
+        expected: Option<u32>,
+    },
+    /// Issue a secret that calls are signed with.
+    SigningSecretIssue {
+        /// Its public id.
+        id: SigningSecretId,
+        /// The one target whose calls it signs; none: those of every target that has no secret of its own.
+        target: Option<TargetId>,
+        /// The secret.
+        secret: SigningSecret,
+    },
+    /// Destroy a secret.
+    SigningSecretRetire(SigningSecretId),
+    /// Register a definition; the same content again is no change, another content under the same version is refused.
+    Register(Arc<Definition>),
+    /// Push a bundle, likewise.
+    BundlePush(Arc<Bundle>),
+    /// Make a pushed bundle the active one.
+    BundleActivate(Arc<Bundle>),
+}
