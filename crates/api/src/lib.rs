@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod decision;
 pub mod definition;
+pub mod event;
 pub mod health;
 pub mod ledger;
 pub mod maintenance;

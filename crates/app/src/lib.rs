@@ -20,6 +20,7 @@ pub mod decisions;
 pub mod definitions;
 pub mod driving;
 mod error;
+pub mod events;
 pub mod exchange;
 mod grants;
 pub mod health;

@@ -318,7 +318,7 @@ impl Pump {
                     self.tenant.inputs.release(id);
                     self.tenant.watchers.settled(id, &summary);
                 }
-                Effect::Grown(size) => self.tenant.grown(size),
+                Effect::Grown(size, emits) => self.tenant.grown(size, emits),
                 Effect::Control(control) => {
                     if self.tenant.id == TenantId::system() {
                         self.closed.store(control.maintenance.is_some(), Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::transactions::{self, damaged};
 use chancery_base::TransactionId;
 use chancery_base::limits::PAGE_ROWS_MAX;
 use chancery_engine::{NodeRef, Phase};
-use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, permit_kind};
+use chancery_ledger::receipt::{check_forward, check_pair, cites_forward, is_event, permit_kind};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
 use chancery_policy::Grant;
@@ -19,6 +19,17 @@ use std::time::Duration;
 
 /// When a caller whose entry no checkpoint covers yet should come again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How steps come to their outcomes.
+const DONE: [&str; 7] = [
+    "step.completed",
+    "step.failed",
+    "timer.fired",
+    "signal.taken",
+    "event.emitted",
+    "decision.permitted",
+    "decision.denied",
+];
 
 /// What a receipt is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +95,7 @@ pub async fn tlog_proof(app: &App, grant: &Grant, subject: &Subject) -> Result<S
 }
 
 /// An entry with its record read.
+#[derive(Clone)]
 struct Entry {
     row: EntryRow,
     record: Record,
@@ -108,12 +120,12 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
             let (part, kinds): (_, &'static [&'static str]) = match phase {
                 // That a round begins is no outcome: what the last one gave is.
                 Phase::Do if polls => ("step", &["step.completed", "step.polled", "step.failed"]),
-                Phase::Do => ("step", &["step.completed", "step.failed", "timer.fired", "signal.taken"]),
-                Phase::Undo => ("compensation", &["compensation.completed", "compensation.failed"]),
+                Phase::Do => ("step", &DONE),
+                Phase::Undo => ("compensation", &["compensation.completed", "compensation.failed", "event.emitted"]),
                 Phase::Confirm => ("confirm", &["confirm.completed", "confirm.failed"]),
             };
             let what = format!("outcome of {part} `{step}` of {transaction} yet");
-            (*transaction, Wanted::Outcome(node, kinds), what)
+            (*transaction, Wanted::Outcome(node, *phase, kinds), what)
         }
     };
     let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
@@ -122,7 +134,7 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
 
 enum Wanted {
     Closing,
-    Outcome(NodeRef, &'static [&'static str]),
+    Outcome(NodeRef, Phase, &'static [&'static str]),
 }
 
 impl Wanted {
@@ -130,10 +142,12 @@ impl Wanted {
         match self {
             // A child that completed is closed by its root's end: what it came to is said here all the same.
             Self::Closing => record.refs.last || record.kind.as_str() == "transaction.completed",
-            // An attempt that was never handed out, because policy denied it, has no permit to show, nor has a wait.
-            Self::Outcome(node, kinds) => {
+            // An attempt that was never handed out, because policy denied it, has no permit to show, nor has a wait or an
+            // answer.
+            Self::Outcome(node, phase, kinds) => {
                 let is_it = record.refs.step.zip(record.refs.clone) == Some((node.step.0, node.clone));
-                is_it && kinds.contains(&record.kind.as_str())
+                let is_other = is_event(record) && record.data.get_word("phase") != Some(phase.word());
+                is_it && !is_other && kinds.contains(&record.kind.as_str())
             }
         }
     }
@@ -154,6 +168,9 @@ async fn permit(app: &App, grant: &Grant, outcome: &Entry) -> Result<Entry, Erro
     let none = || Error::Missing(format!("permit of entry {seq}: receipts are for outcomes of what was permitted"));
     let transaction = about.transaction.filter(|_| permit_kind(outcome.record.kind.as_str()).is_some());
     let transaction = transaction.ok_or_else(none)?;
+    if is_event(&outcome.record) {
+        return Ok(outcome.clone());
+    }
     let before = about.n.ok_or_else(none)?;
     let is_permit = |record: &Record| check_pair(&outcome.record, record).is_ok();
     last_that(app, grant, transaction, before, is_permit).await?.ok_or_else(none)

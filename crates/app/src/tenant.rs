@@ -50,6 +50,8 @@ pub(crate) struct Tenant {
     control: ArcSwapOption<Control>,
     ready: watch::Sender<Readiness>,
     head: watch::Sender<Head>,
+    /// Told whenever there are events among what was committed.
+    emitted: watch::Sender<()>,
 }
 
 /// Whether a shard takes inputs.
@@ -81,6 +83,7 @@ impl Tenant {
             control: ArcSwapOption::empty(),
             ready: watch::channel(Readiness::Starting).0,
             head: watch::channel(Head::default()).0,
+            emitted: watch::channel(()).0,
         }
     }
 
@@ -97,6 +100,11 @@ impl Tenant {
     /// Sees the log's head move.
     pub(crate) fn watch_head(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
+    }
+
+    /// Sees when there are new events.
+    pub(crate) fn watch_events(&self) -> watch::Receiver<()> {
+        self.emitted.subscribe()
     }
 
     /// Waits until the shard takes inputs; an error if it never will.
@@ -148,9 +156,12 @@ impl Tenant {
         self.head.send_replace(Head { epoch, size });
     }
 
-    /// The log grew.
-    pub(crate) fn grown(&self, size: u64) {
+    /// The log grew, perhaps by events.
+    pub(crate) fn grown(&self, size: u64, emits: bool) {
         self.head.send_modify(|head| head.size = size);
+        if emits {
+            self.emitted.send_replace(());
+        }
     }
 
     /// The control state is another.

@@ -8,7 +8,7 @@ pub use chancery_store::Count;
 pub use view::{
     CauseView, HistoryEntry, PollView, ResultView, SeenView, StepView, TransactionHead, TransactionView, UndoView,
 };
-pub(crate) use view::{Source, damaged, entries as entry_views, node_named};
+pub(crate) use view::{Source, damaged, entries as entry_views, node_named, open};
 pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;

@@ -5,6 +5,7 @@
 //! tenants' control state and keys, and an id for each transaction; rows of a transaction are compared as it ends.
 
 mod difference;
+mod events;
 mod fault;
 mod logs;
 mod rows;
@@ -173,14 +174,15 @@ pub fn store(
     let mut meter = Meter { entries: 0, total, began: clock::instant(), progress };
     let mut state = tenants::State::default();
     let mut transactions = rows::Transactions::default();
+    let mut events = events::Events::default();
     let mut logs = Vec::with_capacity(rows.len());
     for row in &rows {
         let notes = kept.iter().filter(|(origin, _)| *origin == row.origin).map(|(_, note)| *note);
-        let (report, made) = logs::verify(store, row, keys, notes, &mut transactions, &mut meter)?;
+        let (report, made) = logs::verify(store, row, keys, notes, (&mut transactions, &mut events), &mut meter)?;
         state.add(row, made, report.size)?;
         logs.push(report);
     }
-    let compared = transactions.finish(store, &rows)? + state.compare(store, &rows)?;
+    let compared = transactions.finish(store, &rows)? + events.finish(store)? + state.compare(store, &rows)?;
     Ok(Report { logs, entries: meter.entries, rows: compared, elapsed: meter.began.elapsed() })
 }
 

@@ -125,7 +125,12 @@ id!(
     /// A secret that calls are signed with, `whs_…`: its name, not the secret.
     SigningSecretId, "whs_", "a signing secret's id (`whs_` and 32 hex digits)"
 );
+id!(
+    /// An event that a step emitted, `evt_…`.
+    EventId, "evt_", "an event's id (`evt_` and 32 hex digits)"
+);
 draw!(DecisionId);
+draw!(EventId);
 draw!(KeyId);
 draw!(SigningSecretId);
 

@@ -42,8 +42,13 @@ pub const CLONES_MAX: usize = 10_000;
 pub const TRANSACTION_CLONES_MAX: usize = 20_000;
 /// Clones of all transactions that a shard has in memory, above which it takes no start. Each takes some 700 bytes.
 pub const SHARD_CLONES_MAX: usize = 100_000;
-/// Bytes of the outputs of one transaction together, above which no further step begins; those that are out come in.
+/// Bytes of the outputs of one transaction together, of the data of the events that its steps emitted and of the
+/// decisions that they asked for, above which no further step begins; those that are out come in.
 pub const TRANSACTION_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of an event's subject.
+pub const EVENT_SUBJECT_BYTES_MAX: usize = KEY_BYTES_MAX;
+/// Events that one page looks at, where what it is asked for is in no index.
+pub const EVENT_LOOKS_MAX: usize = 20_000;
 /// Waits that a transaction shows: one for each clone that waits would be more than anybody reads.
 pub const WAITS_SHOWN_MAX: usize = 1_000;
 /// Bytes of the variables that one step sets, as canonical JSON.
@@ -183,6 +188,9 @@ pub const SHARD_QUEUE_RESERVED: usize = 4_096;
 pub const BATCH_INPUTS_MAX: usize = 1_024;
 /// Entries of one batch, above which it takes no further input.
 pub const BATCH_ENTRIES_MAX: usize = 8_192;
+/// Bytes of the payloads of one batch, above which it takes no further input: what the shard carries out itself, such as
+/// the events of a step that fanned out, is paced by nobody else. The last entry may have a payload of its own.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Rows of steps that one batch writes, above which it takes no further input: a fan-out makes one a clone, and a
 /// transaction that turns cancels all that wait.
 pub const BATCH_STEPS_MAX: usize = 20_000;
@@ -260,6 +268,7 @@ const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOO
 const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
 const _: () = assert!(POLL_ROUNDS_MAX as u64 * 3 <= TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
+const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX && PAGE_ROWS_MAX < EVENT_LOOKS_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(SCHEDULE_INPUT_BYTES_MAX <= PAYLOAD_BYTES_MAX && SCHEDULES_AT_ONCE <= BATCH_INPUTS_MAX);
 // The prefix, the name and the time of the key that a schedule starts under.

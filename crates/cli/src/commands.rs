@@ -6,6 +6,7 @@ mod context;
 mod decide;
 mod definition;
 mod dev;
+mod event;
 mod init;
 mod key;
 mod ledger;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Schedule(schedule::Command),
     #[command(subcommand)]
+    Event(event::Command),
+    #[command(subcommand)]
     Target(target::Command),
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
@@ -93,6 +96,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Settings(command) => Box::pin(settings::run(command, session)).await,
         Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,
+        Command::Event(command) => Box::pin(event::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,

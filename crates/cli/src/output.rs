@@ -71,12 +71,34 @@ impl Output {
 
     /// Writes bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        self.bytes_read(bytes).map(drop)
+    }
+
+    /// The same; whether anybody reads on.
+    pub(crate) fn bytes_read(&self, bytes: &[u8]) -> Result<bool, CliError> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             // Whoever reads has seen enough, as `head` does.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(CliError::Stdout),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true).map_err(CliError::Stdout),
         }
+    }
+
+    /// Writes one of many that come one by one: a JSON document in a line, a YAML document, or the line that is made
+    /// of it. Whether anybody reads on.
+    pub(crate) fn item<T: Serialize>(&self, item: &T, line: impl FnOnce(&T) -> String) -> Result<bool, CliError> {
+        let text = match self.format {
+            Format::Table => format!("{}\n", line(item)),
+            Format::Json => {
+                let text = serde_json::to_string(item).map_err(|error| CliError::Stdout(error.into()))?;
+                format!("{text}\n")
+            }
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(item).map_err(|error| CliError::Stdout(io::Error::other(error)))?;
+                format!("---\n{}\n", text.trim_end_matches('\n'))
+            }
+        };
+        self.bytes_read(text.as_bytes())
     }
 
     /// Tells a person something. Nobody to tell it to is no failure.

@@ -9,6 +9,7 @@ mod facts;
 mod fields;
 mod flow;
 mod graph;
+mod inline;
 mod input;
 mod json_text;
 mod lint;
@@ -24,6 +25,7 @@ mod yaml;
 pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use flow::Variables;
+pub use inline::{Emit, Question};
 pub use input::{InputFault, InputSchema};
 pub use lint::{Rule, Warning};
 pub use poll::{POLL_EVERY_DEFAULT, POLL_ROUNDS_DEFAULT, Poll};
@@ -281,6 +283,10 @@ pub enum Run {
     Signal(Signal),
     /// A transaction of its own; its output is the output.
     Transaction(Child),
+    /// A question for policy, whose answer is the output.
+    Decide(Question),
+    /// An event, whose id is the output; what it says is the step's input.
+    Emit(Emit),
 }
 
 /// A transaction that a step runs.
@@ -344,16 +350,18 @@ impl Run {
     pub(crate) const fn is_call(&self) -> bool {
         match self {
             Self::Worker(_) | Self::Http(_) => true,
-            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Transaction(_) => false,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Transaction(_) | Self::Decide(_) | Self::Emit(_) => {
+                false
+            }
         }
     }
 
     /// Whether it has no effect that could be undone.
     pub(crate) const fn leaves_nothing(&self) -> bool {
         match self {
-            Self::Worker(_) | Self::Transaction(_) => false,
+            Self::Worker(_) | Self::Transaction(_) | Self::Emit(_) => false,
             Self::Http(http) => matches!(http.method, Method::Get),
-            Self::Noop | Self::Wait(_) | Self::Signal(_) => true,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Decide(_) => true,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
-use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Digest, Document, EventId, EventType, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -68,6 +68,8 @@ impl StepError {
     pub const INPUT_REFUSED: &'static str = "InputRefused";
     /// The definition that a step is to run is none that can be a child here.
     pub const CHILD_REFUSED: &'static str = "ChildRefused";
+    /// What a step asks policy is no question that it could answer.
+    pub const BAD_QUESTION: &'static str = "BadQuestion";
 
     /// An error of ours; type and message are cut to their limits.
     #[must_use]
@@ -265,6 +267,74 @@ pub struct Permitted {
     pub intent: Option<Arc<Intent>>,
 }
 
+/// What the shard carried out itself, in the commit in which it was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedOut {
+    /// Which step.
+    pub node: NodeRef,
+    /// The step or its compensation.
+    pub phase: Phase,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The decision: the answer, or what permitted it; a compensation cites its step's.
+    pub decision: DecisionId,
+    /// What.
+    pub deed: Deed,
+    /// What came of it.
+    pub output: Arc<Document>,
+}
+
+/// What the shard carries out itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Policy answered a question.
+    Answered {
+        /// Whether the answer is yes.
+        permitted: bool,
+        /// Bytes of the decision's payload.
+        bytes: u64,
+    },
+    /// An event was emitted.
+    Emitted(Emission, Arc<Document>),
+}
+
+/// An event that a step emitted, but for what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emission {
+    /// The definition of the transaction.
+    pub definition: Name,
+    /// Its id.
+    pub id: EventId,
+    /// Which step: `ship`, or for a clone `ship[3]`.
+    pub step: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What it is called.
+    #[serde(rename = "type")]
+    pub event_type: EventType,
+}
+
+impl Deed {
+    /// The event that was emitted.
+    #[must_use]
+    pub const fn emission(&self) -> Option<&Emission> {
+        match self {
+            Self::Emitted(emission, _) => Some(emission),
+            Self::Answered { .. } => None,
+        }
+    }
+
+    /// How many bytes it adds to what a transaction may give.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Answered { bytes, .. } => *bytes,
+            Self::Emitted(_, data) => u64::try_from(data.canonical().len()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// A message for a transaction: a step that waits for one of its name takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
@@ -455,6 +525,8 @@ pub enum Event {
         /// The number of the signal's entry in the log.
         signal: u64,
     },
+    /// The shard carried a step or its compensation out itself: it is done.
+    CarriedOut(Box<CarriedOut>),
     /// Somebody paused it.
     Paused {
         /// Why.

@@ -121,6 +121,10 @@ impl Fault {
                 let message = format!("step `{}` runs a transaction: no attempt of it is handed out", step.id);
                 Err(("step", message))
             }
+            Some(run) if run.is_inline() => {
+                let message = format!("nobody is called for step `{}`: no attempt of it is handed out", step.id);
+                Err(("step", message))
+            }
             Some(_) if self.fault == FaultKind::Repeat && step.retry_of(self.phase).is_some_and(|retry| retry.once) => {
                 Err(("fault", format!("step `{}` says `attempts: once`: it is not called twice", step.id)))
             }

@@ -16,7 +16,9 @@ mod status;
 mod tcc;
 mod transaction;
 
-pub use event::{Beginning, Cause, ChildStart, Event, Failure, Parent, Permitted, Signal, StepError};
+pub use event::{
+    Beginning, CarriedOut, Cause, ChildStart, Deed, Emission, Event, Failure, Parent, Permitted, Signal, StepError,
+};
 pub use fault::{BadFault, Fault, FaultKind};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};

@@ -63,6 +63,9 @@ pub struct Head {
     /// Where it is parked: the step, or the step whose compensation, failed for good; none: its time ran out or its
     /// output failed, past its pivot.
     pub parked_at: Option<NodeRef>,
+    /// Bytes of the data of the events that its steps emitted, and of the decisions that they asked for.
+    #[serde(default)]
+    pub written: u64,
 }
 
 /// A signal that no step has taken yet.
@@ -139,6 +142,8 @@ struct FlatHead<'a> {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_asked: Option<u32>,
+    #[serde(skip_serializing_if = "is_no")]
+    written: u64,
 }
 
 impl Serialize for Head {
@@ -164,6 +169,7 @@ impl Serialize for Head {
             open,
             output_seq,
             parked_at,
+            written,
         } = self;
         let Beginning {
             bundle,
@@ -215,6 +221,7 @@ impl Serialize for Head {
             traceparent: traceparent.as_deref(),
             version: *version,
             version_asked: *version_asked,
+            written: *written,
         };
         flat.serialize(serializer)
     }
@@ -364,7 +371,7 @@ impl StepState {
 }
 
 /// What took effect, or may have, and is not undone, of a transaction that goes or went backward; of one that decided
-/// to confirm, what may have taken effect and is to be cancelled. A step that waited took none.
+/// to confirm, what may have taken effect and is to be cancelled. A step that waited or asked a question took none.
 pub fn left_undone<'a>(
     definition: &Definition,
     head: &Head,
@@ -373,10 +380,10 @@ pub fn left_undone<'a>(
     if head.cause.is_none() && head.confirming_at.is_none() {
         return Vec::new();
     }
-    let waited = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_passive());
+    let without_effect = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_without_effect());
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
     let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
-    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !waited(*node)).map(|(node, _)| node);
+    let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !without_effect(*node)).map(|(node, _)| node);
     // In one order, wherever the nodes come from.
     let mut left: Vec<NodeRef> = left.collect();
     left.sort_unstable();
@@ -462,6 +469,11 @@ const fn is_not(flag: &bool) -> bool {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_no(number: &u64) -> bool {
     *number == 0
 }
 
@@ -600,6 +612,7 @@ mod tests {
             open: Some(OpenHead { driver: 2, heard_at: at.unwrap() }),
             output_seq: Some(2),
             parked_at: Some(StepIndex(1).into()),
+            written: 3,
         });
     }
 }

@@ -11,6 +11,7 @@ mod backward;
 mod child;
 mod command;
 mod faults;
+mod inline;
 mod load;
 mod nodes;
 mod offer;
@@ -166,6 +167,7 @@ impl Transaction {
             open: is_open.then_some(OpenHead { driver: 1, heard_at: now }),
             output_seq: None,
             parked_at: None,
+            written: 0,
         };
         let mut transaction = Self {
             definition,
@@ -249,7 +251,10 @@ impl Transaction {
                 ShownStatus::Paused
             }
             // A retry whose time has come waits for a worker without an entry that says so.
-            Status::Running if waits && !self.active.any(&[Class::Ready, Class::Backoff, Class::Out, Class::Child]) => {
+            Status::Running
+                if waits
+                    && !self.active.any(&[Class::Ready, Class::Inline, Class::Backoff, Class::Out, Class::Child]) =>
+            {
                 ShownStatus::Waiting
             }
             Status::Running
@@ -364,6 +369,7 @@ impl Transaction {
             ready.sort_unstable();
             ready.truncate(room);
         }
+        self.add_inline(&mut ready, now);
         ready
     }
 

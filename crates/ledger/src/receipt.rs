@@ -24,7 +24,8 @@ pub const RECEIPT_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub struct Receipt {
     /// The entry of the outcome.
     pub outcome: Proven,
-    /// The entry that permitted it: the hand-out of the same attempt, or the transaction's start.
+    /// The entry that permitted it: the hand-out of the same attempt, or the transaction's start. An event is its own
+    /// permit.
     pub permit: Proven,
     /// Of a compensation or a confirm, the hand-out of the forward step: both are authorised with their step, so its own
     /// hand-out only cites the decision that stands there.
@@ -172,6 +173,20 @@ impl fmt::Display for Part {
     }
 }
 
+/// An event that a step or its compensation emitted: the outcome, and its own permit.
+const EVENT: &str = "event.emitted";
+
+/// Whether an entry is an event, which came of nothing but its own permit.
+#[must_use]
+pub fn is_event(entry: &Record) -> bool {
+    entry.kind == EVENT
+}
+
+/// Whether an event is that of a compensation.
+fn is_of_undo(entry: &Record) -> bool {
+    is_event(entry) && entry.data.get_word("phase") == Some("undo")
+}
+
 /// The kind of entry that permits an outcome of a kind; nothing for kinds that are no outcomes.
 #[must_use]
 pub fn permit_kind(outcome: &str) -> Option<&'static str> {
@@ -179,6 +194,7 @@ pub fn permit_kind(outcome: &str) -> Option<&'static str> {
         "step.completed" | "step.polled" | "step.failed" => "step.dispatched",
         "compensation.completed" | "compensation.failed" => "compensation.started",
         "confirm.completed" | "confirm.failed" => "confirm.started",
+        EVENT => EVENT,
         "transaction.completed"
         | "transaction.compensated"
         | "transaction.failed"
@@ -213,12 +229,15 @@ pub fn check_pair(outcome: &Record, permit: &Record) -> Result<(), &'static str>
             return Err("it is of another step, clone or attempt");
         }
     }
-    let (Some(outcome_n), Some(permit_n)) = (about.n, by.n) else { return Err("they are not numbered") };
-    if permit.seq >= outcome.seq || permit_n >= outcome_n || permit.epoch > outcome.epoch {
-        return Err("it does not come before the outcome");
-    }
     if by.decision.is_none() {
         return Err("it names no decision");
+    }
+    let (Some(outcome_n), Some(permit_n)) = (about.n, by.n) else { return Err("they are not numbered") };
+    if is_event(outcome) {
+        return if outcome == permit { Ok(()) } else { Err("an event is its own permit, and this is another") };
+    }
+    if permit.seq >= outcome.seq || permit_n >= outcome_n || permit.epoch > outcome.epoch {
+        return Err("it does not come before the outcome");
     }
     Ok(())
 }
@@ -226,7 +245,7 @@ pub fn check_pair(outcome: &Record, permit: &Record) -> Result<(), &'static str>
 /// Whether a permit of this kind only cites a decision, so that a receipt also has the entry of the decision.
 #[must_use]
 pub fn cites_forward(permit: &Record) -> bool {
-    permit.kind == "compensation.started" || permit.kind == "confirm.started"
+    permit.kind == "compensation.started" || permit.kind == "confirm.started" || is_of_undo(permit)
 }
 
 /// Whether `forward` is the hand-out of the step that `permit` compensates or confirms, with the decision that it cites.
@@ -235,7 +254,8 @@ pub fn cites_forward(permit: &Record) -> bool {
 /// Says why it is not.
 pub fn check_forward(permit: &Record, forward: &Record) -> Result<(), &'static str> {
     let (about, by) = (&permit.refs, &forward.refs);
-    if !cites_forward(permit) || forward.kind != "step.dispatched" {
+    let is_forward = forward.kind == "step.dispatched" || is_event(forward) && !is_of_undo(forward);
+    if !cites_forward(permit) || !is_forward {
         return Err("the forward entry is not the hand-out of a compensated or confirmed step");
     }
     if forward.log != permit.log || (about.transaction, about.step, about.clone) != (by.transaction, by.step, by.clone)

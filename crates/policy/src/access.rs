@@ -121,6 +121,8 @@ actions! {
     ScheduleTrigger => "schedule:trigger",
     /// Deletes a schedule.
     ScheduleDelete => "schedule:delete",
+    /// Reads events that steps emitted.
+    EventRead => "event:read",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
     /// Reads whether new transactions are taken.

@@ -65,6 +65,9 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// The policies that failed.
     pub errors: Vec<PolicyFailure>,
+    /// No policy was asked, for the question is none: the principal is unknown, or something is not as the schema says.
+    /// A suspended principal is no such case: that nothing is permitted to it is an answer.
+    pub misfit: bool,
     /// Digest of the bundle.
     pub bundle: Digest,
     /// Digest of the canonical JSON of `entities` in the payload.
@@ -97,8 +100,8 @@ pub(crate) fn decide_for(
 ) -> Decision {
     let mut facts = Facts::of_request(request);
     let refused = facts.gather(bundle, principal, directory, request).err();
-    let (outcome, reasons, errors) = match &refused {
-        Some(text) => denied(text.clone()),
+    let ((outcome, reasons, errors), misfit) = match &refused {
+        Some(text) => (denied(text.clone()), !principal.is_some_and(|principal| principal.suspended)),
         None => answer(bundle, &facts),
     };
     let (entities_text, request_text) = (json::canonical_text(facts.entities()), json::canonical_text(facts.request()));
@@ -106,6 +109,7 @@ pub(crate) fn decide_for(
         outcome,
         reasons,
         errors,
+        misfit,
         bundle: bundle.digest(),
         entities: Digest::of(entities_text.as_bytes()),
         request: Digest::of(request_text.as_bytes()),
@@ -120,7 +124,7 @@ pub(crate) fn decide_for(
 #[must_use]
 pub fn decide_again(bundle: &Bundle, payload: &Value) -> Outcome {
     match Facts::of_payload(payload) {
-        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts).0,
+        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts).0.0,
         Some(_) | None => Outcome::Deny,
     }
 }
@@ -232,10 +236,11 @@ fn denied(text: String) -> Verdict {
     (Outcome::Deny, vec![Reason { policy: None, effect: None, text }], Vec::new())
 }
 
-fn answer(bundle: &Bundle, facts: &Facts) -> Verdict {
+/// What the policies say, and whether they could not be asked.
+fn answer(bundle: &Bundle, facts: &Facts) -> (Verdict, bool) {
     match facts.evaluate(bundle) {
-        Ok(answer) => verdict(bundle, facts, &answer),
-        Err(text) => denied(text),
+        Ok(answer) => (verdict(bundle, facts, &answer), false),
+        Err(text) => (denied(text), true),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Domain types to wire types and back, field by field.
 
 mod documents;
+mod events;
 mod faults;
 mod maintenance;
 mod open;
@@ -14,6 +15,7 @@ mod transactions;
 mod workers;
 
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
+pub(crate) use events::{event_query, events};
 pub(crate) use maintenance::maintenance;
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_api::{Page as WirePage, Problem, ProblemKind};
 use chancery_app::bulk::Place;
+use chancery_app::events::Position;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use chancery_base::{Name, PrincipalId, Timestamp, TransactionId};
@@ -39,6 +40,22 @@ impl Key for Place {
     fn read(text: &str) -> Option<Self> {
         let (began, last) = text.split_once('/')?;
         Some(Self { began: Timestamp::from_micros(began.parse().ok()?), last: last.parse().ok()? })
+    }
+}
+
+impl Key for Position {
+    const KIND: char = 'e';
+    fn write(&self) -> String {
+        let parts = self.0.iter().map(|((shard, generation), from)| format!("{shard}.{generation}:{from}"));
+        parts.collect::<Vec<_>>().join(",")
+    }
+    fn read(text: &str) -> Option<Self> {
+        let parts = text.split(',').map(|part| {
+            let (log, from) = part.split_once(':')?;
+            let (shard, generation) = log.split_once('.')?;
+            Some(((shard.parse().ok()?, generation.parse().ok()?), from.parse().ok()?))
+        });
+        parts.collect::<Option<_>>().map(Self)
     }
 }
 
@@ -108,7 +125,7 @@ pub(crate) fn wire<T, K: Key, W>(page: Paged<T, K>, each: impl FnMut(T) -> W) ->
     WirePage { next: page.next.as_ref().map(encode), items: page.items.into_iter().map(each).collect() }
 }
 
-fn encode<K: Key>(key: &K) -> String {
+pub(crate) fn encode<K: Key>(key: &K) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}{}", K::KIND, key.write()))
 }
 
@@ -135,6 +152,16 @@ mod tests {
         assert!(page::<u64>(None, Some(&cursor)).is_err());
         assert!(page::<u64>(None, Some("!")).is_err());
         assert!(page::<u64>(None, Some(&"a".repeat(513))).is_err());
+    }
+
+    #[test]
+    fn a_reader_s_position_reads_back() {
+        let position = Position([((0, 1), 17), ((3, 2), u64::MAX)].into());
+        let cursor = encode(&position);
+        assert_eq!(page::<Position>(None, Some(&cursor)).unwrap().after, Some(position));
+        for wrong in ["e", "e0:1", "e0.1", "e0.1:", "e0.1:-1", "e0.1:1,", "n17"] {
+            assert!(page::<Position>(None, Some(&URL_SAFE_NO_PAD.encode(wrong))).is_err(), "{wrong}");
+        }
     }
 
     #[test]

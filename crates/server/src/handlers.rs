@@ -2,6 +2,7 @@
 
 pub(crate) mod bundles;
 pub(crate) mod definitions;
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod maintenance;

@@ -1,7 +1,9 @@
 //! The `OpenAPI` 3.1 document, made from the table of routes and the wire types.
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
-use chancery_api::{Method, ROUTES, Route, bundle, decision, definition, health, ledger, open, principal, tenant};
+use chancery_api::{
+    Method, ROUTES, Route, bundle, decision, definition, event, health, ledger, open, principal, tenant,
+};
 use chancery_api::{Problem, maintenance, problem, queue, schedule, settings, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -198,6 +200,7 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<definition::Definition>,
     add::<definition::DefinitionSummary>,
     add::<definition::Registered>,
+    add::<event::Events>,
     add::<health::Health>,
     add::<ledger::ConsistencyProof>,
     add::<ledger::Entry>,

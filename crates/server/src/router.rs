@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, health, ledger, maintenance, open, operations, principals, queues, schedules, settings,
-    targets, transactions, workers,
+    bundles, definitions, events, health, ledger, maintenance, open, operations, principals, queues, schedules,
+    settings, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -147,7 +147,7 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
     })
 }
 
-/// Of maintenance, of schedules, of the queues that steps wait in, and of the targets that they call.
+/// Of maintenance, of schedules, of events, of the queues that steps wait in, and of the targets that they call.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
         "maintenance_get" => on(filter, maintenance::get),
@@ -168,6 +168,7 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "schedule_pause" => on(filter, schedules::pause),
         "schedule_resume" => on(filter, schedules::resume),
         "schedule_trigger" => on(filter, schedules::trigger),
+        "event_list" => on(filter, events::list),
         "target_list" => on(filter, targets::list),
         "target_get" => on(filter, targets::get),
         "target_set" => on(filter, targets::set),

@@ -1,7 +1,7 @@
 //! What a shard asks of the store, and what it is told.
 
 use crate::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow,
     TenantRow, TransactionRow,
 };
@@ -31,6 +31,8 @@ pub struct Batch {
     pub keys: Vec<KeyRow>,
     /// Labels of the transactions that start.
     pub labels: Vec<LabelRow>,
+    /// Events that steps emitted, in the order of their entries.
+    pub events: Vec<EventRow>,
     /// Changes of the directory, definitions, bundles.
     pub control: Vec<ControlRow>,
 }
@@ -50,6 +52,7 @@ impl Batch {
             steps: Vec::new(),
             keys: Vec::new(),
             labels: Vec::new(),
+            events: Vec::new(),
             control: Vec::new(),
         }
     }

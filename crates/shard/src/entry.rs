@@ -127,6 +127,8 @@ pub mod kind {
         STEP_EXPANDED = "step.expanded",
         /// A step's `when` said no.
         STEP_SKIPPED = "step.skipped",
+        /// A step emitted an event, or its undo did.
+        EVENT_EMITTED = "event.emitted",
         /// A step began a child: the transaction that begins with the next entry.
         CHILD_STARTED = "child.started",
         /// The child of a step is to undo what it did.

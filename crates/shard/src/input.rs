@@ -466,8 +466,8 @@ pub enum Effect {
     Reply(ReplyTo, Result<Response, Refusal>),
     /// A transaction ended or was parked: for those who wait for its result.
     Settled(TransactionId, Arc<Summary>),
-    /// The log grew to this size.
-    Grown(u64),
+    /// The log grew to this size, and whether there are events in what is new.
+    Grown(u64, bool),
     /// The tenant's control state is another now.
     Control(Arc<crate::control::Control>),
     /// A tenant was made: its shards can be run.

@@ -9,8 +9,8 @@ use crate::entry::{DecodeError, Recorded, decode, schedules};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -21,7 +21,7 @@ use chancery_base::{
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
-use chancery_engine::{Beginning, Event, Given, Phase, Settings, Status, Transaction};
+use chancery_engine::{Beginning, Deed, Event, Given, Phase, Settings, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
 use serde::de::DeserializeOwned;
@@ -141,6 +141,15 @@ pub fn read(record: &Record, entry: &EntryRow) -> Result<Recorded, ReplayError> 
     let recorded = decode(record, Some(payload))?;
     check_salted(record, &recorded, row)?;
     Ok(recorded)
+}
+
+/// The row of the event that an entry emitted, if it did.
+#[must_use]
+pub fn event_row(log: LogId, record: &Record, recorded: &Recorded) -> Option<EventRow> {
+    match recorded {
+        Recorded::Event(event) => rows::event_row(log, record.seq, event),
+        Recorded::Other(_) => None,
+    }
 }
 
 /// A replay of one log.
@@ -280,6 +289,7 @@ impl Replay {
             | Event::DriverLost
             | Event::Accepted { .. }
             | Event::Completed { child_entries: None, .. }
+            | Event::CarriedOut(_)
             | Event::ChildStarted(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
@@ -600,6 +610,10 @@ fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadR
             Event::Started { input, .. } | Event::Dispatched { input, .. } | Event::StepDenied { input, .. },
         ) => input,
         Recorded::Event(Event::Permitted(permitted)) => &permitted.input,
+        Recorded::Event(Event::CarriedOut(done)) => match &done.deed {
+            Deed::Emitted(_, input) => input,
+            Deed::Answered { .. } => return Ok(()),
+        },
         Recorded::Event(_) | Recorded::Other(_) => return Ok(()),
     };
     let digest = row.salt.digest(input.canonical().as_bytes());

@@ -156,6 +156,19 @@ pub struct LabelRow {
     pub transaction: TransactionId,
 }
 
+/// An event that a step emitted, to be found by: written with its entry, and never changed. What it says is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// The log that it is on.
+    pub log: LogId,
+    /// The number of its entry.
+    pub seq: u64,
+    /// What it is called.
+    pub event_type: String,
+    /// What it is about.
+    pub subject: Option<String>,
+}
+
 /// A step of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepRow {

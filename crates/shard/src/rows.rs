@@ -1,11 +1,11 @@
 //! A transaction as rows, and back.
 
 use crate::batch::LoadedTransaction;
-use crate::row::{LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use crate::row::{EventRow, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
 use chancery_base::{Document, json};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
-    Beginning, Given, Head, LoadError, NodeRef, Parts, Phase, Settings, StepState, Transaction, UndoStatus,
+    Beginning, Event, Given, Head, LoadError, NodeRef, Parts, Phase, Settings, StepState, Transaction, UndoStatus,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +68,15 @@ pub fn label_rows(log: LogId, beginning: &Beginning) -> impl Iterator<Item = Lab
         transaction: beginning.id,
     };
     beginning.labels.iter().map(row)
+}
+
+/// The row of an event of a transaction whose entry is number `seq`, where a step emitted one.
+#[must_use]
+pub fn event_row(log: LogId, seq: u64, event: &Event) -> Option<EventRow> {
+    let Event::CarriedOut(done) = event else { return None };
+    let emission = done.deed.emission()?;
+    let (event_type, subject) = (emission.event_type.to_string(), emission.subject.clone());
+    Some(EventRow { log, seq, event_type, subject })
 }
 
 /// The row of a step, or of a clone of one.

@@ -614,7 +614,7 @@ impl Shard {
             log.size = pending.size_after;
         }
         self.state = if pending.raises { State::LoadControl } else { State::Open };
-        self.effects.push(Effect::Grown(pending.size_after));
+        self.effects.push(Effect::Grown(pending.size_after, pending.emits));
         let earlier = std::mem::take(&mut self.effects);
         let raises = pending.raises;
         self.release(pending);

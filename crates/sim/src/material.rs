@@ -65,12 +65,14 @@ const SCHEMA: &str = "
     entity Step in [Definition];
     action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
     action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: { attempt: Long } };
+    action ask appliesTo { principal: [User, Service, Agent], resource: [Definition], context: { n: Long } };
 ";
 const OPEN: &str = "permit (principal, action, resource);";
 const STRICT: &str = "
     permit (principal, action, resource);
     forbid (principal is Agent, action == Action::\"start\", resource);
     forbid (principal is User, action == Action::\"run\", resource) when { context.attempt > 1 };
+    forbid (principal, action == Action::\"ask\", resource) when { context.n > 2 };
 ";
 
 /// The bundles that a tenant has: one permits everything, one does not.

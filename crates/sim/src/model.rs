@@ -4,6 +4,7 @@
 
 mod entries;
 mod family;
+mod inline;
 mod replies;
 mod schedules;
 
@@ -268,7 +269,13 @@ impl TransactionModel {
     fn queue(&self, step: StepIndex, phase: Phase) -> Option<&Name> {
         match self.definition.step(step)?.run_of(phase)? {
             Run::Worker(name) => Some(name),
-            Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
+            Run::Http(_)
+            | Run::Noop
+            | Run::Wait(_)
+            | Run::Signal(_)
+            | Run::Transaction(_)
+            | Run::Decide(_)
+            | Run::Emit(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod child;
 mod fan;
+mod inline;
 mod open;
 mod plan;
 mod poll;
@@ -229,6 +230,9 @@ impl Saga {
     pub(crate) fn follow(&mut self, at: Timestamp, seq: u64, event: &Event) -> Check {
         if let Some(checked) = self.follow_driver(at, event) {
             return checked;
+        }
+        if let Event::CarriedOut(done) = event {
+            return self.follow_carried_out(at, done).map_err(|why| format!("reference: carried out: {why}"));
         }
         self.judges(event).map_err(|why| format!("reference: {why}"))?;
         let Some(fact) = self.fact(seq, event) else { return Ok(()) };
@@ -462,6 +466,7 @@ impl Saga {
         let Fact::HandedOut { step, phase, attempt, deadline, input } = fact else { return Ok(()) };
         let plan = self.step(*step).ok_or("there is no such step")?;
         ensure(!self.is_of_child(*step, *phase), || "its child is not handed out".to_owned())?;
+        ensure(!self.is_inline(*step, *phase), || "the shard does it itself".to_owned())?;
         let timeout = match phase {
             Phase::Do => {
                 self.waits(*step, at)?;
@@ -522,7 +527,7 @@ impl Saga {
                     return Err(format!("it is {stage:?}"));
                 };
                 let until = since.plus(Duration::from_secs(plan.queue_timeout));
-                let is_over = until <= at && self.moves();
+                let is_over = until <= at && self.moves() && !plan.is_inline();
                 ensure(*phase == Phase::Do && is_over, || format!("it may wait until {until}"))?;
                 false
             }
@@ -659,6 +664,7 @@ impl Saga {
             Event::Permitted(_)
             | Event::StepDenied { .. }
             | Event::Claimed { .. }
+            | Event::CarriedOut(_)
             | Event::DriverResumed { .. }
             | Event::DriverHeard { .. } => return None,
             Event::Confirming => Fact::Confirming,

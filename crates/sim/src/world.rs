@@ -281,7 +281,7 @@ impl World {
                 Effect::Reply(to, answer) => self.replied(id, to, answer)?,
                 Effect::Fenced => is_fenced = true,
                 Effect::Settled(..)
-                | Effect::Grown(_)
+                | Effect::Grown(..)
                 | Effect::Control(_)
                 | Effect::TenantCreated(_)
                 | Effect::Observed(_) => {}

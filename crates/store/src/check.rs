@@ -4,7 +4,7 @@ use crate::error;
 use chancery_base::{Kind, TenantId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{Batch, StoreError};
-use chancery_shard::row::ControlRow;
+use chancery_shard::row::{ControlRow, EventRow};
 
 /// Bits of an entry's position that are its number in the log.
 pub(crate) const SEQ_BITS: u32 = 40;
@@ -27,6 +27,11 @@ pub(crate) fn batch(batch: &Batch) -> Result<(), StoreError> {
     }
     if let Some(row) = batch.transactions.iter().find(|row| row.log != batch.log) {
         return Err(error(COMMIT, Kind::Bug, format!("{} is on log {}, not {}", row.id, row.log.0, batch.log.0)));
+    }
+    let ours = |row: &EventRow| row.log == batch.log && (batch.size..size).contains(&row.seq);
+    let mut events = batch.events.iter().zip(batch.events.iter().skip(1));
+    if !batch.events.iter().all(ours) || events.any(|(row, next)| row.seq >= next.seq) {
+        return Err(error(COMMIT, Kind::Bug, "its events are not those of its entries, in order"));
     }
     Ok(())
 }

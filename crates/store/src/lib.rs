@@ -4,6 +4,7 @@
 //! the tenant from a [`Grant`]; methods that take a [`LogId`] alone are the node's own, for its shards and its
 //! integrator.
 
+pub mod events;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod migration;
 #[cfg(feature = "postgres")]
@@ -19,6 +20,7 @@ pub mod words;
 mod check;
 mod wrapper;
 
+pub use events::{EventReach, EventSearch, EventsFound};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use scan::Scan;
@@ -129,6 +131,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// Entries from `from` on, in order; with payloads if asked.
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>>;
+    /// Those of the log's entries that have these numbers, in order, with payloads; absent ones are left out.
+    fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>>;
+    /// A page of the events on the log that a search finds, in the order of their entries.
+    fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound>;
     /// Adds tiles, replacing partial ones, and stores the checkpoint if the log's epoch is `epoch` and no checkpoint
     /// of this size or a greater one is stored; `false` if so, and then nothing is written.
     fn checkpoint_put(

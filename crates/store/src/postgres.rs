@@ -20,7 +20,10 @@ pub use snapshot::Snapshot;
 pub use url::UrlError;
 
 use crate::migration::{MigrationError, State};
-use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreError, StoreStats, TileRow, error};
+use crate::{
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreError, StoreStats,
+    TileRow, error,
+};
 use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::row::{
@@ -302,6 +305,14 @@ impl Store for PostgresStore {
 
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
         Box::pin(read::entries(&self.connections, log, from, limit, payloads))
+    }
+
+    fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>> {
+        Box::pin(async move { read::entries_at(&self.connections, log, &numbers).await })
+    }
+
+    fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound> {
+        Box::pin(async move { read::events(&self.connections, log, &search, reach).await })
     }
 
     fn checkpoint_put(

@@ -5,8 +5,8 @@ use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId,
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
+    MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -71,6 +71,8 @@ pub trait Scan {
     fn label_count(&self) -> Result<u64, StoreError>;
     /// Labels, by (log, name, value, transaction).
     fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Result<Vec<LabelRow>, StoreError>;
+    /// Events, by (log, seq).
+    fn events(&self, after: Option<(LogId, u64)>, limit: usize) -> Result<Vec<EventRow>, StoreError>;
     /// Keys, by (tenant, scope, slot, key).
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<(TenantId, KeyRow)>, StoreError>;
     /// Principals, by (tenant, id as text).

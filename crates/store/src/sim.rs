@@ -10,7 +10,10 @@ mod state;
 
 pub use inspect::Dump;
 
-use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow, check, error};
+use crate::{
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreStats, TileRow,
+    check, error,
+};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
@@ -340,6 +343,14 @@ impl Store for SimStore {
 
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
         self.read("read entries", |state| Ok(state.entries(log, from, limit, payloads)))
+    }
+
+    fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>> {
+        self.read("read entries", |state| Ok(state.entries_at(log, &numbers)))
+    }
+
+    fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound> {
+        self.read("read events", |state| Ok(state.events(log, &search, reach)))
     }
 
     fn checkpoint_put(

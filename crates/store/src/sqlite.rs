@@ -23,7 +23,10 @@ pub use snapshot::{Snapshot, Table};
 pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
-use crate::{Answer, CheckpointRow, Count, Found, Loaded, Reach, Sources, Store, StoreError, StoreStats, TileRow};
+use crate::{
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Loaded, Reach, Sources, Store,
+    StoreError, StoreStats, TileRow,
+};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
 use chancery_shard::row::{
@@ -343,6 +346,14 @@ impl Store for SqliteStore {
 
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
         Box::pin(self.readers.read(move |conn| read::entries(conn, log, from, limit, payloads)))
+    }
+
+    fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>> {
+        Box::pin(self.readers.read(move |conn| read::entries_at(conn, log, &numbers)))
+    }
+
+    fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound> {
+        Box::pin(self.readers.read(move |conn| read::events(conn, log, &search, reach)))
     }
 
     fn checkpoint_put(

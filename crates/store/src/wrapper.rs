@@ -1,6 +1,8 @@
 //! A store around another one.
 
-use crate::{Answer, CheckpointRow, Count, Found, Reach, Store, StoreStats, TileRow};
+use crate::{
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreStats, TileRow,
+};
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::row::{
@@ -89,6 +91,12 @@ impl<W: Wrapper> Store for W {
     }
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
         called(self).entries(log, from, limit, payloads)
+    }
+    fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>> {
+        called(self).entries_at(log, numbers)
+    }
+    fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound> {
+        called(self).events(log, search, reach)
     }
     fn checkpoint_put(
         &self,

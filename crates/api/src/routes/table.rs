@@ -279,6 +279,17 @@ pub const ROUTES: &[Route] = &[
         .summary("Have a schedule start now, out of turn, under its owner's grants")
         .takes(Body::Json("TriggerSchedule"))
         .gives(Answer::Json(200, "TriggeredSchedule")),
+    // Events.
+    Route::new(Get, "/v1/events", "event_list", Action("event:read"))
+        .summary("Read events that steps emitted, in order, and wait for the next; a page may be short, though more follow")
+        .with(&[
+            text("type", "What they are called, such as `order.shipped`, `order.*` or `**.failed`."),
+            text("subject", "What they are about."),
+            text("after", "The `next` of the page before; without it from the first event on."),
+            LIMIT,
+            text("wait", "How long to wait where there is none, such as `30s`, at most `60s`."),
+        ])
+        .gives(Answer::Json(200, "Events")),
     // What steps reach.
     Route::new(Get, "/v1/targets", "target_list", Action("target:read"))
         .summary("List targets: how they do, and what they are given")

@@ -118,6 +118,8 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
     let began = state.started_at.or(state.ready_at);
     let (kind, name, since, until) = match state.status {
         StepStatus::Ready if step.run.child().is_some() => (WaitKind::Child, called(), state.ready_at, None),
+        // Nobody is waited for: its turn comes in this shard.
+        StepStatus::Ready if step.run.is_inline() => return None,
         StepStatus::Ready => {
             let until = state.ready_at.map(|at| at.plus(step.queue_timeout));
             (WaitKind::Worker, called(), state.ready_at, until)
@@ -134,9 +136,16 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
                 (WaitKind::Round, called(), state.wake_at.map(|at| before(at, poll.every)), state.wake_at)
             }
             (Run::Signal(signal), None) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
-            (Run::Wait(_) | Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_), None) => {
-                (WaitKind::Time, None, began, state.wake_at)
-            }
+            (
+                Run::Wait(_)
+                | Run::Worker(_)
+                | Run::Http(_)
+                | Run::Noop
+                | Run::Transaction(_)
+                | Run::Decide(_)
+                | Run::Emit(_),
+                None,
+            ) => (WaitKind::Time, None, began, state.wake_at),
         },
         StepStatus::Failed | StepStatus::Unknown if head.cause.is_none() && !step.optional => {
             (WaitKind::Person, called(), state.ended_at, None)
@@ -176,6 +185,7 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
     let (kind, since, until) = match undo.status {
         UndoStatus::Ready if recalls => (WaitKind::Child, undo.ready_at, None),
         UndoStatus::Dispatched if recalls => (WaitKind::Child, began, None),
+        UndoStatus::Ready if step.run_of(phase).is_some_and(Run::is_inline) => return None,
         UndoStatus::Ready => (WaitKind::Worker, undo.ready_at, None),
         UndoStatus::Dispatched => (WaitKind::Answer, undo.wake_at.map(|at| before(at, timeout)), undo.wake_at),
         UndoStatus::Backoff => (WaitKind::Retry, began, undo.wake_at),

@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, Sealed,
-    SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow,
+    Sealed, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -57,6 +57,8 @@ differs!(StepRow {
     undo_seq => "undo_seq",
     intent_seq => "intent_seq",
 } body);
+
+differs!(EventRow { event_type => "type", subject => "subject" });
 
 differs!(PrincipalRow { id => "id" } body);
 

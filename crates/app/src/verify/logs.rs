@@ -3,13 +3,14 @@
 //! What can be done to an entry by itself (read its record and payload, hash and digest them) is done to a page of
 //! them on another core, while this thread puts the pages before in their place and reads those after from the store.
 
+use super::events::Events;
 use super::rows::Transactions;
 use super::tree::{self, Checkpoints};
 use super::{Fault, Meter, PAGE};
 use chancery_ledger::{EntryCheck, Kept, Keys, LogReport, LogVerifier, Origin, TreeSize};
 use chancery_shard::entry::Recorded;
 use chancery_shard::replay::{self, Replay, ReplayError, TenantRows};
-use chancery_shard::row::{EntryRow, LogRow};
+use chancery_shard::row::{EntryRow, LogId, LogRow};
 use chancery_store::Scan;
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -38,7 +39,7 @@ pub(super) fn verify<'a>(
     row: &LogRow,
     keys: &Keys,
     kept: impl Iterator<Item = &'a str>,
-    transactions: &mut Transactions,
+    (transactions, events): (&mut Transactions, &mut Events),
     meter: &mut Meter<'_>,
 ) -> Result<(LogReport, TenantRows), Fault> {
     let origin = &row.origin;
@@ -48,7 +49,8 @@ pub(super) fn verify<'a>(
     }
     let checkpoints = Checkpoints::new(row, keys);
     let replay = Replay::new(row.id);
-    let mut log = Log { store, origin, verifier, checkpoints, replay, transactions, wrong_row: None };
+    let id = row.id;
+    let mut log = Log { store, id, origin, verifier, checkpoints, replay, transactions, events, wrong_row: None };
     // Some more than are worked on, so that neither this thread nor the others stand still.
     let ahead_max = thread::available_parallelism().map_or(1, NonZero::get).saturating_add(2).min(AHEAD_MAX);
     thread::scope(|scope| {
@@ -90,11 +92,13 @@ fn prepare(origin: &Origin, entries: &[EntryRow]) -> Vec<Prepared> {
 /// A log as far as it was read.
 struct Log<'a, S> {
     store: &'a S,
+    id: LogId,
     origin: &'a Origin,
     verifier: LogVerifier<'a>,
     checkpoints: Checkpoints<'a>,
     replay: Replay,
     transactions: &'a mut Transactions,
+    events: &'a mut Events,
     /// A row that is not as the entries give it may be one, or the entries are wrong: then that is the fault.
     wrong_row: Option<Fault>,
 }
@@ -105,7 +109,7 @@ impl<S: Scan> Log<'_, S> {
         let origin = self.origin;
         let end = self.verifier.size() + u64::try_from(page.len()).unwrap_or(u64::MAX);
         self.checkpoints.give(self.store, &mut self.verifier, end)?;
-        let mut all_ended = Vec::new();
+        let (mut all_ended, mut emitted) = (Vec::new(), Vec::new());
         for entry in page {
             self.verifier.take(&entry.check).map_err(|fault| Fault::log(origin, &fault))?;
             let Some((record, recorded)) = entry.check.record().zip(entry.recorded.as_ref()) else { continue };
@@ -115,9 +119,11 @@ impl<S: Scan> Log<'_, S> {
             let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, record.seq, error))?;
             let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, record.seq, error))?;
             all_ended.extend(ended);
+            emitted.extend(replay::event_row(self.id, record, recorded));
         }
         if self.wrong_row.is_none() {
-            self.wrong_row = self.transactions.compare(self.store, &mut all_ended).err();
+            let compared = self.transactions.compare(self.store, &mut all_ended);
+            self.wrong_row = compared.and_then(|()| self.events.compare(self.store, &emitted)).err();
         }
         Ok(())
     }

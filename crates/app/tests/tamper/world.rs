@@ -54,6 +54,21 @@ steps:
   - {id: second, after: [first], run: {worker: nobody}}
 "#;
 
+const TELL: &str = r#"
+name: tell
+version: 1
+steps:
+  - id: may
+    run: {decide: {action: charge, resource: {type: Step, id: order/charge}}}
+    context: {amount: "${{ input.n }}"}
+  - id: tell
+    after: [may]
+    run: {emit: {type: order.told, subject: "${{ input.id }}"}}
+    with: {n: "${{ input.n }}"}
+    compensate: {run: {emit: {type: order.untold}}}
+  - {id: charge, after: [tell], run: {worker: charge}, with: {n: "${{ input.n }}"}}
+"#;
+
 const HANG: &str = r#"
 name: hang
 version: 1
@@ -91,7 +106,7 @@ pub(crate) struct World {
     pub(crate) keys: Keys,
     /// Checkpoints as they were served while the logs grew.
     pub(crate) checkpoints: Vec<String>,
-    /// Receipts: of a step, of a transaction, of a compensation.
+    /// Receipts: of a step, of a transaction, of a compensation, of an event and of one that undoes it.
     pub(crate) receipts: Vec<Vec<u8>>,
 }
 
@@ -222,7 +237,7 @@ async fn make() -> World {
         let tenant: TenantId = tenant.parse().unwrap();
         let made = tenants::create(&app, &platform.may(Action::TenantCreate).await, tenant).await.unwrap();
         let owner = Owner::new(&app, &made.owner.key);
-        for definition in [ORDER, &ORDER.replace("version: 1", "version: 2"), WAIT, HANG] {
+        for definition in [ORDER, &ORDER.replace("version: 1", "version: 2"), WAIT, TELL, HANG] {
             owner.define(definition).await;
         }
         owner.activate(1).await;
@@ -270,6 +285,7 @@ async fn make() -> World {
 struct Ran {
     completed: TransactionId,
     undone: TransactionId,
+    told: TransactionId,
 }
 
 /// Transactions that end in every way.
@@ -299,7 +315,11 @@ async fn run_all(owner: &Owner) -> Ran {
         context: json!({"amount": 70}).as_object().unwrap().clone(),
     };
     decisions::decide(app, &owner.may(Action::DecisionMake).await, question).await.unwrap();
-    Ran { completed, undone }
+    let told = owner.start("tell", json!({"id": "order-2", "n": 2}), None).await;
+    assert_eq!(owner.settled(told).await.head.status.word(), "completed");
+    let told = owner.start("tell", json!({"id": "order-60", "n": 60}), None).await;
+    assert_eq!(owner.settled(told).await.head.status.word(), "compensated");
+    Ran { completed, undone, told }
 }
 
 /// Principals that were made, changed, suspended, and keys that were issued and revoked.
@@ -386,5 +406,7 @@ async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
         owner.receipt(of_step(ran.completed, "charge", Phase::Do)).await,
         owner.receipt(Subject::Transaction(ran.completed)).await,
         owner.receipt(of_step(ran.undone, "reserve", Phase::Undo)).await,
+        owner.receipt(of_step(ran.told, "tell", Phase::Do)).await,
+        owner.receipt(of_step(ran.told, "tell", Phase::Undo)).await,
     ]
 }

@@ -1,6 +1,8 @@
 //! The command line, from outside: the built binary, its output, its exit codes.
 
 #[cfg(test)]
+mod event;
+#[cfg(test)]
 mod first_success;
 #[cfg(test)]
 mod help;

@@ -29,7 +29,13 @@ impl Run {
     pub const fn child(&self) -> Option<&Child> {
         match self {
             Self::Transaction(child) => Some(child),
-            Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Wait(_) | Self::Signal(_) => None,
+            Self::Worker(_)
+            | Self::Http(_)
+            | Self::Noop
+            | Self::Wait(_)
+            | Self::Signal(_)
+            | Self::Decide(_)
+            | Self::Emit(_) => None,
         }
     }
 }

@@ -259,7 +259,7 @@ impl Step {
     /// # Errors
     /// If it cannot be computed.
     pub fn decision_resource(&self, scope: &Scope<'_>) -> Result<Option<Resource>, BadExpression> {
-        self.resource.as_ref().map(|resource| resource.render(scope)).transpose()
+        self.resource.as_ref().map(|resource| resource.render("resource", scope)).transpose()
     }
 }
 
@@ -296,11 +296,12 @@ impl Confirm {
 }
 
 impl ResourceTemplate {
-    fn render(&self, scope: &Scope<'_>) -> Result<Resource, BadExpression> {
+    /// `path` is where it stands.
+    pub(super) fn render(&self, path: &str, scope: &Scope<'_>) -> Result<Resource, BadExpression> {
         Ok(Resource {
             resource_type: self.resource_type.clone(),
-            id: text(&self.id, "resource.id", scope)?,
-            attributes: named(&self.attributes, "resource.attributes", scope)?,
+            id: text(&self.id, &format!("{path}.id"), scope)?,
+            attributes: named(&self.attributes, &format!("{path}.attributes"), scope)?,
         })
     }
 }
@@ -341,7 +342,7 @@ impl Http {
     }
 }
 
-fn render(template: &Template, path: &str, scope: &Scope<'_>) -> Result<Option<Value>, BadExpression> {
+pub(super) fn render(template: &Template, path: &str, scope: &Scope<'_>) -> Result<Option<Value>, BadExpression> {
     template.render(scope, FUEL_DEFAULT).map_err(|failed| {
         let inner = failed.path.to_string();
         let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
@@ -361,7 +362,7 @@ pub(super) fn text(template: &Template, path: &str, scope: &Scope<'_>) -> Result
     }
 }
 
-fn as_text(value: &Value, path: &str) -> Result<String, BadExpression> {
+pub(super) fn as_text(value: &Value, path: &str) -> Result<String, BadExpression> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(_) => {

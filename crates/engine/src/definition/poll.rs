@@ -44,8 +44,8 @@ impl Step {
 impl Reader {
     /// How a step polls that runs this, if it does.
     pub(super) fn poll(&mut self, cursor: &Cursor<'_>, index: StepIndex, run: Option<&Run>) -> Option<Poll> {
-        // What waits and what runs a transaction is told by those who know why.
-        if run.is_some_and(|run| run.is_passive() || run.child().is_some()) {
+        // What calls nobody and what runs a transaction is told by those who know why.
+        if run.is_some_and(|run| run.is_passive() || run.is_inline() || run.child().is_some()) {
             return None;
         }
         let Some(until) = cursor.field("until") else {

@@ -102,8 +102,8 @@ pub(super) const STEP: Keys = Keys {
     ],
 };
 pub(super) const RUN: Keys = Keys {
-    known: &["worker", "http", "noop", "wait", "signal", "transaction", "version"],
-    later: &["rules", "mcp", "emit", "request", "decide", "callback"],
+    known: &["worker", "http", "noop", "wait", "signal", "transaction", "version", "decide", "emit"],
+    later: &["rules", "mcp", "request", "callback"],
     elsewhere: &[],
 };
 pub(super) const HTTP: Keys =
@@ -331,6 +331,7 @@ impl Reader {
         if let Some(run) = &run {
             self.check_passive(cursor, run);
             self.check_child(cursor, run);
+            self.check_inline(cursor, run);
         }
         let says = pivot || irreversible || cursor.has("compensate");
         let compensate = compensate.or_else(|| self.recall(run.as_ref().filter(|_| !says)?));
@@ -451,7 +452,8 @@ impl Reader {
                 if is_empty || cursor.has("version") {
                     cursor.fail(
                         &mut self.problems,
-                        "one of `worker`, `http`, `noop`, `wait`, `signal` and `transaction` is expected here",
+                        "one of `worker`, `http`, `noop`, `wait`, `signal`, `transaction`, `decide` and `emit` is \
+                         expected here",
                     );
                 }
                 return None;
@@ -470,6 +472,8 @@ impl Reader {
             Some("wait") => self.wait(&field, site),
             Some("signal") => self.signal(&field, site),
             Some("transaction") => self.child(cursor, &field),
+            Some("decide") => self.question(&field, site).map(Run::Decide),
+            Some("emit") => self.emit(&field, site).map(Run::Emit),
             _ => field.check_keys(&NOTHING, &mut self.problems).then_some(Run::Noop),
         }
     }
@@ -485,6 +489,7 @@ impl Reader {
             let message = format!("a {what} runs no transaction: it runs a `worker`, `http` or `noop`");
             field.fail(&mut self.problems, message);
         }
+        self.check_inline_call(cursor, &field, what, &run);
         Some(run)
     }
 
@@ -603,7 +608,7 @@ impl Reader {
         retry
     }
 
-    fn resource(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<ResourceTemplate> {
+    pub(super) fn resource(&mut self, cursor: &Cursor<'_>, site: Site) -> Option<ResourceTemplate> {
         if !cursor.check_keys(&RESOURCE, &mut self.problems) {
             return None;
         }

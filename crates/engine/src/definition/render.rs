@@ -200,6 +200,8 @@ impl Run {
             Self::Signal(signal) => format!("signal {}", signal.name),
             Self::Transaction(Child { name, version: None }) => format!("transaction {name}"),
             Self::Transaction(Child { name, version: Some(version) }) => format!("transaction {name} {version}"),
+            Self::Decide(question) => format!("decide {}", question.action),
+            Self::Emit(emit) => format!("emit {}", emit.event_type),
         }
     }
 }

@@ -8,6 +8,7 @@ pub const SCHEMA: &str = include_str!("../../../../schemas/definition.schema.jso
 mod tests {
     use super::SCHEMA;
     use crate::definition::fields::Keys;
+    use crate::definition::inline::{DECIDE, EMIT};
     use crate::definition::lint::{LINT, Rule};
     use crate::definition::read::{COMPENSATION, HTTP, RESOURCE, RETRY, RUN, STEP, TOP, UNDO, open, participant};
     use crate::definition::wait::SIGNAL;
@@ -39,6 +40,8 @@ mod tests {
         check("/$defs/run/oneOf/1", &RUN);
         check("/$defs/http", &HTTP);
         check("/$defs/signal", &SIGNAL);
+        check("/$defs/decide", &DECIDE);
+        check("/$defs/emit", &EMIT);
         check("/$defs/undo", &UNDO);
         check("/$defs/retry", &RETRY);
         check("/$defs/resource", &RESOURCE);

@@ -37,7 +37,9 @@ impl Run {
     pub const fn is_passive(&self) -> bool {
         match self {
             Self::Wait(_) | Self::Signal(_) => true,
-            Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Transaction(_) => false,
+            Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Transaction(_) | Self::Decide(_) | Self::Emit(_) => {
+                false
+            }
         }
     }
 }
@@ -54,7 +56,7 @@ impl Step {
                 let timeout = signal.timeout.as_ref();
                 timeout.map(|until| moment(until, "run.signal.timeout", scope, since)).transpose()
             }
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) => Ok(None),
+            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) | Run::Decide(_) | Run::Emit(_) => Ok(None),
         }
     }
 
@@ -63,7 +65,13 @@ impl Step {
     pub const fn signal(&self) -> Option<&Signal> {
         match &self.run {
             Run::Signal(signal) => Some(signal),
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Transaction(_) => None,
+            Run::Worker(_)
+            | Run::Http(_)
+            | Run::Noop
+            | Run::Wait(_)
+            | Run::Transaction(_)
+            | Run::Decide(_)
+            | Run::Emit(_) => None,
         }
     }
 }

@@ -26,6 +26,7 @@ impl Event {
             | Self::ChildRecalled { node, .. }
             | Self::SignalTaken { node, .. } => Some(*node),
             Self::ChildStarted(start) => Some(start.node),
+            Self::CarriedOut(done) => Some(done.node),
             Self::Permitted(permitted) => Some(permitted.node),
             Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
             Self::Started { .. }
@@ -65,6 +66,7 @@ impl Event {
             Self::AttemptFailed { phase: Phase::Do, .. } => "attempt failed",
             Self::AttemptFailed { phase: Phase::Undo, .. } => "undo attempt failed",
             Self::AttemptFailed { phase: Phase::Confirm, .. } => "confirm attempt failed",
+            Self::CarriedOut(_) => "carried out",
             Self::Denied { .. } => "denied",
             Self::Expanded { .. } => "expanded",
             Self::Skipped { .. } => "skipped",
@@ -100,6 +102,7 @@ impl Event {
     pub const fn output(&self) -> Option<&Arc<Document>> {
         match self {
             Self::Completed { output, .. } | Self::Resolved { output, .. } => Some(output),
+            Self::CarriedOut(done) => Some(&done.output),
             Self::Ended { output, .. } => output.as_ref(),
             Self::Started { .. }
             | Self::Dispatched { .. }

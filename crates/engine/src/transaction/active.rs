@@ -20,6 +20,8 @@ use std::time::Duration;
 pub(super) enum Class {
     /// It waits for a worker, since then.
     Ready,
+    /// The shard carries it out itself, as soon as it comes to it: ready since then.
+    Inline,
     /// Its next attempt waits for that time: after one that failed, or for a fault that delays it.
     Backoff,
     /// Its wait for a worker has then lasted too long.
@@ -48,7 +50,7 @@ pub(super) enum Class {
     Pivot,
 }
 
-const CLASSES: usize = 14;
+const CLASSES: usize = 15;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -101,6 +103,7 @@ impl Keys {
         let fans_out = step.each.is_some() && node.clone == 0;
         let forward = match state.status {
             StepStatus::Ready if fans_out => None,
+            StepStatus::Ready if step.run.is_inline() => Some((Class::Inline, rank(state.ready_at))),
             StepStatus::Ready => Some(queued((Class::Ready, Class::Backoff), state.ready_at, delays.forward)),
             StepStatus::Backoff => Some(queued((Class::Backoff, Class::Backoff), state.wake_at, delays.forward)),
             // A child has a time of its own, or none.
@@ -116,8 +119,9 @@ impl Keys {
             | StepStatus::Skipped
             | StepStatus::Cancelled => None,
         };
-        // No worker is waited for by a step as a whole, nor by one that runs a child.
-        let queued_at = state.queued_since().filter(|_| !fans_out && step.run.child().is_none());
+        // No worker is waited for by a step as a whole, nor by one that runs a child or that nobody is called for.
+        let is_queued = !fans_out && step.run.child().is_none() && !step.run.is_inline();
+        let queued_at = state.queued_since().filter(|_| is_queued);
         let queue_end = queued_at.map(|since| since.plus(delays.forward).plus(step.queue_timeout).as_micros());
         let queue_end = queue_end.map(|at| (Class::QueueEnd, at));
         // A pivot has no compensation.
@@ -137,6 +141,7 @@ impl Keys {
             let window = match class {
                 Class::Ready | Class::Backoff if concurrency.is_some() => window_of(node.step),
                 Class::Ready
+                | Class::Inline
                 | Class::Backoff
                 | Class::QueueEnd
                 | Class::Out

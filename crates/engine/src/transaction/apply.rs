@@ -2,7 +2,7 @@
 
 use super::Transaction;
 use super::active::is_finished;
-use crate::definition::{DefinitionKind, Mode, OnError, StepIndex};
+use crate::definition::{DefinitionKind, Mode, OnError, Run, Step, StepIndex};
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::state::StepState;
@@ -38,6 +38,7 @@ impl Transaction {
                 self.apply_undo_dispatched(*node, event, now)?;
             }
             Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
+            Event::CarriedOut(done) => self.apply_carried_out(done, event, now, seq)?,
             Event::Completed { node, phase, attempt, output, child_entries } => {
                 self.expect_out(*node, *phase, *attempt, child_entries.is_some(), event)?;
                 self.closed((*node, *phase), output, event, now, seq)?;
@@ -155,10 +156,10 @@ impl Transaction {
         };
         self.expect_status(event, Status::Running)?;
         let moves = self.moves();
-        let runs_child = self.step_of(node).is_some_and(|step| step.run.child().is_some());
+        let runs_other = self.step_of(node).is_some_and(|step| step.run.child().is_some() || step.run.is_inline());
         self.expect(node, event, |state| {
             let is_waiting = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
-            !runs_child && is_waiting && moves && state.attempts + 1 == *attempt
+            !runs_other && is_waiting && moves && state.attempts + 1 == *attempt
         })?;
         let state = self.touch(node);
         state.status = StepStatus::Dispatched;
@@ -186,8 +187,9 @@ impl Transaction {
             return Err(self.illegal(event));
         };
         self.expect_closing(node, *phase, event)?;
-        let recalls = self.step_of(node).is_some_and(|step| step.recalls_child());
-        self.expect_that(self.moves() && !recalls, event)?;
+        let is_inline = |step: &Step| step.run_of(*phase).is_some_and(Run::is_inline);
+        let runs_other = self.step_of(node).is_some_and(|step| step.recalls_child() || is_inline(step));
+        self.expect_that(self.moves() && !runs_other, event)?;
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
@@ -577,7 +579,7 @@ impl Transaction {
     }
 
     /// A step, its compensation or its confirm is done.
-    fn closed(
+    pub(super) fn closed(
         &mut self,
         (node, phase): (NodeRef, Phase),
         output: &Arc<Document>,
@@ -608,7 +610,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
+    pub(super) fn undone(&mut self, node: NodeRef, now: Timestamp, seq: u64) {
         let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Completed;
         undo.accepted = false;
@@ -631,12 +633,12 @@ impl Transaction {
         self.expect_that(self.state(node).is_some_and(holds), event)
     }
 
-    fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
+    pub(super) fn expect_status(&self, event: &Event, status: Status) -> Result<(), IllegalEvent> {
         self.expect_that(self.head.status == status, event)
     }
 
     /// It is at the node's compensation, or its confirm.
-    fn expect_closing(&self, node: NodeRef, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
+    pub(super) fn expect_closing(&self, node: NodeRef, phase: Phase, event: &Event) -> Result<(), IllegalEvent> {
         let goes_on = matches!(self.head.status, Status::Confirming | Status::Compensating);
         self.expect_that(goes_on && self.closing(node) == phase, event)
     }

@@ -66,7 +66,8 @@ impl Transaction {
         match self.head.status {
             Status::Running => {
                 let goes_on = self.active.any(&[Class::Out, Class::Child]);
-                if goes_on || !self.head.held && self.active.any(&[Class::Ready, Class::Backoff, Class::Waiting]) {
+                let waits = [Class::Ready, Class::Inline, Class::Backoff, Class::Waiting];
+                if goes_on || !self.head.held && self.active.any(&waits) {
                     return None;
                 }
                 self.stuck().next().map(Some).or_else(|| self.head.held.then_some(None))

@@ -218,6 +218,7 @@ impl Transaction {
             | Event::DriverLost
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::CarriedOut(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }

@@ -335,7 +335,7 @@ impl Transaction {
         if allowed.contains(&status) { Ok(()) } else { Err(Refusal::Status { operation, status }) }
     }
 
-    fn attempts(&self, node: NodeRef, phase: Phase) -> u32 {
+    pub(super) fn attempts(&self, node: NodeRef, phase: Phase) -> u32 {
         self.state(node).map_or(0, |state| match phase {
             Phase::Do => state.attempts,
             Phase::Undo | Phase::Confirm => state.undo.attempts,

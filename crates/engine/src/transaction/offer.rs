@@ -8,7 +8,7 @@ use crate::event::StepError;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
 use chancery_base::limits::{PAYLOAD_BYTES_MAX, TRANSACTION_CLONES_MAX, TRANSACTION_OUTPUT_BYTES_MAX};
-use chancery_base::{DecisionId, Document, Name, Timestamp};
+use chancery_base::{DecisionId, Document, EventType, Name, PrincipalId, Timestamp};
 use chancery_expr::{Scope, Tree};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -45,6 +45,18 @@ pub enum Call {
     Noop,
     /// A transaction.
     Child(Child),
+    /// Policy: what is asked is what [`Authorization::Ask`] says.
+    Decide {
+        /// Whom the question is about; none: who started the transaction.
+        principal: Option<PrincipalId>,
+    },
+    /// Nobody: an event is emitted, and the input is what it says.
+    Emit {
+        /// What it is called.
+        event_type: EventType,
+        /// What it is about.
+        subject: Option<String>,
+    },
 }
 
 /// On what ground a step may be handed out.
@@ -80,9 +92,12 @@ impl Transaction {
                 StepError::TOO_MANY_ENTRIES,
                 "the transaction has as many entries as one may have",
             )),
-            Phase::Do if self.nodes.output_bytes() > TRANSACTION_OUTPUT_BYTES_MAX => Err(StepError::fatal(
+            Phase::Do if self.gave_bytes() > TRANSACTION_OUTPUT_BYTES_MAX => Err(StepError::fatal(
                 StepError::TOO_MUCH_OUTPUT,
-                format!("the outputs of the transaction have more than {TRANSACTION_OUTPUT_BYTES_MAX} bytes"),
+                format!(
+                    "the outputs of the transaction, its events and the decisions that it asked for have more than \
+                     {TRANSACTION_OUTPUT_BYTES_MAX} bytes"
+                ),
             )),
             Phase::Do => self.offer_do(node, step, state.ready_at, forward_key),
             Phase::Undo => {
@@ -141,7 +156,13 @@ impl Transaction {
         };
         match step.run_of(phase)? {
             Run::Http(http) => http.url(&self.scope(node, step, ready_at)).ok(),
-            Run::Worker(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
+            Run::Worker(_)
+            | Run::Noop
+            | Run::Wait(_)
+            | Run::Signal(_)
+            | Run::Transaction(_)
+            | Run::Decide(_)
+            | Run::Emit(_) => None,
         }
     }
 
@@ -171,15 +192,28 @@ impl Transaction {
             forward_key: (idempotency_key != step_key).then_some(step_key),
             idempotency_key,
             forward_unknown: false,
-            authorization: match step.run.child() {
-                Some(_) => Authorization::AsStart,
-                None => Authorization::Ask {
-                    action: step.action.to_string(),
-                    resource: step.decision_resource(&scope)?,
+            authorization: match &step.run {
+                Run::Transaction(_) => Authorization::AsStart,
+                Run::Decide(question) => Authorization::Ask {
+                    action: question.action.to_string(),
+                    resource: Some(question.resource(&scope)?),
                     context: step.decision_context(&scope)?,
                 },
+                Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Emit(_) | Run::Wait(_) | Run::Signal(_) => {
+                    Authorization::Ask {
+                        action: step.action.to_string(),
+                        resource: step.decision_resource(&scope)?,
+                        context: step.decision_context(&scope)?,
+                    }
+                }
             },
         })
+    }
+
+    /// How many bytes it gave: outputs, events, and the decisions that it asked for.
+    fn gave_bytes(&self) -> usize {
+        let written = usize::try_from(self.head.written).unwrap_or(usize::MAX);
+        self.nodes.output_bytes().saturating_add(written)
     }
 
     /// What a participant's idempotency key of a step is.
@@ -336,6 +370,8 @@ fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {
         Run::Noop => Call::Noop,
         Run::Http(http) => Call::Http(http.request(scope)?),
         Run::Transaction(child) => Call::Child(child.clone()),
+        Run::Decide(question) => Call::Decide { principal: question.principal(scope)? },
+        Run::Emit(emit) => Call::Emit { event_type: emit.event_type.clone(), subject: emit.subject(scope)? },
         Run::Wait(_) | Run::Signal(_) => return Err(BadExpression::new("run", "a step that waits is not handed out")),
     })
 }

@@ -354,6 +354,7 @@ impl Transaction {
             | Event::Dispatched { .. }
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::CarriedOut(_)
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled

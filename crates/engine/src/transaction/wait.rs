@@ -243,6 +243,7 @@ impl Transaction {
             | Event::DriverLost
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::CarriedOut(_)
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled

@@ -4,6 +4,9 @@
 mod child;
 mod diff;
 mod evaluate;
+#[cfg(test)]
+mod inline;
+#[cfg(test)]
 mod input;
 mod large;
 #[cfg(test)]

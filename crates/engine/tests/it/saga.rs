@@ -1,10 +1,12 @@
 //! Sagas, told as scripts: what is answered on the left of the definition's steps, what is recorded on the right.
 
-use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, StepIndex};
+use chancery_base::{
+    DecisionId, Document, Entropy, EventId, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId,
+};
+use chancery_engine::definition::{self, Definition, StepIndex};
 use chancery_engine::{
-    Answer, Beginning, ChildEnd, ChildStart, Cx, Event, Fault, Given, NodeRef, Phase, Signal, Staged, StepError,
-    Transaction,
+    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Given, NodeRef,
+    Offer, Phase, Ready, Signal, Staged, StepError, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,6 +96,9 @@ impl Run {
                 return;
             }
             match self.transaction.offer(step, phase) {
+                Ok(offer) if defined.run_of(phase).is_some_and(definition::Run::is_inline) => {
+                    self.carry_out(ready, &offer, decision);
+                }
                 Ok(offer) => {
                     let deadline = self.now.plus(offer.timeout);
                     let attempt =
@@ -105,6 +110,31 @@ impl Run {
                 Err(error) => self.cx(|t, cx| t.refuse(step, phase, error, cx)).unwrap(),
             }
         }
+    }
+
+    /// Does what a shard does itself: a question is answered with no where its context says so.
+    fn carry_out(&mut self, ready: Ready, offer: &Offer, decision: DecisionId) {
+        let (node, phase) = (ready.node, ready.phase);
+        let (deed, output) = match (&offer.call, &offer.authorization) {
+            (Call::Decide { .. }, Authorization::Ask { context, .. }) => {
+                let permitted = context.get("no") != Some(&json!(true));
+                (Deed::Answered { permitted, bytes: 100 }, json!({ "permitted": permitted }))
+            }
+            (Call::Emit { event_type, subject }, _) => {
+                let definition = self.transaction.definition();
+                let emission = Emission {
+                    definition: definition.name.clone(),
+                    id: EventId::draw(self.now, &mut self.entropy),
+                    step: definition.name_of(node).unwrap(),
+                    subject: subject.clone(),
+                    event_type: event_type.clone(),
+                };
+                let output = json!({ "id": emission.id.to_string() });
+                (Deed::Emitted(emission, Arc::clone(&offer.input)), output)
+            }
+            other => panic!("{other:?}"),
+        };
+        self.cx(|t, cx| t.carry_out(node, phase, decision, deed, Document::shared(output), cx)).unwrap();
     }
 
     fn begin_child(&mut self, node: NodeRef, decision: DecisionId) {
@@ -244,6 +274,8 @@ mod children;
 mod fan_out;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod inline;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]

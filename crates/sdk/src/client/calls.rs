@@ -1,12 +1,13 @@
 //! The rest of the API: thin methods, as a command line or an administrator's program needs them.
 
 use super::transport::{Body, Call, parameters};
-use super::{Client, EntryPages, Pages};
+use super::{Client, EntryPages, Pages, WAIT_MAX};
 use crate::Error;
 use chancery_api::Page;
 use chancery_api::bundle::{Activated, Bundle, BundleSummary};
 use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
+use chancery_api::event::{Events, EventsQuery};
 use chancery_api::health::Health;
 use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, InclusionProof, InclusionQuery, Logs};
 use chancery_api::maintenance::{Maintenance, SetMaintenance};
@@ -295,6 +296,17 @@ impl Client {
     pub async fn maintenance_set(&self, set: &SetMaintenance) -> Result<Maintenance, Error> {
         let call = Call::put("maintenance_set", &["v1", "maintenance"]);
         self.transport.json(call.body(Body::json(set)?)).await
+    }
+
+    /// A page of the events that steps emitted, in order. Where there is none it waits for one, for `wait` at most (and
+    /// at most a minute). Whoever goes on after each page's [`Events::next`] misses none.
+    ///
+    /// # Errors
+    /// If the server refuses or can't be reached.
+    pub async fn events(&self, query: &EventsQuery, wait: Duration) -> Result<Events, Error> {
+        let wait = wait.min(WAIT_MAX);
+        let query = EventsQuery { wait: (!wait.is_zero()).then(|| duration::format(wait)), ..query.clone() };
+        self.transport.json(Call::get("event_list", &["v1", "events"]).query(&query)?.waits(wait)).await
     }
 
     /// The queues that steps wait in for workers.

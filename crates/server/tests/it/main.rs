@@ -7,6 +7,8 @@ mod children;
 #[cfg(test)]
 mod denial;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod flow;

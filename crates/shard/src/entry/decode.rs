@@ -4,7 +4,10 @@ use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
-use chancery_engine::{Beginning, ChildStart, Event, Failure, NodeRef, Permitted, Phase, Signal, Status, StepError};
+use chancery_engine::{
+    Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, NodeRef, Permitted, Phase, Signal, Status,
+    StepError,
+};
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -67,14 +70,7 @@ impl Reader<'_> {
     fn event(self) -> Result<Event, DecodeError> {
         let kind = self.record.kind.clone();
         Ok(match kind.as_str() {
-            "transaction.started" => {
-                let beginning: Beginning = self.typed("beginning")?;
-                Event::Started {
-                    beginning: Arc::new(beginning),
-                    input: self.value("input")?,
-                    decision: self.decision()?,
-                }
-            }
+            "transaction.started" => self.started()?,
             "step.dispatched" if self.has_driver() => self.permitted()?,
             "step.dispatched" => self.dispatched(Phase::Do)?,
             "compensation.started" => self.dispatched(Phase::Undo)?,
@@ -92,12 +88,10 @@ impl Reader<'_> {
             "step.failed" => self.failed(Phase::Do)?,
             "compensation.failed" => self.failed(Phase::Undo)?,
             "confirm.failed" => self.failed(Phase::Confirm)?,
-            "decision.denied" if self.has_driver() => Event::StepDenied {
-                decision: self.decision()?,
-                driver: self.driver()?,
-                intent: Arc::new(self.typed("intent")?),
-                input: self.value("input")?,
-            },
+            "decision.permitted" => self.answered(true)?,
+            "decision.denied" if self.record.data.get_int("bytes").is_some() => self.answered(false)?,
+            "event.emitted" => self.emitted()?,
+            "decision.denied" if self.has_driver() => self.step_denied()?,
             "step.claimed" => Event::Claimed { node: self.node()?, driver: self.driver()? },
             "driver.resumed" => Event::DriverResumed { driver: self.driver()? },
             "driver.heard" => Event::DriverHeard { driver: self.driver()? },
@@ -132,6 +126,20 @@ impl Reader<'_> {
                 self.ended()?
             }
             other => return Err(DecodeError::Kind(other.to_owned())),
+        })
+    }
+
+    fn started(&self) -> Result<Event, DecodeError> {
+        let beginning: Beginning = self.typed("beginning")?;
+        Ok(Event::Started { beginning: Arc::new(beginning), input: self.value("input")?, decision: self.decision()? })
+    }
+
+    fn step_denied(&self) -> Result<Event, DecodeError> {
+        Ok(Event::StepDenied {
+            decision: self.decision()?,
+            driver: self.driver()?,
+            intent: Arc::new(self.typed("intent")?),
+            input: self.value("input")?,
         })
     }
 
@@ -211,6 +219,33 @@ impl Reader<'_> {
     fn polled(&self) -> Result<Event, DecodeError> {
         let next_at = self.record.data.get_int("next").map(Timestamp::from_micros);
         Ok(Event::Polled { node: self.node()?, attempt: self.attempt()?, output: self.value("output")?, next_at })
+    }
+
+    fn answered(&self, permitted: bool) -> Result<Event, DecodeError> {
+        let bytes = self.record.data.get_int("bytes").and_then(|bytes| u64::try_from(bytes).ok());
+        let bytes = bytes.ok_or_else(|| self.fail("data.bytes"))?;
+        self.carried_out(Phase::Do, Deed::Answered { permitted, bytes })
+    }
+
+    fn emitted(&self) -> Result<Event, DecodeError> {
+        let phase = self.record.data.get_word("phase").and_then(Phase::from_word);
+        let emission: Emission = self.typed("event")?;
+        if self.record.data.get_word("event") != Some(emission.id.to_string().as_str()) {
+            return Err(self.fail("data.event"));
+        }
+        let deed = Deed::Emitted(emission, self.value("input")?);
+        self.carried_out(phase.ok_or_else(|| self.fail("data.phase"))?, deed)
+    }
+
+    fn carried_out(&self, phase: Phase, deed: Deed) -> Result<Event, DecodeError> {
+        Ok(Event::CarriedOut(Box::new(CarriedOut {
+            node: self.node()?,
+            phase,
+            attempt: self.attempt()?,
+            decision: self.decision()?,
+            deed,
+            output: self.value("output")?,
+        })))
     }
 
     fn child_started(&self) -> Result<ChildStart, DecodeError> {

@@ -4,7 +4,9 @@ use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
-use chancery_engine::{Beginning, ChildStart, Event, Intent, Permitted, Phase, Signal, Staged, Status};
+use chancery_engine::{
+    Beginning, CarriedOut, ChildStart, Deed, Event, Intent, Permitted, Phase, Signal, Staged, Status,
+};
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
 
@@ -107,6 +109,7 @@ const fn is_last(event: &Event, is_child: bool) -> bool {
         | Event::DriverLost
         | Event::Accepted { .. }
         | Event::Completed { .. }
+        | Event::CarriedOut(_)
         | Event::ChildStarted(_)
         | Event::ChildRecalled { .. }
         | Event::Recalled
@@ -142,6 +145,7 @@ fn attempt_of(event: &Event) -> Option<u32> {
         | Event::ChildRecalled { attempt, .. }
         | Event::AttemptFailed { attempt, .. } => Some(*attempt),
         Event::ChildStarted(start) => Some(start.attempt),
+        Event::CarriedOut(done) => Some(done.attempt),
         Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
         | Event::Recalled
@@ -180,6 +184,7 @@ fn refs(event: &Event) -> Refs {
         | Event::StepDenied { decision, .. } => Some(*decision),
         Event::Permitted(permitted) => Some(permitted.decision),
         Event::ChildStarted(start) => Some(start.decision),
+        Event::CarriedOut(done) => Some(done.decision),
         Event::ChildRecalled { .. }
         | Event::Recalled
         | Event::Accepted { .. }
@@ -246,6 +251,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
         Event::Completed { phase, output, child_entries, .. } => draft_completed(*phase, output, *child_entries),
         Event::Polled { output, next_at, .. } => draft_polled(output, *next_at),
+        Event::CarriedOut(done) => draft_carried_out(done, decision, salt),
         Event::ChildStarted(start) => draft_child(start),
         Event::ChildRecalled { .. } => bare(kind::CHILD_RECALLED),
         Event::Recalled => bare(kind::TRANSACTION_RECALLED),
@@ -357,6 +363,24 @@ fn draft_polled(output: &Document, next_at: Option<Timestamp>) -> Draft {
     };
     let payload = Payload::new().document("output", output);
     Draft { kind: kind::STEP_POLLED, data, payload: Some(payload.finish()) }
+}
+
+/// An answer with the decision that it is, or an event with the permit that let it out: one entry each. An undo's permit
+/// stands with its step.
+fn draft_carried_out(done: &CarriedOut, decision: Option<&Decision>, salt: &Salt) -> Draft {
+    let (data, payload) = (of_decision(Data::new(), decision, salt), with_decision(Payload::new(), decision));
+    let (kind, data, payload) = match &done.deed {
+        Deed::Answered { permitted, bytes } => {
+            let kind = if *permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };
+            (kind, data.count("bytes", *bytes), payload)
+        }
+        Deed::Emitted(emission, input) => {
+            let data = data.word("event", &emission.id).digest("input", salted(salt, input));
+            let data = data.word("phase", done.phase.word());
+            (kind::EVENT_EMITTED, data, payload.serialize("event", emission).document("input", input))
+        }
+    };
+    Draft { kind, data, payload: Some(payload.document("output", &done.output).finish()) }
 }
 
 /// Which child begins; what it begins with, and the decision, are in its own first entry.

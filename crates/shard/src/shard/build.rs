@@ -176,6 +176,7 @@ impl Shard {
         let pending = Pending {
             size_after: work.seq(),
             raises: work.raises,
+            emits: !work.events.is_empty(),
             rests_on_memory: work.rests_on_memory,
             held: work.held,
             visitors: self.asked.union(&work.touched).copied().collect(),
@@ -191,6 +192,7 @@ impl Shard {
             steps,
             keys: work.keys,
             labels: work.labels,
+            events: work.events,
             control: work.control,
         };
         Some((batch, pending))
@@ -370,6 +372,7 @@ impl Shard {
         let after = member.status();
         for event in &work.staged {
             work.held.effects.extend(observed(&event.event).map(Effect::Observed));
+            work.events.extend(rows::event_row(self.config.log, event.seq, &event.event));
         }
         if after.is_ended() && !before.is_ended() {
             self.schedules.ended(id, work.now);
@@ -437,6 +440,7 @@ fn observed(event: &Event) -> Option<Observation> {
         Event::Permitted(permitted) => {
             Some(Observation::Dispatched { phase: Phase::Do, attempt: permitted.attempt, waited: Duration::ZERO })
         }
+        Event::CarriedOut(done) => Some(Observation::Attempted { phase: done.phase, outcome: "completed" }),
         Event::Resolved { phase, .. } => Some(Observation::Attempted { phase: *phase, outcome: "resolved" }),
         Event::TimerStarted { .. }
         | Event::TimerFired { .. }

@@ -1,5 +1,7 @@
 //! Decisions: of a start, of each hand-out, of a question. A hand-out and its permit are one entry.
 
+mod inline;
+
 use super::desk::{CallId, Lease, LeaseKey};
 use super::index::{Place, ReadyKey};
 use super::work::Work;
@@ -24,6 +26,9 @@ use std::time::Duration;
 
 /// A key's row: its scope, slot and keyed hash.
 pub(super) type KeyOf = (KeyScope, u16, [u8; 32]);
+
+/// On which decision a hand-out goes out, taken now or cited; or the denial, and why.
+type Permit = Result<(DecisionId, Option<Arc<Decision>>), (Option<Arc<Decision>>, String)>;
 
 /// Who causes what happens, and by which decision.
 #[derive(Debug, Clone, Copy)]
@@ -196,14 +201,16 @@ impl Shard {
 
     /// The same for one place; whether anything was.
     fn hand_out_at(&mut self, place: &Place, control: &Control, work: &mut Work) -> bool {
-        if *place == Place::Child {
-            return self.hand_to_children(control, work);
+        match place {
+            Place::Child => return self.hand_to_children(control, work),
+            Place::Inline => return self.carry_out_inline(control, work),
+            Place::Queue(_) | Place::Noop => {}
         }
         let mut progress = false;
         while !work.is_full() {
             let Some(key) = self.index.next(place) else { break };
             let call = match place {
-                Place::Noop | Place::Child => None,
+                Place::Noop | Place::Child | Place::Inline => None,
                 Place::Queue(queue) => {
                     if let Queue::Worker(name) = queue
                         && !self.may_go_out(name, control, work.now)
@@ -241,28 +248,7 @@ impl Shard {
         };
         let worker = call.and_then(|(call, _)| self.desk.worker(call)).map(|worker| worker.principal);
         let actor = worker.unwrap_or(PrincipalId::SYSTEM);
-        let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
-        let decision = match (&offer.authorization, bundle) {
-            (Authorization::Cite(decision), _) => Ok((*decision, None)),
-            (Authorization::AsStart, _) => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
-            (Authorization::Ask { .. }, None) => Err((None, BUNDLE_LOST.to_owned())),
-            (Authorization::Ask { action, resource, context }, Some(bundle)) => {
-                let mut context = context.clone();
-                add_built_ins(&bundle, action, member, key, worker, &mut context);
-                let resource = resource_of(member, key, resource.as_ref());
-                let principal = member.head().beginning.principal;
-                let request = Request { principal, action: action.clone(), resource, context };
-                let decision = self.decisions.decide(&bundle, &control.directory, request);
-                observe(&bundle, action, &decision, work);
-                if decision.is_permit() {
-                    Ok((DecisionId::draw(work.now, &mut work.entropy), Some(decision)))
-                } else {
-                    let why = decision.explanation();
-                    Err((Some(decision), why))
-                }
-            }
-        };
-        match decision {
+        match self.permit(key, &offer, worker, control, work)? {
             Ok((id, decision)) => {
                 if let Some((_, Queue::Worker(name))) = call {
                     self.went_out(name, control, work.now);
@@ -275,6 +261,38 @@ impl Shard {
                 self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx))
             }
         }
+    }
+
+    /// Has policy decide a hand-out, unless it was decided with its step.
+    fn permit(
+        &mut self,
+        key: ReadyKey,
+        offer: &Offer,
+        worker: Option<PrincipalId>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Permit, Refusal> {
+        let (action, resource, context) = match &offer.authorization {
+            Authorization::Cite(decision) => return Ok(Ok((*decision, None))),
+            Authorization::AsStart => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
+            Authorization::Ask { action, resource, context } => (action, resource, context),
+        };
+        let member = self.members.get(&key.transaction).ok_or(Refusal::Missing(key.transaction))?;
+        let Some(bundle) = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone) else {
+            return Ok(Err((None, BUNDLE_LOST.to_owned())));
+        };
+        let mut context = context.clone();
+        add_built_ins(&bundle, action, member, key, worker, &mut context);
+        let resource = resource_of(member, key, resource.as_ref());
+        let principal = member.head().beginning.principal;
+        let request = Request { principal, action: action.clone(), resource, context };
+        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        observe(&bundle, action, &decision, work);
+        if decision.is_permit() {
+            return Ok(Ok((DecisionId::draw(work.now, &mut work.entropy), Some(decision))));
+        }
+        let why = decision.explanation();
+        Ok(Err((Some(decision), why)))
     }
 
     fn dispatch(
@@ -338,7 +356,7 @@ impl Shard {
         let attempt_ref = AttemptRef::of(key.transaction, key.node, key.phase, attempt);
         let http = match &offer.call {
             Call::Http(request) => Some(request.clone()),
-            Call::Worker(_) | Call::Noop | Call::Child(_) => None,
+            Call::Worker(_) | Call::Noop | Call::Child(_) | Call::Decide { .. } | Call::Emit { .. } => None,
         };
         Some(Task {
             token: self.config.token_key.issue(&self.control.as_ref()?.tenant.tenant, attempt_ref, &input),

@@ -19,6 +19,8 @@ pub(super) enum Place {
     Noop,
     /// For a child, which is to begin or to undo what it did.
     Child,
+    /// For nobody: the shard carries it out itself.
+    Inline,
 }
 
 /// A ready step: oldest first, ties by transaction and step, so that every run has one order.
@@ -252,7 +254,7 @@ impl Index {
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
         let of_queue = |(place, line): (&Place, &Line<ReadyKey>)| match place {
             Place::Queue(queue) => Some((queue.clone(), line.len(), line.oldest().map(|key| key.since))),
-            Place::Noop | Place::Child => None,
+            Place::Noop | Place::Child | Place::Inline => None,
         };
         self.lines.iter().filter_map(of_queue).collect()
     }
@@ -267,6 +269,7 @@ fn waiting(transaction: &Transaction, key: ReadyKey) -> Option<Waiting> {
         Run::Http(_) => Place::Queue(target(transaction, key)),
         Run::Noop => Place::Noop,
         Run::Transaction(_) => Place::Child,
+        Run::Decide(_) | Run::Emit(_) => Place::Inline,
         // Nobody is called.
         Run::Wait(_) | Run::Signal(_) => return None,
     };
@@ -282,7 +285,13 @@ fn out_of(transaction: &Transaction) -> Vec<(&Name, LeaseKey)> {
     }
     let of_queue = |(node, phase)| match transaction.step_of(node)?.run_of(phase)? {
         Run::Worker(name) => Some((name, LeaseKey { transaction: transaction.id(), node, phase })),
-        Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => None,
+        Run::Http(_)
+        | Run::Noop
+        | Run::Wait(_)
+        | Run::Signal(_)
+        | Run::Transaction(_)
+        | Run::Decide(_)
+        | Run::Emit(_) => None,
     };
     let mut out: Vec<_> = transaction.out().filter_map(of_queue).collect();
     out.sort_unstable_by_key(|(_, key)| *key);

@@ -4,8 +4,8 @@ use super::desk::{CallId, LeaseKey, OpenCall};
 use crate::entry::{EntryWriter, OfTransaction};
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{ControlRow, EntryRow, KeyRow, LabelRow};
-use chancery_base::limits::{BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
+use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow};
+use chancery_base::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::Staged;
 use chancery_ledger::{Data, Origin, Word};
@@ -31,6 +31,8 @@ pub(super) struct Pending {
     /// An answer rests on what is in memory: the guard has to confirm it even if nothing is written.
     pub(super) rests_on_memory: bool,
     pub(super) raises: bool,
+    /// There are events among its entries.
+    pub(super) emits: bool,
     pub(super) held: Held,
     /// Transactions to forget if they are settled.
     pub(super) visitors: BTreeSet<TransactionId>,
@@ -48,6 +50,7 @@ pub(super) struct Work {
     pub(super) touched: BTreeSet<TransactionId>,
     pub(super) keys: Vec<KeyRow>,
     pub(super) labels: Vec<LabelRow>,
+    pub(super) events: Vec<EventRow>,
     pub(super) control: Vec<ControlRow>,
     pub(super) raises: bool,
     pub(super) rests_on_memory: bool,
@@ -55,6 +58,8 @@ pub(super) struct Work {
     pub(super) staged: Vec<Staged>,
     /// Rows of steps that what happened in it has changed.
     pub(super) steps: usize,
+    /// Bytes of the payloads of its entries.
+    bytes: usize,
 }
 
 impl Work {
@@ -69,12 +74,14 @@ impl Work {
             touched: BTreeSet::new(),
             keys: Vec::new(),
             labels: Vec::new(),
+            events: Vec::new(),
             control: Vec::new(),
             raises: false,
             rests_on_memory: false,
             held: Held::default(),
             staged: Vec::new(),
             steps: 0,
+            bytes: 0,
         }
     }
 
@@ -83,9 +90,9 @@ impl Work {
         self.size + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it takes nothing further: it has entries enough, or rows of steps.
+    /// Whether it takes nothing further: it has entries enough, bytes in them, or rows of steps.
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_ENTRIES_MAX || self.steps >= BATCH_STEPS_MAX
+        self.entries.len() >= BATCH_ENTRIES_MAX || self.bytes >= BATCH_BYTES_MAX || self.steps >= BATCH_STEPS_MAX
     }
 
     /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
@@ -102,12 +109,20 @@ impl Work {
         decision: Option<&Decision>,
     ) {
         let staged = std::mem::take(&mut self.staged);
+        let from = self.entries.len();
         let mut writer = self.writer();
         for event in &staged {
             writer.transaction(event, OfTransaction { id, is_child, actor, decision });
         }
+        self.count_bytes(from);
         self.staged = staged;
         self.staged.clear();
+    }
+
+    /// Counts the bytes of the entries from one on.
+    fn count_bytes(&mut self, from: usize) {
+        let payloads = self.entries.iter().skip(from).filter_map(|entry| entry.payload.as_ref());
+        self.bytes += payloads.map(|payload| payload.sealed.bytes.len()).sum::<usize>();
     }
 
     /// Writes an entry that belongs to no transaction; gives its number.
@@ -119,7 +134,9 @@ impl Work {
         payload: Option<Vec<u8>>,
     ) -> u64 {
         let seq = self.seq();
+        let from = self.entries.len();
         self.writer().control(seq, kind, actor, data, payload);
+        self.count_bytes(from);
         seq
     }
 
@@ -132,7 +149,9 @@ impl Work {
         payload: Payload,
     ) -> u64 {
         let seq = self.seq();
+        let from = self.entries.len();
         self.writer().decision(seq, actor, id, decision, payload);
+        self.count_bytes(from);
         seq
     }
 

@@ -206,6 +206,7 @@ impl Model {
             Event::Dispatched { phase: Phase::Confirm, .. } => self.confirm_started(record, event),
             Event::Accepted { node, phase, attempt } => self.accepted(AttemptRef::of(id, *node, *phase, *attempt)),
             Event::Completed { .. } => self.completed(record, event),
+            Event::CarriedOut(done) => self.carried_out(record, done, payload),
             Event::ChildStarted(start) => self.child_started(record, start),
             Event::ChildRecalled { node, attempt } => self.child_recalled(record, *node, *attempt),
             Event::Recalled => self.with(record, |transaction| {
@@ -309,13 +310,13 @@ impl Model {
         })
     }
 
-    fn with(&mut self, record: &Record, change: impl FnOnce(&mut TransactionModel)) -> Check {
+    pub(super) fn with(&mut self, record: &Record, change: impl FnOnce(&mut TransactionModel)) -> Check {
         let id = record.refs.transaction.ok_or("no transaction")?;
         change(self.transactions.get_mut(&id).ok_or("an unknown transaction")?);
         Ok(())
     }
 
-    fn with_step(&mut self, record: &Record, change: impl FnOnce(&mut StepModel)) -> Check {
+    pub(super) fn with_step(&mut self, record: &Record, change: impl FnOnce(&mut StepModel)) -> Check {
         let step = StepIndex(record.refs.step.ok_or("no step")?);
         let node = NodeRef { step, clone: record.refs.clone.ok_or("no clone")? };
         let mut found = false;
@@ -658,16 +659,20 @@ impl Model {
 }
 
 /// Attempts are numbered from 1 without gaps, and one begins only when the one before is over.
-fn next(attempts: &[Attempt], number: u32) -> Check {
+pub(super) fn next(attempts: &[Attempt], number: u32) -> Check {
     let over = attempts.last().is_none_or(|attempt| attempt.outcome.is_some_and(|outcome| outcome != "completed"));
     ensure(over, || "the attempt before is not over, or was done".to_owned())?;
     ensure(position(number) == attempts.len() + 1, || format!("attempt {number} after {}", attempts.len()))
 }
 
 /// The entry itself holds a decision, and it permits.
-fn permitted(payload: Option<&[u8]>) -> Check {
-    let decision = payload.and_then(Members::read).and_then(|payload| payload.text("decision"));
-    let outcome =
-        decision.and_then(|text| Members::read(text.as_bytes())).and_then(|decision| decision.text("outcome"));
+pub(super) fn permitted(payload: Option<&[u8]>) -> Check {
+    let outcome = outcome_of(payload);
     ensure(outcome == Some("\"permit\""), || format!("without a permit: {outcome:?}"))
+}
+
+/// What the decision says that an entry holds, as JSON.
+pub(super) fn outcome_of(payload: Option<&[u8]>) -> Option<&str> {
+    let decision = payload.and_then(Members::read).and_then(|payload| payload.text("decision"))?;
+    Members::read(decision.as_bytes())?.text("outcome")
 }

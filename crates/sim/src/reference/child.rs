@@ -48,9 +48,9 @@ impl Saga {
     /// Whether something of what it did, or may have done, is left where it ended.
     pub(crate) fn leaves_something(&self) -> bool {
         let is_left = |step: usize| {
-            let is_passive = self.step(step).is_some_and(super::StepPlan::is_passive);
+            let is_nothing = self.step(step).is_some_and(super::StepPlan::is_without_effect);
             let took = matches!(self.stage(step), Stage::Completed | Stage::Unknown);
-            took && !self.is_whole(step) && !self.is_undone(step) && !is_passive
+            took && !self.is_whole(step) && !self.is_undone(step) && !is_nothing
         };
         self.ended() == Some(Status::Terminated) || self.all().any(is_left)
     }

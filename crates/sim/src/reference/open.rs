@@ -31,6 +31,7 @@ impl Saga {
             | Event::Dispatched { .. }
             | Event::Accepted { .. }
             | Event::Completed { .. }
+            | Event::CarriedOut(_)
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled

@@ -1,8 +1,10 @@
 //! What a saga or a TCC does, as plain data: the definition's document is written from it, and the reference model judges by
 //! it, so that reading a definition is put to the test as well.
 
+mod closing;
 mod draw;
 mod family;
+mod inline;
 mod read;
 mod signal;
 
@@ -166,6 +168,9 @@ pub struct StepPlan {
 pub struct UndoPlan {
     /// Nobody is called.
     pub is_noop: bool,
+    /// It emits an event, and calls nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_event: bool,
     /// How it is tried again.
     pub retry: RetryPlan,
     /// Milliseconds that an attempt may take.
@@ -220,6 +225,10 @@ pub enum RunPlan {
     Signal(SignalPlan),
     /// The child that has this number.
     Child(usize),
+    /// A question for policy.
+    Decide,
+    /// An event.
+    Emit,
 }
 
 /// What a transaction gives.
@@ -301,7 +310,8 @@ impl Plan {
         let plan = Self { steps, concurrency, output, lasts, is_layered, policy, on_error, ..Self::empty(name) };
         let plan = plan.with_setting(number);
         let number = u64::try_from(number).unwrap_or(0);
-        plan.with_variable(&mut Rng::new(number ^ 0x5e7_0000)).with_polls(&mut Rng::new(number ^ 0x9011_0000))
+        let plan = plan.with_variable(&mut Rng::new(number ^ 0x5e7_0000));
+        plan.with_inline(&mut Rng::new(number ^ 0x1a11_0000)).with_polls(&mut Rng::new(number ^ 0x9011_0000))
     }
 
     /// An open one: up to eight steps that its driver asks for.
@@ -354,6 +364,7 @@ impl Plan {
         for step in plan.steps.iter_mut().filter(|step| !step.is_passive()) {
             step.most_clones = rng.permille(often).then(|| rng.between(0, 5));
             step.window = step.most_clones.and_then(|_| rng.permille(500).then(|| rng.between(1, 3)));
+            step.window = step.window.filter(|_| !step.is_inline());
         }
         plan
     }
@@ -460,6 +471,7 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
     let is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(300);
     let undo = rng.permille(800).then(|| UndoPlan {
         is_noop: false,
+        is_event: false,
         retry: retry(rng.between(1, 3)),
         timeout: rng.between(500, 5_000),
         on_error: if rng.permille(200) { on_error(rng) } else { None },
@@ -528,7 +540,13 @@ impl StepPlan {
     pub(crate) const fn is_passive(&self) -> bool {
         match self.run {
             RunPlan::Wait(_) | RunPlan::Signal(_) => true,
-            RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_) => false,
+            RunPlan::Noop
+            | RunPlan::Http
+            | RunPlan::QueueA
+            | RunPlan::QueueB
+            | RunPlan::Child(_)
+            | RunPlan::Decide
+            | RunPlan::Emit => false,
         }
     }
 
@@ -588,13 +606,17 @@ impl StepPlan {
                 json!({ "signal": document })
             }
             RunPlan::Child(number) => json!({ "transaction": family::child_name(number) }),
+            RunPlan::Decide => inline::question(),
+            RunPlan::Emit => inline::event("sim.done"),
             RunPlan::Noop => json!("noop"),
             RunPlan::Http => json!({ "http": { "url": "https://payments.test/charges" } }),
             RunPlan::QueueA => json!({ "worker": "queue.a" }),
             RunPlan::QueueB => json!({ "worker": "queue.b" }),
         };
         step.insert("run".to_owned(), run);
-        if !self.is_passive() {
+        if self.run == RunPlan::Decide {
+            step.insert("context".to_owned(), json!({ "n": "${{ input.n }}" }));
+        } else if !self.is_passive() {
             self.attempts(&mut step);
         }
         step
@@ -614,44 +636,12 @@ impl StepPlan {
             with.insert("g".to_owned(), json!("${{ env.?GEN }}"));
         }
         step.insert("with".to_owned(), with);
-        if matches!(self.run, RunPlan::Child(_)) {
+        if matches!(self.run, RunPlan::Child(_) | RunPlan::Emit) {
             return;
         }
         step.insert("retry".to_owned(), self.retry.document());
         step.insert("timeout".to_owned(), json!(format!("{}ms", self.timeout)));
         step.insert("queue_timeout".to_owned(), json!(format!("{}s", self.queue_timeout)));
-    }
-}
-
-impl UndoPlan {
-    fn document(&self) -> Value {
-        let mut document = closing(self.is_noop, &self.retry, self.timeout);
-        document.extend(self.on_error.map(|on_error| ("on_error".to_owned(), json!(on_error))));
-        document.extend(self.is_critical.then(|| ("critical".to_owned(), json!(true))));
-        Value::Object(document)
-    }
-}
-
-impl ConfirmPlan {
-    fn document(&self) -> Value {
-        Value::Object(closing(self.is_noop, &self.retry, self.timeout))
-    }
-}
-
-/// What an undo and a confirm say alike.
-fn closing(is_noop: bool, retry: &RetryPlan, timeout: u64) -> Map<String, Value> {
-    let run = if is_noop { json!("noop") } else { json!({ "worker": "queue.undo" }) };
-    let parts = [("run", run), ("retry", retry.document()), ("timeout", json!(format!("{timeout}ms")))];
-    parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-impl RetryPlan {
-    fn document(&self) -> Value {
-        let mut retry = json!({ "attempts": self.attempts, "backoff": format!("{}ms", self.backoff) });
-        if let Some(retry) = retry.as_object_mut().filter(|_| self.unless) {
-            retry.insert("unless".to_owned(), json!([FINAL]));
-        }
-        retry
     }
 }
 
@@ -750,7 +740,7 @@ fn participant(index: usize, order: TccPlan, policy: Option<PolicyPlan>, optiona
     let closing = |rng: &mut Rng| (rng.permille(100), retry(rng, 4), rng.between(2_000, 6_000));
     let (is_noop, retry, timeout) = closing(rng);
     let is_critical = policy == Some(PolicyPlan::CircuitBreaker) && rng.permille(500);
-    step.undo = Some(UndoPlan { is_noop, retry, timeout, on_error: on_error(rng), is_critical });
+    step.undo = Some(UndoPlan { is_noop, is_event: false, retry, timeout, on_error: on_error(rng), is_critical });
     let (is_noop, retry, timeout) = closing(rng);
     step.confirm = Some(ConfirmPlan { is_noop, retry, timeout });
     step

@@ -424,6 +424,9 @@ impl Saga {
         ensure(waits, || format!("it is {stage:?}"))?;
         ensure(self.moves() && self.parked().is_none(), || "the saga stands still".to_owned())?;
         ensure(!self.is_whole(asked), || "it fans out".to_owned())?;
+        if self.is_inline(asked, Phase::Do) && !self.is_told(WrongRule::InlineTakesPlace) {
+            return Ok(());
+        }
         self.has_window(asked)?;
         self.has_room(Phase::Do)
     }
@@ -661,7 +664,7 @@ impl Saga {
             Stage::Waiting(until) => until.into_iter().collect(),
             // No worker is waited for.
             Stage::Child => Vec::new(),
-            Stage::Ready(_) if self.runs_child(step) => Vec::new(),
+            Stage::Ready(_) if self.runs_child(step) || self.is_inline(step, Phase::Do) => Vec::new(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],

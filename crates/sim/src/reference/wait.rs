@@ -97,9 +97,16 @@ impl Saga {
         let lasts = match self.plan.steps.get(step).map(|plan| plan.run) {
             Some(RunPlan::Wait(millis)) => Some(millis),
             Some(RunPlan::Signal(SignalPlan { timeout, .. })) => timeout,
-            Some(RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_)) | None => {
-                return Err("it does not wait".to_owned());
-            }
+            Some(
+                RunPlan::Noop
+                | RunPlan::Http
+                | RunPlan::QueueA
+                | RunPlan::QueueB
+                | RunPlan::Child(_)
+                | RunPlan::Decide
+                | RunPlan::Emit,
+            )
+            | None => return Err("it does not wait".to_owned()),
         };
         let more = if self.is_told(WrongRule::WaitLonger) { 250 } else { 0 };
         let expected = lasts.map(|millis| since.plus(Duration::from_millis(millis + more)));
@@ -165,8 +172,13 @@ fn is_same(fact: &Fact, asked: Option<&str>) -> bool {
 fn signal_of(run: RunPlan) -> Option<SignalName> {
     match run {
         RunPlan::Signal(signal) => Some(signal.name),
-        RunPlan::Noop | RunPlan::Http | RunPlan::QueueA | RunPlan::QueueB | RunPlan::Child(_) | RunPlan::Wait(_) => {
-            None
-        }
+        RunPlan::Noop
+        | RunPlan::Http
+        | RunPlan::QueueA
+        | RunPlan::QueueB
+        | RunPlan::Child(_)
+        | RunPlan::Wait(_)
+        | RunPlan::Decide
+        | RunPlan::Emit => None,
     }
 }

@@ -83,6 +83,10 @@ pub enum WrongRule {
     IgnoreClones,
     /// What the last step added to the variable is lost.
     ForgetVariable,
+    /// What the shard carries out itself takes a place while it does.
+    InlineTakesPlace,
+    /// A question that was answered with no fails its step.
+    DenialFails,
     /// Settings that change while a transaction runs are another for it.
     SeeNewestSettings,
     /// A schedule starts whatever still runs.
@@ -131,7 +135,7 @@ impl WrongRule {
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
 
     /// Every one that is about other sagas or open transactions.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::UndoInOrder,
         Self::OneAttemptMore,
         Self::ForgetUnknown,
@@ -159,6 +163,8 @@ impl WrongRule {
         Self::IgnoreClaims,
         Self::AcceptedIsDone,
         Self::ForgetVariable,
+        Self::InlineTakesPlace,
+        Self::DenialFails,
         Self::SeeNewestSettings,
     ];
 

@@ -4,7 +4,8 @@
 use super::World;
 use crate::material;
 use crate::model::Check;
-use chancery_shard::replay::{Replay, TenantRows, TransactionRows};
+use chancery_ledger::Record;
+use chancery_shard::replay::{self, Replay, TenantRows, TransactionRows};
 use chancery_shard::row::{KeyRow, LogId};
 use chancery_store::scan::Scan;
 use chancery_store::sim::Dump;
@@ -57,6 +58,7 @@ impl World {
             }
             let (transactions, rows) = replay_log(replay, log.id, dump)?;
             check_transactions(log.id, transactions, dump)?;
+            check_events(log.id, dump)?;
             keys.extend(rows.keys.clone());
             if shard == 0 {
                 of_tenant = rows;
@@ -139,6 +141,18 @@ fn check_transactions(log: LogId, replayed: Vec<TransactionRows>, dump: &Dump) -
     same("steps", &parts, &steps)?;
     labels.sort_unstable();
     same("labels", &labels, &dump.labels.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>())
+}
+
+fn check_events(log: LogId, dump: &Dump) -> Check {
+    let mut events = Vec::new();
+    for entry in dump.entries.get(&log).into_iter().flatten() {
+        let record = Record::parse(&entry.record).map_err(|err| err.to_string())?;
+        if record.kind == "event.emitted" {
+            let recorded = replay::read(&record, entry).map_err(|err| err.to_string())?;
+            events.extend(replay::event_row(log, &record, &recorded));
+        }
+    }
+    same("events", &events, &dump.events.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>())
 }
 
 /// Replayed rows and stored ones, in one order.

@@ -5,6 +5,7 @@ mod crash;
 mod examples;
 mod faults;
 mod hand;
+mod inline;
 mod inputs;
 mod maintenance;
 mod originals;

@@ -98,3 +98,15 @@ CREATE TABLE schedules (
     body BYTEA NOT NULL,
     PRIMARY KEY (tenant, name)
 );
+
+-- The events that steps emitted, to be read in order, by type and by subject, which is bytes of UTF-8. What they say is in
+-- their entries.
+CREATE TABLE events (
+    log BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    subject BYTEA,
+    PRIMARY KEY (log, seq)
+);
+CREATE INDEX events_by_type ON events (log, type, seq);
+CREATE INDEX events_by_subject ON events (log, subject, seq) WHERE subject IS NOT NULL;

@@ -94,4 +94,16 @@ CREATE TABLE schedules (
     PRIMARY KEY (tenant, name)
 ) STRICT, WITHOUT ROWID;
 
+-- The events that steps emitted, to be read in order, by type and by subject, which is bytes of UTF-8. What they say is in
+-- their entries.
+CREATE TABLE events (
+    log INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    subject BLOB,
+    PRIMARY KEY (log, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_by_type ON events (log, type, seq);
+CREATE INDEX events_by_subject ON events (log, subject, seq) WHERE subject IS NOT NULL;
+
 PRAGMA user_version = 2;

@@ -9,7 +9,7 @@ use crate::postgres::{control, fault, rows};
 use crate::words;
 use chancery_base::{Kind, Timestamp};
 use chancery_shard::batch::{Batch, CommitError, StoreError};
-use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LabelRow, PayloadRow, StepRow, TransactionRow};
+use chancery_shard::row::{EntryRow, EventRow, KeyRow, KeyScope, LabelRow, PayloadRow, StepRow, TransactionRow};
 use std::collections::HashMap;
 use std::hash::Hash;
 use tokio_postgres::types::Type;
@@ -37,9 +37,9 @@ pub(super) async fn commit(connections: &Connections, batch: &Batch) -> Result<(
 
 /// Whether a batch only asks whether the guard still holds.
 fn is_question(batch: &Batch) -> bool {
-    let Batch { entries, transactions, steps, keys, labels, control, raises_control_epoch, .. } = batch;
+    let Batch { entries, transactions, steps, keys, labels, events, control, raises_control_epoch, .. } = batch;
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
-    let writes_rows = writes_rows || !labels.is_empty();
+    let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty();
     entries.is_empty() && !writes_rows && !raises_control_epoch
 }
 
@@ -114,6 +114,9 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
     keys(&mut statement, &batch.keys);
     if !batch.labels.is_empty() {
         labels(&mut statement, &batch.labels);
+    }
+    if !batch.events.is_empty() {
+        events(&mut statement, &batch.events);
     }
     control::parts(&mut statement, &batch.control);
     Ok(statement)
@@ -311,5 +314,19 @@ fn labels<'a>(statement: &mut Statement<'a>, rows: &'a [LabelRow]) {
             "INSERT INTO labels (log, name, value, transaction_id) SELECT new.* FROM guard, {source} AS new \
              ON CONFLICT (log, name, value, transaction_id) DO NOTHING RETURNING 1"
         ),
+    );
+}
+
+fn events<'a>(statement: &mut Statement<'a>, rows: &'a [EventRow]) {
+    let rows: Vec<&'a EventRow> = rows.iter().collect();
+    let source = statement.unnest(vec![
+        column(&rows, Type::INT8_ARRAY, |row| row.log.0),
+        column(&rows, Type::INT8_ARRAY, |row| int(row.seq)),
+        column(&rows, Type::TEXT_ARRAY, |row| row.event_type.as_str()),
+        column(&rows, Type::BYTEA_ARRAY, |row| row.subject.as_ref().map(String::as_bytes)),
+    ]);
+    statement.part(
+        "new_events",
+        format!("INSERT INTO events (log, seq, type, subject) SELECT new.* FROM guard, {source} AS new RETURNING 1"),
     );
 }

@@ -1,11 +1,12 @@
 //! Reads: one statement, or several in one snapshot.
 
 use crate::check::LOG_ENTRIES_MAX;
+use crate::events::Gather;
 use crate::postgres::pool::{Connection, Connections, Param};
 use crate::postgres::rows;
 use crate::search::{self, Plan, Statement, Value};
 use crate::words;
-use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
+use crate::{CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
@@ -382,6 +383,31 @@ pub(super) async fn entries(
     let query = format!("SELECT {columns} FROM entries WHERE log = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
     let page: &[Param<'_>] = &[(&log.0, Type::INT8), (&from, Type::INT8), (&rows_max(limit), Type::INT8)];
     Ok(second(all(&conn, "read entries", &query, page, rows::entry).await?))
+}
+
+pub(super) async fn entries_at(connections: &Connections, log: LogId, numbers: &[u64]) -> Answer<Vec<EntryRow>> {
+    let conn = connections.get("read entries").await?;
+    let numbers: Vec<i64> = numbers.iter().filter_map(|seq| i64::try_from(*seq).ok()).collect();
+    let query = format!("SELECT {} FROM entries WHERE log = $1 AND seq = ANY($2) ORDER BY seq", rows::ENTRY);
+    let wanted: &[Param<'_>] = &[(&log.0, Type::INT8), (&numbers, Type::INT8_ARRAY)];
+    Ok(second(all(&conn, "read entries", &query, wanted, rows::entry).await?))
+}
+
+pub(super) async fn events(
+    connections: &Connections,
+    log: LogId,
+    search: &EventSearch,
+    reach: EventReach,
+) -> Answer<EventsFound> {
+    let conn = connections.get("read events").await?;
+    let mut gather = Gather::new(search, reach);
+    while let Some((from, rows)) = gather.wants() {
+        // Beyond is nothing.
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        let statement = search.statement('$', log, (from, rows), rows::EVENT);
+        gather.take(ask(&conn, "read events", statement, rows::event).await?, rows);
+    }
+    Ok(gather.finish())
 }
 
 pub(super) async fn checkpoint(

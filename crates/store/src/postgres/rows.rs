@@ -10,9 +10,9 @@ use chancery_base::{
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow,
-    PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
+    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow,
+    TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -39,6 +39,8 @@ pub(super) const PAYLOAD: &str = "seq, salt, payload_key, payload_nonce, payload
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
      ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
+/// The columns that [`event`] reads.
+pub(super) const EVENT: &str = "log, seq, type, subject";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -285,6 +287,11 @@ pub(super) fn transaction(row: &Row) -> Read<TransactionRow> {
 fn kept(row: &Row, column: usize) -> Read<Vec<u64>> {
     let text: Option<&str> = get(row, column)?;
     words::kept_of(text).ok_or_else(|| bad(column, "it is not a list of entries"))
+}
+
+pub(super) fn event(row: &Row) -> Read<EventRow> {
+    let (log, seq) = (LogId(get(row, 0)?), number(row, 1)?);
+    Ok(EventRow { log, seq, event_type: get(row, 2)?, subject: utf8_or_null(row, 3)? })
 }
 
 pub(super) fn label(row: &Row) -> Read<LabelRow> {

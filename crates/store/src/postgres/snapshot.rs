@@ -11,8 +11,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -247,6 +247,11 @@ impl Scan for Snapshot {
         });
         let key = "log, name, value, transaction_id";
         self.pages(("labels", rows::LABEL, key), after.unwrap_or_default(), limit, rows::label)
+    }
+
+    fn events(&self, after: Option<(LogId, u64)>, limit: usize) -> Answer<Vec<EventRow>> {
+        let after = after.map(|(log, seq)| vec![int(log.0), int(i64::try_from(seq).unwrap_or(i64::MAX))]);
+        self.pages(("events", rows::EVENT, "log, seq"), after.unwrap_or_default(), limit, rows::event)
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

@@ -28,7 +28,7 @@ impl Statement {
         Self { sigil, sql: String::new(), values: Vec::new() }
     }
 
-    fn bind(&mut self, value: Value) -> String {
+    pub(crate) fn bind(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("{}{}", self.sigil, self.values.len())
     }

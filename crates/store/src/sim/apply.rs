@@ -47,6 +47,7 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
         state.steps.insert((row.transaction, row.step, row.clone), row.clone());
     }
     state.labels.extend(batch.labels.iter().cloned());
+    state.events.extend(batch.events.iter().map(|row| ((row.log, row.seq), row.clone())));
     for row in &batch.keys {
         state.keys.insert((tenant.clone(), words::scope(row.scope), row.slot, row.key), row.clone());
     }

@@ -8,8 +8,8 @@ use chancery_base::{KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantI
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -28,6 +28,8 @@ pub struct Dump {
     pub steps: Vec<StepRow>,
     /// Labels.
     pub labels: Vec<LabelRow>,
+    /// Events.
+    pub events: Vec<EventRow>,
     /// Keys and whose they are.
     pub keys: Vec<(TenantId, KeyRow)>,
 }
@@ -43,6 +45,7 @@ pub(super) fn dump(state: &State) -> Dump {
         transactions: state.transactions.values().cloned().collect(),
         steps: state.steps.values().cloned().collect(),
         labels: state.labels.iter().cloned().collect(),
+        events: state.events.values().cloned().collect(),
         keys: state.keys.iter().map(|((tenant, ..), row)| (tenant.clone(), row.clone())).collect(),
     }
 }
@@ -115,6 +118,11 @@ impl Scan for SimStore {
     fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Answer<Vec<LabelRow>> {
         let from = after.map_or(Unbounded, Excluded);
         Ok(self.inner().state.labels.range((from, Unbounded)).take(limit).cloned().collect())
+    }
+
+    fn events(&self, after: Option<(LogId, u64)>, limit: usize) -> Answer<Vec<EventRow>> {
+        let from = after.map_or(Unbounded, Excluded);
+        Ok(self.inner().state.events.range((from, Unbounded)).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

@@ -1,15 +1,17 @@
 //! The tables in memory, and reading them.
 
+use crate::events::Gather;
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
-use crate::{CheckpointRow, TileRow, error, words};
+use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, TileRow, error, words};
 use chancery_base::{
-    Digest, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+    Digest, EventPattern, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
+    MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ pub(super) struct State {
     pub(super) transactions: BTreeMap<TransactionId, TransactionRow>,
     pub(super) steps: BTreeMap<(TransactionId, u32, u32), StepRow>,
     pub(super) labels: BTreeSet<LabelRow>,
+    pub(super) events: BTreeMap<(LogId, u64), EventRow>,
     pub(super) keys: BTreeMap<(TenantId, &'static str, u16, [u8; 32]), KeyRow>,
     pub(super) tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub(super) checkpoints: BTreeMap<(LogId, u64), CheckpointRow>,
@@ -213,6 +216,25 @@ impl State {
             ..EntryRow::clone(entry)
         };
         self.entries.range(range).take(limit).map(|(_, entry)| strip(entry)).collect()
+    }
+
+    pub(super) fn entries_at(&self, log: LogId, numbers: &[u64]) -> Vec<EntryRow> {
+        let wanted: BTreeSet<u64> = numbers.iter().copied().collect();
+        let entries = wanted.into_iter().filter_map(|seq| self.entries.get(&(log, seq)));
+        entries.map(|entry| EntryRow::clone(entry)).collect()
+    }
+
+    pub(super) fn events(&self, log: LogId, search: &EventSearch, reach: EventReach) -> EventsFound {
+        let mut gather = Gather::new(search, reach);
+        while let Some((from, rows)) = gather.wants() {
+            let read = self.events.range((log, from)..=(log, u64::MAX)).map(|(_, row)| row);
+            // As an index gives them that holds those of one type, or about one subject.
+            let read =
+                read.filter(|row| search.types.as_ref().and_then(EventPattern::exact).is_none() || search.holds(row));
+            let read = read.filter(|row| search.subject.is_none() || row.subject == search.subject);
+            gather.take(read.take(rows).cloned().collect(), rows);
+        }
+        gather.finish()
     }
 
     pub(super) fn checkpoint(&self, log: LogId, at_most: Option<u64>) -> Option<CheckpointRow> {

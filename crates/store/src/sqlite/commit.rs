@@ -7,7 +7,9 @@ use crate::sqlite::{control, rows};
 use crate::words;
 use chancery_base::{Kind, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError};
-use chancery_shard::row::{EntryRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use chancery_shard::row::{
+    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow,
+};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 const GUARD: &str = "UPDATE logs SET size = ?1, control_epoch = control_epoch + ?2 \
@@ -52,6 +54,8 @@ const BUSINESS_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request,
 const LABEL: &str = "INSERT INTO labels (log, name, value, transaction_id) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (log, name, value, transaction_id) DO NOTHING";
 
+const EVENT: &str = "INSERT INTO events (log, seq, type, subject) VALUES (?1, ?2, ?3, ?4)";
+
 /// Applies a batch, or says why not; the caller rolls back then.
 pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> {
     check::batch(batch)?;
@@ -61,6 +65,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     steps(conn, &batch.steps)?;
     keys(conn, &tenant, &batch.keys)?;
     labels(conn, &batch.labels)?;
+    events(conn, &batch.events)?;
     for row in &batch.control {
         control::apply(conn, &tenant, row)?;
     }
@@ -238,6 +243,19 @@ fn labels(conn: &Connection, labels: &[LabelRow]) -> Result<(), WriteError> {
     for row in labels {
         let values = params![row.log.0, row.name, row.value.as_bytes(), row.transaction.as_bytes()];
         insert.execute(values).map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn events(conn: &Connection, events: &[EventRow]) -> Result<(), WriteError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write events");
+    let mut insert = conn.prepare_cached(EVENT).map_err(&sql)?;
+    for row in events {
+        let subject = row.subject.as_ref().map(String::as_bytes);
+        insert.execute(params![row.log.0, row.seq, row.event_type, subject]).map_err(&sql)?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Reads: each on a connection of its own that cannot write, in one snapshot where there is more than one statement.
 
+use crate::events::Gather;
 use crate::search::{self, Plan, Statement, Value};
 use crate::sqlite::fault::reading;
 use crate::sqlite::rows;
 use crate::words;
-use crate::{CheckpointRow, Count, Found, Reach, TileRow, error};
+use crate::{CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, TileRow, error};
 use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
@@ -341,6 +342,27 @@ pub(super) fn entries(conn: &Connection, log: LogId, from: u64, limit: usize, pa
         format!("SELECT {columns} FROM entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3");
     let page = params![first, last, rows_max(limit)];
     all(conn, "read entries", &statement, page, |row| Ok(rows::entry(row)?.1))
+}
+
+pub(super) fn entries_at(conn: &Connection, log: LogId, numbers: &[u64]) -> Answer<Vec<EntryRow>> {
+    let statement = format!("SELECT {} FROM entries WHERE position = ?1", rows::ENTRY);
+    let mut wanted = numbers.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let positions = wanted.into_iter().filter(|seq| *seq < LOG_ENTRIES_MAX).filter_map(|seq| rows::position(log, seq));
+    let read = |position| one(conn, "read entries", &statement, [position], |row| Ok(rows::entry(row)?.1));
+    positions.map(read).filter_map(Answer::transpose).collect()
+}
+
+pub(super) fn events(conn: &Connection, log: LogId, search: &EventSearch, reach: EventReach) -> Answer<EventsFound> {
+    let mut gather = Gather::new(search, reach);
+    while let Some((from, rows)) = gather.wants() {
+        // Beyond is nothing.
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        let statement = search.statement('?', log, (from, rows), rows::EVENT);
+        gather.take(ask(conn, "read events", statement, rows::event)?, rows);
+    }
+    Ok(gather.finish())
 }
 
 pub(super) fn checkpoint(conn: &Connection, log: LogId, at_most: Option<u64>) -> Answer<Option<CheckpointRow>> {

@@ -9,9 +9,9 @@ use chancery_base::{
 };
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow,
-    TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -36,6 +36,8 @@ pub(super) const PAYLOAD: &str = "salt, payload_key, payload_nonce, payload, sub
 /// The columns that [`transaction`] reads.
 pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_digest, status, principal, started_at, \
      ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
+/// The columns that [`event`] reads.
+pub(super) const EVENT: &str = "log, seq, type, subject";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -287,6 +289,11 @@ pub(super) fn asleep(row: &Row<'_>) -> rusqlite::Result<(TransactionId, Timestam
 /// The id in the first column.
 pub(super) fn transaction_id(row: &Row<'_>) -> rusqlite::Result<TransactionId> {
     get(row, 0)
+}
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let subject = optional(row, 3)?.map(|Utf8(subject)| subject);
+    Ok(EventRow { log: LogId(row.get(0)?), seq: row.get(1)?, event_type: row.get(2)?, subject })
 }
 
 pub(super) fn label(row: &Row<'_>) -> rusqlite::Result<LabelRow> {

@@ -10,8 +10,8 @@ use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, T
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow,
-    QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -227,6 +227,14 @@ impl Scan for Snapshot {
             (row.log.0, row.name.as_str(), row.value.as_bytes(), row.transaction.as_bytes().as_slice())
         });
         self.scan("labels", &query, params![log, name, value, id, read::rows_max(limit)], rows::label)
+    }
+
+    fn events(&self, after: Option<(LogId, u64)>, limit: usize) -> Answer<Vec<EventRow>> {
+        let query =
+            format!("SELECT {} FROM events WHERE (log, seq) > (?1, ?2) ORDER BY log, seq LIMIT ?3", rows::EVENT);
+        let (log, seq) =
+            after.map_or((i64::MIN, i64::MIN), |(log, seq)| (log.0, i64::try_from(seq).unwrap_or(i64::MAX)));
+        self.scan("events", &query, params![log, seq, read::rows_max(limit)], rows::event)
     }
 
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {

@@ -1,5 +1,6 @@
 //! What every store must do.
 
+mod events;
 mod schedules;
 mod settings;
 
@@ -10,6 +11,7 @@ use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
+use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
 use schedules::{schedules_are_as_last_written, what_schedules_start_is_found};
 use settings::{a_load_brings_the_settings_that_are_seen, settings_are_kept_version_by_version};
 use std::sync::Arc;
@@ -54,6 +56,8 @@ suite! {
     what_schedules_start_is_found
     settings_are_kept_version_by_version
     a_load_brings_the_settings_that_are_seen
+    events_are_found_in_the_order_of_their_entries
+    what_is_no_event_of_the_batch_is_refused
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
     recovery_skips_what_ended_or_parked

@@ -6,7 +6,7 @@ use crate::subject::{Subject, block_on};
 use chancery_base::Kind;
 use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError, StoreError};
-use chancery_store::{CheckpointRow, Durability, Options, Reach, Store, TileRow};
+use chancery_store::{CheckpointRow, Durability, EventReach, Options, Reach, Store, TileRow};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -17,6 +17,8 @@ enum Op {
     Checkpoint { log: u8, size: u8, tile: u8, epoch_off: bool },
     Read(u8, u8),
     Search { text: String, before: Option<u8>, limit: usize, looks: usize },
+    Events { log: u8, types: Option<&'static str>, subject: Option<u8>, from: u8, limit: usize, looks: usize },
+    EntriesAt { log: u8, numbers: Vec<u8> },
 }
 
 /// A batch, but for what depends on how its log is when its turn comes.
@@ -90,6 +92,15 @@ fn searching() -> impl Strategy<Value = Op> {
     })
 }
 
+const PATTERNS: [&str; 6] = ["order.paid", "order.shipped", "order.*", "*.shipped", "**", "parcel.**"];
+
+fn of_events() -> impl Strategy<Value = Op> {
+    let types = prop::option::of(prop::sample::select(&PATTERNS[..]));
+    let subject = prop::option::weighted(0.3, 0..2_u8);
+    (0..3_u8, types, subject, 0..20_u8, 1..4_usize, 1..6_usize)
+        .prop_map(|(log, types, subject, from, limit, looks)| Op::Events { log, types, subject, from, limit, looks })
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => plan().prop_map(|plan| Op::Commit(Box::new(plan))),
@@ -98,6 +109,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(log, size, tile, epoch_off)| Op::Checkpoint { log, size, tile, epoch_off }),
         3 => (0..3_u8, 0..12_u8).prop_map(|(log, id)| Op::Read(log, id)),
         4 => searching(),
+        4 => of_events(),
+        1 => (0..3_u8, prop::collection::vec(0..20_u8, 0..6))
+            .prop_map(|(log, numbers)| Op::EntriesAt { log, numbers }),
     ]
 }
 
@@ -136,12 +150,14 @@ impl Plan {
         let entries = (size..).zip(&self.entries);
         // Numbers within a transaction are wild, so that some are there already.
         let number = |(transaction, n): &(u8, u8)| (id(u32::from(*transaction)), u64::from(n % 32));
+        let entries: Vec<EntryRow> = entries.map(|(seq, numbers)| entry(seq, numbers.as_ref().map(number))).collect();
         Batch {
+            events: events(log.id, &entries),
             epoch: log.epoch + off(2),
             size,
             control_epoch: log.control_epoch + off(3),
             raises_control_epoch: self.raises,
-            entries: entries.map(|(seq, numbers)| entry(seq, numbers.as_ref().map(number))).collect(),
+            entries,
             transactions: self
                 .transactions
                 .iter()
@@ -217,6 +233,16 @@ async fn apply(store: &dyn Store, op: &Op) -> String {
             let found = plain(store.transactions(&grant("acme"), search(text), reach).await);
             let counted = plain(store.transaction_count(&grant("acme"), search(text), reach).await);
             format!("{:?}", (found, counted))
+        }
+        Op::Events { log, types, subject, from, limit, looks } => {
+            let subject = subject.map(|number| format!("order {number}\0"));
+            let search = event_search(*types, subject.as_deref());
+            let reach = EventReach { from: u64::from(*from), limit: *limit, looks: *looks };
+            format!("{:?}", plain(store.events(logs[usize::from(*log)].id, search, reach).await))
+        }
+        Op::EntriesAt { log, numbers } => {
+            let numbers = numbers.iter().map(|number| u64::from(*number)).collect();
+            format!("{:?}", plain(store.entries_at(logs[usize::from(*log)].id, numbers).await))
         }
     }
 }

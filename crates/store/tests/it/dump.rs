@@ -20,6 +20,7 @@ pub(crate) struct FullDump {
     pub(crate) transactions: Vec<TransactionRow>,
     pub(crate) steps: Vec<StepRow>,
     pub(crate) labels: Vec<LabelRow>,
+    pub(crate) events: Vec<EventRow>,
     pub(crate) keys: Vec<(TenantId, KeyRow)>,
     pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
@@ -72,6 +73,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         transactions: pages(|last| scan.transactions(last.map(|row: &TransactionRow| row.id), PAGE))?,
         steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE))?,
         labels: pages(|last| scan.labels(last, PAGE))?,
+        events: pages(|last| scan.events(last.map(|row: &EventRow| (row.log, row.seq)), PAGE))?,
         keys: pages(|last: Option<&(TenantId, KeyRow)>| {
             let place = last.map(|(tenant, row)| (tenant.clone(), row.scope, row.slot, row.key));
             scan.keys(place.as_ref(), PAGE)

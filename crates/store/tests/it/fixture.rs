@@ -4,7 +4,7 @@ use chancery_base::*;
 use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Grant, Origin};
-use chancery_store::{Reach, Store};
+use chancery_store::{EventSearch, Reach, Store};
 use std::sync::Arc;
 
 pub(crate) fn time(second: u32) -> Timestamp {
@@ -108,6 +108,23 @@ pub(crate) fn labels(log: LogId, number: u32) -> Vec<LabelRow> {
         2 => vec![label("channel", "\0"), region],
         _ => vec![label("channel", "web"), region],
     }
+}
+
+/// The events of a batch: its odd entries emitted one each.
+pub(crate) fn events(log: LogId, entries: &[EntryRow]) -> Vec<EventRow> {
+    let event = |entry: &EntryRow| EventRow {
+        log,
+        seq: entry.seq,
+        event_type: ["order.paid", "order.shipped", "parcel.shipped"][usize::try_from(entry.seq % 3).unwrap()]
+            .to_owned(),
+        subject: entry.seq.is_multiple_of(5).then(|| format!("order {}\0", entry.seq % 2)),
+    };
+    entries.iter().filter(|entry| !entry.seq.is_multiple_of(2)).map(event).collect()
+}
+
+/// Events that are called so, about this.
+pub(crate) fn event_search(types: Option<&str>, subject: Option<&str>) -> EventSearch {
+    EventSearch { types: types.map(|types| types.parse().unwrap()), subject: subject.map(str::to_owned) }
 }
 
 /// A search for what happened at [`time`]s.

@@ -251,6 +251,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "credentials",
             "definitions",
             "entries",
+            "events",
             "keys",
             "labels",
             "logs",
@@ -343,6 +344,12 @@ fn every_column_can_be_tampered_with() {
                 ..step(1, 0, "dispatched")
             }],
             keys: vec![key(KeyScope::Start, 1, 1)],
+            events: vec![EventRow {
+                log: log.id,
+                seq: log.size,
+                event_type: "order.paid".to_owned(),
+                subject: Some("order 1".to_owned()),
+            }],
             control: vec![
                 ControlRow::Principal(principal_row(1, "{}")),
                 ControlRow::Credential(credential(2, true)),

@@ -97,7 +97,9 @@ fn what_would_never_end_or_is_no_child_is_refused() {
     );
     refused(
         &step("{version: 2}", ""),
-        &["5:10: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal` and `transaction` is expected here"],
+        &[
+            "5:10: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal`, `transaction`, `decide` and `emit` is expected here",
+        ],
     );
     refused(
         &step("{transaction: ship, version: 0}", ""),

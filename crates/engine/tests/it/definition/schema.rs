@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 34] = [
+const OF_FORM: [&str; 39] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -35,6 +35,11 @@ const OF_FORM: [&str; 34] = [
     "` has no `",
     "a step that waits has no",
     "a step that runs a transaction has no",
+    "a step that decides a question has no",
+    "a step that emits an event has no",
+    "an undo that emits an event has no",
+    "is not allowed in an event's type",
+    "something before and after every dot",
     "has at least one participant",
     "is of kind `",
     "of a participant",

@@ -230,6 +230,9 @@ fn what_can_not_happen_is_refused() {
     let parent = "{name: p, version: 1, steps: [{id: a, run: {transaction: o}}]}";
     let message = "faults[0].step: step `a` runs a transaction: no attempt of it is handed out";
     refused(parent, &[at("a", FaultKind::Repeat)], message);
+    let told = "{name: t, version: 1, steps: [{id: a, run: {emit: {type: a.b}}}]}";
+    let message = "faults[0].step: nobody is called for step `a`: no attempt of it is handed out";
+    refused(told, &[at("a", FaultKind::LoseAnswer)], message);
     let wordy = FaultKind::Error { error: StepError::new("Down", long), unknown: false };
     refused(CHAIN, &[at("a", wordy)], "faults[0].fault.error.message: at most 256 bytes are allowed");
     for wrong in [Duration::ZERO, FAULT_DELAY_MAX + Duration::from_secs(1)] {

@@ -24,7 +24,8 @@ pub(super) fn undo(rng: &mut Rng, most: u64) -> Option<UndoPlan> {
     }
     let is_noop = rng.permille(100);
     let timeout = rng.between(2_000, 6_000);
-    Some(UndoPlan { is_noop, retry: retry(rng, most), timeout, on_error: None, is_critical: false })
+    let retry = retry(rng, most);
+    Some(UndoPlan { is_noop, is_event: false, retry, timeout, on_error: None, is_critical: false })
 }
 
 pub(super) fn retry(rng: &mut Rng, most: u64) -> RetryPlan {

@@ -231,7 +231,7 @@ impl Reader<'_> {
         let timeout = keys.millis("timeout")?.unwrap_or(TIMEOUT);
         let (on_error, is_critical) = (keys.word("on_error")?, keys.flag("critical")?);
         keys.done()?;
-        Ok(UndoPlan { is_noop, retry, timeout, on_error, is_critical })
+        Ok(UndoPlan { is_noop, is_event: false, retry, timeout, on_error, is_critical })
     }
 
     /// Above which number a step is not skipped.
@@ -329,7 +329,7 @@ fn driven(intent: &Intent) -> Check<StepPlan> {
             .and_then(serde_json::from_value)
             .map_err(|err| format!("on_error: {err}"))?;
         let (timeout, is_critical) = (undo.timeout_ms, undo.critical);
-        Ok(UndoPlan { is_noop: false, retry: retry(undo.attempts), timeout, on_error, is_critical })
+        Ok(UndoPlan { is_noop: false, is_event: false, retry: retry(undo.attempts), timeout, on_error, is_critical })
     };
     Ok(StepPlan {
         after: Vec::new(),

@@ -220,8 +220,11 @@ impl Hand {
                 let status = Status::from_word(summary.status.word()).unwrap();
                 self.settled.insert(id, (status, output));
             }
-            Effect::Grown(_) | Effect::Control(_) | Effect::TenantCreated(_) | Effect::Fenced | Effect::Observed(_) => {
-            }
+            Effect::Grown(..)
+            | Effect::Control(_)
+            | Effect::TenantCreated(_)
+            | Effect::Fenced
+            | Effect::Observed(_) => {}
         }
     }
 
@@ -401,6 +404,12 @@ impl Hand {
         let response = self.answer_of(to).unwrap_or_else(|| Err(self.watch.no_answer()))?;
         let Response::Started { id, .. } = response else { panic!("{response:?}") };
         Ok(id)
+    }
+
+    /// Starts what runs a definition, and lets it run.
+    pub(crate) fn start_of(&mut self, definition: &Arc<Definition>, input: Value) -> TransactionId {
+        self.definitions.insert(definition.name.to_string(), Arc::clone(definition));
+        self.start(definition.name.as_str(), input, None, None).unwrap()
     }
 
     fn call(&self, instance: &str, done: Vec<Report>, holding: &[TaskToken], takes: bool, hold: Duration) -> Command {

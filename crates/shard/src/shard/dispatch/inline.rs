@@ -1,0 +1,167 @@
+//! What the shard carries out itself: questions for policy whose answers are data, and events. Both are done in the
+//! entry that records them; nobody is called.
+
+use super::{BUNDLE_LOST, Standing, add_built_ins, observe};
+use crate::input::Refusal;
+use crate::shard::index::{Place, ReadyKey};
+use crate::shard::work::Work;
+use crate::shard::{Control, Shard};
+use chancery_base::{DecisionId, Document, EventId, EventType, PrincipalId};
+use chancery_engine::{Authorization, Call, Deed, Emission, Offer, StepError};
+use chancery_policy::{Action, Decision, EntityRef, Reason, Request, ResourceRef};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Why a question can't be put.
+type Unput = StepError;
+
+impl Shard {
+    /// Carries out what is ready, in its turn; whether anything was. A batch that is full takes no more of it: the rest
+    /// is the next one's.
+    pub(super) fn carry_out_inline(&mut self, control: &Control, work: &mut Work) -> bool {
+        let mut progress = false;
+        while !work.is_full()
+            && let Some(key) = self.index.next(&Place::Inline)
+        {
+            progress = true;
+            self.index.take_turn(&Place::Inline);
+            if let Err(refusal) = self.carry_out_one(key, control, work) {
+                debug_assert!(false, "{refusal}");
+                self.index.remove(key.transaction);
+            }
+        }
+        progress
+    }
+
+    fn carry_out_one(&mut self, key: ReadyKey, control: &Control, work: &mut Work) -> Result<(), Refusal> {
+        let member = self.members.get(&key.transaction).ok_or(Refusal::Missing(key.transaction))?;
+        let offer = match member.offer(key.node, key.phase) {
+            Ok(offer) => offer,
+            Err(err) => return self.refuse_inline(key, err, work),
+        };
+        match &offer.call {
+            Call::Decide { principal } => self.answer_question(key, &offer, *principal, control, work),
+            Call::Emit { event_type, subject } => {
+                let (event_type, subject) = (event_type.clone(), subject.clone());
+                self.emit_event(key, &offer, (event_type, subject), control, work)
+            }
+            Call::Worker(_) | Call::Http(_) | Call::Noop | Call::Child(_) => {
+                Err(Refusal::Invalid("a call is not carried out here".to_owned()))
+            }
+        }
+    }
+
+    fn refuse_inline(&mut self, key: ReadyKey, error: StepError, work: &mut Work) -> Result<(), Refusal> {
+        let (node, phase) = (key.node, key.phase);
+        self.run(key.transaction, Standing::system(), work, |member, cx| member.refuse(node, phase, error, cx))
+    }
+
+    /// Emits an event, if policy permits: that it does is in the event's own entry.
+    fn emit_event(
+        &mut self,
+        key: ReadyKey,
+        offer: &Offer,
+        (event_type, subject): (EventType, Option<String>),
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<(), Refusal> {
+        let (id, node, phase) = (key.transaction, key.node, key.phase);
+        let (decision_id, decision) = match self.permit(key, offer, None, control, work)? {
+            Ok(permit) => permit,
+            Err((decision, why)) => {
+                let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+                let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
+                return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+            }
+        };
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        let step = member.step_of(node).map_or_else(String::new, |step| node.name(&step.id));
+        let emission = Emission {
+            definition: member.head().beginning.definition.clone(),
+            id: EventId::draw(work.now, &mut work.entropy),
+            step,
+            subject,
+            event_type,
+        };
+        let output = Document::shared(json!({ "id": emission.id.to_string() }));
+        let deed = Deed::Emitted(emission, Arc::clone(&offer.input));
+        let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
+        self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
+    }
+
+    /// Has policy answer a question. A no is an answer; what is no question fails the step.
+    fn answer_question(
+        &mut self,
+        key: ReadyKey,
+        offer: &Offer,
+        about: Option<PrincipalId>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<(), Refusal> {
+        let (id, node, phase) = (key.transaction, key.node, key.phase);
+        let decision = match self.ask(key, offer, about, control, work) {
+            Ok(decision) => decision,
+            Err(unput) => return self.refuse_inline(key, unput, work),
+        };
+        let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+        let output = Document::shared(answer(decision_id, &decision));
+        let bytes = u64::try_from(decision.payload().len()).unwrap_or(u64::MAX);
+        let deed = Deed::Answered { permitted: decision.is_permit(), bytes };
+        let standing = Standing { decision: Some(&*decision), ..Standing::system() };
+        self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
+    }
+
+    fn ask(
+        &mut self,
+        key: ReadyKey,
+        offer: &Offer,
+        about: Option<PrincipalId>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Arc<Decision>, Unput> {
+        let unput = |why: String| StepError::fatal(StepError::BAD_QUESTION, why);
+        let Authorization::Ask { action, resource: Some(resource), context } = &offer.authorization else {
+            return Err(unput("the step asks nothing".to_owned()));
+        };
+        let member = self.members.get(&key.transaction).ok_or_else(|| unput(format!("{} is gone", key.transaction)))?;
+        let beginning = &member.head().beginning;
+        let principal = about.unwrap_or(beginning.principal);
+        self.may_ask_about(principal, beginning.principal, control)?;
+        let bundle = self.bundles.get(&beginning.bundle).and_then(Clone::clone);
+        let bundle = bundle.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
+        let mut context = context.clone();
+        add_built_ins(&bundle, action, member, key, None, &mut context);
+        let resource = ResourceRef {
+            entity: EntityRef::new(&resource.resource_type, &resource.id),
+            attributes: resource.attributes.clone(),
+            parents: Vec::new(),
+        };
+        let request = Request { principal, action: action.clone(), resource, context };
+        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        if decision.misfit {
+            return Err(unput(decision.explanation()));
+        }
+        observe(&bundle, action, &decision, work);
+        Ok(decision)
+    }
+
+    /// What somebody may do is told to who may look at them, as by a call: the starter's roles say so. Of oneself one
+    /// may always ask.
+    fn may_ask_about(&self, about: PrincipalId, starter: PrincipalId, control: &Control) -> Result<(), Unput> {
+        let Some(access) = self.config.access.as_ref().filter(|_| about != starter) else { return Ok(()) };
+        let denied = match control.directory.principal(&starter) {
+            Some(principal) => access.authorize(principal, &control.tenant.tenant, Action::PrincipalRead, None).err(),
+            None => return Err(StepError::fatal(StepError::POLICY_DENIED, format!("{starter} is unknown"))),
+        };
+        denied.map_or(Ok(()), |denied| {
+            let message = format!("asking what {about} may do takes the right to look at it: {denied}");
+            Err(StepError::fatal(StepError::POLICY_DENIED, message))
+        })
+    }
+}
+
+/// What a step sees of an answer.
+fn answer(id: DecisionId, decision: &Decision) -> Value {
+    let reasons: Vec<&str> = decision.reasons.iter().filter_map(|Reason { policy, .. }| policy.as_deref()).collect();
+    json!({ "decision": decision.outcome.word(), "id": id.to_string(), "reasons": reasons })
+}
