@@ -16,6 +16,7 @@ pub mod page;
 pub mod principal;
 pub mod problem;
 pub mod queue;
+pub mod retention;
 pub mod routes;
 pub mod schedule;
 pub mod settings;

@@ -147,6 +147,8 @@ catalogue! {
     DriverSuperseded, "driver-superseded", 409, "Another driver has taken over";
     /// The step is recorded with another input, action or resource.
     StepDiffers, "step-differs", 409, "The step is recorded otherwise";
+    /// The transaction ended longer ago than its tenant keeps transactions: its history is left.
+    Expired, "expired", 410, "The transaction has expired";
     /// More bytes than a limit allows.
     TooLarge, "too-large", 413, "Too large";
     /// The URL is longer than the limit.

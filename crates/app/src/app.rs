@@ -10,7 +10,7 @@ use crate::pump::{self, Pump};
 use crate::starters::Starters;
 use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
-use crate::{Error, clock};
+use crate::{Error, clock, past};
 use arc_swap::ArcSwap;
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{KeyId, PrincipalId, Secret, TenantId, TransactionId};
@@ -183,6 +183,7 @@ impl App {
             lease: shared.config.lease,
             active_max: shared.config.running_max.min(ACTIVE_TRANSACTIONS_MAX),
             access: Some(Arc::clone(shared.grants.access())),
+            expiry: Some(shared.config.expiry),
             ..chancery_shard::Config::new(row.id, shared.keys.token.clone())
         };
         let pump = Pump::new(
@@ -290,7 +291,10 @@ impl App {
         }
         let grant = Grant::system("to find who started a transaction", caller.tenant.clone());
         let loaded = self.store().transaction(&grant, id).await?;
-        let starter = loaded.map(|loaded| loaded.row.principal);
+        let starter = match loaded {
+            Some(loaded) => Some(loaded.row.principal),
+            None => past::beginning(self, &grant, id).await?.map(|beginning| beginning.principal),
+        };
         if let Some(starter) = starter {
             self.shared.starters.keep(&caller.tenant, id, starter);
         }

@@ -1,6 +1,7 @@
 //! What a node can be told.
 
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
+use chancery_shard::retention::Expiry;
 use chancery_targets::{AllowList, Guard, Limits};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Config {
     /// Running transactions of a tenant at most: a start beyond is refused. Default [`ACTIVE_TRANSACTIONS_MAX`], which
     /// is also the most.
     pub running_max: usize,
+    /// When what ended long ago is removed, and how much at a time. Default [`Expiry::NIGHTLY`].
+    pub expiry: Expiry,
     /// Which origins `run: {http: …}` may reach. Default none.
     pub targets: AllowList,
     /// Which addresses these may be at. Default public ones.
@@ -62,6 +65,7 @@ impl Config {
             store_retry: Duration::from_millis(100),
             local_concurrency: 256,
             running_max: ACTIVE_TRANSACTIONS_MAX,
+            expiry: Expiry::NIGHTLY,
             targets: AllowList::default(),
             target_guard: Guard::default(),
             target_limits: Limits::DEFAULT,

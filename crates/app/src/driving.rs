@@ -1,8 +1,8 @@
 //! Open transactions: what their drivers ask for.
 
-use crate::Error;
 use crate::app::App;
 use crate::transactions::{self, ResultView};
+use crate::{Error, past};
 use chancery_base::limits::{PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{Document, Name, TransactionId};
 use chancery_engine::Intent;
@@ -123,7 +123,8 @@ async fn settle(app: &App, grant: &Grant, id: TransactionId, driving: Driving) -
 
 async fn drive(app: &App, grant: &Grant, id: TransactionId, driving: Driving) -> Result<Driven, Error> {
     let command = Command::Drive(Box::new(Drive { id, actor: grant.principal(), driving }));
-    match app.tenant(grant)?.pump.ask(command).await? {
+    let answer = app.tenant(grant)?.pump.ask(command).await.map_err(Error::from);
+    match past::or_expired(app, grant, answer).await? {
         Response::Driven(driven) => Ok(*driven),
         Response::Started { .. }
         | Response::Signalled { .. }

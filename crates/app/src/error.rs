@@ -1,7 +1,7 @@
 //! Why a use-case did not do what it was asked.
 
 use crate::clock::EntropyError;
-use chancery_base::Kind;
+use chancery_base::{Kind, TransactionId};
 use chancery_engine::search::SearchError;
 use chancery_policy::BundleError;
 use chancery_shard::batch::StoreError;
@@ -31,6 +31,9 @@ pub enum Error {
     /// There is no such thing, or not in this tenant.
     #[error("there is no {0}")]
     Missing(String),
+    /// There was such a transaction, and it is kept no longer: of what it was its entries are left.
+    #[error("transaction {0} ended longer ago than its tenant keeps transactions: its history is left")]
+    Expired(TransactionId),
     /// It contradicts what is already so.
     #[error("{0}")]
     Conflict(String),
@@ -106,7 +109,7 @@ impl Error {
         match self {
             Self::Unauthenticated => Kind::Unauthenticated,
             Self::Denied { .. } => Kind::Denied,
-            Self::Missing(_) => Kind::Missing,
+            Self::Missing(_) | Self::Expired(_) => Kind::Missing,
             Self::Conflict(_) => Kind::Conflict,
             Self::Invalid(_) | Self::Search(_) | Self::Faulty { .. } => Kind::Invalid,
             Self::Refused(refusal) => refusal.kind(),
@@ -131,6 +134,7 @@ impl Error {
             | Self::Unauthenticated
             | Self::Denied { .. }
             | Self::Missing(_)
+            | Self::Expired(_)
             | Self::Conflict(_)
             | Self::Invalid(_)
             | Self::Search(_)

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::clock;
 use crate::tenant::Tenant;
-use chancery_base::{TargetId, TenantId};
+use chancery_base::{TargetId, TenantId, Timestamp};
 use chancery_engine::Phase;
 use chancery_shard::input::{Gauges, Observation, Queue};
 use chancery_shard::target::Forced;
@@ -72,6 +72,14 @@ pub(crate) fn describe() {
     );
     describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
     describe_gauge!("chancery_maintenance", Count, "1 where a tenant takes no new transactions, by tenant");
+    describe_counter!("chancery_transactions_expired_total", "Ended transactions that were removed");
+    describe_gauge!(
+        "chancery_expiry_last_timestamp_seconds",
+        Seconds,
+        "When the newest search for what ended long ago was over, by tenant"
+    );
+    describe_gauge!("chancery_expiry_last_removed", Count, "How many transactions it removed, by tenant");
+    describe_gauge!("chancery_expiry_last_failed", Count, "1 where it stopped before it was through, by tenant");
     describe_gauge!("chancery_node_info", "Always 1, with the node's version");
     describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");
 }
@@ -109,6 +117,9 @@ pub(crate) fn observed(observation: &Observation) {
             counter!("chancery_confirms_total", "outcome" => *outcome).increment(1);
         }
         Observation::Scheduled { came } => counter!("chancery_schedule_times_total", "came" => *came).increment(1),
+        Observation::Expired { transactions } => {
+            counter!("chancery_transactions_expired_total").increment(*transactions as u64);
+        }
         Observation::Decided { action, permitted, errors } => decided(action, *permitted, *errors),
         Observation::Committed { inputs, entries } => {
             histogram!("chancery_commit_batch_inputs").record(as_f64(*inputs));
@@ -207,6 +218,13 @@ fn shard(of: &Tenant, now: &Gauges) {
     gauge!("chancery_shard_inputs", "tenant" => tenant.clone()).set(as_f64(now.inputs));
     gauge!("chancery_ledger_size", "tenant" => tenant.clone()).set(as_f64_u64(now.size));
     gauge!("chancery_shard_epoch", "tenant" => tenant.clone()).set(as_f64_u64(now.epoch));
+    if let Some((run, at)) = now.expiry.as_ref().and_then(|run| Some((run, run.ended_at?))) {
+        gauge!("chancery_expiry_last_timestamp_seconds", "tenant" => tenant.clone())
+            .set(at.since(Timestamp::EPOCH).as_secs_f64());
+        gauge!("chancery_expiry_last_removed", "tenant" => tenant.clone()).set(as_f64_u64(run.removed));
+        gauge!("chancery_expiry_last_failed", "tenant" => tenant.clone())
+            .set(f64::from(u8::from(run.problem.is_some())));
+    }
     for (queue, depth, oldest) in &now.queues {
         let name = match queue {
             Queue::Worker(name) => name.to_string(),

@@ -1,8 +1,8 @@
 //! Operations on a running transaction.
 
-use crate::Error;
 use crate::app::App;
 use crate::transactions::{self, TransactionView};
+use crate::{Error, past};
 use chancery_base::limits::TEXT_BYTES_MAX;
 use chancery_base::{Document, TransactionId};
 use chancery_engine::ShownStatus;
@@ -134,7 +134,7 @@ pub(crate) fn check(justification: &str) -> Result<(), Error> {
 
 async fn operate(app: &App, grant: &Grant, command: Command, id: TransactionId) -> Result<TransactionView, Error> {
     let tenant = app.tenant(grant)?;
-    operated(&tenant.pump.ask(command).await?)?;
+    operated(&past::or_expired(app, grant, tenant.pump.ask(command).await.map_err(Error::from)).await?)?;
     transactions::get(app, grant, id).await
 }
 

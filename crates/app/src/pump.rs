@@ -9,6 +9,7 @@ use chancery_base::limits::{SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_base::{TenantId, Timestamp};
 use chancery_ledger::{Hash, leaf_hash};
 use chancery_shard::batch::{Call, CommitError, Reply};
+use chancery_shard::expiry::ExpiryRun;
 use chancery_shard::input::{Command, Driving, Effect, Gauges, Input, Refusal, ReplyTo, Response, ScheduleAsk};
 use chancery_shard::{Batch, Poll, Shard, Stage};
 use chancery_store::Store;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 /// When a caller that finds the queue full should come again.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -285,7 +286,8 @@ impl Pump {
                 | Call::Bundle { .. }
                 | Call::Definition { .. }
                 | Call::Schedules { .. }
-                | Call::Sources { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
+                | Call::Sources { .. }
+                | Call::Expired { .. } => chancery_store::carry_out(store.as_ref(), call, &owner).await,
             }
         })
     }
@@ -328,12 +330,25 @@ impl Pump {
                 // Whoever had it made takes it in.
                 Effect::TenantCreated(tenant) => debug!(%tenant, "tenant `{tenant}` was made"),
                 Effect::Observed(observation) => measure::observed(&observation),
+                Effect::Expired(run) => expired(&self.tenant.id, &run),
                 Effect::Fenced => {
                     let id = &self.tenant.id;
                     error!(tenant = %id, "another owns the log of `{id}`: its shard stops here");
                 }
             }
         }
+    }
+}
+
+/// Says how the search for what ended long ago went.
+fn expired(tenant: &TenantId, run: &ExpiryRun) {
+    let (removed, before) = (run.removed, run.ended_before);
+    match &run.problem {
+        Some(problem) => error!(%tenant, removed, %before, "removing what ended long ago stopped: {problem}"),
+        None if removed > 0 => {
+            info!(%tenant, removed, %before, "removed {removed} transactions of `{tenant}` that ended before {before}");
+        }
+        None => debug!(%tenant, %before, "no transaction of `{tenant}` ended before {before}"),
     }
 }
 
@@ -370,7 +385,8 @@ fn failure(reply: &Reply) -> Option<String> {
         | Reply::Bundle(Err(error))
         | Reply::Definition(Err(error))
         | Reply::Schedules(Err(error))
-        | Reply::Sources(Err(error)) => Some(error.to_string()),
+        | Reply::Sources(Err(error))
+        | Reply::Expired(Err(error)) => Some(error.to_string()),
         Reply::Committed(Err(error @ (CommitError::Failed(_) | CommitError::Unknown(_)))) => Some(error.to_string()),
         Reply::Committed(Err(CommitError::Fenced { .. } | CommitError::Control { .. }) | Ok(()))
         | Reply::Owned(Ok(_))
@@ -380,6 +396,7 @@ fn failure(reply: &Reply) -> Option<String> {
         | Reply::Bundle(Ok(_))
         | Reply::Definition(Ok(_))
         | Reply::Schedules(Ok(_))
-        | Reply::Sources(Ok(_)) => None,
+        | Reply::Sources(Ok(_))
+        | Reply::Expired(Ok(_)) => None,
     }
 }

@@ -1,10 +1,10 @@
 //! Receipts: files that prove, without the server, what was permitted and what came of it.
 
-use crate::Error;
 use crate::app::App;
 use crate::ledger::{inclusion_hashes, newest};
 use crate::tenant::Tenant;
 use crate::transactions::{self, damaged};
+use crate::{Error, past};
 use chancery_base::TransactionId;
 use chancery_base::limits::PAGE_ROWS_MAX;
 use chancery_engine::{NodeRef, Phase};
@@ -155,7 +155,10 @@ impl Wanted {
 
 /// The step that is called so, or the clone, and whether it polls.
 async fn node(app: &App, grant: &Grant, id: TransactionId, step: &str) -> Result<(NodeRef, bool), Error> {
-    let loaded = app.store().transaction(grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let Some(loaded) = app.store().transaction(grant, id).await? else {
+        let found = past::node(app, grant, id, step).await?;
+        return found.ok_or_else(|| Error::Missing(format!("step `{step}` in {id}")));
+    };
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     let found = transactions::node_named(&loaded, &definition, step)?;
     let node = found.ok_or_else(|| Error::Missing(format!("step `{step}` in `{}`", definition.name)))?;

@@ -1,7 +1,7 @@
 //! Signals: messages for transactions that run.
 
-use crate::Error;
 use crate::app::App;
+use crate::{Error, past};
 use chancery_base::limits::{KEY_BYTES_MAX, SIGNAL_BYTES_MAX};
 use chancery_base::{Document, Name, TransactionId};
 use chancery_engine::{ShownStatus, Signal};
@@ -38,7 +38,8 @@ pub async fn send(app: &App, grant: &Grant, id: TransactionId, signal: SendSigna
     let signal = checked(signal)?;
     let tenant = app.tenant(grant)?;
     let operation = Operation { id, actor: grant.principal(), justification: String::new() };
-    match tenant.pump.ask(Command::Signal(operation, signal)).await? {
+    let answer = tenant.pump.ask(Command::Signal(operation, signal)).await.map_err(Error::from);
+    match past::or_expired(app, grant, answer).await? {
         Response::Signalled { existing, status } => Ok(Sent { existing, status }),
         Response::Started { .. }
         | Response::Exchanged(_)

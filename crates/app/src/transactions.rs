@@ -16,12 +16,13 @@ use crate::page::{Page, Paged};
 use crate::settings;
 use crate::signals::{self, SendSignal};
 use crate::tenant::Tenant;
-use crate::{Error, clock};
+use crate::{Error, clock, past};
 use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
 use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, DefinitionKind};
 use chancery_engine::{Fault, ShownStatus, Summary};
 use chancery_policy::Grant;
+use chancery_shard::batch::LoadedTransaction;
 use chancery_shard::input::{self, Command, Refusal, Response};
 use chancery_store::Reach;
 use serde_json::Value;
@@ -216,13 +217,17 @@ fn check_start(start: &Start) -> Result<(), Error> {
     Ok(())
 }
 
+async fn load(app: &App, grant: &Grant, id: TransactionId) -> Result<LoadedTransaction, Error> {
+    let loaded = app.store().transaction(grant, id).await?;
+    past::or_expired(app, grant, loaded.ok_or(Error::Refused(Refusal::Missing(id)))).await
+}
+
 /// A transaction as it stands.
 ///
 /// # Errors
-/// If there is no such transaction in the tenant.
+/// If there is no such transaction in the tenant, or it has expired.
 pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<TransactionView, Error> {
-    let loaded = app.store().transaction(grant, id).await?;
-    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let loaded = load(app, grant, id).await?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     view::transaction(&loaded, &definition)
 }
@@ -232,8 +237,7 @@ pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<Transact
 /// # Errors
 /// If there is no such transaction in the tenant.
 pub async fn query(app: &App, grant: &Grant, id: TransactionId) -> Result<SeenView, Error> {
-    let loaded = app.store().transaction(grant, id).await?;
-    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let loaded = load(app, grant, id).await?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     let settings = settings::of_row(app, grant, &loaded.row).await?;
     view::seen(&loaded, &definition, settings)
@@ -250,8 +254,7 @@ pub async fn clones(
     step: &Name,
     page: Page<u32>,
 ) -> Result<Paged<StepView, u32>, Error> {
-    let loaded = app.store().transaction(grant, id).await?;
-    let loaded = loaded.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let loaded = load(app, grant, id).await?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
     view::clones(&loaded, &definition, step, &page)
 }
@@ -331,7 +334,8 @@ pub async fn count(app: &App, grant: &Grant, search: Search) -> Result<Count, Er
     Ok(app.store().transaction_count(grant, search, reach).await?)
 }
 
-/// A page of a transaction's entries, in order, from its entry number `page.after` + 1 on (from 0 where there is none).
+/// A page of a transaction's entries, in order, from its entry number `page.after` + 1 on (from 0 where there is none);
+/// of one that has expired too.
 ///
 /// # Errors
 /// If there is no such transaction in the tenant.

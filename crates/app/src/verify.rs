@@ -2,7 +2,9 @@
 //! every other table against what the entries amount to.
 //!
 //! One pass over each log's entries. In memory are a few pages of them, the transactions that have not ended, the
-//! tenants' control state and keys, and an id for each transaction; rows of a transaction are compared as it ends.
+//! tenants' control state and keys, and an id for each transaction; rows of a transaction are compared as it ends. One
+//! that has no rows then must be named by an entry to come, which says what expired: and of what that names nothing may
+//! be left.
 
 mod difference;
 mod events;

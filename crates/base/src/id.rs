@@ -140,6 +140,13 @@ impl TransactionId {
         Self(uuid_v7(now, slot.number(), entropy))
     }
 
+    /// The least id that is drawn at a time or after: what was drawn before it in full milliseconds is less.
+    #[must_use]
+    pub fn first_of(time: Timestamp) -> Self {
+        let [_, _, m0, m1, m2, m3, m4, m5] = u64::try_from(time.as_millis()).unwrap_or(0).to_be_bytes();
+        Self::from_bytes([m0, m1, m2, m3, m4, m5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
     /// The slot in `rand_a`.
     #[must_use]
     pub fn slot(&self) -> Slot {
@@ -276,6 +283,16 @@ mod tests {
             assert_eq!(id.to_string().parse(), Ok(id));
             assert_eq!(Uuid::from_bytes(*id.as_bytes()).get_version_num(), 7);
         }
+    }
+
+    #[test]
+    fn what_was_drawn_before_a_time_is_less_than_its_first_id() {
+        let mut entropy = Entropy::from_seed([3; 32]);
+        let mut draw =
+            |micros| TransactionId::draw(Timestamp::from_micros(micros), Slot::new(0).unwrap(), &mut entropy);
+        let first = TransactionId::first_of(Timestamp::from_micros(1_795_246_020_000_500));
+        assert!(draw(1_795_246_019_999_999) < first);
+        assert!(draw(1_795_246_020_000_000) > first);
     }
 
     #[test]

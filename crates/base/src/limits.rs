@@ -217,6 +217,18 @@ pub const SIGNING_SECRETS_MAX: usize = 64;
 pub const SIGNATURES_MAX: usize = 4;
 /// Principals of a tenant.
 pub const PRINCIPALS_MAX: usize = 100_000;
+/// How long a transaction that has ended is kept at least, whatever its tenant says, and its idempotency key with it.
+pub const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The same where the tenant says nothing.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// The same at most.
+pub const RETENTION_MAX: Duration = crate::duration::DURATION_MAX;
+/// Ended transactions that one commit removes.
+pub const EXPIRED_AT_ONCE: usize = 1_000;
+/// Rows of steps that one commit removes, above which it removes no further transaction.
+pub const EXPIRED_STEPS_AT_ONCE: usize = BATCH_STEPS_MAX;
+/// Transactions that are looked at for one such commit.
+pub const EXPIRY_LOOKS_MAX: usize = 5_000;
 /// Rows of a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a page when the caller names no number.
@@ -270,6 +282,9 @@ const _: () = assert!(POLL_ROUNDS_MAX as u64 * 3 <= TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX && PAGE_ROWS_MAX < EVENT_LOOKS_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
+const _: () = assert!(EXPIRED_AT_ONCE <= EXPIRY_LOOKS_MAX);
+const _: () = assert!(RETENTION_MIN.as_secs() <= RETENTION_DEFAULT.as_secs());
+const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
 const _: () = assert!(SCHEDULE_INPUT_BYTES_MAX <= PAYLOAD_BYTES_MAX && SCHEDULES_AT_ONCE <= BATCH_INPUTS_MAX);
 // The prefix, the name and the time of the key that a schedule starts under.
 const _: () = assert!(NAME_BYTES_MAX + "schedule//2026-11-21T07:27:00.000000Z".len() <= KEY_BYTES_MAX);

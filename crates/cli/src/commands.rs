@@ -15,6 +15,7 @@ mod migrate;
 mod principal;
 mod queue;
 mod receipt;
+mod retention;
 mod run;
 mod schedule;
 mod serve;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::Command),
     #[command(subcommand)]
+    Retention(retention::Command),
+    #[command(subcommand)]
     Queue(queue::Command),
     #[command(subcommand)]
     Settings(settings::Command),
@@ -93,6 +96,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
+        Command::Retention(command) => retention::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Settings(command) => Box::pin(settings::run(command, session)).await,
         Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,

@@ -1,7 +1,7 @@
 //! Why a command could not do what it was asked, and what to do about it.
 
 use crate::exit::Exit;
-use chancery_api::Fault;
+use chancery_api::{Fault, ProblemKind};
 use chancery_app::Error as AppError;
 use chancery_app::data::DataDirError;
 use chancery_base::{Kind, TransactionId};
@@ -254,6 +254,11 @@ fn remote_hint(error: &SdkError) -> Option<String> {
     }
     if let SdkError::Server { .. } = error {
         return Some("a server is named as in http://127.0.0.1:8080".to_owned());
+    }
+    if let Some(problem) = error.problem().filter(|problem| problem.kind() == Some(ProblemKind::Expired))
+        && let Some(id) = problem.transaction
+    {
+        return Some(format!("read what happened to it with `chancery tx history {id}`"));
     }
     Some(match error.kind() {
         Kind::Unauthenticated => {

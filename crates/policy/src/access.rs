@@ -129,6 +129,10 @@ actions! {
     MaintenanceRead => "maintenance:read",
     /// Begins maintenance and ends it.
     MaintenanceSet => "maintenance:set",
+    /// Reads how long what has ended is kept.
+    RetentionRead => "retention:read",
+    /// Sets how long what has ended is kept.
+    RetentionSet => "retention:set",
     /// Reads and lists queues.
     QueueRead => "queue:read",
     /// Sets what a queue is given, and forgets it.

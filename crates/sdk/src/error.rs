@@ -108,7 +108,7 @@ const fn kind_of_status(status: u16) -> Kind {
     match status {
         401 => Kind::Unauthenticated,
         403 => Kind::Denied,
-        404 => Kind::Missing,
+        404 | 410 => Kind::Missing,
         409 => Kind::Conflict,
         413 | 414 | 431 => Kind::TooLarge,
         429 => Kind::Limited,

@@ -94,6 +94,10 @@ impl From<Error> for Failure {
                 Problem { reasons, ..Problem::new(ProblemKind::Denied, detail) }
             }
             Error::Missing(_) => Problem::new(ProblemKind::NotFound, detail),
+            Error::Expired(id) => {
+                let detail = format!("{detail}, under /v1/transactions/{id}/history");
+                Problem { transaction: Some(id), ..Problem::new(ProblemKind::Expired, detail) }
+            }
             Error::Conflict(_) => Problem::new(ProblemKind::Conflict, detail),
             Error::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
             Error::Search(error) => {

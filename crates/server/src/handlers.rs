@@ -10,6 +10,7 @@ pub(crate) mod open;
 pub(crate) mod operations;
 pub(crate) mod principals;
 pub(crate) mod queues;
+pub(crate) mod retention;
 pub(crate) mod schedules;
 pub(crate) mod settings;
 pub(crate) mod targets;

@@ -4,7 +4,7 @@ use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{
     Method, ROUTES, Route, bundle, decision, definition, event, health, ledger, open, principal, tenant,
 };
-use chancery_api::{Problem, maintenance, problem, queue, schedule, settings, target, transaction, worker};
+use chancery_api::{Problem, maintenance, problem, queue, retention, schedule, settings, target, transaction, worker};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -226,6 +226,8 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<principal::Principal>,
     add::<queue::Queue>,
     add::<queue::QueueSettings>,
+    add::<retention::Retention>,
+    add::<retention::SetRetention>,
     add::<schedule::Schedule>,
     add::<schedule::ScheduleNote>,
     add::<schedule::ScheduleTerms>,

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, events, health, ledger, maintenance, open, operations, principals, queues, schedules,
-    settings, targets, transactions, workers,
+    bundles, definitions, events, health, ledger, maintenance, open, operations, principals, queues, retention,
+    schedules, settings, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -147,11 +147,14 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
     })
 }
 
-/// Of maintenance, of schedules, of events, of the queues that steps wait in, and of the targets that they call.
+/// Of maintenance, of retention, of schedules, of events, of the queues that steps wait in, and of the targets that
+/// they call.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
         "maintenance_get" => on(filter, maintenance::get),
         "maintenance_set" => on(filter, maintenance::set),
+        "retention_get" => on(filter, retention::get),
+        "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),
         "queue_get" => on(filter, queues::get),
         "queue_set" => on(filter, queues::set),

@@ -1,9 +1,10 @@
 //! What a shard asks of the store, and what it is told.
 
+use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow,
-    TenantRow, TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
+    StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Batch {
     pub labels: Vec<LabelRow>,
     /// Events that steps emitted, in the order of their entries.
     pub events: Vec<EventRow>,
+    /// What is removed of transactions that ended long ago.
+    pub gone: Gone,
     /// Changes of the directory, definitions, bundles.
     pub control: Vec<ControlRow>,
 }
@@ -53,6 +56,7 @@ impl Batch {
             keys: Vec::new(),
             labels: Vec::new(),
             events: Vec::new(),
+            gone: Gone { transactions: Vec::new(), keys: Vec::new(), labels: Vec::new() },
             control: Vec::new(),
         }
     }
@@ -173,6 +177,13 @@ pub enum Call {
         /// Names and versions of definitions.
         definitions: Vec<(Name, u32)>,
     },
+    /// Find transactions that ended long ago.
+    Expired {
+        /// Which log.
+        log: LogId,
+        /// Which of them.
+        expiring: Expiring,
+    },
     /// Commit.
     Commit(Box<Batch>),
 }
@@ -196,6 +207,8 @@ pub enum Reply {
     Schedules(Result<Vec<ScheduleRow>, StoreError>),
     /// To [`Call::Sources`].
     Sources(Result<Sources, StoreError>),
+    /// To [`Call::Expired`].
+    Expired(Result<Expired, StoreError>),
     /// To [`Call::Commit`].
     Committed(Result<(), CommitError>),
 }
@@ -219,6 +232,8 @@ pub struct ControlRows {
     pub settings: Option<SettingsRow>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<MaintenanceRow>,
+    /// How long it keeps what has ended, where it says so.
+    pub retention: Option<RetentionRow>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition, without its source.

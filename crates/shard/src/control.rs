@@ -3,8 +3,10 @@
 use crate::batch::ControlRows;
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
+use crate::retention::Retention;
 use crate::row::{
-    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, SettingsRow, SigningSecretRow, TargetRow, TenantRow,
+    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, TargetRow,
+    TenantRow,
 };
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
@@ -34,6 +36,8 @@ pub struct Control {
     pub settings: Arc<Settings>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<Maintenance>,
+    /// How long it keeps what has ended, where it says so.
+    pub retention: Option<Retention>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
@@ -67,6 +71,7 @@ impl Control {
             queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
             settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
+            retention: rows.retention.as_ref().map(retention).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
@@ -121,6 +126,10 @@ pub fn settings(row: &SettingsRow) -> Result<Arc<Settings>, ControlError> {
 
 fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
     Maintenance::of(row).ok_or_else(|| ControlError("maintenance: it is damaged".to_owned()))
+}
+
+fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {
+    Retention::of(row).ok_or_else(|| ControlError("retention: it is damaged".to_owned()))
 }
 
 /// The principal of a row.

@@ -55,6 +55,10 @@ pub mod kind {
         MAINTENANCE_BEGAN = "maintenance.began",
         /// They are taken again.
         MAINTENANCE_ENDED = "maintenance.ended",
+        /// How long a tenant keeps what has ended was set.
+        RETENTION_CHANGED = "retention.changed",
+        /// Transactions that ended long ago have no rows from here on: `data` says which.
+        TRANSACTIONS_EXPIRED = "transactions.expired",
         /// A secret that calls are signed with was issued.
         SIGNING_SECRET_ISSUED = "signing_secret.issued",
         /// Such a secret was destroyed.

@@ -1,9 +1,12 @@
 //! What a shard takes in and what it lets out.
 
 mod change;
+mod seen;
 
 pub use change::{Change, ControlChange};
+pub use seen::{Gauges, Hold, Observation};
 
+use crate::expiry::ExpiryRun;
 use crate::token::TaskToken;
 use chancery_base::{Digest, Document, Kind, Name, PrincipalId, TargetId, TenantId, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, HttpRequest, InputFault};
@@ -476,6 +479,8 @@ pub enum Effect {
     Fenced,
     /// Something to count.
     Observed(Observation),
+    /// A search for what ended long ago is over.
+    Expired(ExpiryRun),
 }
 
 /// The answers there are.
@@ -645,96 +650,4 @@ const fn words(platform: bool) -> &'static str {
     } else {
         "the tenant is in maintenance: it takes no new transactions"
     }
-}
-
-/// Something to count. Labels are bounded: names of definitions, never ids.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Observation {
-    /// A transaction began.
-    Started {
-        /// What it runs.
-        definition: Name,
-    },
-    /// A transaction ended or was parked.
-    Ended {
-        /// What it ran.
-        definition: Name,
-        /// How.
-        status: &'static str,
-        /// How long it took.
-        took: Duration,
-    },
-    /// An attempt was handed out.
-    Dispatched {
-        /// Step or compensation.
-        phase: Phase,
-        /// Which attempt; of a step that polls, of its round.
-        attempt: u32,
-        /// How long it waited.
-        waited: Duration,
-    },
-    /// An attempt ended.
-    Attempted {
-        /// Step or compensation.
-        phase: Phase,
-        /// `accepted`, `completed`, `polled`, or how it failed: `failed`, `unknown`, `lapsed`, `timed_out`, `denied`, …
-        outcome: &'static str,
-    },
-    /// A time of a schedule was dealt with.
-    Scheduled {
-        /// `fired`, `buffered`, `missed`, `overlap`, `denied`, `conflict`, `failed`.
-        came: &'static str,
-    },
-    /// A decision was taken.
-    Decided {
-        /// The Cedar action.
-        action: String,
-        /// Permitted or not.
-        permitted: bool,
-        /// Policies that erred.
-        errors: usize,
-    },
-    /// A batch was committed.
-    Committed {
-        /// Inputs in it.
-        inputs: usize,
-        /// Entries in it.
-        entries: usize,
-    },
-}
-
-/// Which limit of a queue keeps what is ready in it waiting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// As many attempts are out as may be.
-    Concurrency,
-    /// As many were handed out as may be, until then.
-    Rate(Timestamp),
-}
-
-/// Numbers of the moment, for gauges.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Running transactions in memory.
-    pub active: usize,
-    /// Ready steps by queue, with the age of the oldest.
-    pub queues: Vec<(Queue, usize, Option<Timestamp>)>,
-    /// Attempts that are out, by queue; of origins, those that this owner handed out itself.
-    pub out: BTreeMap<Queue, usize>,
-    /// Workers' instances with a call open that takes from a queue, or with a lease on a task of it.
-    pub takers: BTreeMap<Queue, usize>,
-    /// Queues whose own limits keep steps waiting.
-    pub held: BTreeMap<Name, Hold>,
-    /// Workers with a call open or a lease.
-    pub workers: usize,
-    /// Open hand-outs.
-    pub leases: usize,
-    /// Inputs waiting.
-    pub inputs: usize,
-    /// The log's size.
-    pub size: u64,
-    /// The owner's epoch.
-    pub epoch: u64,
-    /// The control epoch.
-    pub control_epoch: u64,
 }

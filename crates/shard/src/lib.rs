@@ -7,11 +7,13 @@
 pub mod batch;
 pub mod control;
 pub mod entry;
+pub mod expiry;
 pub mod input;
 pub mod maintenance;
 mod payload;
 pub mod queue;
 pub mod replay;
+pub mod retention;
 pub mod row;
 pub mod rows;
 pub mod schedule;

@@ -2,15 +2,21 @@
 //!
 //! `chancery verify` feeds the entries in order and compares what comes out with what the store has. Only the
 //! transactions that are not final are in memory; the rows of one that becomes so are given back at once. A child that
-//! completed is final with its root, for until then it may be recalled.
+//! completed is final with its root, for until then it may be recalled. Of those that are final their places are kept
+//! until an entry says that they expired: their rows are gone then, and those of no others.
+
+mod families;
 
 use crate::control::{self, principal_row};
-use crate::entry::{DecodeError, Recorded, decode, schedules};
+use crate::entry::{DecodeError, Recorded, decode, kind, schedules};
+use crate::expiry::Removed;
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
+use crate::retention::Retention;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -24,6 +30,7 @@ use chancery_engine::schedule::{Head, apply};
 use chancery_engine::{Beginning, Deed, Event, Given, Phase, Settings, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
+use families::Families;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -66,6 +73,15 @@ pub struct TransactionRows {
     pub labels: Vec<LabelRow>,
 }
 
+/// What an entry has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The rows of the transactions that are final with it: its own, and its children's.
+    pub ended: Vec<TransactionRows>,
+    /// The transactions that have no rows from here on.
+    pub expired: Vec<TransactionId>,
+}
+
 /// What an outsider may know of a signing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretSeen {
@@ -106,6 +122,8 @@ pub struct TenantRows {
     pub settings: Vec<SettingsRow>,
     /// That it is in maintenance.
     pub maintenance: Option<MaintenanceRow>,
+    /// How long it keeps what has ended.
+    pub retention: Option<RetentionRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
     /// Schedules.
@@ -159,6 +177,7 @@ pub struct Replay {
     open: HashMap<TransactionId, Transaction>,
     /// The children that completed, by their parents: they are open still.
     completed: HashMap<TransactionId, Vec<TransactionId>>,
+    families: Families,
     definitions: HashMap<Digest, Arc<Definition>>,
     /// The tenant's settings, by their versions.
     settings: BTreeMap<u32, Arc<Settings>>,
@@ -177,6 +196,7 @@ impl Replay {
             log,
             open: HashMap::new(),
             completed: HashMap::new(),
+            families: Families::default(),
             definitions: HashMap::new(),
             settings: BTreeMap::new(),
             bundles: HashMap::new(),
@@ -206,11 +226,11 @@ impl Replay {
         self.bundles.insert(bundle.digest(), Arc::clone(bundle));
     }
 
-    /// Takes the next entry. Gives the rows of the transactions that are final with it: its own, and its children's.
+    /// Takes the next entry.
     ///
     /// # Errors
     /// If the entry does not follow from those before it.
-    pub fn entry(&mut self, entry: &EntryRow) -> Result<Vec<TransactionRows>, ReplayError> {
+    pub fn entry(&mut self, entry: &EntryRow) -> Result<Taken, ReplayError> {
         let record = Record::parse(&entry.record)?;
         let recorded = read(&record, entry)?;
         self.take(&record, &recorded)
@@ -220,11 +240,16 @@ impl Replay {
     ///
     /// # Errors
     /// If the entry does not follow from those before it.
-    pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Vec<TransactionRows>, ReplayError> {
+    pub fn take(&mut self, record: &Record, recorded: &Recorded) -> Result<Taken, ReplayError> {
         match (recorded, record.refs.transaction) {
-            (Recorded::Event(event), Some(id)) => self.event(id, event, record),
+            (Recorded::Event(event), Some(id)) => {
+                Ok(Taken { ended: self.event(id, event, record)?, expired: Vec::new() })
+            }
             (Recorded::Event(_), None) => Err(ReplayError::Row("transaction")),
-            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| Vec::new()),
+            (Recorded::Other(_), _) if record.kind == kind::TRANSACTIONS_EXPIRED => {
+                Ok(Taken { ended: Vec::new(), expired: self.expire(record)? })
+            }
+            (Recorded::Other(payload), _) => self.other(payload, record).map(|()| Taken::default()),
         }
     }
 
@@ -333,9 +358,31 @@ impl Replay {
         let (mut ids, mut rows) = (vec![id], Vec::new());
         while let Some(id) = ids.pop() {
             ids.extend(self.completed.remove(&id).into_iter().flatten());
-            rows.extend(self.open.remove(&id).map(|ended| rows_of(self.log, &ended)));
+            let Some(ended) = self.open.remove(&id) else { continue };
+            self.families.end(id, ended.head().ended_at.unwrap_or(Timestamp::EPOCH));
+            rows.push(rows_of(self.log, &ended));
         }
         rows
+    }
+
+    /// Takes an entry's word that transactions have no rows any more.
+    fn expire(&mut self, record: &Record) -> Result<Vec<TransactionId>, ReplayError> {
+        let removed = Removed::of(record).ok_or(ReplayError::Row("expiry"))?;
+        let mut expired = Vec::new();
+        for (id, keys) in self.families.expire(&removed) {
+            for key in &keys {
+                // A business key may be another's by now.
+                if self.rows.keys.get(key).is_some_and(|row| row.transaction == id) {
+                    self.rows.keys.remove(key);
+                }
+            }
+            expired.push(id);
+        }
+        if u64::try_from(expired.len()) != Ok(removed.transactions) {
+            let (said, found) = (removed.transactions, expired.len());
+            return Err(ReplayError::Illegal(format!("it says that {said} transactions expired, and {found} could")));
+        }
+        Ok(expired)
     }
 
     fn begin(
@@ -351,6 +398,7 @@ impl Replay {
         let definition = self.definitions.get(&beginning.digest);
         let definition = definition.ok_or_else(|| ReplayError::Dangling(format!("definition {}", beginning.digest)))?;
         let slot = id.slot().number();
+        let mut keys = Vec::new();
         if let Some(tenant) = &self.rows.tenant {
             let business = beginning.business_key.as_deref();
             let request = request_hash(
@@ -365,6 +413,7 @@ impl Replay {
                 let hash = key_hash(&tenant.hash_key, scope, business.unwrap_or_default(), key);
                 let row = KeyRow { scope, slot, key: hash, request, transaction: id };
                 self.rows.keys.insert((scope, slot, hash), row);
+                keys.push((scope, slot, hash));
             }
         }
         let given = Given { input: Arc::clone(input), settings: self.settings_of(beginning)? };
@@ -373,6 +422,7 @@ impl Replay {
             return Err(ReplayError::Dangling(format!("a parent of {id}")));
         }
         open.settle_replay();
+        self.families.begin(id, open.parent().map(|parent| parent.id), keys);
         self.open.insert(id, open);
         Ok(())
     }
@@ -403,6 +453,10 @@ impl Replay {
                 self.rows.maintenance = Some(began.row());
             }
             "maintenance.ended" => self.rows.maintenance = None,
+            "retention.changed" => {
+                let retention: Retention = typed(payload, "settings")?;
+                self.rows.retention = (!retention.is_empty()).then(|| retention.row());
+            }
             "signing_secret.issued" | "signing_secret.retired" => self.signing_secret(payload, record)?,
             "definition.registered" => self.definition(payload, record)?,
             "bundle.pushed" => {

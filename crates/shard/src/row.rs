@@ -282,6 +282,13 @@ pub struct SettingsRow {
     pub source: Arc<[u8]>,
 }
 
+/// How long a tenant keeps what has ended; where it says nothing there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionRow {
+    /// What it says: canonical JSON.
+    pub body: Sealed,
+}
+
 /// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretRow {
@@ -355,6 +362,10 @@ pub enum ControlRow {
     Maintenance(MaintenanceRow),
     /// Maintenance is over: its row goes.
     MaintenanceOver,
+    /// How long what has ended is kept was changed.
+    Retention(RetentionRow),
+    /// Nothing is said of it any more: its row goes.
+    RetentionGone,
     /// A signing secret was issued.
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.

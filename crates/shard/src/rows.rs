@@ -124,6 +124,14 @@ fn body(part: &impl Serialize) -> Sealed {
     Sealed::plain(json::canonical_of(part).unwrap_or_default().into_bytes())
 }
 
+/// The head of a transaction.
+///
+/// # Errors
+/// If its row is damaged.
+pub fn head(row: &TransactionRow) -> Result<Head, RowError> {
+    open("the transaction's body", &row.body)
+}
+
 const NOT_CANONICAL: &str = "it is not the canonical text of an object";
 
 /// Puts a transaction together from its rows, with the settings of the version that its row names.
@@ -136,7 +144,7 @@ pub fn transaction(
     settings: Arc<Settings>,
 ) -> Result<Transaction, RowError> {
     let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, &**row)).collect();
-    let head: Head = open("the transaction's body", &loaded.row.body)?;
+    let head = head(&loaded.row)?;
     let mut nodes = Vec::with_capacity(loaded.steps.len());
     let mut declared = Vec::new();
     for row in &loaded.steps {

@@ -8,11 +8,13 @@
 mod aged;
 mod build;
 mod change;
+mod config;
 mod decisions;
 mod desk;
 mod dispatch;
 mod drive;
 mod exchange;
+mod expiry;
 mod family;
 mod index;
 mod limit;
@@ -24,6 +26,7 @@ mod sabotage;
 mod schedules;
 mod work;
 
+pub use config::Config;
 pub(crate) use dispatch::{key_hash, request_hash};
 #[cfg(feature = "sabotage")]
 pub use sabotage::Sabotage;
@@ -31,18 +34,16 @@ pub use sabotage::Sabotage;
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
 use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, ReplyTo};
-use crate::row::{KeyRow, KeyScope, LogId, LogRow};
-use crate::token::TokenKey;
+use crate::row::{KeyRow, KeyScope, LogRow};
 use aged::Aged;
-use chancery_base::limits::{
-    ACTIVE_TRANSACTIONS_MAX, BATCH_INPUTS_MAX, RESTING_TRANSACTIONS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED,
-};
+use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
 use chancery_base::{Digest, Entropy, Name, PrincipalId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::{Settings, Transaction};
-use chancery_policy::{Access, Bundle};
+use chancery_policy::Bundle;
 use decisions::Decisions;
 use desk::{CallId, Desk};
+use expiry::Expiries;
 use family::Family;
 use index::Index;
 use limit::Limits;
@@ -58,44 +59,6 @@ const RECOVER_PAGE: usize = 1_000;
 const ASLEEP_PAGE: usize = 50_000;
 /// How long a shard waits before it tries again to own a log that it could not.
 const OWN_AGAIN: Duration = Duration::from_millis(250);
-
-/// What a shard is told once.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its log.
-    pub log: LogId,
-    /// What task tokens are made with.
-    pub token_key: TokenKey,
-    /// How long a hand-out is leased without renewal.
-    pub lease: Duration,
-    /// Running transactions at most; those that wait and are not in memory are not counted.
-    pub active_max: usize,
-    /// Transactions that only wait and stay in memory all the same.
-    pub resting_max: usize,
-    /// Who may call the API: a principal whose roles don't let it start transactions any more does not start them by its
-    /// schedules either. None: only the tenant's policy is asked.
-    pub access: Option<Arc<Access>>,
-    /// The rule that it breaks; none.
-    #[cfg(feature = "sabotage")]
-    pub sabotage: Option<Sabotage>,
-}
-
-impl Config {
-    /// The usual times and limits.
-    #[must_use]
-    pub const fn new(log: LogId, token_key: TokenKey) -> Self {
-        Self {
-            log,
-            token_key,
-            lease: Duration::from_secs(10),
-            active_max: ACTIVE_TRANSACTIONS_MAX,
-            resting_max: RESTING_TRANSACTIONS_MAX,
-            access: None,
-            #[cfg(feature = "sabotage")]
-            sabotage: None,
-        }
-    }
-}
 
 /// What a shard wants next.
 #[derive(Debug)]
@@ -143,6 +106,7 @@ enum Waiting {
     Asleep,
     Schedules,
     Sources,
+    Expired,
     Load,
     Bundle(Digest),
     Definition(Name, u32),
@@ -188,6 +152,7 @@ pub struct Shard {
     index: Index,
     limits: Limits,
     schedules: Schedules,
+    expiry: Expiries,
     desk: Desk,
     decisions: Decisions,
     effects: Vec<Effect>,
@@ -227,6 +192,7 @@ impl Shard {
             index: Index::default(),
             limits: Limits::default(),
             schedules: Schedules::default(),
+            expiry: Expiries::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
             effects: Vec::new(),
@@ -354,6 +320,7 @@ impl Shard {
             (Waiting::Asleep, Reply::Asleep(Ok(page))) => self.found_asleep(&page),
             (Waiting::Schedules, Reply::Schedules(Ok(rows))) => self.schedules_loaded(&rows, now),
             (Waiting::Sources, Reply::Sources(Ok(sources))) => self.sources_loaded(sources),
+            (Waiting::Expired, Reply::Expired(Ok(found))) => self.expired_loaded(found, now),
             (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
             (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
                 let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);
@@ -375,7 +342,8 @@ impl Shard {
                 | Reply::Bundle(Err(err))
                 | Reply::Definition(Err(err))
                 | Reply::Schedules(Err(err))
-                | Reply::Sources(Err(err)),
+                | Reply::Sources(Err(err))
+                | Reply::Expired(Err(err)),
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
@@ -410,7 +378,12 @@ impl Shard {
             State::Stopped => Stage::Stopped,
             State::Open
             | State::Waiting(
-                Waiting::Load | Waiting::Sources | Waiting::Bundle(_) | Waiting::Definition(..) | Waiting::Commit(_),
+                Waiting::Load
+                | Waiting::Sources
+                | Waiting::Expired
+                | Waiting::Bundle(_)
+                | Waiting::Definition(..)
+                | Waiting::Commit(_),
             ) => Stage::Open,
             State::Own
             | State::OwnAt(_)
@@ -445,6 +418,7 @@ impl Shard {
             size: self.log.as_ref().map_or(0, |log| log.size),
             epoch: self.epoch(),
             control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
+            expiry: self.expiry.newest().cloned(),
         }
     }
 
@@ -480,6 +454,9 @@ impl Shard {
             if let Some(call) = self.needs(now) {
                 return Some(self.call(Waiting::Load, call));
             }
+            if let Some(call) = self.seek_expired(now) {
+                return Some(self.call(Waiting::Expired, call));
+            }
             self.absorb(now, entropy)?;
         }
         let (batch, pending) = self.seal()?;
@@ -508,7 +485,7 @@ impl Shard {
             return None;
         }
         let wakes = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake(), self.next_schedule(now)];
-        let wake = wakes.into_iter().flatten().min();
+        let wake = wakes.into_iter().chain([self.next_expiry(now)]).flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }
@@ -723,6 +700,7 @@ impl Shard {
         self.index = Index::default();
         self.limits.look();
         self.schedules = Schedules::default();
+        self.expiry.forget();
         self.asked.clear();
         self.keys.clear();
         self.wanted_bundles.clear();

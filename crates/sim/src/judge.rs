@@ -33,7 +33,7 @@ impl Judge {
     ) -> Result<Self, String> {
         let plan = Plan::read(&definition.source, input, script);
         let plan = plan.map_err(|why| format!("definition {}: {why}", definition.name))?;
-        let mut model = Model::new(LEASE, wrong_rule);
+        let mut model = Model::new(LEASE, Duration::MAX, wrong_rule);
         model.know(definition, &Arc::new(plan));
         Ok(Self(model))
     }

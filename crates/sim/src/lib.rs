@@ -81,6 +81,9 @@ pub struct Bounds {
     /// Attempts of each queue that its tenants let out at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Milliseconds after their end after which transactions are removed; none: they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<u64>,
 }
 
 /// What a run did.
@@ -94,6 +97,8 @@ pub struct Stats {
     pub entries: u64,
     /// Transactions at the end.
     pub transactions: u64,
+    /// Transactions that were removed before, since they had ended long ago.
+    pub expired: u64,
     /// How many servers there were.
     pub servers: u64,
     /// What became of the times of schedules.

@@ -51,6 +51,9 @@ struct Arguments {
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
+    /// Milliseconds after their end after which transactions are removed.
+    #[arg(long, value_name = "MS")]
+    retention: Option<u64>,
     /// Run a case that was kept, instead of seeds.
     #[arg(long)]
     case: Option<PathBuf>,
@@ -90,7 +93,7 @@ fn main() -> ExitCode {
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
-    let bounds = Bounds { concurrency: arguments.concurrency, ..Bounds::default() };
+    let bounds = Bounds { concurrency: arguments.concurrency, retention: arguments.retention, ..Bounds::default() };
     let options = Options { is_verbose: arguments.verbose, material, bounds, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
@@ -186,8 +189,9 @@ impl Tally {
             Material::Scheduled => " --scheduled",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
+        let kept = options.bounds.retention.map(|ms| format!(" --retention {ms}")).unwrap_or_default();
         let seed = report.seed;
-        println!("seed {seed}: {why}\n  replay: cargo run -p chancery-sim -- --seed {seed}{sort}{queues} -v");
+        println!("seed {seed}: {why}\n  replay: cargo run -p chancery-sim -- --seed {seed}{sort}{queues}{kept} -v");
         match keep(report.seed, options, &arguments.keep) {
             Ok(path) => println!("  smallest: cargo run -p chancery-sim -- --case {} -v", path.display()),
             Err(err) => println!("  its smallest form can't be kept: {err}"),

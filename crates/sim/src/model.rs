@@ -3,6 +3,7 @@
 //! It shares with the shard only the reading of entries. What must hold is said here a second time, from the outside.
 
 mod entries;
+mod expiry;
 mod family;
 mod inline;
 mod replies;
@@ -53,6 +54,10 @@ pub(crate) struct Model {
     expected: Option<family::Expected>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
+    /// Transactions that were removed since they had ended long ago.
+    pub(crate) expired: BTreeSet<TransactionId>,
+    /// After how long that may be.
+    retention: Duration,
     /// Over every record in the order of commits: the same for the same run.
     pub(crate) digest: u64,
 }
@@ -87,6 +92,7 @@ pub(crate) struct TransactionModel {
     pub(crate) log: LogId,
     pub(crate) definition: Arc<Definition>,
     pub(crate) ended: Option<Status>,
+    ended_at: Timestamp,
     /// It waits for a person, at this step if at one.
     pub(crate) parked: Option<Option<NodeRef>>,
     pub(crate) cancels: u32,
@@ -151,8 +157,8 @@ struct Attempt {
 }
 
 impl Model {
-    pub(crate) fn new(lease: Duration, wrong_rule: Option<WrongRule>) -> Self {
-        Self { lease, wrong_rule, ..Self::default() }
+    pub(crate) fn new(lease: Duration, retention: Duration, wrong_rule: Option<WrongRule>) -> Self {
+        Self { lease, retention, wrong_rule, ..Self::default() }
     }
 
     /// A definition that may be registered.
@@ -173,6 +179,12 @@ impl Model {
         }
         self.schedules_agree()?;
         for id in std::mem::take(&mut self.changed) {
+            if self.expired.contains(&id) {
+                match store.standing(id) {
+                    Some(_) => return Err(format!("{id} has expired and has rows")),
+                    None => continue,
+                }
+            }
             let (head, steps) = store.standing(id).ok_or_else(|| format!("{id} has no rows"))?;
             let steps = steps.into_iter().map(|(word, attempts)| (word, u64::from(attempts))).collect();
             self.compare(id, &Standing { status: head.status, wake_at: head.wake_at, steps })?;

@@ -502,9 +502,40 @@ impl Saga {
     }
 
     fn may_fail(&self, at: Timestamp, fact: &Fact) -> Check {
-        let Fact::Failed { step, phase, attempt, failure, error, retry_at } = fact else { return Ok(()) };
+        let Fact::Failed { step, phase, error, retry_at, .. } = fact else { return Ok(()) };
         let plan = self.step(*step).ok_or("there is no such step")?;
-        let was_out = match failure {
+        let was_out = self.was_out(at, fact)?;
+        let used = self.attempts_since_resumed(*step, *phase);
+        let retry = match phase {
+            Phase::Do => Some(&plan.retry),
+            Phase::Undo => plan.undo.as_ref().map(|undo| &undo.retry),
+            Phase::Confirm => plan.confirm.as_ref().map(|confirm| &confirm.retry),
+        };
+        let retry = retry.ok_or("it has no such phase")?;
+        let is_final =
+            error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
+        let most = match (phase, self.plan.on_error(self.step_of(*step))) {
+            (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
+            (Phase::Undo, OnErrorPlan::Skip) => 1,
+            (Phase::Do | Phase::Undo | Phase::Confirm, _) => retry.attempts,
+        };
+        let most = most + u64::from(self.is_told(WrongRule::OneAttemptMore));
+        let is_wanted = *phase != Phase::Do || self.turn().is_none();
+        let retries = was_out && is_wanted && !is_final && used < most;
+        ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
+        let Some(retry_at) = retry_at else { return Ok(()) };
+        let backoff = (0..used.saturating_sub(1)).fold(retry.backoff, |wait, _| (wait * 2).min(10_000));
+        let jitter = if *phase == Phase::Do { self.plan.jitter(self.step_of(*step)) } else { 20 };
+        let low = at.plus(Duration::from_millis(backoff * (100 - jitter) / 100));
+        let high = at.plus(Duration::from_millis((backoff * (100 + jitter)).div_ceil(100)));
+        ensure(low <= *retry_at && *retry_at <= high, || format!("not between {low} and {high}"))
+    }
+
+    /// Whether an attempt that failed so was out, if it may have failed so.
+    fn was_out(&self, at: Timestamp, fact: &Fact) -> Check<bool> {
+        let Fact::Failed { step, phase, attempt, failure, .. } = fact else { return Ok(false) };
+        let plan = self.step(*step).ok_or("there is no such step")?;
+        Ok(match failure {
             Failure::Failed | Failure::Unknown => {
                 self.is_out(*step, *phase, *attempt)?;
                 true
@@ -552,31 +583,7 @@ impl Saga {
                 ensure(*phase == Phase::Do && !self.has_input(*step), || "nothing is wrong with it".to_owned())?;
                 false
             }
-        };
-        let used = self.attempts_since_resumed(*step, *phase);
-        let retry = match phase {
-            Phase::Do => Some(&plan.retry),
-            Phase::Undo => plan.undo.as_ref().map(|undo| &undo.retry),
-            Phase::Confirm => plan.confirm.as_ref().map(|confirm| &confirm.retry),
-        };
-        let retry = retry.ok_or("it has no such phase")?;
-        let is_final =
-            error.is_final || retry.unless && error.r#type == FINAL && !self.is_told(WrongRule::RetryFinalErrors);
-        let most = match (phase, self.plan.on_error(self.step_of(*step))) {
-            (Phase::Undo, OnErrorPlan::Retry) => u64::MAX - 1,
-            (Phase::Undo, OnErrorPlan::Skip) => 1,
-            (Phase::Do | Phase::Undo | Phase::Confirm, _) => retry.attempts,
-        };
-        let most = most + u64::from(self.is_told(WrongRule::OneAttemptMore));
-        let is_wanted = *phase != Phase::Do || self.turn().is_none();
-        let retries = was_out && is_wanted && !is_final && used < most;
-        ensure(retries == retry_at.is_some(), || format!("retried: {retries}"))?;
-        let Some(retry_at) = retry_at else { return Ok(()) };
-        let backoff = (0..used.saturating_sub(1)).fold(retry.backoff, |wait, _| (wait * 2).min(10_000));
-        let jitter = if *phase == Phase::Do { self.plan.jitter(self.step_of(*step)) } else { 20 };
-        let low = at.plus(Duration::from_millis(backoff * (100 - jitter) / 100));
-        let high = at.plus(Duration::from_millis((backoff * (100 + jitter)).div_ceil(100)));
-        ensure(low <= *retry_at && *retry_at <= high, || format!("not between {low} and {high}"))
+        })
     }
 }
 

@@ -133,7 +133,11 @@ impl World {
                 Timestamp::from_micros(BEGIN)
             },
             store: SimStore::new(),
-            model: Model::new(LEASE, options.wrong_rule),
+            model: Model::new(
+                LEASE,
+                options.bounds.retention.map_or(Duration::MAX, Duration::from_millis),
+                options.wrong_rule,
+            ),
             stats: Stats::default(),
             tenants: Vec::new(),
             places: Vec::new(),
@@ -284,6 +288,7 @@ impl World {
                 | Effect::Grown(..)
                 | Effect::Control(_)
                 | Effect::TenantCreated(_)
+                | Effect::Expired(_)
                 | Effect::Observed(_) => {}
             }
         }

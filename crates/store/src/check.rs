@@ -1,9 +1,10 @@
 //! What must hold of a batch before any store looks at it: a batch that fails here is a defect of the shard.
 
 use crate::error;
-use chancery_base::{Kind, TenantId};
+use chancery_base::{Kind, TenantId, TransactionId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{Batch, StoreError};
+use chancery_shard::expiry::GoneKey;
 use chancery_shard::row::{ControlRow, EventRow};
 
 /// Bits of an entry's position that are its number in the log.
@@ -32,6 +33,17 @@ pub(crate) fn batch(batch: &Batch) -> Result<(), StoreError> {
     let mut events = batch.events.iter().zip(batch.events.iter().skip(1));
     if !batch.events.iter().all(ours) || events.any(|(row, next)| row.seq >= next.seq) {
         return Err(error(COMMIT, Kind::Bug, "its events are not those of its entries, in order"));
+    }
+    let is_gone = |id: &TransactionId| batch.gone.transactions.contains(id);
+    let written = batch.transactions.iter().map(|row| row.id).chain(batch.steps.iter().map(|row| row.transaction));
+    if let Some(id) = written.into_iter().filter(|_| !batch.gone.transactions.is_empty()).find(is_gone) {
+        return Err(error(COMMIT, Kind::Bug, format!("{id} is both written and removed")));
+    }
+    let is_written = |gone: &&GoneKey| {
+        batch.keys.iter().any(|row| (row.scope, row.slot, row.key) == (gone.scope, gone.slot, gone.key))
+    };
+    if let Some(key) = batch.gone.keys.iter().find(is_written) {
+        return Err(error(COMMIT, Kind::Bug, format!("a key of {} is both written and removed", key.transaction)));
     }
     Ok(())
 }

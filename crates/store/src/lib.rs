@@ -5,6 +5,8 @@
 //! integrator.
 
 pub mod events;
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "sim"))]
+mod expiry;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod migration;
 #[cfg(feature = "postgres")]
@@ -36,6 +38,7 @@ use chancery_shard::Grant;
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
 };
@@ -118,10 +121,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn schedules(&self, log: LogId, after: Option<Name>, limit: usize) -> Answer<'_, Vec<ScheduleRow>>;
     /// Payloads of the log's entries and definitions of its tenant; absent ones are left out.
     fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources>;
+    /// What is final and ended long ago, with its rows, in the order in which it goes.
+    fn expired(&self, log: LogId, expiring: Expiring) -> Answer<'_, Expired>;
     /// Commits a batch: all of it and durably, or nothing, or [`CommitError::Unknown`].
     ///
     /// What a transaction's row holds beside its status, times, `output_seq`, `kept` and body never changes after its
-    /// first commit, and is ignored where the row is there.
+    /// first commit, and is ignored where the row is there. What has not ended is not removed.
     ///
     /// # Errors
     /// [`CommitError::Failed`] with `Conflict` if an idempotency key, a definition's or bundle's version, a tenant or
@@ -223,6 +228,7 @@ pub async fn carry_out(store: &dyn Store, call: Call, owner: &str) -> Reply {
         Call::Definition { log, name, version } => Reply::Definition(store.definition_of(log, name, version).await),
         Call::Schedules { log, after, limit } => Reply::Schedules(store.schedules(log, after, limit).await),
         Call::Sources { log, payloads, definitions } => Reply::Sources(store.sources(log, payloads, definitions).await),
+        Call::Expired { log, expiring } => Reply::Expired(store.expired(log, expiring).await),
         Call::Commit(batch) => Reply::Committed(store.commit(*batch).await),
     }
 }

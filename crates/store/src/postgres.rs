@@ -6,6 +6,7 @@
 
 mod commit;
 mod control;
+mod expiry;
 mod fault;
 mod pool;
 mod read;
@@ -26,6 +27,7 @@ use crate::{
 };
 use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
 };
@@ -297,6 +299,10 @@ impl Store for PostgresStore {
 
     fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
         Box::pin(async move { read::sources(&self.connections, log, &payloads, &definitions).await })
+    }
+
+    fn expired(&self, log: LogId, expiring: Expiring) -> Answer<'_, Expired> {
+        Box::pin(expiry::expired(&self.connections, log, expiring))
     }
 
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {

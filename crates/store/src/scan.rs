@@ -6,7 +6,8 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -107,6 +108,8 @@ pub trait Scan {
         after: Option<&TenantId>,
         limit: usize,
     ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
+    /// How long tenants keep what has ended, by tenant.
+    fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.
     fn signing_secrets(
         &self,

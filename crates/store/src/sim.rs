@@ -18,6 +18,7 @@ use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow, TransactionRow,
 };
@@ -264,6 +265,9 @@ impl SimStore {
                 let sources = |state: &mut State| Ok(state.sources(log, &payloads, &definitions));
                 Reply::Sources(inner.call("load what schedules start", sources))
             }
+            Call::Expired { log, expiring } => {
+                Reply::Expired(inner.call(crate::expiry::OPERATION, |state| Ok(state.expired(log, expiring))))
+            }
             Call::Commit(batch) => Reply::Committed(inner.commit(*batch)),
         }
     }
@@ -335,6 +339,10 @@ impl Store for SimStore {
 
     fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
         self.read("load what schedules start", |state| Ok(state.sources(log, &payloads, &definitions)))
+    }
+
+    fn expired(&self, log: LogId, expiring: Expiring) -> Answer<'_, Expired> {
+        self.read(crate::expiry::OPERATION, |state| Ok(state.expired(log, expiring)))
     }
 
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {

@@ -5,6 +5,7 @@
 
 mod commit;
 mod control;
+mod expiry;
 mod fault;
 mod open;
 mod read;
@@ -20,7 +21,7 @@ mod writer;
 pub use open::{DATABASE, LOCK, OpenError};
 pub use snapshot::{Snapshot, Table};
 #[cfg(feature = "tamper")]
-pub use tamper::{add_row, fill, flip_bit, remove_row, swap_rows};
+pub use tamper::{add_row, copy_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
 };
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
 };
@@ -337,6 +339,10 @@ impl Store for SqliteStore {
 
     fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
         Box::pin(self.readers.read(move |conn| read::sources(conn, log, &payloads, &definitions)))
+    }
+
+    fn expired(&self, log: LogId, expiring: Expiring) -> Answer<'_, Expired> {
+        Box::pin(self.readers.read(move |conn| expiry::expired(conn, log, expiring)))
     }
 
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {

@@ -5,6 +5,7 @@ use crate::{
 };
 use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
 };
@@ -84,6 +85,9 @@ impl<W: Wrapper> Store for W {
     }
     fn sources(&self, log: LogId, payloads: Vec<u64>, definitions: Vec<(Name, u32)>) -> Answer<'_, Sources> {
         called(self).sources(log, payloads, definitions)
+    }
+    fn expired(&self, log: LogId, expiring: Expiring) -> Answer<'_, Expired> {
+        called(self).expired(log, expiring)
     }
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError> {
         self.before_call();

@@ -220,6 +220,14 @@ pub const ROUTES: &[Route] = &[
         .summary("Take no new transactions, or take them again; in `system` for the platform as a whole")
         .takes(Body::Json("SetMaintenance"))
         .gives(Answer::Json(200, "Maintenance")),
+    // Retention.
+    Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
+        .summary("Read how long what has ended is kept, and how removing it went")
+        .gives(Answer::Json(200, "Retention")),
+    Route::new(Put, "/v1/retention", "retention_set", Action("retention:set"))
+        .summary("Set how long what has ended is kept; with nothing said, as is usual")
+        .takes(Body::Json("SetRetention"))
+        .gives(Answer::Json(200, "Retention")),
     // Queues.
     Route::new(Get, "/v1/queues", "queue_list", Action("queue:read"))
         .summary("List queues: what waits in them, what is out, and what they are given")

@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow,
-    Sealed, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow,
+    ScheduleRow, Sealed, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -79,6 +79,7 @@ differs!(QueueRow { queue => "queue" } body);
 differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", source => "source" });
 
 differs!(MaintenanceRow {} body);
+differs!(RetentionRow {} body);
 differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });

@@ -109,7 +109,7 @@ impl<S: Scan> Log<'_, S> {
         let origin = self.origin;
         let end = self.verifier.size() + u64::try_from(page.len()).unwrap_or(u64::MAX);
         self.checkpoints.give(self.store, &mut self.verifier, end)?;
-        let (mut all_ended, mut emitted) = (Vec::new(), Vec::new());
+        let (mut all_ended, mut all_expired, mut emitted) = (Vec::new(), Vec::new(), Vec::new());
         for entry in page {
             self.verifier.take(&entry.check).map_err(|fault| Fault::log(origin, &fault))?;
             let Some((record, recorded)) = entry.check.record().zip(entry.recorded.as_ref()) else { continue };
@@ -117,12 +117,14 @@ impl<S: Scan> Log<'_, S> {
                 continue;
             }
             let recorded = recorded.as_ref().map_err(|error| Fault::entry(origin, record.seq, error))?;
-            let ended = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, record.seq, error))?;
-            all_ended.extend(ended);
+            let taken = self.replay.take(record, recorded).map_err(|error| Fault::entry(origin, record.seq, error))?;
+            all_ended.extend(taken.ended);
+            all_expired.extend(taken.expired);
             emitted.extend(replay::event_row(self.id, record, recorded));
         }
         if self.wrong_row.is_none() {
             let compared = self.transactions.compare(self.store, &mut all_ended);
+            let compared = compared.and_then(|()| self.transactions.expire(&all_expired));
             self.wrong_row = compared.and_then(|()| self.events.compare(self.store, &emitted)).err();
         }
         Ok(())

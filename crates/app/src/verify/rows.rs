@@ -8,11 +8,13 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::TransactionRows;
 use chancery_shard::row::{LabelRow, LogRow, StepRow, TransactionRow};
 use chancery_store::Scan;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 const TRANSACTIONS: &str = "transactions";
 const STEPS: &str = "steps";
 const LABELS: &str = "labels";
+/// What is wrong with a row of a transaction that has expired.
+const EXPIRED: &str = "an entry says that it expired and was removed";
 
 /// Rows that are read ahead at most.
 const AHEAD_MAX: usize = 256;
@@ -23,6 +25,9 @@ pub(super) struct Transactions {
     transactions: u64,
     steps: u64,
     labels: u64,
+    /// Transactions that have ended and have no row: an entry to come has to say that they expired. Each with a step
+    /// that it has all the same.
+    missing: BTreeMap<TransactionId, Option<String>>,
     /// Rows as they are read, by id.
     heads_ahead: Ahead<TransactionRow>,
     steps_ahead: Ahead<StepRow>,
@@ -42,7 +47,7 @@ impl Transactions {
             store.transactions(after.map_or_else(|| before(id), |row| Some(row.id)), limit)
         };
         self.heads_ahead.seek(id, page)?;
-        let found = self.heads_ahead.take(id, page)?.ok_or_else(|| Fault::missing(TRANSACTIONS, id))?;
+        let Some(found) = self.heads_ahead.take(id, page)? else { return self.miss(store, id) };
         if let Some(column) = rows.transaction.differs(&found) {
             return Err(Fault::column(TRANSACTIONS, id, column));
         }
@@ -75,8 +80,31 @@ impl Transactions {
         Ok(())
     }
 
+    /// A transaction has no row.
+    fn miss(&mut self, store: &impl Scan, id: TransactionId) -> Result<(), Fault> {
+        let first = before(id).map(|before| (before, u32::MAX, u32::MAX));
+        let step = store.steps(first, 1)?.pop().filter(|row| row.transaction == id);
+        self.missing.insert(id, step.as_ref().map(step_key));
+        Ok(())
+    }
+
+    /// Takes an entry's word that these have no rows any more: then they must not.
+    pub(super) fn expire(&mut self, expired: &[TransactionId]) -> Result<(), Fault> {
+        for id in expired {
+            match self.missing.remove(id) {
+                Some(None) => {}
+                Some(Some(step)) => return Err(Fault::row(STEPS, step, EXPIRED)),
+                None => return Err(Fault::row(TRANSACTIONS, id, EXPIRED)),
+            }
+        }
+        Ok(())
+    }
+
     /// Compares how many rows there are with how many were compared; gives that number.
     pub(super) fn finish(&self, store: &impl Scan, logs: &[LogRow]) -> Result<u64, Fault> {
+        if let Some((id, _)) = self.missing.first_key_value() {
+            return Err(Fault::missing(TRANSACTIONS, id));
+        }
         let (transactions, steps, labels) = (store.transaction_count()?, store.step_count()?, store.label_count()?);
         if (transactions, steps, labels) == (self.transactions, self.steps, self.labels) {
             return Ok(transactions + steps + labels);

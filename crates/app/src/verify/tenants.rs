@@ -7,7 +7,7 @@ use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    ScheduleRow, SettingsRow, TargetRow, TenantRow,
+    RetentionRow, ScheduleRow, SettingsRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -58,6 +58,7 @@ pub(super) struct State {
     queues: BTreeMap<(TenantId, Name), QueueRow>,
     settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
+    retention: BTreeMap<TenantId, RetentionRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
@@ -89,6 +90,7 @@ impl State {
         self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
         self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
+        self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
@@ -109,6 +111,7 @@ impl State {
         rows += compare_queues(store, self.queues)?;
         rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
+        rows += compare_retention(store, self.retention)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
@@ -274,6 +277,13 @@ fn compare_settings(store: &impl Scan, settings: BTreeMap<(TenantId, u32), Setti
 fn compare_maintenance(store: &impl Scan, maintenance: BTreeMap<TenantId, MaintenanceRow>) -> Result<u64, Fault> {
     let mut table = Table::new("maintenance", maintenance, TenantId::to_string);
     let page = |last: Option<&(TenantId, MaintenanceRow)>| store.maintenance(last.map(|(tenant, _)| tenant), PAGE);
+    each(page, |(tenant, row)| table.take(tenant, row))?;
+    table.finish()
+}
+
+fn compare_retention(store: &impl Scan, retention: BTreeMap<TenantId, RetentionRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("retention", retention, TenantId::to_string);
+    let page = |last: Option<&(TenantId, RetentionRow)>| store.retention(last.map(|(tenant, _)| tenant), PAGE);
     each(page, |(tenant, row)| table.take(tenant, row))?;
     table.finish()
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod counting;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod fan_out;
 #[cfg(test)]
 mod house;

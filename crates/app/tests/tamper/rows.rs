@@ -4,7 +4,7 @@ use crate::check::{copy, fault, names, verify};
 use crate::columns::{sample, tables};
 use crate::world::World;
 use chancery_app::verify::UNCHECKED_REMOVALS;
-use chancery_store::sqlite::{add_row, remove_row, swap_rows};
+use chancery_store::sqlite::{add_row, copy_row, remove_row, swap_rows};
 use std::collections::BTreeSet;
 
 #[test]
@@ -40,6 +40,26 @@ fn an_added_row_of_any_table_is_noticed_and_named() {
             }
         }
         assert!(added > 0, "no row was added to {}", table.name);
+    }
+}
+
+#[test]
+fn a_row_that_expired_and_is_put_back_is_noticed_and_named() {
+    let world = World::make();
+    for (table, rows) in tables(world.before_expiry()) {
+        if !["keys", "labels", "steps", "transactions"].contains(&table.name.as_str()) {
+            continue;
+        }
+        let mut put_back = 0;
+        for row in 0..rows {
+            let dir = copy(world.dir());
+            if copy_row(world.before_expiry(), dir.path(), &table, row).unwrap() {
+                put_back += 1;
+                let fault = fault(&world, dir.path(), &format!("{} with the old row {row}", table.name));
+                assert!(names(&fault, &table.name), "{} with the old row {row}: {fault}", table.name);
+            }
+        }
+        assert!(put_back > 3, "of {} only {put_back} rows expired", table.name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A store that an application filled: transactions that ended in every way, and some that did not.
 
+use crate::check::copy;
 use chancery_app::data::DataDir;
 use chancery_app::definitions::Format;
 use chancery_app::principals::{NewPrincipal, PrincipalPatch};
@@ -8,13 +9,14 @@ use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, schedules, settings, signing, targets, tenants, transactions,
+    operations, principals, queues, retention, schedules, settings, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
 use chancery_shard::queue::QueueSettings;
+use chancery_shard::retention::Expiry;
 use chancery_shard::target::{Forced, TargetSettings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +104,8 @@ const RETRIED: i64 = 5;
 /// The files, and what was given out while they were made.
 pub(crate) struct World {
     dir: tempfile::TempDir,
+    /// As they were before anything expired.
+    before: tempfile::TempDir,
     /// What believes the checkpoints.
     pub(crate) keys: Keys,
     /// Checkpoints as they were served while the logs grew.
@@ -115,6 +119,10 @@ impl World {
     pub(crate) fn make() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(make())
+    }
+
+    pub(crate) fn before_expiry(&self) -> &Path {
+        self.before.path()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -213,12 +221,17 @@ fn closures() -> Closures {
 }
 
 async fn open(dir: &Path) -> (App, Keys) {
+    open_with(dir, Expiry::NIGHTLY).await
+}
+
+async fn open_with(dir: &Path, expiry: Expiry) -> (App, Keys) {
     let data = DataDir::open(dir).unwrap();
     let keys = Keys::one(data.keys.log.verifier());
     let config = Config {
         integrate_every: Duration::from_millis(2),
         checkpoint_every: Duration::from_millis(20),
         drain: Duration::from_millis(50),
+        expiry,
         ..Config::new("main", "node-1")
     };
     (App::open(config, data.keys, data.store, closures()).await.unwrap(), keys)
@@ -262,7 +275,10 @@ async fn make() -> World {
     // Who still has the application has the files.
     drop((platform, owners, app));
 
-    // The next owner of the logs goes on with what the first one left.
+    let before = copy(dir.path());
+    expire(dir.path(), &key, first.completed).await;
+
+    // The next owner of the logs goes on with what the first ones left.
     let (app, _) = open(dir.path()).await;
     let acme = &Owner::new(&app, &key);
     for n in 100..130 {
@@ -276,9 +292,26 @@ async fn make() -> World {
         let grant = acme.may(Action::MaintenanceSet).await;
         maintenance::set(&app, &grant, on, "the disks are exchanged".to_owned()).await.unwrap();
     }
+    for days in [Some(20), None, Some(30)] {
+        let retention = retention::Retention { transactions_ms: days.map(|days: u64| days * 86_400_000) };
+        retention::set(&app, &acme.may(Action::RetentionSet).await, retention).await.unwrap();
+    }
     checkpoints.push(acme.checkpoint().await);
     app.shutdown().await.unwrap();
-    World { dir, keys, checkpoints, receipts }
+    World { dir, before, keys, checkpoints, receipts }
+}
+
+/// Has all that has ended expire, a few at a time.
+async fn expire(dir: &Path, key: &Secret, until: TransactionId) {
+    let millis = Duration::from_millis;
+    let soon = Expiry { every: millis(20), retention: millis(0), at_once: 3, pause: millis(1), ..Expiry::NIGHTLY };
+    let (app, _) = open_with(dir, soon).await;
+    let owner = Owner::new(&app, key);
+    let read = owner.may(Action::TransactionRead).await;
+    while transactions::get(&app, &read, until).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    app.shutdown().await.unwrap();
 }
 
 /// What is receipted.

@@ -102,6 +102,7 @@ fn the_top_names_the_commands_and_the_exit_codes() {
         "decide",
         "ledger",
         "maintenance",
+        "retention",
         "queue",
         "settings",
         "schedule",

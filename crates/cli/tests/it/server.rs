@@ -133,6 +133,31 @@ fn a_number_of_running_transactions_that_may_not_be_is_refused() {
 }
 
 #[test]
+fn retention_is_said_from_the_command_line_and_lasts() {
+    let dir = made();
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    let server = Server::start(dir.path(), &serve);
+    let ask = |server: &Server, args: &[&str]| {
+        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
+    };
+    let usual = ask(&server, &["retention", "show"]).succeeds().stdout;
+    assert!(usual.contains("90d (as is usual)") && usual.contains("02:00:00"), "{usual}");
+    ask(&server, &["retention", "set"]).fails(2, &["--transactions"]);
+    ask(&server, &["retention", "set", "--transactions", "6d"]).fails(2, &["transactions: 6d, it may be 7d to 3650d"]);
+    let set = ask(&server, &["retention", "set", "--transactions", "30d", "-o", "json"]).succeeds().json();
+    assert_eq!((&set["transactions"], &set["is_default"]), (&"30d".into(), &false.into()));
+    assert_eq!(server.stop(), 0);
+
+    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let shown = ask(&server, &["retention", "show"]).succeeds().stdout;
+    assert!(shown.contains("30d\n"), "{shown}");
+    let reset = ask(&server, &["retention", "reset", "-o", "json"]).succeeds().json();
+    assert_eq!((&reset["transactions"], &reset["is_default"]), (&"90d".into(), &true.into()));
+    assert_eq!(server.stop(), 0);
+    run(dir.path(), &["verify", "--data", "data"]).succeeds();
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let dir = made();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,6 +13,7 @@ use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, Inc
 use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::queue::{Queue, QueueSettings};
+use chancery_api::retention::{Retention, SetRetention};
 use chancery_api::schedule::{Overlap, Schedule, ScheduleNote, ScheduleTerms, TriggerSchedule, TriggeredSchedule};
 use chancery_api::settings::{SetSettings, Settings};
 use chancery_api::target::{
@@ -307,6 +308,23 @@ impl Client {
         let wait = wait.min(WAIT_MAX);
         let query = EventsQuery { wait: (!wait.is_zero()).then(|| duration::format(wait)), ..query.clone() };
         self.transport.json(Call::get("event_list", &["v1", "events"]).query(&query)?.waits(wait)).await
+    }
+
+    /// How long what has ended is kept.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn retention(&self) -> Result<Retention, Error> {
+        self.transport.json(Call::get("retention_get", &["v1", "retention"])).await
+    }
+
+    /// Sets how long what has ended is kept; with nothing said, as is usual.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn retention_set(&self, set: &SetRetention) -> Result<Retention, Error> {
+        let call = Call::put("retention_set", &["v1", "retention"]);
+        self.transport.json(call.body(Body::json(set)?)).await
     }
 
     /// The queues that steps wait in for workers.

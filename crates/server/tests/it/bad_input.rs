@@ -198,6 +198,7 @@ fn the_catalogue_is_what_clients_were_told() {
 409 urn:chancery:problem:illegal-state Not in this state
 409 urn:chancery:problem:driver-superseded Another driver has taken over
 409 urn:chancery:problem:step-differs The step is recorded otherwise
+410 urn:chancery:problem:expired The transaction has expired
 413 urn:chancery:problem:too-large Too large
 414 urn:chancery:problem:uri-too-long The URL is too long
 415 urn:chancery:problem:unsupported-media-type Unsupported media type

@@ -61,6 +61,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         }
         "transaction_signal" => br#"{"name":"paid"}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
+        "retention_set" => br#"{"transactions":"30d"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,
         "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,

@@ -31,6 +31,8 @@ mod polls;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod search;

@@ -1,6 +1,7 @@
 //! Changes of what belongs to a tenant as a whole.
 
 use crate::queue::QueueSettings;
+use crate::retention::Retention;
 use crate::settings::Edit;
 use crate::target::{Forced, TargetSettings};
 use chancery_base::webhook::SigningSecret;
@@ -75,6 +76,9 @@ pub enum Change {
         /// Why; at least 1 byte.
         justification: String,
     },
+    /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
+    /// forgotten.
+    RetentionSet(Retention),
     /// Set the tenant's settings.
     Settings {
         /// What is set.

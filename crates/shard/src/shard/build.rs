@@ -123,6 +123,7 @@ impl Shard {
         }
         if !work.raises {
             self.hand_out(&control, &mut work);
+            self.expire(&control, &mut work);
         }
         self.next = Some(work);
         Some(())
@@ -149,7 +150,8 @@ impl Shard {
                 | Waiting::Bundle(_)
                 | Waiting::Definition(..)
                 | Waiting::Schedules
-                | Waiting::Sources,
+                | Waiting::Sources
+                | Waiting::Expired,
             )
             | State::Fenced
             | State::Stopped => log.size,
@@ -193,6 +195,7 @@ impl Shard {
             keys: work.keys,
             labels: work.labels,
             events: work.events,
+            gone: work.gone,
             control: work.control,
         };
         Some((batch, pending))

@@ -2,6 +2,7 @@
 
 mod maintenance;
 mod queues;
+mod retention;
 mod settings;
 mod targets;
 
@@ -65,6 +66,7 @@ impl Shard {
             Change::Maintenance { on, justification } => {
                 return Ok(maintenance::set(actor, *on, justification, control, work));
             }
+            Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
                 let row = SigningSecretRow { id: *id, target, secret, issued_at: work.now };

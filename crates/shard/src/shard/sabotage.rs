@@ -14,6 +14,8 @@ pub enum Sabotage {
     OfferBeforeLapse,
     /// A queue lets one attempt more out than it may.
     LetOneMoreOut,
+    /// What has ended is removed whenever it ended.
+    ExpireTooEarly,
     /// The answer to an attempt that is over is taken for that of the attempt which is out.
     TakeLateAnswer,
 }
@@ -30,12 +32,22 @@ impl Shard {
     pub(super) fn sabotage_lapse(&self, now: Timestamp) -> Timestamp {
         match self.config.sabotage {
             Some(Sabotage::OfferBeforeLapse) => now.plus(self.config.lease / 2),
-            Some(Sabotage::ReplyBeforeCommit | Sabotage::LetOneMoreOut | Sabotage::TakeLateAnswer) | None => now,
+            Some(
+                Sabotage::ReplyBeforeCommit
+                | Sabotage::LetOneMoreOut
+                | Sabotage::ExpireTooEarly
+                | Sabotage::TakeLateAnswer,
+            )
+            | None => now,
         }
     }
 
     pub(super) fn sabotage_concurrency(&self, most: usize) -> usize {
         most + usize::from(self.config.sabotage == Some(Sabotage::LetOneMoreOut))
+    }
+
+    pub(super) fn sabotage_horizon(&self, look: Timestamp, horizon: Timestamp) -> Timestamp {
+        if self.config.sabotage == Some(Sabotage::ExpireTooEarly) { look } else { horizon }
     }
 
     pub(super) fn sabotage_attempt(&self, attempt: AttemptRef) -> AttemptRef {

@@ -222,6 +222,8 @@ impl Shard {
             | ControlRow::Settings(_)
             | ControlRow::Maintenance(_)
             | ControlRow::MaintenanceOver
+            | ControlRow::Retention(_)
+            | ControlRow::RetentionGone
             | ControlRow::SigningSecret(_)
             | ControlRow::SigningSecretGone(_)
             | ControlRow::Definition(_)

@@ -2,6 +2,7 @@
 
 use super::desk::{CallId, LeaseKey, OpenCall};
 use crate::entry::{EntryWriter, OfTransaction};
+use crate::expiry::Gone;
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow};
@@ -51,6 +52,9 @@ pub(super) struct Work {
     pub(super) keys: Vec<KeyRow>,
     pub(super) labels: Vec<LabelRow>,
     pub(super) events: Vec<EventRow>,
+    pub(super) gone: Gone,
+    /// It takes no further input: what it removes must not be written by it as well.
+    pub(super) is_closed: bool,
     pub(super) control: Vec<ControlRow>,
     pub(super) raises: bool,
     pub(super) rests_on_memory: bool,
@@ -75,6 +79,8 @@ impl Work {
             keys: Vec::new(),
             labels: Vec::new(),
             events: Vec::new(),
+            gone: Gone::default(),
+            is_closed: false,
             control: Vec::new(),
             raises: false,
             rests_on_memory: false,
@@ -98,7 +104,7 @@ impl Work {
     /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
     /// in the batch after that.
     pub(super) fn takes_more(&self) -> bool {
-        !self.raises && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
+        !self.raises && !self.is_closed && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
     }
 
     /// Writes what `staged` holds as entries of a transaction.

@@ -9,7 +9,7 @@ use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, R
 use chancery_engine::{ChildStart, Event, Failure, NodeRef, Permitted, Phase, Status};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
-use chancery_shard::entry::{Recorded, decode};
+use chancery_shard::entry::{Recorded, decode, kind};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::{EntryRow, LogRow};
 use chancery_shard::token::AttemptRef;
@@ -41,6 +41,7 @@ impl Model {
         let payload = entry.payload.as_ref().map(|payload| payload.sealed.bytes.as_slice());
         match decode(&record, payload).map_err(|err| err.to_string())? {
             Recorded::Event(event) => self.event(row, &record, &event, payload),
+            Recorded::Other(_) if record.kind == kind::TRANSACTIONS_EXPIRED => self.expire(row, &record),
             Recorded::Other(payload) => self.control(&record, payload),
         }
         .map_err(|why| format!("{}: {why}", record.kind))
@@ -158,6 +159,7 @@ impl Model {
             log: row.id,
             definition: definition.clone(),
             ended: None,
+            ended_at: record.at,
             parked: None,
             cancels: 0,
             resumed: 0,
@@ -193,10 +195,6 @@ impl Model {
             Event::Dispatched { phase: Phase::Do, .. } => self.dispatched(record, event, payload),
             Event::Dispatched { phase: Phase::Undo, .. } => self.compensation_started(record, event),
             Event::Permitted(permitted) => self.permitted(record, permitted, payload),
-            Event::StepDenied { .. } => {
-                self.counts.add(Fault::Denied);
-                Ok(())
-            }
             // Which driver may do what, the reference model knows.
             Event::Claimed { .. } | Event::DriverResumed { .. } | Event::DriverHeard { .. } => Ok(()),
             Event::DriverLost => {
@@ -215,7 +213,7 @@ impl Model {
             }),
             Event::AttemptFailed { .. } => self.failed(record, event),
             Event::Resolved { phase, .. } => self.resolved(record, *phase),
-            Event::Denied { .. } => {
+            Event::Denied { .. } | Event::StepDenied { .. } => {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
@@ -627,7 +625,7 @@ impl Model {
     fn ended(&mut self, record: &Record, status: Status) -> Check {
         let id = record.refs.transaction.ok_or("no transaction")?;
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
-        transaction.ended = Some(status);
+        (transaction.ended, transaction.ended_at) = (Some(status), record.at);
         transaction.parked = None;
         let steps = || transaction.steps.values();
         let left = steps().any(|state| state.undo_on_error.is_some() && state.may_have_run() && !state.undone);

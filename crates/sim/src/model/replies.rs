@@ -21,7 +21,8 @@ impl Model {
     pub(crate) fn start_acknowledged(&self, id: TransactionId, key: Option<&StartKey>) -> Check {
         ensure(self.transactions.contains_key(&id), || format!("{id} was acknowledged before it was durable"))?;
         let stored = key.map(|key| self.start_keys.get(key));
-        ensure(stored.is_none_or(|stored| stored == Some(&id)), || {
+        // One that has expired since has no key any more.
+        ensure(stored.is_none_or(|stored| stored == Some(&id)) || self.expired.contains(&id), || {
             format!("{id} was acknowledged for an idempotency key that is of {stored:?}")
         })
     }
@@ -162,6 +163,8 @@ impl Model {
             Ack::Superseded => {
                 ensure(self.is_over(attempt), || format!("the report of {name} counts as superseded, yet it is out"))
             }
+            // Nobody knows it any more.
+            Ack::Refused if self.expired.contains(&attempt.transaction) => Ok(()),
             Ack::Refused => Err(format!("the report of {name} was refused")),
         }
     }

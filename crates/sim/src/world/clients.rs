@@ -375,7 +375,9 @@ impl World {
                     return Ok(());
                 }
                 let before = state.acknowledged.replace(id);
-                let is_same = state.key.is_none() || before.is_none_or(|before| before == id);
+                // A key is free again when what it stood for has expired.
+                let is_over = before.is_some_and(|before| self.model.expired.contains(&before));
+                let is_same = state.key.is_none() || is_over || before.is_none_or(|before| before == id);
                 if !is_same {
                     return Err(format!("one start gave {before:?} and {id}"));
                 }

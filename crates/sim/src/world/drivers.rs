@@ -199,6 +199,10 @@ impl World {
                 self.drive_within(name, 900);
                 Ok(())
             }
+            Err(Refusal::Missing(_)) if self.model.expired.contains(&id) => {
+                self.drivers.remove(&name);
+                Ok(())
+            }
             Err(Refusal::Illegal(refusal)) => self.driver_refused(name, (id, driver.unwrap_or(0)), asked, &refusal),
             Err(
                 refusal @ (Refusal::Missing(_)

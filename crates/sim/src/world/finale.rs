@@ -27,6 +27,7 @@ impl World {
         }
         let dump = self.store.dump();
         self.stats.entries = dump.logs.iter().map(|log| log.size).sum();
+        self.stats.expired = u64::try_from(self.model.expired.len()).unwrap_or(0);
         self.stats.transactions = u64::try_from(dump.transactions.len()).unwrap_or(0);
         for tenant in 0..self.tenants.len() {
             self.replay_tenant(tenant, &dump, reads_anew)?;
@@ -117,14 +118,17 @@ fn sorted<T, K: Ord>(mut rows: Vec<T>, key: impl FnMut(&T) -> K) -> Vec<T> {
 }
 
 fn replay_log(mut replay: Replay, log: LogId, dump: &Dump) -> Check<(Vec<TransactionRows>, TenantRows)> {
-    let mut transactions = Vec::new();
+    let mut transactions = BTreeMap::new();
     for entry in dump.entries.get(&log).into_iter().flatten() {
-        let ended = replay.entry(entry).map_err(|err| format!("replay of log {} entry {}: {err}", log.0, entry.seq))?;
-        transactions.extend(ended);
+        let taken = replay.entry(entry).map_err(|err| format!("replay of log {} entry {}: {err}", log.0, entry.seq))?;
+        transactions.extend(taken.ended.into_iter().map(|rows| (rows.transaction.id, rows)));
+        for id in taken.expired {
+            transactions.remove(&id).ok_or_else(|| format!("{id} expired twice, or before it ended"))?;
+        }
     }
     let (open, rows) = replay.finish();
-    transactions.extend(open);
-    Ok((sorted(transactions, |rows| rows.transaction.id), rows))
+    transactions.extend(open.into_iter().map(|rows| (rows.transaction.id, rows)));
+    Ok((transactions.into_values().collect(), rows))
 }
 
 fn check_transactions(log: LogId, replayed: Vec<TransactionRows>, dump: &Dump) -> Check {

@@ -6,6 +6,7 @@ use crate::material;
 use crate::model::Check;
 use chancery_base::{Entropy, Timestamp};
 use chancery_shard::batch::{Batch, Call, CommitError, Reply};
+use chancery_shard::retention::Expiry;
 use chancery_shard::{Config, Poll, Shard, Stage, TokenKey};
 use chancery_store::sim;
 use std::time::Duration;
@@ -38,6 +39,7 @@ impl World {
         config.lease = LEASE;
         // What waits leaves memory at once, soon, or a little later.
         config.resting_max = usize::from(u8::try_from(self.next % 3).unwrap_or(0));
+        config.expiry = self.expiry();
         config.sabotage = self.options.shard_sabotage;
         let entropy = Entropy::from_seed(self.rng.seed());
         let mut shard = Shard::new(config);
@@ -51,6 +53,20 @@ impl World {
         self.trace(|world| format!("server {} starts for place {place} of {}", id.0, world.places.len()));
         self.servers.insert(id, Server { place, shard, entropy, call: None, answer: None, wakes_at: None });
         self.after(Duration::ZERO, Event::Poll(id));
+    }
+
+    /// When what has ended is removed, and how much at a time: from one server to the next something else.
+    fn expiry(&self) -> Option<Expiry> {
+        let retention = Duration::from_millis(self.options.bounds.retention?);
+        let few = usize::try_from(self.next % 4).unwrap_or(0) + 1;
+        Some(Expiry {
+            every: Duration::from_millis(700),
+            at: Duration::ZERO,
+            retention,
+            at_once: few,
+            looks: 2 * few,
+            pause: Duration::from_millis(20),
+        })
     }
 
     /// A server of a place, the newest in most cases.
@@ -108,7 +124,8 @@ impl World {
             | Call::Bundle { .. }
             | Call::Definition { .. }
             | Call::Schedules { .. }
-            | Call::Sources { .. }) => {
+            | Call::Sources { .. }
+            | Call::Expired { .. }) => {
                 if self.strikes(Fault::CallFailed, 20) {
                     self.count(Fault::CallFailed);
                     self.store.fail_calls(1);
@@ -308,6 +325,7 @@ fn brief(reply: &Reply) -> String {
         Reply::Sources(Ok(sources)) => {
             format!("{} inputs, {} definitions", sources.payloads.len(), sources.definitions.len())
         }
+        Reply::Expired(Ok(found)) => format!("{} expire", found.transactions.len()),
         Reply::Committed(Ok(())) => "committed".to_owned(),
         Reply::Committed(Err(err)) => err.to_string(),
         Reply::Owned(Err(err))
@@ -317,6 +335,7 @@ fn brief(reply: &Reply) -> String {
         | Reply::Bundle(Err(err))
         | Reply::Definition(Err(err))
         | Reply::Schedules(Err(err))
-        | Reply::Sources(Err(err)) => err.to_string(),
+        | Reply::Sources(Err(err))
+        | Reply::Expired(Err(err)) => err.to_string(),
     }
 }

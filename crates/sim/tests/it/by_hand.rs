@@ -3,6 +3,7 @@
 mod children;
 mod crash;
 mod examples;
+mod expiry;
 mod faults;
 mod hand;
 mod inline;

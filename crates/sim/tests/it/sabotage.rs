@@ -44,6 +44,12 @@ fn one_attempt_too_many_out_of_a_queue_is_caught() {
 }
 
 #[test]
+fn what_goes_too_early_is_caught() {
+    let bounds = Bounds { retention: Some(3_000), ..Bounds::default() };
+    check("expire too early", &Options { bounds, ..shard(ShardSabotage::ExpireTooEarly) });
+}
+
+#[test]
 fn a_late_answer_that_is_taken_is_caught() {
     check("take a late answer", &shard(ShardSabotage::TakeLateAnswer));
 }

@@ -67,6 +67,33 @@ fn a_queue_lets_out_no_more_than_it_may_whatever_goes_wrong() {
     }
 }
 
+/// How many seeds in which transactions expire `make test` runs, of each sort of definitions.
+const EXPIRING_SEEDS: u64 = 100;
+
+#[test]
+fn what_has_ended_goes_and_nothing_else_whatever_goes_wrong() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(EXPIRING_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    let sorts = [
+        (Material::Narrow, ""),
+        (Material::Varied, " --varied"),
+        (Material::Open, " --open"),
+        (Material::Children, " --children"),
+        (Material::Fanned, " --fanned"),
+    ];
+    for (material, sort) in sorts {
+        let mut expired = 0;
+        for seed in 0..seeds {
+            let retention = seed % 5 * 1_500;
+            let bounds = Bounds { retention: Some(retention), ..Bounds::default() };
+            let report = run(seed, &Options { material, bounds, ..Options::default() });
+            let replay = format!("--seed {seed}{sort} --retention {retention}");
+            assert_eq!(report.violation, None, "cargo run -p chancery-sim -- {replay} -v");
+            expired += u64::from(report.stats.expired > 0);
+        }
+        assert!(expired * 2 > seeds, "something expires in {expired} of {seeds} runs{sort}");
+    }
+}
+
 /// Runs seeds from 0 on, on every core.
 fn run_all(seeds: u64) -> Vec<Report> {
     let next = AtomicU64::new(0);

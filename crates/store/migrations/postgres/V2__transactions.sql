@@ -67,6 +67,15 @@ CREATE TABLE maintenance (
     PRIMARY KEY (tenant)
 );
 
+-- How long tenants keep what has ended.
+CREATE TABLE retention (
+    tenant TEXT COLLATE "C" NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant)
+);
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT COLLATE "C" NOT NULL,

@@ -62,6 +62,15 @@ CREATE TABLE maintenance (
     PRIMARY KEY (tenant)
 ) STRICT, WITHOUT ROWID;
 
+-- How long tenants keep what has ended.
+CREATE TABLE retention (
+    tenant TEXT NOT NULL,
+    body_key TEXT NOT NULL,
+    body_nonce BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (tenant)
+) STRICT, WITHOUT ROWID;
+
 -- What calls are signed with. The secrets are here and nowhere else; nothing prints them.
 CREATE TABLE signing_secrets (
     tenant TEXT NOT NULL,

@@ -5,7 +5,7 @@ use crate::check::{self, COMMIT};
 use crate::error;
 use crate::postgres::pool::{Connection, Connections, Trouble};
 use crate::postgres::statement::{Statement, column};
-use crate::postgres::{control, fault, rows};
+use crate::postgres::{control, expiry, fault, rows};
 use crate::words;
 use chancery_base::{Kind, Timestamp};
 use chancery_shard::batch::{Batch, CommitError, StoreError};
@@ -37,9 +37,9 @@ pub(super) async fn commit(connections: &Connections, batch: &Batch) -> Result<(
 
 /// Whether a batch only asks whether the guard still holds.
 fn is_question(batch: &Batch) -> bool {
-    let Batch { entries, transactions, steps, keys, labels, events, control, raises_control_epoch, .. } = batch;
+    let Batch { entries, transactions, steps, keys, labels, events, gone, control, raises_control_epoch, .. } = batch;
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
-    let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty();
+    let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty() || !gone.transactions.is_empty();
     entries.is_empty() && !writes_rows && !raises_control_epoch
 }
 
@@ -118,6 +118,7 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
     if !batch.events.is_empty() {
         events(&mut statement, &batch.events);
     }
+    expiry::parts(&mut statement, &batch.gone);
     control::parts(&mut statement, &batch.control);
     Ok(statement)
 }

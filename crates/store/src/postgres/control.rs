@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
-    SettingsRow, SigningSecretRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    SigningSecretRow, TenantRow,
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -59,8 +59,10 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 }
             }
             ControlRow::Settings(row) => settings(statement, name, row),
-            ControlRow::Maintenance(row) => maintenance(statement, name, row),
-            ControlRow::MaintenanceOver => maintenance_over(statement, name),
+            ControlRow::Maintenance(row) => put_single(statement, name, "maintenance", &row.body),
+            ControlRow::MaintenanceOver => single_gone(statement, name, "maintenance"),
+            ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
+            ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
@@ -237,26 +239,24 @@ fn settings<'a>(statement: &mut Statement<'a>, name: String, row: &'a SettingsRo
     );
 }
 
-fn maintenance<'a>(statement: &mut Statement<'a>, name: String, row: &'a MaintenanceRow) {
-    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
-    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
-    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+/// Writes the row of a table of which a tenant has one at most.
+fn put_single<'a>(statement: &mut Statement<'a>, name: String, table: &str, body: &'a Sealed) {
+    let key = statement.bind(body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(body.nonce.as_slice(), Type::BYTEA);
+    let bytes = statement.bind(body.bytes.as_slice(), Type::BYTEA);
     statement.part(
         name,
         format!(
-            "INSERT INTO maintenance (tenant, body_key, body_nonce, body) \
-             SELECT guard.tenant, {key}, {nonce}, {body} FROM guard \
+            "INSERT INTO {table} (tenant, body_key, body_nonce, body) \
+             SELECT guard.tenant, {key}, {nonce}, {bytes} FROM guard \
              ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, \
              body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
         ),
     );
 }
 
-fn maintenance_over(statement: &mut Statement<'_>, name: String) {
-    statement.part(
-        name,
-        "DELETE FROM maintenance USING guard WHERE maintenance.tenant = guard.tenant RETURNING 1".to_owned(),
-    );
+fn single_gone(statement: &mut Statement<'_>, name: String, table: &str) {
+    statement.part(name, format!("DELETE FROM {table} USING guard WHERE {table}.tenant = guard.tenant RETURNING 1"));
 }
 
 fn signing_secret<'a>(statement: &mut Statement<'a>, name: String, row: &'a SigningSecretRow) {
@@ -298,6 +298,8 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::Settings(_)
         | ControlRow::Maintenance(_)
         | ControlRow::MaintenanceOver
+        | ControlRow::Retention(_)
+        | ControlRow::RetentionGone
         | ControlRow::SigningSecret(_)
         | ControlRow::SigningSecretGone(_)
         | ControlRow::Definition(_)

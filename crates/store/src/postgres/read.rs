@@ -21,12 +21,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-type Answer<T> = Result<T, StoreError>;
+pub(super) type Answer<T> = Result<T, StoreError>;
 
 /// Reads one row, or says which column is wrong.
-type Reader<T> = fn(&Row) -> Result<T, rows::BadColumn>;
+pub(super) type Reader<T> = fn(&Row) -> Result<T, rows::BadColumn>;
 
-async fn all<T>(
+pub(super) async fn all<T>(
     conn: &Connection,
     operation: &'static str,
     sql: &str,
@@ -91,6 +91,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let settings = newest_settings(&conn, name).await?;
     let query = format!("SELECT {} FROM maintenance WHERE tenant = $1", rows::MAINTENANCE);
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
+    let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
+    let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
     let signing_secrets = second(all(&conn, "read signing secrets", &query, tenant, rows::signing_secret).await?);
     let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
@@ -108,6 +110,7 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         queues,
         settings,
         maintenance,
+        retention,
         signing_secrets,
         definitions,
         bundle,

@@ -11,8 +11,8 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, TargetRow,
-    TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -61,6 +61,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`retention`] reads.
+pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -305,6 +307,21 @@ pub(super) fn asleep(row: &Row) -> Read<(TransactionId, Timestamp)> {
     Ok((transaction_id(row)?, time(row, 1)?))
 }
 
+/// An id, and whether something holds of it.
+pub(super) fn flagged(row: &Row) -> Read<(TransactionId, bool)> {
+    Ok((transaction_id(row)?, get(row, 1)?))
+}
+
+/// A root, an id below it, and whether something holds of that.
+pub(super) fn below(row: &Row) -> Read<(TransactionId, (TransactionId, bool))> {
+    Ok((transaction_id(row)?, (TransactionId::from_bytes(uuid(row, 1)?), get(row, 2)?)))
+}
+
+/// An id and a count.
+pub(super) fn counted(row: &Row) -> Read<(TransactionId, u64)> {
+    Ok((transaction_id(row)?, number(row, 1)?))
+}
+
 /// The id in the first column.
 pub(super) fn transaction_id(row: &Row) -> Read<TransactionId> {
     uuid(row, 0).map(TransactionId::from_bytes)
@@ -377,6 +394,10 @@ pub(super) fn maintenance(row: &Row) -> Read<(TenantId, MaintenanceRow)> {
 
 pub(super) fn schedule(row: &Row) -> Read<(TenantId, ScheduleRow)> {
     Ok((text(row, 0)?, ScheduleRow { name: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn retention(row: &Row) -> Read<(TenantId, RetentionRow)> {
+    Ok((text(row, 0)?, RetentionRow { body: sealed(row, 1)? }))
 }
 
 pub(super) fn signing_secret(row: &Row) -> Read<(TenantId, SigningSecretRow)> {

@@ -12,7 +12,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -293,6 +293,11 @@ impl Scan for Snapshot {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
         self.pages(("maintenance", rows::MAINTENANCE, "tenant"), after, limit, rows::maintenance)
+    }
+
+    fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {
+        let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
+        self.pages(("retention", rows::RETENTION, "tenant"), after, limit, rows::retention)
     }
 
     fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {

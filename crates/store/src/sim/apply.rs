@@ -51,7 +51,34 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
     for row in &batch.keys {
         state.keys.insert((tenant.clone(), words::scope(row.scope), row.slot, row.key), row.clone());
     }
+    remove(state, batch, &tenant);
     Ok(())
+}
+
+/// Removes what a batch says, but for what has not ended.
+fn remove(state: &mut State, batch: &Batch, tenant: &TenantId) {
+    let mut removed = BTreeSet::new();
+    for id in &batch.gone.transactions {
+        let goes = state.transactions.get(id).is_some_and(|row| row.log == batch.log && row.ended_at.is_some());
+        if goes {
+            state.transactions.remove(id);
+            removed.insert(*id);
+        }
+    }
+    let steps = removed.iter().flat_map(|id| state.steps.range((*id, 0, 0)..=(*id, u32::MAX, u32::MAX)));
+    let steps: Vec<_> = steps.map(|(place, _)| *place).collect();
+    for place in steps {
+        state.steps.remove(&place);
+    }
+    for key in batch.gone.keys.iter().filter(|key| removed.contains(&key.transaction)) {
+        let place = (tenant.clone(), words::scope(key.scope), key.slot, key.key);
+        if state.keys.get(&place).is_some_and(|row| row.transaction == key.transaction) {
+            state.keys.remove(&place);
+        }
+    }
+    for label in batch.gone.labels.iter().filter(|label| removed.contains(&label.transaction)) {
+        state.labels.remove(label);
+    }
 }
 
 fn guard(state: &State, batch: &Batch, sabotage: Option<Sabotage>) -> Result<TenantId, CommitError> {
@@ -139,6 +166,12 @@ fn apply_control(
         }
         ControlRow::MaintenanceOver => {
             control.maintenance.remove(tenant);
+        }
+        ControlRow::Retention(row) => {
+            control.retention.insert(tenant.clone(), row.clone());
+        }
+        ControlRow::RetentionGone => {
+            control.retention.remove(tenant);
         }
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {

@@ -1,6 +1,7 @@
 //! The tables in memory, and reading them.
 
 use crate::events::Gather;
+use crate::expiry::Picker;
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, TileRow, error, words};
@@ -8,10 +9,11 @@ use chancery_base::{
     Digest, EventPattern, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
+use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,7 @@ pub(super) struct Control {
     pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
     pub(super) settings: BTreeMap<(TenantId, u32), SettingsRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
+    pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
@@ -93,6 +96,7 @@ impl State {
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
+            retention: self.control.retention.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
                 .collect(),
@@ -118,6 +122,39 @@ impl State {
         let rows = self.transactions.range((from, Unbounded)).map(|(_, row)| row);
         let rows = rows.filter(|row| row.log == log && row.status == words::WAITING);
         rows.filter_map(|row| Some((row.id, row.wake_at?))).take(limit).collect()
+    }
+
+    pub(super) fn expired(&self, log: LogId, expiring: Expiring) -> Expired {
+        let mut picker = Picker::new(expiring);
+        let range = (picker.after().map_or(Unbounded, Excluded), Excluded(picker.before()));
+        let is_sound = picker.after().is_none_or(|after| after < picker.before());
+        let rows = is_sound.then(|| self.transactions.range(range)).into_iter().flatten().map(|(_, row)| row);
+        let looked: Vec<&TransactionRow> = rows.filter(|row| row.log == log).take(expiring.looks).collect();
+        picker.looked(looked.last().map(|row| row.id), looked.len());
+        let ended_long_ago =
+            |row: &&&TransactionRow| row.parent.is_none() && row.ended_at.is_some_and(|at| at < expiring.ended_before);
+        for root in looked.iter().filter(ended_long_ago) {
+            if picker.is_full() {
+                break;
+            }
+            picker.take(root.id, self.below(root.id));
+        }
+        let places = picker.places().to_vec();
+        let found = places.iter().filter_map(|place| self.transactions.get(&place.id())).map(|row| {
+            let range = (Included((row.id, 0, 0)), Included((row.id, u32::MAX, u32::MAX)));
+            (row.clone(), self.steps.range(range).count() as u64)
+        });
+        picker.finish(found)
+    }
+
+    /// All that stands below a transaction, each with whether it has ended.
+    fn below(&self, id: TransactionId) -> Vec<(TransactionId, bool)> {
+        let mut below = Vec::new();
+        for row in self.transactions.values().filter(|row| row.parent == Some(id)) {
+            below.push((row.id, row.ended_at.is_some()));
+            below.extend(self.below(row.id));
+        }
+        below
     }
 
     pub(super) fn load(

@@ -3,7 +3,7 @@
 use crate::check::{self, COMMIT};
 use crate::error;
 use crate::sqlite::fault::{WriteError, during};
-use crate::sqlite::{control, rows};
+use crate::sqlite::{control, expiry, rows};
 use crate::words;
 use chancery_base::{Kind, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError};
@@ -66,6 +66,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     keys(conn, &tenant, &batch.keys)?;
     labels(conn, &batch.labels)?;
     events(conn, &batch.events)?;
+    expiry::remove(conn, batch.log, &tenant, &batch.gone)?;
     for row in &batch.control {
         control::apply(conn, &tenant, row)?;
     }

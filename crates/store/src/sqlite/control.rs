@@ -9,8 +9,8 @@ use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, MaintenanceRow, PrincipalRow, Sealed,
-    SettingsRow, SigningSecretRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    SigningSecretRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -27,8 +27,10 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Target(row) => put(conn, tenant, TARGETS, (row.target.as_str(), &row.body), "write a target"),
         ControlRow::Queue(row) => put(conn, tenant, QUEUES, (row.queue.as_str(), &row.body), "write a queue"),
         ControlRow::Settings(row) => settings(conn, tenant, row),
-        ControlRow::Maintenance(row) => maintenance(conn, tenant, row),
-        ControlRow::MaintenanceOver => maintenance_over(conn, tenant),
+        ControlRow::Maintenance(row) => put_single(conn, tenant, MAINTENANCE, &row.body, "begin maintenance"),
+        ControlRow::MaintenanceOver => single_gone(conn, tenant, MAINTENANCE, "end maintenance"),
+        ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
+        ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
@@ -154,21 +156,29 @@ fn settings(conn: &Connection, tenant: &TenantId, row: &SettingsRow) -> Result<(
     Ok(())
 }
 
-fn maintenance(conn: &Connection, tenant: &TenantId, row: &MaintenanceRow) -> Result<(), WriteError> {
-    let body = &row.body;
-    conn.execute(
-        "INSERT INTO maintenance (tenant, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4) \
+/// The tables of which a tenant has one row at most.
+const MAINTENANCE: &str = "maintenance";
+const RETENTION: &str = "retention";
+
+fn put_single(
+    conn: &Connection,
+    tenant: &TenantId,
+    table: &str,
+    body: &Sealed,
+    operation: &'static str,
+) -> Result<(), WriteError> {
+    let statement = format!(
+        "INSERT INTO {table} (tenant, body_key, body_nonce, body) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (tenant) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
-         body = excluded.body",
-        params![tenant.as_str(), body.key, body.nonce, body.bytes],
-    )
-    .map_err(during("begin maintenance"))?;
+         body = excluded.body"
+    );
+    conn.execute(&statement, params![tenant.as_str(), body.key, body.nonce, body.bytes]).map_err(during(operation))?;
     Ok(())
 }
 
-fn maintenance_over(conn: &Connection, tenant: &TenantId) -> Result<(), WriteError> {
-    conn.execute("DELETE FROM maintenance WHERE tenant = ?1", params![tenant.as_str()])
-        .map_err(during("end maintenance"))?;
+fn single_gone(conn: &Connection, tenant: &TenantId, table: &str, operation: &'static str) -> Result<(), WriteError> {
+    conn.execute(&format!("DELETE FROM {table} WHERE tenant = ?1"), params![tenant.as_str()])
+        .map_err(during(operation))?;
     Ok(())
 }
 

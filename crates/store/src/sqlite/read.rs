@@ -36,7 +36,7 @@ pub(super) fn all<T, P: Params>(
 }
 
 /// The row of a query, if there is one.
-fn one<T, P: Params>(
+pub(super) fn one<T, P: Params>(
     conn: &Connection,
     operation: &'static str,
     sql: &str,
@@ -48,7 +48,7 @@ fn one<T, P: Params>(
 }
 
 /// Runs several reads on one snapshot.
-fn snapshot<T>(conn: &Connection, read: impl FnOnce(&Connection) -> Answer<T>) -> Answer<T> {
+pub(super) fn snapshot<T>(conn: &Connection, read: impl FnOnce(&Connection) -> Answer<T>) -> Answer<T> {
     let transaction = conn.unchecked_transaction().map_err(reading("begin to read"))?;
     let answer = read(&transaction);
     transaction.finish().map_err(reading("end reading"))?;
@@ -114,14 +114,20 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 |row| Ok(rows::queue(row)?.1),
             )?,
             settings: settings(conn, &log.tenant, None)?,
-            maintenance: all(
+            maintenance: one(
                 conn,
                 "read maintenance",
                 &format!("SELECT {} FROM maintenance WHERE tenant = ?1", rows::MAINTENANCE),
                 [tenant],
                 |row| Ok(rows::maintenance(row)?.1),
-            )?
-            .pop(),
+            )?,
+            retention: one(
+                conn,
+                "read retention",
+                &format!("SELECT {} FROM retention WHERE tenant = ?1", rows::RETENTION),
+                [tenant],
+                |row| Ok(rows::retention(row)?.1),
+            )?,
             signing_secrets: all(
                 conn,
                 "read signing secrets",

@@ -10,8 +10,8 @@ use chancery_base::{
 use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
+    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -58,6 +58,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`retention`] reads.
+pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -286,6 +288,11 @@ pub(super) fn asleep(row: &Row<'_>) -> rusqlite::Result<(TransactionId, Timestam
     Ok((get(row, 0)?, get(row, 1)?))
 }
 
+/// An id, and whether something holds of it.
+pub(super) fn flagged(row: &Row<'_>) -> rusqlite::Result<(TransactionId, bool)> {
+    Ok((get(row, 0)?, row.get(1)?))
+}
+
 /// The id in the first column.
 pub(super) fn transaction_id(row: &Row<'_>) -> rusqlite::Result<TransactionId> {
     get(row, 0)
@@ -363,6 +370,10 @@ pub(super) fn maintenance(row: &Row<'_>) -> rusqlite::Result<(TenantId, Maintena
 
 pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<(TenantId, ScheduleRow)> {
     Ok((get(row, 0)?, ScheduleRow { name: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn retention(row: &Row<'_>) -> rusqlite::Result<(TenantId, RetentionRow)> {
+    Ok((get(row, 0)?, RetentionRow { body: sealed(row, 1)? }))
 }
 
 pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {

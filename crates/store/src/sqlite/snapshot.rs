@@ -11,7 +11,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -306,6 +306,12 @@ impl Scan for Snapshot {
         let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::MAINTENANCE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("maintenance", &query, page, rows::maintenance)
+    }
+
+    fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {
+        let query = format!("SELECT {} FROM retention WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::RETENTION);
+        let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
+        self.scan("retention", &query, page, rows::retention)
     }
 
     fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {

@@ -126,6 +126,24 @@ pub fn add_row(dir: &Path, table: &Table, row: u32, bit: u32) -> Result<bool, St
     replace(conn, table, &[], &[values]).map(|()| true)
 }
 
+/// Puts a row of another store into this one. Returns `false` if the other has no such row, or this one has it.
+///
+/// # Errors
+/// If a file can't be read or changed.
+pub fn copy_row(from: &Path, to: &Path, table: &Table, row: u32) -> Result<bool, StoreError> {
+    let Some(values) = read_row(&open(from)?, table, row)? else { return Ok(false) };
+    let conn = open(to)?;
+    let key =
+        |name: &String| table.columns.iter().position(|column| column == name).and_then(|place| values.get(place));
+    let matches: Vec<String> = (1..).zip(&table.key).map(|(place, name)| format!("{name} = ?{place}")).collect();
+    let find = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {})", table.name, matches.join(" AND "));
+    let is_there = conn.query_row(&find, params_from_iter(table.key.iter().filter_map(key)), |row| row.get(0));
+    if is_there.map_err(reading(REPLACE))? {
+        return Ok(false);
+    }
+    replace(conn, table, &[], &[values]).map(|()| true)
+}
+
 /// Exchanges what two rows hold beside their keys. Returns `false` if one of them is not there.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! What every store must do.
 
 mod events;
+mod expiry;
 mod schedules;
 mod settings;
 
@@ -12,6 +13,7 @@ use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
 use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
+use expiry::{a_large_family_goes_in_parts, only_what_has_ended_is_removed, what_is_final_is_found_by_family};
 use schedules::{schedules_are_as_last_written, what_schedules_start_is_found};
 use settings::{a_load_brings_the_settings_that_are_seen, settings_are_kept_version_by_version};
 use std::sync::Arc;
@@ -60,6 +62,9 @@ suite! {
     what_is_no_event_of_the_batch_is_refused
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
+    what_is_final_is_found_by_family
+    a_large_family_goes_in_parts
+    only_what_has_ended_is_removed
     recovery_skips_what_ended_or_parked
     what_only_waits_is_asleep
     entries_come_in_pages
@@ -331,6 +336,7 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Queue(queue(3, "{}")),
         ControlRow::Queue(queue(2, "new")),
         ControlRow::Maintenance(maintenance("old")),
+        ControlRow::Retention(retention("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
         ControlRow::SigningSecret(signing_secret(2)),
@@ -355,6 +361,14 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         let log = self::log(store, "acme", 0).await;
         store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
         assert_eq!(store.control(log.id).await.unwrap().maintenance, expected);
+    }
+    assert_eq!(control.retention, Some(retention("old")));
+    for (row, expected) in
+        [(ControlRow::Retention(retention("new")), Some(retention("new"))), (ControlRow::RetentionGone, None)]
+    {
+        let log = self::log(store, "acme", 0).await;
+        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
+        assert_eq!(store.control(log.id).await.unwrap().retention, expected);
     }
     let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
     principals.sort_by_key(|row| row.id.to_string());

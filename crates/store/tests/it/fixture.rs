@@ -197,6 +197,10 @@ pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {
     ScheduleRow { name: name(&format!("s{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
+pub(crate) fn retention(body: &str) -> RetentionRow {
+    RetentionRow { body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
 /// Of one target if the number is even.
 pub(crate) fn signing_secret(number: u32) -> SigningSecretRow {
     let target = number.is_multiple_of(2).then(|| target(number, "").target);

@@ -259,6 +259,7 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "pointers",
             "principals",
             "queues",
+            "retention",
             "schedules",
             "settings",
             "signing_secrets",
@@ -358,6 +359,7 @@ fn every_column_can_be_tampered_with() {
                 ControlRow::ActiveBundle(bundle("main", 1).digest),
                 ControlRow::Target(target(1, "{}")),
                 ControlRow::Maintenance(maintenance("{}")),
+                ControlRow::Retention(retention("{}")),
                 ControlRow::Queue(queue(1, "{}")),
                 ControlRow::Schedule(schedule(1, "{}")),
                 ControlRow::Settings(settings(1)),
@@ -374,7 +376,7 @@ fn every_column_can_be_tampered_with() {
     let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
-    let empty = ["maintenance", "principals", "queues", "schedules", "steps", "targets", "transactions"]
+    let empty = ["maintenance", "principals", "queues", "retention", "schedules", "steps", "targets", "transactions"]
         .map(|table| format!("{table}.body_nonce"));
     for table in &tables {
         for column in &table.columns {

@@ -7,7 +7,9 @@ use crate::exit::Exit;
 use crate::session::Session;
 use crate::show;
 use chancery_api::transaction::{Status, TransactionsQuery};
+use chancery_api::{Problem, ProblemKind};
 use chancery_base::{Name, TransactionId};
+use chancery_sdk::Client;
 
 /// Show a transaction and what became of each of its steps.
 #[derive(Debug, clap::Args)]
@@ -142,9 +144,18 @@ pub(crate) async fn count(args: CountArgs, session: &Session) -> Result<Exit, Cl
 
 pub(crate) async fn history(args: HistoryArgs, session: &Session) -> Result<Exit, CliError> {
     let client = session.client()?;
-    let steps = if session.out.is_table() { show::step_names(&client.get(args.id).await?) } else { Vec::new() };
+    let steps = if session.out.is_table() { step_names(&client, args.id).await? } else { Vec::new() };
     let pages = client.history(args.id);
     args.page.show(session, pages, |items| show::history(&session.out, items, &steps)).await
+}
+
+/// What the steps of a transaction are called; of one that has expired its entries alone are left, which number them.
+async fn step_names(client: &Client, id: TransactionId) -> Result<Vec<String>, CliError> {
+    match client.get(id).await {
+        Ok(transaction) => Ok(show::step_names(&transaction)),
+        Err(err) if err.problem().and_then(Problem::kind) == Some(ProblemKind::Expired) => Ok(Vec::new()),
+        Err(err) => Err(err.into()),
+    }
 }
 
 pub(crate) async fn clones(args: ClonesArgs, session: &Session) -> Result<Exit, CliError> {

@@ -84,16 +84,22 @@ fn status(hand: &Hand, id: TransactionId) -> &'static str {
 }
 
 /// What the rows say is what the entries amount to.
-fn replays(tenant: &Tenant) {
+pub(super) fn replays(tenant: &Tenant) {
     let dump = tenant.store.dump();
     let logs = Scan::logs(&tenant.store).unwrap();
     let log = logs.iter().find(|log| log.tenant == tenant.id).unwrap().id;
     let mut replay = Replay::new(log);
     let mut found = Vec::new();
     for entry in &dump.entries[&log] {
-        found.extend(replay.entry(entry).unwrap_or_else(|err| panic!("entry {}: {err}", entry.seq)));
+        let taken = replay.entry(entry).unwrap_or_else(|err| panic!("entry {}: {err}", entry.seq));
+        found.extend(taken.ended);
+        found.retain(|rows| !taken.expired.contains(&rows.transaction.id));
     }
-    found.extend(replay.finish().0);
+    let (open, of_tenant) = replay.finish();
+    found.extend(open);
+    let mut keys: Vec<_> = dump.keys.iter().filter(|(of, _)| *of == tenant.id).map(|(_, row)| row.clone()).collect();
+    keys.sort_by_key(|row| (row.scope, row.slot, row.key));
+    assert_eq!(of_tenant.keys.into_values().collect::<Vec<_>>(), keys);
     found.sort_by_key(|rows| rows.transaction.id);
     let heads: Vec<_> = found.iter().map(|rows| rows.transaction.clone()).collect();
     assert_eq!(heads, dump.transactions.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>());

@@ -224,7 +224,8 @@ impl Hand {
             | Effect::Control(_)
             | Effect::TenantCreated(_)
             | Effect::Fenced
-            | Effect::Observed(_) => {}
+            | Effect::Observed(_)
+            | Effect::Expired(_) => {}
         }
     }
 

@@ -81,7 +81,8 @@ fn replays(tenant: &Tenant) {
         let record = Record::parse(&entry.record).unwrap();
         let recorded = replay::read(&record, entry).unwrap();
         events.extend(replay::event_row(log, &record, &recorded));
-        found.extend(replay.take(&record, &recorded).unwrap_or_else(|err| panic!("entry {}: {err}", entry.seq)));
+        let taken = replay.take(&record, &recorded);
+        found.extend(taken.unwrap_or_else(|err| panic!("entry {}: {err}", entry.seq)).ended);
     }
     found.extend(replay.finish().0);
     found.sort_by_key(|rows| rows.transaction.id);

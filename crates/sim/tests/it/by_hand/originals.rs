@@ -1,6 +1,8 @@
 //! Cases that the engines which Chancery's semantics come from get wrong, each by the name of what must hold. Those of
 //! TCC, fan-out, waits and children stand with theirs.
 
+use super::children::replays;
+use super::expiry::{ids, later, nightly};
 use super::hand::{Tenant, output};
 use chancery_engine::{Phase, Status, StepError};
 use chancery_shard::input::*;
@@ -139,4 +141,57 @@ fn attempt_1_unknown_and_attempt_4_failed_is_unknown() {
     assert_eq!(steps.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["undo_dispatched"]);
     hand.report(&undo, output(json!(null)));
     assert_eq!(hand.settled(id).0, Status::Compensated);
+}
+
+/// One that runs, one that waits, one that is paused, one that is parked, and one whose child has ended, long ago.
+const LASTING: [&str; 5] = [
+    r#"{"name": "runs", "version": 1, "steps": [{"id": "a", "run": {"worker": "w"}}]}"#,
+    r#"{"name": "waits", "version": 1, "steps": [{"id": "a", "run": {"wait": "300d"}}]}"#,
+    r#"{"name": "parks", "version": 1, "steps": [{"id": "p", "run": "noop", "pivot": true},
+        {"id": "a", "after": ["p"], "run": {"worker": "w"}, "retry": {"attempts": 1}}]}"#,
+    r#"{"name": "parent", "version": 1, "steps": [{"id": "c", "run": {"transaction": "child"}},
+        {"id": "s", "after": ["c"], "run": {"signal": {"name": "go"}}}]}"#,
+    r#"{"name": "child", "version": 1, "steps": [{"id": "a", "run": "noop", "compensate": {"run": "noop"}}]}"#,
+];
+
+#[test]
+fn expiry_never_removes_a_running_transaction() {
+    let tenant = Tenant::new(1, &LASTING);
+    let now = tenant.hand(0).now;
+    let mut hand = tenant.hand_with(0, now, nightly);
+    let start = |hand: &mut super::hand::Hand, name| hand.start(name, json!({}), Some(name), None).unwrap();
+    let parks = start(&mut hand, "parks");
+    let task = hand.take_one("a");
+    hand.report(&task, failed());
+    assert_eq!(hand.settled(parks).0, Status::Parked);
+    let [runs, waits, parent, ended] = ["runs", "waits", "parent", "child"].map(|name| start(&mut hand, name));
+    let paused = hand.start("runs", json!({}), Some("paused"), None).unwrap();
+    hand.pause(paused);
+    assert_eq!((hand.settled(ended).0, hand.is_settled(parent)), (Status::Completed, false));
+    let all = ids(&tenant);
+    assert_eq!(all.len(), 7, "the parent has a child");
+    // Only what has ended goes: a child that has stays with its root.
+    later(&mut hand, Duration::from_secs(200 * 86_400));
+    let left = ids(&tenant);
+    assert_eq!(left, all.iter().copied().filter(|id| *id != ended).collect::<Vec<_>>());
+    assert_eq!(tenant.store.dump().keys.len(), 5, "the keys of what is there stay");
+    replays(&tenant);
+    // What was there all the time goes on, under an owner since too.
+    let now = hand.now;
+    drop(hand);
+    let mut hand = tenant.hand_with(0, now, nightly);
+    assert_eq!((hand.row(runs).0, hand.row(waits).0, hand.row(paused).0), ("running", "waiting", "paused"));
+    let task = hand.take_one("a");
+    assert_eq!((task.transaction, hand.report(&task, output(json!(1)))), (runs, Ack::Recorded));
+    assert!(matches!(hand.signal(parent, "go", None), Ok(false)));
+    assert_eq!(hand.settled(parent).0, Status::Completed);
+    hand.resume(paused);
+    // The root has just ended: its child, which did so long ago, goes with it and not before.
+    later(&mut hand, Duration::from_secs(80 * 86_400));
+    assert!(ids(&tenant).len() >= 5, "the parent, its child and what runs are there");
+    later(&mut hand, Duration::from_secs(20 * 86_400));
+    let left = ids(&tenant);
+    assert!(left.contains(&paused) && left.contains(&parks) && !left.contains(&parent), "{left:?}");
+    assert!(!left.contains(&runs) && left.len() <= 3, "{left:?}");
+    replays(&tenant);
 }
