@@ -143,6 +143,10 @@ catalogue! {
     BusinessKeyTaken, "business-key-taken", 409, "A transaction with the same business key is running";
     /// The transaction is not in a state that allows it.
     IllegalState, "illegal-state", 409, "Not in this state";
+    /// The transaction can't be forked, or not from that step.
+    NotForkable, "not-forkable", 409, "It can't be forked so";
+    /// The transaction was forked before.
+    ForkedAlready, "forked-already", 409, "It was forked before";
     /// The open transaction has another driver now.
     DriverSuperseded, "driver-superseded", 409, "Another driver has taken over";
     /// The step is recorded with another input, action or resource.
@@ -151,6 +155,8 @@ catalogue! {
     Expired, "expired", 410, "The transaction has expired";
     /// More bytes than a limit allows.
     TooLarge, "too-large", 413, "Too large";
+    /// The fork would take over more than it may.
+    ForkTooLarge, "fork-too-large", 413, "Too much to take over";
     /// The URL is longer than the limit.
     UriTooLong, "uri-too-long", 414, "The URL is too long";
     /// The body is of a type that the route does not take.

@@ -17,6 +17,23 @@ pub struct QueueSettings {
     /// The time that `rate` is meant of, such as `1m`; a second where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per: Option<String>,
+    /// The versions of workers that get its tasks, such as `2.1.0`, or beginnings of them, such as `2.*`: at most 16.
+    /// Without it all get them, those too that say no version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["2.*"]), max_items = 16)]
+    pub versions: Vec<String>,
+}
+
+/// A version that workers say which would take from a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueVersion {
+    /// Which; absent: they say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How many instances say it.
+    pub workers: usize,
+    /// Whether the queue's tasks go to them.
+    pub takes: bool,
 }
 
 /// A queue as it stands.
@@ -34,7 +51,11 @@ pub struct Queue {
     pub out: usize,
     /// Workers' instances that take from it at the moment, or work on a task of it.
     pub workers: usize,
-    /// `concurrency` or `rate`, where that limit of its own keeps steps waiting.
+    /// The versions that these say; at most 100 are shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<QueueVersion>,
+    /// `concurrency` or `rate`, where that limit of its own keeps steps waiting; `versions`, where all who would take
+    /// them are of other versions than it goes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
     /// What was set for it.

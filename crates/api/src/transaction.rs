@@ -193,6 +193,13 @@ pub struct Transaction {
     /// What it is a child of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentStep>,
+    /// What it is a fork of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_of: Option<ForkOf>,
+    /// The fork of it, which took over what it had done and not undone before a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub forked_by: Option<TransactionId>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
@@ -226,7 +233,7 @@ pub struct Transaction {
     /// Its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// Steps that took effect, or may have, and were not undone.
+    /// Steps that took effect, or may have, and were not undone. What a fork took over is the fork's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_undone: Vec<String>,
     /// What it waits for, each with since when.
@@ -363,6 +370,10 @@ pub struct Step {
     /// Where it stands with its rounds, if it polls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Polling>,
+    /// Of what a fork took over: the transaction that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub inherited_from: Option<TransactionId>,
     /// What became of its undo; a participant's cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<Compensation>,
@@ -447,6 +458,35 @@ pub struct Resolve {
     /// The output that it counts as having had.
     #[serde(default)]
     pub output: Value,
+}
+
+/// Starts a transaction that takes over from this one, which has ended: what was done before the step and not undone is
+/// the fork's, with the duty to undo it; all else is done anew. The header `Idempotency-Key` makes it safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForkTransaction {
+    /// The step from which on everything is done anew.
+    #[schema(value_type = String, example = "ship")]
+    pub step: Name,
+    /// Why: it stands in the ledger.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub justification: String,
+    /// How long the answer may wait for the end, such as `30s`, at most `60s`; without it the answer comes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}
+
+/// What a transaction is a fork of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForkOf {
+    /// The transaction that it took over from.
+    #[schema(value_type = String)]
+    pub transaction: TransactionId,
+    /// The step from which on everything is done anew.
+    #[schema(value_type = String)]
+    pub step: Name,
+    /// Why.
+    pub justification: String,
 }
 
 /// Does one thing to every transaction that a search finds and that had started when the first page was asked for: a

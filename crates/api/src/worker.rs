@@ -17,7 +17,8 @@ pub struct Exchange {
     /// Which process: a name that no other process of the same principal has at the time.
     #[schema(example = "orders-7f9c", min_length = 1, max_length = 128)]
     pub worker: String,
-    /// The version of its code.
+    /// The version of its code: 1 to 64 letters, digits and `. _ + -`. A queue may go to some versions only.
+    #[schema(example = "2.1.0", min_length = 1, max_length = 64)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// How many tasks it takes, by queue.
@@ -94,6 +95,19 @@ pub struct Exchanged {
     pub acks: Vec<Acknowledged>,
     /// Tasks among `holding` whose answer is no longer wanted.
     pub cancelled: Vec<String>,
+    /// Queues that it named and gets nothing of, since they go to workers of other versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedQueue>,
+}
+
+/// A queue that a worker gets nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedQueue {
+    /// Which.
+    #[schema(value_type = String)]
+    pub queue: Name,
+    /// The versions that it goes to, such as `2.*`.
+    pub versions: Vec<String>,
 }
 
 /// An attempt handed to a worker. A permit for it is in the ledger.

@@ -35,6 +35,7 @@ pub async fn report(
     let outcome = outcome.unwrap_or(ReportedOutcome::Accepted);
     let exchange = Exchange {
         worker: Worker { principal: PrincipalId::SYSTEM, instance: Arc::from("callback") },
+        version: None,
         queues: Vec::new(),
         done: vec![Report { task: token, outcome }],
         holding: Vec::new(),

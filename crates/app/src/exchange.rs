@@ -3,9 +3,10 @@
 use crate::app::App;
 use crate::{Error, clock};
 use chancery_base::Name;
-use chancery_base::limits::{CREDIT_MAX, EXCHANGE_QUEUES_MAX, EXCHANGE_TASKS_MAX, NAME_BYTES_MAX};
+use chancery_base::limits::{CREDIT_MAX, EXCHANGE_QUEUES_MAX, EXCHANGE_TASKS_MAX, NAME_BYTES_MAX, VERSION_BYTES_MAX};
 use chancery_policy::Grant;
 use chancery_shard::input::{self, Command, Exchanged, Queue, Report, Response, Worker};
+use chancery_shard::queue::is_version;
 use chancery_shard::token::TaskToken;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use std::time::Duration;
 pub struct Call {
     /// Which process, as it names itself: 1 to [`NAME_BYTES_MAX`] bytes.
     pub worker: String,
+    /// The version of its code: 1 to `VERSION_BYTES_MAX` letters, digits and `. _ + -`.
+    pub version: Option<String>,
     /// How many tasks it takes, by queue; empty where it only reports.
     pub queues: Vec<(Name, u32)>,
     /// How tasks ended.
@@ -43,6 +46,7 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Exchanged,
     let hold_until = clock::now().plus(call.wait.min(app.config().hold_max));
     let command = Command::Exchange(input::Exchange {
         worker: Worker { principal: grant.principal(), instance: Arc::from(call.worker) },
+        version: call.version.map(Arc::from),
         queues: call.queues.into_iter().map(|(name, want)| (Queue::Worker(name), want)).collect(),
         done: call.done,
         holding: call.holding,
@@ -64,6 +68,9 @@ fn check(call: &Call) -> Result<(), Error> {
     let invalid = |message: String| Err(Error::Invalid(message));
     if call.worker.is_empty() || call.worker.len() > NAME_BYTES_MAX {
         return invalid(format!("a worker's name has 1 to {NAME_BYTES_MAX} bytes"));
+    }
+    if call.version.as_deref().is_some_and(|version| !is_version(version)) {
+        return invalid(format!("version: it has 1 to {VERSION_BYTES_MAX} letters, digits and `. _ + -`"));
     }
     if call.queues.len() > EXCHANGE_QUEUES_MAX {
         return invalid(format!("{} queues, at most {EXCHANGE_QUEUES_MAX} are allowed", call.queues.len()));

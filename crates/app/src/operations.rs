@@ -34,6 +34,11 @@ impl Reasoned {
         Ok(Self(justification))
     }
 
+    /// The reason.
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
     /// What is asked of a shard for this reason.
     pub(crate) fn operation(&self, grant: &Grant, id: TransactionId) -> Operation {
         Operation { id, actor: grant.principal(), justification: self.0.clone() }

@@ -101,6 +101,7 @@ const fn is_reserved(command: &Command) -> bool {
         Command::Schedule(command) => matches!(command.ask, ScheduleAsk::Pause { .. } | ScheduleAsk::Delete),
         Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
         Command::Start(_)
+        | Command::Fork(_)
         | Command::Signal(..)
         | Command::Resume(_)
         | Command::Retry(_)

@@ -22,6 +22,8 @@ pub struct QueueView {
     pub out: usize,
     /// Workers' instances that take from it at the moment, or work on a task of it.
     pub workers: usize,
+    /// The versions that these say, how many of them say each, and whether its tasks go to them.
+    pub versions: Vec<(Option<String>, usize, bool)>,
     /// Which of its limits keeps steps waiting.
     pub held: Option<Hold>,
     /// What the tenant set for it.
@@ -84,6 +86,11 @@ pub async fn reset(app: &App, grant: &Grant, name: &Name) -> Result<(), Error> {
 fn view(name: &Name, gauges: &Gauges, settings: QueueSettings) -> QueueView {
     let queue = Queue::Worker(name.clone());
     let now = clock::now();
+    let versions = gauges.versions.get(&queue).into_iter().flatten().map(|(version, count)| {
+        let version = version.as_deref();
+        (version.map(str::to_owned), *count, settings.takes(version))
+    });
+    let versions = versions.collect();
     let ready = gauges.queues.iter().find(|(other, ..)| *other == queue);
     QueueView {
         name: name.clone(),
@@ -91,6 +98,7 @@ fn view(name: &Name, gauges: &Gauges, settings: QueueSettings) -> QueueView {
         waited: ready.and_then(|(.., oldest)| *oldest).map(|since| now.since(since)),
         out: gauges.out.get(&queue).copied().unwrap_or_default(),
         workers: gauges.takers.get(&queue).copied().unwrap_or_default(),
+        versions,
         held: gauges.held.get(name).copied(),
         settings,
     }

@@ -129,7 +129,20 @@ async fn find(app: &App, grant: &Grant, tenant: &Tenant, subject: &Subject) -> R
         }
     };
     let found = last_that(app, grant, transaction, u64::MAX, |record| wanted.is(record)).await?;
+    if let (None, Wanted::Outcome(node, ..)) = (&found, &wanted) {
+        expect_own(app, grant, transaction, Some((node.step.0, node.clone))).await?;
+    }
     found.ok_or(Error::Missing(what))
+}
+
+/// What a fork took over was permitted in another transaction's history.
+async fn expect_own(app: &App, grant: &Grant, id: TransactionId, node: Option<(u32, u32)>) -> Result<(), Error> {
+    let of_node =
+        |record: &Record| record.kind.as_str() == "step.inherited" && record.refs.step.zip(record.refs.clone) == node;
+    let Some(entry) = last_that(app, grant, id, u64::MAX, of_node).await? else { return Ok(()) };
+    let source = entry.record.data.get_word("source").unwrap_or_default();
+    let what = format!("permit of that step in {id}, which took it over: {source} did it, and has the receipt of it");
+    Err(Error::Missing(what))
 }
 
 enum Wanted {
@@ -187,6 +200,9 @@ async fn forward(app: &App, grant: &Grant, permit: &Entry) -> Result<Option<Entr
     };
     let is_forward = |record: &Record| check_forward(&permit.record, record).is_ok();
     let found = last_that(app, grant, transaction, before, is_forward).await?;
+    if found.is_none() {
+        expect_own(app, grant, transaction, refs.step.zip(refs.clone)).await?;
+    }
     let missing = || damaged("a permit")(format!("entry {} cites a decision that is not here", permit.record.seq));
     found.map(Some).ok_or_else(missing)
 }

@@ -1,12 +1,15 @@
 //! Transactions: starting them, waiting for them, looking at them.
 
+mod fork;
 mod view;
 mod waits;
 
 pub use chancery_engine::search::{Condition, Search};
 pub use chancery_store::Count;
+pub use fork::{Fork, fork};
 pub use view::{
-    CauseView, HistoryEntry, PollView, ResultView, SeenView, StepView, TransactionHead, TransactionView, UndoView,
+    CauseView, ForkView, HistoryEntry, PollView, ResultView, SeenView, StepView, TransactionHead, TransactionView,
+    UndoView,
 };
 pub(crate) use view::{Source, damaged, entries as entry_views, node_named, open};
 pub use waits::{WaitKind, WaitView};
@@ -98,28 +101,8 @@ pub async fn run(
     start: Start,
     hold: Option<Duration>,
 ) -> Result<(Started, ResultView), Error> {
-    let until = hold.map(|hold| clock::instant() + hold.min(app.config().wait_max));
     let prepared = prepare(app, grant, start).await?;
-    let (tenant, definition) = (Arc::clone(&prepared.tenant), Arc::clone(&prepared.definition));
-    // It is watched from before its start, so that what its shard says of its end is all that has to be known.
-    let watcher = until.map(|_| tenant.watchers.watch(prepared.id)).transpose().inspect_err(|_| {
-        tenant.inputs.release(prepared.id);
-    })?;
-    let started = prepared.ask(app).await?;
-    let result = match (started.existing, until.zip(watcher)) {
-        (true, Some((until, watcher))) => {
-            drop(watcher);
-            wait_until(app, grant, started.id, until).await?.into()
-        }
-        (true, None) => get(app, grant, started.id).await?.into(),
-        (false, Some((until, watcher))) => match tokio::time::timeout_at(until, watcher.settled()).await {
-            // What the steps of an open transaction are called, its definition does not say.
-            Ok(Some(summary)) if definition.kind != DefinitionKind::Open => ResultView::settled(&summary, &definition)?,
-            Ok(Some(_) | None) | Err(_) => get(app, grant, started.id).await?.into(),
-        },
-        (false, None) => ResultView::begun(started.id, started.status, &definition),
-    };
-    Ok((started, result))
+    prepared.run(app, grant, hold).await
 }
 
 async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Error> {
@@ -164,6 +147,33 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
 }
 
 impl Prepared {
+    /// Starts it and says how it stands, waiting for its end if that is asked.
+    async fn run(self, app: &App, grant: &Grant, hold: Option<Duration>) -> Result<(Started, ResultView), Error> {
+        let until = hold.map(|hold| clock::instant() + hold.min(app.config().wait_max));
+        let (tenant, definition) = (Arc::clone(&self.tenant), Arc::clone(&self.definition));
+        // It is watched from before its start, so that what its shard says of its end is all that has to be known.
+        let watcher = until.map(|_| tenant.watchers.watch(self.id)).transpose().inspect_err(|_| {
+            tenant.inputs.release(self.id);
+        })?;
+        let started = self.ask(app).await?;
+        let result = match (started.existing, until.zip(watcher)) {
+            (true, Some((until, watcher))) => {
+                drop(watcher);
+                wait_until(app, grant, started.id, until).await?.into()
+            }
+            (true, None) => get(app, grant, started.id).await?.into(),
+            (false, Some((until, watcher))) => match tokio::time::timeout_at(until, watcher.settled()).await {
+                // What the steps of an open transaction are called, its definition does not say.
+                Ok(Some(summary)) if definition.kind != DefinitionKind::Open => {
+                    ResultView::settled(&summary, &definition)?
+                }
+                Ok(Some(_) | None) | Err(_) => get(app, grant, started.id).await?.into(),
+            },
+            (false, None) => ResultView::begun(started.id, started.status, &definition),
+        };
+        Ok((started, result))
+    }
+
     async fn ask(self, app: &App) -> Result<Started, Error> {
         let answer = if self.takes_room {
             // A task of its own: the caller may go away, and the room be given back all the same if nothing was
@@ -200,11 +210,15 @@ fn random_slot(entropy: &mut chancery_base::Entropy) -> Slot {
     Slot::new(number).unwrap_or_else(|| Slot::of_key(&chancery_base::TenantId::system(), ""))
 }
 
-fn check_start(start: &Start) -> Result<(), Error> {
-    let key_fits = |key: &String| (1..=KEY_BYTES_MAX).contains(&key.len());
-    if start.idempotency_key.as_ref().is_some_and(|key| !key_fits(key)) {
+fn check_key(key: Option<&str>) -> Result<(), Error> {
+    if key.is_some_and(|key| !(1..=KEY_BYTES_MAX).contains(&key.len())) {
         return Err(Error::Invalid(format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes")));
     }
+    Ok(())
+}
+
+fn check_start(start: &Start) -> Result<(), Error> {
+    check_key(start.idempotency_key.as_deref())?;
     if start.labels.len() > LABELS_MAX {
         return Err(Error::Invalid(format!("{} labels, at most {LABELS_MAX} are allowed", start.labels.len())));
     }
@@ -229,7 +243,8 @@ async fn load(app: &App, grant: &Grant, id: TransactionId) -> Result<LoadedTrans
 pub async fn get(app: &App, grant: &Grant, id: TransactionId) -> Result<TransactionView, Error> {
     let loaded = load(app, grant, id).await?;
     let definition = app.tenant(grant)?.definitions.of_row(app, grant, &loaded.row).await?;
-    view::transaction(&loaded, &definition)
+    let view = view::transaction(&loaded, &definition)?;
+    fork::taken_over(app, grant, view).await
 }
 
 /// A transaction as its expressions see it.

@@ -180,6 +180,10 @@ pub const RESTING_TRANSACTIONS_MAX: usize = 10_000;
 pub const ACTIVE_TRANSACTIONS_MAX: usize = 100_000;
 /// How far a child may stand below the transaction that nothing runs.
 pub const CHILD_DEPTH_MAX: u32 = 8;
+/// Steps and clones of steps that a fork takes over: each is an entry of the commit with which it begins.
+pub const FORK_NODES_MAX: usize = 4_096;
+/// Bytes of the outputs and of the elements of fan-outs that a fork takes over, as canonical JSON.
+pub const FORK_BYTES_MAX: usize = 8 << 20;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;
 /// Places of [`SHARD_QUEUE_MAX`] that only outcomes, cancels and timers may take.
@@ -211,6 +215,12 @@ pub const TARGETS_MAX: usize = 250;
 pub const TARGET_CALLS_MAX: u32 = 400;
 /// Queues that a tenant has settings of.
 pub const QUEUES_MAX: usize = 1_000;
+/// Versions of workers, or beginnings of them, that a queue is routed by.
+pub const QUEUE_VERSIONS_MAX: usize = 16;
+/// Bytes of the version of a worker.
+pub const VERSION_BYTES_MAX: usize = 64;
+/// Versions of workers that are shown of a queue.
+pub const VERSIONS_SHOWN_MAX: usize = 100;
 /// Secrets that a tenant's calls are signed with, those of single targets among them.
 pub const SIGNING_SECRETS_MAX: usize = 64;
 /// Signatures of one call.
@@ -281,6 +291,8 @@ const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES
 const _: () = assert!(POLL_ROUNDS_MAX as u64 * 3 <= TRANSACTION_ENTRIES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX && PAGE_ROWS_MAX < EVENT_LOOKS_MAX);
+const _: () = assert!(STEPS_MAX <= FORK_NODES_MAX && FORK_NODES_MAX < BATCH_ENTRIES_MAX);
+const _: () = assert!(PAYLOAD_BYTES_MAX <= FORK_BYTES_MAX && FORK_BYTES_MAX <= TRANSACTION_OUTPUT_BYTES_MAX);
 const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
 const _: () = assert!(EXPIRED_AT_ONCE <= EXPIRY_LOOKS_MAX);
 const _: () = assert!(RETENTION_MIN.as_secs() <= RETENTION_DEFAULT.as_secs());

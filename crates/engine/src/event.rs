@@ -3,6 +3,7 @@
 mod about;
 
 use crate::fault::Fault;
+use crate::fork::{Fork, Inherited};
 use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::status::{CauseKind, Phase, Status};
@@ -185,6 +186,9 @@ pub struct Beginning {
     /// What is to go wrong, where the caller tests its handlers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What it is a fork of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
     /// Its id.
     pub id: TransactionId,
     /// The caller's idempotency key.
@@ -440,6 +444,8 @@ pub enum Event {
     },
     /// A step began a child: its transaction begins with the next entry.
     ChildStarted(Box<ChildStart>),
+    /// A fork took over what its source had done at a node.
+    Inherited(Box<Inherited>),
     /// The child of a step is told to undo what it did.
     ChildRecalled {
         /// Which step.

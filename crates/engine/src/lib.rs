@@ -6,6 +6,7 @@
 pub mod definition;
 mod event;
 mod fault;
+mod fork;
 mod node;
 mod open;
 pub mod schedule;
@@ -20,6 +21,7 @@ pub use event::{
     Beginning, CarriedOut, Cause, ChildStart, Deed, Emission, Event, Failure, Parent, Permitted, Signal, StepError,
 };
 pub use fault::{BadFault, Fault, FaultKind};
+pub use fork::{Fork, ForkRefusal, Inherited, Origin, Stood};
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use settings::Settings;

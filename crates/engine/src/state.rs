@@ -6,6 +6,7 @@
 use crate::definition::Definition;
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
+use crate::fork::{Fork, Origin};
 use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
@@ -106,6 +107,8 @@ struct FlatHead<'a> {
     error: Option<&'a StepError>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     faults: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fork: Option<&'a Fork>,
     #[serde(skip_serializing_if = "is_not")]
     held: bool,
     id: TransactionId,
@@ -177,6 +180,7 @@ impl Serialize for Head {
             definition,
             digest,
             faults,
+            fork,
             id,
             idempotency_key,
             labels,
@@ -200,6 +204,7 @@ impl Serialize for Head {
             entries: *entries,
             error: error.as_ref(),
             faults,
+            fork: fork.as_ref(),
             held: *held,
             id: *id,
             idempotency_key: idempotency_key.as_deref(),
@@ -268,6 +273,9 @@ pub struct StepState {
     /// The sequence number of the entry with the elements over which it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items_seq: Option<u64>,
+    /// Of what a fork took over: who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<Origin>>,
     /// The sequence number of the entry with its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_seq: Option<u64>,
@@ -357,6 +365,7 @@ impl StepState {
             input: None,
             intent_seq: None,
             items_seq: None,
+            origin: None,
             output_seq: None,
             error: None,
             undo: UndoState::NONE,
@@ -539,6 +548,11 @@ mod tests {
             error: error(),
             input: digest,
             items_seq: Some(7),
+            origin: Some(Box::new(Origin {
+                key: "k/reserve".to_owned(),
+                set: [("v".to_owned(), json!(1))].into(),
+                transaction: TransactionId::from_bytes([9; 16]),
+            })),
             output_seq: Some(8),
             ready_at: at,
             rounds: 4,
@@ -568,6 +582,12 @@ mod tests {
             definition: "order".parse().unwrap(),
             digest: Digest::of(b"c"),
             faults: faults(),
+            fork: Some(Fork {
+                inherits: 2,
+                justification: "the carrier is back".to_owned(),
+                source: TransactionId::from_bytes([6; 16]),
+                step: "ship".parse().unwrap(),
+            }),
             id,
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

@@ -11,6 +11,7 @@ mod backward;
 mod child;
 mod command;
 mod faults;
+mod fork;
 mod inline;
 mod load;
 mod nodes;
@@ -181,7 +182,7 @@ impl Transaction {
             displaced: Vec::new(),
             fresh: Vec::new(),
         };
-        if begins_at.is_none() {
+        if begins_at.is_none() && !transaction.is_inheriting() {
             transaction.ready_all(now);
         }
         transaction.place_all();

@@ -103,6 +103,8 @@ actions! {
     TransactionPause => "transaction:pause",
     /// Has a paused transaction go on.
     TransactionResume => "transaction:resume",
+    /// Starts a transaction that takes over from one that has ended.
+    TransactionFork => "transaction:fork",
     /// Ends a transaction without undoing what it did.
     TransactionTerminate => "transaction:terminate",
     /// Operates on every transaction that a search finds; each operation is asked for, too.

@@ -1,11 +1,13 @@
 //! The client: one method a call of the API.
 
 mod calls;
+mod fork;
 mod open;
 mod pages;
 mod transport;
 
 pub use calls::Language;
+pub use fork::Fork;
 pub use pages::{EntryPages, Pages, StepPages};
 
 use crate::Error;

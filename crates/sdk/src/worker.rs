@@ -211,7 +211,8 @@ impl Worker {
         self
     }
 
-    /// The version of the code, as it is shown to operators.
+    /// The version of the code, as it is shown to operators: 1 to 64 letters, digits and `. _ + -`. A queue may go to
+    /// workers of some versions only.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());

@@ -27,7 +27,7 @@ pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};
 pub(crate) use settings::tenant_settings;
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{
-    bulk, count, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,
+    bulk, count, fork, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,
     transaction_summary,
 };
 pub(crate) use workers::{ack, call, exchanged};

@@ -8,7 +8,7 @@ use chancery_api::{Fault, Problem, ProblemKind, REQUEST_ID, problem};
 use chancery_app::Error;
 use chancery_base::{Kind, TransactionId};
 use chancery_engine::definition::InputFault;
-use chancery_engine::{OpenRefusal, Refusal as EngineRefusal};
+use chancery_engine::{ForkRefusal, OpenRefusal, Refusal as EngineRefusal};
 use chancery_shard::input::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +137,7 @@ fn refused(refusal: Refusal) -> Problem {
         },
         Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
         Refusal::SettingsMoved { .. } => Problem::new(ProblemKind::SettingsMoved, detail),
+        Refusal::Forked(id) => about(ProblemKind::ForkedAlready, id),
         Refusal::Overlaps(id) => about(ProblemKind::IllegalState, id),
         Refusal::Schedule(_) => Problem::new(ProblemKind::IllegalState, detail),
         Refusal::Exists(_) => Problem::new(ProblemKind::Exists, detail),
@@ -170,6 +171,12 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         EngineRefusal::Open(OpenRefusal::Frame(_)) => ProblemKind::OutsideFrame,
         EngineRefusal::UnknownSignal(_) | EngineRefusal::Unsuitable(_) => ProblemKind::InvalidRequest,
         EngineRefusal::TooManySignals => ProblemKind::TooMany,
+        EngineRefusal::Fork(ForkRefusal::NoStep(_)) => ProblemKind::InvalidRequest,
+        EngineRefusal::Fork(ForkRefusal::Status(_)) => ProblemKind::IllegalState,
+        EngineRefusal::Fork(ForkRefusal::Nodes(_) | ForkRefusal::Bytes(_)) => ProblemKind::ForkTooLarge,
+        EngineRefusal::Fork(
+            ForkRefusal::Kind(_) | ForkRefusal::Child(_) | ForkRefusal::Stands { .. } | ForkRefusal::Recalls(_),
+        ) => ProblemKind::NotForkable,
         EngineRefusal::Open(
             OpenRefusal::NotOpen(_) | OpenRefusal::Paused(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_),
         )

@@ -228,6 +228,7 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<queue::QueueSettings>,
     add::<retention::Retention>,
     add::<retention::SetRetention>,
+    add::<queue::QueueVersion>,
     add::<schedule::Schedule>,
     add::<schedule::ScheduleNote>,
     add::<schedule::ScheduleTerms>,
@@ -248,6 +249,8 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<transaction::Cancel>,
     add::<transaction::Justified>,
     add::<transaction::Resolve>,
+    add::<transaction::ForkTransaction>,
+    add::<transaction::ForkOf>,
     add::<transaction::SendSignal>,
     add::<transaction::SentSignal>,
     add::<transaction::AllAttempts>,
@@ -266,4 +269,5 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<transaction::TransactionSummary>,
     add::<worker::Exchange>,
     add::<worker::Exchanged>,
+    add::<worker::RefusedQueue>,
 ];

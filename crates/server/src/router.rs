@@ -135,6 +135,7 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
         "transaction_terminate" => on(filter, operations::terminate),
         "transaction_retry" => on(filter, operations::retry),
         "transaction_resolve" => on(filter, operations::resolve),
+        "transaction_fork" => on(filter, operations::fork),
         "open_step" => on(filter, open::step),
         "open_outcome" => on(filter, open::outcome),
         "open_commit" => on(filter, open::commit),

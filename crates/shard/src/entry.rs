@@ -133,6 +133,8 @@ pub mod kind {
         STEP_SKIPPED = "step.skipped",
         /// A step emitted an event, or its undo did.
         EVENT_EMITTED = "event.emitted",
+        /// A fork took over what its source had done at a step.
+        STEP_INHERITED = "step.inherited",
         /// A step began a child: the transaction that begins with the next entry.
         CHILD_STARTED = "child.started",
         /// The child of a step is to undo what it did.

@@ -1,9 +1,11 @@
 //! What a shard takes in and what it lets out.
 
 mod change;
+mod fork;
 mod seen;
 
 pub use change::{Change, ControlChange};
+pub use fork::Fork;
 pub use seen::{Gauges, Hold, Observation};
 
 use crate::expiry::ExpiryRun;
@@ -42,6 +44,8 @@ pub struct Input {
 pub enum Command {
     /// Start a transaction.
     Start(Box<Start>),
+    /// Start a transaction that takes over from one that has ended.
+    Fork(Box<Fork>),
     /// A worker hands in and takes out.
     Exchange(Exchange),
     /// Compensate what was done and end as cancelled.
@@ -76,7 +80,7 @@ impl Command {
     /// Whether it makes work rather than having it come to its end.
     pub(crate) const fn begins(&self) -> bool {
         match self {
-            Self::Start(_) | Self::Fire(_) => true,
+            Self::Start(_) | Self::Fork(_) | Self::Fire(_) => true,
             Self::Schedule(command) => matches!(command.ask, ScheduleAsk::Trigger { .. }),
             Self::Drive(drive) => matches!(drive.driving, Driving::Step { .. }),
             Self::Exchange(_)
@@ -373,6 +377,8 @@ pub struct Worker {
 pub struct Exchange {
     /// Who.
     pub worker: Worker,
+    /// The version of its code, if it says one.
+    pub version: Option<Arc<str>>,
     /// How many tasks it takes, by queue.
     pub queues: Vec<(Queue, u32)>,
     /// How tasks ended.
@@ -414,6 +420,8 @@ pub struct Exchanged {
     pub acks: Vec<(TaskToken, Ack)>,
     /// Tasks among `holding` whose answer is no longer wanted.
     pub cancelled: Vec<TaskToken>,
+    /// Queues that it would take from and whose tasks go to workers of other versions, with those.
+    pub refused: Vec<(Name, Vec<String>)>,
 }
 
 /// What became of a report.
@@ -557,6 +565,9 @@ pub enum Refusal {
         /// The version that they have; 0 where nothing was ever set.
         now: u32,
     },
+    /// The transaction was forked before; what it left is with that fork.
+    #[error("the transaction was forked before, and {0} took over what it left: fork that, once it has ended")]
+    Forked(TransactionId),
     /// What the schedule started before runs, and it was told to leave out what comes meanwhile.
     #[error("{0}, which this schedule started, has not ended, and what comes meanwhile is left out")]
     Overlaps(TransactionId),
@@ -626,6 +637,7 @@ impl Refusal {
             Self::KeyReused(_)
             | Self::BusinessKeyTaken(_)
             | Self::SettingsMoved { .. }
+            | Self::Forked(_)
             | Self::Overlaps(_)
             | Self::Schedule(_)
             | Self::Exists(_) => Kind::Conflict,

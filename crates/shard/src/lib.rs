@@ -29,5 +29,5 @@ pub use chancery_policy::Grant;
 pub use control::Control;
 #[cfg(feature = "sabotage")]
 pub use shard::Sabotage;
-pub use shard::{Config, Poll, Shard, Stage};
+pub use shard::{Config, Poll, Shard, Stage, fork_hash};
 pub use token::{AttemptRef, TaskToken, TokenKey};

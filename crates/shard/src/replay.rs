@@ -20,14 +20,14 @@ use crate::row::{
 };
 use crate::rows;
 use crate::schedule;
-use crate::shard::{key_hash, request_hash};
+use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
     Digest, Document, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
-use chancery_engine::{Beginning, Deed, Event, Given, Phase, Settings, Status, Transaction};
+use chancery_engine::{Beginning, Deed, Event, Fork, Given, Phase, Settings, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
 use families::Families;
@@ -315,6 +315,7 @@ impl Replay {
             | Event::Accepted { .. }
             | Event::Completed { child_entries: None, .. }
             | Event::CarriedOut(_)
+            | Event::Inherited(_)
             | Event::ChildStarted(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
@@ -397,23 +398,15 @@ impl Replay {
         }
         let definition = self.definitions.get(&beginning.digest);
         let definition = definition.ok_or_else(|| ReplayError::Dangling(format!("definition {}", beginning.digest)))?;
-        let slot = id.slot().number();
+        if let Some(fork) = &beginning.fork {
+            self.check_fork(id, fork)?;
+        }
         let mut keys = Vec::new();
         if let Some(tenant) = &self.rows.tenant {
-            let business = beginning.business_key.as_deref();
-            let request = request_hash(
-                &tenant.hash_key,
-                (&beginning.definition, beginning.version_asked),
-                (&beginning.labels, beginning.start_at, &beginning.faults),
-                input,
-            );
-            let of_start = beginning.idempotency_key.as_deref().map(|key| (KeyScope::Start, key, request));
-            let of_business = business.map(|_| (KeyScope::Business, "", [0; 32]));
-            for (scope, key, request) in of_start.into_iter().chain(of_business) {
-                let hash = key_hash(&tenant.hash_key, scope, business.unwrap_or_default(), key);
-                let row = KeyRow { scope, slot, key: hash, request, transaction: id };
-                self.rows.keys.insert((scope, slot, hash), row);
-                keys.push((scope, slot, hash));
+            for row in keys_of(id, &tenant.hash_key, beginning, input) {
+                let key = (row.scope, row.slot, row.key);
+                keys.push(key);
+                self.rows.keys.insert(key, row);
             }
         }
         let given = Given { input: Arc::clone(input), settings: self.settings_of(beginning)? };
@@ -424,6 +417,17 @@ impl Replay {
         open.settle_replay();
         self.families.begin(id, open.parent().map(|parent| parent.id), keys);
         self.open.insert(id, open);
+        Ok(())
+    }
+
+    /// What a fork takes over from has ended, and was not forked before.
+    fn check_fork(&self, id: TransactionId, fork: &Fork) -> Result<(), ReplayError> {
+        let (source, slot) = (fork.source, fork.source.slot());
+        let key = |tenant: &TenantRow| (KeyScope::Fork, slot.number(), fork_hash(&tenant.hash_key, source));
+        let is_forked = self.rows.tenant.as_ref().is_some_and(|tenant| self.rows.keys.contains_key(&key(tenant)));
+        if is_forked || self.open.contains_key(&source) || slot != id.slot() {
+            return Err(ReplayError::Illegal(format!("{source} can't be forked here: it goes on, or was forked")));
+        }
         Ok(())
     }
 
@@ -630,6 +634,30 @@ impl Replay {
         });
         Ok(())
     }
+}
+
+/// The rows of the keys with which a transaction began.
+fn keys_of(id: TransactionId, hash_key: &[u8; 32], beginning: &Beginning, input: &Document) -> Vec<KeyRow> {
+    let slot = id.slot().number();
+    let row = |scope, key, request| KeyRow { scope, slot, key, request, transaction: id };
+    let business = beginning.business_key.as_deref();
+    let key = beginning.idempotency_key.as_deref();
+    let mut rows = Vec::new();
+    if let Some(fork) = &beginning.fork {
+        // Its idempotency key tells only whether the same fork is asked for again.
+        let request = fork_request(hash_key, key, &fork.step, &fork.justification);
+        rows.push(row(KeyScope::Fork, fork_hash(hash_key, fork.source), request));
+    } else if let Some(key) = key {
+        let definition = (&beginning.definition, beginning.version_asked);
+        let request =
+            request_hash(hash_key, definition, (&beginning.labels, beginning.start_at, &beginning.faults), input);
+        let hash = key_hash(hash_key, KeyScope::Start, business.unwrap_or_default(), key);
+        rows.push(row(KeyScope::Start, hash, request));
+    }
+    if let Some(business) = business {
+        rows.push(row(KeyScope::Business, key_hash(hash_key, KeyScope::Business, business, ""), [0; 32]));
+    }
+    rows
 }
 
 fn opened(payload: &Map<String, Value>, record: &Record) -> Result<TenantRow, ReplayError> {

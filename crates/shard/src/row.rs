@@ -201,16 +201,18 @@ pub enum KeyScope {
     Start,
     /// A business key: one running transaction per key.
     Business,
+    /// The id of a transaction that was forked: one fork of each.
+    Fork,
 }
 
-/// An idempotency or business key. A business key's row moves to the newest transaction.
+/// An idempotency or business key, or what was forked. A business key's row moves to the newest transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRow {
     /// Which kind.
     pub scope: KeyScope,
     /// The slot that it is in.
     pub slot: u16,
-    /// The keyed hash of tenant, business key and idempotency key.
+    /// The keyed hash of tenant, business key and idempotency key; of what was forked, of its id.
     pub key: [u8; 32],
     /// The keyed hash of the request, to tell the same from another; zero for a business key.
     pub request: [u8; 32],

@@ -16,6 +16,8 @@ mod drive;
 mod exchange;
 mod expiry;
 mod family;
+mod fork;
+mod gauges;
 mod index;
 mod limit;
 mod line;
@@ -28,12 +30,14 @@ mod work;
 
 pub use config::Config;
 pub(crate) use dispatch::{key_hash, request_hash};
+pub use fork::fork_hash;
+pub(crate) use fork::fork_request;
 #[cfg(feature = "sabotage")]
 pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
-use crate::input::{Command, Driving, Effect, Gauges, Input, Queue, Refusal, ReplyTo};
+use crate::input::{Command, Driving, Effect, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogRow};
 use aged::Aged;
 use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
@@ -219,6 +223,7 @@ impl Shard {
             Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
             Command::Schedule(ref command) if schedules::lets_work_end(command) => SHARD_QUEUE_MAX,
             Command::Start(_)
+            | Command::Fork(_)
             | Command::Schedule(_)
             | Command::Fire(_)
             | Command::Drive(_)
@@ -401,31 +406,6 @@ impl Shard {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.log.as_ref().map_or(0, |log| log.epoch)
-    }
-
-    /// Numbers of the moment.
-    #[must_use]
-    pub fn gauges(&self) -> Gauges {
-        Gauges {
-            active: self.running,
-            queues: self.index.depths(),
-            out: self.out(),
-            takers: self.desk.takers(),
-            held: self.limits.held().clone(),
-            workers: self.desk.worker_count(),
-            leases: self.desk.lease_count(),
-            inputs: self.queue.len(),
-            size: self.log.as_ref().map_or(0, |log| log.size),
-            epoch: self.epoch(),
-            control_epoch: self.control.as_ref().map_or(0, |control| control.epoch),
-            expiry: self.expiry.newest().cloned(),
-        }
-    }
-
-    /// Attempts that are out, by queue.
-    fn out(&self) -> BTreeMap<Queue, usize> {
-        let of_workers = self.index.all_out().map(|(queue, count)| (Queue::Worker(queue.clone()), count));
-        self.desk.out_at_origins().into_iter().chain(of_workers).collect()
     }
 
     fn call(&mut self, waiting: Waiting, call: Call) -> Poll {

@@ -92,6 +92,10 @@ faults! {
     Polled = "polled",
     /// Settings were changed while transactions ran.
     SettingsChanged = "settings changed",
+    /// A transaction was forked.
+    Forked = "forked",
+    /// A transaction could not be forked from where somebody would.
+    ForkRefused = "fork refused",
 }
 
 /// How often each kind occurred.

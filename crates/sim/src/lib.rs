@@ -64,6 +64,8 @@ pub enum Material {
     Fanned,
     /// Narrow ones, which schedules start as well as clients.
     Scheduled,
+    /// Of the last three sorts of sagas, which clients also fork.
+    Forked,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

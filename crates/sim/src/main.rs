@@ -48,6 +48,9 @@ struct Arguments {
     /// Schedules, which start what clients start as well.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
     scheduled: bool,
+    /// Sagas that are forked once they have ended.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
+    forked: bool,
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         (arguments.children, Material::Children),
         (arguments.fanned, Material::Fanned),
         (arguments.scheduled, Material::Scheduled),
+        (arguments.forked, Material::Forked),
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
@@ -187,6 +191,7 @@ impl Tally {
             Material::Children => " --children",
             Material::Fanned => " --fanned",
             Material::Scheduled => " --scheduled",
+            Material::Forked => " --forked",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
         let kept = options.bounds.retention.map(|ms| format!(" --retention {ms}")).unwrap_or_default();
@@ -212,6 +217,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Children => "children",
         Material::Fanned => "fanned",
         Material::Scheduled => "scheduled",
+        Material::Forked => "forked",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

@@ -31,6 +31,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     static TCC: OnceLock<Pool> = OnceLock::new();
     static CHILDREN: OnceLock<Pool> = OnceLock::new();
     static FANNED: OnceLock<Pool> = OnceLock::new();
+    static FORKED: OnceLock<Pool> = OnceLock::new();
     let (pool, number, plan): (_, _, fn(usize) -> Plan) = match material {
         Material::Narrow | Material::Scheduled => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
         Material::Wide => (&WIDE, rng.index(WIDE_DEFINITIONS), Plan::wide),
@@ -39,6 +40,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
         Material::Tcc => (&TCC, rng.index(WIDE_DEFINITIONS), Plan::tcc),
         Material::Children => (&CHILDREN, rng.index(WIDE_DEFINITIONS), Plan::family),
         Material::Fanned => (&FANNED, rng.index(WIDE_DEFINITIONS), Plan::fanned),
+        Material::Forked => (&FORKED, rng.index(WIDE_DEFINITIONS), Plan::forked),
     };
     let mut pool = pool.get_or_init(Pool::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = pool.get(&number) {

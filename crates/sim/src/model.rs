@@ -5,6 +5,7 @@
 mod entries;
 mod expiry;
 mod family;
+mod fork;
 mod inline;
 mod replies;
 mod schedules;
@@ -52,6 +53,8 @@ pub(crate) struct Model {
     keys_of_steps: BTreeMap<KeyOf, String>,
     /// The child that begins with the next entry.
     expected: Option<family::Expected>,
+    /// What was forked, and by which transaction.
+    forks: BTreeMap<TransactionId, TransactionId>,
     running_keys: BTreeMap<(TenantId, String), TransactionId>,
     start_keys: BTreeMap<StartKey, TransactionId>,
     /// Transactions that were removed since they had ended long ago.
@@ -140,8 +143,10 @@ struct StepModel {
     undo_on_error: Option<OnError>,
     /// Nobody stops where it fails.
     is_optional: bool,
-    /// Its output, where it is an open transaction's.
+    /// Its output, where its target gave it.
     output: Option<Arc<Document>>,
+    /// Of what a fork took over: which transaction did it, and under which key.
+    origin: Option<(TransactionId, String)>,
 }
 
 #[derive(Debug, Clone)]

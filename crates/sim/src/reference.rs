@@ -6,6 +6,7 @@
 
 mod child;
 mod fan;
+mod fork;
 mod inline;
 mod open;
 mod plan;
@@ -110,6 +111,8 @@ pub(crate) enum Fact {
     },
     /// It had completed, and is to undo what it did.
     Recalled,
+    /// It took over what its source had done.
+    Inherited(fork::Taken),
     Paused,
     Unpaused,
     OutputFailed,
@@ -148,6 +151,7 @@ pub(crate) enum Fact {
 /// What has to happen before anything else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
+    Inherit(fork::Taken),
     Skip(usize),
     Expand(usize),
     FailDenied(usize),
@@ -172,6 +176,8 @@ pub(crate) struct Saga {
     began: Timestamp,
     /// When its first steps begin, if not at once.
     starts: Option<Timestamp>,
+    /// What it takes over as a fork, in this order.
+    inherits: Vec<fork::Taken>,
     facts: Vec<(Timestamp, Fact)>,
     /// What the setting is for it.
     setting: Option<u64>,
@@ -192,7 +198,7 @@ impl Saga {
         let clones =
             plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
         let units = wholes.chain(clones).collect();
-        Self { plan, units, number, began, starts, facts: Vec::new(), setting: None, wrong }
+        Self { plan, units, number, began, starts, inherits: Vec::new(), facts: Vec::new(), setting: None, wrong }
     }
 
     /// What a unit is of, as it is planned.
@@ -275,6 +281,10 @@ impl Saga {
     fn due(&self) -> Vec<Due> {
         if self.ended().is_some() {
             return Vec::new();
+        }
+        // What it takes over comes first, and all of it in one commit.
+        if let Some(next) = self.inherits.get(self.facts.len()) {
+            return vec![Due::Inherit(*next)];
         }
         if let Some((_, Fact::Denied { step })) = self.facts.last() {
             return vec![Due::FailDenied(*step)];
@@ -441,7 +451,8 @@ impl Saga {
                 let expected = self.clone_count(*step);
                 ensure(is_due && *count == expected, || format!("{expected} clones, due: {is_due}"))
             }
-            Fact::Skipped { .. }
+            Fact::Inherited(_)
+            | Fact::Skipped { .. }
             | Fact::SignalTaken { .. }
             | Fact::OutputFailed
             | Fact::Confirming
@@ -598,6 +609,7 @@ pub(crate) struct Standing {
 
 fn is(due: Due, fact: &Fact) -> bool {
     match due {
+        Due::Inherit(taken) => *fact == Fact::Inherited(taken),
         Due::Skip(step) => *fact == Fact::Skipped { step },
         Due::Expand(expected) => matches!(fact, Fact::Expanded { step, .. } if *step == expected),
         Due::Wait(due) => matches!(fact, Fact::WaitBegan { step, .. } if *step == due),
@@ -662,6 +674,7 @@ impl Saga {
                 Fact::ChildRecalled { step: at(node), attempt: u64::from(*attempt) }
             }
             Event::Recalled => Fact::Recalled,
+            Event::Inherited(inherited) => self.inherited(inherited),
             Event::Paused { .. } => Fact::Paused,
             Event::Unpaused { .. } => Fact::Unpaused,
             Event::OutputFailed { .. } => Fact::OutputFailed,

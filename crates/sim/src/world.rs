@@ -5,6 +5,7 @@
 mod clients;
 mod drivers;
 mod finale;
+mod forks;
 mod schedules;
 mod servers;
 mod setup;

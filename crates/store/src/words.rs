@@ -76,11 +76,12 @@ pub(crate) const fn scope(scope: KeyScope) -> &'static str {
     match scope {
         KeyScope::Start => "start",
         KeyScope::Business => "business",
+        KeyScope::Fork => "fork",
     }
 }
 
 /// The scope with this word.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn scope_of(text: &str) -> Option<KeyScope> {
-    [KeyScope::Start, KeyScope::Business].into_iter().find(|found| scope(*found) == text)
+    [KeyScope::Start, KeyScope::Business, KeyScope::Fork].into_iter().find(|found| scope(*found) == text)
 }

@@ -170,6 +170,14 @@ pub const ROUTES: &[Route] = &[
         .summary("End at once; nothing is undone")
         .takes(Body::Json("Justified"))
         .gives(Answer::Json(200, "Transaction")),
+    Route::new(Post, "/v1/transactions/{id}/fork", "transaction_fork", Action("transaction:fork"))
+        .summary("Start a transaction that takes over from one that has ended; 200 where the key had started it")
+        .with(&[
+            header("Idempotency-Key", "The same key with the same body gives the same fork."),
+            header("traceparent", "W3C Trace Context, handed on to the workers."),
+        ])
+        .takes(Body::Json("ForkTransaction"))
+        .gives(Answer::Json(201, "StartedTransaction")),
     Route::new(Post, "/v1/transactions/{id}/retry", "transaction_retry", Action("transaction:retry"))
         .summary("Try what is parked again")
         .takes(Body::Json("Justified"))

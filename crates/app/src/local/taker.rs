@@ -290,6 +290,8 @@ impl Taker {
     fn ask(&self, credit: BTreeMap<Queue, u32>, hold: Duration) -> Asking {
         let exchange = Exchange {
             worker: self.worker.clone(),
+            // What runs in this process has the version of the process, which says none.
+            version: None,
             queues: credit.into_iter().collect(),
             done: Vec::new(),
             holding: self.hands.list(),
@@ -326,6 +328,7 @@ impl Reporter {
         loop {
             let exchange = Exchange {
                 worker: self.worker.clone(),
+                version: None,
                 queues: Vec::new(),
                 done: vec![report.clone()],
                 holding: Vec::new(),

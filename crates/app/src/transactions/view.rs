@@ -9,7 +9,7 @@ use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, DefinitionKind, Step, StepIndex};
 use chancery_engine::{
-    Cause, CauseKind, Fault, Head, Intent, NodeRef, ParticipantState, Phase, Settings, ShownStatus, StepError,
+    Cause, CauseKind, Fault, Fork, Head, Intent, NodeRef, ParticipantState, Phase, Settings, ShownStatus, StepError,
     StepState, StepStatus, Summary, TccState, UndoStatus, left_undone,
 };
 use chancery_ledger::Record;
@@ -20,7 +20,7 @@ use chancery_shard::rows::{self, RowError, step_word};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,10 @@ pub struct TransactionView {
     pub definition_digest: Digest,
     /// The bundle that its decisions are taken under.
     pub bundle: Digest,
+    /// What it is a fork of.
+    pub fork_of: Option<ForkView>,
+    /// The transaction that is a fork of it, and took over what it had done and not undone before a step.
+    pub forked_by: Option<TransactionId>,
     /// Where it stands as a TCC.
     pub state: Option<TccState>,
     /// Why it did not complete.
@@ -86,6 +90,17 @@ pub struct TransactionView {
     pub children: Vec<TransactionId>,
     /// Its steps in the definition's order. Of one that fanned out it is only said how its clones stand.
     pub steps: Vec<StepView>,
+}
+
+/// What a transaction is a fork of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForkView {
+    /// The transaction that it took over from.
+    pub transaction: TransactionId,
+    /// The step from which on everything is done anew.
+    pub step: Name,
+    /// Why.
+    pub justification: String,
 }
 
 /// A transaction as its expressions see it.
@@ -218,6 +233,8 @@ pub struct StepView {
     pub child: Option<TransactionId>,
     /// Where it stands with its rounds, if it polls.
     pub poll: Option<PollView>,
+    /// Of what a fork took over: the transaction that did it.
+    pub inherited_from: Option<TransactionId>,
     /// Its compensation, where there is or was one.
     pub undo: Option<UndoView>,
     /// Its confirm, where there is or was one.
@@ -334,6 +351,8 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         head: head_of(&loaded.row, &head),
         definition_digest: loaded.row.definition_digest,
         bundle: head.beginning.bundle,
+        fork_of: head.beginning.fork.clone().map(fork_view),
+        forked_by: None,
         cause: cause_view(head.cause.as_ref(), head.error.as_ref(), name)?,
         state: is_tcc.then(|| TccState::of(&head, nodes.values())),
         driver: head.open.map(|open| open.driver),
@@ -348,6 +367,23 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         children: nodes.values().filter_map(|state| state.child).collect(),
         steps,
     })
+}
+
+fn fork_view(fork: Fork) -> ForkView {
+    ForkView { transaction: fork.source, step: fork.step, justification: fork.justification }
+}
+
+/// The names of what a fork took over.
+pub(super) fn inherited(loaded: &LoadedTransaction, definition: &Definition) -> Result<BTreeSet<String>, Error> {
+    let nodes = nodes(loaded)?;
+    let taken = nodes.iter().filter(|(_, state)| state.origin.is_some());
+    taken.map(|(node, _)| step_name(definition, *node)).collect()
+}
+
+/// A transaction's input; none where it was erased.
+pub(super) fn input(loaded: &LoadedTransaction) -> Result<Option<Value>, Error> {
+    let payloads: BTreeMap<u64, &PayloadRow> = loaded.payloads.iter().map(|(seq, row)| (*seq, row.as_ref())).collect();
+    field(&payloads, Some(loaded.row.input_seq), "input")
 }
 
 /// The whole of a transaction as its expressions see it: what fanned out has the outputs of its clones.
@@ -528,6 +564,7 @@ fn step_view(
         decision: state.decision,
         child: state.child,
         poll: poll_view((step, index), state),
+        inherited_from: state.origin.as_ref().map(|origin| origin.transaction),
         undo,
         confirm,
     })

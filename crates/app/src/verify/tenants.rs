@@ -341,6 +341,7 @@ fn key_place((tenant, scope, slot, key): &(TenantId, KeyScope, u16, [u8; 32])) -
     let scope = match scope {
         KeyScope::Start => "start",
         KeyScope::Business => "business",
+        KeyScope::Fork => "fork",
     };
     format!("{tenant}/{scope}/{slot}/{}", digest::hex_encode(key))
 }

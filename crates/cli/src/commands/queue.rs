@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output::{Cell, Tone, fields};
 use crate::session::Session;
 use chancery_api::Page;
-use chancery_api::queue::{Queue, QueueSettings};
+use chancery_api::queue::{Queue, QueueSettings, QueueVersion};
 use chancery_base::{Name, duration};
 use clap::Subcommand;
 use std::time::Duration;
@@ -17,6 +17,7 @@ Examples:
   chancery queue list
   chancery queue show payments.charge
   chancery queue set payments.charge --concurrency 10 --rate 100 --rate-per 1m
+  chancery queue set payments.charge --worker-version '2.*'
   chancery queue reset payments.charge")]
 pub(crate) enum Command {
     List(ListArgs),
@@ -49,12 +50,14 @@ pub(crate) struct ShowArgs {
 #[command(before_help = "\
 Examples:
   chancery queue set payments.charge --concurrency 10
-  chancery queue set mail.send --rate 100 --rate-per 1m")]
+  chancery queue set mail.send --rate 100 --rate-per 1m
+  chancery queue set mail.send --worker-version 2.1.0 --worker-version '3.*'
+  chancery queue set mail.send --any-version")]
 pub(crate) struct SetArgs {
     /// Which: the name of the worker.
     queue: Name,
     /// Attempts that are out at once.
-    #[arg(long, value_name = "N", required_unless_present_any = ["rate", "rate_per"])]
+    #[arg(long, value_name = "N", required_unless_present_any = ["rate", "rate_per", "worker_version", "any_version"])]
     concurrency: Option<u32>,
     /// Hand-outs in `--rate-per`.
     #[arg(long, value_name = "N")]
@@ -62,6 +65,13 @@ pub(crate) struct SetArgs {
     /// The time that `--rate` is meant of, else a second.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     rate_per: Option<Duration>,
+    /// Only workers of this version get its tasks, or of one that begins so, such as `2.*`. Can be repeated; takes the
+    /// place of the versions that were set.
+    #[arg(long, value_name = "VERSION", conflicts_with = "any_version")]
+    worker_version: Vec<String>,
+    /// Workers of any version get its tasks again.
+    #[arg(long)]
+    any_version: bool,
 }
 
 /// Forget what was set for a queue: then nothing limits it but what its workers take.
@@ -107,13 +117,18 @@ fn settings(args: &SetArgs, before: QueueSettings) -> QueueSettings {
         concurrency: args.concurrency.or(before.concurrency),
         rate: args.rate.or(before.rate),
         rate_per: args.rate_per.map(duration::format).or(before.rate_per),
+        versions: if args.worker_version.is_empty() && !args.any_version {
+            before.versions
+        } else {
+            args.worker_version.clone()
+        },
     }
 }
 
 async fn list(session: &Session) -> Result<Exit, CliError> {
     let items = session.client()?.queues().all().await?;
     session.out.show(&Page { items, next: None }, |page| {
-        let columns = ["QUEUE", "WAITING", "OLDEST", "OUT", "WORKERS", "CONCURRENCY", "RATE", "HELD BY"];
+        let columns = ["QUEUE", "WAITING", "OLDEST", "OUT", "WORKERS", "CONCURRENCY", "RATE", "VERSIONS", "HELD BY"];
         let mut grid = session.out.grid(&columns);
         for queue in &page.items {
             grid.row([
@@ -124,6 +139,7 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
                 Cell::from(queue.workers.to_string()),
                 Cell::from(queue.settings.concurrency.map(|count| count.to_string())),
                 Cell::from(rate(&queue.settings)),
+                Cell::from(versions(&queue.settings)),
                 Cell::toned(queue.held_by.as_deref().unwrap_or_default(), Tone::Busy),
             ]);
         }
@@ -140,6 +156,19 @@ fn rate(settings: &QueueSettings) -> Option<String> {
     settings.rate.map(|rate| format!("{rate} in {}", settings.rate_per.as_deref().unwrap_or("1s")))
 }
 
+fn versions(settings: &QueueSettings) -> Option<String> {
+    Some(settings.versions.join(" ")).filter(|text| !text.is_empty())
+}
+
+/// The versions that workers say, and who gets nothing: `2.1.0 (3), 1.9.0 (2, gets nothing)`.
+fn of_workers(queue: &Queue) -> String {
+    let one = |of: &QueueVersion| {
+        let version = of.version.as_deref().unwrap_or("none said");
+        format!("{version} ({}{})", of.workers, if of.takes { "" } else { ", gets nothing" })
+    };
+    queue.versions.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn one(queue: &Queue) -> String {
     fields([
         ("queue", Some(queue.name.to_string())),
@@ -150,5 +179,7 @@ fn one(queue: &Queue) -> String {
         ("held by", queue.held_by.clone()),
         ("concurrency", queue.settings.concurrency.map(|count| count.to_string())),
         ("rate", rate(&queue.settings)),
+        ("goes to versions", versions(&queue.settings)),
+        ("workers' versions", Some(of_workers(queue)).filter(|text| !text.is_empty())),
     ])
 }

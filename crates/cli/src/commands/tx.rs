@@ -2,6 +2,7 @@
 
 mod act;
 mod bulk;
+mod fork;
 mod list;
 mod open;
 mod signal;
@@ -25,7 +26,8 @@ Examples:
   chancery tx list 'status:failed,parked started<2h'
   chancery tx get txn_…
   chancery tx signal txn_… approved --payload '{\"by\": \"ann\"}'
-  chancery tx retry txn_… --justification 'the bank is back'")]
+  chancery tx retry txn_… --justification 'the bank is back'
+  chancery tx fork txn_… --from ship --reason 'the carrier is back'")]
 pub(crate) enum Command {
     Start(start::StartArgs),
     Get(list::GetArgs),
@@ -42,6 +44,7 @@ pub(crate) enum Command {
     Retry(act::RetryArgs),
     Resolve(act::ResolveArgs),
     Terminate(act::TerminateArgs),
+    Fork(fork::ForkArgs),
     Bulk(bulk::BulkArgs),
     Begin(open::BeginArgs),
     Step(open::StepArgs),
@@ -69,6 +72,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Retry(args) => act::retry(&args, session).await,
         Command::Resolve(args) => act::resolve(args, session).await,
         Command::Terminate(args) => act::terminate(&args, session).await,
+        Command::Fork(args) => fork::fork(args, session).await,
         Command::Bulk(args) => bulk::bulk(args, session).await,
         Command::Begin(args) => open::begin(args, session).await,
         Command::Step(args) => Box::pin(open::step(args, session)).await,

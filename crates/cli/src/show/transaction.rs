@@ -111,6 +111,13 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("ended", body.ended_at.map(time)),
         ("took", body.ended_at.map(|ended| span(ended.since(body.started_at)))),
         ("parent", body.parent.as_ref().map(|parent| format!("{}, step `{}`", parent.transaction, parent.step))),
+        (
+            "fork of",
+            body.fork_of
+                .as_ref()
+                .map(|fork| format!("{}, from step `{}`: {}", fork.transaction, fork.step, fork.justification)),
+        ),
+        ("forked by", body.forked_by.map(|fork| fork.to_string())),
         ("business key", body.business_key.clone()),
         ("labels", Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
@@ -188,6 +195,10 @@ fn step_cells(step: &Step) -> [Cell; 6] {
         (Some(state), _) => state.replace('_', " "),
         (None, Some(clones)) => format!("{status}: {}", clones_text(clones)),
         (None, None) => format!("{status}{}", rounds_text(step.poll)),
+    };
+    let status = match &step.inherited_from {
+        Some(_) => format!("{status} (taken over)"),
+        None => status,
     };
     let tone = step.state.as_deref().map_or_else(|| step_tone(&step.status), state_tone);
     let closing = step.confirm.as_ref().or(step.compensation.as_ref());

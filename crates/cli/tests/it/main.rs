@@ -5,6 +5,8 @@ mod event;
 #[cfg(test)]
 mod first_success;
 #[cfg(test)]
+mod fork;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod offline;

@@ -88,6 +88,12 @@ fn queues_are_limited_from_the_command_line_and_stay_so() {
     // What is not named stays.
     let set = ask(&server, &["queue", "set", "mail.send", "--concurrency", "5", "-o", "json"]).succeeds().json();
     assert_eq!(set["settings"], serde_json::json!({"concurrency": 5, "rate": 100, "rate_per": "1m"}));
+    let set =
+        ask(&server, &["queue", "set", "mail.send", "--worker-version", "2.*", "--worker-version", "1.9.0"]).succeeds();
+    assert!(set.stdout.contains("2.* 1.9.0") && set.stdout.contains("100 in 1m"), "{set:#?}");
+    ask(&server, &["queue", "set", "mail.send", "--worker-version", "2 0"]).fails(2, &["versions[0]"]);
+    let set = ask(&server, &["queue", "set", "mail.send", "--any-version", "-o", "json"]).succeeds().json();
+    assert_eq!(set["settings"].get("versions"), None);
     ask(&server, &["queue", "set", "mail.send"]).fails(2, &["--concurrency"]);
     ask(&server, &["queue", "set", "mail.send", "--concurrency", "0"]).fails(2, &["it may be 1 to 100000"]);
     assert_eq!(server.stop(), 0);

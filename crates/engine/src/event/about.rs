@@ -27,6 +27,7 @@ impl Event {
             | Self::SignalTaken { node, .. } => Some(*node),
             Self::ChildStarted(start) => Some(start.node),
             Self::CarriedOut(done) => Some(done.node),
+            Self::Inherited(inherited) => Some(inherited.node),
             Self::Permitted(permitted) => Some(permitted.node),
             Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
             Self::Started { .. }
@@ -73,6 +74,7 @@ impl Event {
             Self::ChildStarted(_) => "child started",
             Self::ChildRecalled { .. } => "child recalled",
             Self::Recalled => "recalled",
+            Self::Inherited(_) => "inherited",
             Self::Permitted(_) => "permitted",
             Self::StepDenied { .. } => "step denied",
             Self::Claimed { .. } => "claimed",
@@ -109,6 +111,7 @@ impl Event {
             | Self::ChildStarted(_)
             | Self::ChildRecalled { .. }
             | Self::Recalled
+            | Self::Inherited(_)
             | Self::Permitted(_)
             | Self::StepDenied { .. }
             | Self::Claimed { .. }

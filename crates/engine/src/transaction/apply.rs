@@ -27,7 +27,8 @@ impl Transaction {
     pub fn apply(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
         // What completed may be recalled, and nothing else.
         let goes_on = *event == Event::Recalled && self.may_be_recalled();
-        if self.head.status.is_ended() && !goes_on {
+        let is_inherited = matches!(event, Event::Inherited(_));
+        if self.head.status.is_ended() && !goes_on || self.is_inheriting() != is_inherited {
             return Err(self.illegal(event));
         }
         let n = self.head.entries;
@@ -44,6 +45,7 @@ impl Transaction {
                 self.closed((*node, *phase), output, event, now, seq)?;
             }
             Event::ChildStarted(_) | Event::ChildRecalled { .. } | Event::Recalled => self.apply_child(event, now)?,
+            Event::Inherited(inherited) => self.apply_inherited(inherited, event, now, seq)?,
             Event::Resolved { node, phase, output, .. } => {
                 self.apply_resolved((*node, *phase), output, event, now, seq)?;
             }
@@ -433,7 +435,7 @@ impl Transaction {
     }
 
     /// Whether what comes after the step may begin.
-    fn is_done(&self, node: NodeRef) -> bool {
+    pub(super) fn is_done(&self, node: NodeRef) -> bool {
         self.step_of(node).zip(self.state(node)).is_some_and(|(step, state)| is_finished(step, state))
     }
 
@@ -488,19 +490,36 @@ impl Transaction {
                     }
                 }
             }
-            Mode::Layers => {
-                let of = |layer| {
-                    let steps = definition.indices().zip(&definition.steps);
-                    steps.filter(move |(_, step)| step.layer == layer).map(|(index, _)| index)
-                };
-                if of(over.layer).all(|step| self.is_done(step.into())) {
-                    of(over.layer + 1).for_each(|step| self.make_ready(step.into(), now));
-                }
+            Mode::Layers if self.is_layer_done(over.layer) => self.ready_layers(over.layer + 1, now),
+            Mode::Layers => {}
+        }
+    }
+
+    fn is_layer_done(&self, layer: u32) -> bool {
+        let mut of_layer =
+            self.definition.indices().zip(&self.definition.steps).filter(|(_, step)| step.layer == layer);
+        of_layer.all(|(index, _)| self.is_done(index.into()))
+    }
+
+    /// Makes the steps of a layer ready, and those of the next where a fork took all of this one over.
+    pub(super) fn ready_layers(&mut self, first: u32, now: Timestamp) {
+        let definition = Arc::clone(&self.definition);
+        let last = definition.steps.iter().map(|step| step.layer).max().unwrap_or(0);
+        for layer in first..=last {
+            for (index, _) in definition.indices().zip(&definition.steps).filter(|(_, step)| step.layer == layer) {
+                self.make_ready(index.into(), now);
+            }
+            if !self.is_layer_done(layer) {
+                return;
             }
         }
     }
 
-    fn make_ready(&mut self, node: NodeRef, now: Timestamp) {
+    /// What a fork took over is not done again.
+    pub(super) fn make_ready(&mut self, node: NodeRef, now: Timestamp) {
+        if self.state(node).is_none_or(|state| state.status != StepStatus::Pending) {
+            return;
+        }
         let state = self.touch(node);
         state.status = StepStatus::Ready;
         state.ready_at = Some(now);

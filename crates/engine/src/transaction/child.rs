@@ -219,6 +219,7 @@ impl Transaction {
             | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::CarriedOut(_)
+            | Event::Inherited(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }

@@ -6,6 +6,7 @@ use super::open::OpenRefusal;
 use super::{Cx, Transaction};
 use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
+use crate::fork::ForkRefusal;
 use crate::node::NodeRef;
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::limits::{BATCH_TIMEOUTS_MAX, SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
@@ -55,6 +56,9 @@ pub enum Refusal {
     /// What a person says that a step gave does not suit what is made of it.
     #[error("the output does not suit the step: {0}")]
     Unsuitable(String),
+    /// It can't be forked so.
+    #[error(transparent)]
+    Fork(#[from] ForkRefusal),
     /// A defect of ours.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -73,6 +77,7 @@ impl Refusal {
             | Self::NotPaused => Kind::Conflict,
             Self::UnknownSignal(_) | Self::Unsuitable(_) => Kind::Invalid,
             Self::TooManySignals => Kind::Limited,
+            Self::Fork(refusal) => refusal.kind(),
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
                 OpenRefusal::NotOpen(_)

@@ -124,6 +124,11 @@ impl Transaction {
             let node = NodeRef::of_step(step);
             let done = self.state(node).filter(|state| state.status == StepStatus::Completed);
             let Some(state) = done else { continue };
+            if let Some(origin) = &state.origin {
+                let set = origin.set.clone();
+                self.nodes.set_variables(step, set);
+                continue;
+            }
             let set = state.ended_at.and_then(|at| self.evaluate_set(node, None, at).ok());
             self.nodes.set_variables(step, set.ok_or(LoadError::Variables(node))?);
         }

@@ -114,6 +114,11 @@ impl Nodes {
         self.fans.values().map(|fan| fan.outputs.len()).sum()
     }
 
+    /// The elements over which a step fanned out.
+    pub(super) fn items(&self, step: StepIndex) -> Option<&Arc<Document>> {
+        self.fans.get(&step).map(|fan| &fan.items)
+    }
+
     /// The element that a clone is of.
     pub(super) fn item(&self, at: NodeRef) -> Option<&Value> {
         elements(&self.fans.get(&at.step)?.items)?.get(index_of(at)?)

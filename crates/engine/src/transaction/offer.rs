@@ -216,10 +216,11 @@ impl Transaction {
         self.nodes.output_bytes().saturating_add(written)
     }
 
-    /// What a participant's idempotency key of a step is.
+    /// What a participant's idempotency key of a step is: of what a fork took over, the one under which it was done.
     #[must_use]
     pub fn step_key(&self, node: NodeRef) -> String {
-        format!("{}/{}", self.key_prefix(), self.name_of(node))
+        let origin = self.state(node).and_then(|state| state.origin.as_ref());
+        origin.map_or_else(|| format!("{}/{}", self.key_prefix(), self.name_of(node)), |origin| origin.key.clone())
     }
 
     /// What policy is asked about the start.
@@ -308,7 +309,7 @@ impl Transaction {
         now: Timestamp,
         seen: impl FnMut(StepIndex) -> Option<Seen<'a>>,
     ) -> Scope<'a> {
-        let mut scope = self.facts(now).step_scope(&self.definition, step, seen);
+        let mut scope = self.facts_at(node, now).step_scope(&self.definition, step, seen);
         if let Some((index, item)) = node.index().zip(self.nodes.item(node)) {
             scope.bind("item", Tree::Value(item));
             scope.bind("index", Tree::Int(index.into()));
@@ -337,13 +338,23 @@ impl Transaction {
         Facts { transaction: self.id(), key, input: &self.given.input, env: self.given.settings.values(), now }
     }
 
+    /// What the expressions of a node see: of what a fork took over they see who did it.
+    fn facts_at(&self, node: NodeRef, now: Timestamp) -> Facts<'_> {
+        let origin = self.state(node).and_then(|state| state.origin.as_ref());
+        let transaction = origin.map_or_else(|| self.id(), |origin| origin.transaction);
+        Facts { transaction, ..self.facts(now) }
+    }
+
     /// What a participant's idempotency keys begin with: the start's key, so that what is started again after a
-    /// restore does not act twice, else the id. `/` in a caller's key is escaped, so that keys can't be confused.
+    /// restore does not act twice, else the id. A fork acts anew whatever key it was asked for under: it has its id. `/` in a caller's key is escaped, so that keys can't be confused.
     fn key_prefix(&self) -> String {
         let escape = |key: &String| key.replace('%', "%25").replace('/', "%2F");
         let beginning = &self.head.beginning;
         if let Some(parent) = &beginning.parent {
             return parent.key.clone();
+        }
+        if beginning.fork.is_some() {
+            return beginning.id.to_string();
         }
         match (&beginning.business_key, &beginning.idempotency_key) {
             (Some(business), Some(start)) => format!("{}/{}", escape(business), escape(start)),

@@ -247,6 +247,7 @@ impl Transaction {
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled
+            | Event::Inherited(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }

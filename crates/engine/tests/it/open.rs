@@ -50,6 +50,7 @@ impl Run {
             version_asked: None,
             digest: definition.digest,
             faults: Vec::new(),
+            fork: None,
             principal: PrincipalId::draw(PrincipalKind::Agent, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: Some("trip-17".to_owned()),

@@ -50,6 +50,7 @@ impl Run {
             version_asked: None,
             digest: definition.digest,
             faults,
+            fork: None,
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,
@@ -274,6 +275,7 @@ mod children;
 mod fan_out;
 #[cfg(test)]
 mod faults;
+mod forks;
 #[cfg(test)]
 mod inline;
 #[cfg(test)]

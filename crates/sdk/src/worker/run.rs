@@ -4,7 +4,7 @@ use super::session::{Answer, Call, CallId, Identity, Session};
 use super::{Handler, HandlerError, Task, Worker, WorkerError, outcome};
 use crate::client::chance;
 use crate::{Client, Error};
-use chancery_api::worker::{Exchanged, Task as Offer};
+use chancery_api::worker::{Exchanged, RefusedQueue, Task as Offer};
 use chancery_base::{Name, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +33,8 @@ struct Loop {
     aborts: BTreeMap<String, AbortHandle>,
     /// Whether the last call got no answer.
     away: bool,
+    /// Queues that go to workers of other versions, as it was told last.
+    refused: Vec<RefusedQueue>,
 }
 
 /// Something that happened.
@@ -79,6 +81,7 @@ fn instances(worker: Worker, queues: &[(Name, u32)]) -> Vec<Loop> {
             tokens: HashMap::new(),
             aborts: BTreeMap::new(),
             away: false,
+            refused: Vec::new(),
         }
     };
     (0..).zip(names).map(instance).collect()
@@ -201,6 +204,7 @@ impl Loop {
                 if std::mem::take(&mut self.away) {
                     info!(worker = %self.instance, "the server is back");
                 }
+                self.tell_refused(&exchanged.refused);
                 let answer = self.session.answered(id, exchanged, now);
                 self.obey(answer, date);
                 Ok(())
@@ -213,6 +217,17 @@ impl Loop {
                 Ok(())
             }
             Err(error) => Err(WorkerError::Refused { instance: self.instance.clone(), source: Box::new(error) }),
+        }
+    }
+
+    /// Says once of each that it gets nothing of it; a call that takes nothing is told nothing.
+    fn tell_refused(&mut self, refused: &[RefusedQueue]) {
+        for of in refused.iter().filter(|of| !self.refused.contains(of)) {
+            let (queue, versions) = (&of.queue, of.versions.join(" "));
+            warn!(worker = %self.instance, %queue, versions, "the queue goes to workers of other versions");
+        }
+        if !refused.is_empty() {
+            self.refused = refused.to_vec();
         }
     }
 

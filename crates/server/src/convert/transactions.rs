@@ -3,15 +3,15 @@
 use super::{faults, micros};
 use crate::failure::Failure;
 use chancery_api::transaction::{
-    Bulk, BulkOperation, BulkResult, Cause, Compensation, ParentStep, Polling, Resolve, SeenStep, SendSignal,
-    SentSignal, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount,
-    TransactionState, TransactionSummary, TransactionsQuery, WaitingFor,
+    Bulk, BulkOperation, BulkResult, Cause, Compensation, ForkOf, ForkTransaction, ParentStep, Polling, Resolve,
+    SeenStep, SendSignal, SentSignal, StartTransaction, StartedTransaction, Status, Step, StepError, Transaction,
+    TransactionCount, TransactionState, TransactionSummary, TransactionsQuery, WaitingFor,
 };
 use chancery_app::operations::Resolution;
 use chancery_app::signals::{self, Sent};
 use chancery_app::transactions::{
-    self, CauseView, Condition, Count, PollView, ResultView, Search, SeenView, Start, StepView, TransactionHead,
-    TransactionView, UndoView, WaitView,
+    self, CauseView, Condition, Count, ForkView, PollView, ResultView, Search, SeenView, Start, StepView,
+    TransactionHead, TransactionView, UndoView, WaitView,
 };
 use chancery_app::{Error, bulk};
 use chancery_base::{Name, PrincipalId, TransactionId};
@@ -35,6 +35,18 @@ pub(crate) fn start(
         signal: body.signal.map(signal),
         faults: faults::asked(body.faults)?,
     })
+}
+
+pub(crate) fn fork(
+    body: ForkTransaction,
+    idempotency_key: Option<String>,
+    traceparent: Option<String>,
+) -> transactions::Fork {
+    transactions::Fork { step: body.step, justification: body.justification, idempotency_key, traceparent }
+}
+
+fn fork_of(view: ForkView) -> ForkOf {
+    ForkOf { transaction: view.transaction, step: view.step, justification: view.justification }
 }
 
 pub(crate) fn signal(body: SendSignal) -> signals::SendSignal {
@@ -155,6 +167,8 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
         business_key: head.business_key,
         idempotency_key: head.idempotency_key,
         parent: head.parent.map(parent_step),
+        fork_of: view.fork_of.map(fork_of),
+        forked_by: view.forked_by,
         driver: view.driver,
         started_at: head.started_at,
         start_at: view.start_at,
@@ -243,6 +257,7 @@ pub(crate) fn step(view: StepView) -> Step {
         decision: view.decision,
         child: view.child,
         poll: view.poll.map(polling),
+        inherited_from: view.inherited_from,
         compensation: view.undo.map(compensation),
         confirm: view.confirm.map(compensation),
     }

@@ -2,7 +2,7 @@
 
 use crate::extract::invalid;
 use crate::failure::Failure;
-use chancery_api::worker::{Ack, Acknowledged, Exchange, Exchanged, Phase, ReportError, Task};
+use chancery_api::worker::{Ack, Acknowledged, Exchange, Exchanged, Phase, RefusedQueue, ReportError, Task};
 use chancery_app::exchange::Call;
 use chancery_engine::StepError;
 use chancery_shard::input::{self, Queue, Report, ReportedOutcome};
@@ -44,7 +44,7 @@ pub(crate) fn call(body: Exchange, wait: Duration) -> Result<(Call, Misfits), Fa
         }
     }
     let queues = body.queues.into_iter().map(|queue| (queue.name, queue.want)).collect();
-    Ok((Call { worker: body.worker, queues, done, holding, wait }, misfits))
+    Ok((Call { worker: body.worker, version: body.version, queues, done, holding, wait }, misfits))
 }
 
 pub(super) fn failed(error: ReportError) -> ReportedOutcome {
@@ -70,7 +70,8 @@ pub(crate) fn exchanged(exchanged: input::Exchanged, misfits: Misfits) -> Exchan
         acks.insert(place.min(acks.len()), Acknowledged { task, ack: Ack::Refused });
     }
     let cancelled = exchanged.cancelled.iter().map(TaskToken::to_string).chain(misfits.holding).collect();
-    Exchanged { tasks: exchanged.tasks.iter().map(|handed| task(handed)).collect(), acks, cancelled }
+    let refused = exchanged.refused.into_iter().map(|(queue, versions)| RefusedQueue { queue, versions }).collect();
+    Exchanged { tasks: exchanged.tasks.iter().map(|handed| task(handed)).collect(), acks, cancelled, refused }
 }
 
 /// What became of a report.

@@ -2,14 +2,18 @@
 
 use crate::convert;
 use crate::cursor;
-use crate::extract::{CallerIs, Granted, Json, Param};
+use crate::extract::{CallerIs, Granted, IdempotencyKey, Json, Param, TraceParent};
 use crate::failure::Failure;
 use crate::gate::Node;
+use crate::handlers::wait;
 use crate::reply::{Made, Ok200};
 use axum::extract::State;
 use chancery_api::Page;
-use chancery_api::transaction::{Bulk, BulkResult, Cancel, Justified, Resolve, SendSignal, SentSignal, Transaction};
-use chancery_app::{bulk, operations, signals};
+use chancery_api::transaction::{
+    Bulk, BulkResult, Cancel, ForkTransaction, Justified, Resolve, SendSignal, SentSignal, StartedTransaction,
+    Transaction,
+};
+use chancery_app::{bulk, operations, signals, transactions};
 use chancery_base::TransactionId;
 use std::sync::Arc;
 
@@ -82,6 +86,20 @@ pub(crate) async fn resolve(
 ) -> Result<Ok200<Transaction>, Failure> {
     let view = operations::resolve(&node.app, &grant, id, convert::resolution(body)).await?;
     Ok(Ok200(convert::transaction(view)))
+}
+
+pub(crate) async fn fork(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(id): Param<TransactionId>,
+    IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
+    Json(body): Json<ForkTransaction>,
+) -> Result<Made<StartedTransaction>, Failure> {
+    let hold = wait(body.wait.as_deref())?;
+    let (started, result) =
+        transactions::fork(&node.app, &grant, id, convert::fork(body, key, traceparent), hold).await?;
+    Ok(Made { existing: started.existing, body: convert::started(result) })
 }
 
 pub(crate) async fn bulk(

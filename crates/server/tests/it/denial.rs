@@ -67,6 +67,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
+        "transaction_fork" => br#"{"step":"reserve","justification":"a test"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
         "open_step" => br#"{"driver":1,"id":"charge","action":"run"}"#,
         "open_outcome" => {

@@ -13,6 +13,8 @@ mod faults;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod forks;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod http;

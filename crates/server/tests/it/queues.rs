@@ -36,7 +36,7 @@ async fn a_queue_is_limited_seen_and_set_free() {
     let queue = house.get("/v1/queues/reserve", &auditor).await.json();
     let expected = json!({
         "name": "reserve", "waiting": 2, "waited_ms": queue["waited_ms"], "out": 2, "workers": 1,
-        "held_by": "concurrency", "settings": { "concurrency": 2 }
+        "versions": [{ "workers": 1, "takes": true }], "held_by": "concurrency", "settings": { "concurrency": 2 }
     });
     assert_eq!(queue, expected);
     assert!(queue["waited_ms"].is_u64());
@@ -84,4 +84,59 @@ async fn what_can_t_be_set_is_named_and_changes_nothing() {
     let target = Call::new("PUT", "/v1/targets/worker:mail").key(&house.owner).json(&json!({ "concurrency": 1 }));
     let refused = target.send(house.addr).await;
     assert!(refused.problem().detail.contains("PUT /v1/queues/{name}"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_queue_goes_to_workers_of_some_versions() {
+    let house = House::new().await;
+    house.shop().await;
+    let (_, shop) = house.principal("shop", &["service"]).await;
+    let settings = json!({ "versions": ["2.*"] });
+    let set = put(&house, &house.owner, "reserve", &settings).await;
+    assert_eq!((set.status, &set.json()["settings"]), (200, &settings), "{}", set.text());
+    house.order(&shop).await;
+    let exchange = async |worker: &str, version: Value, wait: &str| {
+        let take = json!({
+            "worker": worker, "version": version, "queues": [{ "name": "reserve", "want": 10 }], "wait": wait
+        });
+        house.post("/v1/workers/exchange", &shop, &take).await
+    };
+    for version in [Value::Null, json!("1.0")] {
+        let none = exchange("old", version, "0s").await.json();
+        assert_eq!(none["tasks"], json!([]));
+        assert_eq!(none["refused"], json!([{ "queue": "reserve", "versions": ["2.*"] }]));
+    }
+    // While one waits it is seen.
+    let waits = exchange("old", json!("1.0"), "5s");
+    let seen = async {
+        for _ in 0..500 {
+            let queue = house.get("/v1/queues/reserve", &house.owner).await.json();
+            if queue["workers"] == json!(1) {
+                return queue;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("nobody is seen");
+    };
+    let new = async {
+        let queue = seen.await;
+        assert_eq!(queue["versions"], json!([{ "version": "1.0", "workers": 1, "takes": false }]), "{queue}");
+        assert_eq!((&queue["held_by"], &queue["waiting"]), (&json!("versions"), &json!(1)));
+        exchange("new", json!("2.0"), "5s").await.json()
+    };
+    let (old, new) = tokio::join!(waits, new);
+    assert_eq!((&old.json()["tasks"], new.get("refused")), (&json!([]), None));
+    assert_eq!(new["tasks"][0]["step"], json!("reserve"));
+    let refused = exchange("new", json!("2 0"), "0s").await;
+    assert_eq!(refused.slug(), "400 invalid-request");
+    assert!(refused.problem().detail.starts_with("version: it has 1 to 64"), "{}", refused.text());
+    for (versions, says) in [
+        (json!(["2.**"]), "versions[0]: \"2.**\" is no version"),
+        (json!(["1", "1"]), "versions[1]: `1` stands there twice"),
+        (json!((0..17).map(|number| number.to_string()).collect::<Vec<_>>()), "versions: 17, at most 16"),
+    ] {
+        let refused = put(&house, &house.owner, "reserve", &json!({ "versions": versions })).await;
+        assert_eq!(refused.slug(), "400 invalid-request");
+        assert!(refused.problem().detail.starts_with(says), "{}", refused.text());
+    }
 }

@@ -5,8 +5,8 @@ use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::StepIndex;
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, NodeRef, Permitted, Phase, Signal, Status,
-    StepError,
+    Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, Inherited, NodeRef, Permitted, Phase, Signal,
+    Status, StepError, Stood,
 };
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
@@ -99,6 +99,7 @@ impl Reader<'_> {
             "decision.denied" => Event::Denied { node: self.node()?, decision: self.decision()? },
             "step.expanded" => self.expanded()?,
             "step.skipped" => Event::Skipped { node: self.node()? },
+            "step.inherited" => Event::Inherited(Box::new(self.inherited()?)),
             "child.started" => Event::ChildStarted(Box::new(self.child_started()?)),
             "child.recalled" => Event::ChildRecalled { node: self.node()?, attempt: self.attempt()? },
             "transaction.recalled" => Event::Recalled,
@@ -131,6 +132,10 @@ impl Reader<'_> {
 
     fn started(&self) -> Result<Event, DecodeError> {
         let beginning: Beginning = self.typed("beginning")?;
+        let source = beginning.fork.as_ref().map(|fork| fork.source.to_string());
+        if self.record.data.get_word("fork_of") != source.as_deref() {
+            return Err(self.fail("data.fork_of"));
+        }
         Ok(Event::Started { beginning: Arc::new(beginning), input: self.value("input")?, decision: self.decision()? })
     }
 
@@ -246,6 +251,23 @@ impl Reader<'_> {
             deed,
             output: self.value("output")?,
         })))
+    }
+
+    fn inherited(&self) -> Result<Inherited, DecodeError> {
+        let (items, output) = (self.payload.document("items"), self.payload.document("output"));
+        let stood: Stood = self.typed("inherited")?;
+        let (source, status) = (stood.origin.transaction.to_string(), stood.status.word());
+        if self.record.data.get_word("source") != Some(source.as_str()) {
+            return Err(self.fail("data.source"));
+        }
+        if self.record.data.get_word("status") != Some(status) {
+            return Err(self.fail("data.status"));
+        }
+        if self.record.refs.decision != stood.decision {
+            return Err(self.fail("refs.decision"));
+        }
+        let fans_out = items.is_some();
+        Ok(Inherited { node: self.node()?, document: items.or(output), fans_out, stood })
     }
 
     fn child_started(&self) -> Result<ChildStart, DecodeError> {

@@ -5,7 +5,7 @@ use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Deed, Event, Intent, Permitted, Phase, Signal, Staged, Status,
+    Beginning, CarriedOut, ChildStart, Deed, Event, Inherited, Intent, Permitted, Phase, Signal, Staged, Status,
 };
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
@@ -113,6 +113,7 @@ const fn is_last(event: &Event, is_child: bool) -> bool {
         | Event::ChildStarted(_)
         | Event::ChildRecalled { .. }
         | Event::Recalled
+        | Event::Inherited(_)
         | Event::Resolved { .. }
         | Event::AttemptFailed { .. }
         | Event::Denied { .. }
@@ -149,6 +150,7 @@ fn attempt_of(event: &Event) -> Option<u32> {
         Event::Permitted(permitted) => Some(permitted.attempt),
         Event::Started { .. }
         | Event::Recalled
+        | Event::Inherited(_)
         | Event::Resolved { .. }
         | Event::Denied { .. }
         | Event::Expanded { .. }
@@ -185,6 +187,7 @@ fn refs(event: &Event) -> Refs {
         Event::Permitted(permitted) => Some(permitted.decision),
         Event::ChildStarted(start) => Some(start.decision),
         Event::CarriedOut(done) => Some(done.decision),
+        Event::Inherited(inherited) => inherited.stood.decision,
         Event::ChildRecalled { .. }
         | Event::Recalled
         | Event::Accepted { .. }
@@ -255,6 +258,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
         Event::ChildStarted(start) => draft_child(start),
         Event::ChildRecalled { .. } => bare(kind::CHILD_RECALLED),
         Event::Recalled => bare(kind::TRANSACTION_RECALLED),
+        Event::Inherited(inherited) => draft_inherited(inherited),
         Event::Resolved { phase, output, justification, .. } => {
             let payload = Payload::new().text("justification", justification).document("output", output);
             let data = empty().bool("by_hand", true);
@@ -314,6 +318,10 @@ fn draft_started(beginning: &Beginning, input: &Document, decision: Option<&Deci
         .digest("definition", beginning.digest)
         .digest("input", salted(salt, input))
         .count("version", u64::from(beginning.version));
+    let data = match &beginning.fork {
+        Some(fork) => data.word("fork_of", Word::from(&fork.source)),
+        None => data,
+    };
     let payload = Payload::new().serialize("beginning", beginning);
     let payload = with_decision(payload, decision).document("input", input);
     Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
@@ -388,6 +396,19 @@ fn draft_child(start: &ChildStart) -> Draft {
     let data = Data::new().word("child", Word::from(&start.child)).count("version", u64::from(start.version));
     let payload = Payload::new().text("input_digest", &start.input.to_string());
     Draft { kind: kind::CHILD_STARTED, data, payload: Some(payload.finish()) }
+}
+
+/// Who did it, and how it stood; what came of it, as its own entry has it.
+fn draft_inherited(inherited: &Inherited) -> Draft {
+    let stood = &inherited.stood;
+    let data = Data::new().word("source", Word::from(&stood.origin.transaction)).word("status", stood.status.word());
+    let payload = Payload::new().serialize("inherited", stood);
+    let payload = match &inherited.document {
+        Some(items) if inherited.fans_out => payload.document("items", items),
+        Some(output) => payload.document("output", output),
+        None => payload,
+    };
+    Draft { kind: kind::STEP_INHERITED, data, payload: Some(payload.finish()) }
 }
 
 /// That something happened, and nothing more.

@@ -5,6 +5,7 @@ use crate::expiry::ExpiryRun;
 use chancery_base::{Name, Timestamp};
 use chancery_engine::Phase;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something to count. Labels are bounded: names of definitions, never ids.
@@ -73,6 +74,8 @@ pub enum Observation {
 pub enum Hold {
     /// As many attempts are out as may be.
     Concurrency,
+    /// Those who would take it are of none of the versions that it goes to.
+    Versions,
     /// As many were handed out as may be, until then.
     Rate(Timestamp),
 }
@@ -88,6 +91,10 @@ pub struct Gauges {
     pub out: BTreeMap<Queue, usize>,
     /// Workers' instances with a call open that takes from a queue, or with a lease on a task of it.
     pub takers: BTreeMap<Queue, usize>,
+    /// The same by the versions that they say, of each queue the first [`VERSIONS_SHOWN_MAX`] of these.
+    ///
+    /// [`VERSIONS_SHOWN_MAX`]: chancery_base::limits::VERSIONS_SHOWN_MAX
+    pub versions: BTreeMap<Queue, BTreeMap<Option<Arc<str>>, usize>>,
     /// Queues whose own limits keep steps waiting.
     pub held: BTreeMap<Name, Hold>,
     /// Workers with a call open or a lease.

@@ -46,6 +46,7 @@ impl Shard {
         let is_unknown = |id: &TransactionId| !self.members.contains_key(id) && !self.asked.contains(id);
         match &input.command {
             Command::Start(start) => self.needs_of_start(start, needs),
+            Command::Fork(fork) => self.needs_of_fork(fork, needs),
             Command::Exchange(exchange) => {
                 let reported = exchange.done.iter().map(|report| report.task.attempt.transaction);
                 needs.transactions.extend(reported.filter(is_unknown));
@@ -238,6 +239,7 @@ impl Shard {
     fn handle(&mut self, input: &Input, control: &Control, work: &mut Work) {
         match &input.command {
             Command::Start(start) => self.start(input.reply, start, control, work),
+            Command::Fork(fork) => self.fork(input.reply, fork, control, work),
             Command::Exchange(exchange) => self.exchange(input.reply, exchange, control, work),
             Command::Cancel(operation) => {
                 let why = operation.justification.clone();
@@ -470,6 +472,7 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::ChildStarted(_)
         | Event::ChildRecalled { .. }
         | Event::Recalled
+        | Event::Inherited(_)
         | Event::Ended { .. } => None,
     }
 }

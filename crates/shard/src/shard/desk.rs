@@ -4,6 +4,7 @@
 
 use crate::input::{Effect, Exchanged, Queue, ReplyTo, Response, Task, Worker};
 use crate::token::TaskToken;
+use chancery_base::limits::VERSIONS_SHOWN_MAX;
 use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::{NodeRef, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +22,8 @@ pub(super) struct LeaseKey {
 pub(super) struct Lease {
     /// Who has it; none after a restart, until somebody says so.
     pub(super) worker: Option<Worker>,
+    /// The version that it says.
+    pub(super) version: Option<Arc<str>>,
     pub(super) until: Timestamp,
     pub(super) token: Option<TaskToken>,
     /// What was sent, to send it again if it did not arrive.
@@ -31,6 +34,8 @@ pub(super) struct Lease {
 pub(super) struct OpenCall {
     pub(super) reply: ReplyTo,
     pub(super) worker: Worker,
+    /// The version that it says.
+    pub(super) version: Option<Arc<str>>,
     pub(super) credit: BTreeMap<Queue, u32>,
     pub(super) answer: Exchanged,
     /// It reported something, so it is answered in this batch.
@@ -107,6 +112,24 @@ impl Desk {
         let Queue::Http(_) = queue else { return None };
         let names = |id: &CallId| self.calls.get(id).is_some_and(|call| call.credit.contains_key(queue));
         self.waiting.get(&Queue::AnyHttp)?.iter().map(|(_, id)| *id).find(|id| !names(id))
+    }
+
+    /// Of the calls with credit on a queue the one whose turn it is among those of a version that it takes, and
+    /// whether there is one of another version.
+    pub(super) fn credit_of(&self, queue: &Queue, takes: impl Fn(Option<&str>) -> bool) -> (Option<CallId>, bool) {
+        let mut has_other = false;
+        for (_, id) in self.waiting.get(queue).into_iter().flatten() {
+            if takes(self.calls.get(id).and_then(|call| call.version.as_deref())) {
+                return (Some(*id), has_other);
+            }
+            has_other = true;
+        }
+        (None, has_other)
+    }
+
+    /// Which version a call says.
+    pub(super) fn version(&self, id: CallId) -> Option<Arc<str>> {
+        self.calls.get(&id)?.version.clone()
     }
 
     /// Who called.
@@ -261,6 +284,32 @@ impl Desk {
             }
         }
         takers.into_iter().map(|(queue, workers)| (queue.clone(), workers.len())).collect()
+    }
+
+    /// The same by the versions that they say.
+    pub(super) fn versions(&self) -> BTreeMap<Queue, BTreeMap<Option<Arc<str>>, usize>> {
+        let mut takers = BTreeMap::<&Queue, BTreeSet<(&Option<Arc<str>>, &Worker)>>::new();
+        for call in self.calls.values() {
+            for queue in call.credit.keys() {
+                takers.entry(queue).or_default().insert((&call.version, &call.worker));
+            }
+        }
+        for lease in self.leases.values() {
+            if let (Some(worker), Some(task)) = (&lease.worker, &lease.task) {
+                takers.entry(&task.queue).or_default().insert((&lease.version, worker));
+            }
+        }
+        let mut all = BTreeMap::new();
+        for (queue, takers) in takers {
+            let mut versions = BTreeMap::<Option<Arc<str>>, usize>::new();
+            for (version, _) in takers {
+                if versions.len() < VERSIONS_SHOWN_MAX || versions.contains_key(version) {
+                    *versions.entry(version.clone()).or_default() += 1;
+                }
+            }
+            all.insert(queue.clone(), versions);
+        }
+        all
     }
 
     /// Instances with a taking call open or a lease.

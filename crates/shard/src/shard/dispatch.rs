@@ -46,7 +46,7 @@ impl Standing<'_> {
 
 /// The action that a start asks for.
 pub(super) const START: &str = "start";
-const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
+pub(super) const NO_BUNDLE: &str = "no bundle is active, so nothing is permitted: push and activate one";
 pub(super) const BUNDLE_LOST: &str = "the bundle that the transaction began with can't be loaded";
 
 impl Shard {
@@ -93,12 +93,7 @@ impl Shard {
         if self.members.contains_key(&start.id) {
             return Err(Refusal::Exists(format!("transaction {}", start.id)));
         }
-        if start.is_closed || control.maintenance.is_some() {
-            // It may be over since, on another shard: the guard knows.
-            work.rests_on_memory = true;
-            return Err(Refusal::Maintenance { platform: start.is_closed });
-        }
-        self.expect_room(work)?;
+        self.expect_open(start.is_closed, control, work)?;
         let faults = start.definition.input_faults(&start.input);
         if !faults.is_empty() {
             return Err(Refusal::InputRefused { definition: start.definition.name.clone(), faults: faults.into() });
@@ -112,30 +107,61 @@ impl Shard {
         if member.is_driven() && start.start_at.is_some() {
             return Err(Refusal::Invalid("an open transaction does not begin later: its driver is there".to_owned()));
         }
-        let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
-        let question = Request {
-            principal: start.actor,
-            action: START.to_owned(),
-            resource: ResourceRef::new("Definition", start.definition.name.as_str()),
-            context,
-        };
-        let decision = self.decisions.decide(bundle, &control.directory, question);
-        if decision.is_permit() {
-            observe(bundle, START, &decision, work);
-        } else {
-            return Err(Refusal::Denied(Arc::new(recorded(start.actor, id, (bundle, START), &decision, work))));
-        }
-        self.keep_keys(of_start, of_business, request, start.id, work);
-        work.labels.extend(rows::label_rows(self.config.log, &member.head().beginning));
-        self.definitions.entry(start.definition.digest).or_insert_with(|| Arc::clone(&start.definition));
-        self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
-        self.running += 1;
-        self.members.insert(start.id, Box::new(member));
+        let decision = self.decide_start(&member, id, bundle, control, work)?;
+        self.keep_key(of_start, request, start.id, work);
+        self.keep_key(of_business, [0; 32], start.id, work);
+        self.enter(member, bundle, work);
         let standing = Standing { actor: start.actor, decision: Some(&*decision) };
         let signal = start.signal.clone();
         self.run(start.id, standing, work, |transaction, cx| transaction.start_with(id, signal, cx))?;
         let status = self.members.get(&start.id).map_or(ShownStatus::Running, |member| member.shown());
         Ok(Response::Started { id: start.id, existing: false, status })
+    }
+
+    /// Has the tenant's policy decide what a transaction's starter asks for.
+    pub(super) fn decide_start(
+        &mut self,
+        member: &Transaction,
+        id: DecisionId,
+        bundle: &Bundle,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Arc<Decision>, Refusal> {
+        let beginning = &member.head().beginning;
+        let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
+        let question = Request {
+            principal: beginning.principal,
+            action: START.to_owned(),
+            resource: ResourceRef::new("Definition", beginning.definition.as_str()),
+            context,
+        };
+        let decision = self.decisions.decide(bundle, &control.directory, question);
+        if decision.is_permit() {
+            observe(bundle, START, &decision, work);
+            return Ok(decision);
+        }
+        let summary = recorded(beginning.principal, id, (bundle, START), &decision, work);
+        Err(Refusal::Denied(Arc::new(summary)))
+    }
+
+    /// Takes a transaction that begins into memory.
+    pub(super) fn enter(&mut self, member: Transaction, bundle: &Arc<Bundle>, work: &mut Work) {
+        let beginning = Arc::clone(&member.head().beginning);
+        work.labels.extend(rows::label_rows(self.config.log, &beginning));
+        self.definitions.entry(beginning.digest).or_insert_with(|| Arc::clone(member.definition()));
+        self.bundles.entry(bundle.digest()).or_insert_with(|| Some(Arc::clone(bundle)));
+        self.running += 1;
+        self.members.insert(beginning.id, Box::new(member));
+    }
+
+    /// Whether transactions may begin.
+    pub(super) fn expect_open(&self, is_closed: bool, control: &Control, work: &mut Work) -> Result<(), Refusal> {
+        if is_closed || control.maintenance.is_some() {
+            // It may be over since, on another shard: the guard knows.
+            work.rests_on_memory = true;
+            return Err(Refusal::Maintenance { platform: is_closed });
+        }
+        self.expect_room(work)
     }
 
     /// Whether another transaction may run.
@@ -162,23 +188,21 @@ impl Shard {
         Ok(Response::Started { id, existing: true, status })
     }
 
-    fn keep_keys(
+    /// Writes down that a key stands for a transaction.
+    pub(super) fn keep_key(
         &mut self,
-        of_start: Option<KeyOf>,
-        of_business: Option<KeyOf>,
+        key: Option<KeyOf>,
         request: [u8; 32],
         transaction: TransactionId,
         work: &mut Work,
     ) {
-        let rows = [(of_start, request), (of_business, [0; 32])];
-        for (key, request) in rows.into_iter().filter_map(|(key, request)| Some((key?, request))) {
-            let (scope, slot, hash) = key;
-            let row = KeyRow { scope, slot, key: hash, request, transaction };
-            self.keys.insert(key, Some(row.clone()));
-            // A business key may move twice in one batch: the last one stands.
-            work.keys.retain(|other| (other.scope, other.slot, other.key) != key);
-            work.keys.push(row);
-        }
+        let Some(key) = key else { return };
+        let (scope, slot, hash) = key;
+        let row = KeyRow { scope, slot, key: hash, request, transaction };
+        self.keys.insert(key, Some(row.clone()));
+        // A business key may move twice in one batch: the last one stands.
+        work.keys.retain(|other| (other.scope, other.slot, other.key) != key);
+        work.keys.push(row);
     }
 
     /// Hands out what is ready and wanted.
@@ -217,7 +241,7 @@ impl Shard {
                     {
                         break;
                     }
-                    let Some(call) = self.desk.credit(queue) else { break };
+                    let Some(call) = self.credit(queue, control) else { break };
                     Some((call, queue))
                 }
             };
@@ -333,6 +357,7 @@ impl Shard {
         let task = Arc::new(task);
         let lease = Lease {
             worker: self.desk.worker(call).cloned(),
+            version: self.desk.version(call),
             until: work.now.plus(self.config.lease),
             token: Some(task.token),
             task: Some(Arc::clone(&task)),
@@ -405,6 +430,7 @@ fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -
         version: start.definition.version,
         version_asked: start.version_asked,
         digest: start.definition.digest,
+        fork: None,
         principal: start.actor,
         bundle,
         idempotency_key: start.idempotency_key.clone(),
@@ -425,6 +451,7 @@ pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key
     let scope = match scope {
         KeyScope::Start => 1,
         KeyScope::Business => 2,
+        KeyScope::Fork => 3,
     };
     let business_len = u64::try_from(business.len()).unwrap_or(u64::MAX).to_be_bytes();
     hmac_sha256(hash_key, &[&[scope], &business_len, business.as_bytes(), key.as_bytes()])

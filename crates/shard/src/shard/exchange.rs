@@ -4,10 +4,10 @@ use super::desk::{Lease, LeaseKey, OpenCall};
 use super::dispatch::Standing;
 use super::work::Work;
 use super::{Control, Shard, is_suspended};
-use crate::input::{Ack, Exchange, Exchanged, Refusal, ReplyTo, Report, ReportedOutcome};
+use crate::input::{Ack, Exchange, Exchanged, Queue, Refusal, ReplyTo, Report, ReportedOutcome};
 use crate::token::TaskToken;
-use chancery_base::PrincipalId;
 use chancery_base::limits::WORKERS_MAX;
+use chancery_base::{Name, PrincipalId};
 use chancery_engine::{Answer, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +34,9 @@ impl Shard {
         // It may have been let in again since, on another shard: the guard knows.
         work.rests_on_memory |= !may_take && !exchange.queues.is_empty();
         let is_taking = may_take && !exchange.queues.is_empty();
+        if is_taking {
+            answer.refused = refused(exchange, control);
+        }
         let mut credit = BTreeMap::new();
         for (queue, want) in exchange.queues.iter().filter(|_| is_taking) {
             credit.insert(queue.clone(), *want);
@@ -45,6 +48,7 @@ impl Shard {
         let call = OpenCall {
             reply,
             worker: exchange.worker.clone(),
+            version: exchange.version.clone(),
             credit,
             answer,
             reports: !exchange.done.is_empty(),
@@ -119,6 +123,7 @@ impl Shard {
             }
             let lease = Lease {
                 worker: Some(exchange.worker.clone()),
+                version: exchange.version.clone(),
                 until: work.now.plus(self.config.lease),
                 token: Some(*token),
                 task: before.and_then(|lease| lease.task),
@@ -129,7 +134,7 @@ impl Shard {
 
     /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again, unless the
     /// step says `attempts: once`. Then its lease lapses, and whether it took effect is unknown.
-    fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<crate::input::Queue, u32>, answer: &mut Exchanged) {
+    fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<Queue, u32>, answer: &mut Exchanged) {
         let reported = exchange.done.iter().map(|report| report.task);
         let known: BTreeSet<TaskToken> = reported.chain(exchange.holding.iter().copied()).collect();
         for key in self.desk.leases_with(&exchange.worker) {
@@ -158,6 +163,17 @@ impl Shard {
         });
         input.is_some_and(|input| self.config.token_key.verify(&control.tenant.tenant, token, &input))
     }
+}
+
+/// The queues whose tasks go to workers of other versions. What it has of them stays with it.
+fn refused(exchange: &Exchange, control: &Control) -> Vec<(Name, Vec<String>)> {
+    let version = exchange.version.as_deref();
+    let of_others = exchange.queues.iter().filter_map(|(queue, _)| {
+        let Queue::Worker(name) = queue else { return None };
+        let settings = control.queues.get(name).filter(|settings| !settings.takes(version))?;
+        Some((name.clone(), settings.versions.clone()))
+    });
+    of_others.collect()
 }
 
 const fn key_of(token: &TaskToken) -> LeaseKey {

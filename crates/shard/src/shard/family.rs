@@ -433,6 +433,7 @@ fn begin(
         digest: definition.digest,
         // What its parent's start asked for is of the parent's steps.
         faults: Vec::new(),
+        fork: None,
         id: TransactionId::draw(work.now, above.id.slot(), &mut work.entropy),
         idempotency_key: None,
         labels: BTreeMap::new(),

@@ -1,11 +1,12 @@
 //! What holds a queue back whatever its workers would take: as many attempts out, or handed out in a time, as its
-//! tenant allows.
+//! tenant allows; or that they are of other versions than it goes to.
 //!
 //! Attempts that are out are looked up in the index, which has them from the transactions' states. What was handed out
 //! in a time is memory: after a restart there is room for one, and for more as time passes.
 
+use super::desk::CallId;
 use super::{Control, Shard};
-use crate::input::Hold;
+use crate::input::{Hold, Queue};
 use chancery_base::{Bucket, Name, Timestamp};
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ impl Limits {
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let times = self.held.values().filter_map(|hold| match hold {
             Hold::Rate(until) => Some(*until),
-            Hold::Concurrency => None,
+            Hold::Concurrency | Hold::Versions => None,
         });
         times.min()
     }
@@ -61,6 +62,18 @@ impl Shard {
             return false;
         }
         true
+    }
+
+    /// The call that gets what is next in a queue: of a worker of a version that the queue goes to.
+    pub(super) fn credit(&mut self, queue: &Queue, control: &Control) -> Option<CallId> {
+        let Queue::Worker(name) = queue else { return self.desk.credit(queue) };
+        let routed = control.queues.get(name).filter(|settings| !settings.versions.is_empty());
+        let Some(settings) = routed else { return self.desk.credit(queue) };
+        let (call, has_other) = self.desk.credit_of(queue, |version| settings.takes(version));
+        if call.is_none() && has_other {
+            self.limits.held.insert(name.clone(), Hold::Versions);
+        }
+        call
     }
 
     /// Something of a queue is handed out.

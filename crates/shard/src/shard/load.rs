@@ -46,7 +46,7 @@ impl Shard {
                 let key = LeaseKey { transaction: id, node, phase };
                 if self.desk.lease(key).is_none() {
                     let until = now.plus(self.config.lease);
-                    self.desk.set_lease(key, Lease { worker: None, until, token: None, task: None });
+                    self.desk.set_lease(key, Lease { worker: None, version: None, until, token: None, task: None });
                 }
             }
             if !member.status().is_settled() {

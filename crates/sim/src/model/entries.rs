@@ -140,7 +140,8 @@ impl Model {
             let runs = before.and_then(|id| self.transactions.get(&id)).is_some_and(|other| other.ended.is_none());
             ensure(!runs, || format!("business key {key} is of {before:?}, which runs"))?;
         }
-        if let Some(key) = &beginning.idempotency_key {
+        // That of a fork tells only whether the same fork is asked for again.
+        if let Some(key) = beginning.idempotency_key.as_ref().filter(|_| beginning.fork.is_none()) {
             let key = (row.tenant.clone(), beginning.business_key.clone(), key.clone());
             let before = self.start_keys.insert(key, beginning.id);
             ensure(before.is_none(), || format!("its idempotency key is of {before:?}"))?;
@@ -151,9 +152,11 @@ impl Model {
         ensure(settings == beginning.settings, || {
             format!("it sees settings {:?} and not {settings:?}", beginning.settings)
         })?;
-        let (definition, plan) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
+        let (_, plan) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
         let mut saga = Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule);
         saga.see(setting);
+        let saga = self.forked(beginning, record, saga)?;
+        let (definition, _) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
         let transaction = TransactionModel {
             tenant: row.tenant.clone(),
             log: row.id,
@@ -207,6 +210,7 @@ impl Model {
             Event::CarriedOut(done) => self.carried_out(record, done, payload),
             Event::ChildStarted(start) => self.child_started(record, start),
             Event::ChildRecalled { node, attempt } => self.child_recalled(record, *node, *attempt),
+            Event::Inherited(inherited) => self.inherited(id, record, inherited),
             Event::Recalled => self.with(record, |transaction| {
                 transaction.turned = true;
                 transaction.ended = None;
@@ -328,7 +332,7 @@ impl Model {
     }
 
     /// A step fans out once, when what is before it is over, and each clone is there from then on.
-    fn expanded(&mut self, record: &Record, node: NodeRef, items: &Value) -> Check {
+    pub(super) fn expanded(&mut self, record: &Record, node: NodeRef, items: &Value) -> Check {
         let count = items.as_array().ok_or("over no list")?.len();
         self.with_step(record, |step| step.clones = u32::try_from(count).ok())?;
         self.with(record, |transaction| {

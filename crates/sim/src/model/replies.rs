@@ -1,6 +1,6 @@
 //! What must hold of each answer as it goes out.
 
-use super::{Check, Model, POLLED, StartKey, ensure};
+use super::{Check, Model, POLLED, StartKey, StepModel, ensure};
 use chancery_base::{Document, Timestamp, TransactionId};
 use chancery_engine::{Phase, Status};
 use chancery_shard::input::{Ack, Permit, Task};
@@ -76,6 +76,10 @@ impl Model {
         let known =
             self.keys_of_steps.get(&first).filter(|known| task.forward_key.as_ref().is_some_and(|key| key != *known));
         ensure(known.is_none(), || format!("{name}: its forward key is not that of its step, {known:?}"))?;
+        let of_origin = transaction.steps.get(&attempt.node()).and_then(StepModel::key_of_origin);
+        ensure(of_origin.is_none() || of_origin == task.forward_key.as_deref(), || {
+            format!("{name} names {:?} where it was done under {of_origin:?}", task.forward_key)
+        })?;
         let step = (task.transaction, attempt.node(), attempt.phase, round);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());
         let known = *self.step_keys.entry(key).or_insert(step);

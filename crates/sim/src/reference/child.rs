@@ -98,6 +98,7 @@ impl Saga {
             | Fact::SignalCame { .. }
             | Fact::SignalTaken { .. }
             | Fact::Recalled
+            | Fact::Inherited(_)
             | Fact::Paused
             | Fact::Unpaused
             | Fact::OutputFailed

@@ -1,5 +1,6 @@
 //! Steps that fan out, and their clones.
 
+use super::fork::taken;
 use super::stand::Stage;
 use super::{Fact, Saga, WrongRule};
 use crate::model::{Check, ensure};
@@ -14,7 +15,10 @@ impl Saga {
 
     /// When a step fanned out.
     pub(super) fn expanded_at(&self, asked: usize) -> Option<Timestamp> {
-        let is_it = |fact: &Fact| matches!(fact, Fact::Expanded { step, .. } if *step == asked);
+        let is_it = |fact: &Fact| {
+            let is_expanded = matches!(fact, Fact::Expanded { step, .. } if *step == asked);
+            is_expanded || taken(fact, asked).is_some_and(|taken| taken.clones.is_some())
+        };
         self.facts.iter().find(|(_, fact)| is_it(fact)).map(|(at, _)| *at)
     }
 
@@ -52,7 +56,8 @@ impl Saga {
                 let last = matches!(fact, Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } if step == clone);
                 last && self.is_optional(*clone)
             };
-            self.facts.iter().take(turn).any(|(_, fact)| is_done(fact) || is_passed(fact))
+            let mut facts = self.facts.iter().take(turn).map(|(_, fact)| fact);
+            facts.any(|fact| is_done(fact) || is_passed(fact) || taken(fact, *clone).is_some())
         };
         self.clones(asked).unwrap_or_default().iter().all(is_over)
     }

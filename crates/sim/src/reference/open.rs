@@ -35,6 +35,7 @@ impl Saga {
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled
+            | Event::Inherited(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
             | Event::Denied { .. }
@@ -124,6 +125,7 @@ impl Saga {
             | Fact::ChildBegan { .. }
             | Fact::ChildRecalled { .. }
             | Fact::Recalled
+            | Fact::Inherited(_)
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Polled { .. }
@@ -170,6 +172,7 @@ impl Saga {
         let moments = (0..=of_batch).map(|back| Self {
             plan: Arc::clone(&self.plan),
             units: self.units.clone(),
+            inherits: self.inherits.clone(),
             facts: self.facts.get(..self.facts.len() - back).unwrap_or_default().to_vec(),
             ..*self
         });
@@ -203,6 +206,7 @@ impl Saga {
             | Fact::ChildBegan { .. }
             | Fact::ChildRecalled { .. }
             | Fact::Recalled
+            | Fact::Inherited(_)
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Polled { .. }
@@ -260,6 +264,7 @@ impl Saga {
                 | Fact::ChildBegan { .. }
                 | Fact::ChildRecalled { .. }
                 | Fact::Recalled
+                | Fact::Inherited(_)
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Polled { .. }

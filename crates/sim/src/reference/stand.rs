@@ -1,5 +1,6 @@
 //! Where a saga and its steps stand, looked up in what happened.
 
+use super::fork::{Taken, taken};
 use super::plan::{OnErrorPlan, PolicyPlan, TccPlan};
 use super::told::{began, waited, word};
 use super::{Fact, Saga, Standing, WrongRule};
@@ -92,6 +93,7 @@ impl Saga {
             | Fact::Accepted { .. }
             | Fact::ChildBegan { .. }
             | Fact::ChildRecalled { .. }
+            | Fact::Inherited(_)
             | Fact::Done { .. }
             | Fact::Failed { .. }
             | Fact::Polled { .. }
@@ -140,6 +142,10 @@ impl Saga {
             let is_done = matches!(fact, Fact::Done { step, .. } | Fact::Resolved { step, .. } if *step == asked);
             if is_done || waited(fact) == Some(asked) {
                 return Some(Over::Done);
+            }
+            // What fanned out took effect by its clones, and of none it took none.
+            if let Some(over) = taken(fact, asked).filter(|_| !self.is_whole(asked)).and_then(Taken::over) {
+                return Some(over);
             }
             if let Fact::Failed { step, retry_at: None, .. } = fact
                 && *step == asked
@@ -214,7 +220,7 @@ impl Saga {
             return self.expanded_at(asked).is_some() && self.over_since(asked).is_some();
         }
         self.facts.iter().any(|(_, fact)| {
-            if waited(fact) == Some(asked) {
+            if waited(fact) == Some(asked) || taken(fact, asked).is_some_and(Taken::is_done) {
                 return true;
             }
             let (Fact::Done { step, phase: Phase::Do, .. } | Fact::Resolved { step, phase: Phase::Do }) = fact else {
@@ -225,7 +231,11 @@ impl Saga {
     }
 
     fn is_skipped(&self, asked: usize) -> bool {
-        self.facts.iter().any(|(_, fact)| matches!(fact, Fact::Skipped { step } if *step == asked))
+        let is_it = |fact: &Fact| {
+            let is_skipped = matches!(fact, Fact::Skipped { step } if *step == asked);
+            is_skipped || taken(fact, asked).is_some_and(Taken::is_skipped)
+        };
+        self.facts.iter().any(|(_, fact)| is_it(fact))
     }
 
     /// Since when what comes after a step need not wait for it.
@@ -243,6 +253,7 @@ impl Saga {
             | Fact::Resolved { step, phase: Phase::Do } => *step == asked,
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => *step == asked && self.is_optional(asked),
             Fact::TimeCame { .. } | Fact::SignalTaken { .. } => waited(fact) == Some(asked),
+            Fact::Inherited(_) => taken(fact, asked).is_some(),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
             | Fact::ChildBegan { .. }
@@ -287,6 +298,7 @@ impl Saga {
         let mut count = 0;
         for (_, fact) in &self.facts {
             count += u64::from(began(fact) == Some((asked, of)));
+            count += taken(fact, asked).filter(|_| of == Phase::Do).map_or(0, |taken| taken.attempts);
         }
         count
     }
@@ -318,6 +330,9 @@ impl Saga {
 
     fn is_unknown_after(&self, asked: usize, facts: usize) -> bool {
         let is_it = |fact: &Fact| {
+            if taken(fact, asked).and_then(Taken::over) == Some(Over::Unknown) {
+                return true;
+            }
             let Fact::Failed { step, phase: Phase::Do, failure, .. } = fact else { return false };
             *step == asked && matches!(failure, Failure::Unknown | Failure::TimedOut | Failure::Lapsed)
         };
@@ -392,6 +407,9 @@ impl Saga {
             }
             if let Some(stage) = self.stage_of_rounds(asked, *at, fact) {
                 return if self.turn().is_some() { lost } else { stage };
+            }
+            if taken(fact, asked).is_some() {
+                return if self.is_unknown(asked) { Stage::Unknown } else { Stage::Failed };
             }
             if let Fact::WaitBegan { step, until } = fact
                 && *step == asked
@@ -473,7 +491,7 @@ impl Saga {
             {
                 return Some(at);
             }
-            if waited(fact) == Some(asked) {
+            if waited(fact) == Some(asked) || taken(fact, asked).is_some() {
                 return Some(at);
             }
         }
@@ -517,6 +535,7 @@ impl Saga {
                 | Fact::ChildBegan { .. }
                 | Fact::ChildRecalled { .. }
                 | Fact::Recalled
+                | Fact::Inherited(_)
                 | Fact::Done { .. }
                 | Fact::Failed { .. }
                 | Fact::Polled { .. }

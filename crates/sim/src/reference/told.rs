@@ -22,6 +22,7 @@ pub(super) const fn began(fact: &Fact) -> Option<(usize, Phase)> {
         | Fact::SignalCame { .. }
         | Fact::SignalTaken { .. }
         | Fact::Recalled
+        | Fact::Inherited(_)
         | Fact::Paused
         | Fact::Unpaused
         | Fact::OutputFailed
@@ -49,6 +50,7 @@ pub(super) fn waited(fact: &Fact) -> Option<usize> {
         | Fact::ChildBegan { .. }
         | Fact::ChildRecalled { .. }
         | Fact::Recalled
+        | Fact::Inherited(_)
         | Fact::Done { .. }
         | Fact::Failed { .. }
         | Fact::Polled { .. }

@@ -87,6 +87,10 @@ pub enum WrongRule {
     InlineTakesPlace,
     /// A question that was answered with no fails its step.
     DenialFails,
+    /// A fork takes over what was undone.
+    TakeOverUndone,
+    /// A fork does nothing anew but the step that it is from.
+    TakeOverAfter,
     /// Settings that change while a transaction runs are another for it.
     SeeNewestSettings,
     /// A schedule starts whatever still runs.
@@ -130,6 +134,9 @@ impl WrongRule {
 
     /// Every one that is about steps that poll.
     pub const OF_POLLS: [Self; 4] = [Self::OneRoundMore, Self::RoundLater, Self::ForgetRounds, Self::AnythingIsEnough];
+
+    /// Every one that is about forks.
+    pub const OF_FORKS: [Self; 2] = [Self::TakeOverUndone, Self::TakeOverAfter];
 
     /// Every one that is about steps that fan out.
     pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];

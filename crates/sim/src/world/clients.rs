@@ -1,6 +1,7 @@
 //! Clients and operators: what they ask for, and what they make of the answers.
 
 use super::drivers::{DriverId, Drove};
+use super::forks::Asked;
 use super::servers::ServerId;
 use super::{Event, World};
 use crate::faults::Fault;
@@ -17,6 +18,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Clients {
     starts: Vec<StartState>,
+    /// Forks that were asked for.
+    pub(super) forks: Vec<Asked>,
     /// Starts that will be tried again.
     again: usize,
     /// From when on nothing goes wrong.
@@ -38,6 +41,7 @@ struct StartState {
 pub(crate) enum Purpose {
     SetUp(usize),
     Start(usize),
+    Fork(Asked),
     Operation(TransactionId, &'static str),
     Signal(TransactionId, Option<String>),
     Control { place: usize, fault: Option<Fault> },
@@ -49,7 +53,7 @@ pub(crate) enum Purpose {
 
 impl Clients {
     pub(crate) const fn new() -> Self {
-        Self { starts: Vec::new(), again: 0, calm_at: Timestamp::EPOCH }
+        Self { starts: Vec::new(), forks: Vec::new(), again: 0, calm_at: Timestamp::EPOCH }
     }
 
     pub(crate) const fn is_idle(&self) -> bool {
@@ -74,6 +78,9 @@ impl World {
         }
         if self.has_schedules() {
             self.tend_schedules()?;
+        }
+        if self.has_forks() && self.rng.permille(300) {
+            self.fork()?;
         }
         match self.rng.below(100) {
             0..60 => self.start_new(),
@@ -172,7 +179,7 @@ impl World {
         }
     }
 
-    fn entropy(&mut self) -> Entropy {
+    pub(super) fn entropy(&mut self) -> Entropy {
         Entropy::from_seed(self.rng.seed())
     }
 
@@ -307,6 +314,7 @@ impl World {
             }
             (Purpose::SetUp(_), Err(refusal)) => Err(format!("the set-up was refused: {refusal}")),
             (Purpose::Start(index), answer) => self.heard_start(index, answer),
+            (Purpose::Fork(asked), answer) => self.heard_fork(&asked, answer),
             (Purpose::Signal(to, id), Ok(Response::Signalled { existing, .. })) => {
                 self.model.signal_acknowledged(to, id.as_deref(), existing)
             }
@@ -331,6 +339,7 @@ impl World {
                 | Refusal::Denied(_)
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
+                | Refusal::Forked(_)
                 | Refusal::Illegal(_)
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }
@@ -406,6 +415,7 @@ impl World {
             }
             Err(
                 refusal @ (Refusal::Missing(_)
+                | Refusal::Forked(_)
                 | Refusal::Illegal(_)
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }

@@ -208,6 +208,7 @@ impl World {
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Denied(_)
                 | Refusal::KeyReused(_)
+                | Refusal::Forked(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }

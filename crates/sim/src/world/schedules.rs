@@ -81,7 +81,8 @@ impl World {
                 refusal @ (Refusal::Invalid(_)
                 | Refusal::Maintenance { .. }
                 | Refusal::SettingsMoved { .. }
-                | Refusal::InputRefused { .. }),
+                | Refusal::InputRefused { .. }
+                | Refusal::Forked(_)),
             ) => Err(format!("refused: {refusal}")),
             Err(
                 Refusal::Missing(_)

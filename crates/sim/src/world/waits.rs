@@ -16,7 +16,12 @@ impl World {
     pub(super) const fn has_waits(&self) -> bool {
         match self.options.material {
             Material::Narrow | Material::Wide | Material::Scheduled => false,
-            Material::Varied | Material::Open | Material::Tcc | Material::Children | Material::Fanned => true,
+            Material::Varied
+            | Material::Open
+            | Material::Tcc
+            | Material::Children
+            | Material::Fanned
+            | Material::Forked => true,
         }
     }
 

@@ -177,7 +177,14 @@ impl World {
             outcome: ReportedOutcome::Completed(Document::shared(json!("forged"))),
         }));
         let hold_until = if reports.is_empty() { now.plus(hold) } else { now };
-        let call = Exchange { worker, queues: queues.clone(), done: reports, holding: holding.clone(), hold_until };
+        let call = Exchange {
+            worker,
+            version: None,
+            queues: queues.clone(),
+            done: reports,
+            holding: holding.clone(),
+            hold_until,
+        };
         self.next += 1;
         let number = self.next;
         self.sent.insert(number, Sent { worker: id, at: now, reports: done, forged, holding, queues });

@@ -5,6 +5,7 @@ mod crash;
 mod examples;
 mod expiry;
 mod faults;
+mod forks;
 mod hand;
 mod inline;
 mod inputs;

@@ -33,6 +33,13 @@ fn fanned() -> Options {
     Options { material: Material::Fanned, ..Options::default() }
 }
 
+/// How many that are forked.
+const FORKED_SEEDS: u64 = 500;
+
+fn forked() -> Options {
+    Options { material: Material::Forked, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -56,8 +63,9 @@ fn every_wrong_rule_is_caught() {
     let of_children = WrongRule::OF_CHILDREN.map(|rule| (rule, children()));
     let of_schedules = WrongRule::OF_SCHEDULES.map(|rule| (rule, scheduled()));
     let of_polls = WrongRule::OF_POLLS.map(|rule| (rule, varied()));
+    let of_forks = WrongRule::OF_FORKS.map(|rule| (rule, forked()));
     let of_all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children);
-    for (rule, right) in of_all.chain(of_schedules).chain(of_polls) {
+    for (rule, right) in of_all.chain(of_schedules).chain(of_polls).chain(of_forks) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -181,6 +189,20 @@ fn schedules_start_what_they_owe_and_nothing_twice() {
         jumps += report.faults.of(Fault::ClockSetForward);
     }
     assert!(jumps > 0 && came.iter().all(|count| *count > 0), "{jumps} jumps, {came:?}");
+}
+
+#[test]
+fn forks_take_over_what_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(FORKED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let faults = [Fault::Forked, Fault::ForkRefused];
+    let mut occurred = [0; 2];
+    for seed in 0..seeds {
+        let report = run(seed, &forked());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --forked --seed {seed} -v");
+        occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
+    }
+    println!("{faults:?}: {occurred:?}");
+    assert!(occurred.iter().all(|count| *count > seeds / 10), "{faults:?}: {occurred:?}");
 }
 
 #[test]

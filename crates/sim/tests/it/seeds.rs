@@ -108,8 +108,15 @@ fn run_all(seeds: u64) -> Vec<Report> {
     reports
 }
 
-/// What only happens to open transactions and to schedules, which have seeds of their own.
-const OF_OTHERS: [Fault; 4] = [Fault::DriverDied, Fault::DriverSuperseded, Fault::DriverLost, Fault::ClockSetForward];
+/// What only happens to open transactions, to schedules and to what is forked, which have seeds of their own.
+const OF_OTHERS: [Fault; 6] = [
+    Fault::DriverDied,
+    Fault::DriverSuperseded,
+    Fault::DriverLost,
+    Fault::ClockSetForward,
+    Fault::Forked,
+    Fault::ForkRefused,
+];
 
 /// A simulation in which something never goes wrong says nothing about it.
 #[track_caller]

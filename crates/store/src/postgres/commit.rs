@@ -272,9 +272,12 @@ fn steps<'a>(statement: &mut Statement<'a>, rows: &'a [StepRow]) {
 
 fn keys<'a>(statement: &mut Statement<'a>, rows: &'a [KeyRow]) {
     let of = |scope| rows.iter().filter(move |row| row.scope == scope).cloned().collect::<Vec<KeyRow>>();
-    let (start, business) = (of(KeyScope::Start), of(KeyScope::Business));
+    let (start, business, fork) = (of(KeyScope::Start), of(KeyScope::Business), of(KeyScope::Fork));
     if !start.is_empty() {
         key_part(statement, "start_keys", KeyScope::Start, &start, "");
+    }
+    if !fork.is_empty() {
+        key_part(statement, "fork_keys", KeyScope::Fork, &fork, "");
     }
     if !business.is_empty() {
         let newest = coalesce(&business, |row| (row.slot, row.key), |_, _| {});

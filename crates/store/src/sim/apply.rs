@@ -115,7 +115,7 @@ fn prepare(state: &State, tenant: &TenantId, batch: &Batch) -> Result<Changed, S
         return Err(error(COMMIT, Kind::Bug, format!("{} is on another log", row.id)));
     }
     let mut keys = BTreeSet::new();
-    for row in batch.keys.iter().filter(|row| row.scope == KeyScope::Start) {
+    for row in batch.keys.iter().filter(|row| row.scope != KeyScope::Business) {
         let key = (tenant.clone(), words::scope(row.scope), row.slot, row.key);
         if state.keys.contains_key(&key) || !keys.insert(key) {
             return Err(conflict("the idempotency key".to_owned()));

@@ -44,7 +44,7 @@ const STEP: &str = "INSERT INTO steps \
       wake_at = excluded.wake_at, output_seq = excluded.output_seq, undo_seq = excluded.undo_seq, \
       intent_seq = excluded.intent_seq, body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body";
 
-const START_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
+const KEY_ONCE: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 const BUSINESS_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request, transaction_id) \
@@ -224,7 +224,7 @@ fn keys(conn: &Connection, tenant: &TenantId, keys: &[KeyRow]) -> Result<(), Wri
     let sql = during("write keys");
     for row in keys {
         let statement = match row.scope {
-            KeyScope::Start => START_KEY,
+            KeyScope::Start | KeyScope::Fork => KEY_ONCE,
             KeyScope::Business => BUSINESS_KEY,
         };
         let scope = words::scope(row.scope);

@@ -299,10 +299,17 @@ async fn an_idempotency_key_is_written_once(subject: &Subject) {
     assert_eq!(subject.dump(), before);
     // Another scope, slot or tenant is another key.
     let slot = KeyRow { slot: 17, ..key(KeyScope::Start, 1, 1) };
-    store.commit(Batch { keys: vec![slot, key(KeyScope::Business, 1, 1)], ..Batch::after(&log) }).await.unwrap();
+    let others = vec![slot, key(KeyScope::Business, 1, 1), key(KeyScope::Fork, 1, 1)];
+    store.commit(Batch { keys: others, ..Batch::after(&log) }).await.unwrap();
     let system = self::log(store, "system", 0).await;
     store.commit(Batch { keys: vec![key(KeyScope::Start, 1, 1)], ..Batch::after(&system) }).await.unwrap();
-    assert_eq!(subject.dump().keys.len(), 4);
+    assert_eq!(subject.dump().keys.len(), 5);
+    // What was forked is not forked again.
+    for keys in [vec![key(KeyScope::Fork, 1, 2)], vec![key(KeyScope::Fork, 2, 2), key(KeyScope::Fork, 2, 3)]] {
+        assert_eq!(failed(store.commit(Batch { keys, ..Batch::after(&log) }).await), Kind::Conflict);
+    }
+    let found = store.load(log.id, vec![], vec![(KeyScope::Fork, 16, [1; 32])]).await.unwrap();
+    assert_eq!(found.keys, [key(KeyScope::Fork, 1, 1)]);
 }
 
 async fn a_business_key_moves(subject: &Subject) {

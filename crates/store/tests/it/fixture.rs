@@ -154,7 +154,7 @@ pub(crate) fn step(number: u32, step: u32, status: &'static str) -> StepRow {
 
 pub(crate) fn key(scope: KeyScope, number: u8, transaction: u32) -> KeyRow {
     let request = match scope {
-        KeyScope::Start => [number; 32],
+        KeyScope::Start | KeyScope::Fork => [number; 32],
         KeyScope::Business => [0; 32],
     };
     KeyRow { scope, slot: u16::from(number) * 16, key: [number; 32], request, transaction: id(transaction) }

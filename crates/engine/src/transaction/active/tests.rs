@@ -31,6 +31,7 @@ impl Run {
             version_asked: None,
             digest: definition.digest,
             faults: Vec::new(),
+            fork: None,
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,

@@ -175,6 +175,7 @@ fn turn_of(command: &Command) -> Option<(Name, Turn)> {
         Command::Fire(name) => Some((name.clone(), Turn::Due)),
         Command::Schedule(command) => asks_to_start(command).map(|turn| (command.name.clone(), turn)),
         Command::Start(_)
+        | Command::Fork(_)
         | Command::Exchange(_)
         | Command::Cancel(_)
         | Command::Terminate(_)

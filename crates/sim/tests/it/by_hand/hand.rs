@@ -417,6 +417,7 @@ impl Hand {
         let queues = self.queues.iter().map(|queue| (queue.clone(), 10));
         Command::Exchange(Exchange {
             worker: Worker { principal: self.worker, instance: Arc::from(instance) },
+            version: None,
             queues: if takes { queues.collect() } else { Vec::new() },
             done,
             holding: holding.to_vec(),
@@ -438,6 +439,22 @@ impl Hand {
         let instance = format!("fresh-{}", self.next);
         let Command::Exchange(call) = self.call(&instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
         self.exchange(Command::Exchange(Exchange { queues, ..call })).unwrap().tasks
+    }
+
+    /// Takes ten of each queue as an instance of a version.
+    pub(crate) fn take_as_version(&mut self, instance: &str, version: Option<&str>) -> Exchanged {
+        let Command::Exchange(call) = self.call(instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
+        self.exchange(Command::Exchange(Exchange { version: version.map(Arc::from), ..call })).unwrap()
+    }
+
+    /// A call of an instance of a version that waits for tasks.
+    pub(crate) fn open_as_version(&mut self, instance: &str, version: Option<&str>) -> ReplyTo {
+        let Command::Exchange(call) = self.call(instance, Vec::new(), &[], true, Duration::from_secs(60)) else {
+            panic!()
+        };
+        let to = self.push(Command::Exchange(Exchange { version: version.map(Arc::from), ..call }));
+        self.run();
+        to
     }
 
     /// Sets what a queue is given.

@@ -1,6 +1,7 @@
 //! Queues with limits: what goes out when, and that no place is ever lost.
 
 mod model;
+mod versions;
 
 use super::hand::{Hand, Tenant, output};
 use chancery_engine::{Status, StepError};
