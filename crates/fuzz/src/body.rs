@@ -10,11 +10,12 @@ use chancery_api::maintenance::SetMaintenance;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
+use chancery_api::retention::SetRetention;
 use chancery_api::schedule::{ScheduleNote, ScheduleTerms, TriggerSchedule};
 use chancery_api::settings::SetSettings;
 use chancery_api::target::{Callback, ForceBreaker, IssueSigningSecret, TargetSettings};
 use chancery_api::tenant::CreateTenant;
-use chancery_api::transaction::{Bulk, Cancel, Justified, Resolve, SendSignal, StartTransaction};
+use chancery_api::transaction::{Bulk, Cancel, ForkTransaction, Justified, Resolve, SendSignal, StartTransaction};
 use chancery_api::worker::Exchange;
 use chancery_base::{Document, Name, Timestamp, duration};
 use chancery_engine::schedule::{CatchUp, Moment, Overlap, Terms, When, Zone, check_input, render};
@@ -37,9 +38,10 @@ macro_rules! bodies {
 }
 
 bodies! {
-    Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide Exchange ForceBreaker IssueKey
-    IssueSigningSecret Justified OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep QueueSettings Resolve
-    ScheduleNote ScheduleTerms SendSignal SetMaintenance SetSettings StartTransaction TargetSettings TriggerSchedule
+    Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide Exchange ForceBreaker ForkTransaction
+    IssueKey IssueSigningSecret Justified OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
+    QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
+    StartTransaction TargetSettings TriggerSchedule
 }
 
 pub(crate) fn bodies(data: &[u8]) -> Verdict {

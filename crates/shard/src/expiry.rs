@@ -1,18 +1,19 @@
 //! Ended transactions that go: in which order, and what is asked of the store for it.
 //!
-//! A family goes as a whole, a child with its root: by the ids of the roots, and of a family the children by theirs and
-//! the root at last. So a family that is larger than one commit leaves its root for the last, and what a commit removed
-//! is told by two places, the one that it began after and its last.
+//! A family goes as a whole, a child with its root: by the ids of the roots, and of a family the deepest first, by their
+//! ids, and the root at last. So a family that is larger than one commit leaves nothing whose parent is gone, and what a
+//! commit removed is told by two places, the one that it began after and its last.
 
 use crate::row::{KeyScope, LabelRow, TransactionRow};
 use chancery_base::{Timestamp, TransactionId};
 use chancery_ledger::{Data, Record};
+use std::cmp::Reverse;
 
 /// Where a transaction stands in the order in which they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     root: TransactionId,
-    is_root: bool,
+    depth: Reverse<u32>,
     id: TransactionId,
 }
 
@@ -20,13 +21,13 @@ impl Place {
     /// Of one that nothing ran.
     #[must_use]
     pub const fn of_root(root: TransactionId) -> Self {
-        Self { root, is_root: true, id: root }
+        Self { root, depth: Reverse(0), id: root }
     }
 
-    /// Of one that stands somewhere below a root.
+    /// Of one that stands so many below a root.
     #[must_use]
-    pub const fn of_child(root: TransactionId, id: TransactionId) -> Self {
-        Self { root, is_root: false, id }
+    pub const fn of_child(root: TransactionId, depth: u32, id: TransactionId) -> Self {
+        Self { root, depth: Reverse(depth), id }
     }
 
     /// The root of its family.
@@ -44,7 +45,7 @@ impl Place {
     /// Whether it is the last of its family.
     #[must_use]
     pub const fn is_root(&self) -> bool {
-        self.is_root
+        self.depth.0 == 0
     }
 }
 
@@ -114,9 +115,9 @@ impl Removed {
     /// What the entry's record holds.
     pub(crate) fn data(&self) -> Data {
         let data = Data::new().int("ended_before", self.ended_before.as_micros()).count("count", self.transactions);
-        let data = with_place(data, ["to_root", "to_child"], self.to);
+        let data = with_place(data, TO, self.to);
         match self.after {
-            Some(after) => with_place(data, ["after_root", "after_child"], after),
+            Some(after) => with_place(data, AFTER, after),
             None => data,
         }
     }
@@ -127,25 +128,34 @@ impl Removed {
         let count = record.data.get_int("count")?;
         Some(Self {
             ended_before: Timestamp::from_micros(record.data.get_int("ended_before")?),
-            after: match record.data.get_word("after_root") {
-                Some(_) => Some(place(record, ["after_root", "after_child"])?),
+            after: match record.data.get_word(AFTER[0]) {
+                Some(_) => Some(place(record, AFTER)?),
                 None => None,
             },
-            to: place(record, ["to_root", "to_child"])?,
+            to: place(record, TO)?,
             transactions: u64::try_from(count).ok()?,
         })
     }
 }
 
-fn with_place(data: Data, [root, child]: [&'static str; 2], place: Place) -> Data {
+/// What the parts of a place are called.
+type Names = [&'static str; 3];
+
+const AFTER: Names = ["after_root", "after_child", "after_depth"];
+const TO: Names = ["to_root", "to_child", "to_depth"];
+
+fn with_place(data: Data, [root, child, depth]: Names, place: Place) -> Data {
     let data = data.word(root, &place.root);
-    if place.is_root { data } else { data.word(child, &place.id) }
+    if place.is_root() { data } else { data.word(child, &place.id).count(depth, u64::from(place.depth.0)) }
 }
 
-fn place(record: &Record, [root, child]: [&str; 2]) -> Option<Place> {
+fn place(record: &Record, [root, child, depth]: Names) -> Option<Place> {
     let root = record.data.get_word(root)?.parse().ok()?;
     match record.data.get_word(child) {
-        Some(child) => Some(Place::of_child(root, child.parse().ok()?)),
+        Some(child) => {
+            let depth = u32::try_from(record.data.get_int(depth)?).ok().filter(|depth| *depth > 0)?;
+            Some(Place::of_child(root, depth, child.parse().ok()?))
+        }
         None => Some(Place::of_root(root)),
     }
 }
@@ -177,22 +187,23 @@ mod tests {
 
     #[test]
     fn a_family_goes_together_and_its_root_last() {
-        let mut places = vec![
+        let mut places = [
             Place::of_root(id(5)),
-            Place::of_child(id(5), id(9)),
-            Place::of_child(id(5), id(1)),
+            Place::of_child(id(5), 1, id(9)),
+            Place::of_child(id(5), 1, id(1)),
+            Place::of_child(id(5), 2, id(7)),
             Place::of_root(id(4)),
         ];
         places.sort_unstable();
         let ids: Vec<_> = places.iter().map(Place::id).collect();
-        assert_eq!(ids, [id(4), id(1), id(9), id(5)]);
+        assert_eq!(ids, [id(4), id(7), id(1), id(9), id(5)]);
     }
 
     #[test]
     fn what_an_entry_says_reads_back() {
         let log: chancery_ledger::Origin = "main/acme/0/1".parse().unwrap();
-        for after in [None, Some(Place::of_root(id(1))), Some(Place::of_child(id(1), id(2)))] {
-            for to in [Place::of_root(id(7)), Place::of_child(id(7), id(8))] {
+        for after in [None, Some(Place::of_root(id(1))), Some(Place::of_child(id(1), 2, id(2)))] {
+            for to in [Place::of_root(id(7)), Place::of_child(id(7), 1, id(8))] {
                 let removed = Removed { ended_before: Timestamp::from_micros(77), after, to, transactions: 3 };
                 let record = Record {
                     actor: PrincipalId::SYSTEM,

@@ -559,10 +559,11 @@ impl Replay {
     /// The settings that a transaction sees: its parent's, or else those that hold when it begins.
     fn settings_of(&self, beginning: &Beginning) -> Result<Arc<Settings>, ReplayError> {
         let parent = beginning.parent.as_ref().and_then(|parent| self.open.get(&parent.id));
+        let is_own = self.settings.len() == self.rows.settings.len();
         let expected = match parent {
             Some(parent) => Some(parent.head().beginning.settings),
-            // On the tenant's other logs it is not known when they were set.
-            None => self.rows.tenant.is_some().then(|| self.rows.settings.last().map(|row| row.version)),
+            // Of those that are known from the tenant's first log it is not known when they were set.
+            None => is_own.then(|| self.rows.settings.last().map(|row| row.version)),
         };
         if expected.is_some_and(|expected| expected != beginning.settings) {
             return Err(ReplayError::Illegal("the transaction does not begin with the settings that hold".to_owned()));

@@ -132,7 +132,7 @@ mod tests {
         let row = retention.row();
         assert_eq!(row.body.bytes, br#"{"transactions_ms":604800000}"#);
         assert_eq!(Retention::of(&row), Some(retention));
-        assert_eq!(Retention::of(&RetentionRow { body: Sealed::plain(b"[]".to_vec()) }), None);
+        assert_eq!(Retention::of(&RetentionRow { body: Sealed::plain(br#"{"transactions_ms":"7d"}"#.to_vec()) }), None);
     }
 
     #[test]

@@ -325,7 +325,7 @@ impl Shard {
             (Waiting::Asleep, Reply::Asleep(Ok(page))) => self.found_asleep(&page),
             (Waiting::Schedules, Reply::Schedules(Ok(rows))) => self.schedules_loaded(&rows, now),
             (Waiting::Sources, Reply::Sources(Ok(sources))) => self.sources_loaded(sources),
-            (Waiting::Expired, Reply::Expired(Ok(found))) => self.expired_loaded(found, now),
+            (Waiting::Expired, Reply::Expired(Ok(found))) => self.expired_loaded(&found, now),
             (Waiting::Load, Reply::Loaded(Ok(loaded))) => self.loaded(loaded, now),
             (Waiting::Bundle(digest), Reply::Bundle(Ok(row))) => {
                 let bundle = row.and_then(|row| Bundle::parse(&row.source).ok()).map(Arc::new);

@@ -7,6 +7,15 @@ use chancery_shard::row::TransactionRow;
 /// The operation that errors of it name.
 pub(crate) const OPERATION: &str = "find what expires";
 
+/// One that stands below a root.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Below {
+    pub(crate) id: TransactionId,
+    pub(crate) has_ended: bool,
+    /// How many below.
+    pub(crate) depth: u32,
+}
+
 /// What is picked of the families that are looked at, in the order of their roots.
 #[derive(Debug)]
 pub(crate) struct Picker {
@@ -47,13 +56,13 @@ impl Picker {
         self.places.len() >= self.expiring.limit
     }
 
-    /// Picks what goes of a family whose root has ended: those below it, each with whether it has. While one of them
-    /// has not, nothing goes.
-    pub(crate) fn take(&mut self, root: TransactionId, below: Vec<(TransactionId, bool)>) {
-        if below.iter().any(|(_, has_ended)| !has_ended) {
+    /// Picks what goes of a family whose root has ended: what stands below it. While one of those has not, nothing goes.
+    pub(crate) fn take(&mut self, root: TransactionId, below: Vec<Below>) {
+        if below.iter().any(|child| !child.has_ended) {
             return;
         }
-        let mut family: Vec<Place> = below.into_iter().map(|(id, _)| Place::of_child(root, id)).collect();
+        let of_child = |child: Below| Place::of_child(root, child.depth, child.id);
+        let mut family: Vec<Place> = below.into_iter().map(of_child).collect();
         family.sort_unstable();
         family.push(Place::of_root(root));
         let after = self.expiring.after;

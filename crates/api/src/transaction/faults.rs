@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 /// Something that is to go wrong at a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = InjectedFault)]
 pub struct Fault {
     /// At which step: all its clones, where it fans out, or one of them: `ship[3]`.
     #[schema(example = "charge")]

@@ -56,7 +56,9 @@ fn a_row_that_expired_and_is_put_back_is_noticed_and_named() {
             if copy_row(world.before_expiry(), dir.path(), &table, row).unwrap() {
                 put_back += 1;
                 let fault = fault(&world, dir.path(), &format!("{} with the old row {row}", table.name));
-                assert!(names(&fault, &table.name), "{} with the old row {row}: {fault}", table.name);
+                // A transaction without its steps is said to lack them.
+                let is_named = names(&fault, &table.name) || table.name == "transactions" && names(&fault, "steps");
+                assert!(is_named, "{} with the old row {row}: {fault}", table.name);
             }
         }
         assert!(put_back > 3, "of {} only {put_back} rows expired", table.name);

@@ -63,7 +63,7 @@ fn a_store_that_does_not_sync_is_caught() {
     let seed = number("CHANCERY_KILL_SEED", SEED);
     let report = run(Plan {
         seed,
-        kills: 4,
+        kills: 8,
         fault: Fault::Unpowered,
         place: Place::Directory,
         sabotage: Some("synchronous-off"),

@@ -16,7 +16,7 @@ steps:
     after: [charge]
   - id: charge
     run: {worker: payments.charge}
-    until: \"${{ input.done }}\"
+    unitl: \"${{ input.done }}\"
 ";
 
 #[test]
@@ -35,12 +35,12 @@ fn faults_of_a_definition_have_path_line_and_column() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "order.yaml", BAD, 0o644);
     let ran = run(dir.path(), &["definition", "check", "order.yaml"]);
-    let ran = ran.fails(1, &["order.yaml:9:5: steps[1].until: ", "error: order.yaml has 1 fault", "try: "]);
+    let ran = ran.fails(1, &["order.yaml:9:5: steps[1].unitl: ", "error: order.yaml has 1 fault", "try: "]);
     assert_eq!(ran.stdout, "");
     let ran = run(dir.path(), &["definition", "check", "order.yaml", "-o", "json"]).fails(1, &[]);
     let fault = ran.json()["errors"][0].clone();
     assert_eq!((&fault["line"], &fault["column"]), (&9.into(), &5.into()));
-    assert_eq!((&fault["path"], &fault["file"]), (&"steps[1].until".into(), &"order.yaml".into()));
+    assert_eq!((&fault["path"], &fault["file"]), (&"steps[1].unitl".into(), &"order.yaml".into()));
 }
 
 #[test]

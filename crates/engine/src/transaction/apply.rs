@@ -25,12 +25,7 @@ impl Transaction {
     /// # Errors
     /// If the event can't happen in this state; then nothing of use is left of the transaction.
     pub fn apply(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
-        // What completed may be recalled, and nothing else.
-        let goes_on = *event == Event::Recalled && self.may_be_recalled();
-        let is_inherited = matches!(event, Event::Inherited(_));
-        if self.head.status.is_ended() && !goes_on || self.is_inheriting() != is_inherited {
-            return Err(self.illegal(event));
-        }
+        self.expect_that(self.goes_on(event), event)?;
         let n = self.head.entries;
         match event {
             Event::Started { .. } => return Err(self.illegal(event)),
@@ -98,6 +93,13 @@ impl Transaction {
         self.start_undos(now);
         self.place_touched();
         Ok(())
+    }
+
+    /// Whether anything may happen yet. What completed may be recalled, and a fork first takes over what it inherits.
+    fn goes_on(&self, event: &Event) -> bool {
+        let is_recalled = *event == Event::Recalled && self.may_be_recalled();
+        let is_inherited = matches!(event, Event::Inherited(_));
+        (!self.head.status.is_ended() || is_recalled) && self.is_inheriting() == is_inherited
     }
 
     /// An attempt is out, or a child that ends as is said.

@@ -196,10 +196,13 @@ fn the_catalogue_is_what_clients_were_told() {
 409 urn:chancery:problem:idempotency-key-reused The idempotency key was used for another request
 409 urn:chancery:problem:business-key-taken A transaction with the same business key is running
 409 urn:chancery:problem:illegal-state Not in this state
+409 urn:chancery:problem:not-forkable It can't be forked so
+409 urn:chancery:problem:forked-already It was forked before
 409 urn:chancery:problem:driver-superseded Another driver has taken over
 409 urn:chancery:problem:step-differs The step is recorded otherwise
 410 urn:chancery:problem:expired The transaction has expired
 413 urn:chancery:problem:too-large Too large
+413 urn:chancery:problem:fork-too-large Too much to take over
 414 urn:chancery:problem:uri-too-long The URL is too long
 415 urn:chancery:problem:unsupported-media-type Unsupported media type
 422 urn:chancery:problem:input-refused The input is not as the definition says

@@ -65,7 +65,7 @@ async fn what_starts_after_a_change_sees_it_and_what_runs_does_not() {
     let seen = house.get(&format!("/v1/transactions/{first}/query"), &house.owner).await.json();
     assert_eq!(seen["vars"], json!({ "url": "https://a.example" }), "what was set is computed from what it began with");
     let failed = result(&house, &unset).await;
-    assert_eq!((&failed["status"], &failed["error"]["type"]), (&json!("failed"), &json!("BadExpression")));
+    assert_eq!((&failed["status"], &failed["cause"]["error"]["type"]), (&json!("failed"), &json!("BadExpression")));
 
     let versions = house.get("/v1/settings/versions?limit=1", &auditor).await.json();
     assert_eq!((&versions["items"][0]["version"], versions["items"].as_array().unwrap().len()), (&json!(2), 1));

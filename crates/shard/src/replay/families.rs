@@ -15,8 +15,8 @@ struct Family {
     running: usize,
     /// When its root ended.
     ended_at: Option<Timestamp>,
-    /// The children that have.
-    ended: Vec<TransactionId>,
+    /// The children that have, each with how deep it stands.
+    ended: Vec<(u32, TransactionId)>,
     /// The keys of its root; children have none.
     keys: Vec<KeyPlace>,
 }
@@ -32,8 +32,8 @@ struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Families {
     open: HashMap<TransactionId, Family>,
-    /// The roots of children that have not ended.
-    roots: HashMap<TransactionId, TransactionId>,
+    /// Of children that have not ended: their root, and how deep they stand below it.
+    roots: HashMap<TransactionId, (TransactionId, u32)>,
     /// All that is final and has not expired.
     closed: BTreeMap<Place, Member>,
 }
@@ -41,9 +41,10 @@ pub(super) struct Families {
 impl Families {
     /// A transaction began.
     pub(super) fn begin(&mut self, id: TransactionId, parent: Option<TransactionId>, keys: Vec<KeyPlace>) {
-        let root = parent.map_or(id, |parent| self.roots.get(&parent).copied().unwrap_or(parent));
-        if root != id {
-            self.roots.insert(id, root);
+        let above = parent.map(|parent| self.roots.get(&parent).copied().unwrap_or((parent, 0)));
+        let root = above.map_or(id, |(root, _)| root);
+        if let Some((root, depth)) = above {
+            self.roots.insert(id, (root, depth + 1));
         }
         let family = self.open.entry(root).or_default();
         family.running += 1;
@@ -52,18 +53,18 @@ impl Families {
 
     /// A transaction ended, and can't be recalled.
     pub(super) fn end(&mut self, id: TransactionId, at: Timestamp) {
-        let root = self.roots.remove(&id).unwrap_or(id);
+        let (root, depth) = self.roots.remove(&id).unwrap_or((id, 0));
         let Some(family) = self.open.get_mut(&root) else { return };
         family.running = family.running.saturating_sub(1);
         if root == id {
             family.ended_at = Some(at);
         } else {
-            family.ended.push(id);
+            family.ended.push((depth, id));
         }
         let (0, Some(ended_at)) = (family.running, family.ended_at) else { return };
         let Some(family) = self.open.remove(&root) else { return };
-        for child in family.ended {
-            self.closed.insert(Place::of_child(root, child), Member { ended_at, keys: Box::default() });
+        for (depth, child) in family.ended {
+            self.closed.insert(Place::of_child(root, depth, child), Member { ended_at, keys: Box::default() });
         }
         self.closed.insert(Place::of_root(root), Member { ended_at, keys: family.keys.into_boxed_slice() });
     }
@@ -110,10 +111,11 @@ mod tests {
         assert_eq!(expire(&mut families, 99, None, Place::of_root(id(9))), []);
         families.end(id(2), at(20));
         assert_eq!(expire(&mut families, 20, None, Place::of_root(id(9))), [], "its root ended at 20");
-        let half = expire(&mut families, 21, None, Place::of_child(id(1), id(2)));
-        assert_eq!(half, [id(2)]);
-        let rest = expire(&mut families, 21, Some(Place::of_child(id(1), id(2))), Place::of_root(id(1)));
-        assert_eq!(rest, [id(3), id(1)]);
+        let deepest = Place::of_child(id(1), 2, id(3));
+        let half = expire(&mut families, 21, None, deepest);
+        assert_eq!(half, [id(3)]);
+        let rest = expire(&mut families, 21, Some(deepest), Place::of_root(id(1)));
+        assert_eq!(rest, [id(2), id(1)]);
         assert_eq!(expire(&mut families, 99, None, Place::of_root(id(9))), []);
     }
 

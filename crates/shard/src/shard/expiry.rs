@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// The store's answer.
-    pub(super) fn expired_loaded(&mut self, found: Expired, now: Timestamp) {
+    pub(super) fn expired_loaded(&mut self, found: &Expired, now: Timestamp) {
         self.state = State::Open;
         let (Some(run), Some(control)) = (&mut self.expiry.run, &self.control) else { return };
         let Some((to, _)) = found.transactions.last() else {
@@ -136,12 +136,12 @@ impl Shard {
         let Some(ended_before) = self.expiry.run.as_ref().filter(holds).map(|run| run.seen.ended_before) else {
             return;
         };
-        // INVARIANT: what the store gave is final, so neither this batch nor one before has touched it.
+        // Of what is final only an owner knows less than the store that was superseded: it removes nothing, and its next
+        // commit is refused.
         let lives = |id: &&TransactionId| {
             work.touched.contains(*id) || self.members.get(*id).is_some_and(|member| !member.status().is_ended())
         };
         if let Some(id) = page.gone.transactions.iter().find(lives) {
-            debug_assert!(false, "{id} is to go and is not final");
             let problem = format!("{id} is to go and is not final");
             return self.expiry_over(work.now, Some(problem));
         }

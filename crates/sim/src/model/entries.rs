@@ -4,7 +4,7 @@ use super::{Attempt, Check, LogModel, Model, POLLED, StepModel, TransactionModel
 use crate::faults::Fault;
 use crate::reference::{Saga, WrongRule};
 use chancery_base::json::Members;
-use chancery_base::{Timestamp, TransactionId};
+use chancery_base::{DecisionId, Timestamp, TransactionId};
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
 use chancery_engine::{ChildStart, Event, Failure, NodeRef, Permitted, Phase, Status};
 use chancery_ledger::Record;
@@ -217,7 +217,8 @@ impl Model {
             }),
             Event::AttemptFailed { .. } => self.failed(record, event),
             Event::Resolved { phase, .. } => self.resolved(record, *phase),
-            Event::Denied { .. } | Event::StepDenied { .. } => {
+            Event::Denied { decision, .. } => self.denied(record, *decision),
+            Event::StepDenied { .. } => {
                 self.counts.add(Fault::Denied);
                 Ok(())
             }
@@ -262,6 +263,16 @@ impl Model {
             }),
             Event::Ended { status, .. } => self.ended(record, *status),
         }
+    }
+
+    /// Of what was never out the denial is the decision.
+    fn denied(&mut self, record: &Record, decision: DecisionId) -> Check {
+        self.counts.add(Fault::Denied);
+        self.with_step(record, |step| {
+            if step.forward.is_empty() {
+                step.decision = Some(decision);
+            }
+        })
     }
 
     fn completed(&mut self, record: &Record, event: &Event) -> Check {

@@ -30,16 +30,20 @@ impl Model {
 
     /// Whether an entry removes a transaction.
     fn is_in(&self, id: TransactionId, removed: &Removed) -> bool {
-        let root = self.root_of(id);
-        let place = if root == id { Place::of_root(id) } else { Place::of_child(root, id) };
+        let (root, depth) = self.root_of(id);
+        let place = if root == id { Place::of_root(id) } else { Place::of_child(root, depth, id) };
         let is_between = removed.after.is_none_or(|after| place > after) && place <= removed.to;
         let ended = self.transactions.get(&root).filter(|root| root.ended.is_some());
         let is_old = ended.is_some_and(|root| root.ended_at < removed.ended_before);
-        is_between && is_old && !self.open().any(|(open, _)| self.root_of(open) == root)
+        is_between && is_old && !self.open().any(|(open, _)| self.root_of(open).0 == root)
     }
 
-    fn root_of(&self, id: TransactionId) -> TransactionId {
+    /// Its root, and how deep it stands below that.
+    fn root_of(&self, id: TransactionId) -> (TransactionId, u32) {
         let parent = self.transactions.get(&id).and_then(|transaction| transaction.parent);
-        parent.map_or(id, |parent| self.root_of(parent))
+        parent.map_or((id, 0), |parent| {
+            let (root, depth) = self.root_of(parent);
+            (root, depth + 1)
+        })
     }
 }

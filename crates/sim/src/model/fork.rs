@@ -80,7 +80,8 @@ impl Model {
             ForkRefusal::Stands { .. } | ForkRefusal::Recalls(_) => {
                 source.saga.left_to_fork(source.position(step)).is_err()
             }
-            ForkRefusal::Kind(_) | ForkRefusal::NoStep(_) | ForkRefusal::Nodes(_) | ForkRefusal::Bytes(_) => false,
+            ForkRefusal::Kind(_) => !source.saga.is_saga(),
+            ForkRefusal::NoStep(_) | ForkRefusal::Nodes(_) | ForkRefusal::Bytes(_) => false,
         };
         ensure(is_right, || format!("reference: {source} may be forked from {step}: {refusal}"))
     }

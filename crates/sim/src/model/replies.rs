@@ -1,7 +1,7 @@
 //! What must hold of each answer as it goes out.
 
-use super::{Check, Model, POLLED, StartKey, StepModel, ensure};
-use chancery_base::{Document, Timestamp, TransactionId};
+use super::{Check, KeyOf, Model, POLLED, StartKey, StepModel, ensure};
+use chancery_base::{Document, TenantId, Timestamp, TransactionId};
 use chancery_engine::{Phase, Status};
 use chancery_shard::input::{Ack, Permit, Task};
 use chancery_shard::row::LogId;
@@ -82,7 +82,7 @@ impl Model {
         })?;
         let step = (task.transaction, attempt.node(), attempt.phase, round);
         let key = (transaction.tenant.clone(), task.idempotency_key.clone());
-        let known = *self.step_keys.entry(key).or_insert(step);
+        let known = self.key_of(key, step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", task.idempotency_key))?;
         let first = self.keys_of_steps.entry(step).or_insert_with(|| task.idempotency_key.clone());
         ensure(*first == task.idempotency_key, || format!("{name}: its attempts have more than one key"))
@@ -98,8 +98,17 @@ impl Model {
         let Some(transaction) = self.transactions.get(&id) else { return Ok(()) };
         let step = (id, attempt.node(), Phase::Do, 0);
         let key = (transaction.tenant.clone(), permit.idempotency_key.clone());
-        let known = *self.step_keys.entry(key).or_insert(step);
+        let known = self.key_of(key, step);
         ensure(known == step, || format!("{name}: its key {} is also of {known:?}", permit.idempotency_key))
+    }
+
+    /// Whose key it is: from now on this one's, if it is nobody's any more.
+    fn key_of(&mut self, key: (TenantId, String), step: KeyOf) -> KeyOf {
+        let known = self.step_keys.entry(key).or_insert(step);
+        if self.expired.contains(&known.0) {
+            *known = step;
+        }
+        *known
     }
 
     /// A driver was told that a step is done: this is what came of it.

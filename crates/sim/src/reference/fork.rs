@@ -76,10 +76,15 @@ impl Saga {
         Ok((Self { inherits, ..self }, count))
     }
 
+    /// Whether it is neither a TCC nor driven from outside: only then it is forked.
+    pub(crate) fn is_saga(&self) -> bool {
+        self.plan.open.is_none() && self.plan.tcc.is_none()
+    }
+
     /// What is taken over by a fork that begins anew at a step: in the order in which it was over, a step that fanned
     /// out with the first of its clones.
     pub(crate) fn left_to_fork(&self, from: usize) -> Result<Vec<Taken>, String> {
-        if self.plan.open.is_some() || self.plan.tcc.is_some() || self.ended().is_none() {
+        if !self.is_saga() || self.ended().is_none() {
             return Err("it can't be forked".to_owned());
         }
         if from >= self.plan.steps.len() {
@@ -174,7 +179,8 @@ impl Saga {
     fn first_over(&self, unit: usize) -> Option<usize> {
         let is_it = |fact: &Fact| {
             let is_skipped = matches!(fact, Fact::Skipped { step } if *step == unit);
-            is_skipped || matches!(fact, Fact::Expanded { step, count: 0 } if *step == unit)
+            let is_taken = taken(fact, unit).is_some();
+            is_skipped || is_taken || matches!(fact, Fact::Expanded { step, count: 0 } if *step == unit)
         };
         let own = self.facts.iter().position(|(_, fact)| is_it(fact));
         let clones = self.clones(unit).filter(|clones| self.is_whole(unit) && !clones.is_empty());

@@ -109,7 +109,8 @@ fn run_all(seeds: u64) -> Vec<Report> {
 }
 
 /// What only happens to open transactions, to schedules and to what is forked, which have seeds of their own.
-const OF_OTHERS: [Fault; 6] = [
+const OF_OTHERS: [Fault; 7] = [
+    Fault::Polled,
     Fault::DriverDied,
     Fault::DriverSuperseded,
     Fault::DriverLost,

@@ -1,6 +1,6 @@
 //! What has ended long ago: finding it, and removing it.
 
-use crate::expiry::{OPERATION, Picker};
+use crate::expiry::{Below, OPERATION, Picker};
 use crate::postgres::pool::{Connection, Connections, Param};
 use crate::postgres::read::{Answer, all, rows_max};
 use crate::postgres::rows;
@@ -21,12 +21,12 @@ const LOOK: &str = "SELECT id, parent_id IS NULL AND ended_at IS NOT NULL AND en
      WHERE log = $1 AND ($2::uuid IS NULL OR id > $2) AND id < $3 ORDER BY id LIMIT $5";
 
 /// All that stands below some transactions: below which, and whether it has ended.
-const BELOW: &str = "WITH RECURSIVE family (root, id, has_ended) AS ( \
-         SELECT parent_id, id, ended_at IS NOT NULL FROM transactions WHERE log = $1 AND parent_id = ANY($2) \
+const BELOW: &str = "WITH RECURSIVE family (root, id, has_ended, depth) AS ( \
+         SELECT parent_id, id, ended_at IS NOT NULL, 1::int8 FROM transactions WHERE log = $1 AND parent_id = ANY($2) \
          UNION ALL \
-         SELECT family.root, child.id, child.ended_at IS NOT NULL FROM family \
+         SELECT family.root, child.id, child.ended_at IS NOT NULL, family.depth + 1 FROM family \
          JOIN transactions AS child ON child.log = $1 AND child.parent_id = family.id \
-     ) SELECT root, id, has_ended FROM family";
+     ) SELECT root, id, has_ended, depth FROM family";
 
 const STEPS: &str = "SELECT transaction_id, count(*) FROM steps WHERE transaction_id = ANY($1) GROUP BY transaction_id";
 
@@ -52,7 +52,7 @@ pub(super) async fn expired(connections: &Connections, log: LogId, expiring: Exp
         }
         let ids: Vec<Uuid> = roots.iter().copied().map(uuid).collect();
         let params: &[Param<'_>] = &[(&log.0, Type::INT8), (&ids, Type::UUID_ARRAY)];
-        let mut below: HashMap<TransactionId, Vec<(TransactionId, bool)>> = HashMap::new();
+        let mut below: HashMap<TransactionId, Vec<Below>> = HashMap::new();
         for (root, member) in all(&conn, OPERATION, BELOW, params, rows::below).await? {
             below.entry(root).or_default().push(member);
         }

@@ -1,6 +1,7 @@
 //! Columns to rows. A value that this build does not write is an error that names its column, never a guess.
 
 use crate::error;
+use crate::expiry::Below;
 use crate::scan::{BUNDLE, PointerRow, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
@@ -312,9 +313,10 @@ pub(super) fn flagged(row: &Row) -> Read<(TransactionId, bool)> {
     Ok((transaction_id(row)?, get(row, 1)?))
 }
 
-/// A root, an id below it, and whether something holds of that.
-pub(super) fn below(row: &Row) -> Read<(TransactionId, (TransactionId, bool))> {
-    Ok((transaction_id(row)?, (TransactionId::from_bytes(uuid(row, 1)?), get(row, 2)?)))
+/// A root, and one that stands below it.
+pub(super) fn below(row: &Row) -> Read<(TransactionId, Below)> {
+    let id = TransactionId::from_bytes(uuid(row, 1)?);
+    Ok((transaction_id(row)?, Below { id, has_ended: get(row, 2)?, depth: number(row, 3)? }))
 }
 
 /// An id and a count.

@@ -1,7 +1,7 @@
 //! The tables in memory, and reading them.
 
 use crate::events::Gather;
-use crate::expiry::Picker;
+use crate::expiry::{Below, Picker};
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, TileRow, error, words};
@@ -137,7 +137,7 @@ impl State {
             if picker.is_full() {
                 break;
             }
-            picker.take(root.id, self.below(root.id));
+            picker.take(root.id, self.below(root.id, 1));
         }
         let places = picker.places().to_vec();
         let found = places.iter().filter_map(|place| self.transactions.get(&place.id())).map(|row| {
@@ -148,11 +148,11 @@ impl State {
     }
 
     /// All that stands below a transaction, each with whether it has ended.
-    fn below(&self, id: TransactionId) -> Vec<(TransactionId, bool)> {
+    fn below(&self, id: TransactionId, depth: u32) -> Vec<Below> {
         let mut below = Vec::new();
         for row in self.transactions.values().filter(|row| row.parent == Some(id)) {
-            below.push((row.id, row.ended_at.is_some()));
-            below.extend(self.below(row.id));
+            below.push(Below { id: row.id, has_ended: row.ended_at.is_some(), depth });
+            below.extend(self.below(row.id, depth + 1));
         }
         below
     }

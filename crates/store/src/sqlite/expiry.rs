@@ -16,13 +16,13 @@ use std::collections::HashSet;
 const LOOK: &str = "SELECT id, parent_id IS NULL AND ended_at IS NOT NULL AND ended_at < ?4 FROM transactions \
      WHERE log = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?5";
 
-/// All that stands below a transaction, each with whether it has ended.
-const BELOW: &str = "WITH RECURSIVE family (id, has_ended) AS ( \
-         SELECT id, ended_at IS NOT NULL FROM transactions WHERE log = ?1 AND parent_id = ?2 \
+/// All that stands below a transaction, each with whether it has ended and how deep it stands.
+const BELOW: &str = "WITH RECURSIVE family (id, has_ended, depth) AS ( \
+         SELECT id, ended_at IS NOT NULL, 1 FROM transactions WHERE log = ?1 AND parent_id = ?2 \
          UNION ALL \
-         SELECT child.id, child.ended_at IS NOT NULL FROM family \
+         SELECT child.id, child.ended_at IS NOT NULL, family.depth + 1 FROM family \
          JOIN transactions AS child ON child.log = ?1 AND child.parent_id = family.id \
-     ) SELECT id, has_ended FROM family";
+     ) SELECT id, has_ended, depth FROM family";
 
 const STEPS: &str = "SELECT count(*) FROM steps WHERE transaction_id = ?1";
 
@@ -38,7 +38,7 @@ pub(super) fn expired(conn: &Connection, log: LogId, expiring: Expiring) -> Resu
             if picker.is_full() {
                 break;
             }
-            picker.take(root, all(conn, OPERATION, BELOW, params![log.0, root.as_bytes()], rows::flagged)?);
+            picker.take(root, all(conn, OPERATION, BELOW, params![log.0, root.as_bytes()], rows::below)?);
         }
         let query = format!("SELECT {} FROM transactions WHERE id = ?1", rows::TRANSACTION);
         let mut found = Vec::new();

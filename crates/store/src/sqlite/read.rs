@@ -114,20 +114,8 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 |row| Ok(rows::queue(row)?.1),
             )?,
             settings: settings(conn, &log.tenant, None)?,
-            maintenance: one(
-                conn,
-                "read maintenance",
-                &format!("SELECT {} FROM maintenance WHERE tenant = ?1", rows::MAINTENANCE),
-                [tenant],
-                |row| Ok(rows::maintenance(row)?.1),
-            )?,
-            retention: one(
-                conn,
-                "read retention",
-                &format!("SELECT {} FROM retention WHERE tenant = ?1", rows::RETENTION),
-                [tenant],
-                |row| Ok(rows::retention(row)?.1),
-            )?,
+            maintenance: single(conn, tenant, "maintenance", "read maintenance", rows::maintenance)?,
+            retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             signing_secrets: all(
                 conn,
                 "read signing secrets",
@@ -146,6 +134,18 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             bundle: active_bundle(conn, &log.tenant)?,
         })
     })
+}
+
+/// The row of a table of which a tenant has one at most.
+fn single<T>(
+    conn: &Connection,
+    tenant: &str,
+    table: &str,
+    operation: &'static str,
+    read: fn(&Row<'_>) -> rusqlite::Result<(TenantId, T)>,
+) -> Answer<Option<T>> {
+    let statement = format!("SELECT {} FROM {table} WHERE tenant = ?1", rows::SINGLE);
+    one(conn, operation, &statement, [tenant], |row| Ok(read(row)?.1))
 }
 
 fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {

@@ -1,5 +1,6 @@
 //! Columns to rows. A value that this build does not write is an error that names its column, never a guess.
 
+use crate::expiry::Below;
 use crate::scan::{BUNDLE, PointerRow, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
@@ -54,12 +55,10 @@ pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
 /// The columns that [`settings`] reads.
 pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, source";
-/// The columns that [`maintenance`] reads.
-pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
+/// The columns that [`maintenance`] and [`retention`] read.
+pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
-/// The columns that [`retention`] reads.
-pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -291,6 +290,11 @@ pub(super) fn asleep(row: &Row<'_>) -> rusqlite::Result<(TransactionId, Timestam
 /// An id, and whether something holds of it.
 pub(super) fn flagged(row: &Row<'_>) -> rusqlite::Result<(TransactionId, bool)> {
     Ok((get(row, 0)?, row.get(1)?))
+}
+
+/// One that stands below a root.
+pub(super) fn below(row: &Row<'_>) -> rusqlite::Result<Below> {
+    Ok(Below { id: get(row, 0)?, has_ended: row.get(1)?, depth: row.get(2)? })
 }
 
 /// The id in the first column.

@@ -303,13 +303,13 @@ impl Scan for Snapshot {
     }
 
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
-        let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::MAINTENANCE);
+        let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::SINGLE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("maintenance", &query, page, rows::maintenance)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {
-        let query = format!("SELECT {} FROM retention WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::RETENTION);
+        let query = format!("SELECT {} FROM retention WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::SINGLE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("retention", &query, page, rows::retention)
     }

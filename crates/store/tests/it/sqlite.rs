@@ -335,6 +335,7 @@ fn every_column_can_be_tampered_with() {
                 kept: vec![2],
                 business_key: Some("key".to_owned()),
                 parent: Some(id(9)),
+                settings: Some(1),
                 ..transaction(log.id, 1, "completed")
             }],
             labels: labels(log.id, 1),

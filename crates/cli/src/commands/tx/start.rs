@@ -20,7 +20,7 @@ use tokio::time::Instant;
 Examples:
   chancery tx start create-order --input '{\"sku\": \"chair\", \"quantity\": 2}' --wait 60s
   chancery tx start create-order --input @order.json --idempotency-key order-17
-  chancery tx start create-order --input @order.json --fault 'charge=error:Declined' --wait 60s
+  chancery tx start create-order --input @order.json --fault 'charge=error:Declined'
   chancery tx start create-order --input @order.json --fault 'charge/undo@2=lose'
   chancery tx start nightly --at 2026-12-24T22:00:00Z
   chancery tx start cart --idempotency-key cart-9 --signal add --payload '{\"sku\": \"chair\"}'

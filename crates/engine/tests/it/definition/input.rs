@@ -51,12 +51,12 @@ fn an_order_is_checked_and_all_is_told_at_once() {
     assert_eq!(
         faults(&schema, &bad),
         [
-            "/a~1b: it is not allowed here (/additionalProperties)",
             "/id: it does not match `^o-[0-9]+$` (/properties/id/pattern)",
             "/items/0: `sku` is needed (/$defs/item/required)",
             "/items/0/quantity: 0 is not at least 1 (/$defs/item/properties/quantity/minimum)",
             "/items/1: object is needed here, not integer (/$defs/item/type)",
             "/note: 8 characters, at most 5 are allowed (/properties/note/maxLength)",
+            "/a~1b: it is not allowed here (/additionalProperties)",
         ]
     );
     assert_eq!(faults(&schema, &json!(null)), ["object is needed here, not null (/type)"]);

@@ -125,7 +125,7 @@ fn top_level_values_are_checked() {
         &named("context: {a-b: 1, c: '${{ steps.a.output }}'}"),
         &[
             "3:16: context.a-b: `a-b` is not a name here: use letters, digits and `_`",
-            "3:22: context.c: `steps` is not known here; there is `input`, `transaction`, `now`",
+            "3:22: context.c: `steps` is not known here; there is `input`, `env`, `transaction`, `now`",
         ],
     );
 }

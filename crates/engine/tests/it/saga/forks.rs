@@ -131,9 +131,12 @@ fn what_was_taken_over_is_undone_under_the_key_with_which_it_was_done() {
     fork.act("undone charge");
     fork.act("undone reserve");
     assert_eq!(fork.transaction.status(), Status::Compensated);
-    let cited = fork.events.iter().filter_map(|staged| match &staged.event {
-        Event::Dispatched { phase: Phase::Undo, decision, .. } => Some(Some(*decision)),
-        _ => None,
+    let cited = fork.events.iter().filter_map(|staged| {
+        if let Event::Dispatched { phase: Phase::Undo, decision, .. } = &staged.event {
+            Some(Some(*decision))
+        } else {
+            None
+        }
     });
     assert_eq!(cited.collect::<Vec<_>>(), [permits[1], permits[0]], "the permits of its source");
 

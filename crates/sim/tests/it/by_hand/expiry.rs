@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const DONE: &str =
     r#"{"name": "done", "version": 1, "steps": [{"id": "a", "run": "noop", "compensate": {"run": "noop"}}]}"#;
 
-const CALL: &str = r#"{"name": "call", "version": 1, "steps": [{"id": "a", "run": {"worker": "w"}, "pivot": true}]}"#;
+const CALL: &str = r#"{"name": "call", "version": 1, "steps": [{"id": "a", "run": {"worker": "w"}, "queue_timeout": "365d", "pivot": true}]}"#;
 
 /// Two children, of which one runs a child of its own.
 const TREE: &str = r#"{"name": "tree", "version": 1, "steps": [

@@ -145,7 +145,7 @@ fn attempt_1_unknown_and_attempt_4_failed_is_unknown() {
 
 /// One that runs, one that waits, one that is paused, one that is parked, and one whose child has ended, long ago.
 const LASTING: [&str; 5] = [
-    r#"{"name": "runs", "version": 1, "steps": [{"id": "a", "run": {"worker": "w"}}]}"#,
+    r#"{"name": "runs", "version": 1, "steps": [{"id": "a", "run": {"worker": "w"}, "queue_timeout": "900d"}]}"#,
     r#"{"name": "waits", "version": 1, "steps": [{"id": "a", "run": {"wait": "300d"}}]}"#,
     r#"{"name": "parks", "version": 1, "steps": [{"id": "p", "run": "noop", "pivot": true},
         {"id": "a", "after": ["p"], "run": {"worker": "w"}, "retry": {"attempts": 1}}]}"#,

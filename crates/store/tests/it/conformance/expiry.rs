@@ -59,8 +59,8 @@ pub(super) async fn what_is_final_is_found_by_family(subject: &Subject) {
     let elsewhere = Batch { transactions: vec![member(other.id, 12, None, Some(20))], ..Batch::after(&other) };
     store.commit(elsewhere).await.unwrap();
     let expected = [
-        (Place::of_child(id(2), id(3)), 2),
-        (Place::of_child(id(2), id(7)), 1),
+        (Place::of_child(id(2), 2, id(3)), 2),
+        (Place::of_child(id(2), 1, id(7)), 1),
         (Place::of_root(id(2)), 0),
         (Place::of_root(id(8)), 8),
     ];
@@ -101,10 +101,13 @@ pub(super) async fn a_large_family_goes_in_parts(subject: &Subject) {
     for (steps, expected) in [(0, 1), (1, 1), (2, 1), (4, 1), (5, 2), (9, 3), (100, 6)] {
         let found = store.expired(log.id, Expiring { steps, ..before(time(40)) }).await.unwrap();
         assert_eq!(found.transactions.len(), expected, "{steps} steps");
-        assert_eq!(found.next, (expected < 6).then(|| Place::of_child(id(1), id(1 + expected as u32))));
+        assert_eq!(
+            found.next,
+            (expected < 6).then(|| Place::of_child(id(1), 1, id(1 + u32::try_from(expected).unwrap())))
+        );
     }
     // What was not removed is found from where it goes on, in the family too; what was is not there any more.
-    let after = Some(Place::of_child(id(1), id(4)));
+    let after = Some(Place::of_child(id(1), 1, id(4)));
     let found = store.expired(log.id, Expiring { after, ..before(time(40)) }).await.unwrap();
     assert_eq!(ids(&found), [id(5), id(6), id(1)]);
     let gone = Gone { transactions: vec![id(2), id(3), id(4)], ..Gone::default() };
