@@ -9,7 +9,7 @@ touch "$log"
 cargo build --release --quiet -p chancery-sim
 binary=${CARGO_TARGET_DIR:-target}/release/chancery-sim
 # Of each range of seeds one in nine has definitions of up to six steps; the others wide, varied, open and fanned
-# ones, TCCs, sagas whose steps run sagas, and schedules.
+# ones, TCCs, sagas whose steps run others, schedules, and forks.
 for ((first = 0; first < seeds; first += range)); do
     grep -q "^range $first $range: .* 0 failures" "$log" && continue
     from=$first

@@ -192,7 +192,8 @@ async fn permit(app: &App, grant: &Grant, outcome: &Entry) -> Result<Entry, Erro
     last_that(app, grant, transaction, before, is_permit).await?.ok_or_else(none)
 }
 
-/// The entry of the decision that the permit of a compensation or a confirm cites; nothing for permits with a decision of their own.
+/// The entry of the decision that the permit of a compensation or a confirm cites; nothing for permits with a decision
+/// of their own.
 async fn forward(app: &App, grant: &Grant, permit: &Entry) -> Result<Option<Entry>, Error> {
     let refs = &permit.record.refs;
     let (true, Some(transaction), Some(before)) = (cites_forward(&permit.record), refs.transaction, refs.n) else {

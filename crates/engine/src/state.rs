@@ -569,6 +569,7 @@ mod tests {
         let kinds = [
             FaultKind::Error { error: error().unwrap(), unknown: true },
             FaultKind::LoseAnswer,
+            FaultKind::Repeat,
             FaultKind::Delay { us: 5_000_000 },
         ];
         let fault = |fault| Fault { attempts: Some(vec![1, 2]), fault, phase: Phase::Undo, step: "a[1]".to_owned() };

@@ -45,9 +45,10 @@ pub struct SentSignal {
 /// Something that a transaction waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingFor {
-    /// `start` (its `start_at`), `resume` (it is paused), `driver` (that of an open transaction), `person` (somebody has
-    /// to look at what failed), `time` (a wait), `signal`, `retry` (the next attempt's time), `round` (the next round's time), `worker` (one that takes
-    /// it), `answer` (of an attempt), `child` (the transaction that the step runs).
+    /// `start` (its `start_at`), `resume` (it is paused), `driver` (that of an open transaction), `person` (somebody
+    /// has to look at what failed), `time` (a wait), `signal`, `retry` (the next attempt's time), `delay` (a fault that
+    /// its start asked for), `round` (the next round's time), `worker` (one that takes it), `answer` (of an attempt),
+    /// `child` (the transaction that the step runs).
     #[schema(example = "signal")]
     pub what: String,
     /// The step that waits, if it is one, or the clone: `ship[3]`.

@@ -293,8 +293,8 @@ impl Transaction {
         bounded(self.definition.result(&scope)?, "output")
     }
 
-    /// What a step's expressions see. `now` is when the step, or its round, became ready, so that every attempt and every
-    /// replay sees the same.
+    /// What a step's expressions see. `now` is when the step, or its round, became ready, so that every attempt and
+    /// every replay sees the same.
     fn scope<'a>(&'a self, node: NodeRef, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
         // Of its own step a clone's undo sees the clone.
         let seen = |step: StepIndex| self.seen(if step == node.step { node } else { step.into() });
@@ -346,7 +346,8 @@ impl Transaction {
     }
 
     /// What a participant's idempotency keys begin with: the start's key, so that what is started again after a
-    /// restore does not act twice, else the id. A fork acts anew whatever key it was asked for under: it has its id. `/` in a caller's key is escaped, so that keys can't be confused.
+    /// restore does not act twice, else the id. A fork acts anew whatever key it was asked for under: it has its id.
+    /// `/` in a caller's key is escaped, so that keys can't be confused.
     fn key_prefix(&self) -> String {
         let escape = |key: &String| key.replace('%', "%25").replace('/', "%2F");
         let beginning = &self.head.beginning;

@@ -1,4 +1,5 @@
-//! What waits: steps that wait for a time, a signal or their next round, a start that is to come later, and a transaction that is paused.
+//! What waits: steps that wait for a time, a signal or their next round, a start that is to come later, and a
+//! transaction that is paused.
 
 use super::active::Class;
 use super::apply::IllegalEvent;

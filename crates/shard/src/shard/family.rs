@@ -416,7 +416,8 @@ fn depth_below(parent: &Transaction) -> u32 {
     parent.parent().map_or(0, |parent| parent.depth) + 1
 }
 
-/// A child, in its parent's slot, under its parent's bundle and with its settings. Its first entry comes after the one that names it.
+/// A child, in its parent's slot, under its parent's bundle and with its settings. Its first entry comes after the one
+/// that names it.
 fn begin(
     parent: &Transaction,
     node: NodeRef,
