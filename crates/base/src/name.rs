@@ -74,6 +74,7 @@ impl FromStr for TenantId {
     }
 }
 
+/// A text that is written as it is and read by its own rules.
 macro_rules! text_like {
     ($type:ident) => {
         impl fmt::Display for $type {
@@ -102,6 +103,8 @@ macro_rules! text_like {
         }
     };
 }
+
+pub(crate) use text_like;
 
 text_like!(Name);
 text_like!(TenantId);

@@ -346,6 +346,12 @@ pub struct ResourceTemplate {
 }
 
 impl Run {
+    /// The queue that it waits in, if a worker does it.
+    #[must_use]
+    pub const fn queue(&self) -> Option<&Name> {
+        if let Self::Worker(name) = self { Some(name) } else { None }
+    }
+
     /// Whether an attempt of it is a call that takes its time.
     pub(crate) const fn is_call(&self) -> bool {
         match self {

@@ -178,13 +178,8 @@ impl Client {
     /// If the server refuses or can't be reached. Without an idempotency key nobody knows in the latter case whether
     /// it was started.
     pub async fn start(&self, start: &Start) -> Result<StartedTransaction, Error> {
-        let mut call = Call::post("transaction_start", &["v1", "transactions"]).body(Body::json(&start.request)?);
-        if let Some(key) = &start.idempotency_key {
-            call = call.header(chancery_api::IDEMPOTENCY_KEY, key).repeatable();
-        }
-        if let Some(traceparent) = &start.traceparent {
-            call = call.header(chancery_api::TRACEPARENT, traceparent);
-        }
+        let call = Call::post("transaction_start", &["v1", "transactions"]).body(Body::json(&start.request)?);
+        let call = call.begins(start.idempotency_key.as_deref(), start.traceparent.as_deref());
         self.transport.json(call.waits(start.wait)).await
     }
 

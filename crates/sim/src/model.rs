@@ -16,7 +16,7 @@ pub use schedules::Times;
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TenantId, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, OnError, Run, Step, StepIndex};
+use chancery_engine::definition::{Definition, OnError, Step, StepIndex};
 use chancery_engine::{NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
@@ -284,16 +284,7 @@ impl TransactionModel {
 
     /// The queue that an attempt of a step is handed out of; none where it is no worker's, or its driver named it.
     fn queue(&self, step: StepIndex, phase: Phase) -> Option<&Name> {
-        match self.definition.step(step)?.run_of(phase)? {
-            Run::Worker(name) => Some(name),
-            Run::Http(_)
-            | Run::Noop
-            | Run::Wait(_)
-            | Run::Signal(_)
-            | Run::Transaction(_)
-            | Run::Decide(_)
-            | Run::Emit(_) => None,
-        }
+        self.definition.step(step)?.run_of(phase)?.queue()
     }
 
     /// How many of its attempts are out of a queue.

@@ -56,14 +56,9 @@ impl Client {
     /// transaction that the problem names.
     pub async fn fork(&self, id: TransactionId, fork: &Fork) -> Result<StartedTransaction, Error> {
         let path = id.to_string();
-        let mut call = Call::post("transaction_fork", &["v1", "transactions", &path, "fork"]);
-        call = call.body(Body::json(&fork.request)?);
-        if let Some(key) = &fork.idempotency_key {
-            call = call.header(chancery_api::IDEMPOTENCY_KEY, key).repeatable();
-        }
-        if let Some(traceparent) = &fork.traceparent {
-            call = call.header(chancery_api::TRACEPARENT, traceparent);
-        }
+        let call = Call::post("transaction_fork", &["v1", "transactions", &path, "fork"]);
+        let call = call.body(Body::json(&fork.request)?);
+        let call = call.begins(fork.idempotency_key.as_deref(), fork.traceparent.as_deref());
         self.transport.json(call.waits(fork.wait)).await
     }
 }

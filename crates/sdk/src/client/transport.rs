@@ -2,7 +2,7 @@
 
 use super::ClientOptions;
 use crate::Error;
-use chancery_api::{BEARER, Problem};
+use chancery_api::{BEARER, IDEMPOTENCY_KEY, Problem, TRACEPARENT};
 use chancery_base::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
@@ -122,6 +122,17 @@ impl Call {
     /// The same call again changes nothing more.
     pub(crate) fn repeatable(self) -> Self {
         Self { repeatable: true, ..self }
+    }
+
+    /// It begins something: with an idempotency key the same call again begins nothing more.
+    pub(crate) fn begins(mut self, idempotency_key: Option<&str>, traceparent: Option<&str>) -> Self {
+        if let Some(key) = idempotency_key {
+            self = self.header(IDEMPOTENCY_KEY, key).repeatable();
+        }
+        match traceparent {
+            Some(traceparent) => self.header(TRACEPARENT, traceparent),
+            None => self,
+        }
     }
 
     /// It asks the server to wait so long.

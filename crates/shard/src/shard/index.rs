@@ -283,15 +283,9 @@ fn out_of(transaction: &Transaction) -> Vec<(&Name, LeaseKey)> {
     if transaction.status().is_settled() {
         return Vec::new();
     }
-    let of_queue = |(node, phase)| match transaction.step_of(node)?.run_of(phase)? {
-        Run::Worker(name) => Some((name, LeaseKey { transaction: transaction.id(), node, phase })),
-        Run::Http(_)
-        | Run::Noop
-        | Run::Wait(_)
-        | Run::Signal(_)
-        | Run::Transaction(_)
-        | Run::Decide(_)
-        | Run::Emit(_) => None,
+    let of_queue = |(node, phase)| {
+        let queue = transaction.step_of(node)?.run_of(phase)?.queue()?;
+        Some((queue, LeaseKey { transaction: transaction.id(), node, phase }))
     };
     let mut out: Vec<_> = transaction.out().filter_map(of_queue).collect();
     out.sort_unstable_by_key(|(_, key)| *key);

@@ -118,38 +118,13 @@ impl Saga {
     }
 
     fn asked_by_before(&self, asked: usize, facts: usize) -> Option<u32> {
-        self.facts.iter().take(facts).rev().find_map(|(_, fact)| match fact {
-            Fact::Asked { step, driver } => (*step == asked).then_some(*driver),
-            Fact::HandedOut { .. }
-            | Fact::Accepted { .. }
-            | Fact::ChildBegan { .. }
-            | Fact::ChildRecalled { .. }
-            | Fact::Recalled
-            | Fact::Inherited(_)
-            | Fact::Done { .. }
-            | Fact::Failed { .. }
-            | Fact::Polled { .. }
-            | Fact::RoundBegan { .. }
-            | Fact::Denied { .. }
-            | Fact::Skipped { .. }
-            | Fact::Expanded { .. }
-            | Fact::WaitBegan { .. }
-            | Fact::TimeCame { .. }
-            | Fact::SignalCame { .. }
-            | Fact::SignalTaken { .. }
-            | Fact::Paused
-            | Fact::Unpaused
-            | Fact::OutputFailed
-            | Fact::TimedOut
-            | Fact::Confirming
-            | Fact::Cancelled
-            | Fact::Parked { .. }
-            | Fact::Resumed { .. }
-            | Fact::Resolved { .. }
-            | Fact::Ended { .. }
-            | Fact::Heard { .. }
-            | Fact::TakenOver { .. }
-            | Fact::Lost => None,
+        self.facts.iter().take(facts).rev().find_map(|(_, fact)| {
+            if let Fact::Asked { step, driver } = fact
+                && *step == asked
+            {
+                return Some(*driver);
+            }
+            None
         })
     }
 

@@ -477,25 +477,8 @@ fn driven_step(policy: Option<PolicyPlan>, rng: &mut Rng) -> StepPlan {
         on_error: if rng.permille(200) { on_error(rng) } else { None },
         is_critical,
     });
-    StepPlan {
-        after: Vec::new(),
-        run: RunPlan::QueueA,
-        input_of: None,
-        above: None,
-        retry: retry(1),
-        timeout: rng.between(500, 6_000),
-        queue_timeout: 1,
-        undo,
-        confirm: None,
-        is_pivot: false,
-        is_optional: true,
-        most_clones: None,
-        window: None,
-        poll: None,
-        adds: None,
-        takes_variable: false,
-        takes_setting: false,
-    }
+    let timeout = rng.between(500, 6_000);
+    StepPlan { undo, is_optional: true, ..StepPlan::plain(RunPlan::QueueA, retry(1), timeout, 1) }
 }
 
 impl PolicyPlan {
@@ -536,6 +519,29 @@ impl Plan {
 }
 
 impl StepPlan {
+    /// One that says nothing beside: after none, and not undone.
+    const fn plain(run: RunPlan, retry: RetryPlan, timeout: u64, queue_timeout: u64) -> Self {
+        Self {
+            after: Vec::new(),
+            run,
+            input_of: None,
+            above: None,
+            retry,
+            timeout,
+            queue_timeout,
+            undo: None,
+            confirm: None,
+            is_pivot: false,
+            is_optional: false,
+            most_clones: None,
+            window: None,
+            poll: None,
+            adds: None,
+            takes_variable: false,
+            takes_setting: false,
+        }
+    }
+
     /// Whether nobody is called.
     pub(crate) const fn is_passive(&self) -> bool {
         match self.run {
@@ -661,25 +667,7 @@ fn narrow_step(index: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(4, 20);
     let undo = undo(rng, 2);
-    StepPlan {
-        after,
-        run,
-        input_of,
-        above,
-        retry,
-        timeout,
-        queue_timeout,
-        undo,
-        confirm: None,
-        is_pivot: false,
-        is_optional: false,
-        most_clones: None,
-        window: None,
-        poll: None,
-        adds: None,
-        takes_variable: false,
-        takes_setting: false,
-    }
+    StepPlan { after, input_of, above, undo, ..StepPlan::plain(run, retry, timeout, queue_timeout) }
 }
 
 fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
@@ -696,25 +684,7 @@ fn wide_step(index: usize, density: u64, rng: &mut Rng) -> StepPlan {
     let timeout = rng.between(2_000, 8_000);
     let queue_timeout = rng.between(6, 40);
     let undo = undo(rng, 4);
-    StepPlan {
-        after,
-        run,
-        input_of,
-        above,
-        retry,
-        timeout,
-        queue_timeout,
-        undo,
-        confirm: None,
-        is_pivot: false,
-        is_optional: false,
-        most_clones: None,
-        window: None,
-        poll: None,
-        adds: None,
-        takes_variable: false,
-        takes_setting: false,
-    }
+    StepPlan { after, input_of, above, undo, ..StepPlan::plain(run, retry, timeout, queue_timeout) }
 }
 
 /// What a step of a varied saga says beside.

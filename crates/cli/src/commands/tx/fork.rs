@@ -1,10 +1,9 @@
 //! Forking what has ended.
 
-use super::start::{ended, wait_until};
+use super::start::shown;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::session::Session;
-use crate::show;
 use chancery_base::{Name, TransactionId, duration};
 use chancery_sdk::client::Fork;
 use std::time::Duration;
@@ -39,14 +38,5 @@ pub(crate) async fn fork(args: ForkArgs, session: &Session) -> Result<Exit, CliE
         fork = fork.idempotency_key(key);
     }
     let started = session.client()?.fork(args.id, &fork).await?;
-    match args.wait {
-        None => {
-            session.out.show(&started, show::started)?;
-            Ok(Exit::Ok)
-        }
-        Some(timeout) => {
-            let waited = wait_until(&session.patient_client()?, started.id, timeout).await?;
-            ended(session, &waited, timeout)
-        }
-    }
+    shown(session, &started, args.wait).await
 }

@@ -7,7 +7,7 @@ use crate::input;
 use crate::progress;
 use crate::session::Session;
 use crate::show;
-use chancery_api::transaction::{Fault, SendSignal, Status, Transaction};
+use chancery_api::transaction::{Fault, SendSignal, StartedTransaction, Status, Transaction};
 use chancery_base::{Name, Timestamp, TransactionId, duration};
 use chancery_sdk::{Client, Start};
 use serde_json::Value;
@@ -98,16 +98,21 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
         start = start.signal(SendSignal { name, id: args.signal_id, payload: payload.unwrap_or(Value::Null) });
     }
     let started = session.client()?.start(&start).await?;
-    match args.wait {
-        None => {
-            session.out.show(&started, show::started)?;
-            Ok(Exit::Ok)
-        }
-        Some(timeout) => {
-            let waited = wait_until(&session.patient_client()?, started.id, timeout).await?;
-            ended(session, &waited, timeout)
-        }
-    }
+    shown(session, &started, args.wait).await
+}
+
+/// Shows what began, or waits so long for its end and shows that.
+pub(super) async fn shown(
+    session: &Session,
+    started: &StartedTransaction,
+    wait: Option<Duration>,
+) -> Result<Exit, CliError> {
+    let Some(timeout) = wait else {
+        session.out.show(started, show::started)?;
+        return Ok(Exit::Ok);
+    };
+    let waited = wait_until(&session.patient_client()?, started.id, timeout).await?;
+    ended(session, &waited, timeout)
 }
 
 pub(crate) async fn wait(args: &WaitArgs, session: &Session) -> Result<Exit, CliError> {

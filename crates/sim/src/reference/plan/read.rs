@@ -172,25 +172,10 @@ impl Reader<'_> {
         }
         let (retry, jitter) = retry(keys.take("retry"), attempts)?;
         self.read.jitter.extend(jitter.map(|jitter| (self.read.names.len(), jitter)));
-        Ok(StepPlan {
-            after: Vec::new(),
-            run,
-            input_of: needed.first().copied(),
-            above: None,
-            retry,
-            timeout: keys.millis("timeout")?.unwrap_or(TIMEOUT),
-            queue_timeout: keys.millis("queue_timeout")?.map_or(QUEUE_TIMEOUT, |millis| millis / 1_000),
-            undo: None,
-            confirm: None,
-            is_pivot: false,
-            is_optional: false,
-            most_clones: None,
-            window: None,
-            adds: None,
-            takes_variable: false,
-            takes_setting: false,
-            poll: None,
-        })
+        let timeout = keys.millis("timeout")?.unwrap_or(TIMEOUT);
+        let queue_timeout = keys.millis("queue_timeout")?.map_or(QUEUE_TIMEOUT, |millis| millis / 1_000);
+        let input_of = needed.first().copied();
+        Ok(StepPlan { input_of, ..StepPlan::plain(run, retry, timeout, queue_timeout) })
     }
 
     fn run(&self, document: &Value) -> Check<RunPlan> {
@@ -331,25 +316,9 @@ fn driven(intent: &Intent) -> Check<StepPlan> {
         let (timeout, is_critical) = (undo.timeout_ms, undo.critical);
         Ok(UndoPlan { is_noop: false, is_event: false, retry: retry(undo.attempts), timeout, on_error, is_critical })
     };
-    Ok(StepPlan {
-        after: Vec::new(),
-        run: RunPlan::QueueA,
-        input_of: None,
-        above: None,
-        retry: retry(1),
-        timeout: intent.timeout_ms,
-        queue_timeout: QUEUE_TIMEOUT,
-        undo: intent.undo.as_ref().map(undo).transpose()?,
-        confirm: None,
-        is_pivot: false,
-        is_optional: true,
-        most_clones: None,
-        window: None,
-        adds: None,
-        takes_variable: false,
-        takes_setting: false,
-        poll: None,
-    })
+    let undo = intent.undo.as_ref().map(undo).transpose()?;
+    let plain = StepPlan::plain(RunPlan::QueueA, retry(1), intent.timeout_ms, QUEUE_TIMEOUT);
+    Ok(StepPlan { undo, is_optional: true, ..plain })
 }
 
 /// How something is tried again, and by how many percent its waits differ, where it says so.
