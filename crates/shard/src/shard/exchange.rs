@@ -133,13 +133,15 @@ impl Shard {
     }
 
     /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again, unless the
-    /// step says `attempts: once`. Then its lease lapses, and whether it took effect is unknown.
+    /// step says `attempts: once`, or nobody wants it any more: an instance that was told so has dropped it. Then its
+    /// lease lapses, and whether it took effect is unknown.
     fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<Queue, u32>, answer: &mut Exchanged) {
         let reported = exchange.done.iter().map(|report| report.task);
         let known: BTreeSet<TaskToken> = reported.chain(exchange.holding.iter().copied()).collect();
         for key in self.desk.leases_with(&exchange.worker) {
             let Some(Lease { token: Some(token), task: Some(task), .. }) = self.desk.lease(key) else { continue };
-            if known.contains(token) || self.goes_once(key) {
+            let is_wanted = self.members.get(&key.transaction).is_some_and(|member| member.wants(key.phase));
+            if known.contains(token) || !is_wanted || self.goes_once(key) {
                 continue;
             }
             if let Some(want) = credit.get_mut(&task.queue) {

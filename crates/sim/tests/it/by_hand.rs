@@ -36,6 +36,11 @@ const TWO_STEPS: &str = r#"{"name": "two", "version": 1, "steps": [
     {"id": "second", "after": ["first"], "run": {"worker": "w"}, "retry": {"attempts": 1}}
 ], "output": {"of": "${{ steps.second.output }}"}}"#;
 
+const AT_ONCE: &str = r#"{"name": "at-once", "version": 1, "steps": [
+    {"id": "left", "run": {"worker": "w"}},
+    {"id": "right", "run": {"worker": "w"}, "compensate": {"run": {"worker": "undo"}}}
+]}"#;
+
 const ONE_STEP: &str = r#"{"name": "one", "version": 1, "steps": [
     {"id": "only", "run": {"worker": "w"}, "retry": {"attempts": 2, "backoff": "0ms"}, "timeout": "20s"}
 ]}"#;
@@ -140,6 +145,28 @@ fn what_goes_once_is_not_sent_again() {
     hand.wait(Duration::from_secs(6));
     assert!(hand.take().is_empty(), "it lapsed, and is not handed out a second time");
     assert_eq!(hand.settled(id).0, Status::Failed);
+}
+
+/// A worker drops what it is told is not wanted any more, and holds it no longer: it has arrived all the same.
+#[test]
+fn what_is_not_wanted_any_more_is_not_sent_again() {
+    let tenant = Tenant::new(1, &[AT_ONCE]);
+    let mut hand = tenant.hand(0);
+    let id = hand.start("at-once", json!({}), None, None).unwrap();
+    let tasks = hand.take();
+    let [left, right] = &tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!(hand.hold(&[left.token, right.token]).cancelled, []);
+    assert_eq!(hand.report(left, ReportedOutcome::Failed(StepError::fatal("Refused", "no"))), Ack::Recorded);
+    assert_eq!(hand.hold(&[right.token]).cancelled, [right.token]);
+    for _ in 0..3 {
+        assert!(hand.take().is_empty(), "it was called once, and dropped");
+    }
+    // Whether it took effect is unknown once its lease has lapsed: it is undone.
+    hand.wait(Duration::from_secs(11));
+    let undo = hand.take_one("right");
+    assert!(undo.phase == Phase::Undo && undo.forward_unknown);
+    assert_eq!(hand.report(&undo, output(json!(null))), Ack::Recorded);
+    assert_eq!(hand.settled(id).0, Status::Compensated);
 }
 
 #[test]
