@@ -48,7 +48,7 @@ pub struct Record {
 pub struct Refs {
     /// The attempt of the step or of its compensation, from 1.
     pub attempt: Option<u32>,
-    /// The clone of a fanned-out step, from 0.
+    /// 0: the step as a whole; a clone of one that fanned out is one more than its index.
     pub clone: Option<u32>,
     /// The decision that permitted or denied it.
     pub decision: Option<DecisionId>,

@@ -3,7 +3,7 @@
 
 use crate::chance::Chance;
 use crate::ledger::Ledger;
-use crate::load::{Acknowledged, Load};
+use crate::load::{Acknowledged, Load, Sort};
 use crate::outside::Outside;
 use crate::stage::{Place, Stage};
 use chancery_base::TransactionId;
@@ -60,6 +60,8 @@ pub(crate) struct Report {
     /// Writes that the losses of power undid, or that a full disk refused.
     pub(crate) undone: u64,
     pub(crate) acknowledged: usize,
+    /// Of them, how many are of which sort.
+    pub(crate) sorts: BTreeMap<Sort, usize>,
     pub(crate) started: usize,
     pub(crate) entries: u64,
     pub(crate) calls: usize,
@@ -99,6 +101,9 @@ impl Report {
         self.power_losses += other.power_losses;
         self.undone += other.undone;
         self.acknowledged += other.acknowledged;
+        for (sort, count) in other.sorts {
+            *self.sorts.entry(sort).or_default() += count;
+        }
         self.started += other.started;
         self.entries += other.entries;
         self.calls += other.calls;
@@ -288,11 +293,11 @@ impl Life {
         let mut wrong: Vec<String> = self.stage.stop().err().into_iter().collect();
         wrong.extend(self.stage.verify().err().map(|said| format!("it does not verify: {said}")));
         for (id, start) in acknowledged {
-            let wanted = if start.completes { "completed" } else { "compensated" };
             let found = self.ledger.end(id);
-            if found != Some(wanted) {
-                wrong.push(format!("{id} ended as {found:?}, not as {wanted}"));
+            if found != Some(start.ends) {
+                wrong.push(format!("{id}, a {:?}, ended as {found:?}, not as {}", start.sort, start.ends));
             }
+            *self.report.sorts.entry(start.sort).or_default() += 1;
         }
         let counts = self.ledger.check_calls(&self.outside.calls(), &mut wrong);
         let out = self.ledger.out_at_kills();

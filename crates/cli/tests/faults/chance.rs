@@ -16,6 +16,11 @@ impl Chance {
         z ^ (z >> 31)
     }
 
+    /// One of them.
+    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.next() % u64::try_from(of.len()).unwrap()).unwrap()]
+    }
+
     /// A number from `low` on, below `high`.
     pub(crate) const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low)

@@ -1,6 +1,7 @@
 //! The kill campaign, and that it would notice.
 
 use crate::campaign::{Fault, Plan, Report, live};
+use crate::load::Sort;
 use crate::stage::Place;
 
 /// Kills in the short form.
@@ -32,7 +33,8 @@ pub(crate) fn campaign(place: Place, variable: &str, otherwise: u32) -> Report {
         println!("{total:?}");
     }
     assert!(total.wrong.is_empty(), "CHANCERY_KILL_SEED={seed}: {:#?}", total.wrong);
-    assert!(total.acknowledged > 0 && total.repeats > 0, "it proves nothing: {total:?}");
+    let is_mixed = Sort::ALL.iter().all(|sort| total.sorts.contains_key(sort));
+    assert!(is_mixed && total.repeats > 0, "it proves nothing: {total:?}");
     total
 }
 

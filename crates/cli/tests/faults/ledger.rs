@@ -9,10 +9,28 @@ use chancery_ledger::Record;
 use chancery_sdk::Client;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A step or its undo: transaction, place in the definition, whether it is the undo.
-type StepKey = (String, u32, bool);
+/// A step, its undo or its confirm: transaction, place in the definition, which clone (0: the step as
+/// a whole, a clone is one more than its index).
+type StepKey = (String, u32, u32, Part);
 
-/// The definition's steps in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Do,
+    Undo,
+    Confirm,
+}
+
+impl From<Phase> for Part {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Do => Self::Do,
+            Phase::Undo => Self::Undo,
+            Phase::Confirm => Self::Confirm,
+        }
+    }
+}
+
+/// The definitions' steps in order.
 const STEPS: [&str; 4] = ["a", "b", "c", "d"];
 /// Entries of a page.
 const PAGE: usize = 1_000;
@@ -23,6 +41,8 @@ struct Step {
     permits: BTreeMap<u32, String>,
     /// The attempt that is out.
     out: Option<u32>,
+    /// It runs a transaction, so that nobody is called for it.
+    is_child: bool,
     completed: u32,
 }
 
@@ -104,22 +124,34 @@ impl Ledger {
     }
 
     fn add_step(&mut self, record: &Record, id: TransactionId) -> Result<(), String> {
-        let (is_undo, what) = match record.kind.as_str() {
-            "step.dispatched" => (false, "out"),
-            "compensation.started" => (true, "out"),
-            "step.completed" => (false, "completed"),
-            "compensation.completed" => (true, "completed"),
-            "step.failed" => (false, "failed"),
-            "compensation.failed" => (true, "failed"),
+        let (part, what) = match record.kind.as_str() {
+            "step.dispatched" => (Part::Do, "out"),
+            "child.started" => (Part::Do, "child"),
+            "compensation.started" => (Part::Undo, "out"),
+            "child.recalled" => (Part::Undo, "child"),
+            "confirm.started" => (Part::Confirm, "out"),
+            "step.completed" => (Part::Do, "completed"),
+            "compensation.completed" => (Part::Undo, "completed"),
+            "confirm.completed" => (Part::Confirm, "completed"),
+            "step.failed" => (Part::Do, "failed"),
+            "compensation.failed" => (Part::Undo, "failed"),
+            "confirm.failed" => (Part::Confirm, "failed"),
             _ => return Ok(()),
         };
         let (Some(place), Some(attempt)) = (record.refs.step, record.refs.attempt) else {
             return Err("it names no attempt".to_owned());
         };
-        let step = self.steps.entry((id.to_string(), place, is_undo)).or_default();
+        let step = self.steps.entry((id.to_string(), place, record.refs.clone.unwrap_or_default(), part)).or_default();
+        if what == "child" {
+            step.is_child = true;
+            step.out = Some(attempt);
+            return Ok(());
+        }
         if what == "out" {
             let decision = record.refs.decision.ok_or("a permit without a decision")?;
-            if step.out.is_some() || step.completed > 0 {
+            // A driver that comes back is permitted anew what the one before had not told the outcome of.
+            let is_driven = record.data.get_int("driver").is_some();
+            if step.out.is_some() && !is_driven || step.completed > 0 {
                 return Err("handed out while another attempt is, or after it completed".to_owned());
             }
             if step.permits.insert(attempt, decision.to_string()).is_some() {
@@ -163,7 +195,8 @@ impl Ledger {
         let mut keys: BTreeMap<&str, StepKey> = BTreeMap::new();
         for call in calls {
             let place = STEPS.iter().position(|step| *step == call.step).unwrap();
-            let key = (call.transaction.clone(), u32::try_from(place).unwrap(), call.phase == Phase::Undo);
+            let clone = call.index.map_or(0, |index| index + 1);
+            let key = (call.transaction.clone(), u32::try_from(place).unwrap(), clone, Part::from(call.phase));
             if keys.insert(&call.key, key.clone()).is_some_and(|before| before != key) {
                 wrong.push(format!("two steps have the key {}", call.key));
             }
@@ -176,7 +209,7 @@ impl Ledger {
                 wrong.push(format!("{key:?}: {fault}: {calls:?}"));
             }
         }
-        for (key, _) in self.steps.iter().filter(|(_, step)| step.completed > 0) {
+        for (key, _) in self.steps.iter().filter(|(_, step)| step.completed > 0 && !step.is_child) {
             let done = |calls: &Vec<&Call>| calls.iter().any(|call| call.answered == Answered::Done);
             if !by_step.get(key).is_some_and(done) {
                 wrong.push(format!("{key:?} completed and no call was answered so"));
@@ -224,6 +257,7 @@ mod tests {
             key: key.to_owned(),
             transaction: "t".to_owned(),
             step: "a".to_owned(),
+            index: None,
             phase: Phase::Do,
             permit: Some((attempt, decision.to_owned())),
             answered: Answered::Done,
@@ -232,8 +266,8 @@ mod tests {
 
     fn check(permits: &[(u32, &str)], calls: &[Call], says: Option<&str>) {
         let permits = permits.iter().map(|(attempt, decision)| (*attempt, (*decision).to_owned())).collect();
-        let step = Step { permits, out: None, completed: 1 };
-        let ledger = Ledger { steps: [(("t".to_owned(), 0, false), step)].into(), ..Ledger::default() };
+        let step = Step { permits, out: None, is_child: false, completed: 1 };
+        let ledger = Ledger { steps: [(("t".to_owned(), 0, 0, Part::Do), step)].into(), ..Ledger::default() };
         let mut wrong = Vec::new();
         ledger.check_calls(calls, &mut wrong);
         let is_as_said = says.map_or(wrong.is_empty(), |says| wrong.iter().any(|text| text.contains(says)));

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use chancery_api::open::OpenPermit;
 use chancery_api::worker::Phase;
+use chancery_base::TransactionId;
 use chancery_sdk::{HandlerError, Task};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) key: String,
     pub(crate) transaction: String,
     pub(crate) step: String,
+    /// Which of the step's clones.
+    pub(crate) index: Option<u32>,
     pub(crate) phase: Phase,
     /// The attempt and its decision; HTTP tells neither.
     pub(crate) permit: Option<(u32, String)>,
@@ -105,6 +109,7 @@ impl Outside {
             key: task.idempotency_key.clone(),
             transaction: task.transaction.to_string(),
             step: wanted.step.clone(),
+            index: task.index,
             phase: task.phase,
             permit: Some((task.attempt, task.decision.to_string())),
             answered: Answered::No,
@@ -114,6 +119,23 @@ impl Outside {
             Err(true) => Err(HandlerError::refused("Refused", "as the input says")),
             Err(false) => Err(HandlerError::failed("Flaky", "the first call fails")),
         }
+    }
+
+    /// A step that the driver of an open transaction does itself.
+    pub(crate) async fn driven(&self, id: TransactionId, step: &str, permit: &OpenPermit, ms: u64) -> Value {
+        let call = Call {
+            key: permit.idempotency_key.clone(),
+            transaction: id.to_string(),
+            step: step.to_owned(),
+            index: None,
+            phase: Phase::Do,
+            permit: Some((permit.attempt, permit.decision.to_string())),
+            answered: Answered::No,
+        };
+        let under_way = self.begin(call);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.lock().calls[under_way.number].answered = Answered::Done;
+        json!({"done": permit.idempotency_key})
     }
 
     /// Does what is wanted; else says whether it is refused for good.
@@ -135,11 +157,16 @@ impl Outside {
 async fn http(State(outside): State<Outside>, headers: HeaderMap, body: Json<Wanted>) -> (StatusCode, Json<Value>) {
     let Json(wanted) = body;
     let text = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-    let phase = if wanted.phase == "undo" { Phase::Undo } else { Phase::Do };
+    let phase = match wanted.phase.as_str() {
+        "undo" => Phase::Undo,
+        "confirm" => Phase::Confirm,
+        _ => Phase::Do,
+    };
     let call = Call {
         key: text("idempotency-key"),
         transaction: text("x-transactional-id"),
         step: wanted.step.clone(),
+        index: None,
         phase,
         permit: None,
         answered: Answered::No,

@@ -11,7 +11,17 @@ use std::time::Duration;
 const LEASE: &str = "1s";
 /// Looks of 20 ms each until a server must have started.
 const START_LOOKS: u32 = 1_500;
-/// What becomes of the outside service's address in the definition.
+/// What the load starts.
+const DEFINITIONS: [&str; 7] = [
+    include_str!("definitions/kill-saga.yaml"),
+    include_str!("definitions/kill-tcc.yaml"),
+    include_str!("definitions/kill-fan.yaml"),
+    include_str!("definitions/kill-child.yaml"),
+    include_str!("definitions/kill-parent.yaml"),
+    include_str!("definitions/kill-wait.yaml"),
+    include_str!("definitions/kill-open.yaml"),
+];
+/// What becomes of the outside service's address in a definition.
 const OUTSIDE: &str = "http://outside.invalid";
 
 /// A server's data directory, and the server while it is up.
@@ -89,9 +99,11 @@ impl Stage {
         let acme = stage.online("acme");
         let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/starter");
         stage.run(&[&acme[..], &words("bundle push"), &[bundle.to_owned(), "--activate".to_owned()]].concat()).unwrap();
-        let definition = include_str!("kill-saga.yaml").replace(OUTSIDE, &stage.target);
-        std::fs::write(stage.home.path().join("kill-saga.yaml"), definition).unwrap();
-        stage.run(&[&acme[..], &words("definition push kill-saga.yaml")].concat()).unwrap();
+        for (number, definition) in DEFINITIONS.into_iter().enumerate() {
+            let file = format!("kill-{number}.yaml");
+            std::fs::write(stage.home.path().join(&file), definition.replace(OUTSIDE, &stage.target)).unwrap();
+            stage.run(&[&acme[..], &words(&format!("definition push {file}"))].concat()).unwrap();
+        }
         for who in ["worker", "load"] {
             let create = format!("principal create --kind service --name {who} --role service --key-out {who}.key");
             stage.run(&[&acme[..], &words(&create)].concat()).unwrap();
