@@ -159,6 +159,7 @@ async fn leave(client: &Client) -> Result<(), Error> {
         version: None,
         input: Value::Null,
         labels: BTreeMap::new(),
+        headers: BTreeMap::new(),
         cron: Some("@yearly".to_owned()),
         every: None,
         offset: None,

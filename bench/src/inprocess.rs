@@ -124,6 +124,7 @@ pub(crate) async fn one(node: &Node, grant: &Grant) -> Result<(), Error> {
         input: payload(),
         idempotency_key: None,
         labels: BTreeMap::new(),
+        headers: BTreeMap::new(),
         traceparent: None,
         start_at: None,
         signal: None,

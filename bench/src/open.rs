@@ -45,6 +45,7 @@ async fn on(database: &Database, durability: &str) -> Result<Value, Error> {
         input: Value::Null,
         idempotency_key: None,
         labels: BTreeMap::new(),
+        headers: BTreeMap::new(),
         traceparent: None,
         start_at: None,
         signal: None,

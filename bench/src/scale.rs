@@ -265,6 +265,7 @@ fn start(definition: &str, input: Value) -> Result<Start, Error> {
         input,
         idempotency_key: None,
         labels: BTreeMap::new(),
+        headers: BTreeMap::new(),
         traceparent: None,
         start_at: None,
         signal: None,

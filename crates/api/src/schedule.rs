@@ -23,6 +23,9 @@ pub struct ScheduleTerms {
     /// Labels of what it starts; the label `schedule` comes by itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Headers of what it starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// At these local times: minute, hour, day of the month, month, day of the week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "30 2 * * 1-5")]

@@ -29,6 +29,10 @@ pub struct StartTransaction {
     /// For people to search by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What it is told beside its input: expressions see it as `headers`, tasks carry it, children have it, too. Names
+    /// of HTTP headers; no secrets, since it is recorded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// How long the answer may wait for the end, such as `30s`, at most `60s`; without it the answer comes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
@@ -184,6 +188,9 @@ pub struct Transaction {
     /// For people to search by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What it was told beside its input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// Its business key: one running transaction has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,

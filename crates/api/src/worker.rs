@@ -3,6 +3,7 @@
 use chancery_base::{DecisionId, Document, Name, Timestamp, TransactionId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -152,6 +153,9 @@ pub struct Task {
     /// The trace that the start was part of (W3C Trace Context).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// What the transaction was told beside its input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A step, its undo or its confirm. For a participant of a TCC `do` is the try and `undo` the cancel.

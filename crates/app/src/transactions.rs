@@ -23,7 +23,7 @@ use crate::{Error, clock, past};
 use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
 use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, DefinitionKind};
-use chancery_engine::{Fault, ShownStatus, Summary};
+use chancery_engine::{Fault, Headers, ShownStatus, Summary};
 use chancery_policy::Grant;
 use chancery_shard::batch::LoadedTransaction;
 use chancery_shard::input::{self, Command, Refusal, Response};
@@ -50,6 +50,8 @@ pub struct Start {
     pub idempotency_key: Option<String>,
     /// For people to search by; at most [`LABELS_MAX`].
     pub labels: BTreeMap<String, String>,
+    /// What it is told beside its input, as [`Headers::new`] takes it.
+    pub headers: BTreeMap<String, String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// When its first steps begin; none, or what is past: at once.
@@ -110,6 +112,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
     if !start.faults.is_empty() && !app.config().allow_faults {
         return Err(Error::Invalid(FAULTS_ARE_OFF.to_owned()));
     }
+    let headers = Headers::new(start.headers).map_err(|fault| Error::Invalid(format!("headers: {fault}")))?;
     let tenant = app.tenant(grant)?;
     let definition = tenant.definitions.resolve(app, grant, &tenant, &start.definition, start.version).await?;
     Fault::check_all(&start.faults, &definition).map_err(|bad| Error::Invalid(bad.to_string()))?;
@@ -137,6 +140,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         idempotency_key: start.idempotency_key,
         business_key,
         labels: start.labels,
+        headers,
         traceparent: start.traceparent,
         start_at: start.start_at,
         signal,

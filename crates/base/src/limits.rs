@@ -174,6 +174,12 @@ pub const SETTINGS_BYTES_MAX: usize = 64 << 10;
 pub const SETTING_NAME_BYTES_MAX: usize = 64;
 /// Labels of a transaction.
 pub const LABELS_MAX: usize = 32;
+/// Headers of a transaction.
+pub const HEADERS_MAX: usize = 32;
+/// Bytes of the name of a header of a transaction, and of its text.
+pub const HEADER_BYTES_MAX: usize = 1 << 10;
+/// Bytes of all headers of a transaction together, names and texts. They are kept with its row.
+pub const HEADERS_BYTES_MAX: usize = 4 << 10;
 /// Transactions of a shard that only wait and stay in memory; those that have waited longest leave it.
 pub const RESTING_TRANSACTIONS_MAX: usize = 10_000;
 /// Running transactions of a shard; a start beyond is refused with `429`. A node may be told fewer.

@@ -316,6 +316,10 @@ pub struct Http {
     pub url: Template,
     /// Headers, their names in lower case.
     pub headers: Vec<(String, Template)>,
+    /// Which headers of the transaction go with it, where it has them.
+    pub pass: Vec<String>,
+    /// Which headers of the answer are kept: the output is `{headers, body}` then, else the body alone.
+    pub keep: Vec<String>,
 }
 
 /// A request's method.

@@ -4,6 +4,7 @@ mod about;
 
 use crate::fault::Fault;
 use crate::fork::{Fork, Inherited};
+use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::open::Intent;
 use crate::status::{CauseKind, Phase, Status};
@@ -189,6 +190,9 @@ pub struct Beginning {
     /// What it is a fork of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
+    /// What it was told beside its input.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// Its id.
     pub id: TransactionId,
     /// The caller's idempotency key.

@@ -7,6 +7,7 @@ pub mod definition;
 mod event;
 mod fault;
 mod fork;
+mod headers;
 mod node;
 mod open;
 pub mod schedule;
@@ -22,6 +23,7 @@ pub use event::{
 };
 pub use fault::{BadFault, Fault, FaultKind};
 pub use fork::{Fork, ForkRefusal, Inherited, Origin, Stood};
+pub use headers::Headers;
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use settings::Settings;

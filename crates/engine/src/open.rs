@@ -192,6 +192,8 @@ impl IntentUndo {
                 method: *method,
                 url: literal(url),
                 headers: headers.iter().map(|(name, value)| (name.clone(), literal(value))).collect(),
+                pass: Vec::new(),
+                keep: Vec::new(),
             }),
         };
         Undo {

@@ -7,6 +7,7 @@ use crate::definition::Definition;
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
 use crate::fork::{Fork, Origin};
+use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::open::OpenHead;
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
@@ -109,6 +110,8 @@ struct FlatHead<'a> {
     faults: &'a [Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
     fork: Option<&'a Fork>,
+    #[serde(skip_serializing_if = "Headers::is_empty")]
+    headers: &'a Headers,
     #[serde(skip_serializing_if = "is_not")]
     held: bool,
     id: TransactionId,
@@ -181,6 +184,7 @@ impl Serialize for Head {
             digest,
             faults,
             fork,
+            headers,
             id,
             idempotency_key,
             labels,
@@ -205,6 +209,7 @@ impl Serialize for Head {
             error: error.as_ref(),
             faults,
             fork: fork.as_ref(),
+            headers,
             held: *held,
             id: *id,
             idempotency_key: idempotency_key.as_deref(),
@@ -589,6 +594,7 @@ mod tests {
                 source: TransactionId::from_bytes([6; 16]),
                 step: "ship".parse().unwrap(),
             }),
+            headers: Headers::new([("X-User".to_owned(), "ada".to_owned())]).unwrap(),
             id,
             idempotency_key: Some("k".to_owned()),
             labels: [("b", "1"), ("a", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

@@ -19,7 +19,7 @@ use chancery_api::transaction::{Bulk, Cancel, ForkTransaction, Justified, Resolv
 use chancery_api::worker::Exchange;
 use chancery_base::{Document, Name, Timestamp, duration};
 use chancery_engine::schedule::{CatchUp, Moment, Overlap, Terms, When, Zone, check_input, render};
-use chancery_engine::{Intent, IntentResource, IntentTarget, IntentUndo};
+use chancery_engine::{Headers, Intent, IntentResource, IntentTarget, IntentUndo};
 
 /// What a schedule looks back from: shortly before Berlin's clocks are set.
 const NOW: Timestamp = Timestamp::from_micros(1_774_742_400_000_000);
@@ -110,10 +110,12 @@ fn times(told: &ScheduleTerms) {
         (_, _, _) => return,
     };
     let Some(window_ms) = millis(Some(told.catch_up_window.as_deref().unwrap_or("1h"))) else { return };
+    let Ok(headers) = Headers::new(told.headers.clone()) else { return };
     let terms = Terms {
         definition: told.definition.clone(),
         version: told.version,
         labels: told.labels.clone(),
+        headers,
         when,
         zone: told.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
         from: told.from,

@@ -5,6 +5,7 @@ use crate::check::{place, sure, words};
 use chancery_base::json::{canonical, write_canonical};
 use chancery_base::limits::STEPS_MAX;
 use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::Headers;
 use chancery_engine::definition::{Definition, DefinitionError, Diff, Facts};
 use serde_json::{Value, json};
 
@@ -72,8 +73,8 @@ fn graph(definition: &Definition) {
 fn waits(definition: &Definition) {
     let input = json!({ "a": "5m", "b": 5, "c": "2026-11-21T07:27:00Z" });
     let now = Timestamp::from_micros(1_795_246_020_000_000);
-    let facts =
-        Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, env: &Value::Null, now };
+    let (transaction, headers) = (TransactionId::from_bytes([7; 16]), Headers::default());
+    let facts = Facts { transaction, key: None, input: &input, env: &Value::Null, headers: &headers, now };
     for step in definition.steps.iter().filter(|step| step.run.is_passive()) {
         match step.waits_until(&facts.step_scope(definition, step, |_| None), now) {
             Ok(until) => assert!(until.is_none_or(|until| until <= Timestamp::MAX), "beyond the calendar"),

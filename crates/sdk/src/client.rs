@@ -87,6 +87,7 @@ impl Start {
             version: None,
             input,
             labels,
+            headers: BTreeMap::new(),
             wait: None,
             start_at: None,
             signal: None,
@@ -114,6 +115,14 @@ impl Start {
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Something that it is told beside its input: its expressions see it as `headers`, its tasks carry it. No secrets,
+    /// since it is recorded.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request.headers.insert(name.into(), value.into());
         self
     }
 

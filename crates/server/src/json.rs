@@ -65,7 +65,7 @@ mod tests {
         check(b"{\"definition\":\n 7}", "400 line 2, column 2: invalid type: integer `7`, expected a string");
         check(
             b"{\"definition\":\"a\",\"defs\":1}",
-            "400 line 1, column 24: unknown field `defs`, expected one of `definition`, `version`, `input`, `labels`, `wait`, `start_at`, `signal`, `faults`",
+            "400 line 1, column 24: unknown field `defs`, expected one of `definition`, `version`, `input`, `labels`, `headers`, `wait`, `start_at`, `signal`, `faults`",
         );
         check(b"{\"definition\":\"a\",\"definition\":\"b\"}", "400 line 1, column 35: key `definition` stands twice");
         check(b"{\"input\":\"\xff\"}", "400 line 1, column 11: invalid unicode code point");

@@ -14,7 +14,7 @@ use chancery_base::{Digest, Document, Kind, Name, PrincipalId, TargetId, TenantI
 use chancery_engine::definition::{Definition, HttpRequest, InputFault};
 use chancery_engine::schedule::{Overlap, Terms};
 use chancery_engine::{
-    Fault, Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary,
+    Fault, Headers, Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,6 +117,8 @@ pub struct Start {
     pub business_key: Option<String>,
     /// For people to search by.
     pub labels: BTreeMap<String, String>,
+    /// What it is told beside its input.
+    pub headers: Headers,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// When its first steps begin; none: at once.
@@ -466,6 +468,8 @@ pub struct Task {
     pub deadline: Timestamp,
     /// W3C trace context of the start.
     pub traceparent: Option<String>,
+    /// What its transaction was told beside its input.
+    pub headers: Headers,
     /// For [`Queue::Http`] and [`Queue::AnyHttp`]: the call.
     pub http: Option<HttpRequest>,
 }

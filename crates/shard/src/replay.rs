@@ -650,8 +650,8 @@ fn keys_of(id: TransactionId, hash_key: &[u8; 32], beginning: &Beginning, input:
         rows.push(row(KeyScope::Fork, fork_hash(hash_key, fork.source), request));
     } else if let Some(key) = key {
         let definition = (&beginning.definition, beginning.version_asked);
-        let request =
-            request_hash(hash_key, definition, (&beginning.labels, beginning.start_at, &beginning.faults), input);
+        let said = (&beginning.labels, beginning.start_at, &*beginning.faults, &beginning.headers);
+        let request = request_hash(hash_key, definition, said, input);
         let hash = key_hash(hash_key, KeyScope::Start, business.unwrap_or_default(), key);
         rows.push(row(KeyScope::Start, hash, request));
     }

@@ -17,7 +17,7 @@ use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TenantId, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, OnError, Step, StepIndex};
-use chancery_engine::{NodeRef, Phase, Status};
+use chancery_engine::{Headers, NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
 use chancery_shard::token::AttemptRef;
@@ -110,6 +110,8 @@ pub(crate) struct TransactionModel {
     parent: Option<TransactionId>,
     /// The version of the settings that it sees.
     settings: Option<u32>,
+    /// What it, or what began its family, was told.
+    headers: Headers,
     entries: u64,
     /// It goes backward: no step may begin.
     turned: bool,

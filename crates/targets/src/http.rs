@@ -140,6 +140,7 @@ impl HttpTarget {
     /// | 2xx with JSON | completed with it |
     /// | 2xx without a body | completed with null |
     /// | 2xx with something else | completed with `{status, text}`, the text null if it is not UTF-8 |
+    /// | 2xx where headers are to be kept | completed with `{headers, body}`, the body as above |
     /// | 2xx larger than a payload may be | unknown, and not tried again |
     /// | 408, 425, 429, 5xx | unknown |
     /// | any other status | failed, and not tried again; redirects are not followed |
@@ -151,8 +152,8 @@ impl HttpTarget {
             Ok(request) => request,
             Err(error) => return ReportedOutcome::Failed(*error),
         };
-        let is_later = call.callback.is_some();
-        match tokio::time::timeout(call.timeout, exchange(&self.client, request, is_later)).await {
+        let asked = Asked { is_later: call.callback.is_some(), keep: &call.http.keep };
+        match tokio::time::timeout(call.timeout, exchange(&self.client, request, asked)).await {
             Ok(outcome) => outcome,
             Err(_) => unknown(error_type::TIMEOUT, format!("no answer within {} ms", call.timeout.as_millis())),
         }
@@ -271,7 +272,16 @@ fn visible(text: &str) -> String {
     out
 }
 
-async fn exchange(client: &Client, request: reqwest::Request, is_later: bool) -> ReportedOutcome {
+/// What is to be seen of an answer.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// 202 says that the target reports later.
+    is_later: bool,
+    /// Headers that the outcome has beside the body.
+    keep: &'a [String],
+}
+
+async fn exchange(client: &Client, request: reqwest::Request, asked: Asked<'_>) -> ReportedOutcome {
     let response = match client.execute(request).await {
         Ok(response) => response,
         // Nothing was sent before there was a connection.
@@ -284,31 +294,49 @@ async fn exchange(client: &Client, request: reqwest::Request, is_later: bool) ->
         Err(error) => return unknown(error_type::CONNECTION, describe(&error)),
     };
     let status = response.status();
-    if status == StatusCode::ACCEPTED && is_later {
+    if status == StatusCode::ACCEPTED && asked.is_later {
         return ReportedOutcome::Accepted;
     }
+    let kept = kept(response.headers(), asked.keep);
     match (read(response).await, status.is_success()) {
-        (Ok(body), true) => completed(status, &body),
+        (Ok(body), true) => completed(status, &body, kept).unwrap_or_else(too_large),
         (Ok(body), false) => refused(status, Some(&body)),
         (Err(ReadError::Cut(message)), true) => unknown(error_type::CONNECTION, message),
-        (Err(ReadError::TooLarge), true) => {
-            let message = format!("the answer has more than {PAYLOAD_BYTES_MAX} bytes");
-            ReportedOutcome::Unknown(StepError::fatal(error_type::RESPONSE_TOO_LARGE, message))
-        }
+        (Err(ReadError::TooLarge), true) => too_large(),
         // What the status says holds, whatever became of the body.
         (Err(ReadError::Cut(_) | ReadError::TooLarge), false) => refused(status, None),
     }
 }
 
-fn completed(status: StatusCode, body: &[u8]) -> ReportedOutcome {
-    if body.is_empty() {
-        return ReportedOutcome::Completed(Document::shared(Value::Null));
-    }
+/// The headers of an answer that are to be kept: of one that stands more than once the fields one after another, as RFC
+/// 9110, 5.3 has it; of one that is no text, or not there, nothing. None: none are to be kept.
+fn kept(headers: &HeaderMap, keep: &[String]) -> Option<Value> {
+    let field = |name: &String| {
+        let fields: Result<Vec<&str>, _> = headers.get_all(name).iter().map(HeaderValue::to_str).collect();
+        let fields = fields.ok().filter(|fields| !fields.is_empty())?;
+        Some((name.clone(), Value::from(fields.join(", "))))
+    };
+    (!keep.is_empty()).then(|| keep.iter().filter_map(field).collect())
+}
+
+/// None: it is larger than a payload may be.
+fn completed(status: StatusCode, body: &[u8], kept: Option<Value>) -> Option<ReportedOutcome> {
     let bounds = json::Bounds { bytes: PAYLOAD_BYTES_MAX, values: JSON_VALUES_MAX };
-    let output = json::parse_within(body, bounds)
-        .map(|parsed| parsed.value)
-        .unwrap_or_else(|_| json!({ "status": status.as_u16(), "text": std::str::from_utf8(body).ok() }));
-    ReportedOutcome::Completed(Document::shared(output))
+    let body = match json::parse_within(body, bounds) {
+        _ if body.is_empty() => Value::Null,
+        Ok(parsed) => parsed.value,
+        Err(_) => json!({ "status": status.as_u16(), "text": std::str::from_utf8(body).ok() }),
+    };
+    let output = Document::shared(match kept {
+        Some(headers) => json!({ "headers": headers, "body": body }),
+        None => body,
+    });
+    (output.canonical().len() <= PAYLOAD_BYTES_MAX).then_some(ReportedOutcome::Completed(output))
+}
+
+fn too_large() -> ReportedOutcome {
+    let message = format!("the answer has more than {PAYLOAD_BYTES_MAX} bytes");
+    ReportedOutcome::Unknown(StepError::fatal(error_type::RESPONSE_TOO_LARGE, message))
 }
 
 fn refused(status: StatusCode, body: Option<&[u8]>) -> ReportedOutcome {

@@ -82,6 +82,8 @@ pub struct TransactionView {
     pub start_at: Option<Timestamp>,
     /// What its starter asked to go wrong.
     pub faults: Vec<Fault>,
+    /// What it was told beside its input.
+    pub headers: BTreeMap<String, String>,
     /// Since when it is paused.
     pub paused_at: Option<Timestamp>,
     /// What it waits for, of what fanned out each clone: the first `WAITS_SHOWN_MAX` of it.
@@ -362,6 +364,7 @@ pub(crate) fn transaction(loaded: &LoadedTransaction, definition: &Definition) -
         parked_at: head.parked_at.map(name).transpose()?,
         start_at: head.beginning.start_at,
         faults: head.beginning.faults.clone(),
+        headers: head.beginning.headers.as_map().clone(),
         paused_at: head.paused_at,
         waiting_for,
         children: nodes.values().filter_map(|state| state.child).collect(),

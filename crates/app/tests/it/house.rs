@@ -209,6 +209,7 @@ impl House {
             input,
             idempotency_key: key.map(str::to_owned),
             labels: Default::default(),
+            headers: Default::default(),
             traceparent: None,
             start_at: None,
             signal: None,

@@ -292,6 +292,7 @@ fn order() -> transactions::Start {
         input: json!({"sku": "tea"}),
         idempotency_key: None,
         labels: Default::default(),
+        headers: Default::default(),
         traceparent: None,
         start_at: None,
         signal: None,

@@ -6,6 +6,7 @@ use chancery_app::transactions::{self, Search, TransactionHead};
 use chancery_app::verify::{self, Options};
 use chancery_app::{About, Error, Page, clock, principals};
 use chancery_base::{Kind, Timestamp};
+use chancery_engine::Headers;
 use chancery_policy::Action;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ fn terms(definition: &str, when: When) -> Terms {
         definition: name(definition),
         version: None,
         labels: BTreeMap::new(),
+        headers: Headers::default(),
         when,
         zone: "Europe/Berlin".to_owned(),
         from: None,

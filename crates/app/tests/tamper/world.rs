@@ -12,7 +12,7 @@ use chancery_app::{
     operations, principals, queues, retention, schedules, settings, signing, targets, tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
-use chancery_engine::{Phase, StepError};
+use chancery_engine::{Headers, Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Grant};
 use chancery_shard::queue::QueueSettings;
@@ -165,6 +165,7 @@ impl Owner {
             input,
             idempotency_key: key.map(str::to_owned),
             labels,
+            headers: BTreeMap::from([("x-user".to_owned(), "ada".to_owned())]),
             traceparent: None,
             start_at: None,
             signal: None,
@@ -409,6 +410,7 @@ async fn scheduled(owner: &Owner) {
         definition: definition.parse().unwrap(),
         version,
         labels: BTreeMap::new(),
+        headers: Headers::default(),
         when: schedules::When::Cron("30 2 * * *".to_owned()),
         zone: "Europe/Berlin".to_owned(),
         from: None,

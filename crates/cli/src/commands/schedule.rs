@@ -79,6 +79,9 @@ struct Terms {
     /// A label of what it starts. Can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
     label: Vec<(String, String)>,
+    /// A header of what it starts. Can be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    header: Vec<(String, String)>,
     /// At these local times: minute, hour, day of the month, month, day of the week.
     #[arg(long, value_name = "CRON", required_unless_present_any = ["every", "at"], conflicts_with_all = ["every", "at"])]
     cron: Option<String>,
@@ -244,6 +247,7 @@ impl Terms {
             version: self.version_number,
             input: input.unwrap_or(Value::Null),
             labels: self.label.iter().cloned().collect(),
+            headers: self.header.iter().cloned().collect(),
             cron: self.cron.clone(),
             every: self.every.map(duration::format),
             offset: self.offset.map(duration::format),

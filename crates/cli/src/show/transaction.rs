@@ -98,7 +98,10 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
 /// A transaction: what it is, and a table of its steps.
 pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
     let undone: Vec<&str> = body.left_undone.iter().map(String::as_str).collect();
-    let labels: Vec<String> = body.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs = |of: &BTreeMap<String, String>| {
+        let all: Vec<String> = of.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Some(all.join(" ")).filter(|all| !all.is_empty())
+    };
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
@@ -119,7 +122,8 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ),
         ("forked by", body.forked_by.map(|fork| fork.to_string())),
         ("business key", body.business_key.clone()),
-        ("labels", Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
+        ("labels", pairs(&body.labels)),
+        ("headers", pairs(&body.headers)),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
         ("children", children(body)),
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),

@@ -6,6 +6,7 @@ mod event;
 mod first_success;
 #[cfg(test)]
 mod fork;
+mod headers;
 #[cfg(test)]
 mod help;
 #[cfg(test)]

@@ -44,8 +44,6 @@ pub(crate) struct Use {
 
 /// Names that only the clones of a fan-out have.
 const OF_CLONES: [&str; 2] = ["item", "index"];
-/// Names that a later version of Chancery binds.
-const LATER: [&str; 1] = ["headers"];
 
 impl Site {
     /// The step that it belongs to.
@@ -64,9 +62,9 @@ impl Site {
     const fn names(self, fans_out: bool) -> &'static [&'static str] {
         match self {
             Self::Key => &["input"],
-            Self::Start => &["input", "env", "transaction", "now"],
+            Self::Start => &["input", "env", "headers", "transaction", "now"],
             Self::Forward(_) | Self::Round(_) | Self::Undo(_) if fans_out => {
-                &["input", "steps", "vars", "env", "transaction", "now", "item", "index"]
+                &["input", "steps", "vars", "env", "headers", "transaction", "now", "item", "index"]
             }
             Self::Whole(_)
             | Self::Forward(_)
@@ -74,7 +72,7 @@ impl Site {
             | Self::Done(_)
             | Self::Undo(_)
             | Self::Confirm(_)
-            | Self::Output => &["input", "steps", "vars", "env", "transaction", "now"],
+            | Self::Output => &["input", "steps", "vars", "env", "headers", "transaction", "now"],
         }
     }
 }
@@ -145,6 +143,8 @@ impl Checker<'_> {
                 read.variables.extend(self.variable(access));
             } else if root == "env" {
                 self.setting(access);
+            } else if root == "headers" {
+                self.header(access);
             } else if root == "transaction" {
                 self.transaction(access);
             }
@@ -164,9 +164,6 @@ impl Checker<'_> {
     }
 
     fn unknown_name(&mut self, root: &str) {
-        if LATER.contains(&root) {
-            return self.fail(format!("`{root}` is not supported yet"));
-        }
         if OF_CLONES.contains(&root) {
             return self.fail(format!("`{root}` is known in what a step with `each` does, and in its `compensate`"));
         }
@@ -182,6 +179,15 @@ impl Checker<'_> {
                 "no setting is called `{}`: write it like `env.PAYMENTS_URL`, in capitals",
                 segment.name
             ));
+        }
+    }
+
+    /// Which headers a start will have is not known here, only how they are called.
+    fn header(&mut self, access: &Access) {
+        let Some(segment) = access.segments.first() else { return };
+        let name = &segment.name;
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.fail(format!("headers are called in lower case: `headers['{}']`", name.to_ascii_lowercase()));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::flow::Variables;
 use super::{Confirm, Definition, Http, Method, ResourceTemplate, Step, StepIndex, Undo};
 use crate::event::StepError;
+use crate::headers::Headers;
 use crate::status::StepStatus;
 use chancery_base::limits::{CLONES_MAX, KEY_BYTES_MAX};
 use chancery_base::{Document, Kind, Timestamp, TransactionId, json};
@@ -22,6 +23,8 @@ pub struct Facts<'a> {
     pub input: &'a Value,
     /// The tenant's settings, as they were when it began.
     pub env: &'a Value,
+    /// What the transaction was told beside its input.
+    pub headers: &'a Headers,
     /// The instant of the input that is being handled; a replay has the same.
     pub now: Timestamp,
 }
@@ -71,6 +74,8 @@ pub struct HttpRequest {
     pub url: String,
     /// Names in lower case, values without line breaks.
     pub headers: Vec<(String, String)>,
+    /// Which headers of the answer its outcome has, in lower case; none: its outcome is the body alone.
+    pub keep: Vec<String>,
 }
 
 impl BadExpression {
@@ -95,6 +100,7 @@ impl<'a> Facts<'a> {
         let mut scope = Scope::new();
         scope.bind("input", Tree::Value(self.input));
         scope.bind("env", Tree::Value(self.env));
+        scope.bind("headers", self.headers.tree());
         scope.bind("now", Tree::Text(self.now.to_string()));
         let mut transaction = BTreeMap::from([("id", Tree::Text(self.transaction.to_string()))]);
         if let Some(key) = self.key {
@@ -326,9 +332,10 @@ impl Http {
     ///
     /// # Errors
     /// If it cannot be computed, the URL is no `http` or `https` one, or a header has a line break.
-    pub fn request(&self, scope: &Scope<'_>) -> Result<HttpRequest, BadExpression> {
+    pub fn request(&self, scope: &Scope<'_>, told: &Headers) -> Result<HttpRequest, BadExpression> {
         let url = self.url(scope)?;
-        let mut headers = Vec::with_capacity(self.headers.len());
+        let passed = self.pass.iter().filter_map(|name| Some((name.clone(), told.get(name)?.to_owned())));
+        let mut headers: Vec<(String, String)> = passed.collect();
         for (name, template) in &self.headers {
             let path = format!("run.http.headers.{name}");
             let Some(value) = render(template, &path, scope)? else { continue };
@@ -338,7 +345,7 @@ impl Http {
             }
             headers.push((name.clone(), value));
         }
-        Ok(HttpRequest { method: self.method, url, headers })
+        Ok(HttpRequest { method: self.method, url, headers, keep: self.keep.clone() })
     }
 }
 

@@ -38,19 +38,8 @@ pub(super) const TOP: Keys = Keys {
         "context",
         "lint",
     ],
-    later: &[
-        "subjects",
-        "vars",
-        "set",
-        "headers",
-        "policy",
-        "labels",
-        "schedule",
-        "capability",
-        "obligations",
-        "description",
-    ],
-    elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`"), ENV],
+    later: &["subjects", "vars", "set", "policy", "labels", "schedule", "capability", "obligations", "description"],
+    elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`"), ENV, ("headers", OF_START)],
 };
 pub(super) const STEP: Keys = Keys {
     known: &[
@@ -82,7 +71,6 @@ pub(super) const STEP: Keys = Keys {
     later: &[
         "vars",
         "subjects",
-        "headers",
         "critical",
         "on_error",
         "attempts",
@@ -99,6 +87,7 @@ pub(super) const STEP: Keys = Keys {
         ("confirm", "it is of kind `tcc`, a step is done when it was run"),
         ("cancel", "it is of kind `tcc`, a step has `compensate`"),
         ("optional", "it is of kind `tcc`, a step has `on_failure: continue`"),
+        ("headers", OF_CALL),
     ],
 };
 pub(super) const RUN: Keys = Keys {
@@ -106,13 +95,20 @@ pub(super) const RUN: Keys = Keys {
     later: &["rules", "mcp", "request", "callback"],
     elsewhere: &[],
 };
-pub(super) const HTTP: Keys =
-    Keys { known: &["method", "url", "headers"], later: &["body", "query", "sign", "callback"], elsewhere: &[] };
+pub(super) const HTTP: Keys = Keys {
+    known: &["method", "url", "headers", "pass", "keep"],
+    later: &["body", "query", "sign", "callback"],
+    elsewhere: &[],
+};
 pub(super) const UNDO: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "on_error", "critical"],
-    later: &["when", "set", "headers", "queue_timeout"],
-    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
+    later: &["when", "set", "queue_timeout"],
+    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS), ("headers", OF_CALL)],
 };
+const OF_START: &str = "a start says what its transaction's are, `chancery tx start --header`";
+/// Said of a step's `headers`.
+pub(super) const OF_CALL: &str =
+    "they are said in `run: {http: {headers}}`; a worker's task has those of its transaction";
 const POLLS: &str = "only a step polls";
 pub(super) const RETRY: Keys =
     Keys { known: &["attempts", "backoff", "factor", "max", "jitter", "unless"], later: &[], elsewhere: &[] };
@@ -499,8 +495,32 @@ impl Reader {
         }
         let method = cursor.field("method").map_or(Some(Method::Post), |field| self.method(&field));
         let url = cursor.required("url", &mut self.problems).and_then(|field| self.url(&field, site));
-        let headers = cursor.field("headers").map(|field| self.headers(&field, site));
-        Some(Http { method: method?, url: url?, headers: headers.unwrap_or_default() })
+        let headers = cursor.field("headers").map(|field| self.headers(&field, site)).unwrap_or_default();
+        let pass = cursor.field("pass").map(|field| self.header_names(&field)).unwrap_or_default();
+        let keep = cursor.field("keep").map(|field| self.header_names(&field)).unwrap_or_default();
+        if let Some((name, _)) = headers.iter().find(|(name, _)| pass.contains(name))
+            && let Some(field) = cursor.field("pass")
+        {
+            field.fail(&mut self.problems, format!("the header `{name}` stands in `headers`, too"));
+        }
+        Some(Http { method: method?, url: url?, headers, pass, keep })
+    }
+
+    /// Names of headers, in lower case.
+    fn header_names(&mut self, cursor: &Cursor<'_>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for field in cursor.items(&mut self.problems) {
+            let Some(name) = field.text(&mut self.problems) else { continue };
+            let lower = name.to_ascii_lowercase();
+            if names.contains(&lower) {
+                field.fail(&mut self.problems, format!("the header `{lower}` stands twice"));
+            } else if is_header_name(&lower) {
+                names.push(lower);
+            } else {
+                field.fail(&mut self.problems, format!("`{name}` is not the name of a header"));
+            }
+        }
+        names
     }
 
     fn method(&mut self, cursor: &Cursor<'_>) -> Option<Method> {
@@ -691,13 +711,17 @@ impl Reader {
 /// What is wrong with the name of a header that a request is to have.
 pub(crate) fn header_fault(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
-    // RFC 9110, 5.6.2: a field's name is a token.
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if lower.is_empty() || !lower.bytes().all(is_token) {
+    if !is_header_name(name) {
         return Some(format!("`{name}` is not the name of a header"));
     }
     let is_reserved = HEADERS_RESERVED.contains(&lower.as_str()) || lower.starts_with("webhook-");
     is_reserved.then(|| format!("the server sets the header `{lower}` itself"))
+}
+
+/// RFC 9110, 5.6.2: a field's name is a token.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
 }
 
 pub(crate) fn is_identifier(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What a schedule was told: what it starts, when, and what holds where times collide or were missed.
 
 use super::{Calendar, Cron, Timetable, Zone};
+use crate::headers::Headers;
 use chancery_base::duration::{self, DURATION_MAX};
 use chancery_base::limits::{
     LABELS_MAX, NAME_BYTES_MAX, SCHEDULE_CATCH_UP_MAX, SCHEDULE_EVERY_MIN, SCHEDULE_LATE_MAX, SCHEDULE_WINDOW_MAX,
@@ -25,6 +26,9 @@ pub struct Terms {
     /// Labels of what it starts; [`LABEL`] comes by itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What each is told beside its input.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// When it is due.
     pub when: When,
     /// The time zone of cron's times, by its IANA name.

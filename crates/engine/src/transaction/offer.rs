@@ -5,6 +5,7 @@ use crate::definition::{
     BadExpression, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex, Variables,
 };
 use crate::event::StepError;
+use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::status::{Phase, StepStatus};
 use chancery_base::limits::{PAYLOAD_BYTES_MAX, TRANSACTION_CLONES_MAX, TRANSACTION_OUTPUT_BYTES_MAX};
@@ -111,7 +112,7 @@ impl Transaction {
                 };
                 let input = undo.input(&scope, output, &forward_input, self.undo_path())?;
                 Ok(Offer {
-                    call: render_call(&undo.run, &scope)?,
+                    call: render_call(&undo.run, &scope, &self.head.beginning.headers)?,
                     input: Arc::new(bounded(input, self.undo_path())?),
                     timeout: undo.timeout,
                     idempotency_key: format!("{forward_key}/undo"),
@@ -126,7 +127,7 @@ impl Transaction {
                 let scope = self.scope(node, step, state.undo.ready_at);
                 let input = confirm.input(&scope, self.output_of(node))?;
                 Ok(Offer {
-                    call: render_call(&confirm.run, &scope)?,
+                    call: render_call(&confirm.run, &scope, &self.head.beginning.headers)?,
                     input: Arc::new(bounded(input, "confirm.with")?),
                     timeout: confirm.timeout,
                     idempotency_key: format!("{forward_key}/confirm"),
@@ -186,7 +187,7 @@ impl Transaction {
         let scope = self.scope(node, step, ready_at);
         step.fairness_key(&scope)?;
         Ok(Offer {
-            call: render_call(&step.run, &scope)?,
+            call: render_call(&step.run, &scope, &self.head.beginning.headers)?,
             input: Arc::new(bounded(step.input(&scope)?, "with")?),
             timeout: step.timeout,
             forward_key: (idempotency_key != step_key).then_some(step_key),
@@ -335,7 +336,14 @@ impl Transaction {
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {
         let key = self.head.beginning.business_key.as_deref();
-        Facts { transaction: self.id(), key, input: &self.given.input, env: self.given.settings.values(), now }
+        Facts {
+            transaction: self.id(),
+            key,
+            input: &self.given.input,
+            env: self.given.settings.values(),
+            headers: &self.head.beginning.headers,
+            now,
+        }
     }
 
     /// What the expressions of a node see: of what a fork took over they see who did it.
@@ -376,11 +384,11 @@ fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
     Err(StepError::fatal(StepError::BAD_EXPRESSION, message))
 }
 
-fn render_call(run: &Run, scope: &Scope<'_>) -> Result<Call, BadExpression> {
+fn render_call(run: &Run, scope: &Scope<'_>, told: &Headers) -> Result<Call, BadExpression> {
     Ok(match run {
         Run::Worker(name) => Call::Worker(name.clone()),
         Run::Noop => Call::Noop,
-        Run::Http(http) => Call::Http(http.request(scope)?),
+        Run::Http(http) => Call::Http(http.request(scope, told)?),
         Run::Transaction(child) => Call::Child(child.clone()),
         Run::Decide(question) => Call::Decide { principal: question.principal(scope)? },
         Run::Emit(emit) => Call::Emit { event_type: emit.event_type.clone(), subject: emit.subject(scope)? },

@@ -4,8 +4,8 @@ use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, T
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, OnError};
 use chancery_engine::{
-    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Intent, IntentTarget, IntentUndo, Parts, Phase, Refusal,
-    ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
+    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo, Parts, Phase,
+    Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,6 +51,7 @@ impl Run {
             digest: definition.digest,
             faults: Vec::new(),
             fork: None,
+            headers: Headers::default(),
             principal: PrincipalId::draw(PrincipalKind::Agent, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: Some("trip-17".to_owned()),

@@ -5,8 +5,8 @@ use chancery_base::{
 };
 use chancery_engine::definition::{self, Definition, StepIndex};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Given, NodeRef,
-    Offer, Phase, Ready, Signal, Staged, StepError, Transaction,
+    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Given, Headers,
+    NodeRef, Offer, Phase, Ready, Signal, Staged, StepError, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,6 +51,7 @@ impl Run {
             digest: definition.digest,
             faults,
             fork: None,
+            headers: Headers::default(),
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,

@@ -283,6 +283,7 @@ fn task_of(offer: Offer) -> Task {
         decision: offer.decision,
         deadline: offer.deadline,
         traceparent: offer.traceparent,
+        headers: offer.headers,
     }
 }
 

@@ -4,6 +4,7 @@ use chancery_api::worker::Phase;
 use chancery_base::{DecisionId, Name, Timestamp, TransactionId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct Task {
     pub deadline: Timestamp,
     /// W3C trace context of the transaction's start.
     pub traceparent: Option<String>,
+    /// What the transaction was told beside its input; names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// Why a handler did not do its task.

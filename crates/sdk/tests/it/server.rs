@@ -230,5 +230,6 @@ pub(crate) fn task(token: &str, queue: &str, input: Value) -> Task {
         decision: DecisionId::draw(Timestamp::EPOCH, &mut Entropy::from_seed([4; 32])),
         deadline: Timestamp::from_micros(4_000_000_000_000_000),
         traceparent: None,
+        headers: BTreeMap::new(),
     }
 }

@@ -7,6 +7,7 @@ use chancery_api::schedule::{
 };
 use chancery_app::schedules::{self, ScheduleView, Triggered};
 use chancery_base::duration;
+use chancery_engine::Headers;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ const WINDOW_DEFAULT: Duration = Duration::from_secs(60 * 60);
 pub(crate) fn schedule_terms(body: ScheduleTerms) -> Result<(schedules::Terms, Value), Failure> {
     let when = when(&body)?;
     let window = millis("catch_up_window", body.catch_up_window.as_ref())?.unwrap_or(whole_millis(WINDOW_DEFAULT));
+    let headers = Headers::new(body.headers).map_err(|fault| invalid("headers", &fault))?;
     let terms = schedules::Terms {
         definition: body.definition,
         version: body.version,
         labels: body.labels,
+        headers,
         when,
         zone: body.zone.unwrap_or_else(|| "UTC".to_owned()),
         from: body.from,
@@ -123,6 +126,7 @@ fn terms(terms: schedules::Terms, input: Value) -> ScheduleTerms {
         version: terms.version,
         input,
         labels: terms.labels,
+        headers: terms.headers.as_map().clone(),
         cron,
         every,
         offset,

@@ -103,6 +103,7 @@ fn task(task: &input::Task) -> Task {
         decision: task.decision,
         deadline: task.deadline,
         traceparent: task.traceparent.clone(),
+        headers: task.headers.as_map().clone(),
     }
 }
 

@@ -14,6 +14,7 @@ mod faults;
 mod flow;
 #[cfg(test)]
 mod forks;
+mod headers;
 #[cfg(test)]
 mod house;
 #[cfg(test)]

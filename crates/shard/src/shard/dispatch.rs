@@ -16,7 +16,7 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Cx, Fault, Given, Offer, Phase, Settings, ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Cx, Fault, Given, Headers, Offer, Phase, Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -72,7 +72,7 @@ impl Shard {
         let request = request_hash(
             &control.tenant.hash_key,
             (&start.definition.name, start.version_asked),
-            (&start.labels, start.start_at, &start.faults),
+            (&start.labels, start.start_at, &start.faults, &start.headers),
             &start.input,
         );
         if let Some(Some(row)) = of_start.and_then(|key| self.keys.get(&key)) {
@@ -398,6 +398,7 @@ impl Shard {
             decision,
             deadline,
             traceparent: member.head().beginning.traceparent.clone(),
+            headers: member.head().beginning.headers.clone(),
             http,
         })
     }
@@ -431,6 +432,7 @@ fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -
         version_asked: start.version_asked,
         digest: start.definition.digest,
         fork: None,
+        headers: start.headers.clone(),
         principal: start.actor,
         bundle,
         idempotency_key: start.idempotency_key.clone(),
@@ -461,18 +463,21 @@ pub(crate) fn key_hash(hash_key: &[u8; 32], scope: KeyScope, business: &str, key
 pub(crate) fn request_hash(
     hash_key: &[u8; 32],
     (definition, version_asked): (&Name, Option<u32>),
-    (labels, start_at, faults): (&BTreeMap<String, String>, Option<Timestamp>, &[Fault]),
+    (labels, start_at, faults, headers): (&BTreeMap<String, String>, Option<Timestamp>, &[Fault], &Headers),
     input: &Document,
 ) -> [u8; 32] {
     let version = version_asked.map_or(Value::Null, Value::from);
-    let labels: Map<String, Value> =
-        labels.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
-    let mut head = vec![Value::from(definition.as_str()), version, Value::Object(labels)];
+    let object = |texts: &BTreeMap<String, String>| -> Value {
+        texts.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect()
+    };
+    let mut head = vec![Value::from(definition.as_str()), version, object(labels)];
     // What is not said is not hashed, so that requests of before there was such a time are the same still.
     head.extend(start_at.map(|at| Value::from(at.as_micros())));
     // A list, which no time is.
     let faults = Some(faults).filter(|faults| !faults.is_empty());
     head.extend(faults.map(|faults| serde_json::to_value(faults).unwrap_or_default()));
+    // An object, which neither is.
+    head.extend((!headers.is_empty()).then(|| object(headers.as_map())));
     let head = json::canonical(&Value::from(head));
     // Canonical JSON ends where it ends: an array and a value after it can be read in one way only.
     hmac_sha256(hash_key, &[&head, input.canonical().as_bytes()])

@@ -435,6 +435,7 @@ fn begin(
         // What its parent's start asked for is of the parent's steps.
         faults: Vec::new(),
         fork: None,
+        headers: above.headers.clone(),
         id: TransactionId::draw(work.now, above.id.slot(), &mut work.entropy),
         idempotency_key: None,
         labels: BTreeMap::new(),

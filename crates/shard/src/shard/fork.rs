@@ -139,6 +139,7 @@ fn begin(
             source: fork.source,
             step: fork.step.clone(),
         }),
+        headers: above.headers.clone(),
         id: fork.id,
         idempotency_key: fork.idempotency_key.clone(),
         labels: above.labels.clone(),

@@ -152,6 +152,10 @@ impl Model {
         ensure(settings == beginning.settings, || {
             format!("it sees settings {:?} and not {settings:?}", beginning.settings)
         })?;
+        let source = beginning.fork.as_ref().and_then(|fork| self.transactions.get(&fork.source));
+        ensure(parent.or(source).is_none_or(|from| from.headers == beginning.headers), || {
+            format!("its headers are {:?}, not those that it has to take over", beginning.headers)
+        })?;
         let (_, plan) = self.definitions.get(&beginning.digest).ok_or("an unknown definition")?;
         let mut saga = Saga::new(Arc::clone(plan), input, record.at, beginning.start_at, self.wrong_rule);
         saga.see(setting);
@@ -175,6 +179,7 @@ impl Model {
             business_key: beginning.business_key.clone(),
             parent: beginning.parent.as_ref().map(|parent| parent.id),
             settings,
+            headers: beginning.headers.clone(),
             entries: 1,
             turned: false,
             confirming: false,

@@ -67,6 +67,7 @@ impl Model {
         ensure(state.deadline == task.deadline, || format!("{name} was let out with another deadline"))?;
         ensure((attempt.attempt, attempt.phase) == (task.attempt, task.phase), || format!("{name} has another token"))?;
         let Some(transaction) = self.transactions.get(&task.transaction) else { return Ok(()) };
+        ensure(transaction.headers == task.headers, || format!("{name} carries {:?}", task.headers))?;
         let of_step = transaction.steps.get(&attempt.node()).filter(|_| task.phase == Phase::Do);
         let round = of_step.map_or(0, |step| step.rounds_before(task.attempt));
         // What undoes or confirms a step knows its key, and so does a round after the first.

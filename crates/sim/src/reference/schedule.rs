@@ -4,6 +4,7 @@
 use super::WrongRule;
 use crate::rng::Rng;
 use chancery_base::{Name, Timestamp};
+use chancery_engine::Headers;
 use chancery_engine::schedule::{CatchUp, Overlap, Terms, When};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -161,6 +162,7 @@ impl SchedulePlan {
             definition: self.definition.clone(),
             version: None,
             labels: BTreeMap::new(),
+            headers: Headers::default(),
             when,
             zone: self.zone.name().to_owned(),
             from: self.from,

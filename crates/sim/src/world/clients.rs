@@ -8,7 +8,7 @@ use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
 use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, TransactionId};
-use chancery_engine::NodeRef;
+use chancery_engine::{Headers, NodeRef};
 use chancery_policy::{Request, ResourceRef};
 use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
 use chancery_shard::settings::Edit;
@@ -124,6 +124,8 @@ impl World {
             idempotency_key,
             business_key,
             labels: labels.collect(),
+            // What tells it from others, where it has any.
+            headers: Headers::new((n > 2).then(|| ("x-n".to_owned(), n.to_string())))?,
             traceparent: None,
             start_at: None,
             signal: None,

@@ -7,6 +7,7 @@ mod expiry;
 mod faults;
 mod forks;
 mod hand;
+mod headers;
 mod inline;
 mod inputs;
 mod maintenance;

@@ -5,7 +5,7 @@ use chancery_base::webhook::{Headers, SigningSecret, verify};
 use chancery_engine::definition::{HttpRequest, Method};
 use chancery_shard::input::ReportedOutcome;
 use chancery_targets::{AllowList, Call, Callback, Guard, HttpTarget, Verdict, verdict};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -98,7 +98,7 @@ async fn call_through(guard: Guard, allow: &str, call: &HttpRequest, told: Told<
 }
 
 fn post(url: String) -> HttpRequest {
-    HttpRequest { method: Method::Post, url, headers: Vec::new() }
+    HttpRequest { method: Method::Post, url, headers: Vec::new(), keep: Vec::new() }
 }
 
 /// The outcome in one line.
@@ -305,4 +305,16 @@ fn an_allow_list_takes_origins_and_nothing_else() {
     assert!(many(most).join(",").parse::<AllowList>().is_ok());
     let error = many(most + 1).join(",").parse::<AllowList>().unwrap_err();
     assert_eq!(error.to_string(), format!("{} origins, at most {most} are allowed", most + 1));
+}
+
+#[tokio::test]
+async fn headers_of_an_answer_are_kept_where_they_are_asked_for() {
+    let keep = ["etag", "link", "x-none"].map(str::to_owned).to_vec();
+    let sent = "ETag: \"7\"\r\nLink: <a>\r\nLink: <b>\r\nSet-Cookie: secret\r\n";
+    for (body, kept) in [(r#"{"id": 1}"#, json!({"id": 1})), ("", Value::Null)] {
+        let (origin, _request) = server(http("201 Created", sent, body)).await;
+        let outcome = call_with(&origin, &HttpRequest { keep: keep.clone(), ..post(origin.clone()) }, USUAL).await;
+        let ReportedOutcome::Completed(output) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(*output.value(), json!({"headers": {"etag": "\"7\"", "link": "<a>, <b>"}, "body": kept}));
+    }
 }

@@ -22,6 +22,7 @@ Examples:
   chancery tx start create-order --input @order.json --idempotency-key order-17
   chancery tx start create-order --input @order.json --fault 'charge=error:Declined'
   chancery tx start create-order --input @order.json --fault 'charge/undo@2=lose'
+  chancery tx start create-order --input @order.json --header x-user=ada
   chancery tx start nightly --at 2026-12-24T22:00:00Z
   chancery tx start cart --idempotency-key cart-9 --signal add --payload '{\"sku\": \"chair\"}'
   echo '{\"sku\": \"chair\"}' | chancery tx start create-order --input - -o json")]
@@ -40,6 +41,9 @@ pub(crate) struct StartArgs {
     /// Something to search by. Can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
     label: Vec<(String, String)>,
+    /// Something that it is told beside its input: `headers` in expressions, carried by its tasks. Can be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    header: Vec<(String, String)>,
     /// When its first steps begin; without it at once.
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     at: Option<Timestamp>,
@@ -86,6 +90,9 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
     }
     for (name, value) in args.label {
         start = start.label(name, value);
+    }
+    for (name, value) in args.header {
+        start = start.header(name, value);
     }
     if let Some(at) = args.at {
         start = start.at(at);

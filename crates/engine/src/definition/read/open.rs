@@ -21,11 +21,12 @@ pub(in crate::definition) const TOP: Keys = Keys {
         "compensation",
         "context",
     ],
-    later: &["budget", "subjects", "vars", "headers", "policy", "labels", "capability", "obligations", "description"],
+    later: &["budget", "subjects", "vars", "policy", "labels", "capability", "obligations", "description"],
     elsewhere: &[
         ("steps", "they are of kind `saga`, the driver of an open transaction adds its own"),
         ("participants", "they are of kind `tcc`"),
         super::ENV,
+        ("headers", super::OF_START),
     ],
 };
 

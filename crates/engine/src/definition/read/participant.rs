@@ -24,11 +24,15 @@ pub(in super::super) const TOP: Keys = Keys {
         "lint",
     ],
     later: super::TOP.later,
-    elsewhere: &[("steps", "they are of kind `saga`, a tcc has `participants`"), super::ENV],
+    elsewhere: &[
+        ("steps", "they are of kind `saga`, a tcc has `participants`"),
+        super::ENV,
+        ("headers", super::OF_START),
+    ],
 };
 pub(in super::super) const PARTICIPANT: Keys = Keys {
     known: &["id", "when", "try", "confirm", "cancel", "optional", "action", "resource", "context", "lint"],
-    later: &["set", "vars", "subjects", "headers", "capability", "obligations", "description"],
+    later: &["set", "vars", "subjects", "capability", "obligations", "description"],
     elsewhere: &[
         ("run", IN_TRY),
         ("with", IN_TRY),
@@ -47,19 +51,27 @@ pub(in super::super) const PARTICIPANT: Keys = Keys {
         ("until", POLLS),
         ("every", POLLS),
         ("at_most", POLLS),
+        ("headers", super::OF_CALL),
     ],
 };
 const POLLS: &str = "it is of kind `saga`, a participant does not poll";
 const IN_TRY: &str = "it is said of the `try`, the `confirm` or the `cancel`";
 pub(in super::super) const TRY: Keys = Keys {
     known: &["run", "with", "retry", "timeout", "queue_timeout", "priority", "fairness"],
-    later: &["set", "headers"],
-    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
+    later: &["set"],
+    elsewhere: &[("until", POLLS), ("every", POLLS), ("at_most", POLLS), ("headers", super::OF_CALL)],
 };
 pub(in super::super) const CONFIRM: Keys = Keys {
     known: &["run", "with", "retry", "timeout"],
-    later: &["set", "headers", "queue_timeout"],
-    elsewhere: &[("on_error", WAITS), ("critical", WAITS), ("until", POLLS), ("every", POLLS), ("at_most", POLLS)],
+    later: &["set", "queue_timeout"],
+    elsewhere: &[
+        ("on_error", WAITS),
+        ("critical", WAITS),
+        ("until", POLLS),
+        ("every", POLLS),
+        ("at_most", POLLS),
+        ("headers", super::OF_CALL),
+    ],
 };
 const WAITS: &str = "a confirm that failed for good waits for a person";
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::definition::Definition;
 use crate::event::{Beginning, Event, StepError};
+use crate::headers::Headers;
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
 use crate::transaction::{Answer, Cx, Given, Parts, Ready, Staged};
@@ -32,6 +33,7 @@ impl Run {
             digest: definition.digest,
             faults: Vec::new(),
             fork: None,
+            headers: Headers::default(),
             principal: PrincipalId::draw(PrincipalKind::Service, now, &mut entropy),
             bundle: definition.digest,
             idempotency_key: None,

@@ -3,15 +3,26 @@
 use super::read::{ORDER, parse};
 use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, Facts, Run, Seen, StepIndex};
-use chancery_engine::{StepError, StepStatus};
+use chancery_engine::{Headers, StepError, StepStatus};
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 fn facts(input: &Value) -> Facts<'_> {
+    told(input, no_headers())
+}
+
+fn no_headers() -> &'static Headers {
+    static NONE: LazyLock<Headers> = LazyLock::new(Headers::default);
+    &NONE
+}
+
+fn told<'a>(input: &'a Value, headers: &'a Headers) -> Facts<'a> {
     Facts {
         transaction: TransactionId::from_bytes([7; 16]),
         key: Some("o-1"),
         input,
         env: &Value::Null,
+        headers,
         now: Timestamp::from_micros(1_795_246_020_000_000),
     }
 }
@@ -43,7 +54,7 @@ fn a_step_sees_its_input_and_the_outputs_upstream() {
     assert_eq!(charge.condition(&scope), Ok(true));
     assert_eq!(charge.input(&scope), Ok(json!({"amount": 5, "for": "r-1"})));
     let Run::Http(http) = &charge.run else { panic!("http") };
-    let request = http.request(&scope).unwrap();
+    let request = http.request(&scope, no_headers()).unwrap();
     assert_eq!(request.url, "http://pay/txn_07070707070707070707070707070707");
     assert_eq!(request.headers, [("x-order".to_owned(), "o-1".to_owned())]);
     assert_eq!(charge.decision_resource(&scope), Ok(None));
@@ -109,7 +120,8 @@ fn bad_values_fail_the_step_as_bad_expressions() {
     let step = |line: &str| parse(&format!("name: x\nversion: 1\nsteps:\n- id: a\n  run: {line}\n"));
     let request = |definition: &Definition, input: Value| {
         let Run::Http(http) = &definition.steps[0].run else { panic!("http") };
-        http.request(&facts(&input).step_scope(definition, &definition.steps[0], |_| None)).unwrap_err().to_string()
+        let (facts, step) = (facts(&input), &definition.steps[0]);
+        http.request(&facts.step_scope(definition, step, |_| None), no_headers()).unwrap_err().to_string()
     };
     let url = step("{http: {url: '${{ input.url }}'}}");
     assert_eq!(request(&url, json!({"url": "file:///x"})), "run.http.url: a URL begins with `http://` or `https://`");
@@ -141,4 +153,61 @@ fn what_a_step_came_to_can_be_asked() {
     let error = StepError::new("OutOfStock", "none left");
     let failed = Seen { status: StepStatus::Failed, output: None, outputs: None, error: Some(&error), variables: None };
     assert_eq!(with(failed), json!({"status": "failed", "why": "OutOfStock"}));
+}
+
+const PASSES: &str = "
+name: x
+version: 1
+steps:
+- id: a
+  run: {http: {url: 'http://a/${{ headers.tenant }}', headers: {x-own: \"${{ headers['x-user'] }}\"}, pass: [X-User, x-none], keep: [ETag]}}
+  with: {all: '${{ headers }}', none: \"${{ headers[?'x-none'] }}\"}
+";
+
+#[test]
+fn expressions_see_headers_and_a_call_passes_on_those_that_it_names() {
+    let definition = parse(PASSES);
+    let headers = [("X-User", "ada"), ("tenant", "eu"), ("x-secretive", "z")];
+    let headers = Headers::new(headers.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    let (input, step) = (json!({}), &definition.steps[0]);
+    let facts = told(&input, &headers);
+    let scope = facts.step_scope(&definition, step, |_| None);
+    assert_eq!(step.input(&scope), Ok(json!({"all": {"x-user": "ada", "tenant": "eu", "x-secretive": "z"}})));
+    let Run::Http(http) = &step.run else { panic!("http") };
+    let request = http.request(&scope, &headers).unwrap();
+    assert_eq!(request.url, "http://a/eu");
+    let expected = [("x-user", "ada"), ("x-own", "ada")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(request.headers, expected);
+    assert_eq!(request.keep, ["etag"]);
+
+    let none = told(&input, no_headers());
+    let scope = none.step_scope(&definition, step, |_| None);
+    assert!(http.request(&scope, no_headers()).unwrap_err().to_string().starts_with("run.http.url: "));
+    assert_eq!(step.input(&scope), Ok(json!({"all": {}})));
+}
+
+#[test]
+fn what_is_no_header_of_a_transaction_is_refused() {
+    let refused = |name: &str, value: &str| Headers::new([(name.to_owned(), value.to_owned())]).unwrap_err();
+    for (name, value, expected) in [
+        ("", "x", "`` is not the name of a header"),
+        ("x y", "x", "`x y` is not the name of a header"),
+        ("Idempotency-Key", "x", "the server sets the header `idempotency-key` itself"),
+        ("webhook-id", "x", "the server sets the header `webhook-id` itself"),
+        ("Authorization", "x", "`authorization` is for secrets, and what a transaction is told is recorded"),
+        ("x-a", "käse", "`x-a`: visible ASCII is expected here, with blanks only between"),
+        ("x-a", "a\r\nb: c", "`x-a`: visible ASCII is expected here, with blanks only between"),
+        ("x-a", " a", "`x-a`: visible ASCII is expected here, with blanks only between"),
+    ] {
+        assert_eq!(refused(name, value), expected);
+    }
+    assert_eq!(refused("x-a", &"x".repeat(1_025)), "`x-a`: at most 1024 bytes are allowed");
+    let pairs =
+        |count: usize, value: &str| (0..count).map(|n| (format!("x-{n}"), value.to_owned())).collect::<Vec<_>>();
+    assert_eq!(Headers::new(pairs(33, "")).unwrap_err(), "33 headers, at most 32 are allowed");
+    let large = Headers::new(pairs(5, &"x".repeat(1_000))).unwrap_err();
+    assert_eq!(large, "the headers have 5015 bytes, at most 4096 are allowed");
+    let twice = [("X-A", "1"), ("x-a", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(Headers::new(twice).unwrap_err(), "`x-a` stands twice");
+    assert_eq!(Headers::new(pairs(32, "a b")).unwrap().as_map().len(), 32);
 }

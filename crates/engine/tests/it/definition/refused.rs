@@ -32,7 +32,7 @@ fn keys_are_known_later_or_unknown() {
         "    vars: {}\n    headers: {}\n    tiemout: 3s\n    whatever: 1\n",
         &[
             "6:5: steps[0].vars: `vars` is not supported yet",
-            "7:5: steps[0].headers: `headers` is not supported yet",
+            "7:5: steps[0].headers: `headers` does not belong here: they are said in `run: {http: {headers}}`; a worker's task has those of its transaction",
             "8:5: steps[0].tiemout: unknown key `tiemout`; did you mean `timeout`?",
             "9:5: steps[0].whatever: unknown key `whatever`",
         ],
@@ -110,10 +110,16 @@ fn top_level_values_are_checked() {
     );
     check(&named("timeout: 0s"), &["3:10: timeout: a timeout is longer than nothing"]);
     check(&named("compensation: {}"), &["3:15: compensation: `policy` is missing"]);
-    for key in ["vars: {}", "headers: {}"] {
+    for key in ["vars: {}", "labels: {}"] {
         let name = key.split(':').next().unwrap_or_default();
         check(&named(key), &[&format!("3:1: {name}: `{name}` is not supported yet")]);
     }
+    check(
+        &named("headers: {}"),
+        &[
+            "3:1: headers: `headers` does not belong here: a start says what its transaction's are, `chancery tx start --header`",
+        ],
+    );
     check(
         &named("env: {}"),
         &["3:1: env: `env` does not belong here: the tenant's settings are set by `chancery settings set`"],
@@ -125,7 +131,7 @@ fn top_level_values_are_checked() {
         &named("context: {a-b: 1, c: '${{ steps.a.output }}'}"),
         &[
             "3:16: context.a-b: `a-b` is not a name here: use letters, digits and `_`",
-            "3:22: context.c: `steps` is not known here; there is `input`, `env`, `transaction`, `now`",
+            "3:22: context.c: `steps` is not known here; there is `input`, `env`, `headers`, `transaction`, `now`",
         ],
     );
 }
@@ -232,6 +238,15 @@ fn what_runs_is_one_of_few() {
             "5:41: steps[0].run.http.method: unknown method `post`; there are GET, POST, PUT, PATCH, DELETE; did you mean `POST`?",
         ],
     );
+    check(
+        &run("{http: {url: 'http://x', headers: {x-a: z}, pass: [x-a, X-B, x-b, 'c d'], keep: etag}}"),
+        &[
+            "5:58: steps[0].run.http.pass: the header `x-a` stands in `headers`, too",
+            "5:69: steps[0].run.http.pass[2]: the header `x-b` stands twice",
+            "5:74: steps[0].run.http.pass[3]: `c d` is not the name of a header",
+            "5:88: steps[0].run.http.keep: a list is expected here, not a text",
+        ],
+    );
     check(&run("{http: {url: '${{ env.PAY }}/x', headers: {x-env: '${{ env.?STAGE }}'}}}"), &[]);
     check(
         &run("{http: {url: '${{ env.pay }}/x'}}"),
@@ -276,10 +291,10 @@ fn expressions_use_only_what_is_known_where_they_stand() {
         ],
     );
     check_step(
-        "    with: '${{ inptu.x + vars.y + env.z + headers.h }}'\n",
+        "    with: '${{ inptu.x + vars.y + env.z + headers.H }}'\n",
         &[
-            "6:11: steps[0].with: `headers` is not supported yet",
-            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `vars`, `env`, `transaction`, `now`; did you mean `input`?",
+            "6:11: steps[0].with: `inptu` is not known here; there is `input`, `steps`, `vars`, `env`, `headers`, `transaction`, `now`; did you mean `input`?",
+            "6:11: steps[0].with: headers are called in lower case: `headers['h']`",
             "6:11: steps[0].with: no setting is called `z`: write it like `env.PAYMENTS_URL`, in capitals",
             "6:11: steps[0].with: no step sets `y`",
         ],

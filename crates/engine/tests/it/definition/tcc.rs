@@ -5,7 +5,7 @@ use chancery_base::{Timestamp, TransactionId};
 use chancery_engine::definition::{
     CompensationPolicy, Definition, DefinitionKind, Facts, Mode, OnError, Run, Seen, StepIndex,
 };
-use chancery_engine::{Phase, StepStatus};
+use chancery_engine::{Headers, Phase, StepStatus};
 use serde_json::json;
 use std::time::Duration;
 
@@ -82,8 +82,9 @@ fn a_confirm_takes_what_it_says_or_what_was_tried() {
     let trip = parse(TRIP);
     let (input, held) = (json!({"seat": 1, "nights": 0}), json!({"id": "f-1"}));
     let now = Timestamp::from_micros(1_795_246_020_000_000);
-    let facts =
-        Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input: &input, env: &json!({}), now };
+    let headers = Headers::default();
+    let transaction = TransactionId::from_bytes([7; 16]);
+    let facts = Facts { transaction, key: None, input: &input, env: &json!({}), headers: &headers, now };
     let seen = |index| {
         let output = Some(&held).filter(|_| index == StepIndex(0));
         Some(Seen { status: StepStatus::Completed, output, outputs: None, error: None, variables: None })

@@ -2,6 +2,7 @@
 
 use super::read::parse;
 use chancery_base::{Timestamp, TransactionId};
+use chancery_engine::Headers;
 use chancery_engine::definition::{Definition, Facts, Run, StepIndex};
 use serde_json::{Value, json};
 
@@ -23,7 +24,8 @@ fn refused(text: &str, expected: &[&str]) {
 fn until(run: &str, input: &Value) -> Result<Option<i64>, String> {
     let definition = parse(&step(run, ""));
     let now = Timestamp::from_micros(NOW);
-    let facts = Facts { transaction: TransactionId::from_bytes([7; 16]), key: None, input, env: &Value::Null, now };
+    let (transaction, headers) = (TransactionId::from_bytes([7; 16]), Headers::default());
+    let facts = Facts { transaction, key: None, input, env: &Value::Null, headers: &headers, now };
     let step = definition.step(StepIndex(0)).unwrap();
     let until = step.waits_until(&facts.step_scope(&definition, step, |_| None), now);
     until.map(|until| until.map(Timestamp::as_micros)).map_err(|err| err.to_string())

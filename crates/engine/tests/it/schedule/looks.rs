@@ -1,6 +1,7 @@
 //! What becomes of the times that have come: late, together, and while clocks are set.
 
 use chancery_base::{Entropy, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_engine::Headers;
 use chancery_engine::schedule::{
     ByHand, Calendar, Came, CatchUp, Event, Head, IllegalEvent, Look, Overlap, Reason, Terms, When, apply, by_hand,
     look,
@@ -27,6 +28,7 @@ fn terms(overlap: Overlap, catch_up: CatchUp, window: u64) -> Terms {
         definition: "report".parse().unwrap(),
         version: None,
         labels: BTreeMap::new(),
+        headers: Headers::default(),
         when: When::Every { interval_ms: 60_000, offset_ms: u64::try_from(START / 1_000 % 60_000).unwrap() },
         zone: "UTC".to_owned(),
         from: None,

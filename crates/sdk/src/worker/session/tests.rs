@@ -5,6 +5,7 @@ use chancery_api::worker::{Acknowledged, Phase};
 use chancery_base::{DecisionId, Document, Entropy, Slot, TenantId, Timestamp, TransactionId};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const HOLD: Duration = Duration::from_secs(4);
 const QUEUES: [&str; 2] = ["a", "b"];
@@ -31,6 +32,7 @@ fn task(token: &str, queue: &str) -> Task {
         decision: DecisionId::draw(Timestamp::EPOCH, &mut entropy),
         deadline: Timestamp::MAX,
         traceparent: None,
+        headers: BTreeMap::new(),
     }
 }
 

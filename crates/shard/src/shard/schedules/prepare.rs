@@ -229,6 +229,7 @@ fn start(
         idempotency_key: Some(key),
         business_key,
         labels,
+        headers: head.terms.headers.clone(),
         traceparent: None,
         start_at: None,
         signal: None,

@@ -54,7 +54,12 @@ fn ask(hand: &mut Hand, fork: Fork) -> Result<(TransactionId, bool), Refusal> {
     Ok((id, existing))
 }
 
-fn fork(hand: &mut Hand, tenant: &Tenant, source: TransactionId, step: &str) -> Result<TransactionId, Refusal> {
+pub(super) fn fork(
+    hand: &mut Hand,
+    tenant: &Tenant,
+    source: TransactionId,
+    step: &str,
+) -> Result<TransactionId, Refusal> {
     let fork = fork_of(hand, tenant, source, step, None);
     ask(hand, fork).map(|(id, _)| id)
 }

@@ -4,7 +4,7 @@ use super::watch::Watch;
 use chancery_base::Document;
 use chancery_base::*;
 use chancery_engine::definition::Definition;
-use chancery_engine::{Fault, ShownStatus, Signal, Status};
+use chancery_engine::{Fault, Headers, ShownStatus, Signal, Status};
 use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
 use chancery_shard::queue::QueueSettings;
@@ -287,6 +287,19 @@ impl Hand {
         Ok(id)
     }
 
+    /// The same, told this beside its input.
+    pub(crate) fn start_told(
+        &mut self,
+        name: &str,
+        key: Option<&str>,
+        headers: Headers,
+    ) -> Result<TransactionId, Refusal> {
+        let start = Start { headers, ..self.a_start(name, json!({}), key, None) };
+        let response = self.ask(Command::Start(Box::new(start)))?;
+        let Response::Started { id, .. } = response else { panic!("{response:?}") };
+        Ok(id)
+    }
+
     fn a_start(&mut self, name: &str, input: Value, key: Option<&str>, business: Option<&str>) -> Start {
         let slot = match business.or(key) {
             Some(key) => Slot::of_key(&self.tenant, key),
@@ -301,6 +314,7 @@ impl Hand {
             idempotency_key: key.map(str::to_owned),
             business_key: business.map(str::to_owned),
             labels: BTreeMap::new(),
+            headers: Headers::default(),
             traceparent: None,
             start_at: None,
             signal: None,
@@ -328,6 +342,7 @@ impl Hand {
             idempotency_key: key.map(str::to_owned),
             business_key: business.map(str::to_owned),
             labels: BTreeMap::new(),
+            headers: Headers::default(),
             traceparent: None,
             start_at,
             signal,

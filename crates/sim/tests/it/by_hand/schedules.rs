@@ -2,9 +2,9 @@
 
 use super::hand::{Hand, Tenant, output};
 use chancery_base::{Document, Name, Timestamp, TransactionId};
-use chancery_engine::Status;
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{CatchUp, Head, Overlap, Terms, When};
+use chancery_engine::{Headers, Status};
 use chancery_ledger::Record;
 use chancery_shard::input::*;
 use chancery_shard::replay::Replay;
@@ -39,6 +39,7 @@ fn terms(definition: &str) -> Terms {
         definition: name(definition),
         version: None,
         labels: BTreeMap::from([("region".to_owned(), "eu".to_owned())]),
+        headers: Headers::new([("x-user".to_owned(), "clock".to_owned())]).unwrap(),
         when: When::Every { interval_ms: 60_000, offset_ms: 0 },
         zone: "UTC".to_owned(),
         from: None,
