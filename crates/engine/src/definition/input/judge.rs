@@ -113,11 +113,16 @@ impl<'s, 'v> Judge<'s, 'v> {
         }
         self.depth += 1;
         let rules = self.schema.schemas.get(id).map(|schema| schema.rules.as_slice()).unwrap_or_default();
+        // A schema does not know what others that are held against the same value have looked at (its cousins), only
+        // what those within it have.
+        let mut own = Seen::default();
         let mut holds = true;
         for (keyword, rule) in rules {
-            holds &= self.hold(id, (keyword, rule), value, seen);
+            holds &= self.hold(id, (keyword, rule), value, &mut own);
         }
         self.depth -= 1;
+        holds &= self.looks(id, own.keys.len() + own.found.len());
+        seen.add(own);
         holds && self.given_up.is_none()
     }
 

@@ -3,6 +3,11 @@
 use chancery_base::limits::INPUT_PATTERN_BYTES_MAX;
 use regex::{Regex, RegexBuilder};
 
+/// White space and ends of lines of ECMA-262, 22.2.2.9: those of ASCII, the separators that are spaces by Unicode, and
+/// three more.
+const BLANKS: &str =
+    "\\t\\n\\x0B\\f\\r \\u{A0}\\u{1680}\\u{2000}-\\u{200A}\\u{2028}\\u{2029}\\u{202F}\\u{205F}\\u{3000}\\u{FEFF}";
+
 /// A pattern.
 ///
 /// # Errors
@@ -34,8 +39,8 @@ fn translated(text: &str) -> String {
             Some('D') => out.push_str("[^0-9]"),
             Some('w') => out.push_str("[0-9A-Za-z_]"),
             Some('W') => out.push_str("[^0-9A-Za-z_]"),
-            Some('s') => out.push_str("[\\t\\n\\x0B\\f\\r \\u{A0}\\u{FEFF}\\u{2028}\\u{2029}]"),
-            Some('S') => out.push_str("[^\\t\\n\\x0B\\f\\r \\u{A0}\\u{FEFF}\\u{2028}\\u{2029}]"),
+            Some('s') => out.push_str(&format!("[{BLANKS}]")),
+            Some('S') => out.push_str(&format!("[^{BLANKS}]")),
             Some('b') => out.push_str("(?-u:\\b)"),
             Some('B') => out.push_str("(?-u:\\B)"),
             Some(other) => {
@@ -59,6 +64,8 @@ mod tests {
             (r"^[\d.]+$", "1.5", "1,5"),
             (r"^\w+$", "a_9", "é"),
             (r"^\S+$", "aé", "a b"),
+            (r"^\s$", "\u{2003}", "\u{200B}"),
+            (r"^\S$", "\u{200B}", "\u{3000}"),
             (r"\bcat\b", "a cat!", "concat"),
             (r"^\/a\.b$", "/a.b", "/axb"),
             ("^.{2}$", "éü", "é"),

@@ -248,3 +248,19 @@ fn every_kind_of_definition_may_have_one() {
     let without = Definition::parse(b"{name: x, version: 1, steps: [{id: a, run: noop}]}").unwrap();
     assert!(without.input_faults(&json!(1)).is_empty());
 }
+
+/// JSON Schema 2020-12, 11.2 and 11.3: what a schema looked at is known to those around it, not to its cousins.
+#[test]
+fn what_a_cousin_looked_at_is_not_looked_at() {
+    let closed = json!({ "unevaluatedProperties": false });
+    let named = json!({ "properties": { "a": true } });
+    check(&json!({ "allOf": [named, closed] }), &[json!({})], &[json!({ "a": 1 })]);
+    check(&json!({ "properties": { "a": true }, "allOf": [closed] }), &[json!({})], &[json!({ "a": 1 })]);
+    check(
+        &json!({ "allOf": [named], "unevaluatedProperties": false }),
+        &[json!({ "a": 1 })],
+        &[json!({ "a": 1, "b": 1 })],
+    );
+    let items = json!([{ "prefixItems": [true] }, { "unevaluatedItems": false }]);
+    check(&json!({ "allOf": items }), &[json!([])], &[json!([1])]);
+}
