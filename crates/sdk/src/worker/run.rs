@@ -234,8 +234,7 @@ impl Loop {
     fn obey(&mut self, answer: Answer, date: Option<Timestamp>) {
         for token in answer.drop {
             debug!(worker = %self.instance, "dropping a task that is no longer wanted");
-            if let Some(handle) = self.aborts.remove(&token) {
-                self.tokens.remove(&handle.id());
+            if let Some(handle) = self.aborts.get(&token) {
                 handle.abort();
             }
         }
@@ -291,8 +290,11 @@ fn timed_out() -> HandlerError {
     HandlerError::unknown("Timeout", "the handler did not end before the task's deadline")
 }
 
-/// A handler that panicked, or was dropped by the runtime.
+/// A handler that panicked, or was dropped because its task is no longer wanted.
 fn crashed(error: JoinError) -> HandlerError {
+    if error.is_cancelled() {
+        return HandlerError::unknown("Cancelled", "the task was no longer wanted, and its handler dropped");
+    }
     let text = match error.try_into_panic() {
         Ok(panic) => panic
             .downcast_ref::<&str>()

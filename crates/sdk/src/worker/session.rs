@@ -128,8 +128,7 @@ impl Session {
         self.finished.len() + self.sent.values().map(Vec::len).sum::<usize>()
     }
 
-    /// A handler ended. `bytes` is about the size of the outcome on the wire. An outcome of a task that was dropped in
-    /// the meantime is nobody's business.
+    /// A handler ended, by itself or because it was dropped. `bytes` is about the size of the outcome on the wire.
     pub(super) fn finish(&mut self, report: Report, bytes: usize) {
         self.fresh.remove(&report.task);
         if self.running.remove(&report.task).is_some() {
@@ -168,12 +167,9 @@ impl Session {
         if let Some(taking) = self.takings.remove(&id) {
             self.parted |= taking.farewell;
         }
-        for task in response.cancelled {
-            if self.running.remove(&task).is_some() {
-                self.fresh.remove(&task);
-                answer.drop.push(task);
-            }
-        }
+        // They are held until their handlers have ended: only then may what they did be undone.
+        let running = &self.running;
+        answer.drop.extend(response.cancelled.into_iter().filter(|task| running.contains_key(task)));
         for task in response.tasks {
             self.accept(task, &mut answer.begin);
         }

@@ -153,17 +153,18 @@ fn a_task_that_is_here_already_is_not_begun_again() {
 }
 
 #[test]
-fn a_cancelled_task_is_dropped_and_its_outcome_is_not_sent() {
+fn a_cancelled_task_is_dropped_and_held_until_it_has_ended() {
     let mut session = session(8);
     let taking = next(&mut session, T0);
     session.answered(taking.id, tasks(&["one"]), T0);
     let taking = next(&mut session, AFTER_LINGER);
     let cancelled = Exchanged { cancelled: vec!["one".to_owned()], ..Exchanged::default() };
     assert_eq!(session.answered(taking.id, cancelled, AFTER_LINGER).drop, ["one"]);
-    finish(&mut session, "one");
-    assert_eq!(session.unreported(), 0);
     let taking = next(&mut session, AFTER_LINGER);
-    assert!(taking.body.holding.is_empty() && taking.body.done.is_empty());
+    assert_eq!(taking.body.holding, ["one"], "it may still be at work");
+    session.answered(taking.id, Exchanged::default(), AFTER_LINGER);
+    finish(&mut session, "one");
+    assert_eq!(done(&next(&mut session, AFTER_LINGER)), ["one"]);
 }
 
 #[test]
@@ -377,7 +378,7 @@ impl World {
             Happening::Arrives(index) if index < self.answers.len() => {
                 let (id, response) = self.answers.remove(index);
                 let answer = self.session.answered(id, response, self.now);
-                self.running.retain(|token| !answer.drop.contains(token));
+                assert!(answer.drop.iter().all(|token| self.running.contains(token)), "only what runs is dropped");
                 for task in answer.begin {
                     *self.begun.entry(task.task.clone()).or_default() += 1;
                     assert!(!self.running.contains(&task.task), "never twice at a time");
