@@ -28,7 +28,7 @@ impl Headers {
                 return Err(fault);
             }
             let lower = name.to_ascii_lowercase();
-            if SECRETS.contains(&lower.as_str()) {
+            if is_secret(&lower) {
                 return Err(format!("`{lower}` is for secrets, and what a transaction is told is recorded"));
             }
             if name.len() > HEADER_BYTES_MAX || value.len() > HEADER_BYTES_MAX {
@@ -73,6 +73,11 @@ impl Headers {
     pub(crate) fn tree(&self) -> Tree<'_> {
         Tree::Map(self.0.iter().map(|(name, value)| (name.as_str(), Tree::Text(value.clone()))).collect())
     }
+}
+
+/// Whether secrets go in a header of this name, in lower case.
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
 }
 
 fn is_field_value(text: &str) -> bool {

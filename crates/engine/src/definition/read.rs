@@ -16,6 +16,7 @@ use super::{
     CONCURRENCY_DEFAULT, CONCURRENCY_MAX, CompensationPolicy, Definition, DefinitionKind, Each, Http, Method, Mode,
     OnError, PRIORITY_MAX, QUEUE_TIMEOUT_DEFAULT, ResourceTemplate, Run, Step, StepIndex, TIMEOUT_DEFAULT, Undo,
 };
+use crate::headers::is_secret;
 use chancery_base::limits::{ATTEMPTS_MAX, LABELS_MAX, STEPS_MAX};
 use chancery_base::{Digest, Name, json};
 use chancery_expr::{PathSegment, Program, Template};
@@ -514,6 +515,8 @@ impl Reader {
             let lower = name.to_ascii_lowercase();
             if names.contains(&lower) {
                 field.fail(&mut self.problems, format!("the header `{lower}` stands twice"));
+            } else if is_secret(&lower) {
+                field.fail(&mut self.problems, format!("`{lower}` is for secrets, and what it says would be recorded"));
             } else if is_header_name(&lower) {
                 names.push(lower);
             } else {

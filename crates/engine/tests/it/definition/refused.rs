@@ -247,6 +247,10 @@ fn what_runs_is_one_of_few() {
             "5:88: steps[0].run.http.keep: a list is expected here, not a text",
         ],
     );
+    check(
+        &run("{http: {url: 'http://x', keep: [etag, Set-Cookie]}}"),
+        &["5:46: steps[0].run.http.keep[1]: `set-cookie` is for secrets, and what it says would be recorded"],
+    );
     check(&run("{http: {url: '${{ env.PAY }}/x', headers: {x-env: '${{ env.?STAGE }}'}}}"), &[]);
     check(
         &run("{http: {url: '${{ env.pay }}/x'}}"),
