@@ -94,7 +94,8 @@ pub struct Exchanged {
     pub tasks: Vec<Task>,
     /// What became of the reports, in their order.
     pub acks: Vec<Acknowledged>,
-    /// Tasks among `holding` whose answer is no longer wanted.
+    /// Tasks among `holding` whose answer is no longer wanted: stop, and report the outcome as unknown when it has
+    /// stopped, so that what was done is undone then and not when the lease lapses.
     pub cancelled: Vec<String>,
     /// Queues that it named and gets nothing of, since they go to workers of other versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
