@@ -98,10 +98,6 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
 /// A transaction: what it is, and a table of its steps.
 pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
     let undone: Vec<&str> = body.left_undone.iter().map(String::as_str).collect();
-    let pairs = |of: &BTreeMap<String, String>| {
-        let all: Vec<String> = of.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        Some(all.join(" ")).filter(|all| !all.is_empty())
-    };
     let head = fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
@@ -129,6 +125,12 @@ pub(crate) fn transaction(out: &Output, body: &Transaction) -> String {
         ("left undone", Some(undone.join(", ")).filter(|undone| !undone.is_empty())),
     ]);
     format!("{head}\n{}", steps(out, &body.steps))
+}
+
+/// Names and their texts, on one line; none where there are none.
+fn pairs(of: &BTreeMap<String, String>) -> Option<String> {
+    let all: Vec<String> = of.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Some(all.join(" ")).filter(|all| !all.is_empty())
 }
 
 /// What its starter asked to go wrong, by step.
@@ -276,14 +278,13 @@ pub(super) fn step_tone(status: &str) -> Tone {
 pub(crate) fn transactions(out: &Output, items: &[TransactionSummary]) -> String {
     let mut grid = out.grid(&["TRANSACTION", "DEFINITION", "STATUS", "STARTED", "TOOK", "LABELS"]);
     for item in items {
-        let labels: Vec<String> = item.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         grid.row([
             Cell::from(item.id.to_string()),
             Cell::from(format!("{} {}", item.definition, item.version)),
             Cell::toned(item.status.word(), tone(item.status)),
             Cell::from(time(item.started_at)),
             Cell::from(item.ended_at.map(|ended| span(ended.since(item.started_at)))),
-            Cell::from(Some(labels.join(" ")).filter(|labels| !labels.is_empty())),
+            Cell::from(pairs(&item.labels)),
         ]);
     }
     grid.text_or("no transactions")
