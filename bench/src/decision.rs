@@ -45,10 +45,11 @@ pub(crate) fn measure(policies: usize, layout: Layout, time: Duration) -> Result
     let mut context = Map::new();
     context.insert("amount".to_owned(), json!(0));
     let request = Request {
-        principal: user,
+        principal: user.into(),
         action: "act0".to_owned(),
         resource: ResourceRef::new("Step", "order/charge"),
         context,
+        irreversible: false,
     };
     let (began, mut times) = (now(), Times::default());
     while times.len() < DECISIONS_MIN || began.elapsed() < time {

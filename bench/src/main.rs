@@ -5,6 +5,7 @@
 //! `side-by-side` compares with Restate over more workloads, `core` with the figures that were recorded before.
 
 mod decision;
+mod export;
 mod fixture;
 mod floor;
 mod harness;
@@ -245,6 +246,11 @@ async fn workloads(
     if runs(open::OPEN) {
         for on_postgres in [false, true] {
             kept.line(&open::measure(on_postgres).await?)?;
+        }
+    }
+    if runs(export::EXPORT) {
+        for figures in export::measure().await? {
+            kept.line(&figures)?;
         }
     }
     if runs(verify::VERIFY) {

@@ -23,22 +23,7 @@ const CLIENTS: usize = 256;
 pub(crate) async fn measure() -> Result<Value, Error> {
     let dir = tempfile::tempdir()?;
     let node = Arc::new(Node::new(dir.path(), &Database::Embedded).await?);
-    let grant = Arc::new(node.grant(Action::TransactionStart).await?);
-    let sagas = Arc::new(AtomicU64::new(0));
-    let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        let (node, grant, sagas) = (Arc::clone(&node), Arc::clone(&grant), Arc::clone(&sagas));
-        clients.spawn(async move {
-            while node.store.entries_committed() < ENTRIES_MIN {
-                one(&node, &grant).await?;
-                sagas.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok::<_, Error>(())
-        });
-    }
-    while let Some(joined) = clients.join_next().await {
-        joined.map_err(|err| Error::Failed(err.to_string()))??;
-    }
+    let sagas = fill(&node, ENTRIES_MIN).await?;
     node.app.shutdown().await?;
     drop(node);
     let path = dir.path().to_owned();
@@ -59,7 +44,28 @@ pub(crate) async fn measure() -> Result<Value, Error> {
     let report = report.map_err(|err| Error::Failed(format!("the store does not verify: {err}")))?;
     let millis = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(json!({
-        "name": VERIFY, "entries": report.entries, "rows": report.rows, "sagas": sagas.load(Ordering::Relaxed),
+        "name": VERIFY, "entries": report.entries, "rows": report.rows, "sagas": sagas,
         "ms": millis, "per_second": report.per_second(),
     }))
+}
+
+/// Runs sagas until so many entries are committed; gives how many sagas that took.
+pub(crate) async fn fill(node: &Arc<Node>, entries_min: u64) -> Result<u64, Error> {
+    let grant = Arc::new(node.grant(Action::TransactionStart).await?);
+    let sagas = Arc::new(AtomicU64::new(0));
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let (node, grant, sagas) = (Arc::clone(node), Arc::clone(&grant), Arc::clone(&sagas));
+        clients.spawn(async move {
+            while node.store.entries_committed() < entries_min {
+                one(&node, &grant).await?;
+                sagas.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<_, Error>(())
+        });
+    }
+    while let Some(joined) = clients.join_next().await {
+        joined.map_err(|err| Error::Failed(err.to_string()))??;
+    }
+    Ok(sagas.load(Ordering::Relaxed))
 }

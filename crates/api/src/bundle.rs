@@ -1,5 +1,6 @@
 //! Policy bundles.
 
+use crate::decision::{Obligation, Reason};
 use chancery_base::{Digest, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +42,21 @@ pub struct Bundle {
     pub active: bool,
     /// The document.
     pub source: Value,
+}
+
+/// What a bundle would decide. Nothing of it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Simulated {
+    /// Whether a policy permits it, or the bundle's mode does.
+    pub permitted: bool,
+    /// The policies that determine it.
+    pub reasons: Vec<Reason>,
+    /// What would have to hold for it to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
+    /// The bundle that was asked.
+    #[schema(value_type = String)]
+    pub bundle: Digest,
 }
 
 /// A bundle is active: every decision from now on is taken by it.

@@ -1,18 +1,22 @@
 //! Questions to the tenant's policy.
 
-use chancery_base::{DecisionId, Digest, PrincipalId};
+use chancery_base::{DecisionId, Digest, Name, PrincipalId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// A question: may this principal do this to that?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decide {
-    /// Who would act; without it the caller.
+    /// Who would act; without it and without `subject` the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub principal: Option<PrincipalId>,
+    /// Who would act, in place of `principal`: somebody that the directory does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<DecideSubject>,
     /// What it would do: an action of the bundle's schema.
     pub action: String,
     /// To what.
@@ -21,6 +25,21 @@ pub struct Decide {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub context: Map<String, Value>,
+}
+
+/// Somebody who would act, of an entity type of the bundle's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideSubject {
+    /// The entity type.
+    #[serde(rename = "type")]
+    pub entity_type: String,
+    /// The id.
+    pub id: String,
+    /// Attributes: only those that the bundle's schema marks `@asserted`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
 }
 
 /// A resource, as Cedar takes it to be.
@@ -44,16 +63,84 @@ pub struct Decision {
     /// Its id.
     #[schema(value_type = String)]
     pub decision: DecisionId,
-    /// Permit or deny.
+    /// Whether it may be done now.
     pub permitted: bool,
+    /// The same, and why not yet or under what.
+    pub outcome: Outcome,
     /// The policies that determined it.
     pub reasons: Vec<Reason>,
+    /// What must hold for it to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
+    /// No policy permits it: only the bundle's mode `permissive` does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub would_deny: bool,
+    /// How risky it is; absent where the bundle has no risk tables, or they could not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
     /// The bundle that it was taken by; absent where none is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub bundle: Option<Digest>,
     /// The entry that records it.
     pub entry: u64,
+}
+
+/// The outcomes of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It may be done.
+    Approved,
+    /// It may not.
+    Denied,
+    /// It may once people have approved it.
+    Escalated,
+    /// It may under what its obligations demand.
+    Conditional,
+}
+
+/// What must hold for what is permitted to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Obligation {
+    /// The policy that demands it; absent where the bundle's mode does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// For people: what that policy says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it demands.
+    #[serde(flatten)]
+    pub demand: Demand,
+}
+
+/// What an obligation demands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Demand {
+    /// That people approve.
+    Approval {
+        /// How many distinct people.
+        approvers: u32,
+        /// The role that each must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        role: Option<Name>,
+        /// Within what time from when it is asked, such as `2h`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<String>,
+    },
+    /// That what is handed out lacks some fields.
+    Mask {
+        /// Dotted paths into the input.
+        fields: Vec<String>,
+    },
+    /// That what is handed out keeps within limits.
+    Limits {
+        /// Of `timeout`, `paths`, `commands`, `network`, `cpu` and `memory` those that are limited.
+        #[schema(value_type = Object)]
+        limits: Map<String, Value>,
+    },
 }
 
 /// Why a decision is what it is.
@@ -67,6 +154,51 @@ pub struct Reason {
     pub effect: Option<Effect>,
     /// For people: what the policy says of itself, or what was wrong with the question.
     pub text: String,
+}
+
+/// How risky something is, by the risk tables of the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Risk {
+    /// From 1 to 100: the weighted mean of the dimensions.
+    pub score: u8,
+    /// What that is called.
+    pub level: RiskLevel,
+    /// What each dimension was given that was given any, 0 to 100: `security`, `privacy`, `compliance`,
+    /// `operational`, `reputational`, `financial`.
+    pub dimensions: BTreeMap<String, u8>,
+    /// The rows that gave it.
+    pub rows: Vec<RiskRow>,
+    /// How many rows more there were than are shown.
+    #[serde(default)]
+    pub rows_omitted: u64,
+}
+
+/// A row of a risk table that fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RiskRow {
+    /// The table.
+    pub table: String,
+    /// Its version.
+    pub version: u64,
+    /// The row, from 1.
+    pub row: u64,
+    /// The row's own id, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// How high a risk is: from 80 `critical`, from 60 `high`, from 30 `medium`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RiskLevel {
+    /// Below 30.
+    Low,
+    /// From 30.
+    Medium,
+    /// From 60.
+    High,
+    /// From 80.
+    Critical,
 }
 
 /// What a policy does.

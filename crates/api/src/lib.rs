@@ -2,12 +2,17 @@
 //! table of routes that builds the router, the `OpenAPI` document and the denial test.
 //!
 //! Wire types are not domain types: `server` and `sdk` convert them, field by field. Types of requests refuse unknown
-//! members; types of answers take them, so that a client can talk to a newer server.
+//! members; types of answers take them, so that a client can talk to a newer server. Requests of the Authorization API
+//! ([`authzen`]) take them too, because its specification says so.
 
+pub mod authzen;
 pub mod bundle;
+pub mod capability;
+pub mod compliance;
 pub mod decision;
 pub mod definition;
 pub mod event;
+pub mod export;
 pub mod health;
 pub mod ledger;
 pub mod maintenance;
@@ -16,10 +21,12 @@ pub mod page;
 pub mod principal;
 pub mod problem;
 pub mod queue;
+pub mod request;
 pub mod retention;
 pub mod routes;
 pub mod schedule;
 pub mod settings;
+pub mod stop;
 pub mod target;
 pub mod tenant;
 pub mod transaction;

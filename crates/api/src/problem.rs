@@ -109,6 +109,8 @@ macro_rules! catalogue {
 catalogue! {
     /// A path, query, header or body says something that can't be.
     InvalidRequest, "invalid-request", 400, "The request is wrong";
+    /// The justification of an answer says too little.
+    JustificationTooShort, "justification-too-short", 400, "The justification is too short";
     /// The body is not JSON, or not of the form that the route takes.
     InvalidBody, "invalid-body", 400, "The body is wrong";
     /// A cursor that this server did not make.
@@ -119,8 +121,12 @@ catalogue! {
     Unauthenticated, "unauthenticated", 401, "No valid credential";
     /// The caller's roles do not permit the call.
     Denied, "denied", 403, "Not permitted";
+    /// The request is not the caller's to answer: they are a machine, who asks, or without the role that it names.
+    MayNotAnswer, "may-not-answer", 403, "Not the caller's to answer";
     /// The tenant's policy denies.
     PolicyDenied, "policy-denied", 403, "Denied by policy";
+    /// It is stopped: a kill switch is on it.
+    Stopped, "stopped", 403, "Stopped";
     /// The definition of the open transaction does not allow it.
     OutsideFrame, "outside-frame", 403, "Outside the transaction's frame";
     /// No such thing, or not for this caller to know of.
@@ -131,6 +137,10 @@ catalogue! {
     MethodNotAllowed, "method-not-allowed", 405, "Method not allowed";
     /// The request did not arrive in time.
     RequestTimeout, "request-timeout", 408, "The request took too long to arrive";
+    /// The caller has answered the request, and it takes different people.
+    AnsweredAlready, "answered-already", 409, "Answered already";
+    /// The request is decided, expired or withdrawn.
+    RequestClosed, "request-closed", 409, "The request is closed";
     /// It contradicts what is already so.
     Conflict, "conflict", 409, "Conflict";
     /// The thing exists with another content.

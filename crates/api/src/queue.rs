@@ -55,7 +55,8 @@ pub struct Queue {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<QueueVersion>,
     /// `concurrency` or `rate`, where that limit of its own keeps steps waiting; `versions`, where all who would take
-    /// them are of other versions than it goes to.
+    /// them are of other versions than it goes to; `keys`, where what waits has a capability token and none of them presents
+    /// a key to bind it to; `stopped`, where a stop is on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
     /// What was set for it.

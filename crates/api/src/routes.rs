@@ -55,6 +55,8 @@ pub enum Body {
     Definition,
     /// A bundle as JSON.
     Bundle,
+    /// A compliance pack as JSON.
+    Pack,
 }
 
 /// What a route answers when all is well.
@@ -72,6 +74,8 @@ pub enum Answer {
     Bytes,
     /// A receipt: JSON, or text where the caller asks for it.
     Receipt,
+    /// An export, in the form that was asked for.
+    Export,
     /// Nothing, 204.
     Empty,
 }

@@ -58,7 +58,7 @@ pub struct Target {
     /// Its name: `https:payments.example:443`, `worker:inventory.reserve`, `default`.
     #[schema(value_type = String)]
     pub id: TargetId,
-    /// `healthy`, `degraded`, `unavailable` or `forbidden`.
+    /// `healthy`, `degraded`, `unavailable`, `forbidden` or `stopped`.
     pub health: String,
     /// Steps that wait for it.
     pub waiting: usize,

@@ -1,8 +1,8 @@
 //! The worker exchange: one call both hands in and takes out.
 
-use chancery_base::{DecisionId, Document, Name, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Document, Name, PublicKey, Timestamp, TransactionId};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -22,6 +22,11 @@ pub struct Exchange {
     #[schema(example = "2.1.0", min_length = 1, max_length = 64)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The Ed25519 public key that capability tokens of its tasks are bound to: `ed25519/` and 64 hex digits. Without one it
+    /// gets no task of a step with `capability`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub key: Option<PublicKey>,
     /// How many tasks it takes, by queue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueWant>,
@@ -136,6 +141,10 @@ pub struct Task {
     /// What to do it with.
     #[schema(value_type = Value)]
     pub input: Arc<Document>,
+    /// What policy has the worker keep within; absent: nothing.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub limits: Map<String, Value>,
     /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
     /// For an undo or a confirm: the key of what it undoes or confirms. For a round of a step that polls, after the
@@ -157,6 +166,9 @@ pub struct Task {
     /// What the transaction was told beside its input.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// Its capability token, a Biscuit, of a step with `capability`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
 }
 
 /// A step, its undo or its confirm. For a participant of a TCC `do` is the try and `undo` the cancel.

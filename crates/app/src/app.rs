@@ -8,12 +8,14 @@ use crate::local::{Book, Closures};
 use crate::probe::Probe;
 use crate::pump::{self, Pump};
 use crate::starters::Starters;
+use crate::stops::{Stop, StopOn};
 use crate::tasks::Tasks;
 use crate::tenant::{KeyIndex, Tenant};
-use crate::{Error, clock, past};
+use crate::{Error, clock, past, stops};
 use arc_swap::ArcSwap;
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{KeyId, PrincipalId, Secret, TenantId, TransactionId};
+use chancery_capability::IssuerKeys;
 use chancery_identity::{ApiKey, KeyRecord};
 use chancery_ledger::SigningKey;
 use chancery_policy::{Access, Action, Grant, Principal};
@@ -21,7 +23,7 @@ use chancery_shard::input::{Command, Denial};
 use chancery_shard::row::LogRow;
 use chancery_shard::{Shard, TokenKey};
 use chancery_store::Store;
-use chancery_targets::HttpTarget;
+use chancery_targets::{HttpTarget, InformationPoint};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -46,6 +48,8 @@ pub struct Keys {
     pub log: SigningKey,
     /// What task tokens are made with.
     pub token: TokenKey,
+    /// Sign capability tokens.
+    pub capability: IssuerKeys,
 }
 
 /// What a call is about.
@@ -96,6 +100,7 @@ struct Shared {
     grants: Grants,
     closures: Closures,
     http: Arc<HttpTarget>,
+    information: Option<Arc<InformationPoint>>,
     tasks: Tasks,
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
     key_index: KeyIndex,
@@ -115,9 +120,12 @@ impl App {
     /// Opens a node on a store: owns every shard in it and returns when all of them take inputs.
     ///
     /// # Errors
-    /// If the store can't be read, a shard can't be owned or loaded, or the HTTP client can't be set up.
+    /// If the store can't be read, a shard can't be owned or loaded, or what calls over HTTP can't be set up.
     pub async fn open(config: Config, keys: Keys, store: Arc<dyn Store>, closures: Closures) -> Result<Self, Error> {
         let http = HttpTarget::new(config.targets.clone(), config.target_guard.clone())?;
+        let information = config.information.as_ref();
+        let information =
+            information.map(|options| InformationPoint::new(options, config.target_guard.clone())).transpose()?;
         let shared = Shared {
             config: Arc::new(config),
             keys,
@@ -126,6 +134,7 @@ impl App {
             grants: Grants::new(Access::builtin()?),
             closures,
             http: Arc::new(http),
+            information: information.map(Arc::new),
             tasks: Tasks::new(),
             tenants: ArcSwap::default(),
             key_index: KeyIndex::default(),
@@ -242,23 +251,39 @@ impl App {
             About::Transaction(id) => self.owner(caller, id).await?,
         };
         let denied = match self.shared.grants.authorize(&caller.principal, &caller.tenant, action, owner) {
-            Ok(grant) => return Ok(grant),
+            Ok(grant) => return self.expect_unstopped(caller, action).await.map(|()| grant),
             Err(denied) => denied,
         };
         let mut reasons: Vec<String> = denied.reasons.iter().map(ToString::to_string).collect();
-        let denial =
-            Denial { actor: caller.principal.id, action: action.as_str().to_owned(), reasons: reasons.clone() };
         metrics::counter!("chancery_denials_total", "reason" => "role").increment(1);
+        self.record_denial(caller, action, reasons.clone()).await;
+        if !denied.roles.is_empty() {
+            reasons.push(format!("it takes a role of: {}", denied.roles.join(", ")));
+        }
+        Err(Error::Denied { action: action.as_str(), reasons })
+    }
+
+    /// Whether no stop is on the caller, or it may do this all the same.
+    async fn expect_unstopped(&self, caller: &Caller, action: Action) -> Result<(), Error> {
+        if stops::lets_through(action) {
+            return Ok(());
+        }
+        let control = self.tenant_of(&caller.tenant).map(|tenant| tenant.control()).transpose()?;
+        let stop = control.as_ref().and_then(|control| control.stops.on(&StopOn::Principal(caller.principal.id)));
+        let Some(reason) = stop.map(Stop::reason) else { return Ok(()) };
+        metrics::counter!("chancery_denials_total", "reason" => "stop").increment(1);
+        self.record_denial(caller, action, vec![reason.to_string()]).await;
+        Err(Error::Stopped { action: action.as_str(), reason })
+    }
+
+    async fn record_denial(&self, caller: &Caller, action: Action, reasons: Vec<String>) {
+        let denial = Denial { actor: caller.principal.id, action: action.as_str().to_owned(), reasons };
         if let Some(tenant) = self.tenant_of(&caller.tenant)
             && let Err(refusal) = tenant.pump.ask(Command::Deny(denial)).await
         {
             // The call is denied all the same; that it left no entry is for the operator to know.
             warn!(tenant = %tenant.id, action = action.as_str(), "a denial was not recorded: {refusal}");
         }
-        if !denied.roles.is_empty() {
-            reasons.push(format!("it takes a role of: {}", denied.roles.join(", ")));
-        }
-        Err(Error::Denied { action: action.as_str(), reasons })
     }
 
     /// Whether [`App::authorize`] would grant it on the whole tenant; asking leaves no entry.
@@ -299,6 +324,11 @@ impl App {
             self.shared.starters.keep(&caller.tenant, id, starter);
         }
         Ok(starter)
+    }
+
+    /// Where subjects are looked up that no directory knows.
+    pub(crate) fn information(&self) -> Option<&Arc<InformationPoint>> {
+        self.shared.information.as_ref()
     }
 
     /// The settings.

@@ -2,16 +2,23 @@
 
 use crate::Error;
 use crate::app::App;
+use crate::decisions::Question;
 use crate::definitions::{Checked, Registered};
 use crate::error::Fault;
 use crate::page::{Page, Paged};
 use crate::transactions::damaged;
 use chancery_base::{Digest, Name, Timestamp, json, limits};
-use chancery_policy::{Bundle, Grant, Problem};
+use chancery_ledger::Record;
+use chancery_policy::{Bundle, Decision, Grant, Problem, cases};
+use chancery_shard::entry::kind;
 use chancery_shard::input::Change;
+use chancery_shard::risk::{self, RiskFinding};
 use chancery_shard::row::BundleRow;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// Entries that are looked at together for the activation before.
+const LOOK_BACK: u64 = 1_000;
 
 /// A pushed bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +42,8 @@ pub struct BundleView {
 /// # Errors
 /// [`Error::Faulty`] with everything that is wrong with it.
 pub fn check(source: &[u8]) -> Result<Checked, Error> {
-    parse(source).map(|bundle| checked(&bundle))
+    let (bundle, warnings) = tested(source)?;
+    Ok(checked(&bundle, warnings))
 }
 
 /// Pushes a bundle; the same content again is no change. It decides nothing until it is activated.
@@ -43,8 +51,8 @@ pub fn check(source: &[u8]) -> Result<Checked, Error> {
 /// # Errors
 /// As [`check`]; `Conflict` if the version exists with other content.
 pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered, Error> {
-    let bundle = Arc::new(parse(source)?);
-    let checked = checked(&bundle);
+    let (bundle, warnings) = tested(source)?;
+    let checked = checked(&bundle, warnings);
     if app.store().bundle(grant, checked.digest).await?.is_some() {
         return Ok(Registered { checked, existing: true, seq: None });
     }
@@ -57,7 +65,7 @@ pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered,
         let name = &checked.name;
         return Err(Error::Conflict(format!("version {version} of bundle `{name}` exists with other content")));
     }
-    let seq = app.tenant(grant)?.change(grant, Change::BundlePush(bundle)).await?;
+    let seq = app.tenant(grant)?.change(grant, Change::BundlePush(Arc::new(bundle))).await?;
     Ok(Registered { checked, existing: seq.is_none(), seq })
 }
 
@@ -67,8 +75,32 @@ pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered,
 /// If there is no such bundle, or it no longer loads.
 pub async fn activate(app: &App, grant: &Grant, digest: Digest) -> Result<Option<u64>, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let bundle = Arc::new(parse(&row.source)?);
-    app.tenant(grant)?.change(grant, Change::BundleActivate(bundle)).await
+    let (bundle, _) = parse(&row.source)?;
+    app.tenant(grant)?.change(grant, Change::BundleActivate(Arc::new(bundle))).await
+}
+
+/// Makes that bundle the active one which was so before: in force when this returns. Gives it and the entry. The ledger
+/// says which it was.
+///
+/// # Errors
+/// `Conflict` if no other was ever active; else as [`activate`].
+pub async fn rollback(app: &App, grant: &Grant) -> Result<(Digest, Option<u64>), Error> {
+    let tenant = app.tenant(grant)?;
+    let active = tenant.control()?.bundle.as_ref().map(|bundle| bundle.digest());
+    let mut end = tenant.head().size;
+    while end > 0 {
+        let from = end.saturating_sub(LOOK_BACK);
+        let count = usize::try_from(end - from).unwrap_or(usize::MAX);
+        for row in app.store().entries(tenant.log, from, count, false).await?.iter().rev() {
+            let record = Record::parse(&row.record).map_err(damaged("a record"))?;
+            let digest = record.data.get_digest("bundle").filter(|_| record.kind == kind::BUNDLE_ACTIVATED);
+            if let Some(digest) = digest.filter(|digest| Some(*digest) != active) {
+                return Ok((digest, activate(app, grant, digest).await?));
+            }
+        }
+        end = from;
+    }
+    Err(Error::Conflict("no other bundle was active before".to_owned()))
 }
 
 /// A bundle.
@@ -79,6 +111,18 @@ pub async fn get(app: &App, grant: &Grant, digest: Digest) -> Result<BundleView,
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
     let active = app.tenant(grant)?.control()?.bundle.as_ref().map(|bundle| bundle.digest());
     view(&row, active)
+}
+
+/// What a pushed bundle would decide, active or not. Nothing is recorded.
+///
+/// # Errors
+/// If there is no such bundle, or it no longer loads.
+pub async fn simulate(app: &App, grant: &Grant, digest: Digest, question: Question) -> Result<Decision, Error> {
+    let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
+    let (bundle, _) = parse(&row.source)?;
+    let control = app.tenant(grant)?.control()?;
+    let request = crate::decisions::alone(app, grant, &bundle, question).await;
+    Ok(chancery_shard::decide(&bundle, &control.directory, &request))
 }
 
 /// A page of bundles, by name and version.
@@ -108,8 +152,20 @@ fn view(row: &BundleRow, active: Option<Digest>) -> Result<BundleView, Error> {
     })
 }
 
-fn parse(source: &[u8]) -> Result<Bundle, Error> {
-    Bundle::parse(source).map_err(|error| {
+/// A bundle that passes its own tests, and what is allowed but probably not meant.
+fn tested(source: &[u8]) -> Result<(Bundle, Vec<Fault>), Error> {
+    let (bundle, warnings) = parse(source)?;
+    let failed = cases::run(&bundle).into_iter().filter_map(|result| {
+        let path = format!("tests, `{}`", result.name);
+        Some(Fault { path, line: None, column: None, message: result.failure?, rule: None })
+    });
+    let faults: Vec<Fault> = failed.collect();
+    if faults.is_empty() { Ok((bundle, warnings)) } else { Err(Error::Faulty { document: "bundle", faults }) }
+}
+
+/// The bundle, and what is allowed but probably not meant.
+fn parse(source: &[u8]) -> Result<(Bundle, Vec<Fault>), Error> {
+    let bundle = Bundle::parse(source).map_err(|error| {
         let mut faults: Vec<Fault> = error.problems().iter().map(fault).collect();
         if faults.is_empty() {
             faults.push(Fault {
@@ -121,7 +177,15 @@ fn parse(source: &[u8]) -> Result<Bundle, Error> {
             });
         }
         Error::Faulty { document: "bundle", faults }
-    })
+    })?;
+    match risk::check(&bundle) {
+        Ok(warnings) => Ok((bundle, warnings.iter().map(of_risk).collect())),
+        Err(faults) => Err(Error::Faulty { document: "bundle", faults: faults.iter().map(of_risk).collect() }),
+    }
+}
+
+fn of_risk(found: &RiskFinding) -> Fault {
+    Fault { path: found.place(), line: None, column: None, message: found.finding.to_string(), rule: None }
 }
 
 fn fault(problem: &Problem) -> Fault {
@@ -137,6 +201,6 @@ fn fault(problem: &Problem) -> Fault {
     Fault { path, line, column, message, rule: None }
 }
 
-fn checked(bundle: &Bundle) -> Checked {
-    Checked { name: bundle.name().clone(), version: bundle.version(), digest: bundle.digest(), warnings: Vec::new() }
+fn checked(bundle: &Bundle, warnings: Vec<Fault>) -> Checked {
+    Checked { name: bundle.name().clone(), version: bundle.version(), digest: bundle.digest(), warnings }
 }

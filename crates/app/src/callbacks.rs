@@ -36,6 +36,7 @@ pub async fn report(
     let exchange = Exchange {
         worker: Worker { principal: PrincipalId::SYSTEM, instance: Arc::from("callback") },
         version: None,
+        key: None,
         queues: Vec::new(),
         done: vec![Report { task: token, outcome }],
         holding: Vec::new(),
@@ -46,6 +47,7 @@ pub async fn report(
         Response::Started { .. }
         | Response::Signalled { .. }
         | Response::Operated(_)
+        | Response::Requested(_)
         | Response::Driven(_)
         | Response::Decided(_)
         | Response::Triggered(_)

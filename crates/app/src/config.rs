@@ -2,7 +2,7 @@
 
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_shard::retention::Expiry;
-use chancery_targets::{AllowList, Guard, Limits};
+use chancery_targets::{AllowList, Guard, InformationOptions, Limits};
 use std::time::Duration;
 
 /// The settings of a node, with the defaults that it has unless told otherwise.
@@ -44,6 +44,9 @@ pub struct Config {
     /// Where others reach this server, such as `https://chancery.example`: targets report there what they accepted.
     /// Default none: then a target has to answer with what came of a call.
     pub public_url: Option<String>,
+    /// Where subjects are looked up that no tenant's directory knows; its address is held against `target_guard`.
+    /// Default none: then the bundle and the request say what there is to say of them.
+    pub information: Option<InformationOptions>,
     /// Whether a start may ask for faults. Default no: it is for servers that teams test their handlers on.
     pub allow_faults: bool,
 }
@@ -70,6 +73,7 @@ impl Config {
             target_guard: Guard::default(),
             target_limits: Limits::DEFAULT,
             public_url: None,
+            information: None,
             allow_faults: false,
         }
     }

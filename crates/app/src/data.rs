@@ -9,6 +9,7 @@ pub use database::{Database, migrate, migration_state};
 use crate::Keys;
 use crate::clock::{self, EntropyError};
 use chancery_base::{Kind, Name, Secret};
+use chancery_capability::IssuerKeys;
 use chancery_ledger::note::{KeyError, KeyName};
 use chancery_ledger::{SigningKey, VerifierKey};
 use chancery_shard::batch::StoreError;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 const KEYS: &str = "keys";
 const LOG_KEY: &str = "log.key";
 const TOKEN_KEY: &str = "token.key";
+const CAPABILITY_KEY: &str = "capability.key";
 /// Bytes of a key file that are read at most.
 const KEY_BYTES_MAX: u64 = 4_096;
 
@@ -222,9 +224,9 @@ fn make_keys(dir: &Path, cluster: &Name) -> Result<Keys, DataDirError> {
     let token = clock::random_bytes()?;
     write(&keys_dir.join(LOG_KEY), log.to_secret().expose().as_bytes())?;
     write(&keys_dir.join(TOKEN_KEY), &token)?;
-    sync_dir(&keys_dir)?;
+    let capability = make_capability_keys(&keys_dir)?;
     sync_dir(dir)?;
-    Ok(Keys { log, token: TokenKey::new(token) })
+    Ok(Keys { log, token: TokenKey::new(token), capability })
 }
 
 /// The public key of a directory's log, whether or not a server has it open.
@@ -232,10 +234,10 @@ fn make_keys(dir: &Path, cluster: &Name) -> Result<Keys, DataDirError> {
 /// # Errors
 /// If the directory has no keys or they can't be read.
 pub fn verifier_key(dir: &Path) -> Result<VerifierKey, DataDirError> {
-    read_keys(dir).map(|keys| keys.log.verifier())
+    read_log_key(dir).map(|key| key.verifier())
 }
 
-fn read_keys(dir: &Path) -> Result<Keys, DataDirError> {
+fn read_log_key(dir: &Path) -> Result<SigningKey, DataDirError> {
     let keys_dir = dir.join(KEYS);
     if !keys_dir.join(LOG_KEY).exists() {
         return Err(DataDirError::Missing(dir.to_owned()));
@@ -244,11 +246,34 @@ fn read_keys(dir: &Path) -> Result<Keys, DataDirError> {
     let text = String::from_utf8(read(&path)?);
     let text = text.ok().ok_or_else(|| DataDirError::Key { path: path.clone(), source: None })?;
     let log = SigningKey::from_secret(&Secret::new(text));
-    let log = log.map_err(|error| DataDirError::Key { path, source: Some(error) })?;
+    log.map_err(|error| DataDirError::Key { path, source: Some(error) })
+}
+
+fn read_keys(dir: &Path) -> Result<Keys, DataDirError> {
+    let log = read_log_key(dir)?;
+    let keys_dir = dir.join(KEYS);
     let path = keys_dir.join(TOKEN_KEY);
     let token = <[u8; 32]>::try_from(read(&path)?);
     let token = token.ok().ok_or(DataDirError::Key { path, source: None })?;
-    Ok(Keys { log, token: TokenKey::new(token) })
+    Ok(Keys { log, token: TokenKey::new(token), capability: read_capability_keys(&keys_dir)? })
+}
+
+/// A directory that was made before there were capability tokens has no keys for them: they are made.
+fn read_capability_keys(keys_dir: &Path) -> Result<IssuerKeys, DataDirError> {
+    let path = keys_dir.join(CAPABILITY_KEY);
+    if !path.exists() {
+        return make_capability_keys(keys_dir);
+    }
+    let text = String::from_utf8(read(&path)?).ok().map(Secret::new);
+    let keys = text.and_then(|text| IssuerKeys::from_secret(&text).ok());
+    keys.ok_or(DataDirError::Key { path, source: None })
+}
+
+fn make_capability_keys(keys_dir: &Path) -> Result<IssuerKeys, DataDirError> {
+    let keys = IssuerKeys::draw(&mut clock::entropy()?);
+    write(&keys_dir.join(CAPABILITY_KEY), keys.to_secret().expose().as_bytes())?;
+    sync_dir(keys_dir)?;
+    Ok(keys)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {

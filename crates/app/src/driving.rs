@@ -130,6 +130,7 @@ async fn drive(app: &App, grant: &Grant, id: TransactionId, driving: Driving) ->
         | Response::Signalled { .. }
         | Response::Exchanged(_)
         | Response::Operated(_)
+        | Response::Requested(_)
         | Response::Decided(_)
         | Response::Triggered(_)
         | Response::Done { .. } => Err(OTHERWISE),

@@ -3,10 +3,10 @@
 use crate::clock::EntropyError;
 use chancery_base::{Kind, TransactionId};
 use chancery_engine::search::SearchError;
-use chancery_policy::BundleError;
+use chancery_policy::{BundleError, Reason};
 use chancery_shard::batch::StoreError;
 use chancery_shard::input::Refusal;
-use chancery_targets::SetupError;
+use chancery_targets::{InformationError, SetupError};
 use std::time::Duration;
 
 /// When a start that met as many running transactions as there may be should come again: some end meanwhile.
@@ -27,6 +27,14 @@ pub enum Error {
         action: &'static str,
         /// The determining policies, if any, and what they say.
         reasons: Vec<String>,
+    },
+    /// Who calls is stopped. The denial is an entry.
+    #[error("`{action}` is stopped: {reason}")]
+    Stopped {
+        /// The wire name of the action.
+        action: &'static str,
+        /// The stop, and why.
+        reason: Reason,
     },
     /// There is no such thing, or not in this tenant.
     #[error("there is no {0}")]
@@ -79,6 +87,9 @@ pub enum Error {
     /// The caller of HTTP targets can't be set up.
     #[error(transparent)]
     Targets(#[from] SetupError),
+    /// The policy information point can't be set up.
+    #[error(transparent)]
+    Information(#[from] InformationError),
     /// The built-in role bundle does not load.
     #[error("the built-in role bundle does not load")]
     Roles(#[from] BundleError),
@@ -108,7 +119,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Unauthenticated => Kind::Unauthenticated,
-            Self::Denied { .. } => Kind::Denied,
+            Self::Denied { .. } | Self::Stopped { .. } => Kind::Denied,
             Self::Missing(_) | Self::Expired(_) => Kind::Missing,
             Self::Conflict(_) => Kind::Conflict,
             Self::Invalid(_) | Self::Search(_) | Self::Faulty { .. } => Kind::Invalid,
@@ -116,6 +127,7 @@ impl Error {
             Self::Store(error) => error.kind,
             Self::NotYet { .. } => Kind::Busy,
             Self::Damaged { .. } | Self::Entropy(_) | Self::Targets(_) => Kind::Broken,
+            Self::Information(error) => error.kind(),
             Self::Roles(_) | Self::Bug(_) => Kind::Bug,
         }
     }
@@ -133,6 +145,7 @@ impl Error {
             | Self::Store(_)
             | Self::Unauthenticated
             | Self::Denied { .. }
+            | Self::Stopped { .. }
             | Self::Missing(_)
             | Self::Expired(_)
             | Self::Conflict(_)
@@ -142,6 +155,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Entropy(_)
             | Self::Targets(_)
+            | Self::Information(_)
             | Self::Roles(_)
             | Self::Bug(_) => matches!(self.kind(), Kind::Busy | Kind::Limited).then_some(Duration::from_secs(1)),
         }

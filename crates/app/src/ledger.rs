@@ -3,9 +3,9 @@
 mod tiles;
 mod tlog;
 
-pub(crate) use tiles::{TilesError, with_tiles};
+pub(crate) use tiles::{Tiles, TilesError, with_tiles};
 pub use tlog::{Served, tlog};
-pub(crate) use tlog::{inclusion as inclusion_hashes, newest};
+pub(crate) use tlog::{inclusion as inclusion_hashes, newest, range as range_hashes};
 
 use crate::Error;
 use crate::app::App;

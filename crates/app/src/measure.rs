@@ -56,9 +56,7 @@ pub(crate) fn describe() {
         "Times that the writer waited, at that log's bound, for it to begin anew"
     );
     describe_counter!("chancery_schedule_times_total", "Times of schedules that were dealt with, by what came of them");
-    describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
-    describe_counter!("chancery_denials_total", "Denials, by what denied: `role` or `policy`");
-    describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
+    describe_policy();
     describe_gauge!("chancery_bundles_active", Count, "Tenants with an active bundle");
     describe_counter!("chancery_ledger_entries_total", "Entries that were committed");
     describe_gauge!("chancery_ledger_size", Count, "Entries of a log");
@@ -72,6 +70,7 @@ pub(crate) fn describe() {
     );
     describe_gauge!("chancery_shard_epoch", Count, "The owner's epoch of a shard");
     describe_gauge!("chancery_maintenance", Count, "1 where a tenant takes no new transactions, by tenant");
+    describe_gauge!("chancery_stops", Count, "Stops that are in force, by tenant");
     describe_counter!("chancery_transactions_expired_total", "Ended transactions that were removed");
     describe_gauge!(
         "chancery_expiry_last_timestamp_seconds",
@@ -82,6 +81,15 @@ pub(crate) fn describe() {
     describe_gauge!("chancery_expiry_last_failed", Count, "1 where it stopped before it was through, by tenant");
     describe_gauge!("chancery_node_info", "Always 1, with the node's version");
     describe_gauge!("chancery_node_uptime_seconds", Seconds, "How long the process has run");
+}
+
+fn describe_policy() {
+    describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
+    describe_counter!("chancery_denials_total", "Denials, by what denied: `role` or `policy`");
+    describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
+    describe_counter!("chancery_access_searches_total", "Searches of the Authorization API, by what they look for");
+    describe_counter!("chancery_access_looks_total", "Candidates that these asked policy about");
+    describe_counter!("chancery_information_total", "Subjects looked up, by whether the information point knew them");
 }
 
 /// Counts what a shard observed.
@@ -196,6 +204,8 @@ pub(crate) async fn refresh(app: &App) {
     for tenant in app.tenants().values() {
         let is_closed = tenant.control().is_ok_and(|control| control.maintenance.is_some());
         gauge!("chancery_maintenance", "tenant" => tenant.id.to_string()).set(f64::from(u8::from(is_closed)));
+        let stops = tenant.control().map_or(0, |control| control.stops.len());
+        gauge!("chancery_stops", "tenant" => tenant.id.to_string()).set(as_f64(stops));
         bundles += usize::from(tenant.control().is_ok_and(|control| control.bundle.is_some()));
         let Some(now) = tenant.pump.gauges().await else { continue };
         shard(tenant, &now);

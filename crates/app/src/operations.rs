@@ -150,6 +150,7 @@ pub(crate) fn operated(answer: &Response) -> Result<ShownStatus, Error> {
         Response::Started { .. }
         | Response::Signalled { .. }
         | Response::Exchanged(_)
+        | Response::Requested(_)
         | Response::Driven(_)
         | Response::Decided(_)
         | Response::Triggered(_)

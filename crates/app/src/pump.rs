@@ -95,9 +95,12 @@ fn full() -> Refusal {
 const fn is_reserved(command: &Command) -> bool {
     match command {
         Command::Exchange(exchange) => !exchange.done.is_empty() || !exchange.holding.is_empty(),
-        Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) | Command::Resolve(..) | Command::Control(_) => {
-            true
-        }
+        Command::Cancel(_)
+        | Command::Terminate(_)
+        | Command::Pause(_)
+        | Command::Resolve(..)
+        | Command::RevokeCapability(..)
+        | Command::Control(_) => true,
         Command::Schedule(command) => matches!(command.ask, ScheduleAsk::Pause { .. } | ScheduleAsk::Delete),
         Command::Drive(drive) => !matches!(drive.driving, Driving::Step { .. }),
         Command::Start(_)
@@ -105,6 +108,7 @@ const fn is_reserved(command: &Command) -> bool {
         | Command::Signal(..)
         | Command::Resume(_)
         | Command::Retry(_)
+        | Command::Request(_)
         | Command::Decide(_)
         | Command::Deny(_)
         | Command::Fire(_) => false,

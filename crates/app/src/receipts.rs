@@ -13,7 +13,7 @@ use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{Proven, Receipt, Record, Shown, TreeSize};
 use chancery_policy::Grant;
 use chancery_shard::input::Refusal;
-use chancery_shard::row::EntryRow;
+use chancery_shard::row::{EntryRow, PayloadRow};
 use chancery_store::CheckpointRow;
 use std::time::Duration;
 
@@ -253,18 +253,17 @@ async fn covering(app: &App, tenant: &Tenant, seq: u64) -> Result<CheckpointRow,
 
 async fn proven(app: &App, tenant: &Tenant, entry: Entry, checkpoint: &CheckpointRow) -> Result<Proven, Error> {
     let proof = inclusion_hashes(app, tenant, entry.record.index(), TreeSize(checkpoint.size)).await?;
-    let payload = match (entry.record.payload, entry.row.payload) {
-        (None, _) => Shown::Nothing,
-        // It was erased, or is under a key that is not here.
-        (Some(_), None) => Shown::Redacted,
-        (Some(_), Some(payload)) => match payload.sealed.open() {
-            None => Shown::Redacted,
-            Some(bytes) => {
-                let text = String::from_utf8(bytes.to_vec()).map_err(damaged("a payload"))?;
-                Shown::Payload { salt: payload.salt, text }
-            }
-        },
-    };
+    let payload = shown(&entry.record, entry.row.payload.as_ref())?;
     let record = String::from_utf8(entry.row.record).map_err(damaged("a record"))?;
     Ok(Proven { record, payload, proof })
+}
+
+/// What can be shown of an entry's payload.
+pub(crate) fn shown(record: &Record, payload: Option<&PayloadRow>) -> Result<Shown, Error> {
+    let Some(_) = record.payload else { return Ok(Shown::Nothing) };
+    // Without one it was erased, or is under a key that is not here.
+    let open = payload.and_then(|payload| payload.sealed.open().map(|bytes| (payload.salt, bytes)));
+    let Some((salt, bytes)) = open else { return Ok(Shown::Redacted) };
+    let text = String::from_utf8(bytes.to_vec()).map_err(damaged("a payload"))?;
+    Ok(Shown::Payload { salt, text })
 }

@@ -101,6 +101,7 @@ pub async fn trigger(app: &App, grant: &Grant, name: &Name, overlap: Option<Over
         Response::Started { .. }
         | Response::Exchanged(_)
         | Response::Operated(_)
+        | Response::Requested(_)
         | Response::Driven(_)
         | Response::Decided(_)
         | Response::Signalled { .. }

@@ -44,6 +44,7 @@ pub async fn send(app: &App, grant: &Grant, id: TransactionId, signal: SendSigna
         Response::Started { .. }
         | Response::Exchanged(_)
         | Response::Operated(_)
+        | Response::Requested(_)
         | Response::Driven(_)
         | Response::Decided(_)
         | Response::Triggered(_)

@@ -2,6 +2,7 @@
 //! looked at from here.
 
 use crate::app::App;
+use crate::stops::StopOn;
 use crate::{Error, clock};
 use chancery_base::limits::TEXT_BYTES_MAX;
 use chancery_base::{TargetId, Timestamp};
@@ -58,6 +59,8 @@ pub enum TargetHealth {
     Unavailable,
     /// Node or tenant do not permit it.
     Forbidden,
+    /// A stop is on it.
+    Stopped,
 }
 
 impl TargetHealth {
@@ -69,6 +72,7 @@ impl TargetHealth {
             Self::Degraded => "degraded",
             Self::Unavailable => "unavailable",
             Self::Forbidden => "forbidden",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -173,12 +177,15 @@ fn view(app: &App, grant: &Grant, id: TargetId, queues: &Queues) -> Result<Targe
     let now = clock::now();
     let (waiting, oldest, out) = queues.of.get(&id).copied().unwrap_or_default();
     let waited = oldest.map(|since| now.since(since));
+    let is_stopped = tenant.control()?.stops.on(&StopOn::Target(id.clone())).is_some();
     if id.is_worker() {
-        return Ok(TargetView { id, health: TargetHealth::Healthy, waiting, waited, out, origin: None });
+        let health = if is_stopped { TargetHealth::Stopped } else { TargetHealth::Healthy };
+        return Ok(TargetView { id, health, waiting, waited, out, origin: None });
     }
     let (given, health) = tenant.targets.view(&id, now);
     let saturated = health.room == 0 && waited.is_some_and(|waited| waited > given.limits.wait);
     let word = match (given.forced, health.stage) {
+        _ if is_stopped => TargetHealth::Stopped,
         _ if !given.allowed && !id.is_fallback() => TargetHealth::Forbidden,
         (Some(Forced::Open), _) | (None, Stage::Open { .. }) => TargetHealth::Unavailable,
         (None, Stage::HalfOpen) => TargetHealth::Degraded,

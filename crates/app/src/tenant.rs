@@ -8,7 +8,7 @@ use crate::local::{Book, Loops};
 use crate::pump::Inlet;
 use crate::watch::Watchers;
 use arc_swap::ArcSwapOption;
-use chancery_base::limits::PAGES_AT_ONCE;
+use chancery_base::limits::{EXPORTS_AT_ONCE, PAGES_AT_ONCE};
 use chancery_base::{KeyId, TenantId};
 use chancery_ledger::Origin;
 use chancery_policy::Grant;
@@ -42,6 +42,8 @@ pub(crate) struct Tenant {
     pub(crate) inputs: Inputs,
     /// Whose turn it is to have a page of entries read.
     pub(crate) pages: Semaphore,
+    /// Places for exports that are under way.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) definitions: Definitions,
     pub(crate) integrator: integrator::Handle,
     pub(crate) local: Loops,
@@ -75,6 +77,7 @@ impl Tenant {
             watchers: Watchers::default(),
             inputs,
             pages: Semaphore::new(PAGES_AT_ONCE),
+            exports: Arc::new(Semaphore::new(EXPORTS_AT_ONCE)),
             definitions: Definitions::default(),
             integrator: integrator::Handle::default(),
             local: Loops::default(),
@@ -145,6 +148,7 @@ impl Tenant {
             | Response::Signalled { .. }
             | Response::Exchanged(_)
             | Response::Operated(_)
+            | Response::Requested(_)
             | Response::Driven(_)
             | Response::Triggered(_)
             | Response::Decided(_) => Err(Error::Bug("a change was answered as something else")),

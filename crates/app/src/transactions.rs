@@ -192,6 +192,7 @@ impl Prepared {
             Response::Signalled { .. }
             | Response::Exchanged(_)
             | Response::Operated(_)
+            | Response::Requested(_)
             | Response::Driven(_)
             | Response::Decided(_)
             | Response::Triggered(_)

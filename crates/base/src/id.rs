@@ -1,7 +1,7 @@
 //! Ids: UUIDv7 (RFC 9562) behind types, on the wire a prefix and 32 hex digits.
 
 use crate::digest::HexText;
-use crate::{Entropy, Slot, Timestamp};
+use crate::{Digest, Entropy, Slot, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -126,13 +126,33 @@ id!(
     SigningSecretId, "whs_", "a signing secret's id (`whs_` and 32 hex digits)"
 );
 id!(
+    /// A stop, `stp_…`.
+    StopId, "stp_", "a stop's id (`stp_` and 32 hex digits)"
+);
+id!(
     /// An event that a step emitted, `evt_…`.
     EventId, "evt_", "an event's id (`evt_` and 32 hex digits)"
+);
+id!(
+    /// A request to people, `req_…`. Its `rand_a` is the slot of its transaction, so that any node can route it.
+    RequestId, "req_", "a request's id (`req_` and 32 hex digits)"
 );
 draw!(DecisionId);
 draw!(EventId);
 draw!(KeyId);
 draw!(SigningSecretId);
+draw!(StopId);
+
+impl RequestId {
+    /// The id of the request that entry `n` of a transaction opened: whoever knows these knows it, so that a replay
+    /// gives the same and no log can say another.
+    #[must_use]
+    pub fn of(opened_at: Timestamp, transaction: TransactionId, n: u64) -> Self {
+        let seed = [b"request".as_slice(), transaction.as_bytes(), &n.to_be_bytes()];
+        let mut entropy = Entropy::from_seed(*Digest::of_parts(&seed).as_bytes());
+        Self(uuid_v7(opened_at, transaction.slot().number(), &mut entropy))
+    }
+}
 
 impl TransactionId {
     /// Draws a new id in a slot.
@@ -283,6 +303,18 @@ mod tests {
             assert_eq!(id.to_string().parse(), Ok(id));
             assert_eq!(Uuid::from_bytes(*id.as_bytes()).get_version_num(), 7);
         }
+    }
+
+    #[test]
+    fn a_requests_id_follows_from_the_entry_that_opened_it() {
+        let mut entropy = Entropy::from_seed([4; 32]);
+        let now = Timestamp::from_micros(1_795_246_020_000_000);
+        let transaction = TransactionId::draw(now, Slot::new(77).unwrap(), &mut entropy);
+        let id = RequestId::of(now, transaction, 3);
+        assert_eq!(id, RequestId::of(now, transaction, 3));
+        assert_ne!(id, RequestId::of(now, transaction, 4));
+        assert_eq!(TransactionId::from_bytes(*id.as_bytes()).slot(), transaction.slot());
+        assert_eq!(id.to_string().parse(), Ok(id));
     }
 
     #[test]

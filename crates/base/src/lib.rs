@@ -12,6 +12,7 @@ pub mod json;
 pub mod kind;
 pub mod limits;
 pub mod name;
+pub mod public_key;
 pub mod rate;
 pub mod secret;
 pub mod slot;
@@ -23,9 +24,12 @@ pub use digest::{Digest, Salt};
 pub use document::Document;
 pub use entropy::Entropy;
 pub use event::{EventPattern, EventType};
-pub use id::{DecisionId, EventId, KeyId, PrincipalId, PrincipalKind, SigningSecretId, TransactionId};
+pub use id::{
+    DecisionId, EventId, KeyId, PrincipalId, PrincipalKind, RequestId, SigningSecretId, StopId, TransactionId,
+};
 pub use kind::Kind;
 pub use name::{Name, TenantId};
+pub use public_key::PublicKey;
 pub use rate::{Bucket, Rate};
 pub use secret::Secret;
 pub use slot::Slot;

@@ -64,12 +64,44 @@ pub const POLL_EVERY_MIN: Duration = Duration::from_millis(100);
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
 /// Policies of a bundle.
 pub const POLICIES_MAX: usize = 10_000;
+/// Tests of a bundle: they are run at each push.
+pub const BUNDLE_CASES_MAX: usize = 1_000;
+/// Definitions, principals and actions together by which a replay sums flips; the rest is one sum.
+pub const REPLAY_GROUPS_MAX: usize = 10_000;
 /// Types and actions of a bundle's schema.
 pub const SCHEMA_ITEMS_MAX: usize = 2_000;
 /// Combinations of action, principal type and resource type that a bundle's schema allows.
 pub const ENVIRONMENTS_MAX: usize = 10_000;
 /// Static entities of a bundle.
 pub const ENTITIES_MAX: usize = 10_000;
+/// Rows of a decision table.
+pub const TABLE_ROWS_MAX: usize = 2_000;
+/// Inputs of a decision table.
+pub const TABLE_INPUTS_MAX: usize = 32;
+/// Outputs of a decision table.
+pub const TABLE_OUTPUTS_MAX: usize = 16;
+/// Values that an output of a decision table lists.
+pub const TABLE_VALUES_MAX: usize = 256;
+/// Bytes of a cell of a decision table.
+pub const CELL_BYTES_MAX: usize = 1 << 10;
+/// Cells of a decision table that are expressions, its outputs' among them: each is compiled on its own.
+pub const TABLE_EXPRESSIONS_MAX: usize = 2_000;
+/// Bytes of the index of a decision table: a bit for each row at each place where a cell of the column begins or ends.
+pub const TABLE_INDEX_BYTES_MAX: usize = 4 << 20;
+/// Test cases of a decision table.
+pub const TABLE_CASES_MAX: usize = 1_000;
+/// What an analysis of a decision table looks at, words of its index and spans of its cells: some tenths of a second.
+pub const TABLE_LOOKS_MAX: usize = 1 << 26;
+/// Findings of an analysis that are told.
+pub const TABLE_FINDINGS_MAX: usize = 100;
+/// Tables that a bundle's risk is computed by.
+pub const RISK_TABLES_MAX: usize = 32;
+/// Rows of risk tables that a decision names.
+pub const RISK_ROWS_MAX: usize = 256;
+/// Fuel of all risk tables of one decision: a hundred thousand nodes of expressions visited, a millisecond or so.
+pub const RISK_FUEL: u64 = 100_000;
+/// Bundles whose risk tables a shard keeps compiled.
+pub const RISK_BUNDLES_KEPT_MAX: usize = 16;
 /// Connections at a time. Each takes some 25 KiB while it lives: hyper's buffers and the state of its task.
 pub const CONNECTIONS_MAX: usize = 1_152;
 /// Connections at a time on which no valid key has been shown. One more closes the one that has waited longest: each
@@ -121,6 +153,20 @@ pub const PAGE_BYTES_MAX: usize = 2 << 20;
 pub const PAGE_STEP: usize = 8;
 /// Pages of entries that are read at a time in a tenant; others wait.
 pub const PAGES_AT_ONCE: usize = 1;
+/// Exports that are under way at a time in a tenant; one more is refused.
+pub const EXPORTS_AT_ONCE: usize = 2;
+/// Entries that are read at a time for an export without payloads, and to look for what happened when.
+pub const EXPORT_STEP: usize = 256;
+/// Bytes of a compliance pack.
+pub const PACK_BYTES_MAX: usize = 256 << 10;
+/// Controls of a compliance pack.
+pub const PACK_CONTROLS_MAX: usize = 500;
+/// Queries of a control.
+pub const PACK_QUERIES_MAX: usize = 16;
+/// How often a query may want entries at most: so a range has no more parts than days.
+pub const PACK_EVERY_MIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// The range that a pack is judged in where none is named, up to now.
+pub const PACK_RANGE_DEFAULT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 65_535;
 /// Entries of one transaction while it goes forward; outcomes and compensations may be more.
@@ -147,6 +193,22 @@ pub const SIGNAL_IDS_KEPT_MAX: usize = 256;
 pub const KEY_BYTES_MAX: usize = 256;
 /// Bytes of a justification or another text by a person.
 pub const TEXT_BYTES_MAX: usize = 2_000;
+/// Characters of a justification with which a person answers a request, at least: a definition may ask for more.
+pub const REQUEST_JUSTIFICATION_MIN: u32 = 20;
+/// What a definition may ask for at most.
+pub const REQUEST_JUSTIFICATION_MIN_MAX: u32 = 500;
+/// Bytes of a request's title.
+pub const REQUEST_TITLE_BYTES_MAX: usize = 200;
+/// People that one request can need.
+pub const REQUEST_APPROVERS_MAX: u32 = 10;
+/// Requests that are looked at for a page of those that somebody can answer.
+pub const REQUEST_LOOKS_MAX: usize = 10_000;
+/// How long after it was opened a request may be due.
+pub const REQUEST_OPEN_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Times that a request may be put off, and handed on.
+pub const REQUEST_TURNS_MAX: usize = 16;
+/// Requests that one step, or one clone, may open until a person has it tried again.
+pub const REQUESTS_A_STEP_MAX: usize = 16;
 /// Faults that a start may ask for: they are written with a transaction's head, at each of its commits.
 pub const FAULTS_MAX: usize = 32;
 /// Attempts that one fault names.
@@ -190,6 +252,20 @@ pub const CHILD_DEPTH_MAX: u32 = 8;
 pub const FORK_NODES_MAX: usize = 4_096;
 /// Bytes of the outputs and of the elements of fan-outs that a fork takes over, as canonical JSON.
 pub const FORK_BYTES_MAX: usize = 8 << 20;
+/// Evaluations of one call of the Authorization API.
+pub const EVALUATIONS_MAX: usize = 100;
+/// Bytes of one of them as JSON, with what it takes from the call's defaults.
+pub const EVALUATION_BYTES_MAX: usize = 64 << 10;
+/// Candidates that one call of a search of the Authorization API looks at; its page may be short, though more follow.
+pub const ACCESS_LOOKS_MAX: usize = 1_000;
+/// Bytes of what a policy information point says of a subject.
+pub const INFORMATION_BYTES_MAX: usize = 64 << 10;
+/// Subjects of which that is kept, each of [`INFORMATION_KEPT_BYTES_MAX`] at most.
+pub const INFORMATION_KEPT_MAX: usize = 4_096;
+/// Bytes up to which it is kept.
+pub const INFORMATION_KEPT_BYTES_MAX: usize = 8 << 10;
+/// Calls of the policy information point at a time.
+pub const INFORMATION_CALLS_MAX: usize = 64;
 /// Inputs that wait for a shard.
 pub const SHARD_QUEUE_MAX: usize = 16_384;
 /// Places of [`SHARD_QUEUE_MAX`] that only outcomes, cancels and timers may take.
@@ -221,6 +297,8 @@ pub const TARGETS_MAX: usize = 250;
 pub const TARGET_CALLS_MAX: u32 = 400;
 /// Queues that a tenant has settings of.
 pub const QUEUES_MAX: usize = 1_000;
+/// Stops that a tenant has, beside the one on the tenant as a whole.
+pub const STOPS_MAX: usize = 1_000;
 /// Versions of workers, or beginnings of them, that a queue is routed by.
 pub const QUEUE_VERSIONS_MAX: usize = 16;
 /// Bytes of the version of a worker.
@@ -283,6 +361,22 @@ pub const SEARCH_LOOKS_MAX: usize = 20_000;
 pub const COUNT_LOOKS_MAX: usize = 100_000;
 /// Transactions that are counted; there may be more.
 pub const COUNT_MAX: usize = 10_000;
+/// How long a capability token is good for, where the step does not say.
+pub const CAPABILITY_SECONDS_DEFAULT: u32 = 300;
+/// The most that a step may say.
+pub const CAPABILITY_SECONDS_MAX: u32 = 900;
+/// Bytes of what a capability token says of its purpose.
+pub const CAPABILITY_PURPOSE_BYTES_MAX: usize = 256;
+/// Bytes of the id of the resource that a capability token is for.
+pub const CAPABILITY_RESOURCE_BYTES_MAX: usize = 1_024;
+/// Bytes of a capability token as text, with everything that its holders added to it.
+pub const CAPABILITY_BYTES_MAX: usize = 16 * 1024;
+/// How often a capability token may be narrowed.
+pub const CAPABILITY_BLOCKS_MAX: usize = 16;
+/// Bytes of a challenge that a service draws for the holder of a capability token.
+pub const CHALLENGE_BYTES_MAX: usize = 256;
+/// Keys that a node signs capability tokens with and once did.
+pub const CAPABILITY_KEYS_MAX: usize = 8;
 
 // Each step of an open transaction has its two entries.
 const _: () = assert!(2 * (OPEN_STEPS_MAX as u64) < TRANSACTION_ENTRIES_MAX);
@@ -295,11 +389,14 @@ const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
 const _: () = assert!(PAGE_ROWS_MAX < SEARCH_LOOKS_MAX && COUNT_MAX <= COUNT_LOOKS_MAX);
 const _: () = assert!(CLONES_MAX <= TRANSACTION_CLONES_MAX && TRANSACTION_CLONES_MAX < SHARD_CLONES_MAX);
 const _: () = assert!(POLL_ROUNDS_MAX as u64 * 3 <= TRANSACTION_ENTRIES_MAX);
+const _: () = assert!(EVALUATIONS_MAX * EVALUATION_BYTES_MAX < BATCH_BYTES_MAX && EVALUATIONS_MAX < BATCH_ENTRIES_MAX);
 const _: () = assert!(TRANSACTION_CLONES_MAX <= BATCH_STEPS_MAX && BATCH_TIMEOUTS_MAX <= BATCH_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX && PAGE_ROWS_MAX < EVENT_LOOKS_MAX);
 const _: () = assert!(STEPS_MAX <= FORK_NODES_MAX && FORK_NODES_MAX < BATCH_ENTRIES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX <= FORK_BYTES_MAX && FORK_BYTES_MAX <= TRANSACTION_OUTPUT_BYTES_MAX);
-const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX);
+const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX && CELL_BYTES_MAX <= EXPRESSION_BYTES_MAX);
+const _: () = assert!(CAPABILITY_SECONDS_DEFAULT <= CAPABILITY_SECONDS_MAX);
+const _: () = assert!(CAPABILITY_RESOURCE_BYTES_MAX + CAPABILITY_PURPOSE_BYTES_MAX < CAPABILITY_BYTES_MAX / 4);
 const _: () = assert!(EXPIRED_AT_ONCE <= EXPIRY_LOOKS_MAX);
 const _: () = assert!(RETENTION_MIN.as_secs() <= RETENTION_DEFAULT.as_secs());
 const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
@@ -319,3 +416,6 @@ const _: () = assert!(BODY_BYTES_MAX <= TENANT_ROOM_BYTES_MAX && TENANT_ROOM_BYT
 const _: () = assert!(JSON_VALUES_MAX * JSON_VALUE_BYTES <= TENANT_ROOM_BYTES_MAX);
 const _: () = assert!(JSON_VALUES_MAX * JSON_VALUE_BYTES <= TENANT_INPUT_BYTES_MAX);
 const _: () = assert!(TENANT_INPUT_BYTES_MAX < INPUT_BYTES_MAX);
+// Whatever is asked for can be said, four bytes a character.
+const _: () = assert!(4 * REQUEST_JUSTIFICATION_MIN_MAX as usize <= TEXT_BYTES_MAX);
+const _: () = assert!(REQUEST_JUSTIFICATION_MIN <= REQUEST_JUSTIFICATION_MIN_MAX);

@@ -5,8 +5,9 @@ use crate::input;
 use chancery_api::Fault;
 use chancery_base::limits::BUNDLE_BYTES_MAX;
 use chancery_base::{Name, json};
-use chancery_policy::Bundle;
 use chancery_policy::bundle::{BundleError, Problem};
+use chancery_policy::{Bundle, cases};
+use chancery_shard::risk::{self, RiskFinding};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// The file that a directory's bundle is described in.
 const DESCRIPTION: &str = "bundle.yaml";
+/// The folder beside it whose files are lists of tests.
+const TESTS: &str = "tests";
 
 /// `bundle.yaml`.
 #[derive(Debug, Deserialize)]
@@ -29,9 +32,22 @@ struct Description {
     schema: PathBuf,
     /// Files of Cedar policies.
     policies: Vec<PathBuf>,
+    /// Files of Cedar policies that say what is demanded of what is permitted.
+    #[serde(default)]
+    obligations: Vec<PathBuf>,
+    /// What is taken into the document as it stands.
+    #[serde(default)]
+    mode: Option<Value>,
+    #[serde(default)]
+    modes: Option<Value>,
+    #[serde(default)]
+    risk_threshold: Option<Value>,
     /// A file with a list of entities in Cedar's JSON.
     #[serde(default)]
     entities: Option<PathBuf>,
+    /// A JSON or YAML file with the risk tables.
+    #[serde(default)]
+    risk: Option<PathBuf>,
 }
 
 /// A bundle's document before its version is settled.
@@ -50,13 +66,9 @@ pub(crate) fn read(path: &Path) -> Result<Source, CliError> {
 
 fn read_document(path: &Path) -> Result<Source, CliError> {
     let bytes = input::read(path, BUNDLE_BYTES_MAX)?;
-    let is_json = bytes.trim_ascii_start().starts_with(b"{");
-    let value = if is_json {
-        json::parse(&bytes, BUNDLE_BYTES_MAX).map_err(|error| fault(path, error.to_string()))?
-    } else {
-        yaml(path, &bytes)?
+    let Value::Object(document) = value_of(path, &bytes)? else {
+        return Err(fault(path, "a bundle is an object".to_owned()));
     };
-    let Value::Object(document) = value else { return Err(fault(path, "a bundle is an object".to_owned())) };
     Ok(Source { document, places: BTreeMap::new(), path: path.to_owned() })
 }
 
@@ -74,16 +86,16 @@ fn read_dir(dir: &Path) -> Result<Source, CliError> {
     }
     document.insert("schema".to_owned(), Value::from(text_of(dir, &path, &description.schema)?));
     places.insert("schema".to_owned(), dir.join(&description.schema));
-    let mut policies = Map::new();
-    for file in &description.policies {
-        let name = file.to_string_lossy().into_owned();
-        let text = text_of(dir, &path, file)?;
-        if policies.insert(name.clone(), Value::from(text)).is_some() {
-            return Err(fault(&path, format!("policies: `{name}` stands twice")));
+    for (key, files) in [("policies", &description.policies), ("obligations", &description.obligations)] {
+        // A bundle without policies says so; one without obligations says nothing.
+        if key == "policies" || !files.is_empty() {
+            let texts = texts_of(dir, &path, (key, files), &mut places)?;
+            document.insert(key.to_owned(), Value::Object(texts));
         }
-        places.insert(name, dir.join(file));
     }
-    document.insert("policies".to_owned(), Value::Object(policies));
+    let said =
+        [("mode", description.mode), ("modes", description.modes), ("risk_threshold", description.risk_threshold)];
+    document.extend(said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     if let Some(file) = &description.entities {
         let text = text_of(dir, &path, file)?;
         let entities = json::parse(text.as_bytes(), BUNDLE_BYTES_MAX);
@@ -91,7 +103,36 @@ fn read_dir(dir: &Path) -> Result<Source, CliError> {
         document.insert("entities".to_owned(), entities);
         places.insert("entities".to_owned(), dir.join(file));
     }
+    if let Some(file) = &description.risk {
+        let text = text_of(dir, &path, file)?;
+        document.insert("risk".to_owned(), value_of(&dir.join(file), text.as_bytes())?);
+        places.insert("risk".to_owned(), dir.join(file));
+    }
+    let tests = tests_of(&dir.join(TESTS))?;
+    if !tests.is_empty() {
+        document.insert("tests".to_owned(), Value::Array(tests));
+        places.insert("tests".to_owned(), dir.join(TESTS));
+    }
     Ok(Source { document, places, path })
+}
+
+/// The texts of the files that stand under `key`, by their names.
+fn texts_of(
+    dir: &Path,
+    path: &Path,
+    (key, files): (&str, &[PathBuf]),
+    places: &mut BTreeMap<String, PathBuf>,
+) -> Result<Map<String, Value>, CliError> {
+    let mut texts = Map::new();
+    for file in files {
+        let name = file.to_string_lossy().into_owned();
+        let text = text_of(dir, path, file)?;
+        if places.insert(name.clone(), dir.join(file)).is_some() {
+            return Err(fault(path, format!("{key}: `{name}` stands twice")));
+        }
+        texts.insert(name, Value::from(text));
+    }
+    Ok(texts)
 }
 
 /// The text of a file that `bundle.yaml` names: it is within the directory, so that a bundle from elsewhere does not
@@ -103,6 +144,47 @@ fn text_of(dir: &Path, described_in: &Path, file: &Path) -> Result<String, CliEr
     let path = dir.join(file);
     let bytes = input::read(&path, BUNDLE_BYTES_MAX)?;
     String::from_utf8(bytes).map_err(|error| fault(&path, error.to_string()))
+}
+
+/// What all files of a folder of tests hold, in order of their names; nothing if there is no such folder.
+fn tests_of(dir: &Path) -> Result<Vec<Value>, CliError> {
+    let failed = |source| CliError::Read { path: dir.to_owned(), source };
+    let mut files = Vec::new();
+    match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => {
+            for entry in entries.map_err(failed)? {
+                files.push(entry.map_err(failed)?.path());
+            }
+        }
+    }
+    files.retain(|path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file()
+    });
+    files.sort();
+    let mut all = Vec::new();
+    for path in files {
+        let tests = value_of(&path, &input::read(&path, BUNDLE_BYTES_MAX)?)?;
+        // Read here, too, so that the fault names the file.
+        if let Err(problems) = cases::read(tests.clone()) {
+            let found = |problem: Problem| Found::of(&path, problem.message);
+            let faults = problems.into_iter().map(found).collect();
+            return Err(CliError::Faulty { document: path.display().to_string(), faults });
+        }
+        if let Value::Array(tests) = tests {
+            all.extend(tests);
+        }
+    }
+    Ok(all)
+}
+
+/// A value that is written as JSON, or as YAML.
+fn value_of(path: &Path, bytes: &[u8]) -> Result<Value, CliError> {
+    if bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[") {
+        return json::parse(bytes, BUNDLE_BYTES_MAX).map_err(|error| fault(path, error.to_string()));
+    }
+    yaml(path, bytes)
 }
 
 fn yaml<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, CliError> {
@@ -139,9 +221,39 @@ impl Source {
         Value::Object(document)
     }
 
-    /// Reads and validates it as the server would.
-    pub(crate) fn check(&self, version: u32) -> Result<Bundle, CliError> {
-        Bundle::parse(&json::canonical(&self.document(version))).map_err(|error| self.faults(&error))
+    /// Reads and validates it as the server would. Gives what is allowed but probably not meant, too.
+    pub(crate) fn check(&self, version: u32) -> Result<(Bundle, Vec<Found>), CliError> {
+        let bundle = Bundle::parse(&json::canonical(&self.document(version))).map_err(|error| self.faults(&error))?;
+        let found = |findings: Vec<RiskFinding>| findings.iter().map(|finding| self.of_risk(finding)).collect();
+        match risk::check(&bundle) {
+            Ok(warnings) => Ok((bundle, found(warnings))),
+            Err(faults) => Err(CliError::Faulty { document: self.path.display().to_string(), faults: found(faults) }),
+        }
+    }
+
+    fn of_risk(&self, found: &RiskFinding) -> Found {
+        let fault =
+            Fault { path: found.place(), line: None, column: None, message: found.finding.to_string(), rule: None };
+        Found { file: self.places.get("risk").unwrap_or(&self.path).display().to_string(), fault }
+    }
+
+    /// The same, and its own tests pass.
+    pub(crate) fn check_tested(&self, version: u32) -> Result<(Bundle, Vec<Found>), CliError> {
+        let (bundle, warnings) = self.check(version)?;
+        let file = self.places.get("tests").unwrap_or(&self.path);
+        let faults: Vec<Found> = cases::run(&bundle)
+            .into_iter()
+            .filter_map(|result| {
+                let mut found = Found::of(file, result.failure?);
+                found.fault.path = format!("test `{}`", result.name);
+                Some(found)
+            })
+            .collect();
+        if faults.is_empty() {
+            Ok((bundle, warnings))
+        } else {
+            Err(CliError::Faulty { document: self.path.display().to_string(), faults })
+        }
     }
 
     fn faults(&self, error: &BundleError) -> CliError {

@@ -1,12 +1,15 @@
 //! The commands, one module each.
 
 mod bundle;
+mod capability;
 mod completions;
+mod compliance;
 mod context;
 mod decide;
 mod definition;
 mod dev;
 mod event;
+mod export;
 mod init;
 mod key;
 mod ledger;
@@ -15,12 +18,14 @@ mod migrate;
 mod principal;
 mod queue;
 mod receipt;
+mod request;
 mod retention;
 mod run;
 mod schedule;
 mod serve;
 mod settings;
 mod signing_secret;
+mod stop;
 mod target;
 mod tenant;
 mod tx;
@@ -45,7 +50,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Tx(tx::Command),
     Receipt(receipt::Args),
+    Export(export::Args),
     Verify(verify::Args),
+    #[command(subcommand)]
+    Compliance(compliance::Command),
     #[command(subcommand)]
     Definition(definition::Command),
     #[command(subcommand)]
@@ -56,6 +64,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::Command),
     #[command(subcommand)]
+    Stop(stop::Command),
+    #[command(subcommand)]
     Retention(retention::Command),
     #[command(subcommand)]
     Queue(queue::Command),
@@ -64,11 +74,15 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Schedule(schedule::Command),
     #[command(subcommand)]
+    Request(request::Command),
+    #[command(subcommand)]
     Event(event::Command),
     #[command(subcommand)]
     Target(target::Command),
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
+    #[command(subcommand)]
+    Capability(capability::Command),
     #[command(subcommand)]
     Tenant(tenant::Command),
     #[command(subcommand)]
@@ -90,19 +104,24 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Run(args) => Box::pin(run::run(args, session)).await,
         Command::Tx(command) => Box::pin(tx::run(command, session)).await,
         Command::Receipt(args) => receipt::run(args, session).await,
+        Command::Export(args) => Box::pin(export::run(args, session)).await,
         Command::Verify(args) => verify::run(args, session),
+        Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
+        Command::Stop(command) => Box::pin(stop::run(command, session)).await,
         Command::Retention(command) => retention::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Settings(command) => Box::pin(settings::run(command, session)).await,
         Command::Schedule(command) => Box::pin(schedule::run(command, session)).await,
+        Command::Request(command) => Box::pin(request::run(command, session)).await,
         Command::Event(command) => Box::pin(event::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
+        Command::Capability(command) => Box::pin(capability::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Principal(command) => Box::pin(principal::run(command, session)).await,
         Command::Key(command) => Box::pin(key::run(command, session)).await,

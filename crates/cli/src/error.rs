@@ -114,6 +114,14 @@ fn count(faults: usize) -> String {
     if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
 
+impl Found {
+    /// What is wrong with a file, where there is no more to say of its place.
+    pub(crate) fn of(file: &Path, message: String) -> Self {
+        let fault = Fault { path: String::new(), line: None, column: None, message, rule: None };
+        Self { file: file.display().to_string(), fault }
+    }
+}
+
 impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
         Self::App(Box::new(error))
@@ -123,9 +131,7 @@ impl From<AppError> for CliError {
 impl CliError {
     /// A document with one fault, of which there is no more to say than this.
     pub(crate) fn faulty(path: &Path, message: String) -> Self {
-        let file = path.display().to_string();
-        let fault = Fault { path: String::new(), line: None, column: None, message, rule: None };
-        Self::Faulty { document: file.clone(), faults: vec![Found { file, fault }] }
+        Self::Faulty { document: path.display().to_string(), faults: vec![Found::of(path, message)] }
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -247,7 +253,7 @@ fn data_hint(error: &DataDirError) -> Option<String> {
 }
 
 fn remote_hint(error: &SdkError) -> Option<String> {
-    if let SdkError::Unreachable { server, .. } = error {
+    if let SdkError::Unreachable { server, .. } | SdkError::Silent { server, .. } = error {
         return Some(format!(
             "is the server up at {server}? Start one with `chancery serve` or `chancery dev`, or name another with --server"
         ));

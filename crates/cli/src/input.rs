@@ -54,6 +54,12 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|error: TimestampError| error.to_string())
 }
 
+/// An instant, or a date, which is its first moment in UTC.
+pub(crate) fn time_or_date(text: &str) -> Result<Timestamp, String> {
+    let date = time(&format!("{text}T00:00:00Z"));
+    date.or_else(|_not_a_date| time(text))
+}
+
 /// Splits `NAME=VALUE`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

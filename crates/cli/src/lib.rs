@@ -13,6 +13,7 @@ mod definition_source;
 mod error;
 mod exit;
 mod fault;
+mod information;
 mod input;
 mod key_file;
 mod output;

@@ -31,6 +31,39 @@ pub(crate) async fn spin<F: Future>(what: &str, future: F) -> F::Output {
     done
 }
 
+/// How much has come of something whose end is not known.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    what: &'static str,
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Flow {
+    /// Begins now, and shows nothing yet.
+    pub(crate) const fn new(what: &'static str, now: Instant) -> Self {
+        Self { what, began: now, bar: None }
+    }
+
+    /// So many bytes so far.
+    pub(crate) fn at(&mut self, bytes: u64) {
+        if self.bar.is_none() && io::stderr().is_terminal() && self.began.elapsed() >= PATIENCE {
+            self.bar = Some(styled("{spinner} {bytes} {msg}, {bytes_per_sec}, {elapsed}", self.what));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(bytes);
+        }
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// How far something with a known end is.
 #[derive(Debug)]
 pub(crate) struct Bar {
@@ -48,7 +81,7 @@ impl Bar {
     /// So far of so many.
     pub(crate) fn at(&mut self, done: u64, total: u64) {
         if self.bar.is_none() && io::stderr().is_terminal() && self.began.elapsed() >= PATIENCE {
-            self.bar = Some(bar(self.what));
+            self.bar = Some(styled("{wide_bar} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left", self.what));
         }
         if let Some(bar) = &self.bar {
             bar.set_length(total);
@@ -65,9 +98,9 @@ impl Drop for Bar {
     }
 }
 
-fn bar(what: &'static str) -> ProgressBar {
+fn styled(template: &str, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.set_message(what);

@@ -2,12 +2,14 @@
 
 mod entry;
 mod open;
+mod request;
 mod schedule;
 mod transaction;
 mod waits;
 
 pub(crate) use entry::{entries, history};
 pub(crate) use open::{Resumed, Said, heard, resumed, said, stepped};
+pub(crate) use request::{request, requests};
 pub(crate) use schedule::{schedule, schedules, triggered};
 pub(crate) use transaction::{bulk, count, is_success, started, step_names, steps, transaction, transactions, tree};
 pub(crate) use waits::{signal, state};

@@ -1,6 +1,7 @@
 //! Definitions: what a transaction of a name and version does. Written in YAML or JSON, kept as canonical JSON,
 //! named by its digest.
 
+mod capability;
 mod check;
 mod child;
 mod diff;
@@ -17,11 +18,13 @@ mod poll;
 mod problem;
 mod read;
 mod render;
+mod request;
 mod retry;
 mod schema;
 mod wait;
 mod yaml;
 
+pub use capability::{Capability, CapabilityTerms};
 pub use diff::{Change, Diff, OrderChange, StepChanges};
 pub use facts::{BadExpression, Facts, HttpRequest, Resource, Seen};
 pub use flow::Variables;
@@ -31,6 +34,7 @@ pub use lint::{Rule, Warning};
 pub use poll::{POLL_EVERY_DEFAULT, POLL_ROUNDS_DEFAULT, Poll};
 pub use problem::{DefinitionError, Problem};
 pub(crate) use read::{header_fault, is_identifier};
+pub use request::{Approval, Ask, Quorum};
 pub use retry::Retry;
 pub use schema::SCHEMA;
 
@@ -173,12 +177,16 @@ pub struct Step {
     pub optional: bool,
     /// 0 without `after`, else one more than the highest of those.
     pub layer: u32,
+    /// Its worker gets a capability token.
+    pub capability: Option<Capability>,
     /// The action that is asked of policy.
     pub action: Name,
     /// The resource that is asked of policy, where it is not the step itself.
     pub resource: Option<ResourceTemplate>,
     /// What the decisions about its attempts are told, by name.
     pub context: Vec<(String, Template)>,
+    /// What people have to approve before it is handed out.
+    pub approval: Option<Approval>,
     /// The steps that its expressions use, its own among them if its undo does; ascending.
     pub reads: Vec<StepIndex>,
     /// The variables that its expressions use: for each the steps that may have set it, the last one first.
@@ -281,6 +289,8 @@ pub enum Run {
     Wait(Template),
     /// Nothing until a signal comes; its payload is the output.
     Signal(Signal),
+    /// Nothing until people have answered; what they said is the output.
+    Request(Box<Ask>),
     /// A transaction of its own; its output is the output.
     Transaction(Child),
     /// A question for policy, whose answer is the output.
@@ -360,9 +370,13 @@ impl Run {
     pub(crate) const fn is_call(&self) -> bool {
         match self {
             Self::Worker(_) | Self::Http(_) => true,
-            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Transaction(_) | Self::Decide(_) | Self::Emit(_) => {
-                false
-            }
+            Self::Noop
+            | Self::Wait(_)
+            | Self::Signal(_)
+            | Self::Request(_)
+            | Self::Transaction(_)
+            | Self::Decide(_)
+            | Self::Emit(_) => false,
         }
     }
 
@@ -371,7 +385,7 @@ impl Run {
         match self {
             Self::Worker(_) | Self::Transaction(_) | Self::Emit(_) => false,
             Self::Http(http) => matches!(http.method, Method::Get),
-            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Decide(_) => true,
+            Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Request(_) | Self::Decide(_) => true,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod about;
 
+use crate::conditions::Conditions;
 use crate::fault::Fault;
 use crate::fork::{Fork, Inherited};
 use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::open::Intent;
+use crate::request::Requested;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{DecisionId, Digest, Document, EventId, EventType, Name, PrincipalId, Timestamp, TransactionId};
@@ -40,6 +42,8 @@ impl StepError {
     pub const BAD_EXPRESSION: &'static str = "BadExpression";
     /// The tenant's policy denied the attempt.
     pub const POLICY_DENIED: &'static str = "PolicyDenied";
+    /// What a compensation would go to is stopped.
+    pub const TARGET_STOPPED: &'static str = "TargetStopped";
     /// A fault that the start asked for threw the attempt's answer away.
     pub const ANSWER_LOST: &'static str = "AnswerLost";
     /// The attempt's answer did not come in time.
@@ -70,6 +74,12 @@ impl StepError {
     pub const INPUT_REFUSED: &'static str = "InputRefused";
     /// The definition that a step is to run is none that can be a child here.
     pub const CHILD_REFUSED: &'static str = "ChildRefused";
+    /// People who were asked said no.
+    pub const REQUEST_DENIED: &'static str = "RequestDenied";
+    /// People who were asked did not say yes in time.
+    pub const REQUEST_EXPIRED: &'static str = "RequestExpired";
+    /// The step has opened as many requests as one may.
+    pub const TOO_MANY_REQUESTS: &'static str = "TooManyRequests";
     /// What a step asks policy is no question that it could answer.
     pub const BAD_QUESTION: &'static str = "BadQuestion";
 
@@ -109,6 +119,10 @@ pub enum Failure {
     Exhausted,
     /// It was not handed out: policy denied it.
     Denied,
+    /// It was not handed out: people who were asked said no.
+    RequestDenied,
+    /// It was not handed out: people who were asked did not say yes in time.
+    RequestExpired,
     /// It was not handed out: an expression failed, or a limit is reached.
     Refused,
 }
@@ -124,6 +138,8 @@ impl Failure {
             | Self::SignalTimedOut
             | Self::Exhausted
             | Self::Denied
+            | Self::RequestDenied
+            | Self::RequestExpired
             | Self::Refused => false,
         }
     }
@@ -133,7 +149,13 @@ impl Failure {
     pub const fn was_dispatched(self) -> bool {
         match self {
             Self::Failed | Self::Unknown | Self::TimedOut | Self::Lapsed => true,
-            Self::QueueTimedOut | Self::SignalTimedOut | Self::Exhausted | Self::Denied | Self::Refused => false,
+            Self::QueueTimedOut
+            | Self::SignalTimedOut
+            | Self::Exhausted
+            | Self::Denied
+            | Self::RequestDenied
+            | Self::RequestExpired
+            | Self::Refused => false,
         }
     }
 
@@ -149,13 +171,15 @@ impl Failure {
             Self::SignalTimedOut => "signal_timed_out",
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
+            Self::RequestDenied => "request_denied",
+            Self::RequestExpired => "request_expired",
             Self::Refused => "refused",
         }
     }
 
     pub(crate) const fn cause(self) -> CauseKind {
         match self {
-            Self::Denied => CauseKind::StepDenied,
+            Self::Denied | Self::RequestDenied | Self::RequestExpired => CauseKind::StepDenied,
             Self::TimedOut | Self::QueueTimedOut | Self::SignalTimedOut => CauseKind::StepTimedOut,
             Self::Failed | Self::Unknown | Self::Lapsed | Self::Exhausted | Self::Refused => CauseKind::StepFailed,
         }
@@ -380,6 +404,8 @@ pub enum Event {
         input: Arc<Document>,
         /// When it counts as failed.
         deadline: Timestamp,
+        /// What policy demands of it.
+        conditions: Option<Arc<Conditions>>,
     },
     /// Policy permitted an attempt of a step that the driver of an open transaction asked for.
     Permitted(Box<Permitted>),
@@ -535,6 +561,8 @@ pub enum Event {
         /// The number of the signal's entry in the log.
         signal: u64,
     },
+    /// Something happened to a request of a step.
+    Requested(Box<Requested>),
     /// The shard carried a step or its compensation out itself: it is done.
     CarriedOut(Box<CarriedOut>),
     /// Somebody paused it.

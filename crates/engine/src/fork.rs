@@ -4,6 +4,7 @@
 //! else is done anew, under keys of the fork's own. What is taken over stands in the fork's own entries, so that it
 //! needs nothing of its source.
 
+use crate::conditions::Conditions;
 use crate::definition::Variables;
 use crate::event::StepError;
 use crate::node::NodeRef;
@@ -60,6 +61,9 @@ pub struct Inherited {
 pub struct Stood {
     /// Attempts handed out.
     pub attempts: u32,
+    /// What policy demanded of its last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Arc<Conditions>>,
     /// The decision that permitted its last attempt, which its undo cites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,

@@ -3,6 +3,7 @@
 //!
 //! Pure: time is an argument, and nothing here knows of workers' connections, policies or the ledger.
 
+mod conditions;
 pub mod definition;
 mod event;
 mod fault;
@@ -10,6 +11,7 @@ mod fork;
 mod headers;
 mod node;
 mod open;
+mod request;
 pub mod schedule;
 pub mod search;
 mod settings;
@@ -18,6 +20,7 @@ mod status;
 mod tcc;
 mod transaction;
 
+pub use conditions::Conditions;
 pub use event::{
     Beginning, CarriedOut, Cause, ChildStart, Deed, Emission, Event, Failure, Parent, Permitted, Signal, StepError,
 };
@@ -26,11 +29,15 @@ pub use fork::{Fork, ForkRefusal, Inherited, Origin, Stood};
 pub use headers::Headers;
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
+pub use request::{
+    Acknowledgement, Deferral, Delegation, Demand, Gate, Person, REQUEST_WARNED_BEFORE, RequestAnswer, RequestFact,
+    RequestKind, RequestRefusal, RequestState, RequestStatus, RequestTerms, Requested, Say, Trigger, sla_of,
+};
 pub use settings::Settings;
 pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
-    Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Offer, OpenRefusal, Parts, Ready,
-    Refusal, Staged, Summary, Transaction,
+    Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Offer, OpenRefusal, Outgoing,
+    Parts, Ready, Refusal, RequestAt, Staged, Summary, Transaction,
 };

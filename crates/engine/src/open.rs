@@ -148,9 +148,11 @@ impl Intent {
             irreversible: self.undo.is_none(),
             optional: true,
             layer: 0,
+            capability: None,
             action: self.action.clone(),
             resource: None,
             context: Vec::new(),
+            approval: None,
             reads: Vec::new(),
             variables: Vec::new(),
         }

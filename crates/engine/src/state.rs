@@ -3,6 +3,7 @@
 //! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
+use crate::conditions::Conditions;
 use crate::definition::Definition;
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
@@ -10,6 +11,7 @@ use crate::fork::{Fork, Origin};
 use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::open::OpenHead;
+use crate::request::RequestState;
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -254,6 +256,9 @@ pub struct StepState {
     /// How many clones it has, once it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clones: Option<u32>,
+    /// What policy demanded of its latest attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Arc<Conditions>>,
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
@@ -287,6 +292,9 @@ pub struct StepState {
     /// Since when it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
+    /// The requests that it opened since a person had it tried again, in their order: the last one may be open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RequestState>,
     /// Rounds that were done and were not enough.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rounds: u32,
@@ -359,6 +367,7 @@ impl StepState {
             clones: None,
             unknown: false,
             ready_at: None,
+            requests: Vec::new(),
             rounds: 0,
             rounds_before: 0,
             wake_at: None,
@@ -373,6 +382,7 @@ impl StepState {
             origin: None,
             output_seq: None,
             error: None,
+            conditions: None,
             undo: UndoState::NONE,
         }
     }
@@ -409,6 +419,12 @@ impl StepState {
     #[must_use]
     pub const fn took_effect(&self) -> bool {
         self.clones.is_none() && matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
+    }
+
+    /// The request of it that can be answered.
+    #[must_use]
+    pub fn open_request(&self) -> Option<&RequestState> {
+        self.requests.last().filter(|request| request.is_open())
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.
@@ -560,11 +576,13 @@ mod tests {
             })),
             output_seq: Some(8),
             ready_at: at,
+            requests: Vec::new(),
             rounds: 4,
             rounds_before: 2,
             started_at: at,
             status: StepStatus::Completed,
             undo,
+            conditions: Some(Arc::default()),
             unknown: true,
             wake_at: at,
         });

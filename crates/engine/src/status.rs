@@ -63,8 +63,8 @@ words!(
     ShownStatus {
         /// Steps go forward.
         Running = "running",
-        /// It goes forward, and nothing is out or queued: its steps wait for a time, a signal or their next
-        /// round, or its start does.
+        /// It goes forward, and nothing is out or queued: its steps wait for a time, a signal, their next
+        /// round or people who were asked, or its start does.
         Waiting = "waiting",
         /// Everything is tried, and the decision to confirm was taken.
         Confirming = "confirming",
@@ -114,7 +114,7 @@ words!(
         Dispatched = "dispatched",
         /// An attempt failed; the next waits for its time.
         Backoff = "backoff",
-        /// It waits for a time, a signal or its next round.
+        /// It waits for a time, a signal, its next round or people who were asked.
         Waiting = "waiting",
         /// It fanned out, and its clones run.
         Expanded = "expanded",
@@ -170,7 +170,7 @@ words!(
     CauseKind {
         /// A step failed.
         StepFailed = "step_failed",
-        /// Policy denied a step.
+        /// Policy denied a step, or people who were asked did or did not answer in time.
         StepDenied = "step_denied",
         /// A step's attempts or its wait for a worker timed out.
         StepTimedOut = "step_timed_out",

@@ -18,14 +18,16 @@ mod nodes;
 mod offer;
 mod open;
 mod poll;
+mod request;
 mod wait;
 
 pub use apply::IllegalEvent;
 pub use child::ChildEnd;
-pub use command::{Answer, Refusal};
+pub use command::{Answer, Outgoing, Refusal};
 pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
 pub use open::{Asked, OpenRefusal};
+pub use request::RequestAt;
 
 use crate::definition::{Definition, DefinitionKind, Step};
 use crate::event::{Beginning, Cause, Event, Signal, StepError};
@@ -473,6 +475,7 @@ impl Transaction {
             }
         }
         self.fresh.clear();
+        self.withdraw(cx)?;
         let is_over = self.active.is_finished() && !self.head.held && !self.is_driven();
         if self.head.status == Status::Running && is_over {
             match self.definition.kind {

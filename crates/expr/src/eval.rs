@@ -25,6 +25,11 @@ impl<'e> Machine<'e> {
         Self { scope, locals: Vec::new(), fuel }
     }
 
+    /// What is left.
+    pub(crate) const fn fuel(&self) -> u64 {
+        self.fuel
+    }
+
     /// Pays for `amount` of work.
     pub(crate) fn charge(&mut self, amount: usize) -> Result<(), EvalError> {
         let amount = u64::try_from(amount).unwrap_or(u64::MAX);

@@ -58,9 +58,19 @@ impl Program {
     /// # Errors
     /// If the expression does not apply to what the names stand for, its result is no value, or fuel runs out.
     pub fn evaluate(&self, scope: &Scope<'_>, fuel: u64) -> Result<Option<Value>, EvalError> {
-        let mut machine = Machine::new(scope, fuel);
-        let value = machine.eval(&self.inner.node)?;
-        machine.make_json(&value, 0)
+        self.evaluate_within(scope, &mut { fuel })
+    }
+
+    /// Evaluates as [`Program::evaluate`] does, and takes what that costs from `fuel`: for a budget that several
+    /// evaluations share.
+    ///
+    /// # Errors
+    /// As [`Program::evaluate`].
+    pub fn evaluate_within(&self, scope: &Scope<'_>, fuel: &mut u64) -> Result<Option<Value>, EvalError> {
+        let mut machine = Machine::new(scope, *fuel);
+        let value = machine.eval(&self.inner.node).and_then(|value| machine.make_json(&value, 0));
+        *fuel = machine.fuel();
+        value
     }
 
     /// Evaluates a condition; an absent optional is false.

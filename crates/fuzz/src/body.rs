@@ -5,14 +5,20 @@ use crate::Verdict;
 use crate::check::{body, words};
 use crate::exchange::token;
 use crate::search::search;
+use chancery_api::authzen::{
+    AccessActionSearch, AccessEvaluation, AccessEvaluations, AccessResourceSearch, AccessSubjectSearch,
+};
 use chancery_api::decision::Decide;
+use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
+use chancery_api::request::{AnswerRequest, DeferRequest, DelegateRequest};
 use chancery_api::retention::SetRetention;
 use chancery_api::schedule::{ScheduleNote, ScheduleTerms, TriggerSchedule};
 use chancery_api::settings::SetSettings;
+use chancery_api::stop::SetStop;
 use chancery_api::target::{Callback, ForceBreaker, IssueSigningSecret, TargetSettings};
 use chancery_api::tenant::CreateTenant;
 use chancery_api::transaction::{Bulk, Cancel, ForkTransaction, Justified, Resolve, SendSignal, StartTransaction};
@@ -25,23 +31,24 @@ use chancery_engine::{Headers, Intent, IntentResource, IntentTarget, IntentUndo}
 const NOW: Timestamp = Timestamp::from_micros(1_774_742_400_000_000);
 
 macro_rules! bodies {
-    ($($body:ident)*) => {
+    ($($body:ident)*; any $($any:ident)*) => {
         /// What they are called in the table of routes.
-        pub const BODIES: &[&str] = &[$(stringify!($body)),*];
+        pub const BODIES: &[&str] = &[$(stringify!($body),)* $(stringify!($any)),*];
 
         /// Whether it is one of them, of which all that must hold does.
         fn is_any(data: &[u8]) -> bool {
-            let read = [$(body!($body, data).is_some()),*];
+            let read = [$(body!($body, data).is_some(),)* $(body!(any $any, data).is_some()),*];
             read.contains(&true)
         }
     };
 }
 
 bodies! {
-    Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide Exchange ForceBreaker ForkTransaction
-    IssueKey IssueSigningSecret Justified OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
+    AnswerRequest Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
+    Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
     QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
-    StartTransaction TargetSettings TriggerSchedule
+    SetStop StartTransaction TargetSettings TriggerSchedule;
+    any AccessActionSearch AccessEvaluation AccessEvaluations AccessResourceSearch AccessSubjectSearch
 }
 
 pub(crate) fn bodies(data: &[u8]) -> Verdict {

@@ -20,6 +20,7 @@ mod proof;
 pub mod sample;
 mod search;
 pub mod seeds;
+mod table;
 mod tile;
 
 /// What a target says of an input that breaks nothing.
@@ -41,7 +42,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
@@ -56,6 +57,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "tile", run: tile::tile },
     Target { name: "search", run: search::search },
     Target { name: "cron", run: cron::cron },
+    Target { name: "table", run: table::table },
 ];
 
 /// Runs the target of this name.

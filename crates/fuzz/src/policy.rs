@@ -109,5 +109,5 @@ fn question(action: &str) -> (Directory, Request) {
     let mut resource = ResourceRef::new("Step", "create-order/charge");
     resource.parents.push(EntityRef::new("Definition", "create-order"));
     let context = Map::from_iter([("amount".to_owned(), json!(12)), ("attempt".to_owned(), json!(1))]);
-    (directory, Request { principal: agent, action: action.to_owned(), resource, context })
+    (directory, Request { principal: agent.into(), action: action.to_owned(), resource, context, irreversible: false })
 }

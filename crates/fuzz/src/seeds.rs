@@ -1,6 +1,7 @@
 //! What each target's corpus begins with: our own examples, the cases of our tests, and what a limit looks like from
 //! both sides. `cargo run -p chancery-fuzz` writes them; a test says when they are stale.
 
+mod table;
 mod text;
 
 use crate::policy::SEPARATOR;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Seed> {
         seeds.extend(texts.iter().map(|text| (target, text.as_bytes().to_vec())));
     }
     seeds.extend(bundles().into_iter().map(|text| ("bundle", text.into_bytes())));
+    seeds.extend(table::tables().into_iter().map(|text| ("table", text.into_bytes())));
     seeds.extend(limits());
     seeds.extend(ledger());
     seeds.extend(proofs());

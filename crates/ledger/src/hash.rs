@@ -67,6 +67,13 @@ pub fn empty_root() -> Hash {
     Hash(Sha256::digest([]).into())
 }
 
+/// The root of a tree from the roots of its complete subtrees, left to right, each larger than the next.
+pub(crate) fn root_of(roots: &[Hash]) -> Hash {
+    let mut from_right = roots.iter().rev().copied();
+    let Some(right) = from_right.next() else { return empty_root() };
+    from_right.fold(right, |right, left| node_hash(&left, &right))
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&STANDARD.encode(self.0))

@@ -10,16 +10,20 @@
 //! | [`tile`] | where tiles and entry bundles are, and what is in them |
 //! | [`tree`] | growing a tree, writing its tiles |
 //! | [`proof`] | inclusion and consistency: made from tiles, verified without |
+//! | [`range`] | leaves next to one another, or some of them: proven in one pass |
 //! | [`note`] | Ed25519 keys and signed notes |
 //! | [`checkpoint`] | signed tree heads |
 //! | [`tlog_proof`] | an entry's inclusion as one text |
 //! | [`receipt`] | that a step was permitted before it was handed out, and what outcome was reported |
+//! | [`export`] | a package of entries that proves itself, and reports for people made of it |
 //! | [`verify`] | a whole log, streamed; shares no code with the writer beyond hashing and parsing |
 
 pub mod checkpoint;
+pub mod export;
 pub mod hash;
 pub mod note;
 pub mod proof;
+pub mod range;
 pub mod receipt;
 pub mod record;
 pub mod tile;

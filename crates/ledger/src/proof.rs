@@ -2,6 +2,7 @@
 //! (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
 
 use crate::hash::{Hash, LeafIndex, TreeSize, empty_root, node_hash};
+use crate::range::pieces;
 use crate::tile::{self, TILE_WIDTH, TileId};
 use crate::tree::{TreeError, read_hashes};
 use chancery_base::Kind;
@@ -201,6 +202,24 @@ pub fn consistency_proof<E>(
     }
     proof.reverse();
     Ok(proof)
+}
+
+/// The hashes that stand for the leaves from `from` up to but not including `to` in a tree of a size, from stored
+/// tiles: what [`crate::range::Fold::range`] takes. None where there are no such leaves.
+///
+/// # Errors
+/// If the leaves are not in the tree, or a tile cannot be read or is too short.
+pub fn range_hashes<E>(
+    from: LeafIndex,
+    to: TreeSize,
+    size: TreeSize,
+    read: impl FnMut(TileId) -> Result<Vec<u8>, E>,
+) -> Result<Vec<Hash>, TreeError<E>> {
+    if to > size {
+        return Err(TreeError::Leaf { leaf: LeafIndex(to.0 - 1), size });
+    }
+    let mut tiles = Tiles::new(size, read);
+    pieces(from, to).map(|piece| tiles.subtree(piece.height, piece.index)).collect()
 }
 
 /// The root of the tree at a size, from stored tiles.

@@ -19,7 +19,7 @@ pub use entry::{EntryCheck, Kept};
 pub use fault::{BoxError, Fault, Place, Problem};
 
 use crate::checkpoint::Checkpoint;
-use crate::hash::{Hash, LeafIndex, TreeSize, empty_root, node_hash};
+use crate::hash::{Hash, LeafIndex, TreeSize, node_hash, root_of};
 use crate::note::{Keys, Note};
 use crate::record::{Origin, Record};
 use crate::tile::TileId;
@@ -304,10 +304,4 @@ impl<'a> LogVerifier<'a> {
         }
         Ok(())
     }
-}
-
-fn root_of(roots: &[Hash]) -> Hash {
-    let mut from_right = roots.iter().rev().copied();
-    let Some(right) = from_right.next() else { return empty_root() };
-    from_right.fold(right, |right, left| node_hash(&left, &right))
 }

@@ -51,8 +51,13 @@ fn main() {
         let begin = Instant::now();
         let bundle = bundle(policies);
         let load = begin.elapsed();
-        let request =
-            Request { principal: id, action: "act-0".to_owned(), resource: resource.clone(), context: context.clone() };
+        let request = Request {
+            principal: id.into(),
+            action: "act-0".to_owned(),
+            resource: resource.clone(),
+            context: context.clone(),
+            irreversible: false,
+        };
         let outcome = decide(&bundle, &directory, &request).outcome;
         let mut times: Vec<f64> = (0..2_000)
             .map(|_| {

@@ -123,14 +123,28 @@ actions! {
     ScheduleTrigger => "schedule:trigger",
     /// Deletes a schedule.
     ScheduleDelete => "schedule:delete",
+    /// Reads and lists requests to people.
+    RequestRead => "request:read",
+    /// Answers requests to people, puts them off and hands them on.
+    RequestAnswer => "request:answer",
     /// Reads events that steps emitted.
     EventRead => "event:read",
+    /// Reads the keys that capability tokens are checked with.
+    CapabilityRead => "capability:read",
+    /// Revokes the capability token of an attempt, which ends the attempt.
+    CapabilityRevoke => "capability:revoke",
     /// Takes tasks and reports their outcomes.
     WorkerExchange => "worker:exchange",
     /// Reads whether new transactions are taken.
     MaintenanceRead => "maintenance:read",
     /// Begins maintenance and ends it.
     MaintenanceSet => "maintenance:set",
+    /// Reads and lists stops.
+    StopRead => "stop:read",
+    /// Stops something: a kill switch.
+    StopSet => "stop:set",
+    /// Lifts a stop.
+    StopLift => "stop:lift",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.
@@ -159,12 +173,24 @@ actions! {
     DecisionMake => "decision:make",
     /// Reads checkpoints, tiles and entries.
     LedgerRead => "ledger:read",
+    /// Makes an export of the ledger; one with payloads is asked [`Action::LedgerRead`] for, too.
+    ExportMake => "export:make",
+    /// Reads compliance packs, and how their controls stand.
+    ComplianceRead => "compliance:read",
     /// Reads receipts.
     ReceiptRead => "receipt:read",
     /// Reads metrics.
     MetricsRead => "metrics:read",
     /// Reads the state of the server's parts.
     HealthRead => "health:read",
+}
+
+impl Action {
+    /// Whether it changes nothing, as its name says.
+    #[must_use]
+    pub fn reads(self) -> bool {
+        matches!(self.as_str().rsplit(':').next(), Some("read" | "list" | "check"))
+    }
 }
 
 impl fmt::Display for Action {
@@ -287,8 +313,13 @@ impl Access {
         if let Some(owner) = owner {
             resource.attributes.insert("owner".to_owned(), Value::from(owner.to_string()));
         }
-        let request =
-            Request { principal: principal.id, action: action.as_str().to_owned(), resource, context: Map::new() };
-        decide_for(&self.bundle, Some(principal), &Directory::default(), &request)
+        let request = Request {
+            principal: principal.id.into(),
+            action: action.as_str().to_owned(),
+            resource,
+            context: Map::new(),
+            irreversible: false,
+        };
+        decide_for(&self.bundle, Some(principal), &Directory::default(), &request, Ok(None))
     }
 }

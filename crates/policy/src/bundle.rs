@@ -6,29 +6,39 @@ mod load;
 
 pub use error::{BundleError, Problem};
 pub use load::faults;
+pub(crate) use load::on_a_large_stack;
 
+use crate::cases::Case;
 use crate::decide::Effect;
 use crate::entity::{Statics, reach};
 use crate::index::{Index, Slice};
+use crate::mode::{Mode, Modes};
+use crate::obligation::Obligation;
 use crate::request::EntityRef;
 use crate::schema::SchemaFacts;
 use cedar_policy::{Entities, EntityTypeName, EntityUid, PolicyId, Schema};
 use chancery_base::{Digest, Name, PrincipalId};
 use document::Document;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A bundle that was read and validated. Cloning shares it.
 ///
 /// The document is JSON: `name`, `version` (from 1), `schema` (Cedar schema text), `policies` (Cedar text, or texts by
-/// file name), `entities` (a list in Cedar's JSON, optional), `description` (optional). Any other key is refused.
+/// file name), and where wanted `obligations` (as policies), `mode`, `modes` (by action), `risk_threshold`, `risk` (tables),
+/// `entities` (a list in Cedar's JSON), `description`, `tests` (a list of cases that it must pass to be pushed; see
+/// [`crate::cases`]). Any other key is refused.
 ///
 /// Principals are the entity types `User`, `Service` and `Agent`, and come from the directory, never from the bundle.
-/// The directory gives `id`, `name` and `roles`, if the schema declares them. Actions are those declared outside any
-/// namespace. A request may fill those attributes of its resource that the schema marks `@asserted`.
+/// The directory gives `id`, `name` and `roles`, if the schema declares them. Who asks may also be of another type: then
+/// the bundle's entities, a policy information point and the request say what it is. Actions are those declared outside
+/// any namespace. A request may fill those attributes of its resource, and of an asker that is not of the directory,
+/// that the schema marks `@asserted`.
 ///
 /// A policy's id is its `@id`, else `policy0`, `policy1`, … or `<file>#0`, …; its `@reason`, or `@justification`, is
-/// what a decision says of it.
+/// what a decision says of it. An obligation's id is made likewise: `obligation0`, `obligation1`, …
 #[derive(Debug, Clone)]
 pub struct Bundle {
     inner: Arc<Inner>,
@@ -41,7 +51,10 @@ struct Inner {
     description: Option<String>,
     digest: Digest,
     canonical: Vec<u8>,
+    modes: Modes,
+    risk: Option<Value>,
     loaded: Loaded,
+    cases: Vec<Case>,
 }
 
 /// What the document's texts are to Cedar.
@@ -50,8 +63,10 @@ pub(crate) struct Loaded {
     schema: Schema,
     facts: SchemaFacts,
     index: Index,
+    obligation_index: Index,
     statics: Statics,
     policies: BTreeMap<PolicyId, PolicyFacts>,
+    obligations: BTreeMap<PolicyId, Obligation>,
     types: HashMap<String, EntityTypeName>,
     actions: HashMap<String, EntityUid>,
 }
@@ -78,10 +93,15 @@ impl Bundle {
     /// If the text is not such a document, is larger than a limit, asks for what is not supported, or Cedar's strict
     /// validation finds fault; then every problem is listed with its place.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let Document { name, version, description, canonical, texts } = Document::read(bytes)?;
+        let Document { name, version, description, canonical, modes, risk, texts, cases } = Document::read(bytes)?;
         let digest = Digest::of(&canonical);
-        let loaded = load::load(texts)?;
-        Ok(Self { inner: Arc::new(Inner { name, version, description, digest, canonical, loaded }) })
+        let loaded = load::load(&texts)?;
+        if let Some(action) = modes.actions().find(|action| !loaded.actions.contains_key(*action)) {
+            let expected = "of an action that the schema declares".to_owned();
+            return Err(BundleError::Form { at: format!("modes.{action}"), expected });
+        }
+        let inner = Inner { name, version, description, digest, canonical, modes, risk, loaded, cases };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Its name.
@@ -114,9 +134,37 @@ impl Bundle {
         &self.inner.canonical
     }
 
+    /// What it says of risk, as it stands there: whoever computes risks reads it.
+    #[must_use]
+    pub fn risk(&self) -> Option<&Value> {
+        self.inner.risk.as_ref()
+    }
+
+    /// The attributes that its entities give one.
+    #[must_use]
+    pub fn attributes_of(&self, entity: &EntityRef) -> Option<&Map<String, Value>> {
+        self.inner.loaded.statics.get(entity)?.json.get("attrs")?.as_object()
+    }
+
     /// The policies' ids, in order.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.inner.loaded.policies.keys().map(AsRef::as_ref)
+    }
+
+    /// The obligations' ids, in order.
+    pub fn obligations(&self) -> impl Iterator<Item = &str> {
+        self.inner.loaded.obligations.keys().map(AsRef::as_ref)
+    }
+
+    /// How what its policies leave open is answered for this action.
+    #[must_use]
+    pub fn mode(&self, action: &str) -> Mode {
+        self.inner.modes.of(action)
+    }
+
+    /// From which risk on [`Mode::Paranoid`] asks for an approval.
+    pub(crate) fn risk_threshold(&self) -> u8 {
+        self.inner.modes.threshold()
     }
 
     /// Whether the schema declares the action, outside any namespace.
@@ -132,12 +180,51 @@ impl Bundle {
         self.inner.loaded.facts.context(action).is_some_and(|context| context.attributes.contains_key(name))
     }
 
+    /// The actions whose context declares this name as something else than a `Long`.
+    pub fn not_long<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.inner.loaded.facts.not_long(name)
+    }
+
     /// Whether a request may fill this attribute of a resource of this type.
     #[must_use]
     pub fn is_asserted(&self, resource_type: &str, attribute: &str) -> bool {
         let declared = self.inner.loaded.facts.entity_type(resource_type);
         let declared = declared.and_then(|declared| declared.attributes.attributes.get(attribute));
         declared.is_some_and(|attribute| attribute.is_asserted)
+    }
+
+    /// Whether the schema declares this entity type.
+    #[must_use]
+    pub fn declares_type(&self, kind: &str) -> bool {
+        self.inner.loaded.facts.entity_type(kind).is_some()
+    }
+
+    /// Whether it has this entity.
+    #[must_use]
+    pub fn has_entity(&self, entity: &EntityRef) -> bool {
+        self.inner.loaded.statics.contains_key(entity)
+    }
+
+    /// The ids of its entities of a type, in order, those after `after`.
+    pub fn entity_ids(&self, kind: &str, after: Option<&str>) -> impl Iterator<Item = &str> {
+        let kind = kind.to_owned();
+        let from = match after {
+            Some(after) => Bound::Excluded(EntityRef::new(kind.clone(), after)),
+            None => Bound::Included(EntityRef::new(kind.clone(), "")),
+        };
+        let entities = self.inner.loaded.statics.range((from, Bound::Unbounded)).map(|(entity, _)| entity);
+        entities.take_while(move |entity| entity.kind == kind).map(|entity| entity.id.as_str())
+    }
+
+    /// The actions that the schema declares outside any namespace, groups among them, in order, those after `after`.
+    pub fn actions(&self, after: Option<&str>) -> impl Iterator<Item = &str> {
+        self.inner.loaded.facts.actions(after)
+    }
+
+    /// Its own tests, in order.
+    #[must_use]
+    pub fn cases(&self) -> &[Case] {
+        &self.inner.cases
     }
 
     pub(crate) fn schema(&self) -> &Schema {
@@ -150,6 +237,14 @@ impl Bundle {
 
     pub(crate) fn index(&self) -> &Index {
         &self.inner.loaded.index
+    }
+
+    pub(crate) fn obligation_index(&self) -> &Index {
+        &self.inner.loaded.obligation_index
+    }
+
+    pub(crate) fn obligation(&self, id: &PolicyId) -> Option<&Obligation> {
+        self.inner.loaded.obligations.get(id)
     }
 
     pub(crate) fn statics(&self) -> &Statics {
@@ -168,13 +263,13 @@ impl Bundle {
         self.inner.loaded.actions.get(id)
     }
 
-    /// What every decision in the environment of `slice` needs: the action with its groups, what the policies name,
-    /// and what can be reached from there.
-    pub(crate) fn base<'a>(&self, slice: &'a Slice, action: &EntityUid) -> &'a Base {
+    /// What every decision in the environment of `slice` needs: the action with its groups, what the policies and the
+    /// `obligations` name, and what can be reached from there.
+    pub(crate) fn base<'a>(&self, slice: &'a Slice, obligations: &Slice, action: &EntityUid) -> &'a Base {
         slice.base.get_or_init(|| {
             let seeds = slice
                 .literals
-                .iter()
+                .union(&obligations.literals)
                 .map(|uid| EntityRef::new(uid.type_name().to_string(), AsRef::<str>::as_ref(uid.id())));
             let (known, others) = reach(self.statics(), seeds);
             let actions = self.index().action_entities(action);

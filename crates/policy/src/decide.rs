@@ -5,7 +5,10 @@ mod facts;
 use crate::bundle::Bundle;
 use crate::directory::{Directory, Principal};
 use crate::index::Answer;
+use crate::mode::Mode;
+use crate::obligation::{Approval, Demand, Obligation};
 use crate::request::Request;
+use crate::risk::Risk;
 use chancery_base::{Digest, json};
 use facts::Facts;
 use serde::{Deserialize, Serialize};
@@ -63,11 +66,17 @@ pub struct Decision {
     pub outcome: Outcome,
     /// Why; never empty.
     pub reasons: Vec<Reason>,
-    /// The policies that failed.
+    /// The policies and obligations that failed.
     pub errors: Vec<PolicyFailure>,
+    /// What must hold for it to be done; empty unless it is permitted.
+    pub obligations: Vec<Obligation>,
+    /// Only the bundle's mode permits it: under [`Mode::Strict`] it would have been denied.
+    pub would_deny: bool,
     /// No policy was asked, for the question is none: the principal is unknown, or something is not as the schema says.
     /// A suspended principal is no such case: that nothing is permitted to it is an answer.
     pub misfit: bool,
+    /// How risky it is, where the bundle has tables that say so.
+    pub risk: Option<Risk>,
     /// Digest of the bundle.
     pub bundle: Digest,
     /// Digest of the canonical JSON of `entities` in the payload.
@@ -88,7 +97,21 @@ pub fn engine() -> &'static str {
 /// context or a missing attribute, is a deny whose reason says where.
 #[must_use]
 pub fn decide(bundle: &Bundle, directory: &Directory, request: &Request) -> Decision {
-    decide_for(bundle, directory.principal(&request.principal), directory, request)
+    let principal = request.principal.id().and_then(|id| directory.principal(&id));
+    decide_for(bundle, principal, directory, request, Ok(None))
+}
+
+/// Decides as [`decide`] does, and keeps how risky it is with the decision. The context has what the policies are to
+/// know of that. Where the bundle's tables could not say it, nothing is permitted, and the reason is theirs.
+#[must_use]
+pub fn decide_at_risk(
+    bundle: &Bundle,
+    directory: &Directory,
+    request: &Request,
+    risk: Result<Risk, String>,
+) -> Decision {
+    let principal = request.principal.id().and_then(|id| directory.principal(&id));
+    decide_for(bundle, principal, directory, request, risk.map(Some))
 }
 
 /// Decides for a principal that the caller already holds.
@@ -97,19 +120,27 @@ pub(crate) fn decide_for(
     principal: Option<&Principal>,
     directory: &Directory,
     request: &Request,
+    risk: Result<Option<Risk>, String>,
 ) -> Decision {
     let mut facts = Facts::of_request(request);
-    let refused = facts.gather(bundle, principal, directory, request).err();
-    let ((outcome, reasons, errors), misfit) = match &refused {
-        Some(text) => (denied(text.clone()), !principal.is_some_and(|principal| principal.suspended)),
-        None => answer(bundle, &facts),
+    let unfit = facts.gather(bundle, principal, directory, request).err();
+    let is_misfit = unfit.is_some() && !principal.is_some_and(|principal| principal.suspended);
+    let (risk, unknown) = risk.map_or_else(|text| (None, Some(text)), |risk| (risk, None));
+    let refused = unfit.or(unknown);
+    let (verdict, misfit) = match &refused {
+        Some(text) => (Verdict::denied(text.clone()), is_misfit),
+        None => answer(bundle, &facts, risk.as_ref().map(|risk| risk.score)),
     };
+    let Verdict { outcome, reasons, errors, obligations, would_deny } = verdict;
     let (entities_text, request_text) = (json::canonical_text(facts.entities()), json::canonical_text(facts.request()));
     let mut decision = Decision {
         outcome,
         reasons,
         errors,
+        obligations,
+        would_deny,
         misfit,
+        risk,
         bundle: bundle.digest(),
         entities: Digest::of(entities_text.as_bytes()),
         request: Digest::of(request_text.as_bytes()),
@@ -124,20 +155,52 @@ pub(crate) fn decide_for(
 #[must_use]
 pub fn decide_again(bundle: &Bundle, payload: &Value) -> Outcome {
     match Facts::of_payload(payload) {
-        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts).0.0,
+        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts, None).0.outcome,
         Some(_) | None => Outcome::Deny,
     }
 }
 
+/// Why [`decide_again`] says what it says.
+pub(crate) fn reasons_again(bundle: &Bundle, payload: &Value) -> Vec<Reason> {
+    match (Facts::of_payload(payload), payload.get("refused").and_then(Value::as_str)) {
+        (Some(facts), None) => answer(bundle, &facts, None).0.reasons,
+        (Some(_), Some(refused)) => Verdict::denied(refused.to_owned()).reasons,
+        (None, _) => Verdict::denied("the payload is not that of a decision".to_owned()).reasons,
+    }
+}
+
 impl Decision {
+    /// A deny that stands above the bundle: its policies are not asked.
+    #[must_use]
+    pub fn barred(bundle: Digest, request: &Request, reason: Reason) -> Self {
+        let facts = Facts::of_request(request);
+        let (entities, asked) = (json::canonical_text(facts.entities()), json::canonical_text(facts.request()));
+        let why = reason.to_string();
+        let mut decision = Self {
+            outcome: Outcome::Deny,
+            reasons: vec![reason],
+            errors: Vec::new(),
+            obligations: Vec::new(),
+            would_deny: false,
+            misfit: false,
+            risk: None,
+            bundle,
+            entities: Digest::of(entities.as_bytes()),
+            request: Digest::of(asked.as_bytes()),
+            payload: Box::default(),
+        };
+        decision.payload = decision.write(&entities, Some(&why), &asked);
+        decision
+    }
+
     /// Whether it permits.
     #[must_use]
     pub fn is_permit(&self) -> bool {
         self.outcome == Outcome::Permit
     }
 
-    /// What the entry keeps, as canonical JSON: outcome, reasons and errors, the digests, and the entities and the
-    /// request to decide again.
+    /// What the entry keeps, as canonical JSON: outcome, reasons, errors and obligations, the digests, the risk, and the
+    /// entities and the request to decide again.
     #[must_use]
     pub fn payload(&self) -> &str {
         &self.payload
@@ -161,6 +224,10 @@ impl Decision {
         json::write_string(&self.entities.to_string(), &mut out);
         out.push_str(",\"errors\":");
         json::write_canonical(&failures, &mut out);
+        if !self.obligations.is_empty() {
+            out.push_str(",\"obligations\":");
+            json::write_canonical(&self.obligations.iter().map(Obligation::to_json).collect(), &mut out);
+        }
         out.push_str(",\"outcome\":");
         json::write_string(self.outcome.word(), &mut out);
         out.push_str(",\"reasons\":");
@@ -173,6 +240,13 @@ impl Decision {
         out.push_str(request);
         out.push_str(",\"request_digest\":");
         json::write_string(&self.request.to_string(), &mut out);
+        if let Some(risk) = &self.risk {
+            out.push_str(",\"risk\":");
+            json::write_canonical(&risk.to_json(), &mut out);
+        }
+        if self.would_deny {
+            out.push_str(",\"would_deny\":true");
+        }
         out.push('}');
         out.into_boxed_str()
     }
@@ -230,48 +304,109 @@ impl Reason {
     }
 }
 
-type Verdict = (Outcome, Vec<Reason>, Vec<PolicyFailure>);
-
-fn denied(text: String) -> Verdict {
-    (Outcome::Deny, vec![Reason { policy: None, effect: None, text }], Vec::new())
+/// What a bundle says.
+struct Verdict {
+    outcome: Outcome,
+    reasons: Vec<Reason>,
+    errors: Vec<PolicyFailure>,
+    obligations: Vec<Obligation>,
+    would_deny: bool,
 }
 
-/// What the policies say, and whether they could not be asked.
-fn answer(bundle: &Bundle, facts: &Facts) -> (Verdict, bool) {
-    match facts.evaluate(bundle) {
-        Ok(answer) => (verdict(bundle, facts, &answer), false),
-        Err(text) => (denied(text), true),
+/// What the policies say, and whether they could not be asked. The `risk` bears on what is demanded only.
+fn answer(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, bool) {
+    let case = match facts.case(bundle) {
+        Ok(case) => case,
+        Err(text) => return (Verdict::denied(text), true),
+    };
+    let mut verdict = Verdict::of(bundle, facts, &case.policies(bundle));
+    if verdict.outcome == Outcome::Permit {
+        verdict.demand(bundle, facts, risk, &case.obligations(bundle));
+    }
+    (verdict, false)
+}
+
+impl Verdict {
+    fn of_reasons(outcome: Outcome, reasons: Vec<Reason>) -> Self {
+        Self { outcome, reasons, errors: Vec::new(), obligations: Vec::new(), would_deny: false }
+    }
+
+    fn denied(text: String) -> Self {
+        Self::of_reasons(Outcome::Deny, vec![Reason { policy: None, effect: None, text }])
+    }
+
+    /// Errors deny: Cedar leaves a policy that errs out, and the one left out may be the forbid.
+    fn of(bundle: &Bundle, facts: &Facts, answer: &Answer) -> Self {
+        let is_permit = answer.is_allowed() && answer.errors().is_empty();
+        let mut reasons = Vec::new();
+        for id in answer.reasons().iter().filter(|_| is_permit || !answer.is_allowed()) {
+            let policy = bundle.policy(id);
+            let effect = policy.map(|policy| policy.effect);
+            let text = policy.and_then(|policy| policy.reason.clone()).unwrap_or_else(|| match effect {
+                Some(Effect::Permit) => "this policy permits it".to_owned(),
+                Some(Effect::Forbid) | None => "this policy forbids it".to_owned(),
+            });
+            reasons.push(Reason { policy: Some(id.to_string()), effect, text });
+        }
+        if reasons.is_empty() && answer.errors().is_empty() {
+            return Self::left_open(bundle, facts);
+        }
+        let mut verdict = Self::of_reasons(if is_permit { Outcome::Permit } else { Outcome::Deny }, reasons);
+        for (id, error) in answer.errors() {
+            let effect = bundle.policy(id).map(|policy| policy.effect);
+            verdict.fail(id.to_string(), effect, "this policy failed, and a policy that fails denies", error);
+        }
+        verdict
+    }
+
+    /// Where no policy applies and none failed.
+    fn left_open(bundle: &Bundle, facts: &Facts) -> Self {
+        let what = facts.describe();
+        match facts.mode(bundle) {
+            Mode::Strict | Mode::Paranoid => Self::denied(format!("no policy permits {what}")),
+            Mode::Permissive if facts.is_irreversible() => Self::denied(format!(
+                "no policy permits {what}, and the mode `permissive` permits nothing that cannot be undone"
+            )),
+            Mode::Permissive => {
+                let text = format!("no policy permits {what}: the mode `permissive` does, `strict` would deny it");
+                let reasons = vec![Reason { policy: None, effect: None, text }];
+                Self { would_deny: true, ..Self::of_reasons(Outcome::Permit, reasons) }
+            }
+        }
+    }
+
+    /// Adds what is demanded of what is permitted. An obligation that fails denies.
+    fn demand(&mut self, bundle: &Bundle, facts: &Facts, risk: Option<u8>, answer: &Answer) {
+        self.obligations.extend(answer.reasons().iter().filter_map(|id| bundle.obligation(id).cloned()));
+        if facts.mode(bundle) == Mode::Paranoid {
+            self.obligations.extend(paranoia(bundle, facts, risk));
+        }
+        for (id, error) in answer.errors() {
+            self.fail(id.to_string(), None, "this obligation failed, and one that fails denies", error);
+        }
+    }
+
+    /// Denies, because a policy or an obligation failed.
+    fn fail(&mut self, policy: String, effect: Option<Effect>, what: &str, error: &str) {
+        if self.outcome == Outcome::Permit {
+            self.reasons.clear();
+        }
+        self.outcome = Outcome::Deny;
+        self.would_deny = false;
+        self.obligations.clear();
+        self.reasons.push(Reason { policy: Some(policy.clone()), effect, text: format!("{what}: {error}") });
+        self.errors.push(PolicyFailure { policy, error: error.to_owned() });
     }
 }
 
-/// Errors deny: Cedar leaves a policy that errs out, and the one left out may be the forbid.
-fn verdict(bundle: &Bundle, facts: &Facts, answer: &Answer) -> Verdict {
-    let errors: Vec<PolicyFailure> = answer
-        .errors()
-        .iter()
-        .map(|(id, error)| PolicyFailure { policy: id.to_string(), error: error.clone() })
-        .collect();
-    let is_permit = answer.is_allowed() && errors.is_empty();
-    let mut reasons = Vec::new();
-    for id in answer.reasons().iter().filter(|_| is_permit || !answer.is_allowed()) {
-        let policy = bundle.policy(id);
-        let effect = policy.map(|policy| policy.effect);
-        let text = policy.and_then(|policy| policy.reason.clone()).unwrap_or_else(|| match effect {
-            Some(Effect::Permit) => "this policy permits it".to_owned(),
-            Some(Effect::Forbid) | None => "this policy forbids it".to_owned(),
-        });
-        reasons.push(Reason { policy: Some(id.to_string()), effect, text });
-    }
-    for (id, error) in answer.errors() {
-        let text = format!("this policy failed, and a policy that fails denies: {error}");
-        reasons.push(Reason {
-            policy: Some(id.to_string()),
-            effect: bundle.policy(id).map(|policy| policy.effect),
-            text,
-        });
-    }
-    if reasons.is_empty() {
-        return denied(format!("no policy permits {}", facts.describe()));
-    }
-    (if is_permit { Outcome::Permit } else { Outcome::Deny }, reasons, errors)
+/// What the mode `paranoid` demands.
+fn paranoia(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> Option<Obligation> {
+    let threshold = u64::from(bundle.risk_threshold());
+    let why = match risk.map(u64::from).or_else(|| facts.risk()).filter(|risk| *risk >= threshold) {
+        _ if facts.is_irreversible() => "it cannot be undone".to_owned(),
+        Some(risk) => format!("its risk is {risk}, {threshold} or more"),
+        None => return None,
+    };
+    let demand = Demand::Approval(Approval { approvers: 1, role: None, within: None });
+    Some(Obligation { policy: None, reason: Some(format!("the mode `paranoid` asks somebody: {why}")), demand })
 }

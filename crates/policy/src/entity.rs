@@ -1,5 +1,6 @@
 //! Entities in Cedar's JSON: what they refer to, and which of a bundle's own a decision needs.
 
+use crate::bundle::Bundle;
 use crate::request::EntityRef;
 use chancery_base::json::INTEGER_MAX;
 use chancery_base::limits::NESTING_MAX;
@@ -48,6 +49,80 @@ pub(crate) fn references(value: &Value, found: &mut BTreeSet<EntityRef>) {
             }
             map.values().for_each(|item| references(item, found));
         }
+    }
+}
+
+/// Refuses attributes that a request may not fill.
+///
+/// # Errors
+/// Names the attribute.
+pub(crate) fn check_asserted(
+    bundle: &Bundle,
+    at: &str,
+    kind: &str,
+    asserted: &Map<String, Value>,
+) -> Result<(), String> {
+    match asserted.keys().find(|name| !bundle.is_asserted(kind, name)) {
+        Some(name) => Err(format!("`{at}.{name}` may not be given: the schema does not mark it @asserted on {kind}")),
+        None => Ok(()),
+    }
+}
+
+/// An entity's JSON in the making: each attribute comes from one source. One that a second source repeats is no
+/// contradiction.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    entity: EntityRef,
+    attributes: Map<String, Value>,
+    parents: Vec<Value>,
+    tags: Option<Value>,
+}
+
+impl Draft {
+    /// What a bundle has of the entity; nothing if it has not this one.
+    pub(crate) fn of_statics(bundle: &Bundle, entity: &EntityRef) -> Self {
+        let own = bundle.statics().get(entity).map(|found| &found.json);
+        let part = |key: &str| own.and_then(|json| json.get(key)).cloned();
+        Self {
+            entity: entity.clone(),
+            attributes: part("attrs").and_then(|attrs| attrs.as_object().cloned()).unwrap_or_default(),
+            parents: part("parents").and_then(|parents| parents.as_array().cloned()).unwrap_or_default(),
+            tags: part("tags"),
+        }
+    }
+
+    /// Adds attributes.
+    ///
+    /// # Errors
+    /// Names one that is there already and is another.
+    pub(crate) fn give<'a>(
+        &mut self,
+        at: &str,
+        attributes: impl IntoIterator<Item = (&'a String, &'a Value)>,
+        giver: &str,
+    ) -> Result<(), String> {
+        for (name, value) in attributes {
+            if self.attributes.insert(name.clone(), value.clone()).is_some_and(|before| before != *value) {
+                return Err(format!("`{at}.{name}` may not be given: {giver}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what it is in.
+    pub(crate) fn add_parents<'a>(&mut self, parents: impl IntoIterator<Item = &'a EntityRef>) {
+        self.parents.extend(parents.into_iter().map(EntityRef::to_json));
+    }
+
+    pub(crate) fn into_json(self) -> Value {
+        let mut entity = Map::new();
+        entity.insert("uid".to_owned(), self.entity.to_json());
+        entity.insert("attrs".to_owned(), Value::Object(self.attributes));
+        entity.insert("parents".to_owned(), Value::Array(self.parents));
+        if let Some(tags) = self.tags {
+            entity.insert("tags".to_owned(), tags);
+        }
+        Value::Object(entity)
     }
 }
 

@@ -195,7 +195,8 @@ impl Index {
         slice
     }
 
-    fn has_action(&self, policy: &Policy, action: &EntityUid) -> bool {
+    /// Whether the scope of a policy has this action.
+    pub(crate) fn has_action(&self, policy: &Policy, action: &EntityUid) -> bool {
         match policy.action_constraint() {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(only) => only == *action,

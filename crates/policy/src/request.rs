@@ -1,6 +1,6 @@
 //! What a decision is asked about.
 
-use chancery_base::PrincipalId;
+use crate::subject::Subject;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -62,11 +62,13 @@ impl ResourceRef {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Who asks.
-    pub principal: PrincipalId,
+    pub principal: Subject,
     /// The id of an action that the schema declares outside any namespace: `run` is `Action::"run"`.
     pub action: String,
     /// What is acted on.
     pub resource: ResourceRef,
     /// The context that the schema declares for the action. Numbers are whole and within ±2⁵³; there is no null.
     pub context: Map<String, Value>,
+    /// Whether it cannot be undone. The platform says so; never take it from a caller.
+    pub irreversible: bool,
 }

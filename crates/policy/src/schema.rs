@@ -6,6 +6,7 @@ use crate::types::{Attribute, Record, Type};
 use chancery_base::limits::{ENVIRONMENTS_MAX, NESTING_MAX, SCHEMA_ITEMS_MAX};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// The annotation of an attribute that a request may fill.
 const ASSERTED: &str = "asserted";
@@ -36,8 +37,26 @@ impl SchemaFacts {
         self.entity_types.get(name)
     }
 
+    pub(crate) fn entity_types(&self) -> impl Iterator<Item = (&String, &EntityTypeFacts)> {
+        self.entity_types.iter()
+    }
+
     pub(crate) fn context(&self, action: &str) -> Option<&Record> {
         self.contexts.get(action)
+    }
+
+    /// The actions outside any namespace, in order, those after `after`.
+    pub(crate) fn actions(&self, after: Option<&str>) -> impl Iterator<Item = &str> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.contexts.range::<str, _>((from, Bound::Unbounded)).map(|(id, _)| id.as_str())
+    }
+
+    /// The actions whose context declares this name as something else than a `Long`.
+    pub(crate) fn not_long<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_other = move |record: &Record| {
+            record.attributes.get(name).is_some_and(|attribute| !matches!(attribute.kind, Type::Long))
+        };
+        self.contexts.iter().filter(move |(_, record)| is_other(record)).map(|(action, _)| action.as_str())
     }
 
     /// Reads a schema fragment in Cedar's JSON, before Cedar resolves it, and bounds what resolving it costs.

@@ -12,7 +12,10 @@
 )]
 
 use cedar_policy::{Context, Entities, EntityUid, PolicySet, Request, Schema, ValidationMode, Validator};
+use chancery_base::json;
+use chancery_policy::import::lexecon;
 use chancery_policy::index::Index;
+use chancery_policy::{Bundle, cases};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,8 +31,9 @@ fn main() -> ExitCode {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
     let folder = std::env::var_os("CHANCERY_VECTORS").map_or(default, PathBuf::from);
     let archive = folder.join("cedar-corpus.tar.gz");
-    if !archive.is_file() {
-        let missing = format!("vectors not found: {}", archive.display());
+    let lexecon = folder.join("lexecon-policies");
+    if !archive.is_file() || !lexecon.is_dir() {
+        let missing = format!("vectors not found: {} and {}", archive.display(), lexecon.display());
         eprintln!("{missing}");
         let is_ci = std::env::var_os("CI").is_some();
         let trial = Trial::test("cedar-corpus", move || Err(Failed::from(missing))).with_ignored_flag(!is_ci);
@@ -40,7 +44,29 @@ fn main() -> ExitCode {
     assert!(tar.success(), "tar cannot unpack {}", archive.display());
     let root: Arc<Path> = Arc::from(unpacked.path());
     let trial = Trial::test("cedar-corpus", move || on_a_large_stack(move || check_all(&root)));
-    libtest_mimic::run(&arguments, vec![trial]).exit_code()
+    let import = Trial::test("lexecon-policies", move || import_all(&lexecon));
+    libtest_mimic::run(&arguments, vec![trial, import]).exit_code()
+}
+
+/// Lexecon's own policies become bundles that Cedar takes and that pass the tests made of them.
+fn import_all(folder: &Path) -> Result<(), Failed> {
+    let mut imported = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let policy: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+        let import = lexecon::import(&policy)?;
+        let bundle = Bundle::parse(&json::canonical(&import.document(1)))?;
+        let relations = policy.get("relations").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(bundle.policies().count(), relations, "{}", path.display());
+        assert!(bundle.cases().len() > relations, "{}", path.display());
+        let failed: Vec<_> = cases::run(&bundle).into_iter().filter(|case| case.failure.is_some()).collect();
+        assert!(failed.is_empty(), "{}: {failed:?}", path.display());
+        assert!(!import.notes.is_empty(), "{}", path.display());
+        imported.push(import.name.to_string());
+    }
+    imported.sort();
+    assert_eq!(imported, ["enterprise-general-ai-governance-policy", "gdpr-compliance-policy"]);
+    Ok(())
 }
 
 /// The cases nest more deeply than bundles may.

@@ -1,12 +1,15 @@
 //! The client: one method a call of the API.
 
 mod calls;
+mod compliance;
+mod export;
 mod fork;
 mod open;
 mod pages;
 mod transport;
 
 pub use calls::Language;
+pub use export::Export;
 pub use fork::Fork;
 pub use pages::{EntryPages, Pages, StepPages};
 

@@ -37,6 +37,14 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The server fell silent in the middle of an answer.
+    #[error("failed to {operation}: {server} fell silent")]
+    Silent {
+        /// What was asked.
+        operation: &'static str,
+        /// Who.
+        server: String,
+    },
     /// The server's answer is not what this version understands.
     #[error("failed to {operation}: the answer is not understood")]
     Answer {
@@ -65,6 +73,7 @@ impl Error {
             Self::Server { .. }
             | Self::Foreign { .. }
             | Self::Unreachable { .. }
+            | Self::Silent { .. }
             | Self::Answer { .. }
             | Self::Request { .. } => None,
         }
@@ -77,7 +86,7 @@ impl Error {
             Self::Server { .. } | Self::Request { .. } => Kind::Invalid,
             Self::Problem(problem) => kind_of_status(problem.status),
             Self::Foreign { status, .. } => kind_of_status(*status),
-            Self::Unreachable { .. } => Kind::Busy,
+            Self::Unreachable { .. } | Self::Silent { .. } => Kind::Busy,
             Self::Answer { .. } => Kind::Broken,
         }
     }
@@ -86,7 +95,7 @@ impl Error {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Silent { .. } => true,
             Self::Problem(problem) => is_temporary_status(problem.status),
             Self::Foreign { status, .. } => is_temporary_status(*status),
             Self::Server { .. } | Self::Answer { .. } | Self::Request { .. } => false,

@@ -5,10 +5,13 @@
 //! - [`Worker`] takes tasks: a function and a name.
 //! - [`open`] runs transactions whose steps a program adds while it runs.
 //! - [`fence`] keeps participants right when calls come twice, late, or in the wrong order.
+//! - `capability`, a feature, has the tokens that workers show to others, and checks them.
 //! - [`webhook`] checks who sent a call, for participants that are called over HTTP.
 //!
 //! The wire types of requests and answers are those of [`api`].
 
+#[cfg(feature = "capability")]
+pub mod capability;
 pub mod client;
 pub mod fence;
 pub mod open;

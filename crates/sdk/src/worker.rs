@@ -77,6 +77,8 @@ pub struct Worker {
     instances: u32,
     hold: Duration,
     grace: Duration,
+    #[cfg(feature = "capability")]
+    key: Option<crate::capability::WorkerKey>,
 }
 
 /// Instances of one worker at most.
@@ -145,6 +147,8 @@ impl Worker {
             instances: 1,
             hold: Duration::from_secs(4),
             grace: Duration::from_secs(30),
+            #[cfg(feature = "capability")]
+            key: None,
         }
     }
 
@@ -219,6 +223,14 @@ impl Worker {
         self
     }
 
+    /// The key that capability tokens of its tasks are bound to; without it one is drawn when it begins.
+    #[cfg(feature = "capability")]
+    #[must_use]
+    pub fn capability_key(mut self, key: crate::capability::WorkerKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     /// How long a call waits at the server for tasks: 4 s, at most 5. It also is how often leases are renewed, so it
     /// must be well below the server's lease.
     #[must_use]
@@ -240,8 +252,23 @@ impl Worker {
     /// # Errors
     /// If the worker can't begin, the server refuses it for good, or outcomes are left when the grace period is over.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), WorkerError> {
-        let queues = self.queues().map_err(|reason| WorkerError::Begin { instance: self.instance.clone(), reason })?;
-        run::run(self, queues, shutdown).await
+        let begin = |reason| WorkerError::Begin { instance: self.instance.clone(), reason };
+        let queues = self.queues().map_err(begin)?;
+        let holder = self.holder().map_err(begin)?;
+        run::run(self, queues, holder, shutdown).await
+    }
+
+    /// The key that it presents.
+    #[cfg(feature = "capability")]
+    fn holder(&self) -> Result<run::Holder, String> {
+        let key = self.key.clone().map_or_else(crate::capability::worker_key, Ok);
+        key.map(|key| run::Holder { key: Arc::new(key) }).map_err(|error| error.to_string())
+    }
+
+    #[cfg(not(feature = "capability"))]
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature `capability` a key may be drawn")]
+    const fn holder(&self) -> Result<run::Holder, String> {
+        Ok(run::Holder {})
     }
 
     /// The name of an instance, from 1.

@@ -1,30 +1,43 @@
 //! Domain types to wire types and back, field by field.
 
+mod authzen;
+mod compliance;
 mod documents;
 mod events;
+mod exports;
 mod faults;
 mod maintenance;
 mod open;
 mod people;
 mod queues;
 mod records;
+mod requests;
 mod retention;
 mod schedules;
 mod settings;
+mod stops;
 mod targets;
 mod transactions;
 mod workers;
 
+pub(crate) use authzen::{
+    SearchCall, access_configuration, access_decision, access_decisions, access_evaluation, access_evaluations,
+    access_found, sought_actions, sought_resources, sought_subjects,
+};
+pub(crate) use compliance::{pack, pack_status};
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
 pub(crate) use events::{event_query, events};
+pub(crate) use exports::export;
 pub(crate) use maintenance::maintenance;
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use queues::{queue, queue_settings};
-pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
+pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question, simulated};
+pub(crate) use requests::{request, request_query, say};
 pub(crate) use retention::{retention, set_retention};
 pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};
 pub(crate) use settings::tenant_settings;
+pub(crate) use stops::{stop, stop_on};
 pub(crate) use targets::{callback, called_back, forced, issued_signing_secret, settings, signing_secret, target};
 pub(crate) use transactions::{
     bulk, count, fork, operated, resolution, search, searched, sent, signal, start, started, state, step, transaction,

@@ -6,9 +6,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_api::{Page as WirePage, Problem, ProblemKind};
 use chancery_app::bulk::Place;
 use chancery_app::events::Position;
+use chancery_app::requests::Due;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
-use chancery_base::{Name, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{Name, PrincipalId, StopId, Timestamp, TransactionId};
 
 const CURSOR_BYTES_MAX: usize = 512;
 
@@ -59,8 +60,29 @@ impl Key for Position {
     }
 }
 
+impl Key for Due {
+    const KIND: char = 'q';
+    fn write(&self) -> String {
+        format!("{}/{}", self.0.as_micros(), self.1)
+    }
+    fn read(text: &str) -> Option<Self> {
+        let (due, id) = text.split_once('/')?;
+        Some((Timestamp::from_micros(due.parse().ok()?), id.parse().ok()?))
+    }
+}
+
 impl Key for PrincipalId {
     const KIND: char = 'p';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Key for StopId {
+    const KIND: char = 'k';
     fn write(&self) -> String {
         self.to_string()
     }

@@ -40,6 +40,10 @@ pub(crate) struct Staying(pub(crate) Arc<Stay>);
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
+/// A body of JSON of the Authorization API, which answers 400 to any other.
+#[derive(Debug)]
+pub(crate) struct AccessJson<T>(pub(crate) T);
+
 /// A body that is a document: its bytes, and whether they are said to be JSON.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -113,6 +117,18 @@ impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
         drop(bytes);
         stay.hold(values * JSON_VALUE_BYTES)?;
         Ok(Self(read))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Node>> for AccessJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, node: &Arc<Node>) -> Result<Self, Failure> {
+        if !media_type(request.headers()).is_some_and(is_json) {
+            let detail = "this route takes a body with `Content-Type: application/json`";
+            return Err(Problem::new(ProblemKind::InvalidBody, detail).into());
+        }
+        Json::from_request(request, node).await.map(|Json(read)| Self(read))
     }
 }
 

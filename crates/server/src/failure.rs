@@ -8,7 +8,7 @@ use chancery_api::{Fault, Problem, ProblemKind, REQUEST_ID, problem};
 use chancery_app::Error;
 use chancery_base::{Kind, TransactionId};
 use chancery_engine::definition::InputFault;
-use chancery_engine::{ForkRefusal, OpenRefusal, Refusal as EngineRefusal};
+use chancery_engine::{ForkRefusal, OpenRefusal, Refusal as EngineRefusal, RequestRefusal};
 use chancery_shard::input::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +93,9 @@ impl From<Error> for Failure {
                 let reasons = reasons.into_iter().map(|text| Reason { policy: None, effect: None, text }).collect();
                 Problem { reasons, ..Problem::new(ProblemKind::Denied, detail) }
             }
+            Error::Stopped { reason: why, .. } => {
+                Problem { reasons: vec![reason(&why)], ..Problem::new(ProblemKind::Stopped, detail) }
+            }
             Error::Missing(_) => Problem::new(ProblemKind::NotFound, detail),
             Error::Expired(id) => {
                 let detail = format!("{detail}, under /v1/transactions/{id}/history");
@@ -114,7 +117,7 @@ impl From<Error> for Failure {
             Error::Store(store) => Problem::new(ProblemKind::from(store.kind), "the store did not answer as it should"),
             Error::NotYet { .. } => Problem::new(ProblemKind::Unavailable, detail),
             Error::Damaged { what, .. } => Problem::new(ProblemKind::Broken, format!("{what} is damaged")),
-            Error::Entropy(_) | Error::Targets(_) => Problem::new(ProblemKind::Broken, detail),
+            Error::Entropy(_) | Error::Targets(_) | Error::Information(_) => Problem::new(ProblemKind::Broken, detail),
             Error::Roles(_) | Error::Bug(_) => {
                 Problem::new(ProblemKind::Internal, "the server has a defect; the log has more")
             }
@@ -134,6 +137,11 @@ fn refused(refusal: Refusal) -> Problem {
             decision: Some(decision.id),
             reasons: decision.reasons.iter().map(reason).collect(),
             ..Problem::new(ProblemKind::PolicyDenied, detail)
+        },
+        Refusal::Stopped(decision) => Problem {
+            decision: Some(decision.id),
+            reasons: decision.reasons.iter().map(reason).collect(),
+            ..Problem::new(ProblemKind::Stopped, detail)
         },
         Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
         Refusal::SettingsMoved { .. } => Problem::new(ProblemKind::SettingsMoved, detail),
@@ -169,6 +177,7 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         EngineRefusal::Open(OpenRefusal::Superseded { .. }) => ProblemKind::DriverSuperseded,
         EngineRefusal::Open(OpenRefusal::Differs(..)) => ProblemKind::StepDiffers,
         EngineRefusal::Open(OpenRefusal::Frame(_)) => ProblemKind::OutsideFrame,
+        EngineRefusal::Request(refusal) => unheard(refusal),
         EngineRefusal::UnknownSignal(_) | EngineRefusal::Unsuitable(_) => ProblemKind::InvalidRequest,
         EngineRefusal::TooManySignals => ProblemKind::TooMany,
         EngineRefusal::Fork(ForkRefusal::NoStep(_)) => ProblemKind::InvalidRequest,
@@ -186,7 +195,25 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         | EngineRefusal::OtherStep { .. }
         | EngineRefusal::Paused
         | EngineRefusal::NotPaused
+        | EngineRefusal::NotOut { .. }
         | EngineRefusal::Illegal(_) => ProblemKind::IllegalState,
+    }
+}
+
+/// Which problem it is that a person's word is not taken.
+const fn unheard(refusal: &RequestRefusal) -> ProblemKind {
+    match refusal {
+        RequestRefusal::Machine(_)
+        | RequestRefusal::Requester(_)
+        | RequestRefusal::Role(_)
+        | RequestRefusal::HandedOn { .. } => ProblemKind::MayNotAnswer,
+        RequestRefusal::Answered(_) => ProblemKind::AnsweredAlready,
+        RequestRefusal::Closed(_) | RequestRefusal::Superseded | RequestRefusal::Overdue(_) => {
+            ProblemKind::RequestClosed
+        }
+        RequestRefusal::Justification { .. } => ProblemKind::JustificationTooShort,
+        RequestRefusal::Until { .. } => ProblemKind::InvalidRequest,
+        RequestRefusal::Turns { .. } => ProblemKind::Conflict,
     }
 }
 

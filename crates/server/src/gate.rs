@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) openapi: Bytes,
+    /// Where others reach the server.
+    pub(crate) base_url: String,
     pub(crate) connections: Arc<Connections>,
     pub(crate) tally: Arc<Tally>,
 }

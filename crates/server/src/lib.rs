@@ -22,6 +22,7 @@ mod reply;
 mod request_id;
 mod router;
 mod scope;
+mod stream;
 mod tally;
 pub mod telemetry;
 

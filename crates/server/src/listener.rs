@@ -101,8 +101,6 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
     }
     let mut options = options;
     fit_files(&mut options, files_max());
-    let node = node(app, options)?;
-    let routes = router(&node)?;
     let listener = TcpListener::bind(listen).await.map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
             ServeError::Busy { listen }
@@ -111,6 +109,8 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
         }
     })?;
     let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { listen, source })?;
+    let node = node(app, options, local_addr)?;
+    let routes = router(&node)?;
     let tasks = Tasks::new();
     tasks.spawn(fold_metrics(Arc::clone(&node), tasks.clone()));
     let drain = node.options.drain;
@@ -120,13 +120,16 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
 }
 
 /// What the routes share.
-pub(crate) fn node(app: App, options: ServerOptions) -> Result<Arc<Node>, EntropyError> {
+pub(crate) fn node(app: App, options: ServerOptions, local_addr: SocketAddr) -> Result<Arc<Node>, EntropyError> {
     let request_ids = RequestIds::new(Entropy::from_seed(clock::random_bytes()?).bytes8());
     let metrics = telemetry::install_metrics();
     let connections = Arc::new(Connections::new(options.connections));
     let tally = Arc::new(Tally::new(options.calls));
     let openapi = Bytes::from(openapi::text());
-    Ok(Arc::new(Node { app, options: Arc::new(options), request_ids, metrics, openapi, connections, tally }))
+    let base_url = app.config().public_url.clone().unwrap_or_else(|| format!("http://{local_addr}"));
+    let base_url = base_url.trim_end_matches('/').to_owned();
+    let options = Arc::new(options);
+    Ok(Arc::new(Node { app, options, request_ids, metrics, openapi, base_url, connections, tally }))
 }
 
 impl Server {

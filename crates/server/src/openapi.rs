@@ -2,9 +2,12 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{
-    Method, ROUTES, Route, bundle, decision, definition, event, health, ledger, open, principal, tenant,
+    Method, ROUTES, Route, authzen, bundle, capability, compliance, decision, definition, event, export, health,
+    ledger, open, principal, tenant,
 };
-use chancery_api::{Problem, maintenance, problem, queue, retention, schedule, settings, target, transaction, worker};
+use chancery_api::{
+    Problem, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction, worker,
+};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
@@ -128,6 +131,7 @@ fn request_body(body: Body) -> Option<RequestBody> {
             .content("application/json", any())
             .build(),
         Body::Bundle => builder.description(Some("A bundle")).content("application/json", any()).build(),
+        Body::Pack => builder.description(Some("A compliance pack")).content("application/json", any()).build(),
     })
 }
 
@@ -144,6 +148,11 @@ fn response(answer: Answer) -> (&'static str, Response) {
             let json = Content::new(Some(ObjectBuilder::new().schema_type(Type::Object)));
             let done = done.content("application/json", json);
             ("200", done.content("text/plain", Content::new(Some(text_schema()))).build())
+        }
+        Answer::Export => {
+            let types = ["application/jsonl", "text/csv", "text/markdown", "text/html"];
+            let text = |done: ResponseBuilder, form| done.content(form, Content::new(Some(text_schema())));
+            ("200", types.into_iter().fold(done, text).build())
         }
         Answer::Empty => ("204", done.build()),
     }
@@ -191,9 +200,23 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
 /// The wire types that routes name.
 const ADD: &[fn(&mut Schemas)] = &[
     add::<Problem>,
+    add::<authzen::AccessActionSearch>,
+    add::<authzen::AccessConfiguration>,
+    add::<authzen::AccessDecision>,
+    add::<authzen::AccessDecisions>,
+    add::<authzen::AccessEvaluation>,
+    add::<authzen::AccessEvaluations>,
+    add::<authzen::AccessFound>,
+    add::<authzen::AccessResourceSearch>,
+    add::<authzen::AccessSubjectSearch>,
     add::<bundle::Activated>,
     add::<bundle::Bundle>,
     add::<bundle::BundleSummary>,
+    add::<bundle::Simulated>,
+    add::<capability::CapabilityKeys>,
+    add::<capability::RevokedCapability>,
+    add::<compliance::CompliancePack>,
+    add::<compliance::ComplianceStatus>,
     add::<decision::Decide>,
     add::<decision::Decision>,
     add::<definition::Checked>,
@@ -201,6 +224,7 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<definition::DefinitionSummary>,
     add::<definition::Registered>,
     add::<event::Events>,
+    add::<export::MakeExport>,
     add::<health::Health>,
     add::<ledger::ConsistencyProof>,
     add::<ledger::Entry>,
@@ -226,6 +250,15 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<principal::Principal>,
     add::<queue::Queue>,
     add::<queue::QueueSettings>,
+    add::<request::AnswerRequest>,
+    add::<request::DeferRequest>,
+    add::<request::DelegateRequest>,
+    add::<request::PeopleRequest>,
+    add::<request::RequestAnswered>,
+    add::<request::RequestDeferred>,
+    add::<request::RequestDelegated>,
+    add::<request::RequestSeen>,
+    add::<request::SayRequest>,
     add::<retention::Retention>,
     add::<retention::SetRetention>,
     add::<queue::QueueVersion>,
@@ -236,6 +269,9 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<schedule::TriggeredSchedule>,
     add::<settings::SetSettings>,
     add::<settings::Settings>,
+    add::<stop::SetStop>,
+    add::<stop::Stop>,
+    add::<stop::StopKind>,
     add::<target::Callback>,
     add::<target::CalledBack>,
     add::<target::ForceBreaker>,

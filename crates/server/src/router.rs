@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    bundles, definitions, events, health, ledger, maintenance, open, operations, principals, queues, retention,
-    schedules, settings, targets, transactions, workers,
+    authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, open,
+    operations, principals, queues, requests, retention, schedules, settings, stops, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -105,18 +105,24 @@ fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
         "bundle_list" => on(filter, bundles::list),
         "bundle_get" => on(filter, bundles::get),
         "bundle_activate" => on(filter, bundles::activate),
+        "bundle_rollback" => on(filter, bundles::rollback),
+        "bundle_simulate" => on(filter, bundles::simulate),
         "ledger_logs" => on(filter, ledger::logs),
         "ledger_entries" => on(filter, ledger::entries),
         "ledger_proof_inclusion" => on(filter, ledger::inclusion),
         "ledger_proof_consistency" => on(filter, ledger::consistency),
         "ledger_key" => on(filter, ledger::key),
+        "export_make" => on(filter, exports::make),
+        "compliance_list" => on(filter, compliance::list),
+        "compliance_get" => on(filter, compliance::get),
+        "compliance_status" => on(filter, compliance::status),
         "receipt_get" => on(filter, ledger::receipt),
         "tlog_checkpoint" | "tlog_entries" | "tlog_tile" => on(filter, ledger::tlog),
         _ => return None,
     })
 }
 
-/// Of transactions, of those who drive them and of those who work for them.
+/// Of transactions, of those who drive them and of those who work for them; of questions to policy.
 fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
         "transaction_start" => on(filter, transactions::start),
@@ -144,16 +150,26 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
         "open_heartbeat" => on(filter, open::heartbeat),
         "worker_exchange" => on(filter, workers::exchange),
         "decision_make" => on(filter, workers::decide),
+        "access_configuration" => on(filter, authzen::configuration),
+        "access_evaluation" => on(filter, authzen::evaluation),
+        "access_evaluations" => on(filter, authzen::evaluations),
+        "access_search_subject" => on(filter, authzen::search_subject),
+        "access_search_resource" => on(filter, authzen::search_resource),
+        "access_search_action" => on(filter, authzen::search_action),
         _ => return None,
     })
 }
 
-/// Of maintenance, of retention, of schedules, of events, of the queues that steps wait in, and of the targets that
-/// they call.
+/// Of maintenance, of stops, of retention, of schedules, of requests to people, of events, of the queues that steps wait
+/// in, of the targets that they call, and of capability tokens.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
         "maintenance_get" => on(filter, maintenance::get),
         "maintenance_set" => on(filter, maintenance::set),
+        "stop_set" => on(filter, stops::set),
+        "stop_list" => on(filter, stops::list),
+        "stop_get" => on(filter, stops::get),
+        "stop_lift" => on(filter, stops::lift),
         "retention_get" => on(filter, retention::get),
         "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),
@@ -172,6 +188,12 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "schedule_pause" => on(filter, schedules::pause),
         "schedule_resume" => on(filter, schedules::resume),
         "schedule_trigger" => on(filter, schedules::trigger),
+        "request_list" => on(filter, requests::list),
+        "request_get" => on(filter, requests::get),
+        "request_acknowledge" => on(filter, requests::acknowledge),
+        "request_answer" => on(filter, requests::answer),
+        "request_defer" => on(filter, requests::defer),
+        "request_delegate" => on(filter, requests::delegate),
         "event_list" => on(filter, events::list),
         "target_list" => on(filter, targets::list),
         "target_get" => on(filter, targets::get),
@@ -181,6 +203,8 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "signing_secret_list" => on(filter, targets::secret_list),
         "signing_secret_retire" => on(filter, targets::secret_retire),
         "callback" => on(filter, targets::callback),
+        "capability_keys" => on(filter, capabilities::keys),
+        "capability_revoke" => on(filter, capabilities::revoke),
         _ => return None,
     })
 }

@@ -53,11 +53,16 @@ impl Class {
             | "transaction_pause"
             | "principal_set"
             | "key_revoke"
+            | "capability_revoke"
             | "maintenance_set"
+            | "stop_set"
+            | "stop_lift"
             | "target_force"
+            | "request_answer"
             | "schedule_pause"
             | "schedule_delete"
             | "bundle_activate"
+            | "bundle_rollback"
             | "metrics" => Self::Ending,
             _ => Self::Call,
         }

@@ -3,8 +3,8 @@
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
-    StepRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Batch {
     pub labels: Vec<LabelRow>,
     /// Events that steps emitted, in the order of their entries.
     pub events: Vec<EventRow>,
+    /// Requests to people that something happened to, each once, as they are after the batch.
+    pub requests: Vec<RequestRow>,
     /// What is removed of transactions that ended long ago.
     pub gone: Gone,
     /// Changes of the directory, definitions, bundles.
@@ -56,6 +58,7 @@ impl Batch {
             keys: Vec::new(),
             labels: Vec::new(),
             events: Vec::new(),
+            requests: Vec::new(),
             gone: Gone { transactions: Vec::new(), keys: Vec::new(), labels: Vec::new() },
             control: Vec::new(),
         }
@@ -232,6 +235,8 @@ pub struct ControlRows {
     pub settings: Option<SettingsRow>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<MaintenanceRow>,
+    /// Its stops, in the order of their ids.
+    pub stops: Vec<StopRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// The secrets that its calls are signed with, oldest first.

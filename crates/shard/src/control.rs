@@ -5,9 +5,10 @@ use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, TargetRow,
-    TenantRow,
+    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, StopRow,
+    TargetRow, TenantRow,
 };
+use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
@@ -36,6 +37,8 @@ pub struct Control {
     pub settings: Arc<Settings>,
     /// That it is in maintenance, where it is.
     pub maintenance: Option<Maintenance>,
+    /// What it has stopped.
+    pub stops: Stops,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// The secrets that its calls are signed with, oldest first.
@@ -71,6 +74,7 @@ impl Control {
             queues: rows.queues.iter().map(queue).collect::<Result<_, _>>()?,
             settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
+            stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
@@ -126,6 +130,10 @@ pub fn settings(row: &SettingsRow) -> Result<Arc<Settings>, ControlError> {
 
 fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
     Maintenance::of(row).ok_or_else(|| ControlError("maintenance: it is damaged".to_owned()))
+}
+
+fn stop(row: &StopRow) -> Result<Stop, ControlError> {
+    Stop::of(row).ok_or_else(|| ControlError(format!("stop {}: it is damaged", row.id)))
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+mod requests;
 pub(crate) mod schedules;
 
 pub use decode::{DecodeError, Recorded, decode};
@@ -37,6 +38,8 @@ pub mod kind {
         KEY_ISSUED = "key.issued",
         /// A key was revoked.
         KEY_REVOKED = "key.revoked",
+        /// The capability token of an attempt was revoked, which ends the attempt.
+        CAPABILITY_REVOKED = "capability.revoked",
         /// A definition was registered.
         DEFINITION_REGISTERED = "definition.registered",
         /// A bundle was pushed.
@@ -55,6 +58,10 @@ pub mod kind {
         MAINTENANCE_BEGAN = "maintenance.began",
         /// They are taken again.
         MAINTENANCE_ENDED = "maintenance.ended",
+        /// Something was stopped: `data` says what sort of thing.
+        STOP_SET = "stop.set",
+        /// A stop was lifted.
+        STOP_LIFTED = "stop.lifted",
         /// How long a tenant keeps what has ended was set.
         RETENTION_CHANGED = "retention.changed",
         /// Transactions that ended long ago have no rows from here on: `data` says which.
@@ -79,6 +86,8 @@ pub mod kind {
         SCHEDULE_FIRED = "schedule.fired",
         /// A schedule started nothing for a time, or for several.
         SCHEDULE_SKIPPED = "schedule.skipped",
+        /// Entries were about to leave as an export: `data` says which, the payload why.
+        EXPORT_MADE = "export.made",
         /// A question was answered with permit.
         DECISION_PERMITTED = "decision.permitted",
         /// A start, an attempt, a question or a call was denied.
@@ -151,6 +160,22 @@ pub mod kind {
         SIGNAL_RECEIVED = "signal.received",
         /// A step took a signal.
         SIGNAL_TAKEN = "signal.taken",
+        /// People are asked.
+        REQUEST_OPENED = "request.opened",
+        /// Somebody has seen a request.
+        REQUEST_ACKNOWLEDGED = "request.acknowledged",
+        /// Somebody answered a request: `data.answer` says what.
+        REQUEST_ANSWERED = "request.answered",
+        /// Somebody put a request off.
+        REQUEST_DEFERRED = "request.deferred",
+        /// Somebody handed their say on.
+        REQUEST_DELEGATED = "request.delegated",
+        /// A request is due soon.
+        REQUEST_DUE_SOON = "request.due_soon",
+        /// A request was due, and not answered.
+        REQUEST_EXPIRED = "request.expired",
+        /// What a request was for is not wanted any more.
+        REQUEST_WITHDRAWN = "request.withdrawn",
         /// An attempt of a compensation was handed out.
         COMPENSATION_STARTED = "compensation.started",
         /// The target took an attempt of a compensation and reports later.

@@ -2,20 +2,26 @@
 
 mod change;
 mod fork;
+mod request;
 mod seen;
 
-pub use change::{Change, ControlChange};
+pub use change::{Change, ControlChange, ExportMade};
 pub use fork::Fork;
+pub use request::{RequestAsk, RequestCommand};
 pub use seen::{Gauges, Hold, Observation};
 
 use crate::expiry::ExpiryRun;
-use crate::token::TaskToken;
-use chancery_base::{Digest, Document, Kind, Name, PrincipalId, TargetId, TenantId, Timestamp, TransactionId};
+use crate::request::RequestBody;
+use crate::token::{AttemptRef, TaskToken};
+use chancery_base::{
+    Digest, Document, Kind, Name, PrincipalId, PublicKey, TargetId, TenantId, Timestamp, TransactionId,
+};
 use chancery_engine::definition::{Definition, HttpRequest, InputFault};
 use chancery_engine::schedule::{Overlap, Terms};
 use chancery_engine::{
     Fault, Headers, Intent, Phase, Refusal as EngineRefusal, ShownStatus, Signal, StepError, StepStatus, Summary,
 };
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,12 +68,17 @@ pub enum Command {
     Resume(Operation),
     /// Give a transaction a signal; the operation's justification is not looked at.
     Signal(Operation, Signal),
+    /// What a person says to a request.
+    Request(Box<RequestCommand>),
     /// A call of the driver of an open transaction.
     Drive(Box<Drive>),
-    /// Decide a question of the tenant's policy and record it.
+    /// Decide questions of the tenant's policy and record the decisions.
     Decide(Box<Question>),
     /// Record that a call was refused by the role bundle.
     Deny(Denial),
+    /// Have the capability token of an attempt that is out count no more, and neither what its worker reports. The
+    /// operation is on the attempt's transaction.
+    RevokeCapability(Operation, AttemptRef),
     /// Change what belongs to the tenant as a whole; only on its shard 0.
     Control(Box<ControlChange>),
     /// Change a schedule, or have it start out of turn; only on the tenant's shard 0.
@@ -91,8 +102,10 @@ impl Command {
             | Self::Pause(_)
             | Self::Resume(_)
             | Self::Signal(..)
+            | Self::Request(_)
             | Self::Decide(_)
             | Self::Deny(_)
+            | Self::RevokeCapability(..)
             | Self::Control(_) => false,
         }
     }
@@ -272,13 +285,38 @@ pub struct RecordedStep {
     pub attempts: u32,
 }
 
-/// A question for the tenant's policy.
+/// Questions for the tenant's policy, decided in one commit, an entry each.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// Who asks.
     pub actor: PrincipalId,
-    /// What about.
-    pub request: chancery_policy::Request,
+    /// What about, in the order in which it is decided.
+    pub requests: Vec<chancery_policy::Request>,
+    /// After which decision the rest is not asked.
+    pub until: Until,
+}
+
+/// After which decision the rest of several questions is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// All are asked.
+    End,
+    /// The first deny.
+    Deny,
+    /// The first permit.
+    Permit,
+}
+
+impl Until {
+    /// Whether this decision is the last one.
+    #[must_use]
+    pub const fn is_reached(self, permitted: bool) -> bool {
+        match self {
+            Self::End => false,
+            Self::Deny => !permitted,
+            Self::Permit => permitted,
+        }
+    }
 }
 
 /// A call that the role bundle refused.
@@ -381,6 +419,8 @@ pub struct Exchange {
     pub worker: Worker,
     /// The version of its code, if it says one.
     pub version: Option<Arc<str>>,
+    /// The key that its capability tokens are bound to, if it presents one.
+    pub key: Option<PublicKey>,
     /// How many tasks it takes, by queue.
     pub queues: Vec<(Queue, u32)>,
     /// How tasks ended.
@@ -456,6 +496,8 @@ pub struct Task {
     pub attempt: u32,
     /// What to do it with.
     pub input: Arc<Document>,
+    /// What policy has it keep within; empty: nothing.
+    pub limits: Map<String, Value>,
     /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
     /// For a compensation: the key of the step that it undoes; for a round after the first, the key of that.
@@ -472,6 +514,31 @@ pub struct Task {
     pub headers: Headers,
     /// For [`Queue::Http`] and [`Queue::AnyHttp`]: the call.
     pub http: Option<HttpRequest>,
+    /// What its capability token says, where it has one.
+    pub capability: Option<Box<Capability>>,
+}
+
+/// What the capability token of an attempt says beside what its task says. The shard has no key to sign it with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capability {
+    /// For whom it is done: who started the transaction.
+    pub principal: PrincipalId,
+    /// SHA-256 of the attempt's input.
+    pub input: Digest,
+    /// What policy permitted.
+    pub action: String,
+    /// On what.
+    pub resource: chancery_policy::EntityRef,
+    /// What for.
+    pub purpose: Option<String>,
+    /// How much may be spent on it.
+    pub budget: Option<u64>,
+    /// Who does it.
+    pub worker: PrincipalId,
+    /// The key that it is bound to.
+    pub key: PublicKey,
+    /// From then on it is worth nothing.
+    pub expires_at: Timestamp,
 }
 
 /// What a shard lets out, after the commit that it rests on.
@@ -518,10 +585,12 @@ pub enum Response {
     Exchanged(Exchanged),
     /// To an operation: the status that the transaction has now.
     Operated(Arc<Summary>),
+    /// To what a person said: the request as it is now.
+    Requested(Box<RequestBody>),
     /// To a driver's call.
     Driven(Box<Driven>),
-    /// To a question.
-    Decided(Arc<DecisionSummary>),
+    /// To questions: of those that were asked, in their order.
+    Decided(Vec<Arc<DecisionSummary>>),
     /// To a trigger of a schedule: what was started, none if it waits for the end of what runs.
     Triggered(Option<TransactionId>),
     /// To a control change, a change of a schedule, a denial.
@@ -540,10 +609,39 @@ pub struct DecisionSummary {
     pub permitted: bool,
     /// The determining policies and what they say.
     pub reasons: Vec<chancery_policy::Reason>,
+    /// What must hold for it to be done.
+    pub obligations: Vec<chancery_policy::Obligation>,
+    /// Only the bundle's mode permits it.
+    pub would_deny: bool,
+    /// How risky it is, where the bundle's tables say.
+    pub risk: Option<chancery_policy::Risk>,
     /// The bundle that it was decided by; none where none is active.
     pub bundle: Option<Digest>,
     /// The entry that records it.
     pub seq: u64,
+}
+
+impl DecisionSummary {
+    /// Whether it permits and demands nothing.
+    #[must_use]
+    pub fn is_unconditional(&self) -> bool {
+        self.permitted && self.obligations.is_empty()
+    }
+
+    /// Of a decision, and why what it permits can't be done all the same.
+    pub(crate) fn of(
+        id: chancery_base::DecisionId,
+        decision: &chancery_policy::Decision,
+        unmet: Option<String>,
+        seq: u64,
+    ) -> Self {
+        let permitted = decision.is_permit() && unmet.is_none();
+        let mut reasons = decision.reasons.clone();
+        reasons.extend(unmet.map(|text| chancery_policy::Reason { policy: None, effect: None, text }));
+        let (obligations, would_deny) = (decision.obligations.clone(), decision.would_deny);
+        let risk = decision.risk.clone();
+        Self { id, permitted, reasons, obligations, would_deny, risk, bundle: Some(decision.bundle), seq }
+    }
 }
 
 /// Why an input was not done. Nothing changed, but for [`Refusal::Unknown`] and the entry of a denial.
@@ -555,6 +653,9 @@ pub enum Refusal {
     /// The tenant's policy denies.
     #[error("denied by policy")]
     Denied(Arc<DecisionSummary>),
+    /// It is stopped.
+    #[error("stopped: {}", reasons_in_words(&_0.reasons))]
+    Stopped(Arc<DecisionSummary>),
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used for another request: {0}")]
     KeyReused(TransactionId),
@@ -637,7 +738,7 @@ impl Refusal {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Missing(_) | Self::NotFound(_) => Kind::Missing,
-            Self::Denied(_) => Kind::Denied,
+            Self::Denied(_) | Self::Stopped(_) => Kind::Denied,
             Self::KeyReused(_)
             | Self::BusinessKeyTaken(_)
             | Self::SettingsMoved { .. }
@@ -651,6 +752,11 @@ impl Refusal {
             Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,
         }
     }
+}
+
+fn reasons_in_words(reasons: &[chancery_policy::Reason]) -> String {
+    let texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 /// The first of them, and how many more there are.

@@ -1,4 +1,4 @@
-//! The joint: engine, policy and ledger in one pure state machine whose output is one database commit.
+//! The joint: engine, policy, rules and ledger in one pure state machine whose output is one database commit.
 //!
 //! A [`Shard`] takes inputs, asks for one store call at a time, and lets effects out only after the commit that they
 //! rest on. It has no clock, no randomness and no I/O: whoever pumps it gives the time and the entropy and carries
@@ -13,21 +13,25 @@ pub mod maintenance;
 mod payload;
 pub mod queue;
 pub mod replay;
+mod request;
 pub mod retention;
+pub mod risk;
 pub mod row;
 pub mod rows;
 pub mod schedule;
 pub mod settings;
 mod shard;
+pub mod stop;
 pub mod target;
 pub mod token;
 
 pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError};
-pub use chancery_engine::search;
+pub use chancery_engine::{RequestKind, RequestStatus, search};
 pub use chancery_ledger::Origin;
 pub use chancery_policy::Grant;
 pub use control::Control;
+pub use request::RequestBody;
 #[cfg(feature = "sabotage")]
 pub use shard::Sabotage;
-pub use shard::{Config, Poll, Shard, Stage, fork_hash};
+pub use shard::{Config, Poll, Shard, Stage, decide, fork_hash};
 pub use token::{AttemptRef, TaskToken, TokenKey};

@@ -15,19 +15,21 @@ use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
-    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
 use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
+use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, digest,
+    Digest, Document, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+    TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
-use chancery_engine::{Beginning, Deed, Event, Fork, Given, Phase, Settings, Status, Transaction};
+use chancery_engine::{Beginning, Deed, Event, Fork, Given, Phase, RequestFact, Settings, Status, Transaction};
 use chancery_ledger::{Record, RecordError};
 use chancery_policy::{Bundle, Principal};
 use families::Families;
@@ -71,6 +73,8 @@ pub struct TransactionRows {
     pub steps: Vec<StepRow>,
     /// The labels, in order.
     pub labels: Vec<LabelRow>,
+    /// The requests to people, by their ids.
+    pub requests: Vec<RequestRow>,
 }
 
 /// What an entry has done.
@@ -122,6 +126,8 @@ pub struct TenantRows {
     pub settings: Vec<SettingsRow>,
     /// That it is in maintenance.
     pub maintenance: Option<MaintenanceRow>,
+    /// Stops that are in force.
+    pub stops: BTreeMap<StopId, StopRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
@@ -177,6 +183,8 @@ pub struct Replay {
     open: HashMap<TransactionId, Transaction>,
     /// The children that completed, by their parents: they are open still.
     completed: HashMap<TransactionId, Vec<TransactionId>>,
+    /// The requests of those that are open.
+    requests: HashMap<TransactionId, BTreeMap<RequestId, RequestRow>>,
     families: Families,
     definitions: HashMap<Digest, Arc<Definition>>,
     /// The tenant's settings, by their versions.
@@ -196,6 +204,7 @@ impl Replay {
             log,
             open: HashMap::new(),
             completed: HashMap::new(),
+            requests: HashMap::new(),
             families: Families::default(),
             definitions: HashMap::new(),
             settings: BTreeMap::new(),
@@ -259,7 +268,9 @@ impl Replay {
         let log = self.log;
         let schedules = self.schedules.iter().map(|(name, head)| (name.clone(), schedule::row(name, head)));
         self.rows.schedules = schedules.collect();
-        let mut open: Vec<TransactionRows> = self.open.values().map(|open| rows_of(log, open)).collect();
+        let requests = &mut self.requests;
+        let mut open: Vec<TransactionRows> =
+            self.open.iter().map(|(id, open)| rows_of(log, open, requests.remove(id))).collect();
         open.sort_by_key(|rows| rows.transaction.id);
         (open, self.rows)
     }
@@ -278,6 +289,9 @@ impl Replay {
         let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
         open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
         open.settle_replay();
+        if let Some(row) = rows::request_row(self.log, open, event) {
+            self.requests.entry(id).or_default().insert(row.id, row);
+        }
         // What undoes what it did is no longer final with its parent: it ends by itself, though that may end before.
         if matches!(event, Event::Recalled)
             && let Some(of_parent) = open.parent().map(|parent| parent.id).and_then(|id| self.completed.get_mut(&id))
@@ -328,6 +342,7 @@ impl Replay {
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }
             | Event::SignalTaken { .. }
+            | Event::Requested(_)
             | Event::Paused { .. }
             | Event::Unpaused { .. }
             | Event::OutputFailed { .. }
@@ -361,7 +376,7 @@ impl Replay {
             ids.extend(self.completed.remove(&id).into_iter().flatten());
             let Some(ended) = self.open.remove(&id) else { continue };
             self.families.end(id, ended.head().ended_at.unwrap_or(Timestamp::EPOCH));
-            rows.push(rows_of(self.log, &ended));
+            rows.push(rows_of(self.log, &ended, self.requests.remove(&id)));
         }
         rows
     }
@@ -457,6 +472,7 @@ impl Replay {
                 self.rows.maintenance = Some(began.row());
             }
             "maintenance.ended" => self.rows.maintenance = None,
+            "stop.set" | "stop.lifted" => self.stop(payload, record)?,
             "retention.changed" => {
                 let retention: Retention = typed(payload, "settings")?;
                 self.rows.retention = (!retention.is_empty()).then(|| retention.row());
@@ -467,6 +483,7 @@ impl Replay {
                 self.bundle(payload, record)?;
                 raises = false;
             }
+            "export.made" => raises = false,
             "bundle.activated" => {
                 let bundle = record.data.get_digest("bundle").ok_or(ReplayError::Digest("bundle"))?;
                 if !self.rows.bundles.iter().any(|row| row.digest == bundle) {
@@ -539,6 +556,26 @@ impl Replay {
         } else {
             let row = settings.row(&queue);
             self.rows.queues.insert(queue, row);
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
+        let id = record.data.get_word("stop").and_then(|word| word.parse::<StopId>().ok());
+        let id = id.ok_or(ReplayError::Row("stop"))?;
+        let justification = typed(payload, "justification")?;
+        match (record.kind.as_str(), self.rows.stops.contains_key(&id)) {
+            ("stop.set", false) => {
+                let stop = Stop { id, on: typed(payload, "on")?, by: record.actor, justification, since: record.at };
+                if record.data.get_word("on") != Some(stop.on.word()) {
+                    return Err(ReplayError::Row("on"));
+                }
+                self.rows.stops.insert(id, stop.row());
+            }
+            ("stop.lifted", true) => {
+                self.rows.stops.remove(&id);
+            }
+            _ => return Err(ReplayError::Dangling(format!("stop {id}"))),
         }
         Ok(())
     }
@@ -677,13 +714,18 @@ fn typed<T: DeserializeOwned>(payload: &Map<String, Value>, part: &'static str) 
     T::deserialize(payload.get(part).unwrap_or(&Value::Null)).ok().ok_or(ReplayError::Row(part))
 }
 
-fn rows_of(log: LogId, transaction: &Transaction) -> TransactionRows {
+fn rows_of(
+    log: LogId,
+    transaction: &Transaction,
+    requests: Option<BTreeMap<RequestId, RequestRow>>,
+) -> TransactionRows {
     let head = transaction.head();
     let mut nodes: Vec<_> = transaction.nodes().collect();
     nodes.sort_by_key(|(node, _)| *node);
     let steps = nodes.into_iter().map(|(node, state)| rows::step_row(head, node, state)).collect();
     let labels = rows::label_rows(log, &head.beginning).collect();
-    TransactionRows { transaction: rows::transaction_row(log, transaction), steps, labels }
+    let requests = requests.into_iter().flat_map(BTreeMap::into_values).collect();
+    TransactionRows { transaction: rows::transaction_row(log, transaction), steps, labels, requests }
 }
 
 /// The salted digests in a record are those of the payload's parts.
@@ -693,6 +735,16 @@ fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadR
             Event::Started { input, .. } | Event::Dispatched { input, .. } | Event::StepDenied { input, .. },
         ) => input,
         Recorded::Event(Event::Permitted(permitted)) => &permitted.input,
+        Recorded::Event(Event::Requested(requested)) => match &requested.fact {
+            RequestFact::Opened { input, .. } => input,
+            RequestFact::Acknowledged { .. }
+            | RequestFact::Answered { .. }
+            | RequestFact::Deferred { .. }
+            | RequestFact::Delegated { .. }
+            | RequestFact::DueSoon
+            | RequestFact::Expired
+            | RequestFact::Withdrawn => return Ok(()),
+        },
         Recorded::Event(Event::CarriedOut(done)) => match &done.deed {
             Deed::Emitted(_, input) => input,
             Deed::Answered { .. } => return Ok(()),

@@ -6,8 +6,10 @@
 
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+    Digest, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+    TransactionId,
 };
+use chancery_engine::{RequestKind, RequestStatus};
 use chancery_ledger::Origin;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -169,6 +171,35 @@ pub struct EventRow {
     pub subject: Option<String>,
 }
 
+/// A request to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Its id.
+    pub id: RequestId,
+    /// The log that its transaction is on.
+    pub log: LogId,
+    /// Whose.
+    pub transaction: TransactionId,
+    /// Of which step, by its index in the definition.
+    pub step: u32,
+    /// Of which clone, as a [`StepRow`] has it.
+    pub clone: u32,
+    /// Where it stands.
+    pub status: RequestStatus,
+    /// Of what kind it is.
+    pub kind: RequestKind,
+    /// The role of those who may answer.
+    pub role: Option<Name>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it expires.
+    pub due_at: Timestamp,
+    /// When it was decided, expired or withdrawn.
+    pub decided_at: Option<Timestamp>,
+    /// The rest: a [`RequestBody`](crate::RequestBody).
+    pub body: Sealed,
+}
+
 /// A step of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepRow {
@@ -284,6 +315,15 @@ pub struct SettingsRow {
     pub source: Arc<[u8]>,
 }
 
+/// A stop that is in force; of one that was lifted there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopRow {
+    /// Its id.
+    pub id: StopId,
+    /// What it is on, who set it, when, and why: canonical JSON.
+    pub body: Sealed,
+}
+
 /// How long a tenant keeps what has ended; where it says nothing there is no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionRow {
@@ -364,6 +404,10 @@ pub enum ControlRow {
     Maintenance(MaintenanceRow),
     /// Maintenance is over: its row goes.
     MaintenanceOver,
+    /// A stop was set.
+    Stop(StopRow),
+    /// A stop was lifted: its row goes.
+    StopGone(StopId),
     /// How long what has ended is kept was changed.
     Retention(RetentionRow),
     /// Nothing is said of it any more: its row goes.

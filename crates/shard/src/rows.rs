@@ -1,7 +1,8 @@
 //! A transaction as rows, and back.
 
 use crate::batch::LoadedTransaction;
-use crate::row::{EventRow, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow};
+use crate::request::RequestBody;
+use crate::row::{EventRow, LabelRow, LogId, PayloadRow, RequestRow, Sealed, StepRow, TransactionRow};
 use chancery_base::{Document, json};
 use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
@@ -77,6 +78,36 @@ pub fn event_row(log: LogId, seq: u64, event: &Event) -> Option<EventRow> {
     let emission = done.deed.emission()?;
     let (event_type, subject) = (emission.event_type.to_string(), emission.subject.clone());
     Some(EventRow { log, seq, event_type, subject })
+}
+
+/// The row of the request of a transaction that an event is about, as it is after that.
+#[must_use]
+pub fn request_row(log: LogId, transaction: &Transaction, event: &Event) -> Option<RequestRow> {
+    let Event::Requested(requested) = event else { return None };
+    let found = RequestBody::of(transaction, requested.node, requested.request)?;
+    let request = &found.request;
+    Some(RequestRow {
+        id: request.id,
+        log,
+        transaction: transaction.id(),
+        step: requested.node.step.0,
+        clone: requested.node.clone,
+        status: request.status,
+        kind: request.terms.kind,
+        role: request.terms.role.clone(),
+        opened_at: request.opened_at,
+        due_at: request.due_at,
+        decided_at: request.decided_at,
+        body: body(&found),
+    })
+}
+
+/// What a request's row says.
+///
+/// # Errors
+/// If the row is damaged.
+pub fn request(row: &RequestRow) -> Result<RequestBody, RowError> {
+    open("a request's body", &row.body)
 }
 
 /// The row of a step, or of a clone of one.

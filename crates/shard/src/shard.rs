@@ -10,6 +10,7 @@ mod build;
 mod change;
 mod config;
 mod decisions;
+mod demands;
 mod desk;
 mod dispatch;
 mod drive;
@@ -22,13 +23,17 @@ mod index;
 mod limit;
 mod line;
 mod load;
+mod request;
 mod resting;
+mod revoke;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod schedules;
+mod stops;
 mod work;
 
 pub use config::Config;
+pub use decisions::decide_as_shard as decide;
 pub(crate) use dispatch::{key_hash, request_hash};
 pub use fork::fork_hash;
 pub(crate) use fork::fork_request;
@@ -37,7 +42,7 @@ pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
 use crate::control::Control;
-use crate::input::{Command, Driving, Effect, Input, Refusal, ReplyTo};
+use crate::input::{Change, Command, Driving, Effect, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogRow};
 use aged::Aged;
 use chancery_base::limits::{BATCH_INPUTS_MAX, SHARD_QUEUE_MAX, SHARD_QUEUE_RESERVED};
@@ -155,6 +160,8 @@ pub struct Shard {
     family: Family,
     index: Index,
     limits: Limits,
+    /// The stops may be others than when workers were told last.
+    has_new_stops: bool,
     schedules: Schedules,
     expiry: Expiries,
     desk: Desk,
@@ -195,6 +202,7 @@ impl Shard {
             family: Family::default(),
             index: Index::default(),
             limits: Limits::default(),
+            has_new_stops: false,
             schedules: Schedules::default(),
             expiry: Expiries::default(),
             desk: Desk::default(),
@@ -218,16 +226,23 @@ impl Shard {
     /// Takes an input in. What is refused at once is answered among the effects.
     pub fn push(&mut self, input: Input) {
         let limit = match input.command {
-            Command::Exchange(_) | Command::Cancel(_) | Command::Terminate(_) | Command::Pause(_) => SHARD_QUEUE_MAX,
+            Command::Exchange(_)
+            | Command::Cancel(_)
+            | Command::Terminate(_)
+            | Command::RevokeCapability(..)
+            | Command::Pause(_) => SHARD_QUEUE_MAX,
             // What a transaction needs to come to its end; a step makes more of it.
             Command::Drive(ref drive) if !matches!(drive.driving, Driving::Step { .. }) => SHARD_QUEUE_MAX,
             Command::Schedule(ref command) if schedules::lets_work_end(command) => SHARD_QUEUE_MAX,
+            // It is needed most where everything is full.
+            Command::Control(ref control) if matches!(control.change, Change::StopSet { .. }) => SHARD_QUEUE_MAX,
             Command::Start(_)
             | Command::Fork(_)
             | Command::Schedule(_)
             | Command::Fire(_)
             | Command::Drive(_)
             | Command::Signal(..)
+            | Command::Request(_)
             | Command::Resume(_)
             | Command::Retry(_)
             | Command::Resolve(..)
@@ -496,6 +511,8 @@ impl Shard {
                     log.control_epoch = control.epoch;
                 }
                 self.limits.controlled(&control);
+                self.index.look_again(!control.stops.is_empty());
+                self.has_new_stops = !control.stops.is_empty();
                 self.keep_settings(&control.settings);
                 let dismissed = self.desk.dismiss(|worker| is_suspended(&control, worker.principal));
                 self.effects.extend(dismissed);

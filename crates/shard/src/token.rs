@@ -4,6 +4,7 @@
 //! of HMAC-SHA-256 (RFC 2104) over these, the tenant and the digest of the attempt's input. So a token that a worker
 //! presents says which attempt it is for without a look-up, can't be made up, and does not fit another input.
 
+use chancery_base::digest::{hex_decode, hex_encode};
 use chancery_base::secret::constant_time_eq;
 use chancery_base::webhook::hmac_sha256;
 use chancery_base::{Digest, TenantId, TransactionId};
@@ -16,6 +17,7 @@ const NAMED: usize = 16 + 4 + 4 + 1 + 4;
 const MAC: usize = 16;
 const LEN: usize = NAMED + MAC;
 const PREFIX: &str = "tsk_";
+const CAPABILITY_PREFIX: &str = "cap_";
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Which attempt of which step.
@@ -46,6 +48,16 @@ impl AttemptRef {
         NodeRef { step: StepIndex(self.step), clone: self.clone }
     }
 }
+
+/// What the capability token of an attempt is called and revoked by: `cap_` and 58 hex digits, which spell the attempt.
+/// It is public, since it proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CapabilityId(pub AttemptRef);
+
+/// Why a text is not the id of a capability token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a capability is `cap_` followed by 58 lower-case hex digits")]
+pub struct CapabilityIdError;
 
 /// A token as a worker presents it: which attempt it is for can be read, whether it is genuine must be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,26 +131,40 @@ impl AttemptRef {
         out
     }
 
-    fn from_bytes(bytes: &[u8; LEN]) -> Option<(Self, [u8; MAC])> {
+    fn from_bytes(bytes: &[u8; NAMED]) -> Option<Self> {
         let (transaction, rest) = bytes.split_first_chunk::<16>()?;
         let (step, rest) = rest.split_first_chunk::<4>()?;
         let (clone, rest) = rest.split_first_chunk::<4>()?;
         let (phase, rest) = rest.split_first_chunk::<1>()?;
-        let (attempt, mac) = rest.split_first_chunk::<4>()?;
+        let (attempt, _) = rest.split_first_chunk::<4>()?;
         let phase = match phase {
             [0] => Phase::Do,
             [1] => Phase::Undo,
             [2] => Phase::Confirm,
             _ => return None,
         };
-        let attempt = Self {
+        Some(Self {
             transaction: TransactionId::from_bytes(*transaction),
             step: u32::from_be_bytes(*step),
             clone: u32::from_be_bytes(*clone),
             phase,
             attempt: u32::from_be_bytes(*attempt),
-        };
-        Some((attempt, mac.try_into().ok()?))
+        })
+    }
+}
+
+impl fmt::Display for CapabilityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CAPABILITY_PREFIX}{}", hex_encode(&self.0.to_bytes()))
+    }
+}
+
+impl FromStr for CapabilityId {
+    type Err = CapabilityIdError;
+
+    fn from_str(text: &str) -> Result<Self, CapabilityIdError> {
+        let bytes = text.strip_prefix(CAPABILITY_PREFIX).and_then(hex_decode).ok_or(CapabilityIdError)?;
+        AttemptRef::from_bytes(&bytes).map(Self).ok_or(CapabilityIdError)
     }
 }
 
@@ -176,8 +202,9 @@ impl FromStr for TaskToken {
             let [_, bytes @ ..] = group.to_be_bytes();
             to.copy_from_slice(&bytes);
         }
-        let (attempt, mac) = AttemptRef::from_bytes(&out).ok_or(TokenError)?;
-        Ok(Self { attempt, mac })
+        let (named, mac) = out.split_first_chunk::<NAMED>().ok_or(TokenError)?;
+        let attempt = AttemptRef::from_bytes(named).ok_or(TokenError)?;
+        Ok(Self { attempt, mac: mac.try_into().ok().ok_or(TokenError)? })
     }
 }
 
@@ -214,6 +241,12 @@ mod tests {
         assert!(!TokenKey::new([4; 32]).verify(&tenant, &token, &input));
         let next = TaskToken { attempt: AttemptRef { attempt: 8, ..attempt }, ..token };
         assert!(!key.verify(&tenant, &next, &input));
+        let id = CapabilityId(attempt);
+        assert_eq!((id.to_string().len(), id.to_string().parse()), (62, Ok(id)));
+        let no_phase = id.to_string().replace("0000000001", "0000000009");
+        for bad in ["", "cap_", &no_phase, &id.to_string().to_uppercase()] {
+            assert_eq!(bad.parse::<CapabilityId>(), Err(CapabilityIdError), "{bad}");
+        }
         for bad in ["", "tsk_", "tsk_AAAA", &"x".repeat(64), &format!("tsk_{}", "=".repeat(60))] {
             assert_eq!(bad.parse::<TaskToken>(), Err(TokenError), "{bad}");
         }

@@ -92,10 +92,24 @@ faults! {
     Polled = "polled",
     /// Settings were changed while transactions ran.
     SettingsChanged = "settings changed",
+    /// Something was stopped while transactions ran.
+    Stopped = "stopped",
+    /// A stop was lifted.
+    StopLifted = "stop lifted",
     /// A transaction was forked.
     Forked = "forked",
     /// A transaction could not be forked from where somebody would.
     ForkRefused = "fork refused",
+    /// People said yes to a request.
+    RequestApproved = "request approved",
+    /// Somebody said no to a request.
+    RequestDenied = "request denied",
+    /// Nobody answered a request in time.
+    RequestExpired = "request expired",
+    /// A request was of no more use.
+    RequestWithdrawn = "request withdrawn",
+    /// Somebody spoke to a request who may not, or too late, and was refused.
+    SayRefused = "say refused",
 }
 
 /// How often each kind occurred.

@@ -19,8 +19,8 @@ pub use faults::{Counts, Fault};
 pub use judge::Judge;
 pub use model::Times;
 pub use reference::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, PollPlan, ReadPlan, RetryPlan, RunPlan,
-    SignalName, SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, PollPlan, ReadPlan, RequestPlan, RetryPlan,
+    RunPlan, SignalName, SignalPlan, StepPlan, TccPlan, UndoPlan, WrongRule,
 };
 pub use shrink::{Case, shrink};
 
@@ -66,6 +66,8 @@ pub enum Material {
     Scheduled,
     /// Of the last three sorts of sagas, which clients also fork.
     Forked,
+    /// Varied ones and ones of which some steps fan out, of which people are asked, who answer as they like.
+    Asked,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.
@@ -83,6 +85,9 @@ pub struct Bounds {
     /// Attempts of each queue that its tenants let out at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Whether operators stop things and lift that again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stops: bool,
     /// Milliseconds after their end after which transactions are removed; none: they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<u64>,

@@ -51,9 +51,15 @@ struct Arguments {
     /// Sagas that are forked once they have ended.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
     forked: bool,
+    /// Sagas that ask people.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
+    asked: bool,
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
+    /// Stop things, and lift that again.
+    #[arg(long, conflicts_with_all = ["scheduled", "forked"])]
+    stops: bool,
     /// Milliseconds after their end after which transactions are removed.
     #[arg(long, value_name = "MS")]
     retention: Option<u64>,
@@ -94,10 +100,16 @@ fn main() -> ExitCode {
         (arguments.fanned, Material::Fanned),
         (arguments.scheduled, Material::Scheduled),
         (arguments.forked, Material::Forked),
+        (arguments.asked, Material::Asked),
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
-    let bounds = Bounds { concurrency: arguments.concurrency, retention: arguments.retention, ..Bounds::default() };
+    let bounds = Bounds {
+        concurrency: arguments.concurrency,
+        stops: arguments.stops,
+        retention: arguments.retention,
+        ..Bounds::default()
+    };
     let options = Options { is_verbose: arguments.verbose, material, bounds, ..Options::default() };
     match &arguments.case {
         Some(path) => replay(path, arguments.verbose),
@@ -192,11 +204,15 @@ impl Tally {
             Material::Fanned => " --fanned",
             Material::Scheduled => " --scheduled",
             Material::Forked => " --forked",
+            Material::Asked => " --asked",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
         let kept = options.bounds.retention.map(|ms| format!(" --retention {ms}")).unwrap_or_default();
+        let stops = if options.bounds.stops { " --stops" } else { "" };
         let seed = report.seed;
-        println!("seed {seed}: {why}\n  replay: cargo run -p chancery-sim -- --seed {seed}{sort}{queues}{kept} -v");
+        println!(
+            "seed {seed}: {why}\n  replay: cargo run -p chancery-sim -- --seed {seed}{sort}{queues}{stops}{kept} -v"
+        );
         match keep(report.seed, options, &arguments.keep) {
             Ok(path) => println!("  smallest: cargo run -p chancery-sim -- --case {} -v", path.display()),
             Err(err) => println!("  its smallest form can't be kept: {err}"),
@@ -218,6 +234,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Fanned => "fanned",
         Material::Scheduled => "scheduled",
         Material::Forked => "forked",
+        Material::Asked => "asked",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

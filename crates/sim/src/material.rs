@@ -32,6 +32,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     static CHILDREN: OnceLock<Pool> = OnceLock::new();
     static FANNED: OnceLock<Pool> = OnceLock::new();
     static FORKED: OnceLock<Pool> = OnceLock::new();
+    static ASKED: OnceLock<Pool> = OnceLock::new();
     let (pool, number, plan): (_, _, fn(usize) -> Plan) = match material {
         Material::Narrow | Material::Scheduled => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
         Material::Wide => (&WIDE, rng.index(WIDE_DEFINITIONS), Plan::wide),
@@ -41,6 +42,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
         Material::Children => (&CHILDREN, rng.index(WIDE_DEFINITIONS), Plan::family),
         Material::Fanned => (&FANNED, rng.index(WIDE_DEFINITIONS), Plan::fanned),
         Material::Forked => (&FORKED, rng.index(WIDE_DEFINITIONS), Plan::forked),
+        Material::Asked => (&ASKED, rng.index(WIDE_DEFINITIONS), Plan::asked),
     };
     let mut pool = pool.get_or_init(Pool::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = pool.get(&number) {

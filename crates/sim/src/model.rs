@@ -8,18 +8,23 @@ mod family;
 mod fork;
 mod inline;
 mod replies;
+mod requests;
 mod schedules;
+mod stops;
 
 pub(crate) use replies::Drove;
 pub use schedules::Times;
 
 use crate::faults::Counts;
 use crate::reference::{Plan, Saga, Standing, WrongRule};
-use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, TenantId, Timestamp, TransactionId};
+use chancery_base::{
+    DecisionId, Digest, Document, Name, PrincipalId, RequestId, StopId, TenantId, Timestamp, TransactionId,
+};
 use chancery_engine::definition::{Definition, OnError, Step, StepIndex};
 use chancery_engine::{Headers, NodeRef, Phase, Status};
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::LogId;
+use chancery_shard::stop::StopOn;
 use chancery_shard::token::AttemptRef;
 use chancery_store::SimStore;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,6 +88,10 @@ pub(crate) struct LogModel {
 struct TenantModel {
     active: Option<Digest>,
     suspended: BTreeSet<PrincipalId>,
+    /// What is stopped.
+    stops: BTreeMap<StopId, StopOn>,
+    /// What roles its principals have.
+    roles: BTreeMap<PrincipalId, BTreeSet<Name>>,
     /// How many attempts of a queue may be out at once.
     queues: BTreeMap<Name, usize>,
     /// The version of its settings, and what they say; none: nothing was ever set.
@@ -118,6 +127,8 @@ pub(crate) struct TransactionModel {
     /// The decision to confirm was taken.
     confirming: bool,
     steps: BTreeMap<NodeRef, StepModel>,
+    /// What people were asked for it.
+    pub(crate) requests: BTreeMap<RequestId, requests::RequestModel>,
     pub(crate) saga: Saga,
 }
 

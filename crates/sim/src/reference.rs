@@ -11,6 +11,7 @@ mod inline;
 mod open;
 mod plan;
 mod poll;
+mod request;
 pub(crate) mod schedule;
 mod setting;
 mod stand;
@@ -19,9 +20,10 @@ mod variable;
 mod wait;
 mod wrong;
 
+pub(crate) use plan::ROLE;
 pub use plan::{
-    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RetryPlan, RunPlan, SignalName,
-    SignalPlan, StepPlan, TccPlan, UndoPlan,
+    ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RequestPlan, RetryPlan, RunPlan,
+    SignalName, SignalPlan, StepPlan, TccPlan, UndoPlan,
 };
 pub use poll::PollPlan;
 pub(crate) use stand::{Stage, UndoStage};
@@ -29,7 +31,7 @@ pub use wrong::WrongRule;
 
 use crate::model::{Check, ensure};
 use chancery_base::{Timestamp, TransactionId};
-use chancery_engine::{Event, Failure, NodeRef, Phase, Status, StepError};
+use chancery_engine::{Event, Failure, NodeRef, Phase, RequestFact, Status, StepError};
 use plan::FINAL;
 use serde_json::Value;
 use stand::Over;
@@ -100,6 +102,11 @@ pub(crate) enum Fact {
         step: usize,
         signal: u64,
     },
+    /// Something happened to a request of a step.
+    Requested {
+        step: usize,
+        said: RequestFact,
+    },
     ChildBegan {
         step: usize,
         attempt: u64,
@@ -157,6 +164,10 @@ enum Due {
     FailDenied(usize),
     FailExhausted(usize),
     Wait(usize),
+    Ask(usize),
+    /// What people said no to, or did not answer.
+    FailAsked(usize, Failure),
+    Withdraw(usize),
     /// Which step takes which signal.
     Take(usize, u64),
     Park(Option<usize>),
@@ -291,6 +302,9 @@ impl Saga {
         }
         if let Some((_, Fact::Polled { step, next_at: None, .. })) = self.facts.last() {
             return vec![Due::FailExhausted(*step)];
+        }
+        if let Some(due) = self.due_of_requests() {
+            return due;
         }
         match self.turn() {
             None if self.decided().is_some() => self.due_confirming(),
@@ -434,7 +448,8 @@ impl Saga {
             Fact::Resolved { step, phase } => {
                 ensure(self.is_stuck(*step, *phase), || "it does not wait for a person".to_owned())
             }
-            Fact::Ended { status: Status::Terminated, output: None } => Ok(()),
+            Fact::Ended { status: Status::Terminated, output: None } => self.asks_nobody(),
+            Fact::Requested { step, said } => self.may_request(at, *step, said, is_due),
             Fact::Ended { status: Status::Completed, output: Some(_) } if self.plan.open.is_some() => self.may_commit(),
             Fact::Lost => {
                 let lost_at = self.lost_at();
@@ -484,6 +499,7 @@ impl Saga {
                 ensure(self.has_input(*step), || "its input can't be known".to_owned())?;
                 self.takes(*step, input)?;
                 self.takes_setting(*step, input)?;
+                self.may_pass(*step, input)?;
                 Some(plan.timeout)
             }
             Phase::Undo | Phase::Confirm => {
@@ -542,9 +558,28 @@ impl Saga {
         ensure(low <= *retry_at && *retry_at <= high, || format!("not between {low} and {high}"))
     }
 
+    /// An undo is refused without having been out only where its target is stopped.
+    fn undo_is_stopped(&self, step: usize, at: Timestamp, error: &StepError) -> Check {
+        let stage = self.undo_stage(step);
+        let is_ready = match stage {
+            UndoStage::Ready => true,
+            UndoStage::Backoff(until) => until <= at,
+            UndoStage::None
+            | UndoStage::Out(_)
+            | UndoStage::Child
+            | UndoStage::Completed
+            | UndoStage::Failed
+            | UndoStage::Marked
+            | UndoStage::Skipped => false,
+        };
+        let parks = matches!(self.plan.on_error(self.step_of(step)), OnErrorPlan::Retry | OnErrorPlan::Fail);
+        let is_stopped = error.r#type == StepError::TARGET_STOPPED && parks;
+        ensure(is_ready && is_stopped, || format!("its undo is {stage:?}, and nothing stops it"))
+    }
+
     /// Whether an attempt that failed so was out, if it may have failed so.
     fn was_out(&self, at: Timestamp, fact: &Fact) -> Check<bool> {
-        let Fact::Failed { step, phase, attempt, failure, .. } = fact else { return Ok(false) };
+        let Fact::Failed { step, phase, attempt, failure, error, .. } = fact else { return Ok(false) };
         let plan = self.step(*step).ok_or("there is no such step")?;
         Ok(match failure {
             Failure::Failed | Failure::Unknown => {
@@ -578,6 +613,11 @@ impl Saga {
                 ensure(matches!(plan.run, RunPlan::Signal(_)), || "it waits for no signal".to_owned())?;
                 false
             }
+            Failure::RequestDenied | Failure::RequestExpired => {
+                let is_due = self.fails_asked() == Some((*step, *failure));
+                ensure(*phase == Phase::Do && is_due, || "nobody said no to it".to_owned())?;
+                false
+            }
             Failure::Exhausted => {
                 let is_over =
                     matches!(self.facts.last(), Some((_, Fact::Polled { step: of, next_at: None, .. })) if of == step);
@@ -587,6 +627,10 @@ impl Saga {
             Failure::Denied => {
                 let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
                 ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())?;
+                false
+            }
+            Failure::Refused if *phase == Phase::Undo => {
+                self.undo_is_stopped(*step, at, error)?;
                 false
             }
             Failure::Refused => {
@@ -613,6 +657,13 @@ fn is(due: Due, fact: &Fact) -> bool {
         Due::Skip(step) => *fact == Fact::Skipped { step },
         Due::Expand(expected) => matches!(fact, Fact::Expanded { step, .. } if *step == expected),
         Due::Wait(due) => matches!(fact, Fact::WaitBegan { step, .. } if *step == due),
+        Due::Ask(due) => {
+            matches!(fact, Fact::Requested { step, said: RequestFact::Opened { .. } } if *step == due)
+        }
+        Due::Withdraw(due) => *fact == Fact::Requested { step: due, said: RequestFact::Withdrawn },
+        Due::FailAsked(asked, why) => {
+            matches!(fact, Fact::Failed { step, failure, .. } if (*step, *failure) == (asked, why))
+        }
         Due::Take(step, signal) => *fact == Fact::SignalTaken { step, signal },
         Due::Park(step) => *fact == Fact::Parked { step },
         Due::FailOutput => *fact == Fact::OutputFailed,
@@ -666,6 +717,7 @@ impl Saga {
                 Fact::SignalCame { name: signal.name.to_string(), id: signal.id.clone(), seq }
             }
             Event::SignalTaken { node, signal } => Fact::SignalTaken { step: at(node), signal: *signal },
+            Event::Requested(requested) => Fact::Requested { step: at(&requested.node), said: requested.fact.clone() },
             Event::ChildStarted(start) => {
                 let (step, attempt) = (at(&start.node), u64::from(start.attempt));
                 Fact::ChildBegan { step, attempt, child: start.child }

@@ -128,6 +128,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             vec![|step| step.above = None, |step| step.input_of = None, |step| step.retry.attempts = 1, |step| {
                 step.is_optional = false
             }];
+        changes.push(|step| step.approval = None);
         // A participant has both, and its place.
         if plan.tcc.is_none() {
             changes.push(|step| step.undo = None);

@@ -6,6 +6,7 @@ mod clients;
 mod drivers;
 mod finale;
 mod forks;
+mod requests;
 mod schedules;
 mod servers;
 mod setup;
@@ -344,6 +345,7 @@ fn brief(response: &Response) -> impl fmt::Display {
         Response::Started { .. }
         | Response::Signalled { .. }
         | Response::Operated(_)
+        | Response::Requested(_)
         | Response::Driven(_)
         | Response::Decided(_)
         | Response::Triggered(_)

@@ -34,8 +34,12 @@ pub(crate) fn batch(batch: &Batch) -> Result<(), StoreError> {
     if !batch.events.iter().all(ours) || events.any(|(row, next)| row.seq >= next.seq) {
         return Err(error(COMMIT, Kind::Bug, "its events are not those of its entries, in order"));
     }
+    if let Some(row) = batch.requests.iter().find(|row| row.log != batch.log) {
+        return Err(error(COMMIT, Kind::Bug, format!("{} is on log {}, not {}", row.id, row.log.0, batch.log.0)));
+    }
     let is_gone = |id: &TransactionId| batch.gone.transactions.contains(id);
     let written = batch.transactions.iter().map(|row| row.id).chain(batch.steps.iter().map(|row| row.transaction));
+    let written = written.chain(batch.requests.iter().map(|row| row.transaction));
     if let Some(id) = written.into_iter().filter(|_| !batch.gone.transactions.is_empty()).find(is_gone) {
         return Err(error(COMMIT, Kind::Bug, format!("{id} is both written and removed")));
     }

@@ -11,6 +11,7 @@ mod expiry;
 pub mod migration;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod requests;
 pub mod scan;
 pub mod search;
 #[cfg(feature = "sim")]
@@ -25,6 +26,7 @@ mod wrapper;
 pub use events::{EventReach, EventSearch, EventsFound};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+pub use requests::{RequestReach, RequestSearch, RequestStanding};
 pub use scan::Scan;
 pub use search::{Count, Found, Reach};
 #[cfg(feature = "sim")]
@@ -33,14 +35,14 @@ pub use sim::SimStore;
 pub use sqlite::{Durability, OpenError, Options, Snapshot, SqliteStore};
 pub use wrapper::Wrapper;
 
-use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use std::future::Future;
@@ -140,6 +142,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>>;
     /// A page of the events on the log that a search finds, in the order of their entries.
     fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound>;
+    /// A page of the requests to people on the log that a search finds, what is due first before what is due later.
+    fn requests(&self, log: LogId, search: RequestSearch, reach: RequestReach) -> Answer<'_, Vec<RequestRow>>;
     /// Adds tiles, replacing partial ones, and stores the checkpoint if the log's epoch is `epoch` and no checkpoint
     /// of this size or a greater one is stored; `false` if so, and then nothing is written.
     fn checkpoint_put(
@@ -169,6 +173,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         from: u64,
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>>;
+    /// A request to people.
+    fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>>;
     /// A schedule.
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>>;
     /// A page of schedules by name.

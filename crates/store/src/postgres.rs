@@ -22,14 +22,14 @@ pub use url::UrlError;
 
 use crate::migration::{MigrationError, State};
 use crate::{
-    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreError, StoreStats,
-    TileRow, error,
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
+    Store, StoreError, StoreStats, TileRow, error,
 };
-use chancery_base::{Digest, Kind, Name, Secret, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Kind, Name, RequestId, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -321,6 +321,10 @@ impl Store for PostgresStore {
         Box::pin(async move { read::events(&self.connections, log, &search, reach).await })
     }
 
+    fn requests(&self, log: LogId, search: RequestSearch, reach: RequestReach) -> Answer<'_, Vec<RequestRow>> {
+        Box::pin(async move { read::requests(&self.connections, log, &search, reach).await })
+    }
+
     fn checkpoint_put(
         &self,
         log: LogId,
@@ -362,6 +366,10 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         Box::pin(read::history(&self.connections, grant.tenant(), id, from, limit))
+    }
+
+    fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
+        Box::pin(read::request(&self.connections, grant.tenant(), id))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

@@ -1,13 +1,15 @@
 //! Reading a whole store, for verification and for tests: every table in pages, in order of its key.
 
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    Digest, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow,
-    TransactionRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -74,6 +76,10 @@ pub trait Scan {
     fn labels(&self, after: Option<&LabelRow>, limit: usize) -> Result<Vec<LabelRow>, StoreError>;
     /// Events, by (log, seq).
     fn events(&self, after: Option<(LogId, u64)>, limit: usize) -> Result<Vec<EventRow>, StoreError>;
+    /// How many requests to people there are.
+    fn request_count(&self) -> Result<u64, StoreError>;
+    /// Requests to people, by (transaction, id).
+    fn requests(&self, after: Option<(TransactionId, RequestId)>, limit: usize) -> Result<Vec<RequestRow>, StoreError>;
     /// Keys, by (tenant, scope, slot, key).
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<(TenantId, KeyRow)>, StoreError>;
     /// Principals, by (tenant, id as text).
@@ -110,6 +116,8 @@ pub trait Scan {
     ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
     /// How long tenants keep what has ended, by tenant.
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
+    /// Stops, by (tenant, id).
+    fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Result<Vec<(TenantId, StopRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.
     fn signing_secrets(
         &self,

@@ -11,16 +11,17 @@ mod state;
 pub use inspect::Dump;
 
 use crate::{
-    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreStats, TileRow,
-    check, error,
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
+    Store, StoreStats, TileRow, check, error,
 };
-use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
+    TransactionRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -361,6 +362,10 @@ impl Store for SimStore {
         self.read("read events", |state| Ok(state.events(log, &search, reach)))
     }
 
+    fn requests(&self, log: LogId, search: RequestSearch, reach: RequestReach) -> Answer<'_, Vec<RequestRow>> {
+        self.read("list requests", |state| Ok(state.requests(log, &search, reach)))
+    }
+
     fn checkpoint_put(
         &self,
         log: LogId,
@@ -400,6 +405,10 @@ impl Store for SimStore {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         self.read("read a history", |state| Ok(state.history(grant.tenant(), id, from, limit)))
+    }
+
+    fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
+        self.read("read a request", |state| Ok(state.request(grant.tenant(), id)))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

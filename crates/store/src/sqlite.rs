@@ -25,14 +25,14 @@ pub use tamper::{add_row, copy_row, fill, flip_bit, remove_row, swap_rows};
 
 use crate::migration::State;
 use crate::{
-    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Loaded, Reach, Sources, Store,
-    StoreError, StoreStats, TileRow,
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Loaded, Reach, RequestReach,
+    RequestSearch, Sources, Store, StoreError, StoreStats, TileRow,
 };
-use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -362,6 +362,10 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |conn| read::events(conn, log, &search, reach)))
     }
 
+    fn requests(&self, log: LogId, search: RequestSearch, reach: RequestReach) -> Answer<'_, Vec<RequestRow>> {
+        Box::pin(self.readers.read(move |conn| read::requests(conn, log, &search, reach)))
+    }
+
     fn checkpoint_put(
         &self,
         log: LogId,
@@ -404,6 +408,11 @@ impl Store for SqliteStore {
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         let tenant = grant.tenant().clone();
         Box::pin(self.readers.read(move |conn| read::history(conn, &tenant, id, from, limit)))
+    }
+
+    fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::request(conn, &tenant, id)))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

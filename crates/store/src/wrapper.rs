@@ -1,13 +1,14 @@
 //! A store around another one.
 
 use crate::{
-    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, Store, StoreStats, TileRow,
+    Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
+    Store, StoreStats, TileRow,
 };
-use chancery_base::{Digest, Name, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -102,6 +103,9 @@ impl<W: Wrapper> Store for W {
     fn events(&self, log: LogId, search: EventSearch, reach: EventReach) -> Answer<'_, EventsFound> {
         called(self).events(log, search, reach)
     }
+    fn requests(&self, log: LogId, search: RequestSearch, reach: RequestReach) -> Answer<'_, Vec<RequestRow>> {
+        called(self).requests(log, search, reach)
+    }
     fn checkpoint_put(
         &self,
         log: LogId,
@@ -135,6 +139,9 @@ impl<W: Wrapper> Store for W {
         limit: usize,
     ) -> Answer<'a, Vec<(LogId, EntryRow)>> {
         called(self).history(grant, id, from, limit)
+    }
+    fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
+        called(self).request(grant, id)
     }
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
         called(self).schedule(grant, name)

@@ -11,7 +11,7 @@ use chancery_engine::definition::HttpRequest;
 use chancery_shard::input::ReportedOutcome;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub struct Call<'a> {
     pub forward_key: Option<&'a str>,
     /// `X-Forward-Outcome: unknown`, for a compensation of a step that may or may not have taken effect.
     pub forward_unknown: bool,
+    /// `X-Limits`: what policy has the target keep within, as JSON; empty: nothing.
+    pub limits: &'a Map<String, Value>,
     /// `traceparent`, W3C trace context.
     pub traceparent: Option<&'a str>,
     /// `X-Transactional-Id`: the transaction.
@@ -112,18 +114,7 @@ impl HttpTarget {
     /// # Errors
     /// If TLS can't be set up.
     pub fn new(allow: AllowList, guard: Guard) -> Result<Self, SetupError> {
-        // An error says that a provider was installed before, which is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(guard.clone()))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE)
-            .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(SetupError)?;
-        Ok(Self { client, allow: Arc::new(allow), guard })
+        Ok(Self { client: client(&guard)?, allow: Arc::new(allow), guard })
     }
 
     /// The origins that it may call.
@@ -223,8 +214,23 @@ impl HttpTarget {
     }
 }
 
+/// A client that connects to the addresses that the guard lets pass, follows no redirect and uses no proxy.
+pub(crate) fn client(guard: &Guard) -> Result<Client, SetupError> {
+    // An error says that a provider was installed before, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(guard.clone()))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(SetupError)
+}
+
 /// The headers that are ours, with what they say in this call.
-fn own_headers(call: &Call<'_>, body: &[u8]) -> [(&'static str, Option<String>); 10] {
+fn own_headers(call: &Call<'_>, body: &[u8]) -> [(&'static str, Option<String>); 11] {
     let seconds = call.now.as_micros().div_euclid(1_000_000);
     // The same for every attempt, as the key is, and without a dot, as the specification wants it.
     let id = format!("msg_{}", Digest::of(call.idempotency_key.as_bytes()).hex());
@@ -234,6 +240,10 @@ fn own_headers(call: &Call<'_>, body: &[u8]) -> [(&'static str, Option<String>);
         ("idempotency-key", Some(visible(call.idempotency_key))),
         ("x-forward-idempotency-key", call.forward_key.map(visible)),
         ("x-forward-outcome", call.forward_unknown.then(|| "unknown".to_owned())),
+        (
+            "x-limits",
+            (!call.limits.is_empty()).then(|| visible(&json::canonical_text(&Value::from(call.limits.clone())))),
+        ),
         ("x-transactional-id", Some(visible(call.transaction))),
         ("traceparent", call.traceparent.map(visible)),
         (webhook::ID, is_signed.then_some(id)),
@@ -298,7 +308,7 @@ async fn exchange(client: &Client, request: reqwest::Request, asked: Asked<'_>) 
         return ReportedOutcome::Accepted;
     }
     let kept = kept(response.headers(), asked.keep);
-    match (read(response).await, status.is_success()) {
+    match (read(response, PAYLOAD_BYTES_MAX).await, status.is_success()) {
         (Ok(body), true) => completed(status, &body, kept).unwrap_or_else(too_large),
         (Ok(body), false) => refused(status, Some(&body)),
         (Err(ReadError::Cut(message)), true) => unknown(error_type::CONNECTION, message),
@@ -351,7 +361,7 @@ fn refused(status: StatusCode, body: Option<&[u8]>) -> ReportedOutcome {
 }
 
 fn detail(status: StatusCode, body: Option<&[u8]>) -> Value {
-    let mut detail = serde_json::Map::from_iter([(String::from("status"), Value::from(status.as_u16()))]);
+    let mut detail = Map::from_iter([(String::from("status"), Value::from(status.as_u16()))]);
     let body = body.filter(|body| !body.is_empty() && body.len() <= DETAIL_BYTES_MAX);
     let shown = body.and_then(|body| {
         let text = || std::str::from_utf8(body).ok().map(Value::from);
@@ -363,17 +373,19 @@ fn detail(status: StatusCode, body: Option<&[u8]>) -> Value {
     Value::Object(detail)
 }
 
-enum ReadError {
+/// Why a body was not read whole.
+pub(crate) enum ReadError {
     Cut(String),
     TooLarge,
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, ReadError> {
+/// Reads a body of `bytes_max` bytes at most.
+pub(crate) async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() > PAYLOAD_BYTES_MAX => return Err(ReadError::TooLarge),
+            Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => return Err(ReadError::TooLarge),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Err(error) => return Err(ReadError::Cut(describe(&error))),
         }
@@ -397,7 +409,7 @@ fn refused_address(error: &reqwest::Error) -> Option<Refused> {
 }
 
 /// The error and its causes, without the URL: it may hold what must not be repeated.
-fn describe(error: &reqwest::Error) -> String {
+pub(crate) fn describe(error: &reqwest::Error) -> String {
     let mut text =
         if error.is_connect() { String::from("no connection") } else { String::from("the connection failed") };
     let mut cause = error.source();

@@ -1,5 +1,5 @@
 //! Reaching what steps reach: HTTP calls to origins on an allow-list, each answer mapped to one outcome; and how each
-//! target does.
+//! target does. Reaching the policy information point, too.
 //!
 //! The mapping errs on the side of *unknown*: whatever may have taken effect is unknown, whatever the target itself
 //! declares final is final, and only what was surely not sent may be tried again without a second thought.
@@ -12,6 +12,7 @@ mod breaker;
 mod guard;
 mod health;
 mod http;
+mod information;
 mod limits;
 
 pub use allow::{AllowList, OriginError};
@@ -20,4 +21,5 @@ pub use chancery_base::{Bucket, Rate, TargetId};
 pub use guard::{Guard, Network, NetworkError, Range, Refused, range};
 pub use health::{Health, HealthView, Ticket};
 pub use http::{CALLBACK, Call, Callback, HttpTarget, SetupError, TASK_TOKEN, error_type, verdict};
+pub use information::{InformationError, InformationOptions, InformationPoint};
 pub use limits::{BreakerLimits, Limits};

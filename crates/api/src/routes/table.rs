@@ -24,6 +24,10 @@ const LIMIT: Parameter = number("limit", "How many items at most: 1 to 1,000, el
 const CURSOR: Parameter = text("cursor", "The `next` of the page before.");
 const SEARCH: Parameter = text("search", "Such as `status:failed,parked -label.region:eu started<2h`.");
 const PAGE: &[Parameter] = &[LIMIT, CURSOR];
+const RANGE: &[Parameter] = &[
+    text("from", "From this time on; without it 90 days before the end."),
+    text("to", "Until before this time; without it until now."),
+];
 
 /// Every route that the server has.
 pub const ROUTES: &[Route] = &[
@@ -105,6 +109,13 @@ pub const ROUTES: &[Route] = &[
     Route::new(Post, "/v1/bundles/{digest}/activate", "bundle_activate", Action("bundle:activate"))
         .summary("Make a bundle the active one; in force when the call returns")
         .gives(Answer::Json(200, "Activated")),
+    Route::new(Post, "/v1/bundles/rollback", "bundle_rollback", Action("bundle:activate"))
+        .summary("Make the bundle that was active before the active one; in force when the call returns")
+        .gives(Answer::Json(200, "Activated")),
+    Route::new(Post, "/v1/bundles/{digest}/simulate", "bundle_simulate", Action("bundle:read"))
+        .summary("Ask a pushed bundle, active or not; nothing is recorded")
+        .takes(Body::Json("Decide"))
+        .gives(Answer::Json(200, "Simulated")),
     // Transactions.
     Route::new(Post, "/v1/transactions", "transaction_start", Action("transaction:start"))
         .summary("Start a transaction; 200 where the idempotency key had started it")
@@ -220,6 +231,30 @@ pub const ROUTES: &[Route] = &[
         .summary("Decide a question of the tenant's policy and record it")
         .takes(Body::Json("Decide"))
         .gives(Answer::Json(200, "Decision")),
+    // The Authorization API 1.0 of OpenID AuthZEN.
+    Route::new(Get, "/.well-known/authzen-configuration", "access_configuration", Open)
+        .summary("Where the Authorization API is")
+        .gives(Answer::Json(200, "AccessConfiguration")),
+    Route::new(Post, "/access/v1/evaluation", "access_evaluation", Action("decision:make"))
+        .summary("Decide whether a subject may do an action to a resource, and record it")
+        .takes(Body::Json("AccessEvaluation"))
+        .gives(Answer::Json(200, "AccessDecision")),
+    Route::new(Post, "/access/v1/evaluations", "access_evaluations", Action("decision:make"))
+        .summary("Decide up to 100 of these in one commit, all or until the first deny or permit")
+        .takes(Body::Json("AccessEvaluations"))
+        .gives(Answer::Json(200, "AccessDecisions")),
+    Route::new(Post, "/access/v1/search/subject", "access_search_subject", Action("decision:make"))
+        .summary("Find the subjects of a type that may do it; a page may be short, though more follow")
+        .takes(Body::Json("AccessSubjectSearch"))
+        .gives(Answer::Json(200, "AccessFound")),
+    Route::new(Post, "/access/v1/search/resource", "access_search_resource", Action("decision:make"))
+        .summary("Find the resources of a type to which it may be done; a page may be short, though more follow")
+        .takes(Body::Json("AccessResourceSearch"))
+        .gives(Answer::Json(200, "AccessFound")),
+    Route::new(Post, "/access/v1/search/action", "access_search_action", Action("decision:make"))
+        .summary("Find the actions that a subject may do to a resource; a page may be short, though more follow")
+        .takes(Body::Json("AccessActionSearch"))
+        .gives(Answer::Json(200, "AccessFound")),
     // Maintenance.
     Route::new(Get, "/v1/maintenance", "maintenance_get", Action("maintenance:read"))
         .summary("Read whether new transactions are taken")
@@ -228,6 +263,22 @@ pub const ROUTES: &[Route] = &[
         .summary("Take no new transactions, or take them again; in `system` for the platform as a whole")
         .takes(Body::Json("SetMaintenance"))
         .gives(Answer::Json(200, "Maintenance")),
+    // Stops.
+    Route::new(Post, "/v1/stops", "stop_set", Action("stop:set"))
+        .summary("Stop something; in force when the call returns. 200 where it is stopped already")
+        .takes(Body::Json("SetStop"))
+        .gives(Answer::Json(201, "Stop")),
+    Route::new(Get, "/v1/stops", "stop_list", Action("stop:read"))
+        .summary("List the stops that are in force, oldest first")
+        .with(PAGE)
+        .gives(Answer::Page("Stop")),
+    Route::new(Get, "/v1/stops/{id}", "stop_get", Action("stop:read"))
+        .summary("Read a stop that is in force")
+        .gives(Answer::Json(200, "Stop")),
+    Route::new(Post, "/v1/stops/{id}/lift", "stop_lift", Action("stop:lift"))
+        .summary("Lift a stop; what waited for that goes on when the call returns")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Stop")),
     // Retention.
     Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
         .summary("Read how long what has ended is kept, and how removing it went")
@@ -295,6 +346,36 @@ pub const ROUTES: &[Route] = &[
         .summary("Have a schedule start now, out of turn, under its owner's grants")
         .takes(Body::Json("TriggerSchedule"))
         .gives(Answer::Json(200, "TriggeredSchedule")),
+    // Requests to people.
+    Route::new(Get, "/v1/requests", "request_list", Action("request:read"))
+        .summary("List requests to people, what is due first before what is due later; a page may be short, though more follow")
+        .with(&[
+            text("status", "`open` (without it), `any`, or another status."),
+            text("role", "The role of those who may answer."),
+            text("transaction", "Whose they are."),
+            text("mine", "`true`: only those that the caller can answer now."),
+            LIMIT,
+            CURSOR,
+        ])
+        .gives(Answer::Page("PeopleRequest")),
+    Route::new(Get, "/v1/requests/{id}", "request_get", Action("request:read"))
+        .summary("Read a request, with the input that it is about and what was said to it")
+        .gives(Answer::Json(200, "PeopleRequest")),
+    Route::new(Post, "/v1/requests/{id}/acknowledge", "request_acknowledge", Action("request:answer"))
+        .summary("Say that the caller has seen a request")
+        .gives(Answer::Json(200, "PeopleRequest")),
+    Route::new(Post, "/v1/requests/{id}/answer", "request_answer", Action("request:answer"))
+        .summary("Answer a request with yes or no; durable when the call returns")
+        .takes(Body::Json("AnswerRequest"))
+        .gives(Answer::Json(200, "PeopleRequest")),
+    Route::new(Post, "/v1/requests/{id}/defer", "request_defer", Action("request:answer"))
+        .summary("Put a request off: it may be answered until that time")
+        .takes(Body::Json("DeferRequest"))
+        .gives(Answer::Json(200, "PeopleRequest")),
+    Route::new(Post, "/v1/requests/{id}/delegate", "request_delegate", Action("request:answer"))
+        .summary("Hand the caller's say on to another person")
+        .takes(Body::Json("DelegateRequest"))
+        .gives(Answer::Json(200, "PeopleRequest")),
     // Events.
     Route::new(Get, "/v1/events", "event_list", Action("event:read"))
         .summary("Read events that steps emitted, in order, and wait for the next; a page may be short, though more follow")
@@ -334,6 +415,14 @@ pub const ROUTES: &[Route] = &[
         .summary("Say what came of a call that was accepted; its task token is the credential")
         .takes(Body::Json("Callback"))
         .gives(Answer::Json(200, "CalledBack")),
+    // Capability tokens.
+    Route::new(Get, "/v1/capabilities/keys", "capability_keys", Action("capability:read"))
+        .summary("Read the public keys that capability tokens are checked with")
+        .gives(Answer::Json(200, "CapabilityKeys")),
+    Route::new(Post, "/v1/capabilities/{id}/revoke", "capability_revoke", Action("capability:revoke"))
+        .summary("Revoke the capability token of an attempt that is out, which ends the attempt")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "RevokedCapability")),
     // The ledger.
     Route::new(Get, "/v1/ledger/logs", "ledger_logs", Action("ledger:read"))
         .summary("List the tenant's logs")
@@ -364,6 +453,22 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/ledger/key", "ledger_key", Action("ledger:read"))
         .summary("The key that checks the checkpoints, as a signed-note verifier key")
         .gives(Answer::Text),
+    Route::new(Post, "/v1/exports", "export_make", Action("export:make"))
+        .summary("Export entries with proofs and signatures; that it was made is recorded before anything is sent")
+        .takes(Body::Json("MakeExport"))
+        .gives(Answer::Export),
+    Route::new(Get, "/v1/compliance/packs", "compliance_list", Action("compliance:read"))
+        .summary("List the compliance packs that come with the server")
+        .gives(Answer::Page("CompliancePack")),
+    Route::new(Get, "/v1/compliance/packs/{name}", "compliance_get", Action("compliance:read"))
+        .summary("Read how the controls of a compliance pack stand: which entries support them")
+        .with(RANGE)
+        .gives(Answer::Json(200, "ComplianceStatus")),
+    Route::new(Post, "/v1/compliance/status", "compliance_status", Action("compliance:read"))
+        .summary("The same of a pack that the caller brings; it is not kept")
+        .with(RANGE)
+        .takes(Body::Pack)
+        .gives(Answer::Json(200, "ComplianceStatus")),
     Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("receipt:read"))
         .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`")
         .gives(Answer::Receipt),

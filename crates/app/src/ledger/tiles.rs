@@ -24,13 +24,31 @@ pub(crate) enum TilesError {
     Tree(String),
 }
 
+/// Tiles that are at hand from one computation to the next.
+pub(crate) type Tiles = BTreeMap<TileId, Vec<u8>>;
+
+/// Tiles at hand, above which a computation begins with none: each has up to 8 KiB, and no computation takes as many.
+const TILES_KEPT_MAX: usize = 64;
+
 /// Computes something from the tiles of a log.
 pub(crate) async fn with_tiles<T>(
     store: &Arc<dyn Store>,
     log: LogId,
     compute: impl Fn(&dyn Fn(TileId) -> Result<Vec<u8>, Absent>) -> Result<T, TreeError<Absent>>,
 ) -> Result<T, TilesError> {
-    let mut tiles: BTreeMap<TileId, Vec<u8>> = BTreeMap::new();
+    with_tiles_at_hand(store, log, &mut Tiles::new(), compute).await
+}
+
+/// The same, with tiles that are at hand, and those that are read are from then on.
+pub(crate) async fn with_tiles_at_hand<T>(
+    store: &Arc<dyn Store>,
+    log: LogId,
+    tiles: &mut Tiles,
+    compute: impl Fn(&dyn Fn(TileId) -> Result<Vec<u8>, Absent>) -> Result<T, TreeError<Absent>>,
+) -> Result<T, TilesError> {
+    if tiles.len() > TILES_KEPT_MAX {
+        tiles.clear();
+    }
     loop {
         let done = compute(&|id| tiles.get(&id).cloned().ok_or(Absent));
         let id = match done {

@@ -1,11 +1,11 @@
 //! The log as C2SP tlog-tiles serves it: checkpoint, hash tiles, entry bundles.
 
-use super::tiles::{TilesError, with_tiles};
+use super::tiles::{Tiles, TilesError, with_tiles, with_tiles_at_hand};
 use crate::Error;
 use crate::app::App;
 use crate::tenant::Tenant;
 use crate::transactions::damaged;
-use chancery_ledger::proof::{consistency_proof, inclusion_proof};
+use chancery_ledger::proof::{consistency_proof, inclusion_proof, range_hashes};
 use chancery_ledger::tile::{TILE_WIDTH, TileId, write_bundle};
 use chancery_ledger::{Hash, LeafIndex, Origin, Resource, TreeSize};
 use chancery_policy::Grant;
@@ -80,6 +80,20 @@ pub(crate) async fn inclusion(app: &App, tenant: &Tenant, leaf: LeafIndex, size:
 pub(crate) async fn consistency(app: &App, tenant: &Tenant, old: TreeSize, new: TreeSize) -> Result<Vec<Hash>, Error> {
     let proof = with_tiles(app.store(), tenant.log, |read| consistency_proof(old, new, read)).await;
     proof.map_err(tiles_error)
+}
+
+/// The hashes that stand for the entries from `from` up to but not including `to`; `tiles` are those at hand.
+pub(crate) async fn range(
+    app: &App,
+    tenant: &Tenant,
+    (from, to): (u64, u64),
+    size: TreeSize,
+    tiles: &mut Tiles,
+) -> Result<Vec<Hash>, Error> {
+    let hashes = with_tiles_at_hand(app.store(), tenant.log, tiles, |read| {
+        range_hashes(LeafIndex(from), TreeSize(to), size, read)
+    });
+    hashes.await.map_err(tiles_error)
 }
 
 fn tiles_error(error: TilesError) -> Error {

@@ -178,6 +178,7 @@ impl Book {
             idempotency_key: &task.idempotency_key,
             forward_key: task.forward_key.as_deref(),
             forward_unknown: task.forward_unknown,
+            limits: &task.limits,
             traceparent: task.traceparent.as_deref(),
             transaction: &transaction,
             timeout: limits.timeout.min(task.deadline.since(now)),

@@ -249,6 +249,7 @@ impl Taker {
                 Response::Started { .. }
                 | Response::Signalled { .. }
                 | Response::Operated(_)
+                | Response::Requested(_)
                 | Response::Driven(_)
                 | Response::Decided(_)
                 | Response::Triggered(_)
@@ -292,6 +293,7 @@ impl Taker {
             worker: self.worker.clone(),
             // What runs in this process has the version of the process, which says none.
             version: None,
+            key: None,
             queues: credit.into_iter().collect(),
             done: Vec::new(),
             holding: self.hands.list(),
@@ -329,6 +331,7 @@ impl Reporter {
             let exchange = Exchange {
                 worker: self.worker.clone(),
                 version: None,
+                key: None,
                 queues: Vec::new(),
                 done: vec![report.clone()],
                 holding: Vec::new(),

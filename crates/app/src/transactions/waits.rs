@@ -21,6 +21,8 @@ pub enum WaitKind {
     Time,
     /// A signal.
     Signal,
+    /// People who were asked.
+    Request,
     /// The time of the next attempt.
     Retry,
     /// The end of a delay that the start asked for.
@@ -46,6 +48,7 @@ impl WaitKind {
             Self::Person => "person",
             Self::Time => "time",
             Self::Signal => "signal",
+            Self::Request => "request",
             Self::Retry => "retry",
             Self::Delay => "delay",
             Self::Round => "round",
@@ -65,7 +68,7 @@ pub struct WaitView {
     pub step: Option<String>,
     /// Whether it is the step, its compensation or its confirm.
     pub phase: Phase,
-    /// The signal's name, or what is called.
+    /// The signal's name, the request's id, or what is called.
     pub name: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -131,6 +134,11 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
             (WaitKind::Answer, called(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
         }
         StepStatus::Backoff => (WaitKind::Retry, called(), began, state.wake_at),
+        StepStatus::Waiting if state.open_request().is_some() => {
+            let request = state.open_request();
+            let id = request.map(|request| request.id.to_string());
+            (WaitKind::Request, id, request.map(|request| request.opened_at), request.map(|request| request.due_at))
+        }
         StepStatus::Waiting => match (&step.run, &step.poll) {
             (_, Some(poll)) => {
                 (WaitKind::Round, called(), state.wake_at.map(|at| before(at, poll.every)), state.wake_at)
@@ -141,6 +149,7 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
                 | Run::Worker(_)
                 | Run::Http(_)
                 | Run::Noop
+                | Run::Request(_)
                 | Run::Transaction(_)
                 | Run::Decide(_)
                 | Run::Emit(_),

@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow,
-    ScheduleRow, Sealed, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -58,6 +58,18 @@ differs!(StepRow {
     intent_seq => "intent_seq",
 } body);
 
+differs!(RequestRow {
+    log => "log",
+    step => "step",
+    clone => "clone",
+    status => "status",
+    kind => "kind",
+    role => "role",
+    opened_at => "opened_at",
+    due_at => "due_at",
+    decided_at => "decided_at",
+} body);
+
 differs!(EventRow { event_type => "type", subject => "subject" });
 
 differs!(PrincipalRow { id => "id" } body);
@@ -80,6 +92,7 @@ differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", s
 
 differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
+differs!(StopRow { id => "id" } body);
 differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });

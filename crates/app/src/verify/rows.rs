@@ -1,30 +1,35 @@
-//! Rows of transactions, steps and labels, compared once the transactions of a page of entries have ended.
+//! Rows of transactions, steps, labels and requests to people, compared once the transactions of a page of entries have
+//! ended.
 
 use super::difference::Differs as _;
 use super::{Fault, PAGE, each};
-use chancery_base::TransactionId;
+use chancery_base::{RequestId, TransactionId};
 use chancery_engine::Head;
+use chancery_ledger::Record;
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::TransactionRows;
-use chancery_shard::row::{LabelRow, LogRow, StepRow, TransactionRow};
+use chancery_shard::row::{LabelRow, LogRow, RequestRow, StepRow, TransactionRow};
+use chancery_shard::rows;
 use chancery_store::Scan;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 const TRANSACTIONS: &str = "transactions";
 const STEPS: &str = "steps";
 const LABELS: &str = "labels";
+const REQUESTS: &str = "requests";
 /// What is wrong with a row of a transaction that has expired.
 const EXPIRED: &str = "an entry says that it expired and was removed";
 
 /// Rows that are read ahead at most.
 const AHEAD_MAX: usize = 256;
 
-/// How many rows of transactions, steps and labels the entries gave so far.
+/// How many rows of transactions, steps, labels and requests the entries gave so far.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     transactions: u64,
     steps: u64,
     labels: u64,
+    requests: u64,
     /// Transactions that have ended and have no row: an entry to come has to say that they expired. Each with a step
     /// that it has all the same.
     missing: BTreeMap<TransactionId, Option<String>>,
@@ -74,6 +79,15 @@ impl Transactions {
                 return Err(Fault::missing(LABELS, label_key(label)));
             }
         }
+        for request in &rows.requests {
+            let found = store.requests(request_before(request), 1)?.pop();
+            let found = found.filter(|found| (found.transaction, found.id) == (request.transaction, request.id));
+            let found = found.ok_or_else(|| Fault::missing(REQUESTS, request.id))?;
+            if let Some(column) = request.differs(&found) {
+                return Err(Fault::column(REQUESTS, request.id, column));
+            }
+        }
+        self.requests += u64::try_from(rows.requests.len()).unwrap_or(u64::MAX);
         self.transactions += 1;
         self.labels += u64::try_from(rows.labels.len()).unwrap_or(u64::MAX);
         self.steps += u64::try_from(rows.steps.len()).unwrap_or(u64::MAX);
@@ -106,8 +120,12 @@ impl Transactions {
             return Err(Fault::missing(TRANSACTIONS, id));
         }
         let (transactions, steps, labels) = (store.transaction_count()?, store.step_count()?, store.label_count()?);
+        let requests = store.request_count()?;
+        if requests != self.requests {
+            return Err(stray_request(store)?);
+        }
         if (transactions, steps, labels) == (self.transactions, self.steps, self.labels) {
-            return Ok(transactions + steps + labels);
+            return Ok(transactions + steps + labels + requests);
         }
         Err(stray(store, logs)?)
     }
@@ -148,6 +166,32 @@ fn stray_label(store: &impl Scan) -> Result<(), Fault> {
             }
         },
     )
+}
+
+/// Finds a request whose transaction is not there, or that no entry is about: each says which opened it.
+fn stray_request(store: &impl Scan) -> Result<Fault, Fault> {
+    each(
+        |last: Option<&RequestRow>| store.requests(last.map(|row| (row.transaction, row.id)), PAGE),
+        |row| {
+            let opened = rows::request(row).ok().map(|body| body.request.opened_seq);
+            let opened = opened.map(|seq| store.entries(row.log, seq, 1)).transpose()?;
+            let record = opened.and_then(|entries| Record::parse(&entries.first()?.record).ok());
+            let is_its = |record: &Record| {
+                let told = record.data.get_word("request_id").is_some_and(|id| *id == *row.id.text());
+                told && record.refs.transaction == Some(row.transaction)
+            };
+            let of = store.transactions(before(row.transaction), 1)?.pop().filter(|of| of.id == row.transaction);
+            let is_there = of.is_some() && record.as_ref().is_some_and(is_its);
+            if is_there { Ok(()) } else { Err(Fault::stray(REQUESTS, row.id)) }
+        },
+    )?;
+    Ok(Fault::new(super::Place::Table(REQUESTS), "there are not as many rows as the entries give"))
+}
+
+/// The place before a request in the order of its table.
+fn request_before(row: &RequestRow) -> Option<(TransactionId, RequestId)> {
+    let place = u128::from_be_bytes(*row.id.as_bytes()).checked_sub(1)?;
+    Some((row.transaction, RequestId::from_bytes(place.to_be_bytes())))
 }
 
 fn label_key(row: &LabelRow) -> String {

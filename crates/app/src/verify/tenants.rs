@@ -2,12 +2,14 @@
 
 use super::difference::Differs;
 use super::{Fault, PAGE, each};
-use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, digest, slot};
+use chancery_base::{
+    Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
+};
 use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    RetentionRow, ScheduleRow, SettingsRow, TargetRow, TenantRow,
+    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -58,6 +60,7 @@ pub(super) struct State {
     queues: BTreeMap<(TenantId, Name), QueueRow>,
     settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
+    stops: BTreeMap<(TenantId, StopId), StopRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -90,6 +93,7 @@ impl State {
         self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
         self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
+        self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
@@ -111,6 +115,7 @@ impl State {
         rows += compare_queues(store, self.queues)?;
         rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
+        rows += compare_stops(store, self.stops)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
@@ -278,6 +283,13 @@ fn compare_maintenance(store: &impl Scan, maintenance: BTreeMap<TenantId, Mainte
     let mut table = Table::new("maintenance", maintenance, TenantId::to_string);
     let page = |last: Option<&(TenantId, MaintenanceRow)>| store.maintenance(last.map(|(tenant, _)| tenant), PAGE);
     each(page, |(tenant, row)| table.take(tenant, row))?;
+    table.finish()
+}
+
+fn compare_stops(store: &impl Scan, stops: BTreeMap<(TenantId, StopId), StopRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("stops", stops, pair);
+    let page = |last: Option<&(TenantId, StopRow)>| store.stops(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     table.finish()
 }
 

@@ -5,6 +5,8 @@ mod counting;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod fan_out;
 #[cfg(test)]
 mod house;
@@ -18,5 +20,7 @@ mod queues;
 mod records;
 #[cfg(test)]
 mod schedules;
+#[cfg(test)]
+mod stops;
 #[cfg(test)]
 mod targets;

@@ -47,7 +47,7 @@ fn an_added_row_of_any_table_is_noticed_and_named() {
 fn a_row_that_expired_and_is_put_back_is_noticed_and_named() {
     let world = World::make();
     for (table, rows) in tables(world.before_expiry()) {
-        if !["keys", "labels", "steps", "transactions"].contains(&table.name.as_str()) {
+        if !["keys", "labels", "requests", "steps", "transactions"].contains(&table.name.as_str()) {
             continue;
         }
         let mut put_back = 0;

@@ -8,8 +8,9 @@ use chancery_app::receipts::{self, Subject};
 use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
-    About, App, Caller, Closures, Config, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, retention, schedules, settings, signing, targets, tenants, transactions,
+    About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
+    operations, principals, queues, requests, retention, schedules, settings, signing, stops, targets, tenants,
+    transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};
@@ -76,6 +77,17 @@ name: hang
 version: 1
 steps:
   - {id: hang, run: {worker: hang}, timeout: 1h}
+"#;
+
+/// Its first step asks people, and so does what is said of its second.
+const ASK: &str = r#"
+name: ask
+version: 1
+steps:
+  - id: agreed
+    run: {request: {title: "Charge ${{ input.id }}?", role: finance, risk: 90}}
+    with: {n: "${{ input.n }}"}
+  - {id: charge, run: {worker: charge}, with: {n: "${{ input.n }}"}, approval: {approvers: 2}}
 "#;
 
 const SCHEMA: &str = r#"
@@ -251,7 +263,7 @@ async fn make() -> World {
         let tenant: TenantId = tenant.parse().unwrap();
         let made = tenants::create(&app, &platform.may(Action::TenantCreate).await, tenant).await.unwrap();
         let owner = Owner::new(&app, &made.owner.key);
-        for definition in [ORDER, &ORDER.replace("version: 1", "version: 2"), WAIT, TELL, HANG] {
+        for definition in [ORDER, &ORDER.replace("version: 1", "version: 2"), WAIT, TELL, HANG, ASK] {
             owner.define(definition).await;
         }
         owner.activate(1).await;
@@ -277,7 +289,7 @@ async fn make() -> World {
     drop((platform, owners, app));
 
     let before = copy(dir.path());
-    expire(dir.path(), &key, first.completed).await;
+    expire(dir.path(), &key, [first.completed, first.asked]).await;
 
     // The next owner of the logs goes on with what the first ones left.
     let (app, _) = open(dir.path()).await;
@@ -303,14 +315,16 @@ async fn make() -> World {
 }
 
 /// Has all that has ended expire, a few at a time.
-async fn expire(dir: &Path, key: &Secret, until: TransactionId) {
+async fn expire(dir: &Path, key: &Secret, until: [TransactionId; 2]) {
     let millis = Duration::from_millis;
     let soon = Expiry { every: millis(20), retention: millis(0), at_once: 3, pause: millis(1), ..Expiry::NIGHTLY };
     let (app, _) = open_with(dir, soon).await;
     let owner = Owner::new(&app, key);
     let read = owner.may(Action::TransactionRead).await;
-    while transactions::get(&app, &read, until).await.is_ok() {
-        tokio::task::yield_now().await;
+    for id in until {
+        while transactions::get(&app, &read, id).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
     }
     app.shutdown().await.unwrap();
 }
@@ -318,6 +332,8 @@ async fn expire(dir: &Path, key: &Secret, until: TransactionId) {
 /// What is receipted.
 struct Ran {
     completed: TransactionId,
+    /// The last one that asked people and ended.
+    asked: TransactionId,
     undone: TransactionId,
     told: TransactionId,
 }
@@ -335,13 +351,16 @@ async fn run_all(owner: &Owner) -> Ran {
     let grant = owner.may(Action::TransactionCancel).await;
     operations::cancel(app, &grant, cancelled, "changed their mind".to_owned()).await.unwrap();
     assert_eq!(owner.settled(cancelled).await.head.status.word(), "cancelled");
+    asked(owner, 3, false).await;
+    asked(owner, 1, true).await;
+    let asked = asked(owner, 2, true).await;
     let terminated = owner.start("wait", json!({}), None).await;
     let grant = owner.may(Action::TransactionTerminate).await;
     operations::terminate(app, &grant, terminated, "enough".to_owned()).await.unwrap();
     owner.start("wait", json!({"left": true}), None).await;
     owner.start("hang", json!({}), None).await;
     let question = decisions::Question {
-        principal: None,
+        who: decisions::Who::Caller,
         action: "charge".to_owned(),
         resource_type: "Step".to_owned(),
         resource_id: "order/charge".to_owned(),
@@ -353,7 +372,23 @@ async fn run_all(owner: &Owner) -> Ran {
     assert_eq!(owner.settled(told).await.head.status.word(), "completed");
     let told = owner.start("tell", json!({"id": "order-60", "n": 60}), None).await;
     assert_eq!(owner.settled(told).await.head.status.word(), "compensated");
-    Ran { completed, undone, told }
+    Ran { completed, asked, undone, told }
+}
+
+/// What asks people twice: left so, or cancelled.
+async fn asked(owner: &Owner, n: i64, is_cancelled: bool) -> TransactionId {
+    let id = owner.start("ask", json!({"id": format!("ask-{n}"), "n": n}), None).await;
+    let grant = owner.may(Action::RequestRead).await;
+    let query = || requests::Query { transaction: Some(id), ..requests::Query::default() };
+    while requests::list(&owner.app, &grant, query(), Page::default()).await.unwrap().items.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    if is_cancelled {
+        let grant = owner.may(Action::TransactionCancel).await;
+        operations::cancel(&owner.app, &grant, id, "nobody answers".to_owned()).await.unwrap();
+        assert_eq!(owner.settled(id).await.head.status.word(), "cancelled");
+    }
+    id
 }
 
 /// Principals that were made, changed, suspended, and keys that were issued and revoked.
@@ -371,7 +406,7 @@ async fn people(owner: &Owner) {
     }
 }
 
-/// Targets that were set and held, queues that were set and forgotten, and signing secrets that were issued and retired.
+/// Targets that were set and held, queues that were set and forgotten, stops that were set and lifted, and signing secrets that were issued and retired.
 async fn reached(owner: &Owner) {
     let app = &owner.app;
     let target: TargetId = "https://payments.example".parse().unwrap();
@@ -388,6 +423,13 @@ async fn reached(owner: &Owner) {
     }
     let grant = owner.may(Action::QueueSet).await;
     queues::reset(app, &grant, &"gone".parse().unwrap()).await.unwrap();
+    for (action, is_lifted) in [("refund", false), ("void", true)] {
+        let (on, why) = (stops::StopOn::Action(action.parse().unwrap()), "under review".to_owned());
+        let set = stops::set(app, &owner.may(Action::StopSet).await, on, why.clone()).await.unwrap();
+        if is_lifted {
+            stops::lift(app, &owner.may(Action::StopLift).await, set.stop.id, why).await.unwrap();
+        }
+    }
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();

@@ -1,13 +1,23 @@
 //! `chancery bundle`
 
+mod build;
+mod diff;
+mod import;
+mod lint;
+mod named;
+mod replay;
+mod simulate;
+mod test;
+
 use super::PageArgs;
 use super::definition::{registered_line, report_faults};
 use crate::bundle_source::{self, Source};
-use crate::error::CliError;
+use crate::error::{CliError, Found};
 use crate::exit::Exit;
-use crate::output::{Cell, Tone};
+use crate::output::{Cell, Tone, fault_line};
 use crate::session::Session;
 use crate::show;
+use chancery_api::Fault;
 use chancery_api::bundle::{Activated, BundleSummary};
 use chancery_api::definition::{Checked, Registered};
 use chancery_base::Digest;
@@ -16,24 +26,37 @@ use clap::Subcommand;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Check, push, activate and list policy bundles.
+/// Check, test, try, compare, push, activate and list policy bundles.
 #[derive(Debug, Subcommand)]
 #[command(before_help = "\
 Examples:
   chancery bundle check policies/
+  chancery bundle test policies/
+  chancery bundle replay policies/
   chancery bundle push policies/ --activate
   chancery bundle list")]
 pub(crate) enum Command {
     Check(CheckArgs),
+    Test(test::Args),
+    Lint(lint::Args),
+    Build(build::Args),
+    Diff(diff::Args),
+    Simulate(simulate::Args),
+    Replay(replay::Args),
+    #[command(subcommand)]
+    Import(import::Command),
     Push(PushArgs),
     Activate(ActivateArgs),
+    Rollback(RollbackArgs),
     List(ListArgs),
 }
 
-/// Check a bundle without a server, in Cedar's strict mode; exits 1 if it has faults.
+/// Check a bundle without a server, in Cedar's strict mode and by its own tests; exits 1 if it has faults.
 ///
 /// DIR has a file `bundle.yaml` with the keys `name`, `schema` (a file of Cedar schema text), `policies` (a list of
-/// files of Cedar policies), and where wanted `version`, `description` and `entities` (a JSON file).
+/// files of Cedar policies), and where wanted `version`, `description`, `obligations` (as policies), `mode`, `modes`,
+/// `risk_threshold`, `entities` (a JSON file) and `risk` (a JSON or YAML file of risk tables, whose rows are analysed and
+/// whose tests are run). Beside it a folder `tests` may hold YAML or JSON files, each a list of tests.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -73,6 +96,13 @@ pub(crate) struct ActivateArgs {
     digest: Digest,
 }
 
+/// Make the bundle that was active before the active one: in force when this returns. Twice is as it was.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle rollback")]
+pub(crate) struct RollbackArgs {}
+
 /// List the pushed bundles.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
@@ -99,9 +129,21 @@ fn digest(text: &str) -> Result<Digest, String> {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, CliError> {
     match command {
         Command::Check(args) => check(&args, session),
+        Command::Test(args) => test::run(&args, session),
+        Command::Build(args) => build::run(&args, session),
+        Command::Lint(args) => lint::run(&args, session).await,
+        Command::Diff(args) => diff::run(&args, session).await,
+        Command::Simulate(args) => simulate::run(args, session).await,
+        Command::Replay(args) => replay::run(args, session).await,
+        Command::Import(command) => import::run(command, session),
         Command::Push(args) => push(args, session).await,
         Command::Activate(args) => {
             let activated = session.client()?.bundle_activate(args.digest).await?;
+            session.out.show(&activated, activated_line)?;
+            Ok(Exit::Ok)
+        }
+        Command::Rollback(RollbackArgs {}) => {
+            let activated = session.client()?.bundle_rollback().await?;
             session.out.show(&activated, activated_line)?;
             Ok(Exit::Ok)
         }
@@ -114,20 +156,27 @@ fn check(args: &CheckArgs, session: &Session) -> Result<Exit, CliError> {
         Ok(source) => source,
         Err(error) => return report_faults(session, error),
     };
-    let bundle = match source.check(1) {
-        Ok(bundle) => bundle,
+    let (bundle, warnings) = match source.check_tested(1) {
+        Ok(checked) => checked,
         Err(error) => return report_faults(session, error),
     };
     let version = u32::try_from(bundle.version()).unwrap_or(u32::MAX);
-    let checked = Checked { name: bundle.name().clone(), version, digest: bundle.digest(), warnings: Vec::new() };
+    let checked =
+        Checked { name: bundle.name().clone(), version, digest: bundle.digest(), warnings: faults(&warnings) };
     session.out.show(&checked, |checked| {
-        if source.is_unversioned() {
+        let sound = if source.is_unversioned() {
             format!("{} is sound; a push gives it its version", checked.name)
         } else {
             format!("{} {} is sound: {}", checked.name, checked.version, checked.digest)
-        }
+        };
+        let lines = warnings.iter().map(|found| fault_line(&found.file, &found.fault));
+        lines.chain([sound]).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Exit::Ok)
+}
+
+fn faults(found: &[Found]) -> Vec<Fault> {
+    found.iter().map(|found| found.fault.clone()).collect()
 }
 
 async fn push(args: PushArgs, session: &Session) -> Result<Exit, CliError> {
@@ -147,7 +196,7 @@ async fn push(args: PushArgs, session: &Session) -> Result<Exit, CliError> {
 
 /// Checks a bundle here, then pushes it there.
 pub(crate) async fn push_source(source: &Source, client: &Client) -> Result<Registered, CliError> {
-    source.check(1)?;
+    source.check_tested(1)?;
     let version = if source.is_unversioned() { next_version(source, client).await? } else { 1 };
     Ok(client.bundle_push(&source.document(version)).await?)
 }
@@ -157,7 +206,7 @@ async fn next_version(source: &Source, client: &Client) -> Result<u32, CliError>
     let pushed = client.bundles().all().await?;
     let of_name = pushed.iter().filter(|bundle| Some(bundle.name.as_str()) == source.name());
     let Some(newest) = of_name.max_by_key(|bundle: &&BundleSummary| bundle.version) else { return Ok(1) };
-    if source.check(newest.version)?.digest() == newest.digest {
+    if source.check(newest.version)?.0.digest() == newest.digest {
         return Ok(newest.version);
     }
     newest.version.checked_add(1).ok_or_else(|| CliError::Usage("the versions of this bundle are used up".to_owned()))

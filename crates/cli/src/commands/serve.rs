@@ -3,6 +3,7 @@
 use crate::database::DatabaseArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::information::InformationArgs;
 use crate::session::Session;
 use crate::signals::StopSignals;
 use chancery_app::data::{DataDir, Database};
@@ -56,9 +57,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NETWORK")]
     allow_target_network: Vec<Network>,
     /// Where others reach this server, such as `https://chancery.example`: what steps call may then answer 202 and
-    /// report later.
+    /// report later, and enforcement points find the Authorization API there.
     #[arg(long, value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
+    #[command(flatten)]
+    information: InformationArgs,
     /// Let starts ask for faults (permission `fault:inject`), so that teams can test their handlers. Not for production.
     #[arg(long)]
     allow_faults: bool,
@@ -127,6 +130,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
         targets,
         target_guard: Guard::new(args.allow_target_network),
         public_url: args.public_url,
+        information: args.information.read()?,
         allow_faults: args.allow_faults,
         ..Config::new(data.cluster(), args.node)
     };

@@ -204,7 +204,7 @@ fn tone(health: &str) -> Tone {
     match health {
         "healthy" => Tone::Good,
         "degraded" => Tone::Busy,
-        "unavailable" => Tone::Bad,
+        "unavailable" | "stopped" => Tone::Bad,
         _ => Tone::Plain,
     }
 }

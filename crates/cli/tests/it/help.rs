@@ -55,7 +55,7 @@ fn every_example_is_a_command_that_there_is() {
 /// Parses an example as a shell would split it.
 fn check_example(path: &str, example: &str) {
     let mut example = example.replace("sha256:…", &format!("sha256:{}", "0f".repeat(32)));
-    for prefix in ["txn_", "usr_", "svc_", "agt_", "key_", "whs_"] {
+    for prefix in ["txn_", "usr_", "svc_", "agt_", "key_", "whs_", "stp_", "req_"] {
         example = example.replace(&format!("{prefix}…"), &format!("{prefix}019312d8a0b07c3e9f2a4b5c6d7e8f90"));
     }
     let words = split(&example);
@@ -102,10 +102,12 @@ fn the_top_names_the_commands_and_the_exit_codes() {
         "decide",
         "ledger",
         "maintenance",
+        "stop",
         "retention",
         "queue",
         "settings",
         "schedule",
+        "request",
         "tenant",
         "principal",
         "key",
@@ -139,15 +141,16 @@ fn no_option_takes_a_key() {
     fn walk(command: &clap::Command) {
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str();
-            // An address of a database holds a password; what targets call the server by is public.
+            // An address of a database holds a password; what targets call the server by is public, and that of an
+            // information point may hold none.
             assert!(
-                !name.contains("url") || name.ends_with("_file") || name == "public_url",
+                !name.contains("url") || name.ends_with("_file") || ["public_url", "pip_url"].contains(&name),
                 "`{}` takes `{name}`",
                 command.get_name()
             );
             // Verifier keys are public; an idempotency key is no secret; the others name files.
             let known = ["key_file", "key_out", "verifier_key", "idempotency_key"].contains(&name);
-            let public = matches!(command.get_name(), "receipt" | "log" | "verify") && name == "key";
+            let public = matches!(command.get_name(), "receipt" | "log" | "verify" | "export") && name == "key";
             let id = command.get_name() == "revoke" && name == "key";
             assert!(!name.contains("key") || known || public || id, "`{}` takes `{name}`", command.get_name());
         }

@@ -1,7 +1,15 @@
 //! The command line, from outside: the built binary, its output, its exit codes.
 
 #[cfg(test)]
+mod authzen;
+#[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod capability;
+#[cfg(test)]
 mod event;
+#[cfg(test)]
+mod export;
 #[cfg(test)]
 mod first_success;
 #[cfg(test)]
@@ -24,6 +32,10 @@ mod postgres_server;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
+mod request;
+#[cfg(test)]
+mod risk;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod server;
@@ -31,5 +43,7 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod stop;
 #[cfg(test)]
 mod support;

@@ -176,7 +176,7 @@ fn faults_of_a_bundle_name_the_file() {
 
     let chain = format!("permit (principal, action, resource) when {{ 1{} > 2 }};", "+1".repeat(5_000));
     for (described, policy, said) in [
-        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar]\nobligations: []\n", "", "obligations"),
+        ("name: b\nschema: s.cedarschema\npolicies: [p.cedar]\nbudgets: []\n", "", "budgets"),
         ("name: b\nschema: ../s.cedarschema\npolicies: []\n", "", "is not a path within the directory"),
         ("name: b\nschema: /etc/passwd\npolicies: []\n", "", "is not a path within the directory"),
         ("name: b\nschema: s.cedarschema\npolicies: [p.cedar, p.cedar]\n", "", "`p.cedar` stands twice"),
@@ -191,6 +191,64 @@ fn faults_of_a_bundle_name_the_file() {
     }
     write(dir.path(), "bundle.yaml", "name: b\nschema: s.cedarschema\npolicies: [q.cedar]\n", 0o644);
     run(dir.path(), &["bundle", "check", "."]).fails(2, &["failed to read ./q.cedar"]);
+}
+
+/// A bundle of one policy, in a directory.
+fn greeting_bundle(dir: &Path) {
+    write(dir, "bundle.yaml", "name: greeting\nversion: 2\nschema: s.cedarschema\npolicies: [p.cedar]\n", 0o644);
+    let schema = "entity User; entity Step;\n\
+                  action greet appliesTo {principal: [User], resource: [Step], context: {times: Long}};\n";
+    write(dir, "s.cedarschema", schema, 0o644);
+    let policies = "@id(\"few\") @reason(\"a few are fine\")\n\
+                    permit (principal, action == Action::\"greet\", resource) when { context.times < 3 };";
+    write(dir, "p.cedar", policies, 0o644);
+    std::fs::create_dir(dir.join("tests")).unwrap();
+}
+
+/// A test in YAML of so many greetings.
+fn greeting_test(name: &str, times: u32, expect: &str) -> String {
+    format!(
+        "- name: {name}\n  principal: {{kind: user}}\n  action: greet\n  resource: {{type: Step, id: a/b}}\n  \
+         context: {{times: {times}}}\n  expect: {expect}\n"
+    )
+}
+
+#[test]
+fn a_bundle_is_tested_and_built_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    greeting_bundle(dir.path());
+    assert_eq!(run(dir.path(), &["bundle", "test", "."]).succeeds().stdout, "0 of 0 tests passed\n");
+    let good = format!("{}  policies: [few]\n", greeting_test("two", 2, "permit"));
+    write(dir.path(), "tests/a.yaml", &good, 0o644);
+    write(dir.path(), "tests/README", "no test", 0o644);
+    let ran = run(dir.path(), &["bundle", "build", ".", "--out", "b.json"]).succeeds();
+    assert!(ran.stdout.starts_with("greeting 2, 1 tests passed: sha256:"), "{ran:#?}");
+    let built: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("b.json")).unwrap()).unwrap();
+    assert_eq!(built["tests"][0]["name"], "two");
+    let of_file = run(dir.path(), &["bundle", "check", "b.json", "-o", "json"]).succeeds().json();
+    assert!(ran.stdout.contains(of_file["digest"].as_str().unwrap()), "{of_file}");
+
+    write(dir.path(), "tests/b.yaml", &greeting_test("three", 3, "permit"), 0o644);
+    let ran = run(dir.path(), &["bundle", "test", "."]).fails(1, &[]);
+    let said = "ok    two\nFAIL  three\n      expected permit, got deny because no policy permits `greet` on \
+                Step::\"a/b\"\n1 of 2 tests passed\n";
+    assert_eq!(ran.stdout, said);
+    let ran = run(dir.path(), &["bundle", "test", ".", "-o", "json"]).fails(1, &[]).json();
+    assert_eq!((&ran["passed"], &ran["tests"][1]["name"]), (&1.into(), &"three".into()));
+    std::fs::remove_file(dir.path().join("b.json")).unwrap();
+    for args in [["bundle", "check", ".", "-o", "table"], ["bundle", "build", ".", "--out", "b.json"]] {
+        run(dir.path(), &args).fails(1, &["./tests: test `three`: expected permit, got deny", "has 1 fault"]);
+    }
+    assert!(!dir.path().join("b.json").exists());
+
+    write(dir.path(), "tests/b.yaml", &greeting_test("two", 2, "permit"), 0o644);
+    run(dir.path(), &["bundle", "test", "."]).fails(1, &["./tests: test 2 `two`: another test has the same name"]);
+    write(dir.path(), "tests/b.yaml", &greeting_test("four", 4, "maybe"), 0o644);
+    run(dir.path(), &["bundle", "test", "."]).fails(1, &["./tests/b.yaml: test 1 `four`: unknown variant `maybe`"]);
+    write(dir.path(), "bundle.yaml", "name: g\nschema: s.cedarschema\npolicies: [p.cedar]\n", 0o644);
+    write(dir.path(), "tests/b.yaml", "[]", 0o644);
+    run(dir.path(), &["bundle", "build", ".", "--out", "b.json"]).fails(2, &["says no version"]);
+    run(dir.path(), &["bundle", "build", ".", "--out", "b.json", "--version-number", "7"]).succeeds();
 }
 
 #[test]

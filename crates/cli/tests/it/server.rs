@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// A data directory and its owner's key.
-fn made() -> tempfile::TempDir {
+pub(crate) fn made() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ran = run(dir.path(), &["init", "--data", "data", "--key-file", "system.key", "-o", "json"]).succeeds();
     assert!(ran.stderr.contains("next:\n  chancery serve --data data"), "{ran:#?}");

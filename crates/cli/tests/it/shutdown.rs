@@ -52,7 +52,7 @@ async fn furnish(client: &Client) {
 fn call(worker: &str) -> Exchange {
     let queues = vec![QueueWant { name: name("w"), want: 1 }];
     let (done, holding, wait) = (Vec::new(), Vec::new(), Some("5s".to_owned()));
-    Exchange { worker: worker.to_owned(), version: None, queues, done, holding, wait }
+    Exchange { worker: worker.to_owned(), version: None, key: None, queues, done, holding, wait }
 }
 
 async fn take(client: &Client) -> String {

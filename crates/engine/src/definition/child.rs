@@ -34,6 +34,7 @@ impl Run {
             | Self::Noop
             | Self::Wait(_)
             | Self::Signal(_)
+            | Self::Request(_)
             | Self::Decide(_)
             | Self::Emit(_) => None,
         }

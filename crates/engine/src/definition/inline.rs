@@ -73,9 +73,13 @@ impl Run {
     pub const fn is_inline(&self) -> bool {
         match self {
             Self::Decide(_) | Self::Emit(_) => true,
-            Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Wait(_) | Self::Signal(_) | Self::Transaction(_) => {
-                false
-            }
+            Self::Worker(_)
+            | Self::Http(_)
+            | Self::Noop
+            | Self::Wait(_)
+            | Self::Signal(_)
+            | Self::Request(_)
+            | Self::Transaction(_) => false,
         }
     }
 
@@ -169,7 +173,13 @@ impl Reader {
         let (what, of_effects) = match run {
             Run::Decide(_) => ("decides a question", &OF_EFFECTS[..]),
             Run::Emit(_) => ("emits an event", &[][..]),
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => return,
+            Run::Worker(_)
+            | Run::Http(_)
+            | Run::Noop
+            | Run::Wait(_)
+            | Run::Signal(_)
+            | Run::Request(_)
+            | Run::Transaction(_) => return,
         };
         for (key, why) in OF_CALLS.iter().chain(of_effects) {
             if let Some(field) = cursor.field(key) {
@@ -196,7 +206,13 @@ impl Reader {
                     }
                 }
             }
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Wait(_) | Run::Signal(_) | Run::Transaction(_) => {}
+            Run::Worker(_)
+            | Run::Http(_)
+            | Run::Noop
+            | Run::Wait(_)
+            | Run::Signal(_)
+            | Run::Request(_)
+            | Run::Transaction(_) => {}
         }
     }
 }

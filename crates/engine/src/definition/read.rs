@@ -64,9 +64,11 @@ pub(super) const STEP: Keys = Keys {
         "compensate",
         "pivot",
         "irreversible",
+        "capability",
         "action",
         "resource",
         "context",
+        "approval",
         "lint",
     ],
     later: &[
@@ -76,7 +78,6 @@ pub(super) const STEP: Keys = Keys {
         "on_error",
         "attempts",
         "mode",
-        "capability",
         "obligations",
         "policy",
         "output",
@@ -92,8 +93,8 @@ pub(super) const STEP: Keys = Keys {
     ],
 };
 pub(super) const RUN: Keys = Keys {
-    known: &["worker", "http", "noop", "wait", "signal", "transaction", "version", "decide", "emit"],
-    later: &["rules", "mcp", "request", "callback"],
+    known: &["worker", "http", "noop", "wait", "signal", "request", "transaction", "version", "decide", "emit"],
+    later: &["rules", "mcp", "callback"],
     elsewhere: &[],
 };
 pub(super) const HTTP: Keys = Keys {
@@ -327,6 +328,7 @@ impl Reader {
         self.check_undoable(cursor);
         if let Some(run) = &run {
             self.check_passive(cursor, run);
+            self.check_request(cursor, run);
             self.check_child(cursor, run);
             self.check_inline(cursor, run);
         }
@@ -335,9 +337,11 @@ impl Reader {
         let outcomes = [("continue", true), ("stop", false)];
         let optional = cursor.field("on_failure");
         let optional = optional.and_then(|field| field.word("outcome", &outcomes, &mut self.problems));
+        let capability = self.capability(cursor, site, run.as_ref());
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
+        let approval = self.approval(cursor, run.as_ref(), site);
         lint::check(cursor, &mut self.problems);
         Some(Step {
             id: id?,
@@ -360,9 +364,11 @@ impl Reader {
             irreversible,
             optional: optional.unwrap_or(false),
             layer: 0,
+            capability,
             action: action.or_else(|| "run".parse().ok())?,
             resource,
             context: context.unwrap_or_default(),
+            approval,
             reads: Vec::new(),
             variables: Vec::new(),
         })
@@ -449,8 +455,8 @@ impl Reader {
                 if is_empty || cursor.has("version") {
                     cursor.fail(
                         &mut self.problems,
-                        "one of `worker`, `http`, `noop`, `wait`, `signal`, `transaction`, `decide` and `emit` is \
-                         expected here",
+                        "one of `worker`, `http`, `noop`, `wait`, `signal`, `request`, `transaction`, `decide` and \
+                         `emit` is expected here",
                     );
                 }
                 return None;
@@ -468,6 +474,7 @@ impl Reader {
             Some("http") => self.http(&field, site).map(Run::Http),
             Some("wait") => self.wait(&field, site),
             Some("signal") => self.signal(&field, site),
+            Some("request") => self.request(&field, site).map(Box::new).map(Run::Request),
             Some("transaction") => self.child(cursor, &field),
             Some("decide") => self.question(&field, site).map(Run::Decide),
             Some("emit") => self.emit(&field, site).map(Run::Emit),

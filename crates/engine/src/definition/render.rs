@@ -3,7 +3,7 @@
 mod layout;
 mod svg;
 
-use super::{Child, Confirm, Definition, DefinitionKind, Mode, Run, Step, Undo};
+use super::{Ask, Child, Confirm, Definition, DefinitionKind, Mode, Quorum, Run, Step, Undo};
 use chancery_base::duration;
 use std::fmt::Write as _;
 
@@ -154,10 +154,29 @@ impl Step {
             (self.retry.once, "once"),
         ];
         let poll = self.poll.as_ref().map(|poll| format!("polls every {}", duration::format(poll.every)));
+        let approval = self.approval.as_ref().map(|approval| format!("approved by {}", approval.quorum.describe()));
         each.into_iter()
             .chain(poll)
+            .chain(approval)
             .chain(marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned()))
             .collect()
+    }
+}
+
+impl Ask {
+    fn describe(&self) -> String {
+        format!("{} by {}", self.kind.word(), self.quorum.describe())
+    }
+}
+
+impl Quorum {
+    fn describe(&self) -> String {
+        match (&self.role, self.approvers) {
+            (Some(role), 1) => role.to_string(),
+            (Some(role), count) => format!("{count} of {role}"),
+            (None, 1) => "a person".to_owned(),
+            (None, count) => format!("{count} people"),
+        }
     }
 }
 
@@ -198,6 +217,7 @@ impl Run {
                 None => "wait".to_owned(),
             },
             Self::Signal(signal) => format!("signal {}", signal.name),
+            Self::Request(ask) => ask.describe(),
             Self::Transaction(Child { name, version: None }) => format!("transaction {name}"),
             Self::Transaction(Child { name, version: Some(version) }) => format!("transaction {name} {version}"),
             Self::Decide(question) => format!("decide {}", question.action),

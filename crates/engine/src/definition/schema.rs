@@ -11,6 +11,7 @@ mod tests {
     use crate::definition::inline::{DECIDE, EMIT};
     use crate::definition::lint::{LINT, Rule};
     use crate::definition::read::{COMPENSATION, HTTP, RESOURCE, RETRY, RUN, STEP, TOP, UNDO, open, participant};
+    use crate::definition::request::{APPROVAL, REQUEST};
     use crate::definition::wait::SIGNAL;
     use serde_json::Value;
     use std::collections::BTreeSet;
@@ -40,6 +41,8 @@ mod tests {
         check("/$defs/run/oneOf/1", &RUN);
         check("/$defs/http", &HTTP);
         check("/$defs/signal", &SIGNAL);
+        check("/$defs/request", &REQUEST);
+        check("/$defs/approval", &APPROVAL);
         check("/$defs/decide", &DECIDE);
         check("/$defs/emit", &EMIT);
         check("/$defs/undo", &UNDO);

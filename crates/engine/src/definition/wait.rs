@@ -36,7 +36,7 @@ impl Run {
     #[must_use]
     pub const fn is_passive(&self) -> bool {
         match self {
-            Self::Wait(_) | Self::Signal(_) => true,
+            Self::Wait(_) | Self::Signal(_) | Self::Request(_) => true,
             Self::Worker(_) | Self::Http(_) | Self::Noop | Self::Transaction(_) | Self::Decide(_) | Self::Emit(_) => {
                 false
             }
@@ -56,7 +56,13 @@ impl Step {
                 let timeout = signal.timeout.as_ref();
                 timeout.map(|until| moment(until, "run.signal.timeout", scope, since)).transpose()
             }
-            Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Transaction(_) | Run::Decide(_) | Run::Emit(_) => Ok(None),
+            Run::Worker(_)
+            | Run::Http(_)
+            | Run::Noop
+            | Run::Request(_)
+            | Run::Transaction(_)
+            | Run::Decide(_)
+            | Run::Emit(_) => Ok(None),
         }
     }
 
@@ -69,6 +75,7 @@ impl Step {
             | Run::Http(_)
             | Run::Noop
             | Run::Wait(_)
+            | Run::Request(_)
             | Run::Transaction(_)
             | Run::Decide(_)
             | Run::Emit(_) => None,
@@ -90,9 +97,11 @@ impl Reader {
         Some(Run::Signal(Signal { name: name?, timeout: timeout.flatten() }))
     }
 
-    /// A step that waits has nothing of what belongs to attempts, and does not fan out.
+    /// A step that waits has nothing of what belongs to attempts, and does not fan out. Of one that asks people is told
+    /// by those who know why.
     pub(super) fn check_passive(&mut self, cursor: &Cursor<'_>, run: &Run) {
-        for field in OF_CALLS.iter().filter_map(|key| cursor.field(key)).filter(|_| run.is_passive()) {
+        let waits = run.is_passive() && run.request().is_none();
+        for field in OF_CALLS.iter().filter_map(|key| cursor.field(key)).filter(|_| waits) {
             let key = field.path.rsplit('.').next().unwrap_or_default();
             let hint = match (key, run) {
                 ("timeout", Run::Signal(_)) => ": write `run: {signal: {name: …, timeout: …}}`",

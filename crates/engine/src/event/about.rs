@@ -27,6 +27,7 @@ impl Event {
             | Self::SignalTaken { node, .. } => Some(*node),
             Self::ChildStarted(start) => Some(start.node),
             Self::CarriedOut(done) => Some(done.node),
+            Self::Requested(requested) => Some(requested.node),
             Self::Inherited(inherited) => Some(inherited.node),
             Self::Permitted(permitted) => Some(permitted.node),
             Self::Parked { node } | Self::Resumed { node, .. } | Self::TimerFired { node } => *node,
@@ -87,6 +88,7 @@ impl Event {
             Self::SignalAwaited { .. } => "signal awaited",
             Self::SignalReceived { .. } => "signal received",
             Self::SignalTaken { .. } => "signal taken",
+            Self::Requested(requested) => requested.fact.word(),
             Self::Paused { .. } => "paused",
             Self::Unpaused { .. } => "unpaused",
             Self::OutputFailed { .. } => "output failed",
@@ -105,6 +107,7 @@ impl Event {
         match self {
             Self::Completed { output, .. } | Self::Resolved { output, .. } => Some(output),
             Self::CarriedOut(done) => Some(&done.output),
+            Self::Requested(requested) => requested.fact.output(),
             Self::Ended { output, .. } => output.as_ref(),
             Self::Started { .. }
             | Self::Dispatched { .. }

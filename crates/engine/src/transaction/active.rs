@@ -30,8 +30,10 @@ pub(super) enum Class {
     Out,
     /// Its child runs.
     Child,
-    /// It waits for a time, for its next round, or for a signal until then.
+    /// It waits for a time, for its next round, for people who were asked, or for a signal until then.
     Waiting,
+    /// It waits no more, and people are asked still.
+    Asked,
     /// Its compensation, or its confirm, waits for a worker, since then.
     UndoReady,
     /// The same of its compensation.
@@ -50,7 +52,7 @@ pub(super) enum Class {
     Pivot,
 }
 
-const CLASSES: usize = 15;
+const CLASSES: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -103,7 +105,11 @@ impl Keys {
         let fans_out = step.each.is_some() && node.clone == 0;
         let forward = match state.status {
             StepStatus::Ready if fans_out => None,
-            StepStatus::Ready if step.run.is_inline() => Some((Class::Inline, rank(state.ready_at))),
+            StepStatus::Cancelled | StepStatus::Unknown if state.open_request().is_some() => Some((Class::Asked, 0)),
+            // What people approved is ready again from when they did.
+            StepStatus::Ready | StepStatus::Backoff if step.run.is_inline() => {
+                Some((Class::Inline, rank(state.queued_since())))
+            }
             StepStatus::Ready => Some(queued((Class::Ready, Class::Backoff), state.ready_at, delays.forward)),
             StepStatus::Backoff => Some(queued((Class::Backoff, Class::Backoff), state.wake_at, delays.forward)),
             // A child has a time of its own, or none.
@@ -147,6 +153,7 @@ impl Keys {
                 | Class::Out
                 | Class::Child
                 | Class::Waiting
+                | Class::Asked
                 | Class::UndoReady
                 | Class::UndoBackoff
                 | Class::UndoOut

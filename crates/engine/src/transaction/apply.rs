@@ -5,6 +5,7 @@ use super::active::is_finished;
 use crate::definition::{DefinitionKind, Mode, OnError, Run, Step, StepIndex};
 use crate::event::{Cause, Event, Failure, StepError};
 use crate::node::NodeRef;
+use crate::request::RequestStatus;
 use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::limits::{CLONES_MAX, TRANSACTION_CLONES_MAX};
@@ -35,6 +36,7 @@ impl Transaction {
             }
             Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
             Event::CarriedOut(done) => self.apply_carried_out(done, event, now, seq)?,
+            Event::Requested(requested) => self.apply_requested(requested, event, now, seq)?,
             Event::Completed { node, phase, attempt, output, child_entries } => {
                 self.expect_out(*node, *phase, *attempt, child_entries.is_some(), event)?;
                 self.closed((*node, *phase), output, event, now, seq)?;
@@ -155,7 +157,7 @@ impl Transaction {
     }
 
     fn apply_dispatched(&mut self, node: NodeRef, event: &Event, now: Timestamp) -> Result<(), IllegalEvent> {
-        let Event::Dispatched { attempt, decision, input, deadline, .. } = event else {
+        let Event::Dispatched { attempt, decision, input, deadline, conditions, .. } = event else {
             return Err(self.illegal(event));
         };
         self.expect_status(event, Status::Running)?;
@@ -172,6 +174,7 @@ impl Transaction {
         state.started_at.get_or_insert(now);
         state.decision = Some(*decision);
         state.input = Some(input.digest());
+        state.conditions.clone_from(conditions);
         Ok(())
     }
 
@@ -228,6 +231,7 @@ impl Transaction {
         let has_come = self.signal_for(node).filter(|_| self.moves());
         let is_whole = self.is_whole_over(node);
         let (polls, is_exhausted) = (self.polls(node), self.is_exhausted(node));
+        let said = self.said_at(node);
         self.expect(node, event, |state| {
             let stands = match failure {
                 Failure::Failed | Failure::Unknown | Failure::TimedOut | Failure::Lapsed => {
@@ -235,12 +239,14 @@ impl Transaction {
                 }
                 Failure::SignalTimedOut => is_due && !polls,
                 Failure::Exhausted => is_exhausted,
+                Failure::RequestDenied => said == Some(RequestStatus::Denied),
+                Failure::RequestExpired => said == Some(RequestStatus::Expired),
                 Failure::QueueTimedOut | Failure::Denied => {
                     running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
                 }
-                // Of what waited, or fanned out, its variables can't be set.
+                // Of what waited, asked or fanned out, its variables can't be set.
                 Failure::Refused => {
-                    let is_over = is_whole || ends_wait || has_come.is_some();
+                    let is_over = is_whole || ends_wait || has_come.is_some() || said == Some(RequestStatus::Approved);
                     running && (is_over || matches!(state.status, StepStatus::Ready | StepStatus::Backoff))
                 }
             };
@@ -331,6 +337,8 @@ impl Transaction {
                 (state.ended_at, state.ended_n) = (None, None);
                 state.attempts_before = state.attempts;
                 state.rounds_before = state.rounds;
+                // Whoever has it tried again has people asked again.
+                state.requests.clear();
                 if fans_out {
                     self.fresh.push(node);
                 }
@@ -371,7 +379,12 @@ impl Transaction {
                     state.undo.status == UndoStatus::Dispatched
                 }
                 Failure::Refused => matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff),
-                Failure::QueueTimedOut | Failure::SignalTimedOut | Failure::Exhausted | Failure::Denied => false,
+                Failure::QueueTimedOut
+                | Failure::SignalTimedOut
+                | Failure::Exhausted
+                | Failure::Denied
+                | Failure::RequestDenied
+                | Failure::RequestExpired => false,
             };
             stands && state.undo.attempts == *attempt
         })?;
@@ -402,7 +415,7 @@ impl Transaction {
         seq: u64,
     ) -> Result<(), IllegalEvent> {
         let legal = match status {
-            Status::Terminated => true,
+            Status::Terminated => !self.is_asking(),
             Status::Completed if self.is_driven() => self.may_commit(),
             Status::Completed => match self.definition.kind {
                 DefinitionKind::Saga | DefinitionKind::Open => {

@@ -219,6 +219,7 @@ impl Transaction {
             | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::CarriedOut(_)
+            | Event::Requested(_)
             | Event::Inherited(_)
             | Event::Resolved { .. }
             | Event::AttemptFailed { .. }
@@ -247,7 +248,8 @@ impl Transaction {
         let runs_child = self.step_of(start.node).is_some_and(|step| step.run.child().is_some());
         let may = runs_child && self.head.status == Status::Running && self.moves();
         self.expect(start.node, event, |state| {
-            may && state.status == StepStatus::Ready && state.attempts + 1 == start.attempt
+            let is_ready = matches!(state.status, StepStatus::Ready | StepStatus::Backoff);
+            may && is_ready && state.attempts + 1 == start.attempt
         })?;
         let state = self.touch(start.node);
         state.status = StepStatus::Dispatched;

@@ -4,10 +4,12 @@ use super::active::Class;
 use super::apply::IllegalEvent;
 use super::open::OpenRefusal;
 use super::{Cx, Transaction};
+use crate::conditions::Conditions;
 use crate::definition::{OnError, Retry};
 use crate::event::{Event, Failure, StepError};
 use crate::fork::ForkRefusal;
 use crate::node::NodeRef;
+use crate::request::RequestRefusal;
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::limits::{BATCH_TIMEOUTS_MAX, SIGNALS_KEPT_MAX, TRANSACTION_ENTRIES_MAX};
 use chancery_base::{DecisionId, Document, Kind, Name, Timestamp};
@@ -50,12 +52,23 @@ pub enum Refusal {
     /// No step of its definition waits for such a signal.
     #[error("no step of the definition waits for a signal `{0}`")]
     UnknownSignal(Name),
+    /// The attempt that is meant is over.
+    #[error("attempt {attempt} of `{step}` is not out any more")]
+    NotOut {
+        /// Of which step, compensation or confirm.
+        step: String,
+        /// Which.
+        attempt: u32,
+    },
     /// It keeps as many signals as it may.
     #[error("{SIGNALS_KEPT_MAX} signals wait for steps that take them")]
     TooManySignals,
     /// What a person says that a step gave does not suit what is made of it.
     #[error("the output does not suit the step: {0}")]
     Unsuitable(String),
+    /// A person's word to a request.
+    #[error(transparent)]
+    Request(#[from] RequestRefusal),
     /// It can't be forked so.
     #[error(transparent)]
     Fork(#[from] ForkRefusal),
@@ -74,10 +87,12 @@ impl Refusal {
             | Self::Confirming
             | Self::OtherStep { .. }
             | Self::Paused
-            | Self::NotPaused => Kind::Conflict,
+            | Self::NotPaused
+            | Self::NotOut { .. } => Kind::Conflict,
             Self::UnknownSignal(_) | Self::Unsuitable(_) => Kind::Invalid,
             Self::TooManySignals => Kind::Limited,
             Self::Fork(refusal) => refusal.kind(),
+            Self::Request(refusal) => refusal.kind(),
             Self::Open(OpenRefusal::Frame(_)) => Kind::Denied,
             Self::Open(
                 OpenRefusal::NotOpen(_)
@@ -107,6 +122,19 @@ pub enum Answer {
     Lapsed,
 }
 
+/// What an attempt goes out with.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The decision that permits it.
+    pub decision: DecisionId,
+    /// What the worker gets.
+    pub input: Arc<Document>,
+    /// When it counts as failed.
+    pub deadline: Timestamp,
+    /// What policy demands of it.
+    pub conditions: Option<Arc<Conditions>>,
+}
+
 impl Transaction {
     /// Records that a ready step or compensation was handed out.
     ///
@@ -116,13 +144,11 @@ impl Transaction {
         &mut self,
         node: NodeRef,
         phase: Phase,
-        decision: DecisionId,
-        input: Arc<Document>,
-        deadline: Timestamp,
+        Outgoing { decision, input, deadline, conditions }: Outgoing,
         cx: &mut Cx<'_>,
     ) -> Result<u32, Refusal> {
         let attempt = self.attempts(node, phase) + 1;
-        self.emit(Event::Dispatched { node, phase, attempt, decision, input, deadline }, cx)?;
+        self.emit(Event::Dispatched { node, phase, attempt, decision, input, deadline, conditions }, cx)?;
         Ok(attempt)
     }
 
@@ -270,6 +296,7 @@ impl Transaction {
     pub fn terminate(&mut self, justification: String, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let open = [Status::Running, Status::Confirming, Status::Compensating, Status::Parked];
         self.expect_standing("terminate", &open)?;
+        self.withdraw_all(cx)?;
         let justification = Some(justification);
         Ok(self.emit(Event::Ended { status: Status::Terminated, output: None, justification }, cx)?)
     }
@@ -325,6 +352,10 @@ impl Transaction {
     fn suits(&self, node: NodeRef, output: &Document, now: Timestamp) -> Result<(), Refusal> {
         if self.state(node).is_some_and(|state| state.clones.is_some()) {
             let message = "its output is the list of its clones', and what it sets is made of that";
+            return Err(Refusal::Unsuitable(message.to_owned()));
+        }
+        if self.step_of(node).is_some_and(|step| step.run.request().is_some()) {
+            let message = "those answer a request who are asked: `retry` asks them again";
             return Err(Refusal::Unsuitable(message.to_owned()));
         }
         let set = self.evaluate_set(node, Some(output.value()), now);

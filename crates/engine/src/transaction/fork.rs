@@ -90,8 +90,13 @@ impl Transaction {
         }
     }
 
-    /// Whether a step is over, and nothing of it was undone, or may have been.
+    /// Whether a step is over, and nothing of it was undone, or may have been. What people said does not stand: they were
+    /// asked by another transaction.
     fn stands(&self, step: StepIndex) -> bool {
+        let asks = self.definition.step(step).is_some_and(|step| step.run.request().is_some());
+        if asks && self.nodes_of(step).any(|(_, state)| state.status != StepStatus::Skipped) {
+            return false;
+        }
         let is_untouched = |(_, state): (_, &StepState)| state.undo.attempts == 0 && !state.undo.is_done();
         self.is_done(step.into()) && self.nodes_of(step).all(is_untouched)
     }
@@ -142,6 +147,7 @@ impl Transaction {
             rounds: state.rounds,
             started_at: state.started_at,
             status: state.status,
+            conditions: state.conditions.clone(),
             unknown: state.unknown,
         };
         let document = items.or_else(|| self.nodes.output(node)).map(Arc::clone);
@@ -217,6 +223,7 @@ impl Transaction {
         state.origin = Some(Box::new(stood.origin.clone()));
         state.ready_at = stood.ready_at;
         state.rounds = stood.rounds;
+        state.conditions.clone_from(&stood.conditions);
         state.started_at = stood.started_at;
         state.status = stood.status;
         state.unknown = stood.unknown;

@@ -65,7 +65,9 @@ impl Transaction {
         match phase {
             Phase::Do => {
                 self.expect_status(event, Status::Running)?;
-                self.expect(*node, event, |state| state.status == StepStatus::Ready && state.attempts + 1 == *attempt)?;
+                self.expect(*node, event, |state| {
+                    matches!(state.status, StepStatus::Ready | StepStatus::Backoff) && state.attempts + 1 == *attempt
+                })?;
                 let state = self.touch(*node);
                 state.attempts = *attempt;
                 state.started_at.get_or_insert(now);
@@ -106,6 +108,7 @@ impl Transaction {
                     | Run::Noop
                     | Run::Wait(_)
                     | Run::Signal(_)
+                    | Run::Request(_)
                     | Run::Transaction(_)
                     | Run::Decide(_)
                     | Run::Emit(_),

@@ -1,8 +1,10 @@
 //! What a ready step comes to when it is handed out: its input, where it goes, and what policy is asked.
 
 use super::Transaction;
+use crate::conditions::Conditions;
 use crate::definition::{
-    BadExpression, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex, Variables,
+    BadExpression, CapabilityTerms, Child, DefinitionKind, Facts, HttpRequest, Resource, Run, Seen, Step, StepIndex,
+    Variables,
 };
 use crate::event::StepError;
 use crate::headers::Headers;
@@ -33,6 +35,10 @@ pub struct Offer {
     pub forward_unknown: bool,
     /// What policy is asked; a compensation or a confirm was authorised with its step.
     pub authorization: Authorization,
+    /// For a compensation or a confirm: what policy demanded of its step.
+    pub conditions: Option<Arc<Conditions>>,
+    /// What the capability token of the attempt says, where it has one.
+    pub capability: Option<CapabilityTerms>,
 }
 
 /// What is to be called.
@@ -119,6 +125,8 @@ impl Transaction {
                     forward_key: Some(forward_key),
                     forward_unknown: state.status == StepStatus::Unknown,
                     authorization: Authorization::Cite(decision),
+                    conditions: state.conditions.clone(),
+                    capability: self.capability(node, step, phase)?,
                 })
             }
             Phase::Confirm => {
@@ -134,9 +142,21 @@ impl Transaction {
                     forward_key: Some(forward_key),
                     forward_unknown: false,
                     authorization: Authorization::Cite(decision),
+                    conditions: state.conditions.clone(),
+                    capability: self.capability(node, step, phase)?,
                 })
             }
         }
+    }
+
+    /// What the capability token of a compensation or a confirm says, if a worker does it: what that of its step said,
+    /// since the decision about the step covers it.
+    fn capability(&self, node: NodeRef, step: &Step, phase: Phase) -> Result<Option<CapabilityTerms>, StepError> {
+        if step.run_of(phase).and_then(Run::queue).is_none() {
+            return Ok(None);
+        }
+        let ready_at = self.state(node).and_then(|state| state.ready_at);
+        Ok(step.capability_terms(&self.scope(node, step, ready_at))?)
     }
 
     /// Where an undo's input stands in the definition.
@@ -161,6 +181,7 @@ impl Transaction {
             | Run::Noop
             | Run::Wait(_)
             | Run::Signal(_)
+            | Run::Request(_)
             | Run::Transaction(_)
             | Run::Decide(_)
             | Run::Emit(_) => None,
@@ -193,6 +214,8 @@ impl Transaction {
             forward_key: (idempotency_key != step_key).then_some(step_key),
             idempotency_key,
             forward_unknown: false,
+            conditions: None,
+            capability: step.capability_terms(&scope)?,
             authorization: match &step.run {
                 Run::Transaction(_) => Authorization::AsStart,
                 Run::Decide(question) => Authorization::Ask {
@@ -200,13 +223,17 @@ impl Transaction {
                     resource: Some(question.resource(&scope)?),
                     context: step.decision_context(&scope)?,
                 },
-                Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Emit(_) | Run::Wait(_) | Run::Signal(_) => {
-                    Authorization::Ask {
-                        action: step.action.to_string(),
-                        resource: step.decision_resource(&scope)?,
-                        context: step.decision_context(&scope)?,
-                    }
-                }
+                Run::Worker(_)
+                | Run::Http(_)
+                | Run::Noop
+                | Run::Emit(_)
+                | Run::Wait(_)
+                | Run::Signal(_)
+                | Run::Request(_) => Authorization::Ask {
+                    action: step.action.to_string(),
+                    resource: step.decision_resource(&scope)?,
+                    context: step.decision_context(&scope)?,
+                },
             },
         })
     }
@@ -296,7 +323,7 @@ impl Transaction {
 
     /// What a step's expressions see. `now` is when the step, or its round, became ready, so that every attempt and
     /// every replay sees the same.
-    fn scope<'a>(&'a self, node: NodeRef, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
+    pub(super) fn scope<'a>(&'a self, node: NodeRef, step: &'a Step, now: Option<Timestamp>) -> Scope<'a> {
         // Of its own step a clone's undo sees the clone.
         let seen = |step: StepIndex| self.seen(if step == node.step { node } else { step.into() });
         self.scope_with(node, step, now.unwrap_or(self.head.started_at), seen)
@@ -374,7 +401,7 @@ impl Transaction {
 }
 
 /// What an expression made is a payload: it has a payload's limit.
-fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
+pub(super) fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
     let document = Document::new(value);
     let bytes = document.canonical().len();
     if bytes <= PAYLOAD_BYTES_MAX {
@@ -392,7 +419,9 @@ fn render_call(run: &Run, scope: &Scope<'_>, told: &Headers) -> Result<Call, Bad
         Run::Transaction(child) => Call::Child(child.clone()),
         Run::Decide(question) => Call::Decide { principal: question.principal(scope)? },
         Run::Emit(emit) => Call::Emit { event_type: emit.event_type.clone(), subject: emit.subject(scope)? },
-        Run::Wait(_) | Run::Signal(_) => return Err(BadExpression::new("run", "a step that waits is not handed out")),
+        Run::Wait(_) | Run::Signal(_) | Run::Request(_) => {
+            return Err(BadExpression::new("run", "a step that waits is not handed out"));
+        }
     })
 }
 

@@ -355,6 +355,7 @@ impl Transaction {
             | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::CarriedOut(_)
+            | Event::Requested(_)
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled

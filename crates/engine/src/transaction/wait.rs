@@ -88,7 +88,9 @@ impl Transaction {
         for _ in 0..BATCH_TIMEOUTS_MAX {
             let due = self.active.due(Class::Waiting, cx.now).filter(|_| self.moves());
             let Some(node) = due.filter(|_| !self.head.status.is_settled()) else { break };
-            if self.polls(node) {
+            if self.asks(node) {
+                self.remind_or_expire(node, cx)?;
+            } else if self.polls(node) {
                 self.emit(Event::TimerFired { node: Some(node) }, cx)?;
             } else if self.waits_for_time(node) {
                 self.end_wait(node, cx)?;
@@ -105,6 +107,9 @@ impl Transaction {
     pub(super) fn begin_to_wait(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let is_ready = self.state(node).is_some_and(|state| state.status == StepStatus::Ready);
         let Some(step) = self.step_of(node).filter(|step| is_ready && step.run.is_passive()) else { return Ok(()) };
+        if step.run.request().is_some() {
+            return self.begin_to_ask(node, cx);
+        }
         let waits_for_time = matches!(step.run, Run::Wait(_));
         let until = if self.is_full() {
             let message = "the transaction has as many entries as one may have";
@@ -175,10 +180,10 @@ impl Transaction {
         self.step_of(node).is_some_and(|step| matches!(step.run, Run::Wait(_)))
     }
 
-    /// Whether a step waits whose time has come, and nothing holds it up.
+    /// Whether a step waits whose time has come, and nothing holds it up. What people are asked has a time of its own.
     pub(super) fn is_due(&self, node: NodeRef, now: Timestamp) -> bool {
         let waits = self.state(node).filter(|state| state.status == StepStatus::Waiting);
-        self.moves() && waits.and_then(|state| state.wake_at).is_some_and(|at| at <= now)
+        self.moves() && !self.asks(node) && waits.and_then(|state| state.wake_at).is_some_and(|at| at <= now)
     }
 
     /// Whether some step takes signals of this name.
@@ -245,6 +250,7 @@ impl Transaction {
             | Event::Accepted { .. }
             | Event::Completed { .. }
             | Event::CarriedOut(_)
+            | Event::Requested(_)
             | Event::ChildStarted(_)
             | Event::ChildRecalled { .. }
             | Event::Recalled

@@ -1,6 +1,8 @@
 //! Definitions: what is read, what is refused and where, what is drawn, what expressions give.
 
 #[cfg(test)]
+mod capability;
+#[cfg(test)]
 mod child;
 mod diff;
 mod evaluate;
@@ -17,6 +19,8 @@ mod poll;
 mod properties;
 mod read;
 mod refused;
+#[cfg(test)]
+mod request;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

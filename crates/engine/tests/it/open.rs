@@ -4,8 +4,8 @@ use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, T
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, OnError};
 use chancery_engine::{
-    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo, Parts, Phase,
-    Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
+    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo, Outgoing, Parts,
+    Phase, Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -131,7 +131,9 @@ impl Run {
             let deadline = self.now.plus(offer.timeout);
             let (node, input) = (ready.node, offer.input);
             undone.push(self.transaction.step_of(node).unwrap().id.to_string());
-            let attempt = self.cx(|t, cx| t.dispatch(node, Phase::Undo, decision, input, deadline, cx)).unwrap();
+            let attempt = self
+                .cx(|t, cx| t.dispatch(node, Phase::Undo, Outgoing { decision, input, deadline, conditions: None }, cx))
+                .unwrap();
             let answer = Answer::Completed(Document::shared(Value::Null));
             assert!(self.cx(|t, cx| t.answer(node, Phase::Undo, attempt, answer, cx)).unwrap());
         }
@@ -527,7 +529,8 @@ fn a_compensation_that_failed_parks_and_a_person_resolves_it() {
     let node = run.transaction.find("hotel").unwrap();
     let decision = run.transaction.state(node).unwrap().decision.unwrap();
     let (input, deadline) = (output("in"), run.now.plus(Duration::from_secs(1)));
-    run.cx(|t, cx| t.dispatch(node, Phase::Undo, decision, input, deadline, cx)).unwrap();
+    run.cx(|t, cx| t.dispatch(node, Phase::Undo, Outgoing { decision, input, deadline, conditions: None }, cx))
+        .unwrap();
     let failed = Answer::Failed(StepError::fatal("Gone", "no such booking"));
     assert!(run.cx(|t, cx| t.answer(node, Phase::Undo, 1, failed, cx)).unwrap());
     assert_eq!(run.transaction.status(), Status::Parked);

@@ -5,8 +5,8 @@ use chancery_base::{
 };
 use chancery_engine::definition::{self, Definition, StepIndex};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Given, Headers,
-    NodeRef, Offer, Phase, Ready, Signal, Staged, StepError, Transaction,
+    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Gate, Given,
+    Headers, NodeRef, Offer, Outgoing, Phase, Ready, Signal, Staged, StepError, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -89,6 +89,10 @@ impl Run {
             };
             let (step, phase) = (ready.node, ready.phase);
             let defined = self.transaction.step_of(step).unwrap();
+            if phase == Phase::Do && defined.approval.is_some() && !self.may_go(step) {
+                continue;
+            }
+            let defined = self.transaction.step_of(step).unwrap();
             if phase == Phase::Do && defined.run.child().is_some() {
                 self.begin_child(step, decision);
                 continue;
@@ -103,13 +107,35 @@ impl Run {
                 }
                 Ok(offer) => {
                     let deadline = self.now.plus(offer.timeout);
-                    let attempt =
-                        self.cx(|t, cx| t.dispatch(step, phase, decision, offer.input, deadline, cx)).unwrap();
+                    let attempt = self
+                        .cx(|t, cx| {
+                            t.dispatch(
+                                step,
+                                phase,
+                                Outgoing { decision, input: offer.input, deadline, conditions: None },
+                                cx,
+                            )
+                        })
+                        .unwrap();
                     if let Some(answer) = self.transaction.injected(step, phase, attempt) {
                         assert!(self.cx(|t, cx| t.answer(step, phase, attempt, answer, cx)).unwrap());
                     }
                 }
                 Err(error) => self.cx(|t, cx| t.refuse(step, phase, error, cx)).unwrap(),
+            }
+        }
+    }
+
+    /// Whether people have approved what is to be handed out; else they are asked.
+    fn may_go(&mut self, node: NodeRef) -> bool {
+        let input = self.transaction.offer(node, Phase::Do).unwrap().input;
+        let demand = self.transaction.demand(node).unwrap();
+        match self.transaction.gate(node, demand.as_slice(), &input.digest()) {
+            Gate::Open => true,
+            Gate::Waits(_) => panic!("what waits is not ready"),
+            Gate::Shut(demand) => {
+                self.cx(|t, cx| t.ask(node, demand, input, cx)).unwrap();
+                false
             }
         }
     }
@@ -172,6 +198,8 @@ impl Run {
                 self.cx(|t, cx| t.resolve(step, Document::shared(json!("by hand")), "done by phone".to_owned(), cx))
                     .unwrap();
             }
+            ["yes", who, step] => requests::say(self, who, step, chancery_engine::Say::Approved).unwrap(),
+            ["no", who, step] => requests::say(self, who, step, chancery_engine::Say::Denied).unwrap(),
             ["wait", time] => {
                 self.now = self.now.plus(chancery_base::duration::parse(time).unwrap());
                 self.cx(Transaction::time_out).unwrap();
@@ -283,6 +311,8 @@ mod inline;
 mod policies;
 #[cfg(test)]
 mod polls;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]

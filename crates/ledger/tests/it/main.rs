@@ -1,7 +1,11 @@
 //! The crate's integration tests, in one binary.
 
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod note;
+#[cfg(test)]
+mod range;
 #[cfg(test)]
 mod receipt;
 #[cfg(test)]

@@ -1,25 +1,15 @@
 //! The document, before Cedar sees any of it.
 
 use super::BundleError;
+use crate::cases::{self, Case};
+use crate::mode::Modes;
 use crate::scan;
 use chancery_base::limits::{BUNDLE_BYTES_MAX, BUNDLE_VALUES_MAX, ENTITIES_MAX, POLICIES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{Name, json};
 use serde_json::{Map, Value};
 
 /// Keys of documents of later versions.
-const LATER: [&str; 11] = [
-    "budgets",
-    "delegation",
-    "mode",
-    "modes",
-    "obligations",
-    "risk",
-    "rules",
-    "shadow",
-    "signatures",
-    "stops",
-    "tests",
-];
+const LATER: [&str; 6] = ["budgets", "delegation", "rules", "shadow", "signatures", "stops"];
 
 #[derive(Debug)]
 pub(super) struct Document {
@@ -27,7 +17,10 @@ pub(super) struct Document {
     pub(super) version: u64,
     pub(super) description: Option<String>,
     pub(super) canonical: Vec<u8>,
+    pub(super) modes: Modes,
+    pub(super) risk: Option<Value>,
     pub(super) texts: Texts,
+    pub(super) cases: Vec<Case>,
 }
 
 /// What goes to Cedar, scanned.
@@ -35,6 +28,7 @@ pub(super) struct Document {
 pub(super) struct Texts {
     pub(super) schema: String,
     pub(super) policies: Vec<File>,
+    pub(super) obligations: Vec<File>,
     pub(super) entities: Vec<Value>,
 }
 
@@ -62,12 +56,19 @@ impl Document {
             return Err(form("description", &format!("at most {TEXT_BYTES_MAX} bytes")));
         }
         let schema = text(take(&mut map, "schema")?, "schema")?;
-        let policies = files(take(&mut map, "policies")?)?;
+        let policies = files("policies", "policy", take(&mut map, "policies")?)?;
+        let obligations = map.remove("obligations");
+        let obligations =
+            obligations.map_or_else(|| Ok(Vec::new()), |value| files("obligations", "obligation", value))?;
+        let [mode, modes, threshold] = ["mode", "modes", "risk_threshold"].map(|key| map.remove(key));
+        let modes = Modes::read(mode.as_ref(), modes.as_ref(), threshold.as_ref())?;
         let entities = match map.remove("entities") {
             None => Vec::new(),
             Some(Value::Array(entities)) => entities,
             Some(_) => return Err(form("entities", "a list")),
         };
+        let risk = map.remove("risk");
+        let cases = map.remove("tests").map_or_else(|| Ok(Vec::new()), cases::read).map_err(BundleError::Problems)?;
         if let Some(key) = map.keys().next() {
             let is_later = LATER.contains(&key.as_str());
             return Err(if is_later {
@@ -76,9 +77,9 @@ impl Document {
                 BundleError::UnknownKey(key.clone())
             });
         }
-        let texts = Texts { schema, policies, entities };
+        let texts = Texts { schema, policies, obligations, entities };
         texts.scan()?;
-        Ok(Self { name, version, description, canonical, texts })
+        Ok(Self { name, version, description, canonical, modes, risk, texts, cases })
     }
 }
 
@@ -86,7 +87,7 @@ impl Texts {
     fn scan(&self) -> Result<(), BundleError> {
         scan::schema(&self.schema).map_err(|source| BundleError::Scan { file: "schema".to_owned(), source })?;
         let mut left = POLICIES_MAX;
-        for file in &self.policies {
+        for file in self.policies.iter().chain(&self.obligations) {
             let count = scan::policies(&file.text, left)
                 .map_err(|source| BundleError::Scan { file: file.name.clone(), source })?;
             left = left.saturating_sub(count);
@@ -98,14 +99,15 @@ impl Texts {
     }
 }
 
-fn files(policies: Value) -> Result<Vec<File>, BundleError> {
-    match policies {
-        Value::String(text) => Ok(vec![File { name: "policies".to_owned(), id_prefix: "policy".to_owned(), text }]),
+/// A text, whose policies are numbered with `prefix`, or texts by file name.
+fn files(at: &str, prefix: &str, value: Value) -> Result<Vec<File>, BundleError> {
+    match value {
+        Value::String(text) => Ok(vec![File { name: at.to_owned(), id_prefix: prefix.to_owned(), text }]),
         Value::Object(map) => {
             let mut files = map
                 .into_iter()
                 .map(|(name, value)| {
-                    let text = text(value, &format!("policies.{name}"))?;
+                    let text = text(value, &format!("{at}.{name}"))?;
                     Ok(File { id_prefix: format!("{name}#"), name, text })
                 })
                 .collect::<Result<Vec<_>, BundleError>>()?;
@@ -113,7 +115,7 @@ fn files(policies: Value) -> Result<Vec<File>, BundleError> {
             Ok(files)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-            Err(form("policies", "text, or an object of texts by file name"))
+            Err(form(at, "text, or an object of texts by file name"))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::chain;
 use crate::decide::Effect;
 use crate::entity::{self, StaticEntity, Statics};
 use crate::index::Index;
+use crate::obligation::{self, Obligation};
 use crate::request::EntityRef;
 use crate::scan::line_column;
 use crate::schema::SchemaFacts;
@@ -13,7 +14,6 @@ use cedar_policy::{
     Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, ValidationResult,
     ValidationWarning, Validator,
 };
-use chancery_base::PrincipalKind;
 use miette::Diagnostic;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,31 +21,44 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Within the limits of [`crate::scan`] Cedar needs less than a tenth of this, in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Annotations of policies that mean something in later versions: to ignore one would permit more than it says.
-const LATER: [&str; 6] = ["obligation", "approvers", "role", "sla", "by", "mode"];
+/// Annotations of policies that mean something elsewhere, or in later versions: to ignore one would permit more than it
+/// says.
+const ELSEWHERE: [&str; 4] = ["obligation", "approvers", "role", "sla"];
+const LATER: [&str; 2] = ["by", "mode"];
 
-/// Loads the texts on a thread of their own, whose stack is large enough for Cedar's recursion.
-pub(super) fn load(texts: Texts) -> Result<Loaded, BundleError> {
+/// Loads the texts.
+pub(super) fn load(texts: &Texts) -> Result<Loaded, BundleError> {
+    on_a_large_stack(|| read(texts))?
+}
+
+/// Works on a thread of its own, whose stack is large enough for Cedar's recursion.
+pub(crate) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, BundleError> {
     let builder = std::thread::Builder::new().name("bundle-reader".to_owned()).stack_size(STACK_BYTES);
-    let reader = builder.spawn(move || read(&texts)).map_err(|err| BundleError::Reader(err.to_string()))?;
-    match reader.join() {
-        Ok(loaded) => loaded,
+    std::thread::scope(|scope| {
+        let reader = builder.spawn_scoped(scope, work).map_err(|err| BundleError::Reader(err.to_string()))?;
         // What a panic carries is of any type; the panic itself has been reported where it happened.
-        Err(_) => Err(BundleError::Reader("the reader of bundles failed".to_owned())),
-    }
+        reader.join().map_err(|_panic| BundleError::Reader("the reader of bundles failed".to_owned()))
+    })
 }
 
 fn read(texts: &Texts) -> Result<Loaded, BundleError> {
     let (schema, facts) = read_schema(&texts.schema)?;
-    let (set, policies) = read_policies(&texts.policies)?;
+    let (set, policies) = read_policies(&texts.policies, policy_facts)?;
     validate(&schema, &set, &texts.policies, &policies)?;
+    let (demanding, obligations) = read_policies(&texts.obligations, obligation)?;
+    validate(&schema, &demanding, &texts.obligations, &obligations)?;
     let statics = read_entities(&texts.entities, &schema)?;
     let types = schema.entity_types().map(|kind| (kind.to_string(), kind.clone())).collect::<HashMap<_, _>>();
     let outside = schema.actions().filter(|uid| uid.type_name().to_string() == "Action");
     let actions = outside.map(|uid| (AsRef::<str>::as_ref(uid.id()).to_owned(), uid.clone())).collect();
-    let index = Index::new(set, &schema).map_err(|err| one("schema", chain(&*err)))?;
-    let policies = policies.into_iter().map(|(id, (_, facts))| (id, facts)).collect();
-    Ok(Loaded { schema, facts, index, statics, policies, types, actions })
+    let index = |set| Index::new(set, &schema).map_err(|err| one("schema", chain(&*err)));
+    let (index, obligation_index) = (index(set)?, index(demanding)?);
+    let (policies, obligations) = (without_files(policies), without_files(obligations));
+    Ok(Loaded { schema, facts, index, obligation_index, statics, policies, obligations, types, actions })
+}
+
+fn without_files<T>(by_id: ById<T>) -> BTreeMap<PolicyId, T> {
+    by_id.into_iter().map(|(id, (_, facts))| (id, facts)).collect()
 }
 
 fn read_schema(text: &str) -> Result<(Schema, SchemaFacts), BundleError> {
@@ -57,10 +70,14 @@ fn read_schema(text: &str) -> Result<(Schema, SchemaFacts), BundleError> {
     Ok((schema, facts))
 }
 
-/// Policies by id, each with the number of its file.
-type ById = BTreeMap<PolicyId, (usize, PolicyFacts)>;
+/// What is known of policies by id, each with the number of its file.
+type ById<T> = BTreeMap<PolicyId, (usize, T)>;
 
-fn read_policies(files: &[File]) -> Result<(PolicySet, ById), BundleError> {
+/// Reads texts of policies, and of each what `facts` makes of it.
+fn read_policies<T>(
+    files: &[File],
+    facts: fn(&Policy) -> Result<T, String>,
+) -> Result<(PolicySet, ById<T>), BundleError> {
     let (mut set, mut by_id, mut problems) = (PolicySet::new(), ById::new(), Vec::new());
     for (number, file) in files.iter().enumerate() {
         let parsed = match file.text.parse::<PolicySet>() {
@@ -77,16 +94,20 @@ fn read_policies(files: &[File]) -> Result<(PolicySet, ById), BundleError> {
         for policy in in_order(&parsed) {
             let policy = name(policy, file)?;
             let id = policy.id().clone();
-            if by_id.insert(id.clone(), (number, policy_facts(&policy))).is_some() {
-                problems.push(Problem {
-                    file: file.name.clone(),
-                    place: None,
-                    policy: Some(id.to_string()),
-                    message: "another policy has the same id".to_owned(),
-                    help: None,
-                });
-            } else {
-                set.add(policy).map_err(|err| one(&file.name, chain(&err)))?;
+            let wrong = |message: String| Problem {
+                file: file.name.clone(),
+                place: None,
+                policy: Some(id.to_string()),
+                message,
+                help: None,
+            };
+            match facts(&policy) {
+                Err(message) => problems.push(wrong(message)),
+                Ok(_) if by_id.contains_key(&id) => problems.push(wrong("another policy has the same id".to_owned())),
+                Ok(facts) => {
+                    by_id.insert(id, (number, facts));
+                    set.add(policy).map_err(|err| one(&file.name, chain(&err)))?;
+                }
             }
         }
     }
@@ -117,16 +138,36 @@ fn name(policy: &Policy, file: &File) -> Result<Policy, BundleError> {
     Ok(policy.new_id(PolicyId::new(id)))
 }
 
-fn policy_facts(policy: &Policy) -> PolicyFacts {
+fn policy_facts(policy: &Policy) -> Result<PolicyFacts, String> {
+    if let Some(other) = ELSEWHERE.iter().find(|key| policy.annotation(**key).is_some()) {
+        return Err(format!("`@{other}` is an obligation's: it stands under `obligations`"));
+    }
     let effect = match policy.effect() {
         cedar_policy::Effect::Permit => Effect::Permit,
         cedar_policy::Effect::Forbid => Effect::Forbid,
     };
-    let reason = policy.annotation("reason").or_else(|| policy.annotation("justification"));
-    PolicyFacts { effect, reason: reason.filter(|text| !text.is_empty()).map(str::to_owned) }
+    Ok(PolicyFacts { effect, reason: reason_of(policy) })
 }
 
-fn validate(schema: &Schema, set: &PolicySet, files: &[File], by_id: &ById) -> Result<(), BundleError> {
+fn obligation(policy: &Policy) -> Result<Obligation, String> {
+    match policy.effect() {
+        cedar_policy::Effect::Permit => {
+            let annotations = policy.annotations().collect();
+            obligation::read(policy.id().as_ref(), reason_of(policy), &annotations)
+        }
+        cedar_policy::Effect::Forbid => {
+            Err("an obligation is a `permit`, which says when it applies: what forbids stands under `policies`"
+                .to_owned())
+        }
+    }
+}
+
+fn reason_of(policy: &Policy) -> Option<String> {
+    let reason = policy.annotation("reason").or_else(|| policy.annotation("justification"));
+    reason.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn validate<T>(schema: &Schema, set: &PolicySet, files: &[File], by_id: &ById<T>) -> Result<(), BundleError> {
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
     let problems = faults(&result).map(|(id, err)| {
         let file = by_id.get(id).and_then(|(number, _)| files.get(*number));
@@ -176,7 +217,7 @@ fn check_entities(entities: &[Value]) -> Result<BTreeMap<EntityRef, Vec<EntityRe
             at: format!("{at}.uid"),
             expected: "an object of `type` and `id`".to_owned(),
         })?;
-        if PrincipalKind::ALL.iter().any(|kind| kind.entity_type() == own.kind) {
+        if own.is_of_directory() {
             let expected = "of another type than User, Service or Agent: these come from the directory".to_owned();
             return Err(BundleError::Form { at: format!("{at}.uid"), expected });
         }

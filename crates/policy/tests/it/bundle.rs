@@ -22,8 +22,8 @@ fn check_document(edit: impl FnOnce(&mut Value), expected: &str) {
 #[test]
 fn keys_are_known_and_complete() {
     check_document(|bundle| bundle["colour"] = json!(1), "a bundle has no key `colour`");
-    check_document(|bundle| bundle["obligations"] = json!([]), "`obligations` is not supported by this version");
-    check_document(|bundle| bundle["risk"] = json!({}), "`risk` is not supported by this version");
+    check_document(|bundle| bundle["budgets"] = json!([]), "`budgets` is not supported by this version");
+    check_document(|bundle| bundle["obligations"] = json!([]), "`obligations` must be text");
     check_document(|bundle| bundle["name"] = json!("a b"), "`name` must be a name");
     check_document(|bundle| bundle["version"] = json!(0), "`version` must be a whole number from 1");
     check_document(|bundle| bundle["policies"] = json!([]), "`policies` must be text");
@@ -75,7 +75,7 @@ fn ids_come_from_annotations_and_are_unique() {
     check_policies("@id(\"\") permit (principal, action, resource);", "an `@id` is empty");
     check_policies(
         "@obligation(\"approval\") permit (principal, action, resource);",
-        "`@obligation (in policies)` is not supported",
+        "policy `policy0`: `@obligation` is an obligation's: it stands under `obligations`",
     );
     check_policies("permit (principal == ?principal, action, resource);", "template `policy0`");
 }
@@ -100,6 +100,18 @@ fn entities_are_checked() {
         .map(|n| json!({ "uid": { "type": "Role", "id": n.to_string() }, "attrs": {}, "parents": [{ "type": "Role", "id": (n + 1).to_string() }] }))
         .collect();
     check(json!(chain), "in a chain of more than 32 parents, or in a circle");
+}
+
+#[test]
+fn what_it_says_of_risk_is_kept_and_digested() {
+    let mut document = document("permit (principal, action, resource);");
+    let without = parse(&document).unwrap();
+    assert_eq!(without.risk(), None);
+    document["risk"] = json!({ "tables": [{ "anything": 1 }] });
+    let with = parse(&document).unwrap();
+    assert_eq!(with.risk(), Some(&document["risk"]));
+    assert_ne!(with.digest(), without.digest());
+    assert_eq!(Bundle::parse(with.canonical()).unwrap().risk(), with.risk());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::{bundle, directory, document, id, object, parse, request};
 use chancery_base::PrincipalKind;
-use chancery_policy::{Bundle, Outcome, Request, decide, decide_again};
+use chancery_policy::{Bundle, Dimension, Outcome, Request, Risk, decide, decide_again, decide_at_risk};
 use serde_json::json;
 
 const ANYTHING: &str = "@id(\"all\") @reason(\"anything goes\") permit (principal, action, resource);";
@@ -125,9 +125,9 @@ fn what_does_not_conform_is_denied_and_named() {
         Outcome::Deny,
         "has no entity type `Ship`",
     );
-    check(ANYTHING, |request| request.principal = id(PrincipalKind::Agent, 3), Outcome::Deny, "is suspended");
-    check(ANYTHING, |request| request.principal = id(PrincipalKind::Agent, 4), Outcome::Deny, "is unknown");
-    check(ANYTHING, |request| request.principal = id(PrincipalKind::Service, 4), Outcome::Deny, "is unknown");
+    check(ANYTHING, |request| request.principal = id(PrincipalKind::Agent, 3).into(), Outcome::Deny, "is suspended");
+    check(ANYTHING, |request| request.principal = id(PrincipalKind::Agent, 4).into(), Outcome::Deny, "is unknown");
+    check(ANYTHING, |request| request.principal = id(PrincipalKind::Service, 4).into(), Outcome::Deny, "is unknown");
     let attribute = |value| move |request: &mut Request| request.resource.attributes = object(value);
     check(ANYTHING, attribute(json!({ "tier": "gold" })), Outcome::Deny, "does not mark it @asserted on Step");
     check(ANYTHING, attribute(json!({ "amount": "1" })), Outcome::Deny, "`resource.amount` must be a whole number");
@@ -181,4 +181,30 @@ fn a_payload_holds_what_was_handed_over_and_no_more() {
     assert_eq!(decide_again(&crate::support::bundle(""), &payload), Outcome::Deny);
     assert_eq!(decide_again(&bundle, &json!({})), Outcome::Deny);
     assert_eq!(decide_again(&bundle, &json!(null)), Outcome::Deny);
+}
+
+#[test]
+fn a_risk_is_kept_and_one_that_is_not_known_denies() {
+    let bundle = bundle(ANYTHING);
+    let risk = Risk::of([(Dimension::Security, 70), (Dimension::Financial, 20)].into(), Vec::new()).unwrap();
+    let decision = decide_at_risk(&bundle, &directory(), &request(), Ok(risk.clone()));
+    assert_eq!((decision.outcome, decision.risk.as_ref()), (Outcome::Permit, Some(&risk)));
+    let payload: serde_json::Value = serde_json::from_str(decision.payload()).unwrap();
+    let expected =
+        json!({ "score": 56, "level": "medium", "dimensions": { "security": 70, "financial": 20 }, "rows": [] });
+    assert_eq!(payload["risk"], expected);
+    assert_eq!(chancery_base::json::canonical(&payload), decision.payload().as_bytes());
+
+    let decision = decide_at_risk(&bundle, &directory(), &request(), Err("table x failed".to_owned()));
+    assert_eq!(
+        (decision.outcome, decision.misfit, decision.explanation().as_str()),
+        (Outcome::Deny, false, "table x failed")
+    );
+    let payload: serde_json::Value = serde_json::from_str(decision.payload()).unwrap();
+    assert_eq!((payload.get("risk"), decide_again(&bundle, &payload)), (None, Outcome::Deny));
+    // What is no question is said to be none, whatever its risk.
+    let mut unknown = request();
+    unknown.action = "fly".to_owned();
+    let decision = decide_at_risk(&bundle, &directory(), &unknown, Err("table x failed".to_owned()));
+    assert!(decision.misfit && decision.explanation().contains("no action `fly`"), "{}", decision.explanation());
 }

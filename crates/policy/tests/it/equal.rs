@@ -128,7 +128,9 @@ proptest! {
         if let Some(amount) = amount {
             resource.attributes = object(json!({ "amount": amount }));
         }
-        let request = Request { principal: id(who, seed), action: action.to_owned(), resource, context: object(context) };
+        let principal = id(who, seed).into();
+        let request =
+            Request { principal, action: action.to_owned(), resource, context: object(context), irreversible: false };
         let decision = decide(&bundle, &directory(), &request);
         prop_assert!(!decision.reasons.is_empty());
         let payload: Value = serde_json::from_str(decision.payload()).unwrap();

@@ -9,4 +9,12 @@ mod decide;
 #[cfg(test)]
 mod equal;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
+mod obligations;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod subject;
+#[cfg(test)]
 mod support;

@@ -56,7 +56,8 @@ pub(crate) fn directory() -> Directory {
 pub(crate) fn request() -> Request {
     let mut resource = ResourceRef::new("Step", "create-order/charge");
     resource.parents.push(EntityRef::new("Definition", "create-order"));
-    Request { principal: agent(), action: "run".to_owned(), resource, context: Map::new() }
+    let (principal, action) = (agent().into(), "run".to_owned());
+    Request { principal, action, resource, context: Map::new(), irreversible: false }
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {

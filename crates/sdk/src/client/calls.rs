@@ -4,7 +4,8 @@ use super::transport::{Body, Call, parameters};
 use super::{Client, EntryPages, Pages, WAIT_MAX};
 use crate::Error;
 use chancery_api::Page;
-use chancery_api::bundle::{Activated, Bundle, BundleSummary};
+use chancery_api::bundle::{Activated, Bundle, BundleSummary, Simulated};
+use chancery_api::capability::{CapabilityKeys, RevokedCapability};
 use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
 use chancery_api::event::{Events, EventsQuery};
@@ -13,9 +14,11 @@ use chancery_api::ledger::{ConsistencyProof, ConsistencyQuery, EntriesQuery, Inc
 use chancery_api::maintenance::{Maintenance, SetMaintenance};
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey, IssuedKey, Key, Principal};
 use chancery_api::queue::{Queue, QueueSettings};
+use chancery_api::request::{AnswerRequest, DeferRequest, DelegateRequest, PeopleRequest, RequestsQuery};
 use chancery_api::retention::{Retention, SetRetention};
 use chancery_api::schedule::{Overlap, Schedule, ScheduleNote, ScheduleTerms, TriggerSchedule, TriggeredSchedule};
 use chancery_api::settings::{SetSettings, Settings};
+use chancery_api::stop::{SetStop, Stop};
 use chancery_api::target::{
     Callback, CalledBack, ForceBreaker, IssueSigningSecret, IssuedSigningSecret, SigningSecret, Target, TargetSettings,
 };
@@ -26,7 +29,8 @@ use chancery_api::transaction::{
 };
 use chancery_api::worker::{Exchange, Exchanged};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId, duration,
+    Digest, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, TransactionId,
+    duration,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -196,6 +200,23 @@ impl Client {
         self.transport.json(call).await
     }
 
+    /// Makes the bundle that was active before the active one; in force when the call returns.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_rollback(&self) -> Result<Activated, Error> {
+        self.transport.json(Call::post("bundle_rollback", &["v1", "bundles", "rollback"])).await
+    }
+
+    /// Asks a pushed bundle, active or not. Nothing is recorded.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_simulate(&self, digest: Digest, question: &Decide) -> Result<Simulated, Error> {
+        let call = Call::post("bundle_simulate", &["v1", "bundles", &digest.to_string(), "simulate"]).repeatable();
+        self.transport.json(call.body(Body::json(question)?)).await
+    }
+
     /// The tenant's transactions, newest first.
     ///
     /// # Errors
@@ -327,6 +348,37 @@ impl Client {
         self.transport.json(call.body(Body::json(set)?)).await
     }
 
+    /// The stops that are in force, oldest first.
+    #[must_use]
+    pub fn stops(&self) -> Pages<Stop> {
+        self.pages("stop_list", &["v1", "stops"], Vec::new())
+    }
+
+    /// Reads a stop that is in force.
+    ///
+    /// # Errors
+    /// If there is no such stop.
+    pub async fn stop_get(&self, id: StopId) -> Result<Stop, Error> {
+        self.transport.json(Call::get("stop_get", &["v1", "stops", &id.to_string()])).await
+    }
+
+    /// Stops something; in force when the call returns. What is stopped already stays so.
+    ///
+    /// # Errors
+    /// If the server refuses: there is no such principal or definition, or it is the caller.
+    pub async fn stop_set(&self, set: &SetStop) -> Result<Stop, Error> {
+        self.post("stop_set", &["v1", "stops"], set).await
+    }
+
+    /// Lifts a stop; gives it as it was.
+    ///
+    /// # Errors
+    /// If there is no such stop.
+    pub async fn stop_lift(&self, id: StopId, justification: impl Into<String>) -> Result<Stop, Error> {
+        let body = Justified { justification: justification.into() };
+        self.post("stop_lift", &["v1", "stops", &id.to_string(), "lift"], &body).await
+    }
+
     /// The queues that steps wait in for workers.
     #[must_use]
     pub fn queues(&self) -> Pages<Queue> {
@@ -387,6 +439,61 @@ impl Client {
     #[must_use]
     pub fn settings_versions(&self) -> Pages<Settings> {
         self.pages("settings_list", &["v1", "settings", "versions"], Vec::new())
+    }
+
+    /// Requests to people, what is due first before what is due later.
+    #[must_use]
+    pub fn requests(&self, query: &RequestsQuery) -> Pages<PeopleRequest> {
+        let mut pairs = Vec::new();
+        let mut add = |name: &str, value: Option<&String>| {
+            pairs.extend(value.map(|value| (name.to_owned(), value.clone())));
+        };
+        add("status", query.status.as_ref());
+        add("role", query.role.as_ref());
+        add("transaction", query.transaction.as_ref());
+        add("mine", query.mine.then(|| "true".to_owned()).as_ref());
+        self.pages("request_list", &["v1", "requests"], pairs)
+    }
+
+    /// Reads a request, with the input that it is about.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn request_get(&self, id: RequestId) -> Result<PeopleRequest, Error> {
+        self.transport.json(Call::get("request_get", &["v1", "requests", &id.to_string()])).await
+    }
+
+    /// Says that the caller has seen a request.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn request_acknowledge(&self, id: RequestId) -> Result<PeopleRequest, Error> {
+        let path = ["v1", "requests", &id.to_string(), "acknowledge"];
+        self.transport.json(Call::post("request_acknowledge", &path)).await
+    }
+
+    /// Answers a request with yes or no.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn request_answer(&self, id: RequestId, answer: &AnswerRequest) -> Result<PeopleRequest, Error> {
+        self.post("request_answer", &["v1", "requests", &id.to_string(), "answer"], answer).await
+    }
+
+    /// Puts a request off: it may be answered until that time.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn request_defer(&self, id: RequestId, deferral: &DeferRequest) -> Result<PeopleRequest, Error> {
+        self.post("request_defer", &["v1", "requests", &id.to_string(), "defer"], deferral).await
+    }
+
+    /// Hands the caller's say on to another person.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn request_delegate(&self, id: RequestId, delegation: &DelegateRequest) -> Result<PeopleRequest, Error> {
+        self.post("request_delegate", &["v1", "requests", &id.to_string(), "delegate"], delegation).await
     }
 
     /// Makes a schedule, which starts under the caller's grants.
@@ -510,6 +617,23 @@ impl Client {
         self.transport.bytes(call).await.map(drop)
     }
 
+    /// The public keys that capability tokens are checked with.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn capability_keys(&self) -> Result<CapabilityKeys, Error> {
+        self.transport.json(Call::get("capability_keys", &["v1", "capabilities", "keys"])).await
+    }
+
+    /// Revokes the capability token of an attempt that is out, which ends the attempt.
+    ///
+    /// # Errors
+    /// If the server refuses, or the attempt is not out any more.
+    pub async fn capability_revoke(&self, id: &str, justification: &str) -> Result<RevokedCapability, Error> {
+        let body = Justified { justification: justification.to_owned() };
+        self.post("capability_revoke", &["v1", "capabilities", id, "revoke"], &body).await
+    }
+
     /// Says what came of a call that was answered with 202. It needs no key: the token is the credential.
     ///
     /// # Errors
@@ -615,7 +739,7 @@ impl Client {
         self.transport.json(Call::post(operation, path).body(Body::json(body)?)).await
     }
 
-    fn pages<T: serde::de::DeserializeOwned>(
+    pub(super) fn pages<T: serde::de::DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &[&str],

@@ -51,6 +51,29 @@ pub(crate) struct Answered {
     pub(crate) date: Option<Timestamp>,
 }
 
+/// An answer that is read piece by piece.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    operation: &'static str,
+    server: String,
+    response: Response,
+    longest: Duration,
+}
+
+impl Pieces {
+    /// The next piece; none where it was the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let (operation, server) = (self.operation, &self.server);
+        match tokio::time::timeout(self.longest, self.response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece.map(|bytes| bytes.to_vec())),
+            Ok(Err(source)) => {
+                Err(Error::Unreachable { operation, server: server.clone(), source: source.without_url() })
+            }
+            Err(_elapsed) => Err(Error::Silent { operation, server: server.clone() }),
+        }
+    }
+}
+
 impl Body {
     pub(crate) fn json<T: Serialize>(value: &T) -> Result<Self, Error> {
         let bytes = serde_json::to_vec(value)
@@ -220,28 +243,43 @@ impl Transport {
 
     /// Makes a call once.
     pub(crate) async fn once(&self, call: &Call) -> Result<Answered, Error> {
+        let longest = self.options.timeout.saturating_add(call.wait);
+        let response = self.send(call, |request| request.timeout(longest)).await?;
+        let date = date(&response);
+        let bytes = response.bytes().await.map_err(|source| self.unreachable(call.operation, source))?;
+        Ok(Answered { bytes: bytes.to_vec(), date })
+    }
+
+    /// Makes a call once; its answer is read piece by piece, and may take as long as none of them takes too long.
+    pub(crate) async fn pieces(&self, call: &Call) -> Result<Pieces, Error> {
+        let longest = self.options.timeout.saturating_add(call.wait);
+        let sent = self.send(call, |request| request);
+        let response = tokio::time::timeout(longest, sent).await;
+        let silent = |_elapsed| Error::Silent { operation: call.operation, server: self.options.server.clone() };
+        let response = response.map_err(silent)??;
+        Ok(Pieces { operation: call.operation, server: self.options.server.clone(), response, longest })
+    }
+
+    async fn send(
+        &self,
+        call: &Call,
+        how: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Response, Error> {
         let operation = call.operation;
-        let unreachable = |source: reqwest::Error| Error::Unreachable {
-            operation,
-            server: self.options.server.clone(),
-            source: source.without_url(),
-        };
-        let mut request = self.http.request(call.method.clone(), self.url(call)?);
-        request = request.timeout(self.options.timeout.saturating_add(call.wait));
+        let mut request = how(self.http.request(call.method.clone(), self.url(call)?));
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, body.content_type).body(body.bytes.clone());
         }
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|source| self.unreachable(operation, source))?;
         let status = response.status().as_u16();
-        let date = date(&response);
-        let retry_after = seconds(&response);
-        let bytes = response.bytes().await.map_err(unreachable)?.to_vec();
         if (200..300).contains(&status) {
-            return Ok(Answered { bytes, date });
+            return Ok(response);
         }
+        let retry_after = seconds(&response);
+        let bytes = response.bytes().await.map_err(|source| self.unreachable(operation, source))?;
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => {
                 let retry_after = problem.retry_after.or(retry_after);
@@ -249,6 +287,10 @@ impl Transport {
             }
             Err(_not_a_problem) => Err(Error::Foreign { operation, status }),
         }
+    }
+
+    fn unreachable(&self, operation: &'static str, source: reqwest::Error) -> Error {
+        Error::Unreachable { operation, server: self.options.server.clone(), source: source.without_url() }
     }
 
     fn url(&self, call: &Call) -> Result<Url, Error> {

@@ -2,10 +2,12 @@
 
 use super::session::{Answer, Call, CallId, Identity, Session};
 use super::{Handler, HandlerError, Task, Worker, WorkerError, outcome};
+#[cfg(feature = "capability")]
+use crate::capability::Capability;
 use crate::client::chance;
 use crate::{Client, Error};
 use chancery_api::worker::{Exchanged, RefusedQueue, Task as Offer};
-use chancery_base::{Name, Timestamp};
+use chancery_base::{Name, PublicKey, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,8 +20,29 @@ use tracing::{debug, info, warn};
 type HandlingResult = Result<(Id, Result<Value, HandlerError>), JoinError>;
 type CallResult = (CallId, Result<(Exchanged, Option<Timestamp>), Error>);
 
+/// What it holds that its capability tokens are bound to; nothing without the feature `capability`.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    #[cfg(feature = "capability")]
+    pub(super) key: Arc<crate::capability::WorkerKey>,
+}
+
+impl Holder {
+    /// The key that it presents.
+    #[cfg(feature = "capability")]
+    fn public(&self) -> Option<PublicKey> {
+        Some(self.key.public())
+    }
+
+    #[cfg(not(feature = "capability"))]
+    const fn public(&self) -> Option<PublicKey> {
+        None
+    }
+}
+
 struct Loop {
     client: Client,
+    holder: Holder,
     instance: String,
     /// Handlers by queue, with room for as many tasks as it works on at a time. The server never hands out more than
     /// was asked for, but two calls that cross ask for the same room.
@@ -49,10 +72,11 @@ enum Event {
 pub(super) async fn run(
     worker: Worker,
     queues: Vec<(Name, u32)>,
+    holder: Holder,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
     let grace = worker.grace;
-    let mut instances = instances(worker, &queues);
+    let mut instances = instances(worker, &queues, &holder);
     match (instances.pop(), instances.is_empty()) {
         (Some(only), true) => only.run(shutdown, grace).await,
         (last, _) => run_all(instances.into_iter().chain(last), shutdown, grace).await,
@@ -60,7 +84,7 @@ pub(super) async fn run(
 }
 
 /// The worker's instances: handlers and their room are common, the concurrency is shared out.
-fn instances(worker: Worker, queues: &[(Name, u32)]) -> Vec<Loop> {
+fn instances(worker: Worker, queues: &[(Name, u32)], holder: &Holder) -> Vec<Loop> {
     let count = worker.instances;
     let names: Vec<String> = (1..=count).map(|number| worker.instance_name(number)).collect();
     let Worker { client, version, handlers, concurrency, hold, .. } = worker;
@@ -69,9 +93,11 @@ fn instances(worker: Worker, queues: &[(Name, u32)]) -> Vec<Loop> {
     let instance = |(number, instance): (u32, String)| {
         let share = |tasks: u32| tasks / count + u32::from(number < tasks % count);
         let queues = queues.iter().map(|(queue, tasks)| (queue.clone(), share(*tasks))).collect();
-        let identity = Identity { instance: instance.clone(), version: version.clone(), queues, hold };
+        let (version, key) = (version.clone(), holder.public());
+        let identity = Identity { instance: instance.clone(), version, key, queues, hold };
         Loop {
             client: client.clone(),
+            holder: holder.clone(),
             instance,
             handlers: handlers.clone(),
             began: Instant::now(),
@@ -252,9 +278,10 @@ impl Loop {
         // The server's clock counts, and its `Date` lags it by less than a second, so this is never too early.
         let time = date.map(|date| offer.deadline.since(date));
         let token = offer.task.clone();
+        let task = task_of(offer, &self.holder);
         let handling = async move {
             let _permit = room.acquire_owned().await;
-            handler(task_of(offer)).await
+            handler(task).await
         };
         let handle = self.handling.spawn(async move {
             match time {
@@ -267,7 +294,8 @@ impl Loop {
     }
 }
 
-fn task_of(offer: Offer) -> Task {
+#[cfg_attr(not(feature = "capability"), expect(unused_variables, reason = "tokens come with the feature"))]
+fn task_of(offer: Offer, holder: &Holder) -> Task {
     Task {
         queue: offer.queue,
         transaction: offer.transaction,
@@ -276,6 +304,7 @@ fn task_of(offer: Offer) -> Task {
         phase: offer.phase,
         attempt: offer.attempt,
         input: Arc::new(Arc::unwrap_or_clone(offer.input).into_value()),
+        limits: offer.limits,
         idempotency_key: offer.idempotency_key,
         forward_key: offer.forward_key,
         forward_unknown: offer.forward_unknown,
@@ -283,6 +312,8 @@ fn task_of(offer: Offer) -> Task {
         deadline: offer.deadline,
         traceparent: offer.traceparent,
         headers: offer.headers,
+        #[cfg(feature = "capability")]
+        capability: offer.capability.map(|token| Capability::new(token, Arc::clone(&holder.key))),
     }
 }
 

@@ -6,8 +6,8 @@
 //! they go out as a report at once.
 
 use chancery_api::worker::{Ack, Exchange, Exchanged, QueueWant, Report, Task};
-use chancery_base::Name;
 use chancery_base::limits::EXCHANGE_TASKS_MAX;
+use chancery_base::{Name, PublicKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct Call {
 pub(super) struct Identity {
     pub(super) instance: String,
     pub(super) version: Option<String>,
+    /// The key that its capability tokens are bound to.
+    pub(super) key: Option<PublicKey>,
     /// Tasks at a time, by queue.
     pub(super) queues: Vec<(Name, u32)>,
     /// How long a taking call is held.
@@ -311,6 +313,7 @@ impl Session {
         let body = Exchange {
             worker: self.identity.instance.clone(),
             version: self.identity.version.clone(),
+            key: self.identity.key,
             queues,
             done: done.iter().map(|finished| finished.report.clone()).collect(),
             holding,

@@ -3,7 +3,7 @@
 use chancery_api::worker::Phase;
 use chancery_base::{DecisionId, Name, Timestamp, TransactionId};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub struct Task {
     pub attempt: u32,
     /// What to do it with.
     pub input: Arc<Value>,
+    /// What policy has the handler keep within: of `timeout`, `paths`, `commands`, `network`, `cpu` and `memory` those
+    /// that are limited. The attempt's deadline heeds the timeout already; the others are the handler's to keep.
+    pub limits: Map<String, Value>,
     /// The same for every attempt, of a step that polls for every attempt of a round: pass it on to whatever the handler
     /// calls.
     pub idempotency_key: String,
@@ -41,6 +44,9 @@ pub struct Task {
     pub traceparent: Option<String>,
     /// What the transaction was told beside its input; names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// Its capability token, of a step with `capability`.
+    #[cfg(feature = "capability")]
+    pub capability: Option<crate::capability::Capability>,
 }
 
 /// Why a handler did not do its task.
@@ -69,6 +75,16 @@ impl Task {
     /// If it is of another shape: a final failure of type `BadInput`.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
         T::deserialize(&*self.input).map_err(|error| HandlerError::refused("BadInput", error.to_string()))
+    }
+
+    /// Its capability token, to be shown to those who do the work.
+    ///
+    /// # Errors
+    /// If the step has no `capability`: a final failure of type `NoCapability`.
+    #[cfg(feature = "capability")]
+    pub fn capability(&self) -> Result<&crate::capability::Capability, HandlerError> {
+        let message = || format!("step `{}` has no `capability` in its definition", self.step);
+        self.capability.as_ref().ok_or_else(|| HandlerError::refused("NoCapability", message()))
     }
 
     /// The key of the step that this task does, undoes or confirms: what the [fence](crate::fence) is asked with. It is

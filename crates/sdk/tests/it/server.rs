@@ -9,7 +9,7 @@ use chancery_api::worker::{Ack, Acknowledged, Exchange, Exchanged, Phase, Report
 use chancery_api::{Problem, ProblemKind};
 use chancery_base::{DecisionId, Document, Entropy, Name, Slot, TenantId, Timestamp, TransactionId, duration};
 use chancery_sdk::{Client, ClientOptions, Secret};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -224,6 +224,7 @@ pub(crate) fn task(token: &str, queue: &str, input: Value) -> Task {
         phase: Phase::Do,
         attempt: 1,
         input: Document::shared(input),
+        limits: Map::new(),
         idempotency_key: format!("key/{token}"),
         forward_key: None,
         forward_unknown: false,
@@ -231,5 +232,6 @@ pub(crate) fn task(token: &str, queue: &str, input: Value) -> Task {
         deadline: Timestamp::from_micros(4_000_000_000_000_000),
         traceparent: None,
         headers: BTreeMap::new(),
+        capability: None,
     }
 }

@@ -46,6 +46,8 @@ const fn word(hold: Hold) -> &'static str {
     match hold {
         Hold::Concurrency => "concurrency",
         Hold::Versions => "versions",
+        Hold::Stopped => "stopped",
+        Hold::Keys => "keys",
         Hold::Rate(_) => "rate",
     }
 }

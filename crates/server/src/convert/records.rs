@@ -1,17 +1,21 @@
 //! The ledger, decisions and health.
 
 use super::micros;
-use crate::failure::reason;
-use chancery_api::decision::{Decide, Decision};
+use crate::extract::invalid;
+use crate::failure::{Failure, reason};
+use chancery_api::bundle::Simulated;
+use chancery_api::decision::{Decide, Decision, Demand, Obligation, Outcome, Risk, RiskLevel, RiskRow};
 use chancery_api::health::{Health, HealthCheck, HealthStatus};
 use chancery_api::ledger::{ConsistencyProof, Entry, InclusionProof, Log};
-use chancery_app::decisions::Question;
+use chancery_app::decisions::{Question, Who};
 use chancery_app::health::{HealthDetails, ShardHealth};
 use chancery_app::ledger::{ConsistencyView, InclusionView, LogView};
 use chancery_app::maintenance::Maintenance;
 use chancery_app::transactions::HistoryEntry;
 use chancery_base::digest::hex_encode;
 use chancery_ledger::Hash;
+use chancery_policy as policy;
+use chancery_policy::EntityRef;
 use chancery_shard::input::DecisionSummary;
 
 pub(crate) fn log(view: &LogView) -> Log {
@@ -53,24 +57,97 @@ pub(crate) fn consistency(view: &ConsistencyView) -> ConsistencyProof {
     }
 }
 
-pub(crate) fn question(body: Decide) -> Question {
-    Question {
-        principal: body.principal,
+/// A question as the application takes it.
+pub(crate) fn question(body: Decide) -> Result<Question, Failure> {
+    let who = match (body.principal, body.subject) {
+        (None, None) => Who::Caller,
+        (Some(id), None) => Who::Principal(id),
+        (None, Some(subject)) => Who::named(EntityRef::new(subject.entity_type, subject.id), subject.attributes)
+            .map_err(|why| invalid("subject", &why))?,
+        (Some(_), Some(_)) => return Err(invalid("the body", "it takes one of `principal` and `subject`")),
+    };
+    Ok(Question {
+        who,
         action: body.action,
         resource_type: body.resource.entity_type,
         resource_id: body.resource.id,
         resource_attributes: body.resource.attributes,
         context: body.context,
-    }
+    })
 }
 
 pub(crate) fn decision(decision: &DecisionSummary) -> Decision {
     Decision {
         decision: decision.id,
         permitted: decision.permitted,
+        outcome: match (decision.permitted, decision.obligations.is_empty()) {
+            (true, true) => Outcome::Approved,
+            (true, false) => Outcome::Conditional,
+            // Obligations come with a permit: what is not permitted all the same waits for people.
+            (false, false) => Outcome::Escalated,
+            (false, true) => Outcome::Denied,
+        },
         reasons: decision.reasons.iter().map(reason).collect(),
+        obligations: decision.obligations.iter().map(obligation).collect(),
+        would_deny: decision.would_deny,
+        risk: decision.risk.as_ref().map(risk),
         bundle: decision.bundle,
         entry: decision.seq,
+    }
+}
+
+pub(super) fn obligation(obligation: &policy::Obligation) -> Obligation {
+    Obligation {
+        policy: obligation.policy.clone(),
+        reason: obligation.reason.clone(),
+        demand: match &obligation.demand {
+            policy::Demand::Approval(approval) => Demand::Approval {
+                approvers: approval.approvers,
+                role: approval.role.clone(),
+                within: approval.within.map(chancery_base::duration::format),
+            },
+            policy::Demand::Mask(fields) => {
+                Demand::Mask { fields: fields.iter().map(|path| path.as_str().to_owned()).collect() }
+            }
+            policy::Demand::Limits(limits) => Demand::Limits { limits: limits.to_json() },
+        },
+    }
+}
+
+fn risk(risk: &policy::Risk) -> Risk {
+    Risk {
+        score: risk.score,
+        level: match risk.level {
+            policy::RiskLevel::Low => RiskLevel::Low,
+            policy::RiskLevel::Medium => RiskLevel::Medium,
+            policy::RiskLevel::High => RiskLevel::High,
+            policy::RiskLevel::Critical => RiskLevel::Critical,
+        },
+        dimensions: risk.dimensions.iter().map(|(dimension, risk)| (dimension.word().to_owned(), *risk)).collect(),
+        rows: risk.rows.iter().map(risk_row).collect(),
+        rows_omitted: count(risk.rows_omitted),
+    }
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn risk_row(row: &policy::RiskRow) -> RiskRow {
+    RiskRow {
+        table: row.table.to_string(),
+        version: row.version,
+        row: count(row.row),
+        id: row.id.as_ref().map(ToString::to_string),
+    }
+}
+
+pub(crate) fn simulated(decision: &chancery_policy::Decision) -> Simulated {
+    Simulated {
+        permitted: decision.is_permit(),
+        reasons: decision.reasons.iter().map(reason).collect(),
+        obligations: decision.obligations.iter().map(obligation).collect(),
+        bundle: decision.bundle,
     }
 }
 

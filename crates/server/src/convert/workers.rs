@@ -3,7 +3,7 @@
 use crate::extract::invalid;
 use crate::failure::Failure;
 use chancery_api::worker::{Ack, Acknowledged, Exchange, Exchanged, Phase, RefusedQueue, ReportError, Task};
-use chancery_app::exchange::Call;
+use chancery_app::exchange::{Answered, Call};
 use chancery_engine::StepError;
 use chancery_shard::input::{self, Queue, Report, ReportedOutcome};
 use chancery_shard::token::TaskToken;
@@ -44,7 +44,7 @@ pub(crate) fn call(body: Exchange, wait: Duration) -> Result<(Call, Misfits), Fa
         }
     }
     let queues = body.queues.into_iter().map(|queue| (queue.name, queue.want)).collect();
-    Ok((Call { worker: body.worker, version: body.version, queues, done, holding, wait }, misfits))
+    Ok((Call { worker: body.worker, version: body.version, key: body.key, queues, done, holding, wait }, misfits))
 }
 
 pub(super) fn failed(error: ReportError) -> ReportedOutcome {
@@ -60,7 +60,8 @@ pub(super) fn failed(error: ReportError) -> ReportedOutcome {
 }
 
 /// The answer as it is sent.
-pub(crate) fn exchanged(exchanged: input::Exchanged, misfits: Misfits) -> Exchanged {
+pub(crate) fn exchanged(answered: Answered, misfits: Misfits) -> Exchanged {
+    let Answered { exchanged, mut capabilities } = answered;
     let mut acks: Vec<Acknowledged> = exchanged
         .acks
         .into_iter()
@@ -71,7 +72,8 @@ pub(crate) fn exchanged(exchanged: input::Exchanged, misfits: Misfits) -> Exchan
     }
     let cancelled = exchanged.cancelled.iter().map(TaskToken::to_string).chain(misfits.holding).collect();
     let refused = exchanged.refused.into_iter().map(|(queue, versions)| RefusedQueue { queue, versions }).collect();
-    Exchanged { tasks: exchanged.tasks.iter().map(|handed| task(handed)).collect(), acks, cancelled, refused }
+    let tasks = exchanged.tasks.iter().map(|handed| task(handed, capabilities.remove(&handed.token)));
+    Exchanged { tasks: tasks.collect(), acks, cancelled, refused }
 }
 
 /// What became of a report.
@@ -83,7 +85,7 @@ pub(crate) const fn ack(ack: input::Ack) -> Ack {
     }
 }
 
-fn task(task: &input::Task) -> Task {
+fn task(task: &input::Task, capability: Option<String>) -> Task {
     Task {
         task: task.token.to_string(),
         queue: match &task.queue {
@@ -97,6 +99,7 @@ fn task(task: &input::Task) -> Task {
         phase: phase(task.phase),
         attempt: task.attempt,
         input: Arc::clone(&task.input),
+        limits: task.limits.clone(),
         idempotency_key: task.idempotency_key.clone(),
         forward_key: task.forward_key.clone(),
         forward_unknown: task.forward_unknown,
@@ -104,6 +107,7 @@ fn task(task: &input::Task) -> Task {
         deadline: task.deadline,
         traceparent: task.traceparent.clone(),
         headers: task.headers.as_map().clone(),
+        capability,
     }
 }
 
@@ -133,7 +137,7 @@ mod tests {
         );
         let (call, misfits) = call(body, Duration::ZERO).unwrap();
         assert!(call.done.is_empty() && call.holding.is_empty());
-        let answer = exchanged(input::Exchanged::default(), misfits);
+        let answer = exchanged(Answered::default(), misfits);
         let acks: Vec<_> = answer.acks.iter().map(|ack| (ack.task.as_str(), ack.ack)).collect();
         assert_eq!(acks, [("x", Ack::Refused), ("y", Ack::Refused)]);
         assert_eq!(answer.cancelled, ["nonsense"]);

@@ -2,16 +2,18 @@
 
 use crate::convert;
 use crate::cursor;
-use crate::extract::{Granted, JsonDocument, Param, Query};
+use crate::extract::{CallerIs, Granted, Json, JsonDocument, Param, Query};
 use crate::failure::Failure;
 use crate::gate::Node;
 use crate::reply::{Made, Ok200};
 use axum::extract::State;
-use chancery_api::bundle::{Activated, Bundle, BundleSummary};
+use chancery_api::bundle::{Activated, Bundle, BundleSummary, Simulated};
+use chancery_api::decision::Decide;
 use chancery_api::definition::{Checked, Registered};
 use chancery_api::page::{Page, PageQuery};
-use chancery_app::bundles;
+use chancery_app::{About, bundles};
 use chancery_base::Digest;
+use chancery_policy::Action;
 use std::sync::Arc;
 
 pub(crate) async fn push(
@@ -51,5 +53,28 @@ pub(crate) async fn activate(
     Param(digest): Param<Digest>,
 ) -> Result<Ok200<Activated>, Failure> {
     let entry = bundles::activate(&node.app, &grant, digest).await?;
+    Ok(Ok200(Activated { digest, entry }))
+}
+
+/// Asking for another principal tells what it may do, which takes the right to look at it.
+pub(crate) async fn simulate(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { caller, .. }: CallerIs,
+    Param(digest): Param<Digest>,
+    Json(body): Json<Decide>,
+) -> Result<Ok200<Simulated>, Failure> {
+    if body.principal.is_some_and(|principal| principal != grant.principal()) {
+        node.app.authorize(&caller, Action::PrincipalRead, About::Tenant).await?;
+    }
+    let decision = bundles::simulate(&node.app, &grant, digest, convert::question(body)?).await?;
+    Ok(Ok200(convert::simulated(&decision)))
+}
+
+pub(crate) async fn rollback(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+) -> Result<Ok200<Activated>, Failure> {
+    let (digest, entry) = bundles::rollback(&node.app, &grant).await?;
     Ok(Ok200(Activated { digest, entry }))
 }

@@ -4,13 +4,12 @@ use crate::convert;
 use crate::extract::{CallerIs, Granted, Json, Staying};
 use crate::failure::Failure;
 use crate::gate::Node;
-use crate::handlers::wait;
+use crate::handlers::{may_ask_about, wait};
 use crate::reply::Ok200;
 use axum::extract::State;
 use chancery_api::decision::{Decide, Decision};
 use chancery_api::worker::{Exchange, Exchanged};
-use chancery_app::{About, decisions, exchange};
-use chancery_policy::Action;
+use chancery_app::{decisions, exchange};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,20 +30,18 @@ pub(crate) async fn exchange(
         }
         call.wait = Duration::ZERO;
     }
-    let exchanged = exchange::exchange(&node.app, &grant, call).await?;
-    Ok(Ok200(convert::exchanged(exchanged, misfits)))
+    let answered = exchange::exchange(&node.app, &grant, call).await?;
+    Ok(Ok200(convert::exchanged(answered, misfits)))
 }
 
-/// Asking for another principal tells what it may do, which takes the right to look at it.
 pub(crate) async fn decide(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
     CallerIs { caller, .. }: CallerIs,
     Json(body): Json<Decide>,
 ) -> Result<Ok200<Decision>, Failure> {
-    if body.principal.is_some_and(|principal| principal != grant.principal()) {
-        node.app.authorize(&caller, Action::PrincipalRead, About::Tenant).await?;
-    }
-    let decision = decisions::decide(&node.app, &grant, convert::question(body)).await?;
+    let question = convert::question(body)?;
+    may_ask_about(&node, &caller, question.who.principal().into_iter()).await?;
+    let decision = decisions::decide(&node.app, &grant, question).await?;
     Ok(Ok200(convert::decision(&decision)))
 }

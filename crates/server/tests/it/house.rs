@@ -36,6 +36,13 @@ steps:
 output: {id: \"${{ steps.reserve.output.id }}\"}
 ";
 
+const ASK: &str = "
+name: ask-people
+version: 1
+steps:
+  - {id: ask, run: {request: {title: Is it all right?}}}
+";
+
 /// The server and whom it knows.
 pub(crate) struct House {
     pub(crate) app: App,
@@ -104,13 +111,39 @@ impl House {
 
     /// Makes a principal of `acme` with these roles and gives its id and key.
     pub(crate) async fn principal(&self, name: &str, roles: &[&str]) -> (String, String) {
-        let body = json!({ "kind": "service", "name": name, "roles": roles });
+        self.somebody("service", name, roles).await
+    }
+
+    async fn somebody(&self, kind: &str, name: &str, roles: &[&str]) -> (String, String) {
+        let body = json!({ "kind": kind, "name": name, "roles": roles });
         let answer = self.post("/v1/principals", &self.owner, &body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         let id = answer.json()["id"].as_str().unwrap().to_owned();
         let answer = self.post(&format!("/v1/principals/{id}/keys"), &self.owner, &json!({})).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         (id, answer.json()["key"].as_str().unwrap().to_owned())
+    }
+
+    /// Makes a person of `acme` with these roles and gives their id and key.
+    pub(crate) async fn person(&self, name: &str, roles: &[&str]) -> (String, String) {
+        self.somebody("user", name, roles).await
+    }
+
+    /// Registers a definition.
+    pub(crate) async fn define(&self, text: &str) {
+        let call = Call::new("POST", "/v1/definitions").key(&self.owner);
+        let answer = call.body("application/yaml", text.as_bytes()).send(self.addr).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+
+    /// Starts a transaction that asks people at once, and gives the request's id.
+    pub(crate) async fn ask(&self, key: &str) -> String {
+        self.define(ASK).await;
+        let started = self.post("/v1/transactions", key, &json!({ "definition": "ask-people" })).await;
+        assert_eq!(started.status, 201, "{}", started.text());
+        let transaction = started.json()["id"].as_str().unwrap().to_owned();
+        let found = self.get(&format!("/v1/requests?transaction={transaction}"), &self.owner).await.json();
+        found["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// Puts the bundle and the definition `order` into force in `acme`; gives the bundle's digest.

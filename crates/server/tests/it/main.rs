@@ -1,13 +1,23 @@
 //! The server from outside: over a socket, with a client that can send anything.
 
 #[cfg(test)]
+mod authzen;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod capabilities;
+#[cfg(test)]
 mod children;
+#[cfg(test)]
+mod compliance;
 #[cfg(test)]
 mod denial;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -26,21 +36,31 @@ mod limits;
 #[cfg(test)]
 mod maintenance;
 #[cfg(test)]
+mod obligations;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod pip;
 #[cfg(test)]
 mod polls;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod retention;
+#[cfg(test)]
+mod risk;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod stops;
 #[cfg(test)]
 mod tcc;
 #[cfg(test)]

@@ -37,9 +37,9 @@ pub enum Recorded {
     Other(Map<String, Value>),
 }
 
-struct Reader<'a> {
-    record: &'a Record,
-    payload: Members<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) record: &'a Record,
+    pub(super) payload: Members<'a>,
 }
 
 /// Reads an entry whose record parsed and whose payload's digest was checked.
@@ -126,6 +126,7 @@ impl Reader<'_> {
             "transaction.completed" | "transaction.failed" | "transaction.cancelled" | "transaction.terminated" => {
                 self.ended()?
             }
+            request if request.starts_with("request.") => self.requested(&kind)?,
             other => return Err(DecodeError::Kind(other.to_owned())),
         })
     }
@@ -157,6 +158,7 @@ impl Reader<'_> {
             decision: self.decision()?,
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
+            conditions: self.payload.text("conditions").map(|_| self.typed("conditions").map(Arc::new)).transpose()?,
         })
     }
 
@@ -297,7 +299,7 @@ impl Reader<'_> {
         })
     }
 
-    fn until(&self) -> Option<Timestamp> {
+    pub(super) fn until(&self) -> Option<Timestamp> {
         self.record.data.get_int("until").map(Timestamp::from_micros)
     }
 
@@ -316,7 +318,7 @@ impl Reader<'_> {
         Ok(Event::Ended { status, output: self.payload.document("output"), justification })
     }
 
-    fn node(&self) -> Result<NodeRef, DecodeError> {
+    pub(super) fn node(&self) -> Result<NodeRef, DecodeError> {
         self.maybe_node().ok_or_else(|| self.fail("refs.step"))
     }
 
@@ -333,25 +335,25 @@ impl Reader<'_> {
         self.record.refs.decision.ok_or_else(|| self.fail("refs.decision"))
     }
 
-    fn value(&self, part: &'static str) -> Result<Arc<Document>, DecodeError> {
+    pub(super) fn value(&self, part: &'static str) -> Result<Arc<Document>, DecodeError> {
         self.payload.document(part).ok_or_else(|| self.fail(part))
     }
 
-    fn typed<T: serde::de::DeserializeOwned>(&self, part: &'static str) -> Result<T, DecodeError> {
+    pub(super) fn typed<T: serde::de::DeserializeOwned>(&self, part: &'static str) -> Result<T, DecodeError> {
         let text = self.payload.text(part).ok_or_else(|| self.fail(part))?;
         serde_json::from_str(text).ok().ok_or_else(|| self.fail(part))
     }
 
-    fn text(&self, part: &'static str) -> Result<String, DecodeError> {
+    pub(super) fn text(&self, part: &'static str) -> Result<String, DecodeError> {
         self.typed(part)
     }
 
-    fn fail(&self, part: &'static str) -> DecodeError {
+    pub(super) fn fail(&self, part: &'static str) -> DecodeError {
         DecodeError::Part { kind: self.record.kind.to_string(), part }
     }
 }
 
-const FAILURES: [Failure; 9] = [
+const FAILURES: [Failure; 11] = [
     Failure::Failed,
     Failure::Unknown,
     Failure::TimedOut,
@@ -360,5 +362,7 @@ const FAILURES: [Failure; 9] = [
     Failure::SignalTimedOut,
     Failure::Exhausted,
     Failure::Denied,
+    Failure::RequestDenied,
+    Failure::RequestExpired,
     Failure::Refused,
 ];

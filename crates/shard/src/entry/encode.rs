@@ -5,7 +5,8 @@ use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Deed, Event, Inherited, Intent, Permitted, Phase, Signal, Staged, Status,
+    Beginning, CarriedOut, ChildStart, Conditions, Deed, Event, Inherited, Intent, Permitted, Phase, Signal, Staged,
+    Status,
 };
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
@@ -31,10 +32,10 @@ pub(crate) struct OfTransaction<'a> {
 }
 
 /// An entry before it is numbered and digested.
-struct Draft {
-    kind: Word,
-    data: Data,
-    payload: Option<Vec<u8>>,
+pub(super) struct Draft {
+    pub(super) kind: Word,
+    pub(super) data: Data,
+    pub(super) payload: Option<Vec<u8>>,
 }
 
 impl EntryWriter<'_> {
@@ -125,6 +126,7 @@ const fn is_last(event: &Event, is_child: bool) -> bool {
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
         | Event::SignalTaken { .. }
+        | Event::Requested(_)
         | Event::Paused { .. }
         | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
@@ -165,6 +167,7 @@ fn attempt_of(event: &Event) -> Option<u32> {
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
         | Event::SignalTaken { .. }
+        | Event::Requested(_)
         | Event::Paused { .. }
         | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
@@ -206,6 +209,7 @@ fn refs(event: &Event) -> Refs {
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
         | Event::SignalTaken { .. }
+        | Event::Requested(_)
         | Event::Paused { .. }
         | Event::Unpaused { .. }
         | Event::OutputFailed { .. }
@@ -222,18 +226,23 @@ fn refs(event: &Event) -> Refs {
 }
 
 /// Adds what a record says of a decision: the bundle, and salted digests of what it was asked and of whom.
-fn of_decision(data: Data, decision: Option<&Decision>, salt: &Salt) -> Data {
+pub(super) fn of_decision(data: Data, decision: Option<&Decision>, salt: &Salt) -> Data {
     let Some(decision) = decision else { return data };
-    data.digest("bundle", decision.bundle)
+    let data = data
+        .digest("bundle", decision.bundle)
         .digest("entities", salt.digest(decision.entities.as_bytes()))
-        .digest("request", salt.digest(decision.request.as_bytes()))
+        .digest("request", salt.digest(decision.request.as_bytes()));
+    match u64::try_from(decision.obligations.len()) {
+        Ok(0) | Err(_) => data,
+        Ok(count) => data.count("obligations", count),
+    }
 }
 
-fn salted(salt: &Salt, document: &Document) -> Digest {
+pub(super) fn salted(salt: &Salt, document: &Document) -> Digest {
     salt.digest(document.canonical().as_bytes())
 }
 
-fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
+pub(super) fn with_decision(payload: Payload, decision: Option<&Decision>) -> Payload {
     match decision {
         Some(decision) => payload.canonical("decision", decision.payload()),
         None => payload,
@@ -244,17 +253,14 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
     let empty = Data::new;
     match event {
         Event::Started { beginning, input, .. } => draft_started(beginning, input, decision, salt),
-        Event::Dispatched { phase, input, deadline, .. } => {
-            let data = of_decision(empty(), decision, salt)
-                .int("deadline", deadline.as_micros())
-                .digest("input", salted(salt, input));
-            let payload = with_decision(Payload::new(), decision).document("input", input);
-            Draft { kind: dispatched_kind(*phase), data, payload: Some(payload.finish()) }
+        Event::Dispatched { phase, input, deadline, conditions, .. } => {
+            draft_dispatched(*phase, (input, *deadline, conditions.as_deref()), decision, salt)
         }
         Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
         Event::Completed { phase, output, child_entries, .. } => draft_completed(*phase, output, *child_entries),
         Event::Polled { output, next_at, .. } => draft_polled(output, *next_at),
         Event::CarriedOut(done) => draft_carried_out(done, decision, salt),
+        Event::Requested(requested) => super::requests::draft(requested, decision, salt),
         Event::ChildStarted(start) => draft_child(start),
         Event::ChildRecalled { .. } => bare(kind::CHILD_RECALLED),
         Event::Recalled => bare(kind::TRANSACTION_RECALLED),
@@ -339,6 +345,21 @@ fn draft_permitted(permitted: &Permitted, decision: Option<&Decision>, salt: &Sa
         None => payload,
     };
     Draft { kind: kind::STEP_DISPATCHED, data, payload: Some(payload.finish()) }
+}
+
+fn draft_dispatched(
+    phase: Phase,
+    (input, deadline, conditions): (&Document, Timestamp, Option<&Conditions>),
+    decision: Option<&Decision>,
+    salt: &Salt,
+) -> Draft {
+    let data = of_decision(Data::new(), decision, salt).int("deadline", deadline.as_micros());
+    let payload = match conditions {
+        Some(conditions) => with_decision(Payload::new().serialize("conditions", conditions), decision),
+        None => with_decision(Payload::new(), decision),
+    };
+    let payload = Some(payload.document("input", input).finish());
+    Draft { kind: dispatched_kind(phase), data: data.digest("input", salted(salt, input)), payload }
 }
 
 /// A denial of a driver's step, with what it declared: nothing else comes of it.

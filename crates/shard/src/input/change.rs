@@ -3,10 +3,12 @@
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::settings::Edit;
+use crate::stop::StopOn;
 use crate::target::{Forced, TargetSettings};
 use chancery_base::webhook::SigningSecret;
-use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp};
+use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp};
 use chancery_engine::definition::Definition;
+use chancery_ledger::export::{Filter, Form};
 use chancery_policy::{Bundle, Principal};
 use std::sync::Arc;
 
@@ -76,6 +78,22 @@ pub enum Change {
         /// Why; at least 1 byte.
         justification: String,
     },
+    /// Stop something; no change where that is stopped already.
+    StopSet {
+        /// The stop's id.
+        id: StopId,
+        /// What.
+        on: StopOn,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
+    /// Lift a stop.
+    StopLift {
+        /// Which.
+        id: StopId,
+        /// Why; at least 1 byte.
+        justification: String,
+    },
     /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
     /// forgotten.
     RetentionSet(Retention),
@@ -103,4 +121,23 @@ pub enum Change {
     BundlePush(Arc<Bundle>),
     /// Make a pushed bundle the active one.
     BundleActivate(Arc<Bundle>),
+    /// Record that entries are about to leave as an export. It changes nothing else.
+    ExportMade(Box<ExportMade>),
+}
+
+/// Which entries leave as an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportMade {
+    /// The first entry of the range.
+    pub from: u64,
+    /// The first entry after the range.
+    pub to: u64,
+    /// Which of the range.
+    pub filter: Filter,
+    /// Whether with payloads.
+    pub payloads: bool,
+    /// In which form.
+    pub form: Form,
+    /// Why; at least 1 byte.
+    pub justification: String,
 }

@@ -76,6 +76,10 @@ pub enum Hold {
     Concurrency,
     /// Those who would take it are of none of the versions that it goes to.
     Versions,
+    /// Its target is stopped.
+    Stopped,
+    /// What waits needs a capability token, and none of those who would take it presents a key to bind one to.
+    Keys,
     /// As many were handed out as may be, until then.
     Rate(Timestamp),
 }

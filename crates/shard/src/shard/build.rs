@@ -66,9 +66,13 @@ impl Shard {
             | Command::Signal(operation, _) => {
                 needs.transactions.extend(Some(operation.id).filter(is_unknown));
             }
+            Command::Request(command) => needs.transactions.extend(Some(command.transaction).filter(is_unknown)),
             Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
             Command::Schedule(command) => self.needs_of_schedule(&command.name, asks_to_start(command), needs),
             Command::Fire(name) => self.needs_of_schedule(name, Some(Turn::Due), needs),
+            Command::RevokeCapability(_, attempt) => {
+                needs.transactions.extend(Some(attempt.transaction).filter(is_unknown));
+            }
             Command::Decide(_) | Command::Deny(_) | Command::Control(_) => {}
         }
     }
@@ -196,6 +200,7 @@ impl Shard {
             keys: work.keys,
             labels: work.labels,
             events: work.events,
+            requests: work.requests.into_values().collect(),
             gone: work.gone,
             control: work.control,
         };
@@ -267,9 +272,11 @@ impl Shard {
                 self.operate(input, operation, work, |transaction, cx| transaction.unpause(why, cx));
             }
             Command::Signal(operation, signal) => self.signal(input.reply, operation, signal, work),
+            Command::Request(command) => self.request(input.reply, command, control, work),
             Command::Drive(drive) => self.drive(input.reply, drive, control, work),
             Command::Decide(question) => self.decide(input.reply, question, control, work),
             Command::Deny(denial) => Self::deny_call(input.reply, denial, work),
+            Command::RevokeCapability(operation, attempt) => self.revoke(input.reply, operation, *attempt, work),
             Command::Control(change) => self.change(input.reply, change, control, work),
             Command::Schedule(command) => self.schedule(input.reply, command, control, work),
             Command::Fire(name) => self.fire(name, control, work),
@@ -378,6 +385,8 @@ impl Shard {
         for event in &work.staged {
             work.held.effects.extend(observed(&event.event).map(Effect::Observed));
             work.events.extend(rows::event_row(self.config.log, event.seq, &event.event));
+            let request = rows::request_row(self.config.log, member, &event.event);
+            work.requests.extend(request.map(|row| (row.id, row)));
         }
         if after.is_ended() && !before.is_ended() {
             self.schedules.ended(id, work.now);
@@ -452,6 +461,7 @@ fn observed(event: &Event) -> Option<Observation> {
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
         | Event::SignalTaken { .. }
+        | Event::Requested(_)
         | Event::Paused { .. }
         | Event::Unpaused { .. }
         | Event::Dispatched { .. }

@@ -1,9 +1,11 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod exports;
 mod maintenance;
 mod queues;
 mod retention;
 mod settings;
+mod stops;
 mod targets;
 
 use super::work::Work;
@@ -66,6 +68,10 @@ impl Shard {
             Change::Maintenance { on, justification } => {
                 return Ok(maintenance::set(actor, *on, justification, control, work));
             }
+            Change::StopSet { id, on, justification } => {
+                return stops::set(actor, (*id, on), justification, control, work);
+            }
+            Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
@@ -73,6 +79,7 @@ impl Shard {
                 return targets::issue(actor, row, control, work);
             }
             Change::SigningSecretRetire(id) => return targets::retire(actor, *id, control, work),
+            Change::ExportMade(export) => exports::made(actor, export, work),
             Change::Register(definition) => return register(actor, definition, control, work),
             Change::BundlePush(bundle) => return Ok(Some(bundle_push(actor, bundle, work))),
             Change::BundleActivate(bundle) => {
@@ -214,6 +221,6 @@ fn bundle_push(actor: PrincipalId, bundle: &Arc<Bundle>, work: &mut Work) -> u64
 }
 
 /// An id as a word: ids are `a-z`, `0-9` and `_`.
-fn id_word(id: String) -> Word {
+pub(super) fn id_word(id: String) -> Word {
     Word::new(id).unwrap_or(Word::literal("invalid"))
 }

@@ -2,10 +2,10 @@
 //!
 //! All of it is memory: credit lives as long as its call, and after a restart every hand-out gets one full lease.
 
-use crate::input::{Effect, Exchanged, Queue, ReplyTo, Response, Task, Worker};
+use crate::input::{Effect, Exchanged, Hold, Queue, ReplyTo, Response, Task, Worker};
 use crate::token::TaskToken;
 use chancery_base::limits::VERSIONS_SHOWN_MAX;
-use chancery_base::{Timestamp, TransactionId};
+use chancery_base::{PublicKey, Timestamp, TransactionId};
 use chancery_engine::{NodeRef, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(super) struct OpenCall {
     pub(super) worker: Worker,
     /// The version that it says.
     pub(super) version: Option<Arc<str>>,
+    /// The key that it presents.
+    pub(super) key: Option<PublicKey>,
     pub(super) credit: BTreeMap<Queue, u32>,
     pub(super) answer: Exchanged,
     /// It reported something, so it is answered in this batch.
@@ -114,22 +116,32 @@ impl Desk {
         self.waiting.get(&Queue::AnyHttp)?.iter().map(|(_, id)| *id).find(|id| !names(id))
     }
 
-    /// Of the calls with credit on a queue the one whose turn it is among those of a version that it takes, and
-    /// whether there is one of another version.
-    pub(super) fn credit_of(&self, queue: &Queue, takes: impl Fn(Option<&str>) -> bool) -> (Option<CallId>, bool) {
-        let mut has_other = false;
+    /// Of the calls with credit on a queue the one whose turn it is among those that nothing keeps from it; else what
+    /// keeps the last of them, if there is one.
+    pub(super) fn credit_of(
+        &self,
+        queue: &Queue,
+        kept_from: impl Fn(&OpenCall) -> Option<Hold>,
+    ) -> Result<CallId, Option<Hold>> {
+        let mut hold = None;
         for (_, id) in self.waiting.get(queue).into_iter().flatten() {
-            if takes(self.calls.get(id).and_then(|call| call.version.as_deref())) {
-                return (Some(*id), has_other);
+            let Some(call) = self.calls.get(id) else { continue };
+            hold = kept_from(call);
+            if hold.is_none() {
+                return Ok(*id);
             }
-            has_other = true;
         }
-        (None, has_other)
+        Err(hold)
     }
 
     /// Which version a call says.
     pub(super) fn version(&self, id: CallId) -> Option<Arc<str>> {
         self.calls.get(&id)?.version.clone()
+    }
+
+    /// The key that a call presents.
+    pub(super) fn key(&self, id: CallId) -> Option<PublicKey> {
+        self.calls.get(&id)?.key
     }
 
     /// Who called.

@@ -1,12 +1,16 @@
 //! Decisions: of a start, of each hand-out, of a question. A hand-out and its permit are one entry.
 
+mod gate;
 mod inline;
 
+use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
 use super::index::{Place, ReadyKey};
 use super::work::Work;
 use super::{Control, Shard};
-use crate::input::{DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task};
+use crate::input::{
+    Capability, DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task,
+};
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
@@ -16,7 +20,8 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Cx, Fault, Given, Headers, Offer, Phase, Settings, ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, Offer, Outgoing, Phase, Settings,
+    ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -27,8 +32,18 @@ use std::time::Duration;
 /// A key's row: its scope, slot and keyed hash.
 pub(super) type KeyOf = (KeyScope, u16, [u8; 32]);
 
-/// On which decision a hand-out goes out, taken now or cited; or the denial, and why.
-type Permit = Result<(DecisionId, Option<Arc<Decision>>), (Option<Arc<Decision>>, String)>;
+/// What goes out next: where it waits, what it is, and which call gets it out of which queue, if one does.
+type Next = (Place, ReadyKey, Option<(CallId, Queue)>);
+
+/// What a hand-out may rest on.
+enum Permit {
+    /// It goes out on this decision, taken now or cited.
+    Granted(DecisionId, Option<Arc<Decision>>),
+    /// Policy denies it, and why.
+    Denied(Option<Arc<Decision>>, String),
+    /// It does not go out now: people are asked first, or it can't even be said what they are to be asked.
+    Held,
+}
 
 /// Who causes what happens, and by which decision.
 #[derive(Debug, Clone, Copy)]
@@ -130,17 +145,24 @@ impl Shard {
         let beginning = &member.head().beginning;
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
         let question = Request {
-            principal: beginning.principal,
+            principal: beginning.principal.into(),
             action: START.to_owned(),
             resource: ResourceRef::new("Definition", beginning.definition.as_str()),
             context,
+            irreversible: false,
         };
+        if let Some(stop) = self.stop_on(member, START, control) {
+            let decision = stop.decision(bundle.digest(), &question);
+            let summary = recorded(beginning.principal, id, (bundle, START), (&decision, None), work);
+            return Err(Refusal::Stopped(Arc::new(summary)));
+        }
         let decision = self.decisions.decide(bundle, &control.directory, question);
-        if decision.is_permit() {
+        let unmet = unmet(&decision, Deed::Start);
+        if decision.is_permit() && unmet.is_none() {
             observe(bundle, START, &decision, work);
             return Ok(decision);
         }
-        let summary = recorded(beginning.principal, id, (bundle, START), &decision, work);
+        let summary = recorded(beginning.principal, id, (bundle, START), (&decision, unmet), work);
         Err(Refusal::Denied(Arc::new(summary)))
     }
 
@@ -208,12 +230,13 @@ impl Shard {
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
         self.limits.look();
+        self.tell_stopped(control);
         if self.draining {
             return;
         }
         // What is handed out to nobody is done at once and may make something else ready: until nothing is.
         loop {
-            let mut progress = false;
+            let mut progress = self.stop_ready(control, work);
             for place in self.index.places() {
                 progress |= self.hand_out_at(&place, control, work);
             }
@@ -228,25 +251,14 @@ impl Shard {
         match place {
             Place::Child => return self.hand_to_children(control, work),
             Place::Inline => return self.carry_out_inline(control, work),
-            Place::Queue(_) | Place::Noop => {}
+            Place::Queue(_) | Place::Keyed(_) | Place::Noop => {}
         }
         let mut progress = false;
         while !work.is_full() {
-            let Some(key) = self.index.next(place) else { break };
-            let call = match place {
-                Place::Noop | Place::Child | Place::Inline => None,
-                Place::Queue(queue) => {
-                    if let Queue::Worker(name) = queue
-                        && !self.may_go_out(name, control, work.now)
-                    {
-                        break;
-                    }
-                    let Some(call) = self.credit(queue, control) else { break };
-                    Some((call, queue))
-                }
-            };
+            let Some((place, key, call)) = self.next_out(place, control, work.now) else { break };
             progress = true;
-            self.index.take_turn(place);
+            self.index.take_turn(&place);
+            let call = call.as_ref().map(|(call, queue)| (*call, queue));
             if let Err(refusal) = self.hand_out_one(key, call, control, work) {
                 debug_assert!(false, "{refusal}");
                 self.index.remove(key.transaction);
@@ -255,7 +267,32 @@ impl Shard {
         progress
     }
 
-    fn hand_out_one(
+    /// What goes out next at a place, where it waits, and the call that gets it.
+    fn next_out(&mut self, place: &Place, control: &Control, now: Timestamp) -> Option<Next> {
+        let name = match place {
+            Place::Noop | Place::Child | Place::Inline => return Some((place.clone(), self.index.next(place)?, None)),
+            Place::Queue(queue @ (Queue::Http(_) | Queue::AnyHttp)) => {
+                let key = self.index.next(place)?;
+                if self.holds_target(queue, control) {
+                    return None;
+                }
+                let call = self.desk.credit(queue)?;
+                return Some((place.clone(), key, Some((call, queue.clone()))));
+            }
+            Place::Queue(Queue::Worker(name)) | Place::Keyed(name) => name,
+        };
+        let turns = self.index.turns(name);
+        let queue = Queue::Worker(name.clone());
+        if turns.is_empty() || self.holds_target(&queue, control) || !self.may_go_out(name, control, now) {
+            return None;
+        }
+        turns.into_iter().find_map(|(place, key)| {
+            let call = self.credit(name, matches!(place, Place::Keyed(_)), control)?;
+            Some((place, key, Some((call, Queue::Worker(name.clone())))))
+        })
+    }
+
+    pub(super) fn hand_out_one(
         &mut self,
         key: ReadyKey,
         call: Option<(CallId, &Queue)>,
@@ -273,21 +310,23 @@ impl Shard {
         let worker = call.and_then(|(call, _)| self.desk.worker(call)).map(|worker| worker.principal);
         let actor = worker.unwrap_or(PrincipalId::SYSTEM);
         match self.permit(key, &offer, worker, control, work)? {
-            Ok((id, decision)) => {
+            Permit::Granted(id, decision) => {
                 if let Some((_, Queue::Worker(name))) = call {
                     self.went_out(name, control, work.now);
                 }
                 self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work)
             }
-            Err((decision, why)) => {
+            Permit::Denied(decision, why) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { actor, decision: decision.as_deref() };
                 self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx))
             }
+            Permit::Held => Ok(()),
         }
     }
 
-    /// Has policy decide a hand-out, unless it was decided with its step.
+    /// Has policy decide a hand-out, unless it was decided with its step. What is permitted goes out once people have
+    /// said yes, where that is demanded.
     fn permit(
         &mut self,
         key: ReadyKey,
@@ -297,26 +336,32 @@ impl Shard {
         work: &mut Work,
     ) -> Result<Permit, Refusal> {
         let (action, resource, context) = match &offer.authorization {
-            Authorization::Cite(decision) => return Ok(Ok((*decision, None))),
+            Authorization::Cite(decision) => return Ok(Permit::Granted(*decision, None)),
             Authorization::AsStart => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
             Authorization::Ask { action, resource, context } => (action, resource, context),
         };
         let member = self.members.get(&key.transaction).ok_or(Refusal::Missing(key.transaction))?;
-        let Some(bundle) = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone) else {
-            return Ok(Err((None, BUNDLE_LOST.to_owned())));
-        };
-        let mut context = context.clone();
-        add_built_ins(&bundle, action, member, key, worker, &mut context);
+        let beginning = &member.head().beginning;
         let resource = resource_of(member, key, resource.as_ref());
-        let principal = member.head().beginning.principal;
-        let request = Request { principal, action: action.clone(), resource, context };
+        let (principal, context) = (beginning.principal.into(), context.clone());
+        let irreversible = member.step_of(key.node).is_some_and(|step| step.irreversible);
+        let mut request = Request { principal, action: action.clone(), resource, context, irreversible };
+        if let Some(stop) = self.stop_on(member, action, control) {
+            return Ok(denied(stop.decision(beginning.bundle, &request)));
+        }
+        let Some(bundle) = self.bundles.get(&beginning.bundle).and_then(Clone::clone) else {
+            return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned()));
+        };
+        add_built_ins(&bundle, action, member, key, worker, &mut request.context);
         let decision = self.decisions.decide(&bundle, &control.directory, request);
         observe(&bundle, action, &decision, work);
-        if decision.is_permit() {
-            return Ok(Ok((DecisionId::draw(work.now, &mut work.entropy), Some(decision))));
+        if !decision.is_permit() {
+            return Ok(denied(decision));
         }
-        let why = decision.explanation();
-        Ok(Err((Some(decision), why)))
+        if !self.may_go(key, &offer.input, &decision, work)? {
+            return Ok(Permit::Held);
+        }
+        Ok(Permit::Granted(DecisionId::draw(work.now, &mut work.entropy), Some(decision)))
     }
 
     fn dispatch(
@@ -328,11 +373,13 @@ impl Shard {
         work: &mut Work,
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
-        let deadline = work.now.plus(offer.timeout);
-        let input = Arc::clone(&offer.input);
-        let attempt = self.run(id, Standing { actor, decision }, work, |member, cx| {
-            member.dispatch(node, phase, decision_id, input, deadline, cx)
-        })?;
+        let conditions = decision.map_or_else(|| offer.conditions.clone(), demands::conditions_of);
+        let deadline = work.now.plus(demands::timeout(offer.timeout, conditions.as_deref()));
+        let input = demands::masked(&offer.input, conditions.as_deref());
+        let outgoing =
+            Outgoing { decision: decision_id, input: Arc::clone(&input), deadline, conditions: conditions.clone() };
+        let attempt =
+            self.run(id, Standing { actor, decision }, work, |member, cx| member.dispatch(node, phase, outgoing, cx))?;
         let state = self.members.get(&id).and_then(|member| member.state(node)).filter(|_| phase == Phase::Do);
         let attempt_of_round = attempt - state.map_or(0, |state| state.attempts_before);
         let waited = work.now.since(key.since);
@@ -344,17 +391,23 @@ impl Shard {
             return self.run(id, Standing::system(), work, fail).map(|_| ());
         }
         let Some((call, queue)) = call else {
-            let output = Arc::clone(&offer.input);
             return self
                 .run(id, Standing { actor, decision: None }, work, |member, cx| {
-                    member.answer(node, phase, attempt, Answer::Completed(output), cx)
+                    member.answer(node, phase, attempt, Answer::Completed(input), cx)
                 })
                 .map(|_| ());
         };
-        let Some(task) = self.task(LeaseKey { transaction: id, node, phase }, queue, offer, decision_id) else {
+        let lease_key = LeaseKey { transaction: id, node, phase };
+        let Some(task) = self.task(lease_key, queue, offer, (decision_id, input, conditions.as_deref())) else {
             return Err(Refusal::Missing(id));
         };
-        let task = Arc::new(task);
+        let capability = self.capability(key, call, offer, work.now);
+        debug_assert_eq!(
+            capability.is_some(),
+            offer.capability.is_some(),
+            "what needs a key went to one that has none"
+        );
+        let task = Arc::new(Task { capability: capability.map(Box::new), ..task });
         let lease = Lease {
             worker: self.desk.worker(call).cloned(),
             version: self.desk.version(call),
@@ -362,15 +415,44 @@ impl Shard {
             token: Some(task.token),
             task: Some(Arc::clone(&task)),
         };
-        let lease_key = LeaseKey { transaction: id, node, phase };
         self.desk.set_lease(lease_key, lease);
         work.held.leases.push(lease_key);
         self.desk.deliver(call, queue, task);
         Ok(())
     }
 
+    /// What the capability token of an attempt says that is out with who called. It is good for no longer than the
+    /// attempt is.
+    fn capability(&self, key: ReadyKey, call: CallId, offer: &Offer, now: Timestamp) -> Option<Capability> {
+        let terms = offer.capability.as_ref()?;
+        let member = self.members.get(&key.transaction)?;
+        let (_, deadline) = member.dispatched(key.node, key.phase)?;
+        let state = member.state(key.node)?;
+        let input = match key.phase {
+            Phase::Do => state.input?,
+            Phase::Undo | Phase::Confirm => state.undo.input?,
+        };
+        Some(Capability {
+            principal: member.head().beginning.principal,
+            input,
+            action: terms.action.clone(),
+            resource: resource_of(member, key, terms.resource.as_ref()).entity,
+            purpose: terms.purpose.clone(),
+            budget: terms.budget,
+            worker: self.desk.worker(call)?.principal,
+            key: self.desk.key(call)?,
+            expires_at: now.plus(terms.lifetime).min(deadline),
+        })
+    }
+
     /// The task of an attempt that is out.
-    pub(super) fn task(&self, key: LeaseKey, queue: &Queue, offer: &Offer, decision: DecisionId) -> Option<Task> {
+    fn task(
+        &self,
+        key: LeaseKey,
+        queue: &Queue,
+        offer: &Offer,
+        (decision, handed, conditions): (DecisionId, Arc<Document>, Option<&Conditions>),
+    ) -> Option<Task> {
         let member = self.members.get(&key.transaction)?;
         let (attempt, deadline) = member.dispatched(key.node, key.phase)?;
         let state = member.state(key.node)?;
@@ -391,7 +473,8 @@ impl Shard {
             index: key.node.index(),
             phase: key.phase,
             attempt,
-            input: Arc::clone(&offer.input),
+            input: handed,
+            limits: conditions.map(|conditions| conditions.limits.clone()).unwrap_or_default(),
             idempotency_key: offer.idempotency_key.clone(),
             forward_key: offer.forward_key.clone(),
             forward_unknown: offer.forward_unknown,
@@ -400,19 +483,32 @@ impl Shard {
             traceparent: member.head().beginning.traceparent.clone(),
             headers: member.head().beginning.headers.clone(),
             http,
+            capability: None,
         })
     }
 
     pub(super) fn decide(&mut self, reply: ReplyTo, question: &Question, control: &Control, work: &mut Work) {
-        let id = DecisionId::draw(work.now, &mut work.entropy);
-        let summary = match &control.bundle {
-            Some(bundle) => {
-                let decision = self.decisions.decide(bundle, &control.directory, question.request.clone());
-                recorded(question.actor, id, (bundle, &question.request.action), &decision, work)
+        let mut decided = Vec::with_capacity(question.requests.len());
+        for request in &question.requests {
+            let id = DecisionId::draw(work.now, &mut work.entropy);
+            let summary = match &control.bundle {
+                Some(bundle) => {
+                    let decision = match control.stops.about(request) {
+                        Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
+                        None => self.decisions.decide(bundle, &control.directory, request.clone()),
+                    };
+                    let unmet = unmet(&decision, Deed::Asked);
+                    recorded(question.actor, id, (bundle, &request.action), (&decision, unmet), work)
+                }
+                None => refused(question.actor, id, NO_BUNDLE, work),
+            };
+            let is_last = question.until.is_reached(summary.is_unconditional());
+            decided.push(Arc::new(summary));
+            if is_last {
+                break;
             }
-            None => refused(question.actor, id, NO_BUNDLE, work),
-        };
-        work.reply(reply, Ok(Response::Decided(Arc::new(summary))));
+        }
+        work.reply(reply, Ok(Response::Decided(decided)));
     }
 
     /// Records a call that the role bundle refused.
@@ -490,31 +586,31 @@ pub(super) fn observe(bundle: &Bundle, action: &str, decision: &Decision, work: 
     work.observe(Observation::Decided { action: action.to_owned(), permitted, errors });
 }
 
-/// Records a decision about a start or a question.
+/// Records a decision about a start or a question, and why what it permits can't be done all the same.
 fn recorded(
     actor: PrincipalId,
     id: DecisionId,
     (bundle, action): (&Bundle, &str),
-    decision: &Decision,
+    (decision, unmet): (&Decision, Option<String>),
     work: &mut Work,
 ) -> DecisionSummary {
     let payload = Payload::new().canonical("decision", decision.payload());
     let seq = work.write_decision(actor, id, Some(decision), payload);
     observe(bundle, action, decision, work);
-    DecisionSummary {
-        id,
-        permitted: decision.is_permit(),
-        reasons: decision.reasons.clone(),
-        bundle: Some(decision.bundle),
-        seq,
-    }
+    DecisionSummary::of(id, decision, unmet, seq)
 }
 
 /// Records a denial that no bundle could be asked about.
 pub(super) fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut Work) -> DecisionSummary {
-    let reasons = vec![Reason { policy: None, effect: None, text: why.to_owned() }];
+    refused_for(actor, id, Reason { policy: None, effect: None, text: why.to_owned() }, work)
+}
+
+/// The same, for a reason that is known.
+pub(super) fn refused_for(actor: PrincipalId, id: DecisionId, reason: Reason, work: &mut Work) -> DecisionSummary {
+    let reasons = vec![reason];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
-    DecisionSummary { id, permitted: false, reasons, bundle: None, seq }
+    let (obligations, would_deny) = (Vec::new(), false);
+    DecisionSummary { id, permitted: false, reasons, obligations, would_deny, risk: None, bundle: None, seq }
 }
 
 fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {
@@ -533,6 +629,13 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
             }
         }
     }
+}
+
+/// A denial, and why.
+fn denied(decision: impl Into<Arc<Decision>>) -> Permit {
+    let decision = decision.into();
+    let why = decision.explanation();
+    Permit::Denied(Some(decision), why)
 }
 
 /// What the platform says of an attempt, where the bundle's schema declares it.

@@ -1,11 +1,14 @@
 //! Open transactions: what their drivers call. Each call is one entry at most, and its answer waits for that.
 
+use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
+use super::stops;
 use super::work::Work;
 use super::{Control, Shard};
 use crate::input::{
     Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response, Resumed, Stepped,
 };
+use crate::stop::StopOn;
 use crate::token::AttemptRef;
 use chancery_base::{DecisionId, Document, Name, PrincipalId, TransactionId};
 use chancery_engine::{Asked, Intent, NodeRef, Phase, Transaction};
@@ -25,6 +28,7 @@ impl Shard {
     fn try_drive(&mut self, drive: &Drive, control: &Control, work: &mut Work) -> Result<Driven, Refusal> {
         let (id, actor) = (drive.id, drive.actor);
         self.pass_time_of(id, work)?;
+        self.may_drive(drive, control, work)?;
         let standing = Standing { actor, decision: None };
         match &drive.driving {
             Driving::Step { driver, intent, input } => {
@@ -58,8 +62,18 @@ impl Shard {
         }
     }
 
+    /// A principal that is stopped takes over and completes nothing; what it has out comes in, and it may undo.
+    fn may_drive(&self, drive: &Drive, control: &Control, work: &mut Work) -> Result<(), Refusal> {
+        let is_stopped = match &drive.driving {
+            Driving::Commit { .. } | Driving::Resume => control.stops.on(&StopOn::Principal(drive.actor)),
+            // A step is asked for below, and denied there.
+            Driving::Step { .. } | Driving::Outcome { .. } | Driving::Abort { .. } | Driving::Heartbeat { .. } => None,
+        };
+        is_stopped.map_or(Ok(()), |stop| Err(stops::refuse(drive.actor, stop, work)))
+    }
+
     /// What time has done to it by now, whether or not anybody looked: a call that comes too late is too late.
-    fn pass_time_of(&mut self, id: TransactionId, work: &mut Work) -> Result<(), Refusal> {
+    pub(super) fn pass_time_of(&mut self, id: TransactionId, work: &mut Work) -> Result<(), Refusal> {
         let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
         if member.wake_at().is_some_and(|at| at <= work.now) {
             self.run(id, Standing::system(), work, Transaction::time_out)?;
@@ -84,35 +98,42 @@ impl Shard {
     ) -> Result<Stepped, Refusal> {
         let standing = Standing { actor, decision: None };
         let asked = self.run(id, standing, work, |member, cx| member.ask_step(driver, intent, input, cx))?;
-        let node = match asked {
+        let (node, is_out) = match asked {
             Asked::Completed(output) => return Ok(Stepped::Completed(output)),
-            Asked::Out(node) => return self.permit_of(id, (node, false), control).map(Stepped::Permitted),
-            Asked::Attempt(node) => node,
+            Asked::Out(node) => (node, true),
+            Asked::Attempt(node) => (node, false),
         };
         let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
         // What was recorded with the first attempt stands.
         let intent = Arc::clone(member.intent(node).unwrap_or(intent));
+        let stop = self.stop_on(member, intent.action.as_str(), control);
+        let stop = stop.or_else(|| control.stops.on(&StopOn::Principal(actor)));
+        if is_out {
+            // What is out goes out no second time while it is stopped.
+            return match stop {
+                Some(stop) => Err(stops::refuse(actor, stop, work)),
+                None => self.permit_of(id, (node, false), control).map(Stepped::Permitted),
+            };
+        }
         let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
         let bundle = bundle.ok_or_else(|| Refusal::Unavailable(BUNDLE_LOST.to_owned()))?;
         let request = request(&bundle, member, (node, &intent, input), actor);
-        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let decision = match stop {
+            Some(stop) => Arc::new(stop.decision(bundle.digest(), &request)),
+            None => self.decisions.decide(&bundle, &control.directory, request),
+        };
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let standing = Standing { actor, decision: Some(&*decision) };
         let input = Arc::clone(input);
-        if decision.is_permit() {
+        let unmet = unmet(&decision, Deed::Driven);
+        if decision.is_permit() && unmet.is_none() {
             self.run(id, standing, work, |member, cx| member.permit(node, &intent, input, decision_id, cx))?;
             return self.permit_of(id, (node, true), control).map(Stepped::Permitted);
         }
         let seq = work.seq();
         self.run(id, standing, work, |member, cx| member.deny_step(intent, input, decision_id, cx))?;
-        Ok(Stepped::Denied(Arc::new(crate::input::DecisionSummary {
-            id: decision_id,
-            permitted: false,
-            reasons: decision.reasons.clone(),
-            bundle: Some(decision.bundle),
-            seq,
-        })))
+        Ok(Stepped::Denied(Arc::new(crate::input::DecisionSummary::of(decision_id, &decision, unmet, seq))))
     }
 
     /// The permit of the attempt that is out.
@@ -194,5 +215,11 @@ fn request(
         .filter(|(name, _)| bundle.context_declares(action, name))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    Request { principal: member.head().beginning.principal, action: action.to_owned(), resource, context }
+    Request {
+        principal: member.head().beginning.principal.into(),
+        action: action.to_owned(),
+        resource,
+        context,
+        irreversible: intent.undo.is_none(),
+    }
 }

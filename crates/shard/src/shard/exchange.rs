@@ -2,12 +2,13 @@
 
 use super::desk::{Lease, LeaseKey, OpenCall};
 use super::dispatch::Standing;
+use super::stops::is_queue_stopped;
 use super::work::Work;
 use super::{Control, Shard, is_suspended};
-use crate::input::{Ack, Exchange, Exchanged, Queue, Refusal, ReplyTo, Report, ReportedOutcome};
+use crate::input::{Ack, Capability, Exchange, Exchanged, Queue, Refusal, ReplyTo, Report, ReportedOutcome, Task};
 use crate::token::TaskToken;
 use chancery_base::limits::WORKERS_MAX;
-use chancery_base::{Name, PrincipalId};
+use chancery_base::{Name, PrincipalId, PublicKey};
 use chancery_engine::{Answer, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ impl Shard {
         // It may have been let in again since, on another shard: the guard knows.
         work.rests_on_memory |= !may_take && !exchange.queues.is_empty();
         let is_taking = may_take && !exchange.queues.is_empty();
+        // The same of a stop.
+        work.rests_on_memory |= exchange.queues.iter().any(|(queue, _)| is_queue_stopped(queue, control));
         if is_taking {
             answer.refused = refused(exchange, control);
         }
@@ -42,13 +45,14 @@ impl Shard {
             credit.insert(queue.clone(), *want);
         }
         if is_taking {
-            self.send_again(exchange, &mut credit, &mut answer);
+            self.send_again(exchange, control, &mut credit, &mut answer);
         }
         let has_something = !answer.tasks.is_empty() || !answer.cancelled.is_empty();
         let call = OpenCall {
             reply,
             worker: exchange.worker.clone(),
             version: exchange.version.clone(),
+            key: exchange.key,
             credit,
             answer,
             reports: !exchange.done.is_empty(),
@@ -105,7 +109,7 @@ impl Shard {
             let member = self.members.get(&key.transaction);
             let out = member.and_then(|member| member.dispatched(key.node, key.phase));
             let is_out = out.is_some_and(|(attempt, _)| attempt == token.attempt.attempt);
-            let is_wanted = member.is_some_and(|member| member.wants(key.phase));
+            let is_wanted = member.is_some_and(|member| member.wants(key.phase)) && !self.is_stopped(key, control);
             if !is_out || !is_wanted {
                 answer.cancelled.push(*token);
             }
@@ -135,19 +139,27 @@ impl Shard {
     /// What the instance was sent and neither holds nor reports did not arrive: the same attempt goes again, unless the
     /// step says `attempts: once`, or nobody wants it any more: an instance that was told so has dropped it. Then its
     /// lease lapses, and whether it took effect is unknown.
-    fn send_again(&self, exchange: &Exchange, credit: &mut BTreeMap<Queue, u32>, answer: &mut Exchanged) {
+    fn send_again(
+        &self,
+        exchange: &Exchange,
+        control: &Control,
+        credit: &mut BTreeMap<Queue, u32>,
+        answer: &mut Exchanged,
+    ) {
         let reported = exchange.done.iter().map(|report| report.task);
         let known: BTreeSet<TaskToken> = reported.chain(exchange.holding.iter().copied()).collect();
         for key in self.desk.leases_with(&exchange.worker) {
             let Some(Lease { token: Some(token), task: Some(task), .. }) = self.desk.lease(key) else { continue };
-            let is_wanted = self.members.get(&key.transaction).is_some_and(|member| member.wants(key.phase));
+            let is_wanted = self.members.get(&key.transaction).is_some_and(|member| member.wants(key.phase))
+                && !self.is_stopped(key, control);
             if known.contains(token) || !is_wanted || self.goes_once(key) {
                 continue;
             }
+            let Some(task) = bound(task, exchange.key) else { continue };
             if let Some(want) = credit.get_mut(&task.queue) {
                 *want = want.saturating_sub(1);
             }
-            answer.tasks.push(Arc::clone(task));
+            answer.tasks.push(task);
         }
     }
 
@@ -165,6 +177,14 @@ impl Shard {
         });
         input.is_some_and(|input| self.config.token_key.verify(&control.tenant.tenant, token, &input))
     }
+}
+
+/// A task that is sent again, its capability token bound to the key that the instance presents now: a process that
+/// began anew may have another. None if it presents none and the task needs one.
+fn bound(task: &Arc<Task>, key: Option<PublicKey>) -> Option<Arc<Task>> {
+    let Some(capability) = &task.capability else { return Some(Arc::clone(task)) };
+    let capability = Capability { key: key?, ..(**capability).clone() };
+    Some(Arc::new(Task { capability: Some(Box::new(capability)), ..(**task).clone() }))
 }
 
 /// The queues whose tasks go to workers of other versions. What it has of them stays with it.

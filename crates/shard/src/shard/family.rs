@@ -1,6 +1,7 @@
 //! Families: transactions, and the children that their steps run. The engine knows one transaction at a time; what one
 //! of a family does is carried over to the others here, within the call that did it, and so in its commit.
 
+use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, START, Standing, observe};
 use super::index::{Place, ReadyKey};
 use super::work::Work;
@@ -350,17 +351,25 @@ impl Shard {
             return self.run(id, Standing::system(), work, |member, cx| member.deny(node, decision_id, why, cx));
         };
         let question = Request {
-            principal: beginning.principal,
+            principal: beginning.principal.into(),
             action: START.to_owned(),
             resource: ResourceRef::new("Definition", beginning.definition.as_str()),
             context,
+            irreversible: false,
         };
-        let decision = self.decisions.decide(&bundle, &control.directory, question);
+        let decision = match self.stop_on(&child, START, control) {
+            Some(stop) => Arc::new(stop.decision(bundle.digest(), &question)),
+            None => self.decisions.decide(&bundle, &control.directory, question),
+        };
         observe(&bundle, START, &decision, work);
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
-        if !decision.is_permit() {
-            let why = decision.explanation();
+        let unmet = unmet(&decision, Deed::Start);
+        if !decision.is_permit() || unmet.is_some() {
+            let why = unmet.unwrap_or_else(|| decision.explanation());
             return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+        }
+        if !self.may_go(key, &child.given().input, &decision, work)? {
+            return Ok(());
         }
         let start = ChildStart {
             node,

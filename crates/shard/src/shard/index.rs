@@ -7,7 +7,8 @@ use crate::input::Queue;
 use chancery_base::{Name, TargetId, Timestamp, TransactionId};
 use chancery_engine::definition::Run;
 use chancery_engine::{NodeRef, Phase, Ready, Transaction};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Where a ready step waits.
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub(super) enum Place {
     /// For a worker.
     Queue(Queue),
+    /// For a worker of this queue that presents a key, which its capability token is bound to.
+    Keyed(Name),
     /// For nobody: it does nothing.
     Noop,
     /// For a child, which is to begin or to undo what it did.
@@ -58,6 +61,10 @@ pub(super) struct Index {
     /// Of those that are not in memory.
     asleep: BTreeSet<(Timestamp, TransactionId)>,
     placed: HashMap<TransactionId, Placed>,
+    /// Whether what becomes ready is to be looked at, though no worker asks for it.
+    is_watched: bool,
+    /// What became ready since it was looked at.
+    fresh: VecDeque<(Place, ReadyKey)>,
 }
 
 impl Index {
@@ -134,6 +141,9 @@ impl Index {
 
     fn put_in(&mut self, waiting: &Waiting) {
         let Waiting { place, rank, key } = waiting;
+        if self.is_watched {
+            self.fresh.push_back((place.clone(), *key));
+        }
         match self.lines.get_mut(place) {
             Some(line) => line.insert(rank, *key),
             None => self.lines.entry(place.clone()).or_default().insert(rank, *key),
@@ -171,6 +181,24 @@ impl Index {
             self.timers.remove(&(at, id));
         }
         self.timers.insert((now, id));
+    }
+
+    /// Has everything that is ready looked at again, and what becomes so; or nothing.
+    pub(super) fn look_again(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
+        self.fresh.clear();
+        let lines = self.lines.iter().filter(|_| is_watched);
+        self.fresh.extend(lines.flat_map(|(place, line)| line.items().into_iter().map(|key| (place.clone(), key))));
+    }
+
+    /// The next that is to be looked at, if it is ready still.
+    pub(super) fn next_fresh(&mut self) -> Option<ReadyKey> {
+        while let Some((place, key)) = self.fresh.pop_front() {
+            if matches!(place, Place::Queue(_)) && self.has(&place, key) {
+                return Some(key);
+            }
+        }
+        None
     }
 
     /// Forgets a transaction.
@@ -218,6 +246,19 @@ impl Index {
         self.lines.get(place)?.next()
     }
 
+    /// The ready steps whose turn it is in a queue of workers, of those that need a key and of those that do not: first
+    /// the one of higher priority, of the same priority the one that has waited longer.
+    pub(super) fn turns(&self, queue: &Name) -> Vec<(Place, ReadyKey)> {
+        let places = [Place::Queue(Queue::Worker(queue.clone())), Place::Keyed(queue.clone())];
+        let next = |place: Place| {
+            let line = self.lines.get(&place)?;
+            Some((Reverse(line.priority()?), line.next()?, place))
+        };
+        let mut turns: Vec<_> = places.into_iter().filter_map(next).collect();
+        turns.sort_unstable();
+        turns.into_iter().map(|(_, key, place)| (place, key)).collect()
+    }
+
     /// The step whose turn it is at a place has it.
     pub(super) fn take_turn(&mut self, place: &Place) {
         if let Some(line) = self.lines.get_mut(place) {
@@ -252,11 +293,18 @@ impl Index {
 
     /// Ready steps by queue: how many, and since when the oldest.
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
-        let of_queue = |(place, line): (&Place, &Line<ReadyKey>)| match place {
-            Place::Queue(queue) => Some((queue.clone(), line.len(), line.oldest().map(|key| key.since))),
-            Place::Noop | Place::Child | Place::Inline => None,
-        };
-        self.lines.iter().filter_map(of_queue).collect()
+        let mut depths = BTreeMap::<Queue, (usize, Option<Timestamp>)>::new();
+        for (place, line) in &self.lines {
+            let queue = match place {
+                Place::Queue(queue) => queue.clone(),
+                Place::Keyed(name) => Queue::Worker(name.clone()),
+                Place::Noop | Place::Child | Place::Inline => continue,
+            };
+            let (count, oldest) = depths.entry(queue).or_default();
+            *count += line.len();
+            *oldest = [*oldest, line.oldest().map(|key| key.since)].into_iter().flatten().min();
+        }
+        depths.into_iter().map(|(queue, (count, oldest))| (queue, count, oldest)).collect()
     }
 }
 
@@ -265,13 +313,14 @@ impl Index {
 fn waiting(transaction: &Transaction, key: ReadyKey) -> Option<Waiting> {
     let step = transaction.step_of(key.node)?;
     let place = match step.run_of(key.phase)? {
+        Run::Worker(name) if step.capability.is_some() => Place::Keyed(name.clone()),
         Run::Worker(name) => Place::Queue(Queue::Worker(name.clone())),
         Run::Http(_) => Place::Queue(target(transaction, key)),
         Run::Noop => Place::Noop,
         Run::Transaction(_) => Place::Child,
         Run::Decide(_) | Run::Emit(_) => Place::Inline,
         // Nobody is called.
-        Run::Wait(_) | Run::Signal(_) => return None,
+        Run::Wait(_) | Run::Signal(_) | Run::Request(_) => return None,
     };
     let rank = Rank { priority: step.priority, key: transaction.fairness_key(key.node).map(Arc::from) };
     Some(Waiting { place, rank, key })

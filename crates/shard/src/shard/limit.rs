@@ -1,5 +1,5 @@
 //! What holds a queue back whatever its workers would take: as many attempts out, or handed out in a time, as its
-//! tenant allows; or that they are of other versions than it goes to.
+//! tenant allows; or that they are of other versions than it goes to, or present no key where one is needed.
 //!
 //! Attempts that are out are looked up in the index, which has them from the transactions' states. What was handed out
 //! in a time is memory: after a restart there is room for one, and for more as time passes.
@@ -33,9 +33,14 @@ impl Limits {
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let times = self.held.values().filter_map(|hold| match hold {
             Hold::Rate(until) => Some(*until),
-            Hold::Concurrency | Hold::Versions => None,
+            Hold::Concurrency | Hold::Versions | Hold::Stopped | Hold::Keys => None,
         });
         times.min()
+    }
+
+    /// Something holds a queue back.
+    pub(super) fn hold(&mut self, queue: &Name, hold: Hold) {
+        self.held.insert(queue.clone(), hold);
     }
 
     /// What is held back.
@@ -64,16 +69,24 @@ impl Shard {
         true
     }
 
-    /// The call that gets what is next in a queue: of a worker of a version that the queue goes to.
-    pub(super) fn credit(&mut self, queue: &Queue, control: &Control) -> Option<CallId> {
-        let Queue::Worker(name) = queue else { return self.desk.credit(queue) };
+    /// The call that gets what is next in a queue of workers: of a version that the queue goes to, and with a key where
+    /// what is next needs one.
+    pub(super) fn credit(&mut self, name: &Name, needs_key: bool, control: &Control) -> Option<CallId> {
+        let queue = Queue::Worker(name.clone());
         let routed = control.queues.get(name).filter(|settings| !settings.versions.is_empty());
-        let Some(settings) = routed else { return self.desk.credit(queue) };
-        let (call, has_other) = self.desk.credit_of(queue, |version| settings.takes(version));
-        if call.is_none() && has_other {
-            self.limits.held.insert(name.clone(), Hold::Versions);
+        if routed.is_none() && !needs_key {
+            return self.desk.credit(&queue);
         }
-        call
+        let found = self.desk.credit_of(&queue, |call| {
+            if routed.is_some_and(|settings| !settings.takes(call.version.as_deref())) {
+                return Some(Hold::Versions);
+            }
+            (needs_key && call.key.is_none()).then_some(Hold::Keys)
+        });
+        if let Err(Some(hold)) = found {
+            self.limits.held.insert(name.clone(), hold);
+        }
+        found.ok()
     }
 
     /// Something of a queue is handed out.

@@ -72,6 +72,11 @@ impl<T: Copy + Ord> Line<T> {
         band.next().and_then(|(_, items)| items.first().copied())
     }
 
+    /// The priority of whose turn it is.
+    pub(super) fn priority(&self) -> Option<i8> {
+        self.bands.iter().find(|(_, band)| !band.waiting.is_empty()).map(|(Reverse(priority), _)| *priority)
+    }
+
     /// Whoever is next has its turn: after it, it is another key's.
     pub(super) fn take_turn(&mut self) {
         let Some(band) = self.bands.values_mut().find(|band| !band.waiting.is_empty()) else { return };

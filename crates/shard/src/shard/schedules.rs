@@ -222,6 +222,8 @@ impl Shard {
             | ControlRow::Settings(_)
             | ControlRow::Maintenance(_)
             | ControlRow::MaintenanceOver
+            | ControlRow::Stop(_)
+            | ControlRow::StopGone(_)
             | ControlRow::Retention(_)
             | ControlRow::RetentionGone
             | ControlRow::SigningSecret(_)

@@ -5,13 +5,13 @@ use crate::entry::{EntryWriter, OfTransaction};
 use crate::expiry::Gone;
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow};
+use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow, RequestRow};
 use chancery_base::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
-use chancery_base::{DecisionId, Entropy, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Entropy, PrincipalId, RequestId, Timestamp, TransactionId};
 use chancery_engine::Staged;
 use chancery_ledger::{Data, Origin, Word};
 use chancery_policy::Decision;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What goes out when a batch is committed, and is taken back when it is not.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ pub(super) struct Work {
     pub(super) keys: Vec<KeyRow>,
     pub(super) labels: Vec<LabelRow>,
     pub(super) events: Vec<EventRow>,
+    /// The requests to people that something happened to.
+    pub(super) requests: BTreeMap<RequestId, RequestRow>,
     pub(super) gone: Gone,
     /// It takes no further input: what it removes must not be written by it as well.
     pub(super) is_closed: bool,
@@ -79,6 +81,7 @@ impl Work {
             keys: Vec::new(),
             labels: Vec::new(),
             events: Vec::new(),
+            requests: BTreeMap::new(),
             gone: Gone::default(),
             is_closed: false,
             control: Vec::new(),

@@ -6,7 +6,7 @@ use crate::reference::{Saga, WrongRule};
 use chancery_base::json::Members;
 use chancery_base::{DecisionId, Timestamp, TransactionId};
 use chancery_engine::definition::{CompensationPolicy, DefinitionKind, OnError, Run, StepIndex};
-use chancery_engine::{ChildStart, Event, Failure, NodeRef, Permitted, Phase, Status};
+use chancery_engine::{ChildStart, Event, Failure, NodeRef, Permitted, Phase, Status, StepError};
 use chancery_ledger::Record;
 use chancery_policy::Principal;
 use chancery_shard::entry::{Recorded, decode, kind};
@@ -14,6 +14,7 @@ use chancery_shard::input::ReportedOutcome;
 use chancery_shard::row::{EntryRow, LogRow};
 use chancery_shard::token::AttemptRef;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Model {
@@ -57,11 +58,15 @@ impl Model {
         if record.kind.as_str().starts_with("schedule.") {
             return self.follow_schedule(record, &payload);
         }
+        if record.kind.as_str().starts_with("stop.") {
+            return self.follow_stop(record, &payload);
+        }
         let tenant = self.tenants.entry(record.log.tenant().clone()).or_default();
         match record.kind.as_str() {
             "principal.created" | "principal.changed" => {
                 let principal = payload.remove("principal").unwrap_or_default();
                 let principal: Principal = serde_json::from_value(principal).map_err(|err| err.to_string())?;
+                tenant.roles.insert(principal.id, principal.roles.clone());
                 if principal.suspended {
                     tenant.suspended.insert(principal.id);
                 } else {
@@ -115,6 +120,7 @@ impl Model {
         ensure(expected.is_none(), || format!("{expected:?} was to begin"))?;
         if let Event::Dispatched { node, phase, .. } = event {
             self.has_room(id, node.step, *phase)?;
+            self.reaches_unstopped(transaction, node.step, *phase)?;
         }
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
@@ -129,6 +135,7 @@ impl Model {
         let Event::Started { beginning, input, .. } = event else { return Ok(()) };
         ensure(record.refs.n == Some(0) && !self.transactions.contains_key(&beginning.id), || "again".to_owned())?;
         self.begins(record, beginning)?;
+        self.begins_unstopped(&row.tenant, beginning)?;
         let tenant = self.tenants.entry(row.tenant.clone()).or_default();
         ensure(tenant.active == Some(beginning.bundle) || beginning.parent.is_some(), || {
             format!("decided by bundle {} while {:?} was active", beginning.bundle, tenant.active)
@@ -188,6 +195,7 @@ impl Model {
                 .zip(&definition.steps)
                 .map(|(index, step)| (index.into(), StepModel::of(step, index.into())))
                 .collect(),
+            requests: BTreeMap::new(),
             saga,
         };
         self.transactions.insert(beginning.id, transaction);
@@ -246,6 +254,7 @@ impl Model {
                 transaction.is_paused = false;
                 transaction.unpauses += 1;
             }),
+            Event::Requested(requested) => self.requested(record, requested),
             Event::Expanded { node, items } => self.expanded(record, *node, items),
             Event::Skipped { .. } => self.with_step(record, |step| step.skipped = true),
             Event::OutputFailed { .. } | Event::TimedOut => self.with(record, |transaction| {
@@ -382,6 +391,8 @@ impl Model {
         let id = record.refs.transaction.ok_or("no transaction")?;
         permitted(payload)?;
         self.acts(record)?;
+        let step = self.transactions.get(&id).and_then(|transaction| transaction.definition.step(node.step));
+        self.goes_unstopped(id, step.map(|step| step.action.as_str()))?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
         ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
             format!("handed out while {} is suspended", transaction.principal)
@@ -417,6 +428,7 @@ impl Model {
         let Permitted { node, attempt, decision, deadline, intent, .. } = permit;
         let id = record.refs.transaction.ok_or("no transaction")?;
         permitted(payload)?;
+        self.goes_unstopped(id, intent.as_ref().map(|intent| intent.action.as_str()))?;
         let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
         ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
             format!("permitted while {} is suspended", transaction.principal)
@@ -574,9 +586,16 @@ impl Model {
             }
             Failure::QueueTimedOut
             | Failure::SignalTimedOut
+            | Failure::RequestDenied
+            | Failure::RequestExpired
             | Failure::Exhausted
-            | Failure::Denied
-            | Failure::Refused => {}
+            | Failure::Denied => {}
+            Failure::Refused => {
+                let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
+                let is_stopped = self.may_be_parked(transaction, node.step, *phase);
+                let says_so = error.r#type == StepError::TARGET_STOPPED;
+                ensure(!says_so || is_stopped, || "its target is not stopped".to_owned())?;
+            }
         }
         if failure.was_dispatched() {
             self.close(&attempt, failure.word())?;

@@ -25,6 +25,9 @@ impl Model {
                 for before in &step.after {
                     ensure(transaction.is_over(*before), || format!("before step {} was done", before.0))?;
                 }
+                // A question is answered though its action is stopped: with no.
+                let action = Some(step.action.as_str()).filter(|_| matches!(deed, Deed::Emitted(..)));
+                self.goes_unstopped(id, action)?;
                 decided(deed, output, record, payload, is_suspended)?;
             }
             Phase::Undo | Phase::Confirm => undoes(transaction, state, done)?,

@@ -97,6 +97,7 @@ impl Saga {
             | Fact::TimeCame { .. }
             | Fact::SignalCame { .. }
             | Fact::SignalTaken { .. }
+            | Fact::Requested { .. }
             | Fact::Recalled
             | Fact::Inherited(_)
             | Fact::Paused
@@ -193,6 +194,8 @@ impl Saga {
             | Failure::Lapsed
             | Failure::QueueTimedOut
             | Failure::SignalTimedOut
+            | Failure::RequestDenied
+            | Failure::RequestExpired
             | Failure::Exhausted => Err("a child has a time of its own".to_owned()),
         }
     }

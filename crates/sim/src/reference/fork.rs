@@ -145,7 +145,8 @@ impl Saga {
     /// Whether a step did something to others, or may have.
     fn acted(&self, step: usize) -> bool {
         let run = self.plan.steps.get(step).map(|step| step.run);
-        let is_own = matches!(run, Some(RunPlan::Noop | RunPlan::Wait(_) | RunPlan::Signal(_)) | None);
+        let is_own =
+            matches!(run, Some(RunPlan::Noop | RunPlan::Wait(_) | RunPlan::Signal(_) | RunPlan::Request(_)) | None);
         !is_own && self.units_of(step).any(|unit| self.has_effect(unit))
     }
 

@@ -51,6 +51,7 @@ impl Saga {
                 ensure(self.has_input(step), || "what it says can't be known".to_owned())?;
                 self.takes(step, data)?;
                 self.takes_setting(step, data)?;
+                self.may_pass(step, data)?;
                 self.is_event(emission.event_type.as_str(), emission.subject.as_deref(), "sim.done")
             }
             (run, _) => Err(format!("it does something else: {run:?}")),

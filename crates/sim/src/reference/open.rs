@@ -47,6 +47,7 @@ impl Saga {
             | Event::SignalAwaited { .. }
             | Event::SignalReceived { .. }
             | Event::SignalTaken { .. }
+            | Event::Requested(_)
             | Event::Paused { .. }
             | Event::Unpaused { .. }
             | Event::OutputFailed { .. }
@@ -193,6 +194,7 @@ impl Saga {
             | Fact::TimeCame { .. }
             | Fact::SignalCame { .. }
             | Fact::SignalTaken { .. }
+            | Fact::Requested { .. }
             | Fact::Paused
             | Fact::OutputFailed
             | Fact::TimedOut
@@ -251,6 +253,7 @@ impl Saga {
                 | Fact::TimeCame { .. }
                 | Fact::SignalCame { .. }
                 | Fact::SignalTaken { .. }
+                | Fact::Requested { .. }
                 | Fact::Paused
                 | Fact::Unpaused
                 | Fact::OutputFailed

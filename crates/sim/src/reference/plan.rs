@@ -6,9 +6,12 @@ mod draw;
 mod family;
 mod inline;
 mod read;
+mod request;
 mod signal;
 
 pub use read::ReadPlan;
+pub(crate) use request::ROLE;
+pub use request::RequestPlan;
 pub use signal::{SignalName, SignalPlan};
 
 use super::poll::PollPlan;
@@ -160,6 +163,9 @@ pub struct StepPlan {
     /// The setting is a part of its input.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_setting: bool,
+    /// Who has to say yes before it is handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<RequestPlan>,
 }
 
 /// How a step is undone.
@@ -223,6 +229,8 @@ pub enum RunPlan {
     Wait(u64),
     /// Nothing, until a signal comes.
     Signal(SignalPlan),
+    /// Nothing, until people have answered.
+    Request(RequestPlan),
     /// The child that has this number.
     Child(usize),
     /// A question for policy.
@@ -539,13 +547,14 @@ impl StepPlan {
             adds: None,
             takes_variable: false,
             takes_setting: false,
+            approval: None,
         }
     }
 
     /// Whether nobody is called.
     pub(crate) const fn is_passive(&self) -> bool {
         match self.run {
-            RunPlan::Wait(_) | RunPlan::Signal(_) => true,
+            RunPlan::Wait(_) | RunPlan::Signal(_) | RunPlan::Request(_) => true,
             RunPlan::Noop
             | RunPlan::Http
             | RunPlan::QueueA
@@ -565,6 +574,7 @@ impl StepPlan {
             let elements: Vec<u64> = (1..=most).collect();
             step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
         }
+        step.extend(self.approval.map(|approval| ("approval".to_owned(), approval.approval())));
         step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
         step.extend(self.poll.iter().flat_map(|poll| poll.document(index)));
         step.extend(self.adds.map(|adds| ("set".to_owned(), variable::sum(adds, is_first))));
@@ -611,6 +621,7 @@ impl StepPlan {
                 }
                 json!({ "signal": document })
             }
+            RunPlan::Request(request) => request.run(),
             RunPlan::Child(number) => json!({ "transaction": family::child_name(number) }),
             RunPlan::Decide => inline::question(),
             RunPlan::Emit => inline::event("sim.done"),

@@ -106,6 +106,7 @@ impl Saga {
             | Fact::TimeCame { .. }
             | Fact::SignalCame { .. }
             | Fact::SignalTaken { .. }
+            | Fact::Requested { .. }
             | Fact::Paused
             | Fact::Unpaused
             | Fact::Parked { .. }
@@ -252,7 +253,7 @@ impl Saga {
             | Fact::Skipped { step }
             | Fact::Resolved { step, phase: Phase::Do } => *step == asked,
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => *step == asked && self.is_optional(asked),
-            Fact::TimeCame { .. } | Fact::SignalTaken { .. } => waited(fact) == Some(asked),
+            Fact::TimeCame { .. } | Fact::SignalTaken { .. } | Fact::Requested { .. } => waited(fact) == Some(asked),
             Fact::Inherited(_) => taken(fact, asked).is_some(),
             Fact::HandedOut { .. }
             | Fact::Accepted { .. }
@@ -408,6 +409,9 @@ impl Saga {
             if let Some(stage) = self.stage_of_rounds(asked, *at, fact) {
                 return if self.turn().is_some() { lost } else { stage };
             }
+            if matches!(fact, Fact::Requested { step, .. } if *step == asked) {
+                return self.stage_of_request(asked, lost);
+            }
             if taken(fact, asked).is_some() {
                 return if self.is_unknown(asked) { Stage::Unknown } else { Stage::Failed };
             }
@@ -547,6 +551,7 @@ impl Saga {
                 | Fact::TimeCame { .. }
                 | Fact::SignalCame { .. }
                 | Fact::SignalTaken { .. }
+                | Fact::Requested { .. }
                 | Fact::Paused
                 | Fact::Unpaused
                 | Fact::OutputFailed
@@ -683,7 +688,8 @@ impl Saga {
             Stage::Waiting(until) => until.into_iter().collect(),
             // No worker is waited for.
             Stage::Child => Vec::new(),
-            Stage::Ready(_) if self.runs_child(step) || self.is_inline(step, Phase::Do) => Vec::new(),
+            Stage::Ready(_) if self.runs_child(step) => Vec::new(),
+            Stage::Ready(_) | Stage::Backoff(_) if self.is_inline(step, Phase::Do) => Vec::new(),
             Stage::Ready(since) => vec![waits_until(since)],
             Stage::Backoff(until) => vec![until, waits_until(until)],
             Stage::Out(deadline) => vec![deadline],

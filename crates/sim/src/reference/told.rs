@@ -1,7 +1,7 @@
 //! What single facts say.
 
 use super::Fact;
-use chancery_engine::{Phase, Status};
+use chancery_engine::{Phase, RequestFact, Status};
 
 /// The attempt that began: of which step, and of what.
 pub(super) const fn began(fact: &Fact) -> Option<(usize, Phase)> {
@@ -14,9 +14,12 @@ pub(super) const fn began(fact: &Fact) -> Option<(usize, Phase)> {
     if let Fact::ChildBegan { step, .. } = fact { Some((*step, Phase::Do)) } else { None }
 }
 
-/// The step that is done because its time or its signal came.
+/// The step that is done because its time or its signal came, or because people said yes.
 pub(super) const fn waited(fact: &Fact) -> Option<usize> {
     if let Fact::SignalTaken { step, .. } = fact {
+        return Some(*step);
+    }
+    if let Fact::Requested { step, said: RequestFact::Answered { output: Some(_), .. } } = fact {
         return Some(*step);
     }
     if let Fact::TimeCame { step } = fact { *step } else { None }

@@ -45,6 +45,7 @@ impl Saga {
         let signal = self.signal_for(step).filter(|_| self.moves() && self.parked().is_none());
         match self.stage(step) {
             Stage::Ready(_) if self.is_to_skip(step) => None,
+            Stage::Ready(_) if matches!(plan.run, RunPlan::Request(_)) => Some(Due::Ask(step)),
             Stage::Ready(_) => Some(Due::Wait(step)),
             Stage::Waiting(_) => {
                 let earlier = |other: usize| {
@@ -103,6 +104,7 @@ impl Saga {
                 | RunPlan::QueueA
                 | RunPlan::QueueB
                 | RunPlan::Child(_)
+                | RunPlan::Request(_)
                 | RunPlan::Decide
                 | RunPlan::Emit,
             )
@@ -178,6 +180,7 @@ fn signal_of(run: RunPlan) -> Option<SignalName> {
         | RunPlan::QueueB
         | RunPlan::Child(_)
         | RunPlan::Wait(_)
+        | RunPlan::Request(_)
         | RunPlan::Decide
         | RunPlan::Emit => None,
     }

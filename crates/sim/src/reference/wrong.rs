@@ -111,6 +111,16 @@ pub enum WrongRule {
     ForgetRounds,
     /// Whatever a round gives is enough.
     AnythingIsEnough,
+    /// One person fewer has to say yes.
+    OneYesLess,
+    /// Nobody is asked before a step is handed out.
+    AskNobody,
+    /// What was said yes to may be done once, and is asked anew before it is tried again.
+    YesForOneAttempt,
+    /// What people do not answer is asked for good.
+    AskForGood,
+    /// What was put off is due when it was due.
+    ForgetDeferral,
 }
 
 impl WrongRule {
@@ -134,6 +144,10 @@ impl WrongRule {
 
     /// Every one that is about steps that poll.
     pub const OF_POLLS: [Self; 4] = [Self::OneRoundMore, Self::RoundLater, Self::ForgetRounds, Self::AnythingIsEnough];
+
+    /// Every one that is about requests to people.
+    pub const OF_REQUESTS: [Self; 5] =
+        [Self::OneYesLess, Self::AskNobody, Self::YesForOneAttempt, Self::AskForGood, Self::ForgetDeferral];
 
     /// Every one that is about forks.
     pub const OF_FORKS: [Self; 2] = [Self::TakeOverUndone, Self::TakeOverAfter];

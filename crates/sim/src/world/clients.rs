@@ -2,16 +2,20 @@
 
 use super::drivers::{DriverId, Drove};
 use super::forks::Asked;
+use super::requests::Said;
 use super::servers::ServerId;
 use super::{Event, World};
 use crate::faults::Fault;
 use crate::material;
 use crate::model::{Check, StartKey};
-use chancery_base::{Document, Entropy, PrincipalId, Slot, Timestamp, TransactionId};
+use chancery_base::{Document, Entropy, Name, PrincipalId, Slot, StopId, TargetId, Timestamp, TransactionId};
 use chancery_engine::{Headers, NodeRef};
 use chancery_policy::{Request, ResourceRef};
-use chancery_shard::input::{Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start};
+use chancery_shard::input::{
+    Change, Command, ControlChange, Denial, Operation, Question, Refusal, Response, Start, Until,
+};
 use chancery_shard::settings::Edit;
+use chancery_shard::stop::StopOn;
 use serde_json::{Map, json};
 use std::time::Duration;
 
@@ -44,6 +48,7 @@ pub(crate) enum Purpose {
     Fork(Asked),
     Operation(TransactionId, &'static str),
     Signal(TransactionId, Option<String>),
+    Request(Said),
     Control { place: usize, fault: Option<Fault> },
     Ask { place: usize },
     Schedule { place: usize },
@@ -81,6 +86,13 @@ impl World {
         }
         if self.has_forks() && self.rng.permille(300) {
             self.fork()?;
+        }
+        if self.options.bounds.stops && self.rng.permille(150) {
+            self.stop()?;
+        }
+        if self.has_requests() {
+            self.speak()?;
+            self.speak()?;
         }
         match self.rng.below(100) {
             0..60 => self.start_new(),
@@ -218,13 +230,18 @@ impl World {
         self.after(Duration::from_secs(1), Event::Operate);
         if self.is_calm {
             self.lift_suspensions()?;
+            self.lift_stops()?;
             self.end_waits()?;
+            self.end_requests()?;
             self.end_schedules()?;
         }
         let parked: Vec<(TransactionId, Option<NodeRef>)> =
             self.model.open().filter_map(|(id, open)| Some((id, open.parked?))).collect();
+        let gives_up = self.is_calm && self.gives_up_asking();
         for (id, step) in parked {
             match self.rng.below(4) {
+                // What nobody can say yes to is asked in vain, however often.
+                _ if gives_up => self.operate_on(id, "terminate")?,
                 0 if !self.is_calm => {}
                 0 | 1 => self.operate_on(id, "retry")?,
                 // What can't be undone and has no output is tried in vain.
@@ -249,16 +266,63 @@ impl World {
         Ok(())
     }
 
+    /// What is stopped waits, and what is denied never completes.
+    fn lift_stops(&mut self) -> Check {
+        for tenant in 0..self.tenants.len() {
+            let stops = self.tenants.get(tenant).map(|state| self.model.stops(&state.id)).unwrap_or_default();
+            for id in stops {
+                self.lift(tenant, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops something, or lifts what was stopped.
+    fn stop(&mut self) -> Check {
+        let tenant = self.rng.index(self.tenants.len());
+        let mut entropy = self.entropy();
+        let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
+        let stops = self.model.stops(&state.id);
+        if let Some(id) = self.rng.pick(&stops).copied().filter(|_| self.rng.permille(600)) {
+            return self.lift(tenant, id);
+        }
+        let on = match self.rng.below(10) {
+            0 => Some(StopOn::Tenant),
+            // The first is who stops things: nobody stops itself.
+            1..4 => self.rng.pick(state.principals.get(1..).unwrap_or_default()).map(|who| StopOn::Principal(who.id)),
+            4 => "start".parse().ok().map(StopOn::Action),
+            5 => "run".parse().ok().map(StopOn::Action),
+            6 | 7 => self.rng.pick(&state.definitions).map(|definition| StopOn::Definition(definition.name.clone())),
+            _ => {
+                let queue = self.rng.pick(&material::QUEUES).and_then(|queue| queue.parse().ok());
+                queue.map(|queue: Name| StopOn::Target(TargetId::worker(&queue)))
+            }
+        };
+        let Some(on) = on else { return Ok(()) };
+        let (id, justification) = (StopId::draw(self.now, &mut entropy), "the simulator says so".to_owned());
+        self.change(tenant, Change::StopSet { id, on, justification }, Fault::Stopped)
+    }
+
+    fn lift(&mut self, tenant: usize, id: StopId) -> Check {
+        let change = Change::StopLift { id, justification: "the simulator says so".to_owned() };
+        self.change(tenant, change, Fault::StopLifted)
+    }
+
     fn ask(&mut self) -> Check {
         let Some((place, actor)) = self.somebody() else { return Ok(()) };
         let request = Request {
-            principal: actor,
+            principal: actor.into(),
             action: "start".to_owned(),
             resource: ResourceRef::new("Definition", "anything"),
             context: Map::new(),
+            irreversible: false,
         };
         let Some(server) = self.server_of(place) else { return Ok(()) };
-        self.send(server, Command::Decide(Box::new(Question { actor, request })), Purpose::Ask { place })
+        self.send(
+            server,
+            Command::Decide(Box::new(Question { actor, requests: vec![request], until: Until::End })),
+            Purpose::Ask { place },
+        )
     }
 
     fn deny(&mut self) -> Check {
@@ -320,6 +384,7 @@ impl World {
             (Purpose::Signal(to, id), Ok(Response::Signalled { existing, .. })) => {
                 self.model.signal_acknowledged(to, id.as_deref(), existing)
             }
+            (Purpose::Request(said), answer) => self.heard_said(&said, answer),
             (Purpose::Operation(id, name), Ok(_)) => self.model.operation_acknowledged(id, name),
             (Purpose::Control { place, fault }, Ok(Response::Done { seq })) => {
                 if let Some(fault) = fault.filter(|_| seq.is_some()) {
@@ -328,7 +393,9 @@ impl World {
                 self.heard_entry(place, seq)
             }
             (Purpose::Ask { place }, Ok(Response::Done { seq })) => self.heard_entry(place, seq),
-            (Purpose::Ask { place }, Ok(Response::Decided(decided))) => self.heard_entry(place, Some(decided.seq)),
+            (Purpose::Ask { place }, Ok(Response::Decided(decided))) => {
+                self.heard_entry(place, decided.first().map(|decision| decision.seq))
+            }
             (Purpose::Schedule { place }, answer) => self.heard_schedule(place, answer),
             (Purpose::Exchange(sent), answer) => self.heard_exchange(server, sent, answer),
             (Purpose::Drive(driver, asked), answer) => self.heard_driver(driver, &asked, answer),
@@ -339,6 +406,7 @@ impl World {
                 Refusal::Invalid(why) => Err(format!("refused as invalid: {why}")),
                 Refusal::Missing(_)
                 | Refusal::Denied(_)
+                | Refusal::Stopped(_)
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Forked(_)
@@ -408,7 +476,7 @@ impl World {
             // What has the key goes forward no more, or keeps too many.
             Err(Refusal::Illegal(_)) if state.start.signal.is_some() => Ok(()),
             Err(Refusal::KeyReused(id) | Refusal::BusinessKeyTaken(id)) => self.model.start_acknowledged(id, None),
-            Err(Refusal::Denied(decided)) => {
+            Err(Refusal::Denied(decided) | Refusal::Stopped(decided)) => {
                 if decided.permitted {
                     Err("denied with a permit".to_owned())
                 } else {

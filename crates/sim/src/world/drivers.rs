@@ -203,6 +203,8 @@ impl World {
                 self.drivers.remove(&name);
                 Ok(())
             }
+            // What is out, or to be taken over, waits until the stop is lifted.
+            Err(Refusal::Stopped(_)) => Ok(()),
             Err(Refusal::Illegal(refusal)) => self.driver_refused(name, (id, driver.unwrap_or(0)), asked, &refusal),
             Err(
                 refusal @ (Refusal::Missing(_)

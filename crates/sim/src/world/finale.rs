@@ -96,6 +96,9 @@ impl World {
         let settings = Scan::settings(store, None, usize::MAX).map_err(failed)?;
         let settings: Vec<_> = settings.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
         same("settings", &rows.settings, &settings)?;
+        let stops = Scan::stops(store, None, usize::MAX).map_err(failed)?;
+        let stops: Vec<_> = stops.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("stops", &rows.stops.values().cloned().collect::<Vec<_>>(), &stops)?;
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;
@@ -135,14 +138,16 @@ fn check_transactions(log: LogId, replayed: Vec<TransactionRows>, dump: &Dump) -
     let stored: Vec<_> = dump.transactions.iter().filter(|row| row.log == log).cloned().collect();
     let ids: Vec<_> = stored.iter().map(|row| row.id).collect();
     let steps: Vec<_> = dump.steps.iter().filter(|row| ids.binary_search(&row.transaction).is_ok()).cloned().collect();
-    let (mut heads, mut parts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut heads, mut parts, mut labels, mut requests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for rows in replayed {
         heads.push(rows.transaction);
         parts.extend(rows.steps);
         labels.extend(rows.labels);
+        requests.extend(rows.requests);
     }
     same("transactions", &heads, &stored)?;
     same("steps", &parts, &steps)?;
+    same("requests", &requests, &dump.requests.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>())?;
     labels.sort_unstable();
     same("labels", &labels, &dump.labels.iter().filter(|row| row.log == log).cloned().collect::<Vec<_>>())
 }

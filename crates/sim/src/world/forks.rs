@@ -84,6 +84,7 @@ impl World {
             Err(Refusal::Denied(decided)) if decided.permitted => Err("denied with a permit".to_owned()),
             Err(
                 Refusal::Denied(_)
+                | Refusal::Stopped(_)
                 | Refusal::Unavailable(_)
                 | Refusal::Unknown
                 | Refusal::Stopping

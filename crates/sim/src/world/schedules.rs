@@ -87,6 +87,7 @@ impl World {
             Err(
                 Refusal::Missing(_)
                 | Refusal::Denied(_)
+                | Refusal::Stopped(_)
                 | Refusal::KeyReused(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Illegal(_)

@@ -4,8 +4,8 @@ use super::clients::Purpose;
 use super::{Event, World};
 use crate::material::{self, Planned};
 use crate::model::Check;
-use crate::reference::Plan;
-use chancery_base::{Entropy, PrincipalId, PrincipalKind, TenantId};
+use crate::reference::{Plan, ROLE};
+use chancery_base::{Entropy, Name, PrincipalId, PrincipalKind, TenantId};
 use chancery_engine::definition::Definition;
 use chancery_policy::Principal;
 use chancery_shard::Origin;
@@ -84,12 +84,22 @@ impl World {
     fn add_tenant(&mut self, id: TenantId) -> Check {
         let mut entropy = Entropy::from_seed(self.rng.seed());
         let mut principal = |kind, name: &str| Principal::new(PrincipalId::draw(kind, self.now, &mut entropy), name);
-        let principals = vec![
+        let mut principals = vec![
             principal(PrincipalKind::User, "ada"),
             principal(PrincipalKind::Service, "shop"),
             principal(PrincipalKind::Agent, "buyer"),
             principal(PrincipalKind::Service, "worker"),
         ];
+        if self.has_requests() {
+            let role: Name = ROLE.parse().map_err(|err| format!("{err}"))?;
+            let roles = [vec![role.clone()], vec![role], Vec::new()];
+            let people = ["ben", "cleo", "dan"].into_iter().zip(roles).map(|(name, roles)| {
+                let person = principal(PrincipalKind::User, name);
+                Principal { roles: roles.into_iter().collect(), ..person }
+            });
+            let people: Vec<Principal> = people.collect();
+            drop(principals.splice(1..1, people));
+        }
         let (definitions, roots) = self.definitions()?;
         let [open, strict] = material::bundles()?;
         let created = principals.iter().cloned().map(Change::PrincipalCreate);

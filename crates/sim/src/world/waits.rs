@@ -21,7 +21,8 @@ impl World {
             | Material::Tcc
             | Material::Children
             | Material::Fanned
-            | Material::Forked => true,
+            | Material::Forked
+            | Material::Asked => true,
         }
     }
 

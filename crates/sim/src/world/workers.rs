@@ -180,6 +180,7 @@ impl World {
         let call = Exchange {
             worker,
             version: None,
+            key: None,
             queues: queues.clone(),
             done: reports,
             holding: holding.clone(),

@@ -1,5 +1,6 @@
 //! A shard driven step by step over the store in memory.
 
+mod capabilities;
 mod children;
 mod crash;
 mod examples;
@@ -15,8 +16,10 @@ mod originals;
 mod overlap;
 mod polls;
 mod queues;
+mod requests;
 mod schedules;
 mod settings;
+mod stops;
 mod targets;
 mod tcc;
 mod waits;

@@ -40,6 +40,13 @@ fn forked() -> Options {
     Options { material: Material::Forked, ..Options::default() }
 }
 
+/// How many that ask people.
+const ASKED_SEEDS: u64 = 500;
+
+fn asked() -> Options {
+    Options { material: Material::Asked, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -64,8 +71,9 @@ fn every_wrong_rule_is_caught() {
     let of_schedules = WrongRule::OF_SCHEDULES.map(|rule| (rule, scheduled()));
     let of_polls = WrongRule::OF_POLLS.map(|rule| (rule, varied()));
     let of_forks = WrongRule::OF_FORKS.map(|rule| (rule, forked()));
+    let of_requests = WrongRule::OF_REQUESTS.map(|rule| (rule, asked()));
     let of_all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children);
-    for (rule, right) in of_all.chain(of_schedules).chain(of_polls).chain(of_forks) {
+    for (rule, right) in of_all.chain(of_schedules).chain(of_polls).chain(of_forks).chain(of_requests) {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -199,6 +207,28 @@ fn forks_take_over_what_the_reference_says() {
     for seed in 0..seeds {
         let report = run(seed, &forked());
         assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --forked --seed {seed} -v");
+        occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
+    }
+    println!("{faults:?}: {occurred:?}");
+    assert!(occurred.iter().all(|count| *count > seeds / 10), "{faults:?}: {occurred:?}");
+}
+
+/// Who requested never approves; an answer works once, for that step only; a request waits across restarts.
+#[test]
+fn people_are_asked_as_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(ASKED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let faults = [
+        Fault::RequestApproved,
+        Fault::RequestDenied,
+        Fault::RequestExpired,
+        Fault::RequestWithdrawn,
+        Fault::SayRefused,
+        Fault::CrashAfter,
+    ];
+    let mut occurred = [0; 6];
+    for seed in 0..seeds {
+        let report = run(seed, &asked());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --asked --seed {seed} -v");
         occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
     }
     println!("{faults:?}: {occurred:?}");

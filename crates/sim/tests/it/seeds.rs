@@ -67,6 +67,34 @@ fn a_queue_lets_out_no_more_than_it_may_whatever_goes_wrong() {
     }
 }
 
+/// How many seeds in which things are stopped `make test` runs, of each sort of definitions.
+const STOPPED_SEEDS: u64 = 100;
+
+#[test]
+fn no_hand_out_outruns_a_stop_whatever_goes_wrong() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(STOPPED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 8);
+    let sorts = [
+        (Material::Narrow, ""),
+        (Material::Wide, " --wide"),
+        (Material::Varied, " --varied"),
+        (Material::Open, " --open"),
+        (Material::Tcc, " --tcc"),
+        (Material::Children, " --children"),
+        (Material::Fanned, " --fanned"),
+    ];
+    for (material, sort) in sorts {
+        let mut lifted = 0;
+        for seed in 0..seeds {
+            let bounds = Bounds { stops: true, ..Bounds::default() };
+            let report = run(seed, &Options { material, bounds, ..Options::default() });
+            let replay = format!("--seed {seed}{sort} --stops");
+            assert_eq!(report.violation, None, "cargo run -p chancery-sim -- {replay} -v");
+            lifted += u64::from(report.faults.of(Fault::StopLifted) > 0);
+        }
+        assert!(lifted * 2 > seeds, "something is stopped and goes on in {lifted} of {seeds} runs{sort}");
+    }
+}
+
 /// How many seeds in which transactions expire `make test` runs, of each sort of definitions.
 const EXPIRING_SEEDS: u64 = 100;
 
@@ -79,6 +107,7 @@ fn what_has_ended_goes_and_nothing_else_whatever_goes_wrong() {
         (Material::Open, " --open"),
         (Material::Children, " --children"),
         (Material::Fanned, " --fanned"),
+        (Material::Asked, " --asked"),
     ];
     for (material, sort) in sorts {
         let mut expired = 0;
@@ -108,8 +137,11 @@ fn run_all(seeds: u64) -> Vec<Report> {
     reports
 }
 
-/// What only happens to open transactions, to schedules and to what is forked, which have seeds of their own.
-const OF_OTHERS: [Fault; 7] = [
+/// What only happens to open transactions, to schedules, to what is forked and to what asks people, which have seeds of
+/// their own.
+const OF_OTHERS: [Fault; 14] = [
+    Fault::Stopped,
+    Fault::StopLifted,
     Fault::Polled,
     Fault::DriverDied,
     Fault::DriverSuperseded,
@@ -117,6 +149,11 @@ const OF_OTHERS: [Fault; 7] = [
     Fault::ClockSetForward,
     Fault::Forked,
     Fault::ForkRefused,
+    Fault::RequestApproved,
+    Fault::RequestDenied,
+    Fault::RequestExpired,
+    Fault::RequestWithdrawn,
+    Fault::SayRefused,
 ];
 
 /// A simulation in which something never goes wrong says nothing about it.

@@ -7,9 +7,11 @@ use crate::postgres::pool::{Connection, Connections, Trouble};
 use crate::postgres::statement::{Statement, column};
 use crate::postgres::{control, expiry, fault, rows};
 use crate::words;
-use chancery_base::{Kind, Timestamp};
+use chancery_base::{Kind, Name, Timestamp};
 use chancery_shard::batch::{Batch, CommitError, StoreError};
-use chancery_shard::row::{EntryRow, EventRow, KeyRow, KeyScope, LabelRow, PayloadRow, StepRow, TransactionRow};
+use chancery_shard::row::{
+    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, PayloadRow, RequestRow, StepRow, TransactionRow,
+};
 use std::collections::HashMap;
 use std::hash::Hash;
 use tokio_postgres::types::Type;
@@ -37,10 +39,11 @@ pub(super) async fn commit(connections: &Connections, batch: &Batch) -> Result<(
 
 /// Whether a batch only asks whether the guard still holds.
 fn is_question(batch: &Batch) -> bool {
-    let Batch { entries, transactions, steps, keys, labels, events, gone, control, raises_control_epoch, .. } = batch;
+    let Batch { entries, transactions, steps, keys, labels, events, requests, gone, control, .. } = batch;
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
     let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty() || !gone.transactions.is_empty();
-    entries.is_empty() && !writes_rows && !raises_control_epoch
+    let writes_rows = writes_rows || !requests.is_empty();
+    entries.is_empty() && !writes_rows && !batch.raises_control_epoch
 }
 
 /// Answers it by reading: what was true when it was read is all that a write would say, too.
@@ -117,6 +120,9 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
     }
     if !batch.events.is_empty() {
         events(&mut statement, &batch.events);
+    }
+    if !batch.requests.is_empty() {
+        requests(&mut statement, &batch.requests);
     }
     expiry::parts(&mut statement, &batch.gone);
     control::parts(&mut statement, &batch.control);
@@ -332,5 +338,35 @@ fn events<'a>(statement: &mut Statement<'a>, rows: &'a [EventRow]) {
     statement.part(
         "new_events",
         format!("INSERT INTO events (log, seq, type, subject) SELECT new.* FROM guard, {source} AS new RETURNING 1"),
+    );
+}
+
+fn requests(statement: &mut Statement<'_>, rows: &[RequestRow]) {
+    let rows = coalesce(rows, |row| row.id, |_, _| {});
+    let source = statement.unnest(vec![
+        column(&rows, Type::UUID_ARRAY, |row| uuid(row.transaction.as_bytes())),
+        column(&rows, Type::UUID_ARRAY, |row| uuid(row.id.as_bytes())),
+        column(&rows, Type::INT8_ARRAY, |row| row.log.0),
+        column(&rows, Type::INT8_ARRAY, |row| i64::from(row.step)),
+        column(&rows, Type::INT8_ARRAY, |row| i64::from(row.clone)),
+        column(&rows, Type::TEXT_ARRAY, |row| row.status.word()),
+        column(&rows, Type::TEXT_ARRAY, |row| row.kind.word()),
+        column(&rows, Type::TEXT_ARRAY, |row| row.role.as_ref().map(Name::to_string)),
+        column(&rows, Type::INT8_ARRAY, |row| row.opened_at.as_micros()),
+        column(&rows, Type::INT8_ARRAY, |row| row.due_at.as_micros()),
+        column(&rows, Type::INT8_ARRAY, |row| micros(row.decided_at)),
+        column(&rows, Type::TEXT_ARRAY, |row| row.body.key.to_string()),
+        column(&rows, Type::BYTEA_ARRAY, |row| row.body.nonce.clone()),
+        column(&rows, Type::BYTEA_ARRAY, |row| row.body.bytes.clone()),
+    ]);
+    statement.part(
+        "new_requests",
+        format!(
+            "INSERT INTO requests (transaction_id, id, log, step, clone, status, kind, role, opened_at, due_at, \
+             decided_at, body_key, body_nonce, body) SELECT new.* FROM guard, {source} AS new \
+             ON CONFLICT (transaction_id, id) DO UPDATE SET status = excluded.status, due_at = excluded.due_at, \
+             decided_at = excluded.decided_at, body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+             body = excluded.body RETURNING 1"
+        ),
     );
 }

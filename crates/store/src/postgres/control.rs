@@ -14,7 +14,7 @@ use chancery_shard::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
     SigningSecretRow, TenantRow,
 };
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 const FIRST_TENANT: &str = "make the first tenant";
@@ -61,6 +61,13 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             ControlRow::Settings(row) => settings(statement, name, row),
             ControlRow::Maintenance(row) => put_single(statement, name, "maintenance", &row.body),
             ControlRow::MaintenanceOver => single_gone(statement, name, "maintenance"),
+            ControlRow::Stop(row) => {
+                let again = |other: &ControlRow| matches!(other, ControlRow::Stop(other) if other.id == row.id);
+                if !later.iter().any(again) {
+                    put(statement, name, STOPS, (row.id.to_string(), &row.body));
+                }
+            }
+            ControlRow::StopGone(id) => gone(statement, name, STOPS, id.to_string()),
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
@@ -192,12 +199,13 @@ type Named = (&'static str, &'static str);
 const TARGETS: Named = ("targets", "target");
 const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
+const STOPS: Named = ("stops", "id");
 
 fn put<'a>(
     statement: &mut Statement<'a>,
     name: String,
     (table, column): Named,
-    (under, sealed): (&'a str, &'a Sealed),
+    (under, sealed): (impl ToSql + Sync + Send + 'a, &'a Sealed),
 ) {
     let under = statement.bind(under, Type::TEXT);
     let key = statement.bind(sealed.key.as_ref(), Type::TEXT);
@@ -214,7 +222,7 @@ fn put<'a>(
     );
 }
 
-fn gone<'a>(statement: &mut Statement<'a>, name: String, (table, column): Named, under: &'a str) {
+fn gone<'a>(statement: &mut Statement<'a>, name: String, (table, column): Named, under: impl ToSql + Sync + Send + 'a) {
     let under = statement.bind(under, Type::TEXT);
     statement.part(
         name,
@@ -298,6 +306,8 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::Settings(_)
         | ControlRow::Maintenance(_)
         | ControlRow::MaintenanceOver
+        | ControlRow::Stop(_)
+        | ControlRow::StopGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
         | ControlRow::SigningSecret(_)

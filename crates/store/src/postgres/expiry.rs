@@ -105,6 +105,13 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, gone: &'a Gone) {
              RETURNING 1"
         ),
     );
+    statement.part(
+        "gone_requests",
+        format!(
+            "DELETE FROM requests WHERE transaction_id = ANY({ids}) AND transaction_id IN (SELECT gone.id FROM gone) \
+             RETURNING 1"
+        ),
+    );
     if !gone.keys.is_empty() {
         let keys = &gone.keys;
         let source = statement.unnest(vec![

@@ -6,12 +6,15 @@ use crate::postgres::pool::{Connection, Connections, Param};
 use crate::postgres::rows;
 use crate::search::{self, Plan, Statement, Value};
 use crate::words;
-use crate::{CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, TileRow, error};
-use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
+use crate::{
+    CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch, TileRow,
+    error,
+};
+use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, SettingsRow, StepRow,
-    TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow, ScheduleRow,
+    SettingsRow, StepRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use std::cmp::Reverse;
@@ -91,6 +94,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let settings = newest_settings(&conn, name).await?;
     let query = format!("SELECT {} FROM maintenance WHERE tenant = $1", rows::MAINTENANCE);
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
+    let query = format!("SELECT {} FROM stops WHERE tenant = $1 ORDER BY id", rows::STOP);
+    let stops = second(all(&conn, "read stops", &query, tenant, rows::stop).await?);
     let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
     let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
@@ -110,6 +115,7 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         queues,
         settings,
         maintenance,
+        stops,
         retention,
         signing_secrets,
         definitions,
@@ -413,6 +419,26 @@ pub(super) async fn events(
     Ok(gather.finish())
 }
 
+pub(super) async fn requests(
+    connections: &Connections,
+    log: LogId,
+    search: &RequestSearch,
+    reach: RequestReach,
+) -> Answer<Vec<RequestRow>> {
+    let conn = connections.get("list requests").await?;
+    ask(&conn, "list requests", search.statement('$', log, reach, rows::REQUEST), rows::request).await
+}
+
+pub(super) async fn request(connections: &Connections, tenant: &TenantId, id: RequestId) -> Answer<Option<RequestRow>> {
+    let conn = connections.get("read a request").await?;
+    let query = format!(
+        "SELECT {} FROM requests WHERE id = $1 AND log IN (SELECT id FROM logs WHERE tenant = $2)",
+        rows::REQUEST
+    );
+    let key: &[Param<'_>] = &[(&Uuid::from_bytes(*id.as_bytes()), Type::UUID), (&tenant.as_str(), Type::TEXT)];
+    one(&conn, "read a request", &query, key, rows::request).await
+}
+
 pub(super) async fn checkpoint(
     connections: &Connections,
     log: LogId,
@@ -544,6 +570,7 @@ fn sql(value: Value) -> (Box<dyn ToSql + Sync + Send>, Type) {
         Value::Bytes(bytes) => (Box::new(bytes), Type::BYTEA),
         Value::Int(number) => (Box::new(number), Type::INT8),
         Value::Id(id) => (Box::new(uuid(id)), Type::UUID),
+        Value::Request(id) => (Box::new(Uuid::from_bytes(*id.as_bytes())), Type::UUID),
     }
 }
 

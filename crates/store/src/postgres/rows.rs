@@ -7,14 +7,16 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Kind, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+    Digest, KeyId, Kind, Name, PrincipalId, RequestId, Salt, SigningSecretId, TargetId, TenantId, Timestamp,
+    TransactionId,
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
+use chancery_shard::{RequestKind, RequestStatus};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -42,6 +44,9 @@ pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_d
      ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
 /// The columns that [`event`] reads.
 pub(super) const EVENT: &str = "log, seq, type, subject";
+/// The columns that [`request`] reads.
+pub(super) const REQUEST: &str = "transaction_id, id, log, step, clone, status, kind, role, opened_at, due_at, \
+     decided_at, body_key, body_nonce, body";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -62,6 +67,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`stop`] reads.
+pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`retention`] reads.
 pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`signing_secret`] reads.
@@ -176,6 +183,19 @@ fn time_or_null(row: &Row, column: usize) -> Read<Option<Timestamp>> {
 fn word(row: &Row, column: usize, known: &[&'static str]) -> Read<&'static str> {
     let text = get(row, column)?;
     words::find(known, text).ok_or_else(|| bad(column, format!("`{text}` is no word of this column")))
+}
+
+/// A word in a column of a type that knows its words.
+fn of_word<T>(row: &Row, column: usize, read: impl Fn(&str) -> Option<T>) -> Read<T> {
+    let text: &str = get(row, column)?;
+    read(text).ok_or_else(|| bad(column, format!("`{text}` is no word of this column")))
+}
+
+fn text_or_null<T: FromStr>(row: &Row, column: usize) -> Read<Option<T>>
+where
+    T::Err: Display,
+{
+    if get::<Option<&str>>(row, column)?.is_none() { Ok(None) } else { text(row, column).map(Some) }
 }
 
 fn sealed(row: &Row, first: usize) -> Read<Sealed> {
@@ -297,6 +317,23 @@ pub(super) fn event(row: &Row) -> Read<EventRow> {
     Ok(EventRow { log, seq, event_type: get(row, 2)?, subject: utf8_or_null(row, 3)? })
 }
 
+pub(super) fn request(row: &Row) -> Read<RequestRow> {
+    Ok(RequestRow {
+        transaction: TransactionId::from_bytes(uuid(row, 0)?),
+        id: RequestId::from_bytes(uuid(row, 1)?),
+        log: LogId(get(row, 2)?),
+        step: number(row, 3)?,
+        clone: number(row, 4)?,
+        status: of_word(row, 5, RequestStatus::from_word)?,
+        kind: of_word(row, 6, RequestKind::from_word)?,
+        role: text_or_null(row, 7)?,
+        opened_at: time(row, 8)?,
+        due_at: time(row, 9)?,
+        decided_at: time_or_null(row, 10)?,
+        body: sealed(row, 11)?,
+    })
+}
+
 pub(super) fn label(row: &Row) -> Read<LabelRow> {
     let value = utf8_or_null(row, 2)?.ok_or_else(|| bad(2, "there is no value"))?;
     let transaction = TransactionId::from_bytes(uuid(row, 3)?);
@@ -374,6 +411,10 @@ pub(super) fn credential(row: &Row) -> Read<(TenantId, CredentialRow)> {
 
 pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
     Ok((text(row, 0)?, TargetRow { target: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn stop(row: &Row) -> Read<(TenantId, StopRow)> {
+    Ok((text(row, 0)?, StopRow { id: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row) -> Read<(TenantId, QueueRow)> {

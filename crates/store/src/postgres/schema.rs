@@ -8,6 +8,8 @@ use crate::postgres::{OpenError, rows};
 pub(super) const MIGRATIONS: Migrations = Migrations(&[
     ("V1__schema", include_str!("../../migrations/postgres/V1__schema.sql")),
     ("V2__transactions", include_str!("../../migrations/postgres/V2__transactions.sql")),
+    ("V3__stops", include_str!("../../migrations/postgres/V3__stops.sql")),
+    ("V4__requests", include_str!("../../migrations/postgres/V4__requests.sql")),
 ]);
 
 /// How often migrating is tried when another process does the same at once.

@@ -7,12 +7,15 @@ use crate::postgres::read::rows_max;
 use crate::postgres::{OpenError, Options, connect, rows, schema};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -254,6 +257,15 @@ impl Scan for Snapshot {
         self.pages(("events", rows::EVENT, "log, seq"), after.unwrap_or_default(), limit, rows::event)
     }
 
+    fn request_count(&self) -> Answer<u64> {
+        self.count("requests")
+    }
+
+    fn requests(&self, after: Option<(TransactionId, RequestId)>, limit: usize) -> Answer<Vec<RequestRow>> {
+        let after = after.map(|(transaction, id)| vec![uuid(transaction.as_bytes()), uuid(id.as_bytes())]);
+        self.pages(("requests", rows::REQUEST, "transaction_id, id"), after.unwrap_or_default(), limit, rows::request)
+    }
+
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {
         let after = after.map(|(tenant, scope, slot, key)| {
             vec![text(tenant.as_str()), text(words::scope(*scope)), int(*slot), bytes(key)]
@@ -293,6 +305,11 @@ impl Scan for Snapshot {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
         self.pages(("maintenance", rows::MAINTENANCE, "tenant"), after, limit, rows::maintenance)
+    }
+
+    fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
+        let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
+        self.pages(("stops", rows::STOP, "tenant, id"), after, limit, rows::stop)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -1,7 +1,7 @@
 //! The statements. The databases differ in how a value is named, `?1` or `$1`.
 
 use super::{Key, Plan, Reach};
-use chancery_base::TransactionId;
+use chancery_base::{RequestId, TransactionId};
 use chancery_shard::row::LogId;
 use chancery_shard::search::{Condition, Side, Term};
 
@@ -12,6 +12,7 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
     Int(i64),
     Id(TransactionId),
+    Request(RequestId),
 }
 
 /// A statement in the making.

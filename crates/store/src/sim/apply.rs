@@ -48,6 +48,7 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
     }
     state.labels.extend(batch.labels.iter().cloned());
     state.events.extend(batch.events.iter().map(|row| ((row.log, row.seq), row.clone())));
+    state.requests.extend(batch.requests.iter().map(|row| ((row.transaction, row.id), row.clone())));
     for row in &batch.keys {
         state.keys.insert((tenant.clone(), words::scope(row.scope), row.slot, row.key), row.clone());
     }
@@ -70,6 +71,7 @@ fn remove(state: &mut State, batch: &Batch, tenant: &TenantId) {
     for place in steps {
         state.steps.remove(&place);
     }
+    state.requests.retain(|(transaction, _), _| !removed.contains(transaction));
     for key in batch.gone.keys.iter().filter(|key| removed.contains(&key.transaction)) {
         let place = (tenant.clone(), words::scope(key.scope), key.slot, key.key);
         if state.keys.get(&place).is_some_and(|row| row.transaction == key.transaction) {
@@ -153,9 +155,7 @@ fn apply_control(
         ControlRow::Queue(row) => {
             control.queues.insert((tenant.clone(), row.queue.clone()), row.clone());
         }
-        ControlRow::QueueGone(queue) => {
-            control.queues.remove(&(tenant.clone(), queue.clone()));
-        }
+        ControlRow::QueueGone(queue) => drop(control.queues.remove(&(tenant.clone(), queue.clone()))),
         ControlRow::Settings(row) => {
             if control.settings.insert((tenant.clone(), row.version), row.clone()).is_some() {
                 return conflict(format!("version {} of the settings", row.version));
@@ -164,15 +164,13 @@ fn apply_control(
         ControlRow::Maintenance(row) => {
             control.maintenance.insert(tenant.clone(), row.clone());
         }
-        ControlRow::MaintenanceOver => {
-            control.maintenance.remove(tenant);
-        }
+        ControlRow::MaintenanceOver => drop(control.maintenance.remove(tenant)),
+        ControlRow::Stop(row) => drop(control.stops.insert((tenant.clone(), row.id), row.clone())),
+        ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
         ControlRow::Retention(row) => {
             control.retention.insert(tenant.clone(), row.clone());
         }
-        ControlRow::RetentionGone => {
-            control.retention.remove(tenant);
-        }
+        ControlRow::RetentionGone => drop(control.retention.remove(tenant)),
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
                 return conflict(format!("signing secret {}", row.id));

@@ -4,12 +4,13 @@ use super::SimStore;
 use super::state::{State, credential_key, principal_key};
 use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
+use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -30,6 +31,8 @@ pub struct Dump {
     pub labels: Vec<LabelRow>,
     /// Events.
     pub events: Vec<EventRow>,
+    /// Requests to people.
+    pub requests: Vec<RequestRow>,
     /// Keys and whose they are.
     pub keys: Vec<(TenantId, KeyRow)>,
 }
@@ -46,6 +49,7 @@ pub(super) fn dump(state: &State) -> Dump {
         steps: state.steps.values().cloned().collect(),
         labels: state.labels.iter().cloned().collect(),
         events: state.events.values().cloned().collect(),
+        requests: state.requests.values().cloned().collect(),
         keys: state.keys.iter().map(|((tenant, ..), row)| (tenant.clone(), row.clone())).collect(),
     }
 }
@@ -125,6 +129,14 @@ impl Scan for SimStore {
         Ok(self.inner().state.events.range((from, Unbounded)).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
+    fn request_count(&self) -> Answer<u64> {
+        Ok(self.inner().state.requests.len() as u64)
+    }
+
+    fn requests(&self, after: Option<(TransactionId, RequestId)>, limit: usize) -> Answer<Vec<RequestRow>> {
+        page(&self.inner().state.requests, after, limit, |(_, row)| row.clone())
+    }
+
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {
         let after = after.map(|(tenant, scope, slot, key)| (tenant.clone(), words::scope(*scope), *slot, *key));
         page(&self.inner().state.keys, after, limit, |((tenant, ..), row)| (tenant.clone(), row.clone()))
@@ -163,6 +175,11 @@ impl Scan for SimStore {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let rows = &self.inner().state.control.maintenance;
         page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
+    }
+
+    fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        page(&self.inner().state.control.stops, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

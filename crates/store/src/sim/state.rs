@@ -4,16 +4,17 @@ use crate::events::Gather;
 use crate::expiry::{Below, Picker};
 use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
-use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, TileRow, error, words};
+use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, RequestReach, RequestSearch, TileRow, error, words};
 use chancery_base::{
-    Digest, EventPattern, KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+    Digest, EventPattern, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow,
-    TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) steps: BTreeMap<(TransactionId, u32, u32), StepRow>,
     pub(super) labels: BTreeSet<LabelRow>,
     pub(super) events: BTreeMap<(LogId, u64), EventRow>,
+    pub(super) requests: BTreeMap<(TransactionId, RequestId), RequestRow>,
     pub(super) keys: BTreeMap<(TenantId, &'static str, u16, [u8; 32]), KeyRow>,
     pub(super) tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub(super) checkpoints: BTreeMap<(LogId, u64), CheckpointRow>,
@@ -48,6 +50,7 @@ pub(super) struct Control {
     pub(super) queues: BTreeMap<(TenantId, Name), QueueRow>,
     pub(super) settings: BTreeMap<(TenantId, u32), SettingsRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
+    pub(super) stops: BTreeMap<(TenantId, StopId), StopRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -96,6 +99,7 @@ impl State {
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
+            stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             retention: self.control.retention.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
@@ -272,6 +276,20 @@ impl State {
             gather.take(read.take(rows).cloned().collect(), rows);
         }
         gather.finish()
+    }
+
+    pub(super) fn requests(&self, log: LogId, search: &RequestSearch, reach: RequestReach) -> Vec<RequestRow> {
+        let place = |row: &&RequestRow| (row.due_at, row.id);
+        let is_after = |row: &&RequestRow| reach.after.is_none_or(|after| place(row) > after);
+        let found = self.requests.values().filter(|row| row.log == log && search.holds(row)).filter(is_after);
+        let mut found: Vec<&RequestRow> = found.collect();
+        found.sort_by_key(place);
+        found.into_iter().take(reach.limit).cloned().collect()
+    }
+
+    pub(super) fn request(&self, tenant: &TenantId, id: RequestId) -> Option<RequestRow> {
+        let mut rows = self.requests.values();
+        rows.find(|row| row.id == id && self.is_of(row.log, tenant)).cloned()
     }
 
     pub(super) fn checkpoint(&self, log: LogId, at_most: Option<u64>) -> Option<CheckpointRow> {

@@ -5,10 +5,10 @@ use crate::error;
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::{control, expiry, rows};
 use crate::words;
-use chancery_base::{Kind, TenantId, TransactionId};
+use chancery_base::{Kind, Name, TenantId, TransactionId};
 use chancery_shard::batch::{Batch, CommitError};
 use chancery_shard::row::{
-    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, Sealed, StepRow, TransactionRow,
+    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, PayloadRow, RequestRow, Sealed, StepRow, TransactionRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
@@ -54,6 +54,14 @@ const BUSINESS_KEY: &str = "INSERT INTO keys (tenant, scope, slot, key, request,
 const LABEL: &str = "INSERT INTO labels (log, name, value, transaction_id) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (log, name, value, transaction_id) DO NOTHING";
 
+const REQUEST: &str = "INSERT INTO requests \
+     (transaction_id, id, log, step, clone, status, kind, role, opened_at, due_at, decided_at, body_key, body_nonce, \
+      body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     ON CONFLICT (transaction_id, id) DO UPDATE SET status = excluded.status, due_at = excluded.due_at, \
+      decided_at = excluded.decided_at, body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+      body = excluded.body";
+
 const EVENT: &str = "INSERT INTO events (log, seq, type, subject) VALUES (?1, ?2, ?3, ?4)";
 
 /// Applies a batch, or says why not; the caller rolls back then.
@@ -66,6 +74,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     keys(conn, &tenant, &batch.keys)?;
     labels(conn, &batch.labels)?;
     events(conn, &batch.events)?;
+    requests(conn, &batch.requests)?;
     expiry::remove(conn, batch.log, &tenant, &batch.gone)?;
     for row in &batch.control {
         control::apply(conn, &tenant, row)?;
@@ -257,6 +266,35 @@ fn events(conn: &Connection, events: &[EventRow]) -> Result<(), WriteError> {
     for row in events {
         let subject = row.subject.as_ref().map(String::as_bytes);
         insert.execute(params![row.log.0, row.seq, row.event_type, subject]).map_err(&sql)?;
+    }
+    Ok(())
+}
+
+fn requests(conn: &Connection, requests: &[RequestRow]) -> Result<(), WriteError> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let sql = during("write requests");
+    let mut upsert = conn.prepare_cached(REQUEST).map_err(&sql)?;
+    for row in requests {
+        upsert
+            .execute(params![
+                row.transaction.as_bytes(),
+                row.id.as_bytes(),
+                row.log.0,
+                row.step,
+                row.clone,
+                row.status.word(),
+                row.kind.word(),
+                row.role.as_ref().map(Name::as_str),
+                row.opened_at.as_micros(),
+                row.due_at.as_micros(),
+                row.decided_at.map(|time| time.as_micros()),
+                row.body.key,
+                row.body.nonce,
+                row.body.bytes,
+            ])
+            .map_err(&sql)?;
     }
     Ok(())
 }

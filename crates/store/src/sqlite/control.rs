@@ -29,6 +29,8 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::Settings(row) => settings(conn, tenant, row),
         ControlRow::Maintenance(row) => put_single(conn, tenant, MAINTENANCE, &row.body, "begin maintenance"),
         ControlRow::MaintenanceOver => single_gone(conn, tenant, MAINTENANCE, "end maintenance"),
+        ControlRow::Stop(row) => put(conn, tenant, STOPS, (&row.id.to_string(), &row.body), "write a stop"),
+        ControlRow::StopGone(id) => gone(conn, tenant, STOPS, &id.to_string(), "lift a stop"),
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
@@ -117,6 +119,7 @@ type Named = (&'static str, &'static str);
 const TARGETS: Named = ("targets", "target");
 const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
+const STOPS: Named = ("stops", "id");
 
 fn put(
     conn: &Connection,

@@ -62,10 +62,12 @@ pub(super) fn remove(conn: &Connection, log: LogId, tenant: &TenantId, gone: &Go
     let head = "DELETE FROM transactions WHERE id = ?1 AND log = ?2 AND ended_at IS NOT NULL";
     let mut head = conn.prepare_cached(head).map_err(&sql)?;
     let mut steps = conn.prepare_cached("DELETE FROM steps WHERE transaction_id = ?1").map_err(&sql)?;
+    let mut requests = conn.prepare_cached("DELETE FROM requests WHERE transaction_id = ?1").map_err(&sql)?;
     let mut removed: HashSet<TransactionId> = HashSet::with_capacity(gone.transactions.len());
     for id in &gone.transactions {
         if head.execute(params![id.as_bytes(), log.0]).map_err(&sql)? > 0 {
             steps.execute([id.as_bytes()]).map_err(&sql)?;
+            requests.execute([id.as_bytes()]).map_err(&sql)?;
             removed.insert(*id);
         }
     }

@@ -5,12 +5,15 @@ use crate::search::{self, Plan, Statement, Value};
 use crate::sqlite::fault::reading;
 use crate::sqlite::rows;
 use crate::words;
-use crate::{CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, TileRow, error};
-use chancery_base::{Digest, Kind, Name, TenantId, Timestamp, TransactionId};
+use crate::{
+    CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch, TileRow,
+    error,
+};
+use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, ScheduleRow, SettingsRow,
-    TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use rusqlite::types::Value as Sql;
@@ -115,6 +118,13 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             )?,
             settings: settings(conn, &log.tenant, None)?,
             maintenance: single(conn, tenant, "maintenance", "read maintenance", rows::maintenance)?,
+            stops: all(
+                conn,
+                "read stops",
+                &format!("SELECT {} FROM stops WHERE tenant = ?1 ORDER BY id", rows::STOP),
+                [tenant],
+                |row| Ok(rows::stop(row)?.1),
+            )?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             signing_secrets: all(
                 conn,
@@ -371,6 +381,23 @@ pub(super) fn events(conn: &Connection, log: LogId, search: &EventSearch, reach:
     Ok(gather.finish())
 }
 
+pub(super) fn requests(
+    conn: &Connection,
+    log: LogId,
+    search: &RequestSearch,
+    reach: RequestReach,
+) -> Answer<Vec<RequestRow>> {
+    ask(conn, "list requests", search.statement('?', log, reach, rows::REQUEST), rows::request)
+}
+
+pub(super) fn request(conn: &Connection, tenant: &TenantId, id: RequestId) -> Answer<Option<RequestRow>> {
+    let statement = format!(
+        "SELECT {} FROM requests WHERE id = ?1 AND log IN (SELECT id FROM logs WHERE tenant = ?2)",
+        rows::REQUEST
+    );
+    one(conn, "read a request", &statement, params![id.as_bytes(), tenant.as_str()], rows::request)
+}
+
 pub(super) fn checkpoint(conn: &Connection, log: LogId, at_most: Option<u64>) -> Answer<Option<CheckpointRow>> {
     let statement = "SELECT size, note FROM checkpoints WHERE log = ?1 AND size <= ?2 ORDER BY size DESC LIMIT 1";
     let at_most = at_most.map_or(i64::MAX, |size| i64::try_from(size).unwrap_or(i64::MAX));
@@ -470,6 +497,7 @@ fn ask<T>(
         Value::Bytes(bytes) => Sql::Blob(bytes),
         Value::Int(number) => Sql::Integer(number),
         Value::Id(id) => Sql::Blob(id.as_bytes().to_vec()),
+        Value::Request(id) => Sql::Blob(id.as_bytes().to_vec()),
     });
     let query = || {
         conn.prepare(&statement.sql)?.query_map(params_from_iter(values), read)?.collect::<rusqlite::Result<Vec<T>>>()

@@ -6,14 +6,15 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, Salt, SigningSecretId, TargetId, TenantId, Timestamp, TransactionId,
+    Digest, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+    TransactionId,
 };
-use chancery_shard::Origin;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
-    SigningSecretRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
+use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use std::borrow::Cow;
@@ -39,6 +40,9 @@ pub(super) const TRANSACTION: &str = "id, log, definition, version, definition_d
      ended_at, wake_at, input_seq, output_seq, kept, body_key, body_nonce, body, business_key, parent_id, settings";
 /// The columns that [`event`] reads.
 pub(super) const EVENT: &str = "log, seq, type, subject";
+/// The columns that [`request`] reads.
+pub(super) const REQUEST: &str = "transaction_id, id, log, step, clone, status, kind, role, opened_at, due_at, \
+     decided_at, body_key, body_nonce, body";
 /// The columns that [`label`] reads.
 pub(super) const LABEL: &str = "log, name, value, transaction_id";
 /// The columns that [`step`] reads.
@@ -59,6 +63,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`stop`] reads.
+pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -98,8 +104,8 @@ macro_rules! text {
     };
 }
 
-bytes!(TransactionId, KeyId, SigningSecretId, Digest);
-text!(TenantId, Name, PrincipalId, TargetId, Origin);
+bytes!(TransactionId, KeyId, RequestId, SigningSecretId, Digest);
+text!(TenantId, Name, PrincipalId, StopId, TargetId, Origin);
 
 impl FromSql for Db<SigningSecret> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -120,6 +126,20 @@ impl FromSql for Db<Timestamp> {
         if time.as_micros() == micros { Ok(Self(time)) } else { Err(FromSqlError::OutOfRange(micros)) }
     }
 }
+
+macro_rules! word {
+    ($($type:ident),*) => {
+        $(impl FromSql for Db<$type> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let text = value.as_str()?;
+                let found = $type::from_word(text).map(Self);
+                found.map_or_else(|| refused(&format!("`{text}` is no word of this column")), Ok)
+            }
+        })*
+    };
+}
+
+word!(RequestKind, RequestStatus);
 
 impl FromSql for Db<KeyScope> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -307,6 +327,23 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow { log: LogId(row.get(0)?), seq: row.get(1)?, event_type: row.get(2)?, subject })
 }
 
+pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
+    Ok(RequestRow {
+        transaction: get(row, 0)?,
+        id: get(row, 1)?,
+        log: LogId(row.get(2)?),
+        step: row.get(3)?,
+        clone: row.get(4)?,
+        status: get(row, 5)?,
+        kind: get(row, 6)?,
+        role: optional(row, 7)?,
+        opened_at: get(row, 8)?,
+        due_at: get(row, 9)?,
+        decided_at: optional(row, 10)?,
+        body: sealed(row, 11)?,
+    })
+}
+
 pub(super) fn label(row: &Row<'_>) -> rusqlite::Result<LabelRow> {
     let Utf8(value) = get(row, 2)?;
     Ok(LabelRow { log: LogId(row.get(0)?), name: row.get(1)?, value, transaction: get(row, 3)? })
@@ -356,6 +393,10 @@ pub(super) fn credential(row: &Row<'_>) -> rusqlite::Result<(TenantId, Credentia
 
 pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
     Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn stop(row: &Row<'_>) -> rusqlite::Result<(TenantId, StopRow)> {
+    Ok((get(row, 0)?, StopRow { id: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {

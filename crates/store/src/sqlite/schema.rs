@@ -14,6 +14,8 @@ pub(super) const APPLICATION_ID: i32 = 0x4348_4e43;
 const MIGRATIONS: Migrations = Migrations(&[
     ("V1__schema", include_str!("../../migrations/sqlite/V1__schema.sql")),
     ("V2__transactions", include_str!("../../migrations/sqlite/V2__transactions.sql")),
+    ("V3__stops", include_str!("../../migrations/sqlite/V3__stops.sql")),
+    ("V4__requests", include_str!("../../migrations/sqlite/V4__requests.sql")),
 ]);
 
 /// The table that refinery keeps.

@@ -6,12 +6,15 @@ use crate::sqlite::fault::{reading, sql};
 use crate::sqlite::schema::HISTORY;
 use crate::sqlite::{OpenError, open, read, rows};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Kind, Name, PrincipalId, SigningSecretId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, TargetRow, TenantRow, TransactionRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -237,6 +240,21 @@ impl Scan for Snapshot {
         self.scan("events", &query, params![log, seq, read::rows_max(limit)], rows::event)
     }
 
+    fn request_count(&self) -> Answer<u64> {
+        self.count("requests", "SELECT count(*) FROM requests")
+    }
+
+    fn requests(&self, after: Option<(TransactionId, RequestId)>, limit: usize) -> Answer<Vec<RequestRow>> {
+        let query = format!(
+            "SELECT {} FROM requests WHERE (transaction_id, id) > (?1, ?2) ORDER BY transaction_id, id LIMIT ?3",
+            rows::REQUEST
+        );
+        let (transaction, id) = after.map_or((FIRST.to_vec(), FIRST.to_vec()), |(transaction, id)| {
+            (transaction.as_bytes().to_vec(), id.as_bytes().to_vec())
+        });
+        self.scan("requests", &query, params![transaction, id, read::rows_max(limit)], rows::request)
+    }
+
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Answer<Vec<(TenantId, KeyRow)>> {
         let query = format!(
             "SELECT {} FROM keys WHERE (tenant, scope, slot, key) > (?1, ?2, ?3, ?4) \
@@ -306,6 +324,13 @@ impl Scan for Snapshot {
         let query = format!("SELECT {} FROM maintenance WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::SINGLE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("maintenance", &query, page, rows::maintenance)
+    }
+
+    fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
+        let query =
+            format!("SELECT {} FROM stops WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3", rows::STOP);
+        let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
+        self.scan("stops", &query, params![tenant, id, read::rows_max(limit)], rows::stop)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

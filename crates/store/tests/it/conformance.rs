@@ -2,6 +2,7 @@
 
 mod events;
 mod expiry;
+mod requests;
 mod schedules;
 mod settings;
 
@@ -14,6 +15,7 @@ use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
 use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
 use expiry::{a_large_family_goes_in_parts, only_what_has_ended_is_removed, what_is_final_is_found_by_family};
+use requests::{requests_are_as_last_written, requests_are_found_by_when_they_are_due};
 use schedules::{schedules_are_as_last_written, what_schedules_start_is_found};
 use settings::{a_load_brings_the_settings_that_are_seen, settings_are_kept_version_by_version};
 use std::sync::Arc;
@@ -60,6 +62,8 @@ suite! {
     a_load_brings_the_settings_that_are_seen
     events_are_found_in_the_order_of_their_entries
     what_is_no_event_of_the_batch_is_refused
+    requests_are_as_last_written
+    requests_are_found_by_when_they_are_due
     definitions_and_bundles_are_immutable
     only_system_makes_tenants
     what_is_final_is_found_by_family
@@ -325,11 +329,9 @@ async fn a_business_key_moves(subject: &Subject) {
     assert_eq!(found.keys, [key(KeyScope::Business, 1, 2)]);
 }
 
-async fn the_directory_is_as_last_written(subject: &Subject) {
-    let store = subject.store();
-    tenants(store, &[("acme", 1)]).await;
-    let log = log(store, "acme", 0).await;
-    let control = vec![
+/// A directory, parts of which are written twice.
+fn directory() -> Vec<ControlRow> {
+    vec![
         ControlRow::Principal(principal_row(1, "old")),
         ControlRow::Principal(principal_row(2, "{}")),
         ControlRow::Principal(principal_row(1, "new")),
@@ -343,6 +345,10 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Queue(queue(3, "{}")),
         ControlRow::Queue(queue(2, "new")),
         ControlRow::Maintenance(maintenance("old")),
+        ControlRow::Stop(stop(2, "old")),
+        ControlRow::Stop(stop(1, "{}")),
+        ControlRow::Stop(stop(3, "{}")),
+        ControlRow::Stop(stop(2, "new")),
         ControlRow::Retention(retention("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
@@ -352,12 +358,20 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
         ControlRow::Definition(definition("order", 9)),
         ControlRow::Bundle(bundle("main", 1)),
         ControlRow::ActiveBundle(bundle("main", 1).digest),
-    ];
+    ]
+}
+
+async fn the_directory_is_as_last_written(subject: &Subject) {
+    let store = subject.store();
+    tenants(store, &[("acme", 1)]).await;
+    let log = log(store, "acme", 0).await;
+    let control = directory();
     store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
     let log = self::log(store, "acme", 0).await;
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten];
+    let lifted = ControlRow::StopGone(stop(3, "").id);
+    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -386,6 +400,7 @@ async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.credentials, [credential(1, true), credential(2, false)]);
     assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
     assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
+    assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));

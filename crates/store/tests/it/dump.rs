@@ -21,6 +21,7 @@ pub(crate) struct FullDump {
     pub(crate) steps: Vec<StepRow>,
     pub(crate) labels: Vec<LabelRow>,
     pub(crate) events: Vec<EventRow>,
+    pub(crate) requests: Vec<RequestRow>,
     pub(crate) keys: Vec<(TenantId, KeyRow)>,
     pub(crate) principals: Vec<(TenantId, PrincipalRow)>,
     pub(crate) credentials: Vec<(TenantId, CredentialRow)>,
@@ -28,6 +29,7 @@ pub(crate) struct FullDump {
     pub(crate) queues: Vec<(TenantId, QueueRow)>,
     pub(crate) settings: Vec<(TenantId, SettingsRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
+    pub(crate) stops: Vec<(TenantId, StopRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
@@ -75,6 +77,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         steps: pages(|last| scan.steps(last.map(|row: &StepRow| (row.transaction, row.step, row.clone)), PAGE))?,
         labels: pages(|last| scan.labels(last, PAGE))?,
         events: pages(|last| scan.events(last.map(|row: &EventRow| (row.log, row.seq)), PAGE))?,
+        requests: pages(|last| scan.requests(last.map(|row: &RequestRow| (row.transaction, row.id)), PAGE))?,
         keys: pages(|last: Option<&(TenantId, KeyRow)>| {
             let place = last.map(|(tenant, row)| (tenant.clone(), row.scope, row.slot, row.key));
             scan.keys(place.as_ref(), PAGE)
@@ -85,6 +88,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         queues: pages(|last| scan.queues(last.map(|(t, row): &(_, QueueRow)| (t, &row.queue)), PAGE))?,
         settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
+        stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)

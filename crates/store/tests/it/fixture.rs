@@ -1,6 +1,7 @@
 //! Rows to write.
 
 use chancery_base::*;
+use chancery_engine::{RequestKind, RequestStatus};
 use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Grant, Origin};
@@ -122,6 +123,27 @@ pub(crate) fn events(log: LogId, entries: &[EntryRow]) -> Vec<EventRow> {
     entries.iter().filter(|entry| !entry.seq.is_multiple_of(2)).map(event).collect()
 }
 
+/// A request of a transaction: every third has no role, and those of odd numbers are decided.
+pub(crate) fn request(log: LogId, transaction: u32, number: u32) -> RequestRow {
+    let statuses = [RequestStatus::Open, RequestStatus::Approved, RequestStatus::Acknowledged, RequestStatus::Expired];
+    let status = statuses[usize::try_from(number % 4).unwrap()];
+    RequestRow {
+        id: RequestId::of(time(0), id(transaction), number.into()),
+        log,
+        transaction: id(transaction),
+        step: number % 3,
+        clone: number % 2,
+        status,
+        kind: if number.is_multiple_of(5) { RequestKind::Escalation } else { RequestKind::Approval },
+        role: (!number.is_multiple_of(3)).then(|| name(if number.is_multiple_of(2) { "finance" } else { "legal" })),
+        opened_at: time(number),
+        // Some are due at the same time.
+        due_at: time(1_000 - number / 2),
+        decided_at: (!status.is_open()).then(|| time(number + 5)),
+        body: Sealed::plain(format!("{{\"number\":{number}}}").into_bytes()),
+    }
+}
+
 /// Events that are called so, about this.
 pub(crate) fn event_search(types: Option<&str>, subject: Option<&str>) -> EventSearch {
     EventSearch { types: types.map(|types| types.parse().unwrap()), subject: subject.map(str::to_owned) }
@@ -191,6 +213,11 @@ pub(crate) fn settings(version: u32) -> SettingsRow {
 
 pub(crate) fn maintenance(body: &str) -> MaintenanceRow {
     MaintenanceRow { body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn stop(number: u32, body: &str) -> StopRow {
+    let id = StopId::draw(time(number), &mut entropy(number));
+    StopRow { id, body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
 pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {

@@ -71,8 +71,8 @@ fn another_program_s_database_is_refused() {
 #[test]
 fn a_newer_schema_is_refused() {
     let dir = closed_store();
-    alter(dir.path(), "PRAGMA user_version = 3;");
-    check(dir.path(), Kind::Invalid, &["schema version 3", "up to 2", "newer build"]);
+    alter(dir.path(), "PRAGMA user_version = 5;");
+    check(dir.path(), Kind::Invalid, &["schema version 5", "up to 4", "newer build"]);
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn only_this_build_s_migrations_are_opened() {
     check(dir.path(), Kind::Invalid, &["migration 1 (schema) is not the one that this build knows"]);
     let dir = closed_store();
     alter(dir.path(), "INSERT INTO refinery_schema_history VALUES (7, 'later', 'x', '1')");
-    check(dir.path(), Kind::Invalid, &["version 7", "up to 2", "newer build"]);
+    check(dir.path(), Kind::Invalid, &["version 7", "up to 4", "newer build"]);
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 2] {
-    [(1, "schema".to_owned()), (2, "transactions".to_owned())]
+fn all() -> [(i64, String); 4] {
+    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests")].map(|(number, name)| (number, name.to_owned()))
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_store_is_migrated_only_where_that_is_asked_for() {
         [SqliteStore::open(dir.path(), &as_it_is).unwrap_err(), SqliteStore::open_read_only(dir.path()).unwrap_err()];
     for error in errors {
         assert_eq!(error.kind(), Kind::Invalid, "{error}");
-        assert!(error.to_string().contains("lacks 2 migrations: apply them with `chancery migrate up`"), "{error}");
+        assert!(error.to_string().contains("lacks 4 migrations: apply them with `chancery migrate up`"), "{error}");
     }
     assert_eq!(SqliteStore::migrate(dir.path()).unwrap().applied, all());
     let store = SqliteStore::open(dir.path(), &as_it_is).unwrap();
@@ -140,7 +140,7 @@ fn a_store_of_before_the_history_is_opened_and_gets_one() {
     open(dir.path()).unwrap();
     let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
     let rows: i64 = conn.query_row("SELECT count(*) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 2);
+    assert_eq!(rows, 4);
 }
 
 #[test]

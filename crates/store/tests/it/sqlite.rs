@@ -259,12 +259,14 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "pointers",
             "principals",
             "queues",
+            "requests",
             "retention",
             "schedules",
             "settings",
             "signing_secrets",
             "slots",
             "steps",
+            "stops",
             "targets",
             "tenants",
             "tiles",
@@ -324,6 +326,25 @@ fn a_bad_row_is_named_by_table_column_and_key() {
     }
 }
 
+/// A row of each table of what belongs to the tenant as a whole.
+fn one_of_each() -> Vec<ControlRow> {
+    vec![
+        ControlRow::Principal(principal_row(1, "{}")),
+        ControlRow::Credential(credential(2, true)),
+        ControlRow::Definition(definition("order", 1)),
+        ControlRow::Bundle(bundle("main", 1)),
+        ControlRow::ActiveBundle(bundle("main", 1).digest),
+        ControlRow::Target(target(1, "{}")),
+        ControlRow::Maintenance(maintenance("{}")),
+        ControlRow::Retention(retention("{}")),
+        ControlRow::Queue(queue(1, "{}")),
+        ControlRow::Schedule(schedule(1, "{}")),
+        ControlRow::Stop(stop(1, "{}")),
+        ControlRow::Settings(settings(1)),
+        ControlRow::SigningSecret(signing_secret(2)),
+    ]
+}
+
 #[test]
 fn every_column_can_be_tampered_with() {
     let Subject::Sqlite(store, dir) = Subject::sqlite() else { panic!() };
@@ -352,20 +373,8 @@ fn every_column_can_be_tampered_with() {
                 event_type: "order.paid".to_owned(),
                 subject: Some("order 1".to_owned()),
             }],
-            control: vec![
-                ControlRow::Principal(principal_row(1, "{}")),
-                ControlRow::Credential(credential(2, true)),
-                ControlRow::Definition(definition("order", 1)),
-                ControlRow::Bundle(bundle("main", 1)),
-                ControlRow::ActiveBundle(bundle("main", 1).digest),
-                ControlRow::Target(target(1, "{}")),
-                ControlRow::Maintenance(maintenance("{}")),
-                ControlRow::Retention(retention("{}")),
-                ControlRow::Queue(queue(1, "{}")),
-                ControlRow::Schedule(schedule(1, "{}")),
-                ControlRow::Settings(settings(1)),
-                ControlRow::SigningSecret(signing_secret(2)),
-            ],
+            control: one_of_each(),
+            requests: vec![request(log.id, 1, 5)],
             ..batch_of(&log, 1, 0, 1)
         };
         store.commit(written).await.unwrap();
@@ -377,8 +386,19 @@ fn every_column_can_be_tampered_with() {
     let tables = SqliteStore::open_read_only(dir.path()).unwrap().tables().unwrap();
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
-    let empty = ["maintenance", "principals", "queues", "retention", "schedules", "steps", "targets", "transactions"]
-        .map(|table| format!("{table}.body_nonce"));
+    let empty = [
+        "maintenance",
+        "principals",
+        "queues",
+        "requests",
+        "retention",
+        "schedules",
+        "steps",
+        "stops",
+        "targets",
+        "transactions",
+    ];
+    let empty = empty.map(|table| format!("{table}.body_nonce"));
     for table in &tables {
         for column in &table.columns {
             let name = format!("{}.{column}", table.name);

@@ -5,7 +5,7 @@ use chancery_base::webhook::{Headers, SigningSecret, verify};
 use chancery_engine::definition::{HttpRequest, Method};
 use chancery_shard::input::ReportedOutcome;
 use chancery_targets::{AllowList, Call, Callback, Guard, HttpTarget, Verdict, verdict};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -69,9 +69,11 @@ struct Told<'a> {
     timeout: Duration,
     signing: &'a [SigningSecret],
     callback: Option<Callback<'a>>,
+    /// JSON.
+    limits: &'a str,
 }
 
-const USUAL: Told<'_> = Told { key: "k", timeout: Duration::from_secs(10), signing: &[], callback: None };
+const USUAL: Told<'_> = Told { key: "k", timeout: Duration::from_secs(10), signing: &[], callback: None, limits: "{}" };
 const NOW: Timestamp = Timestamp::from_micros(1_614_265_330_000_000);
 
 async fn call_with(allow: &str, call: &HttpRequest, told: Told<'_>) -> ReportedOutcome {
@@ -81,12 +83,14 @@ async fn call_with(allow: &str, call: &HttpRequest, told: Told<'_>) -> ReportedO
 async fn call_through(guard: Guard, allow: &str, call: &HttpRequest, told: Told<'_>) -> ReportedOutcome {
     let target = HttpTarget::new(allow.parse().unwrap(), guard).unwrap();
     let body = json!({"amount": 7});
+    let limits: Map<String, Value> = serde_json::from_str(told.limits).unwrap();
     let call = Call {
         http: call,
         body: &body,
         idempotency_key: told.key,
         forward_key: Some("order-1/charge"),
         forward_unknown: true,
+        limits: &limits,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         transaction: "txn_1",
         timeout: told.timeout,
@@ -184,13 +188,14 @@ async fn a_request_carries_key_trace_and_transaction_once() {
     let headers = [("X-Shop", "7"), ("Idempotency-Key", "forged")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let call = HttpRequest { headers, ..post(format!("{origin}/charges?a=b")) };
-    call_with(&origin, &call, Told { key: "käse/1 %", ..USUAL }).await;
+    call_with(&origin, &call, Told { key: "käse/1 %", limits: r#"{"network":[],"timeout":"30s"}"#, ..USUAL }).await;
     let request = request.await.unwrap();
     assert!(request.starts_with("POST /charges?a=b HTTP/1.1\r\n"), "{request}");
     for line in [
         "idempotency-key: k%C3%A4se/1%20%25",
         "x-forward-idempotency-key: order-1/charge",
         "x-forward-outcome: unknown",
+        r#"x-limits: {"network":[],"timeout":"30s"}"#,
         "x-transactional-id: txn_1",
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "x-shop: 7",

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use super::{Error, Finding};
 
 /// The crates without tokio, SQL, HTTP, clock or randomness.
-const PURE: &[&str] = &["base", "expr", "ledger", "policy", "engine", "shard"];
+const PURE: &[&str] = &["base", "expr", "ledger", "policy", "rules", "engine", "shard"];
 
 /// What each crate may name in `[dependencies]`.
 const ARROWS: &[(&str, &[&[&str]])] = &[
@@ -17,16 +17,18 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("crates/expr", &[&["base"]]),
     ("crates/ledger", &[&["base"]]),
     ("crates/policy", &[&["base", "expr"]]),
+    ("crates/rules", &[&["base", "expr"]]),
     ("crates/engine", &[&["base", "expr"]]),
-    ("crates/shard", &[&["base", "engine", "policy", "ledger"]]),
+    ("crates/shard", &[&["base", "expr", "engine", "policy", "rules", "ledger"]]),
     ("crates/store", &[&["base", "shard"]]),
     ("crates/identity", &[PURE]),
+    ("crates/capability", &[&["base"]]),
     ("crates/targets", &[PURE]),
-    ("crates/app", &[PURE, &["store", "identity", "targets"]]),
+    ("crates/app", &[PURE, &["store", "identity", "capability", "targets"]]),
     ("crates/api", &[&["base"]]),
     ("crates/server", &[PURE, &["app", "api"]]),
-    ("crates/sdk", &[&["base", "api"]]),
-    ("crates/cli", &[PURE, &["server", "app", "sdk", "api"]]),
+    ("crates/sdk", &[&["base", "api", "capability"]]),
+    ("crates/cli", &[PURE, &["server", "app", "sdk", "api", "capability"]]),
     ("crates/sim", &[PURE, &["store"]]),
     ("crates/fuzz", &[PURE, &["api"]]),
     ("crates/xtask", &[]),
@@ -44,6 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["crates/store", "crates/sdk"]),
     ("tokio-postgres", &["crates/store", "crates/sdk"]),
     ("axum", &["crates/api", "crates/server"]),
+    ("biscuit-auth", &["crates/capability"]),
 ];
 
 /// A package of the workspace.

@@ -31,8 +31,21 @@ pub(in super::super) const TOP: Keys = Keys {
     ],
 };
 pub(in super::super) const PARTICIPANT: Keys = Keys {
-    known: &["id", "when", "try", "confirm", "cancel", "optional", "action", "resource", "context", "lint"],
-    later: &["set", "vars", "subjects", "capability", "obligations", "description"],
+    known: &[
+        "id",
+        "when",
+        "try",
+        "confirm",
+        "cancel",
+        "optional",
+        "capability",
+        "action",
+        "resource",
+        "context",
+        "approval",
+        "lint",
+    ],
+    later: &["set", "vars", "subjects", "obligations", "description"],
     elsewhere: &[
         ("run", IN_TRY),
         ("with", IN_TRY),
@@ -117,9 +130,11 @@ impl Reader {
             (priority, fairness) = self.turn(&field, site);
         }
         let optional = self.flag(cursor, "optional");
+        let capability = self.capability(cursor, site, run.as_ref());
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
+        let approval = self.approval(cursor, run.as_ref(), site);
         Some(Step {
             id: id?,
             after: Vec::new(),
@@ -141,9 +156,11 @@ impl Reader {
             irreversible: false,
             optional,
             layer: 0,
+            capability,
             action: action.or_else(|| "run".parse().ok())?,
             resource,
             context: context.unwrap_or_default(),
+            approval,
             reads: Vec::new(),
             variables: Vec::new(),
         })

@@ -6,7 +6,7 @@ use crate::event::{Beginning, Event, StepError};
 use crate::headers::Headers;
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
-use crate::transaction::{Answer, Cx, Given, Parts, Ready, Staged};
+use crate::transaction::{Answer, Cx, Given, Outgoing, Parts, Ready, Staged};
 use chancery_base::{DecisionId, Document, Entropy, PrincipalId, PrincipalKind, Slot, TransactionId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -70,7 +70,10 @@ impl Run {
         match self.transaction.offer(node, phase) {
             Ok(offer) => {
                 let deadline = self.now.plus(offer.timeout);
-                self.cx(|t, cx| t.dispatch(node, phase, decision, offer.input, deadline, cx)).unwrap();
+                self.cx(|t, cx| {
+                    t.dispatch(node, phase, Outgoing { decision, input: offer.input, deadline, conditions: None }, cx)
+                })
+                .unwrap();
             }
             Err(error) => self.cx(|t, cx| t.refuse(node, phase, error, cx)).unwrap(),
         }

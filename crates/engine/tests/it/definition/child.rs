@@ -98,7 +98,7 @@ fn what_would_never_end_or_is_no_child_is_refused() {
     refused(
         &step("{version: 2}", ""),
         &[
-            "5:10: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal`, `transaction`, `decide` and `emit` is expected here",
+            "5:10: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal`, `request`, `transaction`, `decide` and `emit` is expected here",
         ],
     );
     refused(

@@ -214,7 +214,7 @@ fn what_runs_is_one_of_few() {
         &run("{transaction: x}"),
         &["5:22: steps[0].run.transaction: a definition does not run itself: it would never end"],
     );
-    for later in ["rules", "mcp", "request"] {
+    for later in ["rules", "mcp"] {
         let expected = format!("5:9: steps[0].run.{later}: `{later}` is not supported yet");
         check(&run(&format!("{{{later}: y}}")), &[&expected]);
     }
@@ -222,7 +222,7 @@ fn what_runs_is_one_of_few() {
     check(
         &run("{}"),
         &[
-            "5:8: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal`, `transaction`, `decide` and `emit` is expected here",
+            "5:8: steps[0].run: one of `worker`, `http`, `noop`, `wait`, `signal`, `request`, `transaction`, `decide` and `emit` is expected here",
         ],
     );
     check(&run("{worker: y, noop: {}}"), &["5:8: steps[0].run: only one of `worker`, `noop` can run"]);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Messages about the form alone: a key, a type, a word, a number out of range. What refers to something else, an
 /// editor does not see.
-const OF_FORM: [&str; 39] = [
+const OF_FORM: [&str; 40] = [
     "unknown key",
     "unknown kind",
     "unknown mode",
@@ -34,6 +34,7 @@ const OF_FORM: [&str; 39] = [
     "has no `each`",
     "` has no `",
     "a step that waits has no",
+    "a step that asks people has no",
     "a step that runs a transaction has no",
     "a step that decides a question has no",
     "a step that emits an event has no",

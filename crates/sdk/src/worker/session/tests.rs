@@ -4,7 +4,7 @@ use super::*;
 use chancery_api::worker::{Acknowledged, Phase};
 use chancery_base::{DecisionId, Document, Entropy, Slot, TenantId, Timestamp, TransactionId};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 const HOLD: Duration = Duration::from_secs(4);
@@ -12,7 +12,7 @@ const QUEUES: [&str; 2] = ["a", "b"];
 
 fn session(concurrency: u32) -> Session {
     let queues = QUEUES.map(|name| (name.parse().unwrap(), concurrency)).to_vec();
-    Session::new(Identity { instance: "test".to_owned(), version: None, queues, hold: HOLD })
+    Session::new(Identity { instance: "test".to_owned(), version: None, key: None, queues, hold: HOLD })
 }
 
 fn task(token: &str, queue: &str) -> Task {
@@ -26,6 +26,7 @@ fn task(token: &str, queue: &str) -> Task {
         phase: Phase::Do,
         attempt: 1,
         input: Document::shared(Value::Null),
+        limits: Map::new(),
         idempotency_key: "key".to_owned(),
         forward_key: None,
         forward_unknown: false,
@@ -33,6 +34,7 @@ fn task(token: &str, queue: &str) -> Task {
         deadline: Timestamp::MAX,
         traceparent: None,
         headers: BTreeMap::new(),
+        capability: None,
     }
 }
 

@@ -1,14 +1,15 @@
 //! What the shard carries out itself: questions for policy whose answers are data, and events. Both are done in the
 //! entry that records them; nobody is called.
 
-use super::{BUNDLE_LOST, Standing, add_built_ins, observe};
+use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
+use crate::shard::demands;
 use crate::shard::index::{Place, ReadyKey};
 use crate::shard::work::Work;
 use crate::shard::{Control, Shard};
 use chancery_base::{DecisionId, Document, EventId, EventType, PrincipalId};
-use chancery_engine::{Authorization, Call, Deed, Emission, Offer, StepError};
-use chancery_policy::{Action, Decision, EntityRef, Reason, Request, ResourceRef};
+use chancery_engine::{Authorization, Call, Deed, Emission, Offer, StepError, Transaction};
+use chancery_policy::{Action, Decision, EntityRef, Obligation, Outcome, Reason, Request, ResourceRef};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -67,8 +68,9 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
         let (decision_id, decision) = match self.permit(key, offer, None, control, work)? {
-            Ok(permit) => permit,
-            Err((decision, why)) => {
+            Permit::Granted(id, decision) => (id, decision),
+            Permit::Held => return Ok(()),
+            Permit::Denied(decision, why) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
                 let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
                 return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
@@ -84,7 +86,8 @@ impl Shard {
             event_type,
         };
         let output = Document::shared(json!({ "id": emission.id.to_string() }));
-        let deed = Deed::Emitted(emission, Arc::clone(&offer.input));
+        let conditions = decision.as_deref().and_then(demands::conditions_of);
+        let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()));
         let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
     }
@@ -99,6 +102,16 @@ impl Shard {
         work: &mut Work,
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        if let Some(stop) = self.stop_of(member, control) {
+            // It is the step that is denied: there is no answer.
+            let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+            let request = question(member, about, offer).ok_or(Refusal::Missing(id))?;
+            let decision = stop.decision(member.head().beginning.bundle, &request);
+            let why = decision.explanation();
+            let standing = Standing { decision: Some(&decision), ..Standing::system() };
+            return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+        }
         let decision = match self.ask(key, offer, about, control, work) {
             Ok(decision) => decision,
             Err(unput) => return self.refuse_inline(key, unput, work),
@@ -106,7 +119,7 @@ impl Shard {
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let output = Document::shared(answer(decision_id, &decision));
         let bytes = u64::try_from(decision.payload().len()).unwrap_or(u64::MAX);
-        let deed = Deed::Answered { permitted: decision.is_permit(), bytes };
+        let deed = Deed::Answered { permitted: may_be_done(&decision), bytes };
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
     }
@@ -120,28 +133,22 @@ impl Shard {
         work: &mut Work,
     ) -> Result<Arc<Decision>, Unput> {
         let unput = |why: String| StepError::fatal(StepError::BAD_QUESTION, why);
-        let Authorization::Ask { action, resource: Some(resource), context } = &offer.authorization else {
-            return Err(unput("the step asks nothing".to_owned()));
-        };
         let member = self.members.get(&key.transaction).ok_or_else(|| unput(format!("{} is gone", key.transaction)))?;
         let beginning = &member.head().beginning;
-        let principal = about.unwrap_or(beginning.principal);
-        self.may_ask_about(principal, beginning.principal, control)?;
+        let mut request = question(member, about, offer).ok_or_else(|| unput("the step asks nothing".to_owned()))?;
+        self.may_ask_about(about.unwrap_or(beginning.principal), beginning.principal, control)?;
+        if let Some(stop) = control.stops.about(&request) {
+            return Ok(Arc::new(stop.decision(beginning.bundle, &request)));
+        }
         let bundle = self.bundles.get(&beginning.bundle).and_then(Clone::clone);
         let bundle = bundle.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
-        let mut context = context.clone();
-        add_built_ins(&bundle, action, member, key, None, &mut context);
-        let resource = ResourceRef {
-            entity: EntityRef::new(&resource.resource_type, &resource.id),
-            attributes: resource.attributes.clone(),
-            parents: Vec::new(),
-        };
-        let request = Request { principal, action: action.clone(), resource, context };
+        let action = request.action.clone();
+        add_built_ins(&bundle, &action, member, key, None, &mut request.context);
         let decision = self.decisions.decide(&bundle, &control.directory, request);
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }
-        observe(&bundle, action, &decision, work);
+        observe(&bundle, &action, &decision, work);
         Ok(decision)
     }
 
@@ -160,8 +167,34 @@ impl Shard {
     }
 }
 
+/// What a step asks, without what the platform says of the attempt; none where it asks nothing.
+fn question(member: &Transaction, about: Option<PrincipalId>, offer: &Offer) -> Option<Request> {
+    let Authorization::Ask { action, resource: Some(resource), context } = &offer.authorization else { return None };
+    Some(Request {
+        principal: about.unwrap_or(member.head().beginning.principal).into(),
+        action: action.clone(),
+        resource: ResourceRef {
+            entity: EntityRef::new(&resource.resource_type, &resource.id),
+            attributes: resource.attributes.clone(),
+            parents: Vec::new(),
+        },
+        context: context.clone(),
+        irreversible: false,
+    })
+}
+
+/// Whether what was asked about may be done now: what people have to approve first may not.
+fn may_be_done(decision: &Decision) -> bool {
+    decision.is_permit() && demands::unmet(decision, demands::Deed::Asked).is_none()
+}
+
 /// What a step sees of an answer.
 fn answer(id: DecisionId, decision: &Decision) -> Value {
     let reasons: Vec<&str> = decision.reasons.iter().filter_map(|Reason { policy, .. }| policy.as_deref()).collect();
-    json!({ "decision": decision.outcome.word(), "id": id.to_string(), "reasons": reasons })
+    let word = if may_be_done(decision) { Outcome::Permit.word() } else { Outcome::Deny.word() };
+    let obligations: Vec<Value> = decision.obligations.iter().map(Obligation::to_json).collect();
+    if obligations.is_empty() {
+        return json!({ "decision": word, "id": id.to_string(), "reasons": reasons });
+    }
+    json!({ "decision": word, "id": id.to_string(), "obligations": obligations, "reasons": reasons })
 }

@@ -98,7 +98,7 @@ impl Shard {
             Err(Refusal::TooManyRunning { .. } | Refusal::Maintenance { .. }) => {
                 return self.schedules.place(name, Some(work.now.plus(ROOM_AFTER)));
             }
-            Err(Refusal::Denied(decision)) => {
+            Err(Refusal::Denied(decision) | Refusal::Stopped(decision)) => {
                 let reasons = decision.reasons.iter().map(ToString::to_string).collect::<Vec<_>>();
                 (Reason::Denied, format!("denied ({}): {}", decision.id, reasons.join("; ")))
             }
@@ -150,6 +150,7 @@ impl Shard {
             Response::Started { id, .. } => id,
             Response::Exchanged(_)
             | Response::Operated(_)
+            | Response::Requested(_)
             | Response::Driven(_)
             | Response::Decided(_)
             | Response::Signalled { .. }

@@ -187,6 +187,8 @@ fn turn_of(command: &Command) -> Option<(Name, Turn)> {
         | Command::Drive(_)
         | Command::Decide(_)
         | Command::Deny(_)
+        | Command::RevokeCapability(..)
+        | Command::Request(_)
         | Command::Control(_) => None,
     }
 }

@@ -46,6 +46,7 @@ impl StepPlan {
             | RunPlan::QueueB
             | RunPlan::Wait(_)
             | RunPlan::Signal(_)
+            | RunPlan::Request(_)
             | RunPlan::Child(_) => false,
         }
     }

@@ -9,6 +9,7 @@ use chancery_policy::{Bundle, Principal};
 use chancery_shard::input::*;
 use chancery_shard::queue::QueueSettings;
 use chancery_shard::row::{ControlRow, LogId, TenantRow};
+use chancery_shard::token::AttemptRef;
 use chancery_shard::{Batch, Call, Config, Poll, Reply, Shard, TaskToken, TokenKey};
 use chancery_store::scan::Scan;
 use chancery_store::{SimStore, Store};
@@ -433,6 +434,7 @@ impl Hand {
         Command::Exchange(Exchange {
             worker: Worker { principal: self.worker, instance: Arc::from(instance) },
             version: None,
+            key: None,
             queues: if takes { queues.collect() } else { Vec::new() },
             done,
             holding: holding.to_vec(),
@@ -460,6 +462,18 @@ impl Hand {
     pub(crate) fn take_as_version(&mut self, instance: &str, version: Option<&str>) -> Exchanged {
         let Command::Exchange(call) = self.call(instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
         self.exchange(Command::Exchange(Exchange { version: version.map(Arc::from), ..call })).unwrap()
+    }
+
+    /// Takes ten of each queue as an instance that presents a key, or none.
+    pub(crate) fn take_with_key(&mut self, instance: &str, key: Option<PublicKey>) -> Vec<Arc<Task>> {
+        let Command::Exchange(call) = self.call(instance, Vec::new(), &[], true, Duration::ZERO) else { panic!() };
+        self.exchange(Command::Exchange(Exchange { key, ..call })).unwrap().tasks
+    }
+
+    /// Revokes the capability token of an attempt.
+    pub(crate) fn revoke(&mut self, attempt: AttemptRef) -> Result<Response, Refusal> {
+        let (id, justification) = (attempt.transaction, "a test".to_owned());
+        self.ask(Command::RevokeCapability(Operation { id, actor: self.actor, justification }, attempt))
     }
 
     /// A call of an instance of a version that waits for tasks.

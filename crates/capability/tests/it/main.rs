@@ -1,0 +1,8 @@
+//! Tokens as those outside see them.
+
+#[cfg(test)]
+mod narrowing;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tokens;

@@ -1,0 +1,3 @@
+//! Other people's policies as bundles.
+
+pub mod lexecon;

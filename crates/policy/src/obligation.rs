@@ -1,0 +1,231 @@
+//! What must hold for what is permitted to be done.
+//!
+//! Obligations are a second set of policies, permits only, asked after a permit: one that is satisfied applies, and its
+//! annotations say what it demands. All that apply hold together: of limits the least, of allowed paths those that all
+//! allow, of masks all, of approvals every one.
+
+mod read;
+
+pub(crate) use read::read;
+
+use chancery_base::{Name, duration};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// An obligation that applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obligation {
+    /// The policy that demands it; none where the bundle's mode does.
+    pub policy: Option<String>,
+    /// The policy's `@reason`.
+    pub reason: Option<String>,
+    /// What it demands.
+    pub demand: Demand,
+}
+
+/// What an obligation demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// That people approve.
+    Approval(Approval),
+    /// That what is handed out lacks these fields: dotted paths into the input.
+    Mask(BTreeSet<FieldPath>),
+    /// That what is handed out keeps within these.
+    Limits(Limits),
+}
+
+/// An approval that is demanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// How many distinct people.
+    pub approvers: u32,
+    /// The role that each must have; none: any who may answer requests.
+    pub role: Option<Name>,
+    /// Until when it is answered, from when it was asked; none: by the risk.
+    pub within: Option<Duration>,
+}
+
+/// What a worker keeps within; none of each: no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// How long an attempt may take; the step's own timeout holds too.
+    pub timeout: Option<Duration>,
+    /// The only paths that may be touched.
+    pub paths: Option<BTreeSet<String>>,
+    /// The only commands that may be run.
+    pub commands: Option<BTreeSet<String>>,
+    /// The only hosts that may be called; an empty set: none.
+    pub network: Option<BTreeSet<String>>,
+    /// Thousandths of a processor.
+    pub cpu: Option<u64>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+}
+
+/// A dotted path to a member of an object, such as `card.number`. Through a list it names that member of each element.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldPath(String);
+
+impl FieldPath {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Says what it lacks.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.split('.').any(|part| part.trim().is_empty() || part.trim() != part) {
+            return Err(format!("`{text}` is no path: write names with dots between, such as `card.number`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The path that a [`FieldPath::as_str`] wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The path as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The value without what the path names, where it is there.
+    pub fn remove(&self, value: &mut Value) {
+        remove(value, &self.0);
+    }
+}
+
+fn remove(value: &mut Value, path: &str) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| remove(item, path)),
+        Value::Object(map) => match path.split_once('.') {
+            None => {
+                map.remove(path);
+            }
+            Some((first, rest)) => {
+                if let Some(inner) = map.get_mut(first) {
+                    remove(inner, rest);
+                }
+            }
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+impl Demand {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Approval(_) => "approval",
+            Self::Mask(_) => "mask",
+            Self::Limits(_) => "limits",
+        }
+    }
+}
+
+impl Limits {
+    /// What keeps within both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            timeout: least(self.timeout, other.timeout),
+            paths: common(self.paths.as_ref(), other.paths.as_ref()),
+            commands: common(self.commands.as_ref(), other.commands.as_ref()),
+            network: common(self.network.as_ref(), other.network.as_ref()),
+            cpu: least(self.cpu, other.cpu),
+            memory: least(self.memory, other.memory),
+        }
+    }
+
+    /// As JSON: what is not limited is left out, times are texts such as `30s`.
+    #[must_use]
+    pub fn to_json(&self) -> Map<String, Value> {
+        let set = |set: &Option<BTreeSet<String>>| set.as_ref().map(|set| set.iter().map(String::as_str).collect());
+        let members: [(&str, Option<Value>); 6] = [
+            ("timeout", self.timeout.map(|timeout| duration::format(timeout).into())),
+            ("paths", set(&self.paths)),
+            ("commands", set(&self.commands)),
+            ("network", set(&self.network)),
+            ("cpu", self.cpu.map(Value::from)),
+            ("memory", self.memory.map(Value::from)),
+        ];
+        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn common(one: Option<&BTreeSet<String>>, other: Option<&BTreeSet<String>>) -> Option<BTreeSet<String>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.intersection(other).cloned().collect()),
+        (one, other) => one.or(other).cloned(),
+    }
+}
+
+impl Obligation {
+    /// As JSON: `kind`, `policy`, `reason`, and what the kind demands.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut map = match &self.demand {
+            Demand::Approval(approval) => approval.to_json(),
+            Demand::Mask(fields) => {
+                let fields: Value = fields.iter().map(FieldPath::as_str).collect();
+                Map::from_iter([("fields".to_owned(), fields)])
+            }
+            Demand::Limits(limits) => Map::from_iter([("limits".to_owned(), Value::Object(limits.to_json()))]),
+        };
+        map.insert("kind".to_owned(), self.demand.word().into());
+        if let Some(policy) = &self.policy {
+            map.insert("policy".to_owned(), policy.clone().into());
+        }
+        if let Some(reason) = &self.reason {
+            map.insert("reason".to_owned(), reason.clone().into());
+        }
+        Value::Object(map)
+    }
+}
+
+impl Approval {
+    fn to_json(&self) -> Map<String, Value> {
+        let mut map = Map::from_iter([("approvers".to_owned(), json!(self.approvers))]);
+        if let Some(role) = &self.role {
+            map.insert("role".to_owned(), role.as_str().into());
+        }
+        if let Some(within) = self.within {
+            map.insert("within".to_owned(), duration::format(within).into());
+        }
+        map
+    }
+}
+
+/// What obligations demand together of what is handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Handed {
+    /// The fields that it lacks.
+    pub mask: BTreeSet<FieldPath>,
+    /// What it keeps within.
+    pub limits: Limits,
+}
+
+impl Handed {
+    /// All of them together.
+    #[must_use]
+    pub fn of(obligations: &[Obligation]) -> Self {
+        obligations.iter().fold(Self::default(), |mut all, obligation| {
+            match &obligation.demand {
+                Demand::Approval(_) => {}
+                Demand::Mask(fields) => all.mask.extend(fields.iter().cloned()),
+                Demand::Limits(limits) => all.limits = all.limits.and(limits),
+            }
+            all
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Obligations as a bundle's author writes them: annotations of Cedar policies.
+
+use super::{Approval, Demand, FieldPath, Limits, Obligation};
+use chancery_base::duration;
+use chancery_base::limits::REQUEST_APPROVERS_MAX;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Annotations that every obligation may have.
+const COMMON: [&str; 5] = ["id", "obligation", "reason", "justification", "description"];
+/// An attempt shorter than this would never end in time.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// Reads the annotations of one kind.
+type Reader = fn(&Annotations<'_>) -> Result<Demand, String>;
+
+/// Reads what a policy's annotations demand.
+///
+/// # Errors
+/// Says which annotation is missing, unknown, or not of its form: none is passed over, for that would demand less than
+/// its author did.
+pub(crate) fn read(
+    policy: &str,
+    reason: Option<String>,
+    annotations: &BTreeMap<&str, &str>,
+) -> Result<Obligation, String> {
+    let kind =
+        annotations.get("obligation").copied().ok_or("an obligation says its kind: `@obligation(\"approval\")`")?;
+    let (known, reader): (&[&str], Reader) = match kind {
+        "approval" => (&["approvers", "role", "sla"], approval),
+        "mask" => (&["fields"], mask),
+        "limits" => (&["timeout", "paths", "commands", "network", "cpu", "memory"], limits),
+        other => return Err(format!("there is no obligation `{other}`: there are `approval`, `mask` and `limits`")),
+    };
+    if let Some(unknown) = annotations.keys().find(|name| !known.contains(*name) && !COMMON.contains(*name)) {
+        return Err(format!("an obligation `{kind}` has no `@{unknown}`: it has {}", list(known)));
+    }
+    let demand = reader(&Annotations(annotations))?;
+    Ok(Obligation { policy: Some(policy.to_owned()), reason, demand })
+}
+
+struct Annotations<'a>(&'a BTreeMap<&'a str, &'a str>);
+
+impl Annotations<'_> {
+    fn read<T>(&self, name: &str, reader: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+        let value = self.0.get(name).map(|text| reader(text));
+        value.transpose().map_err(|problem| format!("@{name}: {problem}"))
+    }
+
+    fn set(&self, name: &str) -> Result<Option<BTreeSet<String>>, String> {
+        self.read(name, |text| Ok(parts(text).map(str::to_owned).collect()))
+    }
+}
+
+fn approval(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let approvers = annotations.read("approvers", |text| {
+        let count = text.parse::<u32>().ok().filter(|count| (1..=REQUEST_APPROVERS_MAX).contains(count));
+        count.ok_or_else(|| format!("`{text}` is no whole number from 1 to {REQUEST_APPROVERS_MAX}"))
+    })?;
+    let role = annotations.read("role", |text| text.parse().map_err(|err| format!("{err}")))?;
+    let within = annotations.read("sla", |text| match duration::parse(text) {
+        Ok(Duration::ZERO) => Err("nobody answers within no time".to_owned()),
+        Ok(within) => Ok(within),
+        Err(err) => Err(err.to_string()),
+    })?;
+    Ok(Demand::Approval(Approval { approvers: approvers.unwrap_or(1), role, within }))
+}
+
+fn mask(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let fields =
+        annotations.read("fields", |text| parts(text).map(FieldPath::read).collect::<Result<BTreeSet<_>, _>>())?;
+    match fields.filter(|fields| !fields.is_empty()) {
+        Some(fields) => Ok(Demand::Mask(fields)),
+        None => Err("a mask says what it takes away: `@fields(\"card.number, email\")`".to_owned()),
+    }
+}
+
+fn limits(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let limits = Limits {
+        timeout: annotations.read("timeout", |text| match duration::parse(text) {
+            Ok(timeout) if timeout >= TIMEOUT_MIN => Ok(timeout),
+            Ok(_) => Err(format!("`{text}` is less than {}", duration::format(TIMEOUT_MIN))),
+            Err(err) => Err(err.to_string()),
+        })?,
+        paths: annotations.set("paths")?,
+        commands: annotations.set("commands")?,
+        network: annotations.set("network")?,
+        cpu: annotations.read("cpu", cpu)?,
+        memory: annotations.read("memory", memory)?,
+    };
+    if limits == Limits::default() {
+        return Err("limits say what they limit: `@timeout(\"30s\")`, `@memory(\"256Mi\")`".to_owned());
+    }
+    Ok(Demand::Limits(limits))
+}
+
+/// `500m`, or whole processors: thousandths of one.
+fn cpu(text: &str) -> Result<u64, String> {
+    let (number, scale) = text.strip_suffix('m').map_or((text, 1_000), |number| (number, 1));
+    amount(text, number, scale).ok_or_else(|| format!("`{text}` is no share of processors: write `500m` or `2`"))
+}
+
+/// `1048576`, `256Ki`, `256Mi`, `2Gi`: bytes.
+fn memory(text: &str) -> Result<u64, String> {
+    let suffixes = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+    let found = suffixes.iter().find_map(|(suffix, scale)| Some((text.strip_suffix(suffix)?, *scale)));
+    let (number, scale) = found.unwrap_or((text, 1));
+    amount(text, number, scale).ok_or_else(|| format!("`{text}` is no size: write bytes, or `256Ki`, `256Mi`, `2Gi`"))
+}
+
+/// Positive, and a number that JSON keeps.
+fn amount(text: &str, number: &str, scale: u64) -> Option<u64> {
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 20;
+    let amount = number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(scale)?;
+    (1..=chancery_base::json::INTEGER_MAX.unsigned_abs()).contains(&amount).then_some(amount)
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`@{name}`")).collect::<Vec<_>>().join(", ")
+}

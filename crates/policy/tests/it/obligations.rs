@@ -1,0 +1,216 @@
+//! Obligations: what is demanded of what is permitted.
+
+use crate::support::{directory, document, object, parse, request};
+use chancery_policy::{Bundle, Decision, Demand, FieldPath, Handed, Limits, Outcome, decide, decide_again};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const PERMIT: &str = "permit (principal, action, resource);";
+
+fn with(policies: &str, obligations: &Value) -> Result<Bundle, String> {
+    let mut document = document(policies);
+    document["obligations"] = obligations.clone();
+    document["entities"] = json!([{
+        "uid": { "type": "Definition", "id": "create-order" }, "attrs": { "tier": "gold" }, "parents": [],
+    }]);
+    parse(&document).map_err(|err| err.to_string())
+}
+
+fn decided(policies: &str, obligations: &str) -> Decision {
+    let bundle = with(policies, &json!(obligations)).unwrap_or_else(|err| panic!("{err}"));
+    let decision = decide(&bundle, &directory(), &request());
+    let payload: Value = serde_json::from_str(decision.payload()).unwrap();
+    assert_eq!(decide_again(&bundle, &payload), decision.outcome, "{payload}");
+    assert_eq!(payload.get("obligations").is_some(), !decision.obligations.is_empty());
+    decision
+}
+
+#[test]
+fn what_applies_is_demanded_and_what_does_not_is_not() {
+    let decision = decided(
+        PERMIT,
+        "@id(\"four-eyes\") @obligation(\"approval\") @approvers(\"2\") @role(\"finance\") @sla(\"2h\") @reason(\"it is \
+         dear\") permit (principal is Agent, action == Action::\"run\", resource);
+         @obligation(\"mask\") @fields(\"card.number, email\") permit (principal, action, resource) when \
+         { resource in Definition::\"create-order\" && Definition::\"create-order\" has tier && Definition::\"create-order\".tier == \"gold\" };
+         @obligation(\"limits\") @timeout(\"30s\") permit (principal is User, action, resource);",
+    );
+    assert!(decision.is_permit());
+    let json: Vec<Value> = decision.obligations.iter().map(chancery_policy::Obligation::to_json).collect();
+    assert_eq!(
+        json,
+        [
+            json!({ "kind": "approval", "policy": "four-eyes", "reason": "it is dear", "approvers": 2,
+                    "role": "finance", "within": "2h" }),
+            json!({ "kind": "mask", "policy": "obligation1", "fields": ["card.number", "email"] }),
+        ]
+    );
+}
+
+#[test]
+fn what_is_denied_is_demanded_nothing_of() {
+    let all = "@obligation(\"limits\") @cpu(\"500m\") permit (principal, action, resource);";
+    let decision = decided("", all);
+    assert_eq!((decision.outcome, decision.obligations.len()), (Outcome::Deny, 0));
+}
+
+/// To pass it over would demand less than the bundle does.
+#[test]
+fn an_obligation_that_errs_denies() {
+    let decision = decided(
+        PERMIT,
+        "@id(\"deep\") @obligation(\"approval\") permit (principal is Agent, action, resource) when \
+         { principal has limit && principal.limit * 9223372036854775807 > 0 };",
+    );
+    assert_eq!(decision.outcome, Outcome::Deny);
+    assert!(decision.explanation().contains("deep: this obligation failed, and one that fails denies"));
+    assert_eq!((decision.obligations.len(), decision.errors.len()), (0, 1));
+}
+
+#[test]
+fn limits_take_the_least_paths_intersect_and_masks_unite() {
+    let decision = decided(
+        PERMIT,
+        "@obligation(\"limits\") @timeout(\"30s\") @paths(\"/tmp, /srv/a\") @memory(\"1Gi\") @cpu(\"2\") permit \
+         (principal, action, resource);
+         @obligation(\"limits\") @timeout(\"2m\") @paths(\"/srv/a, /etc\") @memory(\"256Mi\") @network(\"\") permit \
+         (principal, action, resource);
+         @obligation(\"mask\") @fields(\"a\") permit (principal, action, resource);
+         @obligation(\"mask\") @fields(\"b.c\") permit (principal, action, resource);",
+    );
+    let handed = Handed::of(&decision.obligations);
+    let expected = json!({ "timeout": "30s", "paths": ["/srv/a"], "network": [], "cpu": 2000, "memory": 268_435_456 });
+    assert_eq!(Value::Object(handed.limits.to_json()), expected);
+    assert_eq!(handed.mask.iter().map(FieldPath::as_str).collect::<Vec<_>>(), ["a", "b.c"]);
+}
+
+#[test]
+fn a_mask_takes_away_what_it_names() {
+    let decision = decided(
+        PERMIT,
+        "@obligation(\"mask\") @fields(\"card.number, lines.price, gone.deep\") permit (principal, action, resource);",
+    );
+    let mut value = json!({
+        "card": { "number": "4111", "name": "Ada" }, "lines": [{ "sku": 1, "price": 2 }, { "sku": 3 }, 7], "gone": 1,
+    });
+    Handed::of(&decision.obligations).mask.iter().for_each(|path| path.remove(&mut value));
+    assert_eq!(value, json!({ "card": { "name": "Ada" }, "lines": [{ "sku": 1 }, { "sku": 3 }, 7], "gone": 1 }));
+}
+
+#[test]
+fn what_is_no_obligation_is_refused_and_said_why() {
+    let all = "permit (principal, action, resource);";
+    for (annotations, expected) in [
+        ("", "an obligation says its kind"),
+        ("@obligation(\"prayer\")", "there is no obligation `prayer`"),
+        ("@obligation(\"approval\") @approvers(\"0\")", "@approvers: `0` is no whole number from 1 to 10"),
+        ("@obligation(\"approval\") @approvers(\"two\")", "@approvers: `two`"),
+        ("@obligation(\"approval\") @sla(\"soon\")", "@sla: `soon` is not a duration"),
+        ("@obligation(\"approval\") @sla(\"0s\")", "@sla: nobody answers within no time"),
+        ("@obligation(\"approval\") @role(\"a b\")", "@role:"),
+        ("@obligation(\"approval\") @fields(\"a\")", "an obligation `approval` has no `@fields`"),
+        ("@obligation(\"mask\")", "a mask says what it takes away"),
+        ("@obligation(\"mask\") @fields(\"a..b\")", "@fields: `a..b` is no path"),
+        ("@obligation(\"limits\")", "limits say what they limit"),
+        ("@obligation(\"limits\") @cpu(\"0\")", "@cpu: `0` is no share"),
+        ("@obligation(\"limits\") @memory(\"256Mb\")", "@memory: `256Mb` is no size"),
+        ("@obligation(\"limits\") @timeout(\"1ms\")", "@timeout: `1ms` is less than 100ms"),
+    ] {
+        let err = with(PERMIT, &json!(format!("{annotations} {all}"))).unwrap_err();
+        assert!(err.contains(expected), "expected {expected:?} in {err:?}");
+        assert!(err.contains("obligations: policy `obligation0`"), "{err:?} does not say where");
+    }
+    let forbid = "@obligation(\"approval\") forbid (principal, action, resource);";
+    assert!(with(PERMIT, &json!(forbid)).unwrap_err().contains("an obligation is a `permit`"));
+    let misplaced = "@obligation(\"approval\") permit (principal, action, resource);";
+    assert!(with(misplaced, &json!("")).unwrap_err().contains("stands under `obligations`"));
+    let untyped = "@obligation(\"approval\") permit (principal, action, resource) when { resource.nothing };";
+    assert!(with(PERMIT, &json!(untyped)).unwrap_err().contains("obligation0"));
+    assert!(with(PERMIT, &json!(7)).unwrap_err().contains("`obligations` must be text"));
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let set = || prop::option::of(prop::collection::btree_set(prop::sample::select(vec!["a", "b", "c"]), 0..3));
+    let texts = |set: Option<BTreeSet<&str>>| set.map(|set| set.into_iter().map(str::to_owned).collect());
+    let number = || prop::option::of(1_u64..5);
+    (number(), set(), set(), set(), number(), number()).prop_map(
+        move |(timeout, paths, commands, network, cpu, memory)| Limits {
+            timeout: timeout.map(Duration::from_secs),
+            paths: texts(paths),
+            commands: texts(commands),
+            network: texts(network),
+            cpu,
+            memory,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn limits_together_are_the_same_in_any_order_and_never_wider(one in limits(), other in limits(), third in limits()) {
+        let both = one.and(&other);
+        prop_assert_eq!(&both, &other.and(&one));
+        prop_assert_eq!(both.and(&third), one.and(&other.and(&third)));
+        prop_assert_eq!(&both.and(&one), &both);
+        for part in [&one, &other] {
+            prop_assert!(part.timeout.is_none_or(|most| both.timeout.is_some_and(|timeout| timeout <= most)));
+            prop_assert!(part.cpu.is_none_or(|most| both.cpu.is_some_and(|cpu| cpu <= most)));
+            prop_assert!(part.memory.is_none_or(|most| both.memory.is_some_and(|memory| memory <= most)));
+            for (all, own) in [
+                (&both.paths, &part.paths),
+                (&both.commands, &part.commands),
+                (&both.network, &part.network),
+            ] {
+                prop_assert!(own.as_ref().is_none_or(|own| all.as_ref().is_some_and(|all| all.is_subset(own))));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_demanded_is_what_each_obligation_alone_demands(chosen in prop::collection::vec(0_usize..4, 0..4)) {
+        let texts = [
+            "@obligation(\"mask\") @fields(\"a\") permit (principal is Agent, action, resource);",
+            "@obligation(\"limits\") @cpu(\"1\") permit (principal is User, action, resource);",
+            "@obligation(\"approval\") permit (principal in Role::\"buyer\", action, resource);",
+            "@obligation(\"approval\") @approvers(\"3\") permit (principal, action, resource in Definition::\"other\");",
+        ];
+        let together: Vec<&str> = chosen.iter().map(|number| texts[*number]).collect();
+        let demands = |decision: &Decision| {
+            decision.obligations.iter().map(|obligation| obligation.demand.clone()).collect::<Vec<Demand>>()
+        };
+        let alone: Vec<Demand> = together.iter().flat_map(|text| demands(&decided(PERMIT, text))).collect();
+        prop_assert_eq!(demands(&decided(PERMIT, &together.join("\n"))), alone);
+    }
+
+    #[test]
+    fn masked_is_gone_and_nothing_else_is(path in "[a-c](\\.[a-c]){0,2}", seed in any::<u64>()) {
+        let mut value = json!({ "a": { "a": { "a": 1, "b": seed }, "c": [{ "a": 1 }, { "b": 2 }] }, "b": { "c": 3 }, "d": 4 });
+        let before = value.clone();
+        FieldPath::from_text(&path).remove(&mut value);
+        let pointer = format!("/{}", path.replace('.', "/"));
+        prop_assert!(value.pointer(&pointer).is_none());
+        prop_assert_eq!(&value["d"], &before["d"]);
+        if before.pointer(&pointer).is_none() && !path.starts_with("a.c.") {
+            prop_assert_eq!(value, before);
+        }
+    }
+}
+
+#[test]
+fn asserted_amounts_bear_on_obligations() {
+    let bundle = with(
+        PERMIT,
+        &json!(
+            "@id(\"dear\") @obligation(\"approval\") permit (principal, action == Action::\"run\", resource) when \
+                { resource has amount && resource.amount > 1000 };"
+        ),
+    )
+    .unwrap();
+    for (amount, count) in [(1000, 0), (1001, 1)] {
+        let mut request = request();
+        request.resource.attributes = object(json!({ "amount": amount }));
+        assert_eq!(decide(&bundle, &directory(), &request).obligations.len(), count);
+    }
+}

@@ -1,0 +1,86 @@
+//! What obligations demand, where something is about to be done: what it goes out with, and why it can't be done.
+
+use chancery_base::{Document, duration};
+use chancery_engine::{Conditions, RequestKind};
+use chancery_policy::{Decision, Demand, FieldPath, Handed, Obligation};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// A transaction begins.
+    Start,
+    /// Nothing: somebody asks whether it may be.
+    Asked,
+    /// The driver of an open transaction does a step, whose input it has.
+    Driven,
+}
+
+/// Why what is permitted can't be done: the first obligation that nothing here can meet. One that is passed over would
+/// be a permit that policy did not give.
+pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
+    decision.obligations.iter().find_map(|obligation| {
+        let why = match (&obligation.demand, deed) {
+            (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start) => return None,
+            (Demand::Approval(_), Deed::Start) => "a start waits for nobody: demand it of a step",
+            (Demand::Approval(_), Deed::Asked) => "nobody has approved it",
+            (_, Deed::Driven) => "a driver's step can't be held to it",
+        };
+        Some(format!("{} demands {}: {why}", name(obligation), obligation.demand.word()))
+    })
+}
+
+fn name(obligation: &Obligation) -> String {
+    match (&obligation.policy, &obligation.reason) {
+        (Some(policy), _) => format!("obligation `{policy}`"),
+        (None, Some(reason)) => format!("the bundle's mode ({reason})"),
+        (None, None) => "the bundle's mode".to_owned(),
+    }
+}
+
+/// The approvals that obligations demand of a step.
+pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery_engine::Demand> + '_ {
+    decision.obligations.iter().filter_map(|obligation| match &obligation.demand {
+        Demand::Approval(approval) => Some(chancery_engine::Demand {
+            kind: RequestKind::Approval,
+            approvers: approval.approvers,
+            role: approval.role.clone(),
+            sla: approval.within,
+            reason: obligation.reason.clone().unwrap_or_else(|| format!("{} demands it", name(obligation))),
+            risk: None,
+            justification_min: 0,
+        }),
+        Demand::Mask(_) | Demand::Limits(_) => None,
+    })
+}
+
+/// What obligations demand of what goes out; none where they demand nothing.
+pub(super) fn conditions_of(decision: &Decision) -> Option<Arc<Conditions>> {
+    if decision.obligations.is_empty() {
+        return None;
+    }
+    let Handed { mask, limits } = Handed::of(&decision.obligations);
+    let mask = mask.iter().map(|path| path.as_str().to_owned()).collect();
+    Some(Conditions { mask, limits: limits.to_json() }).filter(|conditions| !conditions.is_empty()).map(Arc::new)
+}
+
+/// The input without what the conditions mask.
+pub(super) fn masked(input: &Arc<Document>, conditions: Option<&Conditions>) -> Arc<Document> {
+    let Some(conditions) = conditions.filter(|conditions| !conditions.mask.is_empty()) else {
+        return Arc::clone(input);
+    };
+    let mut value = input.value().clone();
+    for path in &conditions.mask {
+        FieldPath::from_text(path).remove(&mut value);
+    }
+    Document::shared(value)
+}
+
+/// How long an attempt may take under the conditions.
+pub(super) fn timeout(own: Duration, conditions: Option<&Conditions>) -> Duration {
+    let limit = conditions.and_then(|conditions| conditions.limits.get("timeout")).and_then(Value::as_str);
+    // What cannot be read is none that a bundle's reader took.
+    limit.and_then(|text| duration::parse(text).ok()).map_or(own, |limit| own.min(limit))
+}
