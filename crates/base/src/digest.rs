@@ -1,9 +1,8 @@
 //! SHA-256 digests as they stand in records: `sha256:<64 hex digits>`.
 
 use crate::Entropy;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::wire::as_text;
 use sha2::{Digest as _, Sha256};
-use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
@@ -152,18 +151,6 @@ fn nibble(digit: u8) -> u8 {
     NIBBLES.get(usize::from(digit)).copied().unwrap_or(u8::MAX)
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl FromStr for Digest {
     type Err = DigestError;
 
@@ -173,18 +160,7 @@ impl FromStr for Digest {
     }
 }
 
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Digest);
 
 /// The 16 random bytes that go before a payload when it is digested, so that a digest of a guessable payload
 /// tells nothing and destroying the salt makes the digest meaningless.

@@ -2,7 +2,6 @@
 
 use crate::limits::NAME_BYTES_MAX;
 use crate::name::text_like;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

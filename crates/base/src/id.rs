@@ -1,9 +1,8 @@
 //! Ids: UUIDv7 (RFC 9562) behind types, on the wire a prefix and 32 hex digits.
 
 use crate::digest::HexText;
+use crate::wire::as_text;
 use crate::{Digest, Entropy, Slot, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
@@ -55,18 +54,6 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.text())
-            }
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-
         impl FromStr for $type {
             type Err = IdError;
 
@@ -76,24 +63,7 @@ macro_rules! id {
             }
         }
 
-        wire!($type);
-    };
-}
-
-macro_rules! wire {
-    ($type:ident) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.text())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
+        as_text!($type);
     };
 }
 
@@ -260,18 +230,6 @@ impl PrincipalId {
     }
 }
 
-impl fmt::Display for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
-    }
-}
-
-impl fmt::Debug for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl FromStr for PrincipalId {
     type Err = IdError;
 
@@ -282,7 +240,7 @@ impl FromStr for PrincipalId {
     }
 }
 
-wire!(PrincipalId);
+as_text!(PrincipalId);
 
 /// What an error repeats of a text that somebody sent.
 fn shorten(text: &str) -> String {

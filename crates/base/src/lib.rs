@@ -19,6 +19,7 @@ pub mod slot;
 pub mod target;
 pub mod time;
 pub mod webhook;
+mod wire;
 
 pub use digest::{Digest, Salt};
 pub use document::Document;

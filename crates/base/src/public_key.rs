@@ -1,8 +1,7 @@
 //! Ed25519 public keys as they stand on the wire: `ed25519/<64 hex digits>`, as Biscuit writes them.
 
 use crate::digest::{HexText, hex_decode};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use crate::wire::as_text;
 use std::str::FromStr;
 
 /// The bytes of an Ed25519 public key (RFC 8032). Whether they are a sound point is for those who check signatures.
@@ -34,18 +33,6 @@ impl PublicKey {
     }
 }
 
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl FromStr for PublicKey {
     type Err = PublicKeyError;
 
@@ -54,18 +41,7 @@ impl FromStr for PublicKey {
     }
 }
 
-impl Serialize for PublicKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
-    }
-}
-
-impl<'de> Deserialize<'de> for PublicKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(PublicKey);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Names of what steps reach: the origin of a URL, or a worker's queue.
 
 use crate::Name;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::wire::serde_as;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -124,18 +124,7 @@ impl fmt::Display for TargetId {
     }
 }
 
-impl Serialize for TargetId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for TargetId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as!(TargetId, it => it.0);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! Instants. Nothing here reads a clock.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use crate::wire::as_text;
 use std::ops::Deref;
 use std::str::FromStr;
 use std::time::Duration;
@@ -171,18 +170,6 @@ const fn days_to(year: i64, month: i64, day: i64) -> i64 {
     cycle * DAYS_OF_400_YEARS + year * 365 + year / 4 - year / 100 + day - DAYS_BEFORE_1970
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
-    }
-}
-
-impl fmt::Debug for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
@@ -200,18 +187,7 @@ impl FromStr for Timestamp {
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Timestamp);
 
 #[cfg(test)]
 mod tests {
