@@ -63,7 +63,8 @@ pub(crate) struct Loaded {
     schema: Schema,
     facts: SchemaFacts,
     index: Index,
-    obligation_index: Index,
+    /// None where the bundle demands nothing.
+    obligation_index: Option<Index>,
     statics: Statics,
     policies: BTreeMap<PolicyId, PolicyFacts>,
     obligations: BTreeMap<PolicyId, Obligation>,
@@ -239,8 +240,8 @@ impl Bundle {
         &self.inner.loaded.index
     }
 
-    pub(crate) fn obligation_index(&self) -> &Index {
-        &self.inner.loaded.obligation_index
+    pub(crate) fn obligation_index(&self) -> Option<&Index> {
+        self.inner.loaded.obligation_index.as_ref()
     }
 
     pub(crate) fn obligation(&self, id: &PolicyId) -> Option<&Obligation> {
@@ -265,12 +266,10 @@ impl Bundle {
 
     /// What every decision in the environment of `slice` needs: the action with its groups, what the policies and the
     /// `obligations` name, and what can be reached from there.
-    pub(crate) fn base<'a>(&self, slice: &'a Slice, obligations: &Slice, action: &EntityUid) -> &'a Base {
+    pub(crate) fn base<'a>(&self, slice: &'a Slice, obligations: Option<&Slice>, action: &EntityUid) -> &'a Base {
         slice.base.get_or_init(|| {
-            let seeds = slice
-                .literals
-                .union(&obligations.literals)
-                .map(|uid| EntityRef::new(uid.type_name().to_string(), AsRef::<str>::as_ref(uid.id())));
+            let named = slice.literals.iter().chain(obligations.into_iter().flat_map(|slice| &slice.literals));
+            let seeds = named.map(|uid| EntityRef::new(uid.type_name().to_string(), AsRef::<str>::as_ref(uid.id())));
             let (known, others) = reach(self.statics(), seeds);
             let actions = self.index().action_entities(action);
             let entities = known.values().map(|found| found.entity.clone()).chain(actions);

@@ -52,7 +52,8 @@ fn read(texts: &Texts) -> Result<Loaded, BundleError> {
     let outside = schema.actions().filter(|uid| uid.type_name().to_string() == "Action");
     let actions = outside.map(|uid| (AsRef::<str>::as_ref(uid.id()).to_owned(), uid.clone())).collect();
     let index = |set| Index::new(set, &schema).map_err(|err| one("schema", chain(&*err)));
-    let (index, obligation_index) = (index(set)?, index(demanding)?);
+    let obligation_index = Some(demanding).filter(|set| !set.is_empty()).map(index).transpose()?;
+    let index = index(set)?;
     let (policies, obligations) = (without_files(policies), without_files(obligations));
     Ok(Loaded { schema, facts, index, obligation_index, statics, policies, obligations, types, actions })
 }

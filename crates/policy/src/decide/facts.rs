@@ -39,7 +39,8 @@ struct Environment<'a> {
 #[derive(Clone, Copy)]
 struct Slices<'a> {
     policies: &'a Slice,
-    obligations: &'a Slice,
+    /// None where the bundle demands nothing.
+    obligations: Option<&'a Slice>,
 }
 
 /// A request as Cedar takes it.
@@ -61,9 +62,9 @@ impl Case<'_> {
 
     /// Which obligations apply.
     pub(super) fn obligations(&self, bundle: &Bundle) -> Answer {
-        let index = bundle.obligation_index();
-        match self.slices {
-            Some(Slices { obligations, .. }) => index.evaluate_in(obligations, &self.request, &self.entities),
+        let Some(index) = bundle.obligation_index() else { return Answer::default() };
+        match self.slices.and_then(|slices| slices.obligations) {
+            Some(slice) => index.evaluate_in(slice, &self.request, &self.entities),
             None => index.evaluate_all(&self.request, &self.entities),
         }
     }
@@ -175,7 +176,8 @@ impl Facts {
                 format!("the bundle's schema does not let `{}` be done by {who} to {what}", self.action)
             })
         };
-        let slices = Slices { policies: slice(bundle.index())?, obligations: slice(bundle.obligation_index())? };
+        let obligations = bundle.obligation_index().map(slice).transpose()?;
+        let slices = Slices { policies: slice(bundle.index())?, obligations };
         let base = bundle.base(slices.policies, slices.obligations, action);
         Ok(Environment { principal, action, resource, slices, base })
     }
