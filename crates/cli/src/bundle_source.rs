@@ -148,21 +148,10 @@ fn text_of(dir: &Path, described_in: &Path, file: &Path) -> Result<String, CliEr
 
 /// What all files of a folder of tests hold, in order of their names; nothing if there is no such folder.
 fn tests_of(dir: &Path) -> Result<Vec<Value>, CliError> {
-    let failed = |source| CliError::Read { path: dir.to_owned(), source };
-    let mut files = Vec::new();
-    match std::fs::read_dir(dir) {
+    let files = match input::documents_in(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => {
-            for entry in entries.map_err(failed)? {
-                files.push(entry.map_err(failed)?.path());
-            }
-        }
-    }
-    files.retain(|path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file()
-    });
-    files.sort();
+        files => files.map_err(|source| CliError::Read { path: dir.to_owned(), source })?,
+    };
     let mut all = Vec::new();
     for path in files {
         let tests = value_of(&path, &input::read(&path, BUNDLE_BYTES_MAX)?)?;

@@ -7,7 +7,7 @@ use chancery_base::{Timestamp, json};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads a file, or the standard input for `-`; at most `max` bytes.
 pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
@@ -18,6 +18,17 @@ pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
         if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
     reader.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > max { Err(CliError::TooLarge { path: path.to_owned(), max }) } else { Ok(bytes) }
+}
+
+/// The YAML and JSON files of a folder, in order of their names.
+pub(crate) fn documents_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    files.retain(|path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file()
+    });
+    files.sort();
+    Ok(files)
 }
 
 /// What a file is called in messages.

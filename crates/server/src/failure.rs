@@ -250,7 +250,9 @@ pub(crate) fn fault(fault: chancery_app::Fault) -> Fault {
 }
 
 /// A reason as it is sent.
-pub(crate) fn reason(reason: &chancery_policy::Reason) -> Reason {
+/// A reason as the API writes it.
+#[must_use]
+pub fn reason(reason: &chancery_policy::Reason) -> Reason {
     let effect = reason.effect.map(|effect| match effect {
         chancery_policy::Effect::Permit => Effect::Permit,
         chancery_policy::Effect::Forbid => Effect::Forbid,

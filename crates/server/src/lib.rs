@@ -26,6 +26,8 @@ mod stream;
 mod tally;
 pub mod telemetry;
 
+pub use convert::simulated;
+pub use failure::reason;
 pub use listener::{ServeError, Server, serve};
 pub use options::{CallLimits, ConnectionLimits, ServerOptions, Shares};
 pub use router::RouterError;

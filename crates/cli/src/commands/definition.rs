@@ -216,6 +216,11 @@ fn lint(args: &LintArgs, session: &Session) -> Result<Exit, CliError> {
             Err(error) => return report_faults(session, error),
         }
     }
+    report_warnings(session, warnings)
+}
+
+/// What a linter found; exits 1 if that is anything.
+pub(crate) fn report_warnings(session: &Session, warnings: Vec<Found>) -> Result<Exit, CliError> {
     let exit = if warnings.is_empty() { Exit::Ok } else { Exit::Failed };
     session.out.show(&Linted { warnings }, |linted| match linted.warnings.as_slice() {
         [] => "nothing to say".to_owned(),

@@ -142,7 +142,9 @@ fn risk_row(row: &policy::RiskRow) -> RiskRow {
     }
 }
 
-pub(crate) fn simulated(decision: &chancery_policy::Decision) -> Simulated {
+/// What a bundle that is asked without being obeyed says, as the API writes it.
+#[must_use]
+pub fn simulated(decision: &policy::Decision) -> Simulated {
     Simulated {
         permitted: decision.is_permit(),
         reasons: decision.reasons.iter().map(reason).collect(),

@@ -1,15 +1,15 @@
 //! `chancery bundle lint`
 
 use super::named;
+use crate::commands::definition::report_warnings;
 use crate::definition_source;
 use crate::error::{CliError, Found};
 use crate::exit::Exit;
-use crate::output::fault_line;
+use crate::input;
 use crate::session::Session;
 use chancery_api::Fault;
 use chancery_engine::definition::Definition;
 use chancery_policy::lint::{self, Step};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Say what in a bundle is allowed and probably not meant; exits 1 if there is something.
@@ -30,12 +30,6 @@ pub(crate) struct Args {
     definitions: Option<PathBuf>,
 }
 
-/// What `lint -o json` writes.
-#[derive(Debug, Serialize)]
-struct Linted {
-    warnings: Vec<Found>,
-}
-
 pub(super) async fn run(args: &Args, session: &Session) -> Result<Exit, CliError> {
     let bundle = named::read(&args.bundle, session).await?;
     let steps = args.definitions.as_deref().map_or_else(|| Ok(Vec::new()), steps)?;
@@ -47,30 +41,12 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<Exit, CliError
     };
     let warnings = lint::lint(&bundle, &steps);
     let warnings = warnings.map_err(|error| CliError::faulty(Path::new(&args.bundle), error.to_string()))?;
-    let warnings: Vec<Found> = warnings.into_iter().map(found).collect();
-    let exit = if warnings.is_empty() { Exit::Ok } else { Exit::Failed };
-    session.out.show(&Linted { warnings }, |linted| match linted.warnings.as_slice() {
-        [] => "nothing to say".to_owned(),
-        warnings => {
-            let lines = warnings.iter().map(|found| fault_line(&found.file, &found.fault));
-            lines.collect::<Vec<_>>().join("\n")
-        }
-    })?;
-    Ok(exit)
+    report_warnings(session, warnings.into_iter().map(found).collect())
 }
 
 /// The steps of every definition in a folder.
 fn steps(dir: &Path) -> Result<Vec<Step>, CliError> {
-    let failed = |source| CliError::Read { path: dir.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        files.push(entry.map_err(failed)?.path());
-    }
-    files.retain(|path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file()
-    });
-    files.sort();
+    let files = input::documents_in(dir).map_err(|source| CliError::Read { path: dir.to_owned(), source })?;
     let mut steps = Vec::new();
     for path in files {
         let read = Definition::lint(&definition_source::read(&path)?.bytes);

@@ -1,6 +1,6 @@
 //! `chancery bundle replay`
 
-use super::{named, simulate};
+use super::named;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::input;
@@ -170,7 +170,7 @@ impl Replay<'_> {
             principal: flip.asked.principal,
             action: flip.asked.action,
             resource: flip.asked.resource,
-            reasons: flip.reasons.into_iter().map(simulate::reason).collect(),
+            reasons: flip.reasons.iter().map(chancery_server::reason).collect(),
         };
         if self.session.out.is_table() {
             return self.session.out.line(&line(&shown));

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::output::{fields, reason_line};
 use crate::session::Session;
 use chancery_api::bundle::Simulated;
-use chancery_api::decision::{Decide, Effect, Reason};
+use chancery_api::decision::Decide;
 use chancery_base::Digest;
 use chancery_policy::{Directory, EntityRef, Principal, Request, ResourceRef};
 use chancery_sdk::Client;
@@ -60,15 +60,7 @@ async fn here(bundle: &str, question: Decide, session: &Session) -> Result<Simul
     };
     let (principal, action) = (principal.into(), question.action);
     let request = Request { principal, action, resource, context: question.context, irreversible: false };
-    let decision = decide(&bundle, &directory, &request);
-    let obligations = decision.obligations.iter().map(|obligation| serde_json::from_value(obligation.to_json()));
-    let obligations = obligations.collect::<Result<_, _>>().map_err(|err| CliError::Usage(err.to_string()))?;
-    Ok(Simulated {
-        permitted: decision.is_permit(),
-        bundle: bundle.digest(),
-        obligations,
-        reasons: decision.reasons.into_iter().map(reason).collect(),
-    })
+    Ok(chancery_server::simulated(&decide(&bundle, &directory, &request)))
 }
 
 /// The server's directory.
@@ -82,12 +74,4 @@ async fn directory(client: &Client) -> Result<Directory, CliError> {
         suspended: found.suspended,
     };
     Directory::new(principals.into_iter().map(principal)).map_err(|error| CliError::Missing(error.to_string()))
-}
-
-pub(super) fn reason(reason: chancery_policy::Reason) -> Reason {
-    let effect = reason.effect.map(|effect| match effect {
-        chancery_policy::Effect::Permit => Effect::Permit,
-        chancery_policy::Effect::Forbid => Effect::Forbid,
-    });
-    Reason { policy: reason.policy, effect, text: reason.text }
 }
