@@ -57,11 +57,7 @@ async fn furnish_with(house: &House, entities: Value) {
     let bundle = json!({
         "name": "records", "version": 1, "schema": SCHEMA, "policies": POLICIES, "entities": entities,
     });
-    let pushed = house.post("/v1/bundles", &house.owner, &bundle).await;
-    assert_eq!(pushed.status, 201, "{}", pushed.text());
-    let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
-    let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&house.owner);
-    assert_eq!(activate.send(house.addr).await.status, 200);
+    house.decide_by(&bundle).await;
 }
 
 async fn house() -> House {

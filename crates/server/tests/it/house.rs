@@ -146,14 +146,20 @@ impl House {
         found["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Puts the bundle and the definition `order` into force in `acme`; gives the bundle's digest.
-    pub(crate) async fn shop(&self) -> String {
-        let bundle = json!({ "name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES });
-        let pushed = self.post("/v1/bundles", &self.owner, &bundle).await;
+    /// Pushes a bundle to `acme` and makes it the active one; gives its digest.
+    pub(crate) async fn decide_by(&self, bundle: &Value) -> String {
+        let pushed = self.post("/v1/bundles", &self.owner, bundle).await;
         assert_eq!(pushed.status, 201, "{}", pushed.text());
         let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
         let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&self.owner);
         assert_eq!(activate.send(self.addr).await.status, 200);
+        digest
+    }
+
+    /// Puts the bundle and the definition `order` into force in `acme`; gives the bundle's digest.
+    pub(crate) async fn shop(&self) -> String {
+        let bundle = json!({ "name": "shop", "version": 1, "schema": SCHEMA, "policies": POLICIES });
+        let digest = self.decide_by(&bundle).await;
         for document in [ORDER.to_owned(), ORDER.replace("name: order", "name: forbidden")] {
             let call = Call::new("POST", "/v1/definitions").key(&self.owner);
             let answer = call.body("application/yaml", document.as_bytes()).send(self.addr).await;

@@ -1,7 +1,6 @@
 //! Obligations and modes, as those see them who start, ask, and work.
 
 use crate::house::House;
-use crate::http::Call;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "
@@ -34,14 +33,8 @@ async fn ready(keys: Value) -> House {
     let mut bundle = json!({ "name": "pays", "version": 1, "schema": SCHEMA, "policies": PERMIT });
     let Value::Object(keys) = keys else { panic!("{keys}") };
     bundle.as_object_mut().unwrap().extend(keys);
-    let pushed = house.post("/v1/bundles", &house.owner, &bundle).await;
-    assert_eq!(pushed.status, 201, "{}", pushed.text());
-    let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
-    let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&house.owner);
-    assert_eq!(activate.send(house.addr).await.status, 200);
-    let call = Call::new("POST", "/v1/definitions").key(&house.owner);
-    let answer = call.body("application/yaml", PAYS.as_bytes()).send(house.addr).await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
+    house.decide_by(&bundle).await;
+    house.define(PAYS).await;
     house
 }
 

@@ -27,14 +27,8 @@ forbid (principal, action == Action::\"book\", resource) when { context.input.pr
 async fn begun() -> (House, String, String) {
     let house = House::new().await;
     let bundle = json!({ "name": "trips", "version": 1, "schema": SCHEMA, "policies": POLICIES });
-    let pushed = house.post("/v1/bundles", &house.owner, &bundle).await;
-    assert_eq!(pushed.status, 201, "{}", pushed.text());
-    let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
-    let activated = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&house.owner);
-    assert_eq!(activated.send(house.addr).await.status, 200);
-    let call = Call::new("POST", "/v1/definitions").key(&house.owner);
-    let registered = call.body("application/yaml", TRIP.as_bytes()).send(house.addr).await;
-    assert_eq!(registered.status, 201, "{}", registered.text());
+    house.decide_by(&bundle).await;
+    house.define(TRIP).await;
     let (_, agent) = house.principal("agent", &["agent"]).await;
     let answer = house.post("/v1/transactions", &agent, &json!({ "definition": "trip" })).await;
     let begun = answer.json();

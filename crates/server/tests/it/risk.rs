@@ -73,11 +73,7 @@ async fn house(tables: Value) -> (House, Bundle) {
     let house = House::new().await;
     house.shop().await;
     let document = bundle(&tables);
-    let pushed = house.post("/v1/bundles", &house.owner, &document).await;
-    assert_eq!(pushed.status, 201, "{}", pushed.text());
-    let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
-    let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&house.owner);
-    assert_eq!(activate.send(house.addr).await.status, 200);
+    house.decide_by(&document).await;
     (house, Bundle::parse(&chancery_base::json::canonical(&document)).unwrap())
 }
 

@@ -1,5 +1,6 @@
 //! What every store must do.
 
+mod directory;
 mod events;
 mod expiry;
 mod requests;
@@ -13,6 +14,7 @@ use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
+use directory::the_directory_is_as_last_written;
 use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
 use expiry::{a_large_family_goes_in_parts, only_what_has_ended_is_removed, what_is_final_is_found_by_family};
 use requests::{requests_are_as_last_written, requests_are_found_by_when_they_are_due};
@@ -327,88 +329,6 @@ async fn a_business_key_moves(subject: &Subject) {
     }
     let found = store.load(log.id, vec![], vec![(KeyScope::Business, 16, [1; 32])]).await.unwrap();
     assert_eq!(found.keys, [key(KeyScope::Business, 1, 2)]);
-}
-
-/// A directory, parts of which are written twice.
-fn directory() -> Vec<ControlRow> {
-    vec![
-        ControlRow::Principal(principal_row(1, "old")),
-        ControlRow::Principal(principal_row(2, "{}")),
-        ControlRow::Principal(principal_row(1, "new")),
-        ControlRow::Credential(credential(2, false)),
-        ControlRow::Credential(credential(1, false)),
-        ControlRow::Target(target(2, "old")),
-        ControlRow::Target(target(1, "{}")),
-        ControlRow::Target(target(2, "new")),
-        ControlRow::Queue(queue(2, "old")),
-        ControlRow::Queue(queue(1, "{}")),
-        ControlRow::Queue(queue(3, "{}")),
-        ControlRow::Queue(queue(2, "new")),
-        ControlRow::Maintenance(maintenance("old")),
-        ControlRow::Stop(stop(2, "old")),
-        ControlRow::Stop(stop(1, "{}")),
-        ControlRow::Stop(stop(3, "{}")),
-        ControlRow::Stop(stop(2, "new")),
-        ControlRow::Retention(retention("old")),
-        ControlRow::SigningSecret(signing_secret(3)),
-        ControlRow::SigningSecret(signing_secret(1)),
-        ControlRow::SigningSecret(signing_secret(2)),
-        ControlRow::Definition(definition("order", 1)),
-        ControlRow::Definition(definition("order", 10)),
-        ControlRow::Definition(definition("order", 9)),
-        ControlRow::Bundle(bundle("main", 1)),
-        ControlRow::ActiveBundle(bundle("main", 1).digest),
-    ]
-}
-
-async fn the_directory_is_as_last_written(subject: &Subject) {
-    let store = subject.store();
-    tenants(store, &[("acme", 1)]).await;
-    let log = log(store, "acme", 0).await;
-    let control = directory();
-    store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
-    let log = self::log(store, "acme", 0).await;
-    let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
-    let forgotten = ControlRow::QueueGone(queue(3, "").queue);
-    let lifted = ControlRow::StopGone(stop(3, "").id);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted];
-    store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
-
-    let control = store.control(log.id).await.unwrap();
-    assert_eq!(control.maintenance, Some(maintenance("old")));
-    for (row, expected) in
-        [(ControlRow::Maintenance(maintenance("new")), Some(maintenance("new"))), (ControlRow::MaintenanceOver, None)]
-    {
-        let log = self::log(store, "acme", 0).await;
-        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
-        assert_eq!(store.control(log.id).await.unwrap().maintenance, expected);
-    }
-    assert_eq!(control.retention, Some(retention("old")));
-    for (row, expected) in
-        [(ControlRow::Retention(retention("new")), Some(retention("new"))), (ControlRow::RetentionGone, None)]
-    {
-        let log = self::log(store, "acme", 0).await;
-        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
-        assert_eq!(store.control(log.id).await.unwrap().retention, expected);
-    }
-    let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
-    principals.sort_by_key(|row| row.id.to_string());
-    let newest = definition("order", 10);
-    assert_eq!(control.control_epoch, 2);
-    assert_eq!(control.tenant, tenant_row("acme", 1));
-    assert_eq!(control.principals, principals);
-    assert_eq!(control.credentials, [credential(1, true), credential(2, false)]);
-    assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
-    assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
-    assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
-    assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
-    assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
-    assert_eq!(control.bundle, Some(bundle("main", 1)));
-    let system = self::log(store, "system", 0).await;
-    let empty = store.control(system.id).await.unwrap();
-    assert_eq!((empty.principals.len(), empty.credentials.len(), empty.definitions.len()), (0, 0, 0));
-    assert_eq!(empty.bundle, None);
-    assert_eq!(kind(store.control(LogId(77)).await), Kind::Missing);
 }
 
 async fn definitions_and_bundles_are_immutable(subject: &Subject) {
