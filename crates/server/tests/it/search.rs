@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn path(route: &str, search: &str) -> String {
     let encoded = [(" ", "%20"), ("\"", "%22"), ("<", "%3C"), (">", "%3E"), ("#", "%23")];
@@ -9,11 +10,13 @@ fn path(route: &str, search: &str) -> String {
     format!("{route}?search={search}")
 }
 
-/// Starts an order with a label, and gives its id.
+/// Starts an order with a label, and gives its id. Ids are in the order of their milliseconds, within one in none: what
+/// is started next has to be of a later one for "newest first" to say which that is.
 async fn order(house: &House, key: &str, region: &str) -> String {
     let body = json!({ "definition": "order", "input": { "sku": "a" }, "labels": { "region": region } });
     let answer = house.post("/v1/transactions", key, &body).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
+    tokio::time::sleep(Duration::from_millis(2)).await;
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
