@@ -16,6 +16,7 @@ use crate::mode::{Mode, Modes};
 use crate::obligation::Obligation;
 use crate::request::EntityRef;
 use crate::schema::SchemaFacts;
+use crate::vocabulary::Vocabulary;
 use cedar_policy::{Entities, EntityTypeName, EntityUid, PolicyId, Schema};
 use chancery_base::{Digest, Name, PrincipalId};
 use document::Document;
@@ -52,6 +53,7 @@ struct Inner {
     digest: Digest,
     canonical: Vec<u8>,
     modes: Modes,
+    vocabulary: Vocabulary,
     risk: Option<Value>,
     loaded: Loaded,
     cases: Vec<Case>,
@@ -94,14 +96,15 @@ impl Bundle {
     /// If the text is not such a document, is larger than a limit, asks for what is not supported, or Cedar's strict
     /// validation finds fault; then every problem is listed with its place.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let Document { name, version, description, canonical, modes, risk, texts, cases } = Document::read(bytes)?;
+        let Document { name, version, description, canonical, modes, vocabulary, risk, texts, cases } =
+            Document::read(bytes)?;
         let digest = Digest::of(&canonical);
         let loaded = load::load(&texts)?;
         if let Some(action) = modes.actions().find(|action| !loaded.actions.contains_key(*action)) {
             let expected = "of an action that the schema declares".to_owned();
             return Err(BundleError::Form { at: format!("modes.{action}"), expected });
         }
-        let inner = Inner { name, version, description, digest, canonical, modes, risk, loaded, cases };
+        let inner = Inner { name, version, description, digest, canonical, modes, vocabulary, risk, loaded, cases };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -161,6 +164,11 @@ impl Bundle {
     #[must_use]
     pub fn mode(&self, action: &str) -> Mode {
         self.inner.modes.of(action)
+    }
+
+    /// The classes of data and the purposes that it knows.
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.inner.vocabulary
     }
 
     /// From which risk on [`Mode::Paranoid`] asks for an approval.

@@ -1,6 +1,10 @@
 //! The decision.
 
+mod also;
+mod classes;
 mod facts;
+
+pub use also::Also;
 
 use crate::bundle::Bundle;
 use crate::directory::{Directory, Principal};
@@ -77,6 +81,8 @@ pub struct Decision {
     pub misfit: bool,
     /// How risky it is, where the bundle has tables that say so.
     pub risk: Option<Risk>,
+    /// What other bundles said to the same question.
+    pub also: Also,
     /// Digest of the bundle.
     pub bundle: Digest,
     /// Digest of the canonical JSON of `entities` in the payload.
@@ -141,6 +147,7 @@ pub(crate) fn decide_for(
         would_deny,
         misfit,
         risk,
+        also: Also::default(),
         bundle: bundle.digest(),
         entities: Digest::of(entities_text.as_bytes()),
         request: Digest::of(request_text.as_bytes()),
@@ -184,6 +191,7 @@ impl Decision {
             would_deny: false,
             misfit: false,
             risk: None,
+            also: Also::default(),
             bundle,
             entities: Digest::of(entities.as_bytes()),
             request: Digest::of(asked.as_bytes()),
@@ -315,6 +323,14 @@ struct Verdict {
 
 /// What the policies say, and whether they could not be asked. The `risk` bears on what is demanded only.
 fn answer(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, bool) {
+    match classes::of(bundle, facts) {
+        Ok(None) => answer_one(bundle, facts, risk),
+        Ok(Some(each)) => classes::answer(bundle, &each, risk),
+        Err(text) => (Verdict::denied(text), true),
+    }
+}
+
+fn answer_one(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, bool) {
     let case = match facts.case(bundle) {
         Ok(case) => case,
         Err(text) => return (Verdict::denied(text), true),

@@ -35,11 +35,14 @@ pub mod scan;
 mod schema;
 mod subject;
 mod types;
+mod vocabulary;
 mod words;
 
 pub use access::{Access, AccessDenied, Action};
 pub use bundle::{Bundle, BundleError, Problem};
-pub use decide::{Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, engine};
+pub use decide::{
+    Also, Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, engine,
+};
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
 pub use mode::Mode;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What the platform puts into a context only where the schema declares it.
-const BUILT_IN: [&str; 3] = ["attempt", "transaction", "worker"];
+const BUILT_IN: [&str; 5] = ["attempt", "purpose", "taint", "transaction", "worker"];
 
 /// A decision that another bundle takes otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]

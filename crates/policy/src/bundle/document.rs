@@ -4,12 +4,13 @@ use super::BundleError;
 use crate::cases::{self, Case};
 use crate::mode::Modes;
 use crate::scan;
+use crate::vocabulary::Vocabulary;
 use chancery_base::limits::{BUNDLE_BYTES_MAX, BUNDLE_VALUES_MAX, ENTITIES_MAX, POLICIES_MAX, TEXT_BYTES_MAX};
 use chancery_base::{Name, json};
 use serde_json::{Map, Value};
 
 /// Keys of documents of later versions.
-const LATER: [&str; 6] = ["budgets", "delegation", "rules", "shadow", "signatures", "stops"];
+const LATER: [&str; 5] = ["budgets", "delegation", "rules", "signatures", "stops"];
 
 #[derive(Debug)]
 pub(super) struct Document {
@@ -18,6 +19,7 @@ pub(super) struct Document {
     pub(super) description: Option<String>,
     pub(super) canonical: Vec<u8>,
     pub(super) modes: Modes,
+    pub(super) vocabulary: Vocabulary,
     pub(super) risk: Option<Value>,
     pub(super) texts: Texts,
     pub(super) cases: Vec<Case>,
@@ -62,6 +64,8 @@ impl Document {
             obligations.map_or_else(|| Ok(Vec::new()), |value| files("obligations", "obligation", value))?;
         let [mode, modes, threshold] = ["mode", "modes", "risk_threshold"].map(|key| map.remove(key));
         let modes = Modes::read(mode.as_ref(), modes.as_ref(), threshold.as_ref())?;
+        let [classes, purposes] = ["classes", "purposes"].map(|key| map.remove(key));
+        let vocabulary = Vocabulary::read(classes.as_ref(), purposes.as_ref())?;
         let entities = match map.remove("entities") {
             None => Vec::new(),
             Some(Value::Array(entities)) => entities,
@@ -79,7 +83,7 @@ impl Document {
         }
         let texts = Texts { schema, policies, obligations, entities };
         texts.scan()?;
-        Ok(Self { name, version, description, canonical, modes, risk, texts, cases })
+        Ok(Self { name, version, description, canonical, modes, vocabulary, risk, texts, cases })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::mode::Mode;
 use crate::request::{EntityRef, Request};
 use crate::subject::Subject;
 use crate::types::{self, Key, Path, no_type};
+use crate::vocabulary::{CLASS, CLASSES};
 use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -111,6 +112,26 @@ impl Facts {
         self.request.get("irreversible").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    pub(super) fn context(&self) -> Option<&Map<String, Value>> {
+        self.request.get("context").and_then(Value::as_object)
+    }
+
+    pub(super) fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The same of one class of data: what is asked of each of several.
+    pub(super) fn of_class(&self, bundle: &Bundle, class: &str) -> Self {
+        let mut facts = self.clone();
+        let context = facts.request.get_mut("context").and_then(Value::as_object_mut);
+        if let Some(context) = context {
+            context.insert(CLASS.to_owned(), Value::from(class));
+            // Who looks at one at a time need not declare them all.
+            context.retain(|name, _| name != CLASSES || bundle.context_declares(&self.action, CLASSES));
+        }
+        facts
+    }
+
     /// The risk in the context, where the schema declares one.
     pub(super) fn risk(&self) -> Option<u64> {
         self.request.pointer("/context/risk").and_then(Value::as_u64)
@@ -192,7 +213,7 @@ impl Facts {
         }
         let Environment { principal, action, resource, slices, base } = self.environment(bundle)?;
         let none = Map::new();
-        let context = self.request.get("context").and_then(Value::as_object).unwrap_or(&none);
+        let context = self.context().unwrap_or(&none);
         let mut named = BTreeSet::new();
         context.values().for_each(|value| entity::references(value, &mut named));
         let entities = self.with_own(bundle, named, base.entities.clone())?;

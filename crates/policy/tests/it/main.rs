@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod bundle;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod equal;

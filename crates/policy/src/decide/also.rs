@@ -1,0 +1,65 @@
+//! What other bundles said to the same question.
+
+use super::{Decision, Reason};
+use crate::obligation::Obligation;
+use chancery_base::json;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// What other bundles said to the question that a decision answers. It stands in the same payload, as `also`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Also {
+    /// The bundle that the transaction began under, where the active one and this one have to permit.
+    pub pinned: Option<Arc<Decision>>,
+    /// A bundle in the shadow, whose answer nobody obeys.
+    pub shadow: Option<Arc<Decision>>,
+}
+
+impl Also {
+    fn is_empty(&self) -> bool {
+        self.pinned.is_none() && self.shadow.is_none()
+    }
+
+    fn to_json(&self) -> Value {
+        let said = [("pinned", &self.pinned), ("shadow", &self.shadow)];
+        said.into_iter().filter_map(|(name, decision)| Some((name, decision.as_ref()?.brief()))).collect()
+    }
+}
+
+impl Decision {
+    /// The same decision with what others said beside it. What the pinned bundle demands is demanded, too.
+    ///
+    /// PRECONDITION: it has none beside it yet, and `also.pinned` permits.
+    #[must_use]
+    pub fn beside(&self, also: Also) -> Self {
+        let mut decision = self.clone();
+        if also.is_empty() {
+            return decision;
+        }
+        debug_assert!(self.also.is_empty() && also.pinned.as_ref().is_none_or(|pinned| pinned.is_permit()));
+        for obligation in also.pinned.iter().flat_map(|pinned| &pinned.obligations) {
+            if !decision.obligations.contains(obligation) {
+                decision.obligations.push(obligation.clone());
+            }
+        }
+        // `also` is the first of the payload's keys in their order.
+        let rest = self.payload.strip_prefix('{').unwrap_or_default();
+        let also_text = json::canonical_text(&also.to_json());
+        decision.payload = format!("{{\"also\":{also_text},{rest}").into_boxed_str();
+        decision.also = also;
+        decision
+    }
+
+    /// What it says, without what it rests on.
+    fn brief(&self) -> Value {
+        let mut brief = Map::new();
+        brief.insert("bundle".to_owned(), Value::from(self.bundle.to_string()));
+        brief.insert("outcome".to_owned(), Value::from(self.outcome.word()));
+        brief.insert("reasons".to_owned(), self.reasons.iter().map(Reason::to_json).collect());
+        if !self.obligations.is_empty() {
+            let obligations = self.obligations.iter().map(Obligation::to_json).collect();
+            brief.insert("obligations".to_owned(), obligations);
+        }
+        Value::Object(brief)
+    }
+}
