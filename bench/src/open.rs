@@ -9,6 +9,7 @@ use chancery_app::data::Database;
 use chancery_app::driving::{self, Step};
 use chancery_app::transactions::{self, Start};
 use chancery_base::Document;
+use chancery_engine::definition::Classes;
 use chancery_engine::{Intent, IntentTarget, IntentUndo};
 use chancery_policy::Action;
 use chancery_shard::input::{Report, ReportedOutcome, Stepped};
@@ -89,6 +90,7 @@ fn step(number: usize) -> Result<Step, Error> {
         timeout_ms: 30_000,
     };
     let step = name(&format!("s{number}"))?;
-    let intent = Intent { action: name("run")?, resource: None, step, timeout_ms: 30_000, undo: Some(undo) };
+    let (action, classes) = (name("run")?, Classes::new());
+    let intent = Intent { action, classes, purpose: None, resource: None, step, timeout_ms: 30_000, undo: Some(undo) };
     Ok(Step { driver: 1, intent, input: payload() })
 }

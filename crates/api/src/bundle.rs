@@ -22,6 +22,9 @@ pub struct BundleSummary {
     pub pushed_at: Timestamp,
     /// Whether the tenant's decisions are taken by it.
     pub active: bool,
+    /// Whether it is asked beside the active one, and not obeyed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// A bundle with its document.
@@ -40,6 +43,9 @@ pub struct Bundle {
     pub pushed_at: Timestamp,
     /// Whether the tenant's decisions are taken by it.
     pub active: bool,
+    /// Whether it is asked beside the active one, and not obeyed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// The document.
     pub source: Value,
 }

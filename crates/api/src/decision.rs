@@ -1,5 +1,6 @@
 //! Questions to the tenant's policy.
 
+use crate::bundle::Simulated;
 use chancery_base::{DecisionId, Digest, Name, PrincipalId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -78,6 +79,9 @@ pub struct Decision {
     /// How risky it is; absent where the bundle has no risk tables, or they could not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
+    /// What the bundle in the shadow says, which counts for nothing; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Simulated>,
     /// The bundle that it was taken by; absent where none is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

@@ -5,7 +5,7 @@ use crate::worker::{Ack, ReportError, present};
 use chancery_base::{DecisionId, Document, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -24,6 +24,14 @@ pub struct OpenStep {
     /// The resource that policy is asked about; without it the step itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<OpenResource>,
+    /// The classes of data that it uses, such as `personal`. They stay with the transaction.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub classes: BTreeSet<Name>,
+    /// What it is for; without it what the definition says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub purpose: Option<Name>,
     /// What it is done with. Policy sees it as `input`, where the bundle's schema has that in the action's context.
     #[serde(default)]
     pub input: Value,

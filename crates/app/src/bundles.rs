@@ -33,6 +33,8 @@ pub struct BundleView {
     pub pushed_at: Timestamp,
     /// Whether it is the active one.
     pub active: bool,
+    /// Whether it is asked beside that, and not obeyed.
+    pub shadow: bool,
     /// The document.
     pub source: Value,
 }
@@ -79,6 +81,22 @@ pub async fn activate(app: &App, grant: &Grant, digest: Digest) -> Result<Option
     app.tenant(grant)?.change(grant, Change::BundleActivate(Arc::new(bundle))).await
 }
 
+/// Puts a pushed bundle in the shadow, or none: from when this returns it is asked beside the one that counts, and what it
+/// says is recorded. Gives the entry; none where nothing changed.
+///
+/// # Errors
+/// As [`activate`].
+pub async fn shadow(app: &App, grant: &Grant, digest: Option<Digest>) -> Result<Option<u64>, Error> {
+    let bundle = match digest {
+        Some(digest) => {
+            let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
+            Some(Arc::new(parse(&row.source)?.0))
+        }
+        None => None,
+    };
+    app.tenant(grant)?.change(grant, Change::BundleShadow(bundle)).await
+}
+
 /// Makes that bundle the active one which was so before: in force when this returns. Gives it and the entry. The ledger
 /// says which it was.
 ///
@@ -109,8 +127,13 @@ pub async fn rollback(app: &App, grant: &Grant) -> Result<(Digest, Option<u64>),
 /// If there is none with this digest.
 pub async fn get(app: &App, grant: &Grant, digest: Digest) -> Result<BundleView, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let active = app.tenant(grant)?.control()?.bundle.as_ref().map(|bundle| bundle.digest());
-    view(&row, active)
+    view(&row, pointers(app, grant)?)
+}
+
+/// The active bundle and the one in the shadow.
+fn pointers(app: &App, grant: &Grant) -> Result<[Option<Digest>; 2], Error> {
+    let control = app.tenant(grant)?.control()?;
+    Ok([&control.bundle, &control.shadow].map(|bundle| bundle.as_ref().map(|bundle| bundle.digest())))
 }
 
 /// What a pushed bundle would decide, active or not. Nothing is recorded.
@@ -131,8 +154,9 @@ pub async fn simulate(app: &App, grant: &Grant, digest: Digest, question: Questi
 /// If the store does not answer.
 pub async fn list(app: &App, grant: &Grant, page: Page<(Name, u32)>) -> Result<Paged<BundleView, (Name, u32)>, Error> {
     let rows = page.rows();
+    let [_, shadow] = pointers(app, grant)?;
     let (found, active) = app.store().bundles(grant, page.after, rows + 1).await?;
-    let views = found.iter().map(|row| view(row, active)).collect::<Result<Vec<_>, _>>()?;
+    let views = found.iter().map(|row| view(row, [active, shadow])).collect::<Result<Vec<_>, _>>()?;
     Ok(Paged::cut(views, rows, |view| (view.name.clone(), view.version)))
 }
 
@@ -140,7 +164,7 @@ fn missing(digest: Digest) -> Error {
     Error::Missing(format!("bundle {digest}"))
 }
 
-fn view(row: &BundleRow, active: Option<Digest>) -> Result<BundleView, Error> {
+fn view(row: &BundleRow, [active, shadow]: [Option<Digest>; 2]) -> Result<BundleView, Error> {
     let source = json::parse(&row.source, limits::BUNDLE_BYTES_MAX).map_err(damaged("a bundle"))?;
     Ok(BundleView {
         name: row.name.clone(),
@@ -148,6 +172,7 @@ fn view(row: &BundleRow, active: Option<Digest>) -> Result<BundleView, Error> {
         digest: row.digest,
         pushed_at: row.pushed_at,
         active: active == Some(row.digest),
+        shadow: shadow == Some(row.digest),
         source,
     })
 }

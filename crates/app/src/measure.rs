@@ -129,6 +129,10 @@ pub(crate) fn observed(observation: &Observation) {
             counter!("chancery_transactions_expired_total").increment(*transactions as u64);
         }
         Observation::Decided { action, permitted, errors } => decided(action, *permitted, *errors),
+        Observation::Shadowed { agrees } => {
+            let agrees = if *agrees { "yes" } else { "no" };
+            counter!("chancery_shadow_decisions_total", "agrees" => agrees).increment(1);
+        }
         Observation::Committed { inputs, entries } => {
             histogram!("chancery_commit_batch_inputs").record(as_f64(*inputs));
             histogram!("chancery_commit_batch_entries").record(as_f64(*entries));

@@ -30,6 +30,8 @@ pub const STEPS_MAX: usize = 1_000;
 pub const OPEN_STEPS_MAX: u32 = 10_000;
 /// The same where its definition does not say.
 pub const OPEN_STEPS_DEFAULT: u32 = 1_000;
+/// Classes of data that a step, or an input, may name; and that a transaction may be tainted with.
+pub const CLASSES_MAX: usize = 32;
 /// Actions that the definition of an open transaction allows by name.
 pub const OPEN_ACTIONS_MAX: usize = 100;
 /// Bytes of the inputs and outputs of an open transaction's steps together: they stay in memory, to be given again.

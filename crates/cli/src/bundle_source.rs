@@ -42,6 +42,10 @@ struct Description {
     modes: Option<Value>,
     #[serde(default)]
     risk_threshold: Option<Value>,
+    #[serde(default)]
+    classes: Option<Value>,
+    #[serde(default)]
+    purposes: Option<Value>,
     /// A file with a list of entities in Cedar's JSON.
     #[serde(default)]
     entities: Option<PathBuf>,
@@ -93,8 +97,13 @@ fn read_dir(dir: &Path) -> Result<Source, CliError> {
             document.insert(key.to_owned(), Value::Object(texts));
         }
     }
-    let said =
-        [("mode", description.mode), ("modes", description.modes), ("risk_threshold", description.risk_threshold)];
+    let said = [
+        ("mode", description.mode),
+        ("modes", description.modes),
+        ("risk_threshold", description.risk_threshold),
+        ("classes", description.classes),
+        ("purposes", description.purposes),
+    ];
     document.extend(said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     if let Some(file) = &description.entities {
         let text = text_of(dir, &path, file)?;

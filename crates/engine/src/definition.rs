@@ -14,6 +14,7 @@ mod inline;
 mod input;
 mod json_text;
 mod lint;
+mod policy;
 mod poll;
 mod problem;
 mod read;
@@ -31,6 +32,7 @@ pub use flow::Variables;
 pub use inline::{Emit, Question};
 pub use input::{InputFault, InputSchema};
 pub use lint::{Rule, Warning};
+pub use policy::{Classes, PolicyInFlight};
 pub use poll::{POLL_EVERY_DEFAULT, POLL_ROUNDS_DEFAULT, Poll};
 pub use problem::{DefinitionError, Problem};
 pub(crate) use read::{header_fault, is_identifier};
@@ -94,6 +96,12 @@ pub struct Definition {
     pub steps: Vec<Step>,
     /// The transaction's output; null if there is none.
     pub output: Option<Template>,
+    /// Under which bundle its steps are decided.
+    pub policy: PolicyInFlight,
+    /// The classes of data in its input.
+    pub classes: Classes,
+    /// What its steps are for that do not say so themselves.
+    pub purpose: Option<Name>,
     /// What the decision about the start is told, by name.
     pub context: Vec<(String, Template)>,
     /// The steps whose outputs `output` uses.
@@ -183,6 +191,10 @@ pub struct Step {
     pub action: Name,
     /// The resource that is asked of policy, where it is not the step itself.
     pub resource: Option<ResourceTemplate>,
+    /// The classes of data that it uses.
+    pub classes: Classes,
+    /// What it is for.
+    pub purpose: Option<Name>,
     /// What the decisions about its attempts are told, by name.
     pub context: Vec<(String, Template)>,
     /// What people have to approve before it is handed out.

@@ -3,6 +3,7 @@
 mod about;
 
 use crate::conditions::Conditions;
+use crate::definition::Classes;
 use crate::fault::Fault;
 use crate::fork::{Fork, Inherited};
 use crate::headers::Headers;
@@ -119,6 +120,8 @@ pub enum Failure {
     Exhausted,
     /// It was not handed out: policy denied it.
     Denied,
+    /// It was not handed out: the bundle that is active denied it, the one that it began under would not have.
+    DeniedAnew,
     /// It was not handed out: people who were asked said no.
     RequestDenied,
     /// It was not handed out: people who were asked did not say yes in time.
@@ -138,6 +141,7 @@ impl Failure {
             | Self::SignalTimedOut
             | Self::Exhausted
             | Self::Denied
+            | Self::DeniedAnew
             | Self::RequestDenied
             | Self::RequestExpired
             | Self::Refused => false,
@@ -150,6 +154,26 @@ impl Failure {
         match self {
             Self::Failed | Self::Unknown | Self::TimedOut | Self::Lapsed => true,
             Self::QueueTimedOut
+            | Self::SignalTimedOut
+            | Self::Exhausted
+            | Self::Denied
+            | Self::DeniedAnew
+            | Self::RequestDenied
+            | Self::RequestExpired
+            | Self::Refused => false,
+        }
+    }
+
+    /// Whether a person is to say how it goes on, where everything else would have the transaction turn.
+    #[must_use]
+    pub const fn parks(self) -> bool {
+        match self {
+            Self::DeniedAnew => true,
+            Self::Failed
+            | Self::Unknown
+            | Self::TimedOut
+            | Self::Lapsed
+            | Self::QueueTimedOut
             | Self::SignalTimedOut
             | Self::Exhausted
             | Self::Denied
@@ -171,6 +195,7 @@ impl Failure {
             Self::SignalTimedOut => "signal_timed_out",
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
+            Self::DeniedAnew => "denied_anew",
             Self::RequestDenied => "request_denied",
             Self::RequestExpired => "request_expired",
             Self::Refused => "refused",
@@ -179,7 +204,7 @@ impl Failure {
 
     pub(crate) const fn cause(self) -> CauseKind {
         match self {
-            Self::Denied | Self::RequestDenied | Self::RequestExpired => CauseKind::StepDenied,
+            Self::Denied | Self::DeniedAnew | Self::RequestDenied | Self::RequestExpired => CauseKind::StepDenied,
             Self::TimedOut | Self::QueueTimedOut | Self::SignalTimedOut => CauseKind::StepTimedOut,
             Self::Failed | Self::Unknown | Self::Lapsed | Self::Exhausted | Self::Refused => CauseKind::StepFailed,
         }
@@ -236,6 +261,9 @@ pub struct Beginning {
     /// When its first steps begin, where the caller said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Timestamp>,
+    /// The classes of data that what it is a child or a fork of had come to use.
+    #[serde(default, skip_serializing_if = "Classes::is_empty")]
+    pub taint: Classes,
     /// W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -460,6 +488,8 @@ pub enum Event {
         output: Arc<Document>,
         /// Of a step that ran a child: how many entries that has by now. That it has all of them, its root's end says.
         child_entries: Option<u64>,
+        /// The classes of data that the child had come to use.
+        taint: Classes,
     },
     /// An attempt of a step that polls was done, and what came of it was not enough: its round is over.
     Polled {

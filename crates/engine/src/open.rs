@@ -1,7 +1,9 @@
 //! What the driver of an open transaction declares of a step, and the step that comes of it.
 
-use crate::definition::{Http, Method, OnError, Retry, Run, Step, Undo, header_fault, is_identifier};
-use chancery_base::limits::{ATTEMPTS_MAX, KEY_BYTES_MAX, LABELS_MAX, OPEN_STEP_TIMEOUT_MAX, PAYLOAD_BYTES_MAX};
+use crate::definition::{Classes, Http, Method, OnError, Retry, Run, Step, Undo, header_fault, is_identifier};
+use chancery_base::limits::{
+    ATTEMPTS_MAX, CLASSES_MAX, KEY_BYTES_MAX, LABELS_MAX, OPEN_STEP_TIMEOUT_MAX, PAYLOAD_BYTES_MAX,
+};
 use chancery_base::{Document, Name, Timestamp};
 use chancery_expr::Template;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,12 @@ use std::time::Duration;
 pub struct Intent {
     /// The action that policy is asked about.
     pub action: Name,
+    /// The classes of data that it uses.
+    #[serde(default, skip_serializing_if = "Classes::is_empty")]
+    pub classes: Classes,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Name>,
     /// The resource that policy is asked about; none: the step itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<IntentResource>,
@@ -97,6 +105,9 @@ impl Intent {
     /// The part and what is wrong with it.
     pub fn check(&self) -> Result<(), String> {
         within("timeout", self.timeout())?;
+        if self.classes.len() > CLASSES_MAX {
+            return Err(format!("classes: at most {CLASSES_MAX} are allowed"));
+        }
         if let Some(resource) = &self.resource {
             if resource.id.is_empty() || resource.id.len() > KEY_BYTES_MAX {
                 return Err(format!("resource.id: 1 to {KEY_BYTES_MAX} bytes are expected here"));
@@ -151,6 +162,8 @@ impl Intent {
             capability: None,
             action: self.action.clone(),
             resource: None,
+            classes: self.classes.clone(),
+            purpose: self.purpose.clone(),
             context: Vec::new(),
             approval: None,
             reads: Vec::new(),

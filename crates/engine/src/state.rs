@@ -4,7 +4,7 @@
 //! canonical JSON as it is, and need not be sorted.
 
 use crate::conditions::Conditions;
-use crate::definition::Definition;
+use crate::definition::{Classes, Definition};
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
 use crate::fork::{Fork, Origin};
@@ -143,6 +143,8 @@ struct FlatHead<'a> {
     start_at: Option<Timestamp>,
     started_at: Timestamp,
     status: Status,
+    #[serde(skip_serializing_if = "Classes::is_empty")]
+    taint: &'a Classes,
     #[serde(skip_serializing_if = "is_not")]
     timed_out: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,6 +196,7 @@ impl Serialize for Head {
             principal,
             settings,
             start_at,
+            taint,
             traceparent,
             version,
             version_asked,
@@ -229,6 +232,7 @@ impl Serialize for Head {
             start_at: *start_at,
             started_at: *started_at,
             status: *status,
+            taint,
             timed_out: *timed_out,
             traceparent: traceparent.as_deref(),
             version: *version,
@@ -306,6 +310,9 @@ pub struct StepState {
     pub started_at: Option<Timestamp>,
     /// Where it stands.
     pub status: StepStatus,
+    /// The classes of data that the child which it ran had come to use.
+    #[serde(default, skip_serializing_if = "Classes::is_empty")]
+    pub taint: Classes,
     /// Its compensation; of a participant, its cancel or its confirm: [`Head::closing`] says which.
     #[serde(default, skip_serializing_if = "UndoState::is_none")]
     pub undo: UndoState,
@@ -383,6 +390,7 @@ impl StepState {
             output_seq: None,
             error: None,
             conditions: None,
+            taint: Classes::new(),
             undo: UndoState::NONE,
         }
     }
@@ -581,6 +589,7 @@ mod tests {
             rounds_before: 2,
             started_at: at,
             status: StepStatus::Completed,
+            taint: taint(),
             undo,
             conditions: Some(Arc::default()),
             unknown: true,
@@ -597,6 +606,10 @@ mod tests {
         ];
         let fault = |fault| Fault { attempts: Some(vec![1, 2]), fault, phase: Phase::Undo, step: "a[1]".to_owned() };
         kinds.map(fault).into()
+    }
+
+    fn taint() -> Classes {
+        ["personal", "health"].map(|class| class.parse().unwrap()).into()
     }
 
     fn beginning(id: TransactionId) -> Beginning {
@@ -626,6 +639,7 @@ mod tests {
             principal: PrincipalId::SYSTEM,
             settings: Some(3),
             start_at: AT,
+            taint: taint(),
             traceparent: Some("00-a-b-01".to_owned()),
             version: 2,
             version_asked: Some(2),

@@ -19,6 +19,7 @@ mod offer;
 mod open;
 mod poll;
 mod request;
+mod taint;
 mod wait;
 
 pub use apply::IllegalEvent;

@@ -83,7 +83,9 @@ fn intent(step: &OpenStep) {
     });
     let Some(timeout_ms) = millis(step.timeout.as_deref()) else { return };
     let undo = step.undo.as_ref().and_then(undo);
-    let intent = Intent { action: step.action.clone(), resource, step: step.id.clone(), timeout_ms, undo };
+    let (classes, purpose) = (step.classes.clone(), step.purpose.clone());
+    let (action, step) = (step.action.clone(), step.id.clone());
+    let intent = Intent { action, classes, purpose, resource, step, timeout_ms, undo };
     match intent.check() {
         Ok(()) => {
             let again = serde_json::to_value(&intent).and_then(serde_json::from_value::<Intent>);

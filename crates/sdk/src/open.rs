@@ -42,6 +42,7 @@ use pulse::Pulse;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The action that policy is asked about where a step names none: the same as for a saga's step.
@@ -176,7 +177,17 @@ impl Open {
             OpenError::Client(Error::Request { operation: "open_step", reason: format!("step id `{id}`: {error}") })
         };
         let (id, action) = (id.parse().map_err(invalid)?, ACTION.parse().map_err(invalid)?);
-        let asks = OpenStep { driver: self.driver, id, action, resource: None, input, undo: None, timeout: None };
+        let asks = OpenStep {
+            driver: self.driver,
+            id,
+            action,
+            resource: None,
+            classes: BTreeSet::new(),
+            purpose: None,
+            input,
+            undo: None,
+            timeout: None,
+        };
         Ok(Step { open: self, asks, undo_input: None })
     }
 
@@ -215,6 +226,18 @@ impl<'o> Step<'o> {
     /// The resource that policy is asked about, and what this program asserts of it.
     pub fn resource(mut self, kind: impl Into<String>, id: impl Into<String>, attributes: Map<String, Value>) -> Self {
         self.asks.resource = Some(OpenResource { resource_type: kind.into(), id: id.into(), attributes });
+        self
+    }
+
+    /// The classes of data that it uses. Policy sees those of all steps before as `taint`.
+    pub fn classes(mut self, classes: impl IntoIterator<Item = Name>) -> Self {
+        self.asks.classes.extend(classes);
+        self
+    }
+
+    /// What it is for; without it what the definition says.
+    pub fn purpose(mut self, purpose: Name) -> Self {
+        self.asks.purpose = Some(purpose);
         self
     }
 

@@ -105,6 +105,8 @@ fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
         "bundle_list" => on(filter, bundles::list),
         "bundle_get" => on(filter, bundles::get),
         "bundle_activate" => on(filter, bundles::activate),
+        "bundle_shadow" => on(filter, bundles::shadow),
+        "bundle_shadow_end" => on(filter, bundles::shadow_end),
         "bundle_rollback" => on(filter, bundles::rollback),
         "bundle_simulate" => on(filter, bundles::simulate),
         "ledger_logs" => on(filter, ledger::logs),

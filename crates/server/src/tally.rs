@@ -63,6 +63,8 @@ impl Class {
             | "schedule_delete"
             | "bundle_activate"
             | "bundle_rollback"
+            | "bundle_shadow"
+            | "bundle_shadow_end"
             | "metrics" => Self::Ending,
             _ => Self::Call,
         }

@@ -245,6 +245,8 @@ pub struct ControlRows {
     pub definitions: Vec<(Name, u32, Digest)>,
     /// The active bundle.
     pub bundle: Option<BundleRow>,
+    /// The bundle in the shadow.
+    pub shadow: Option<BundleRow>,
 }
 
 /// What schedules start.

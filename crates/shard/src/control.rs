@@ -5,8 +5,8 @@ use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, StopRow,
-    TargetRow, TenantRow,
+    BundleRow, CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow,
+    StopRow, TargetRow, TenantRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
@@ -47,6 +47,8 @@ pub struct Control {
     pub definitions: BTreeMap<Name, (u32, Digest)>,
     /// The active bundle.
     pub bundle: Option<Arc<Bundle>>,
+    /// The bundle in the shadow: its answers are recorded beside those that count.
+    pub shadow: Option<Arc<Bundle>>,
 }
 
 /// Why rows do not make a control state.
@@ -61,10 +63,13 @@ impl Control {
     /// If a row is damaged.
     pub fn from_rows(
         rows: &ControlRows,
-        bundle_of: impl FnOnce(Digest, &[u8]) -> Result<Arc<Bundle>, String>,
+        mut bundle_of: impl FnMut(Digest, &[u8]) -> Result<Arc<Bundle>, String>,
     ) -> Result<Self, ControlError> {
         let principals = rows.principals.iter().map(principal).collect::<Result<Vec<_>, _>>()?;
-        let bundle = rows.bundle.as_ref().map(|row| bundle_of(row.digest, &row.source)).transpose();
+        let mut read = |row: &Option<BundleRow>| {
+            let bundle = row.as_ref().map(|row| bundle_of(row.digest, &row.source)).transpose();
+            bundle.map_err(ControlError)
+        };
         Ok(Self {
             epoch: rows.control_epoch,
             tenant: rows.tenant.clone(),
@@ -82,7 +87,8 @@ impl Control {
                 .iter()
                 .map(|(name, version, digest)| (name.clone(), (*version, *digest)))
                 .collect(),
-            bundle: bundle.map_err(ControlError)?,
+            bundle: read(&rows.bundle)?,
+            shadow: read(&rows.shadow)?,
         })
     }
 

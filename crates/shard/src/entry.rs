@@ -46,6 +46,8 @@ pub mod kind {
         BUNDLE_PUSHED = "bundle.pushed",
         /// A bundle was activated.
         BUNDLE_ACTIVATED = "bundle.activated",
+        /// A bundle was put in the shadow, or none is there any more.
+        BUNDLE_SHADOWED = "bundle.shadowed",
         /// What a target is given was set.
         TARGET_CHANGED = "target.changed",
         /// A person holds a target's breaker, or lets it go.

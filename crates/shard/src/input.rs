@@ -615,6 +615,8 @@ pub struct DecisionSummary {
     pub would_deny: bool,
     /// How risky it is, where the bundle's tables say.
     pub risk: Option<chancery_policy::Risk>,
+    /// What the bundle in the shadow says.
+    pub shadow: Option<Arc<chancery_policy::Decision>>,
     /// The bundle that it was decided by; none where none is active.
     pub bundle: Option<Digest>,
     /// The entry that records it.
@@ -639,8 +641,8 @@ impl DecisionSummary {
         let mut reasons = decision.reasons.clone();
         reasons.extend(unmet.map(|text| chancery_policy::Reason { policy: None, effect: None, text }));
         let (obligations, would_deny) = (decision.obligations.clone(), decision.would_deny);
-        let risk = decision.risk.clone();
-        Self { id, permitted, reasons, obligations, would_deny, risk, bundle: Some(decision.bundle), seq }
+        let (risk, shadow) = (decision.risk.clone(), decision.also.shadow.clone());
+        Self { id, permitted, reasons, obligations, would_deny, risk, shadow, bundle: Some(decision.bundle), seq }
     }
 }
 

@@ -140,6 +140,8 @@ pub struct TenantRows {
     pub bundles: Vec<BundleRow>,
     /// The active bundle.
     pub active_bundle: Option<Digest>,
+    /// The bundle in the shadow.
+    pub shadow_bundle: Option<Digest>,
     /// How often the control epoch was raised.
     pub control_epoch: u64,
     /// Keys.
@@ -486,10 +488,11 @@ impl Replay {
             "export.made" => raises = false,
             "bundle.activated" => {
                 let bundle = record.data.get_digest("bundle").ok_or(ReplayError::Digest("bundle"))?;
-                if !self.rows.bundles.iter().any(|row| row.digest == bundle) {
-                    return Err(ReplayError::Dangling(format!("bundle {bundle}")));
-                }
-                self.rows.active_bundle = Some(bundle);
+                self.rows.active_bundle = Some(self.pushed(bundle)?);
+            }
+            "bundle.shadowed" => {
+                let bundle = record.data.get_digest("bundle");
+                self.rows.shadow_bundle = bundle.map(|bundle| self.pushed(bundle)).transpose()?;
             }
             _ => {
                 self.schedule(payload, record)?;
@@ -648,6 +651,12 @@ impl Replay {
         });
         self.definitions.insert(definition.digest, definition);
         Ok(())
+    }
+
+    /// A bundle that an entry points to.
+    fn pushed(&self, bundle: Digest) -> Result<Digest, ReplayError> {
+        let is_there = self.rows.bundles.iter().any(|row| row.digest == bundle);
+        is_there.then_some(bundle).ok_or_else(|| ReplayError::Dangling(format!("bundle {bundle}")))
     }
 
     fn bundle(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {

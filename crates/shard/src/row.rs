@@ -426,4 +426,6 @@ pub enum ControlRow {
     Bundle(BundleRow),
     /// A bundle was activated.
     ActiveBundle(Digest),
+    /// A bundle was put in the shadow; none: there is none any more.
+    ShadowBundle(Option<Digest>),
 }

@@ -20,6 +20,7 @@ mod family;
 mod fork;
 mod gauges;
 mod index;
+mod judge;
 mod limit;
 mod line;
 mod load;
@@ -155,7 +156,7 @@ pub struct Shard {
     definitions: HashMap<Digest, Arc<Definition>>,
     /// The settings that members see, and the newest, by their versions.
     settings: BTreeMap<u32, Arc<Settings>>,
-    bundles: HashMap<Digest, Option<Arc<Bundle>>>,
+    bundles: judge::Bundles,
     wanted_bundles: BTreeSet<Digest>,
     family: Family,
     index: Index,

@@ -624,6 +624,8 @@ impl Saga {
                 ensure(*phase == Phase::Do && is_over, || "its rounds are not over".to_owned())?;
                 false
             }
+            // No definition of the simulation asks the active bundle.
+            Failure::DeniedAnew => return Err("only the bundle of its beginning decides it".to_owned()),
             Failure::Denied => {
                 let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
                 ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())?;

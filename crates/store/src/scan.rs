@@ -32,7 +32,7 @@ pub struct SlotRow {
 pub struct PointerRow {
     /// Whose.
     pub tenant: TenantId,
-    /// Which kind of thing: `bundle`.
+    /// What it is active as: `bundle` or `shadow`.
     pub kind: &'static str,
     /// Its digest.
     pub digest: Digest,
@@ -40,6 +40,9 @@ pub struct PointerRow {
 
 /// The kind of the pointer to the active bundle.
 pub const BUNDLE: &str = "bundle";
+
+/// The kind of the pointer to the bundle in the shadow.
+pub const SHADOW: &str = "shadow";
 
 /// Where a page of keys ended.
 pub type KeyPlace = (TenantId, KeyScope, u16, [u8; 32]);

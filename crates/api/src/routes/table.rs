@@ -109,6 +109,11 @@ pub const ROUTES: &[Route] = &[
     Route::new(Post, "/v1/bundles/{digest}/activate", "bundle_activate", Action("bundle:activate"))
         .summary("Make a bundle the active one; in force when the call returns")
         .gives(Answer::Json(200, "Activated")),
+    Route::new(Post, "/v1/bundles/{digest}/shadow", "bundle_shadow", Action("bundle:activate"))
+        .summary("Ask a bundle beside the active one from now on, and record what it says")
+        .gives(Answer::Json(200, "Activated")),
+    Route::new(Delete, "/v1/bundles/shadow", "bundle_shadow_end", Action("bundle:activate"))
+        .summary("Take the bundle that is in the shadow out of it"),
     Route::new(Post, "/v1/bundles/rollback", "bundle_rollback", Action("bundle:activate"))
         .summary("Make the bundle that was active before the active one; in force when the call returns")
         .gives(Answer::Json(200, "Activated")),

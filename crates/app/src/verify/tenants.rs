@@ -12,7 +12,7 @@ use chancery_shard::row::{
     RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
-use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
+use chancery_store::scan::{BUNDLE, KeyPlace, PointerRow, SHADOW, SlotRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -100,7 +100,8 @@ impl State {
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
         self.definitions.extend(definitions);
         self.bundles.extend(rows.bundles.into_iter().map(|row| ((of(), row.name.clone(), row.version), row)));
-        self.pointers.extend(rows.active_bundle.map(|digest| ((of(), chancery_store::scan::BUNDLE), digest)));
+        self.pointers.extend(rows.active_bundle.map(|digest| ((of(), BUNDLE), digest)));
+        self.pointers.extend(rows.shadow_bundle.map(|digest| ((of(), SHADOW), digest)));
         self.keys.extend(rows.keys.into_iter().map(|((scope, slot, key), row)| ((of(), scope, slot, key), row)));
         Ok(())
     }

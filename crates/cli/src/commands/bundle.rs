@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Push(PushArgs),
     Activate(ActivateArgs),
     Rollback(RollbackArgs),
+    Shadow(ShadowArgs),
     List(ListArgs),
 }
 
@@ -55,8 +56,8 @@ pub(crate) enum Command {
 ///
 /// DIR has a file `bundle.yaml` with the keys `name`, `schema` (a file of Cedar schema text), `policies` (a list of
 /// files of Cedar policies), and where wanted `version`, `description`, `obligations` (as policies), `mode`, `modes`,
-/// `risk_threshold`, `entities` (a JSON file) and `risk` (a JSON or YAML file of risk tables, whose rows are analysed and
-/// whose tests are run). Beside it a folder `tests` may hold YAML or JSON files, each a list of tests.
+/// `risk_threshold`, `classes` and `purposes` (lists of the names that it knows), `entities` (a JSON file) and `risk` (a
+/// JSON or YAML file of risk tables, whose rows are analysed and whose tests are run). Beside it a folder `tests` may hold YAML or JSON files, each a list of tests.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -103,6 +104,24 @@ Examples:
   chancery bundle rollback")]
 pub(crate) struct RollbackArgs {}
 
+/// Ask a pushed bundle beside the active one, and record what it would have decided. Nobody obeys it.
+///
+/// Each decision then says what both say; `chancery_shadow_decisions_total` counts how often they agree, and entries have
+/// it as `also.shadow` of their decision.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  chancery bundle shadow sha256:…
+  chancery bundle shadow --off")]
+pub(crate) struct ShadowArgs {
+    /// Its digest, as `bundle push` and `bundle list` show it.
+    #[arg(value_parser = digest, required_unless_present = "off", conflicts_with = "off")]
+    digest: Option<Digest>,
+    /// Ask none any more.
+    #[arg(long)]
+    off: bool,
+}
+
 /// List the pushed bundles.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
@@ -147,8 +166,27 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
             session.out.show(&activated, activated_line)?;
             Ok(Exit::Ok)
         }
+        Command::Shadow(args) => shadow(args, session).await,
         Command::List(args) => list(args, session).await,
     }
+}
+
+async fn shadow(args: ShadowArgs, session: &Session) -> Result<Exit, CliError> {
+    let client = session.client()?;
+    match args.digest {
+        Some(digest) => {
+            let shadowed = client.bundle_shadow(digest).await?;
+            session.out.show(&shadowed, |body| match body.entry {
+                Some(entry) => format!("{} is in the shadow: entry {entry}", body.digest),
+                None => format!("{} was in the shadow already", body.digest),
+            })?;
+        }
+        None => {
+            client.bundle_shadow_end().await?;
+            session.out.say("no bundle is in the shadow");
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 fn check(args: &CheckArgs, session: &Session) -> Result<Exit, CliError> {
@@ -228,7 +266,11 @@ async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
                 grid.row([
                     Cell::from(item.name.as_str()),
                     Cell::from(item.version.to_string()),
-                    if item.active { Cell::toned("active", Tone::Good) } else { Cell::from("-") },
+                    match (item.active, item.shadow) {
+                        (true, _) => Cell::toned("active", Tone::Good),
+                        (false, true) => Cell::from("shadow"),
+                        (false, false) => Cell::from("-"),
+                    },
                     Cell::from(show::time(item.pushed_at)),
                     Cell::from(item.digest.to_string()),
                 ]);

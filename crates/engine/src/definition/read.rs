@@ -37,9 +37,12 @@ pub(super) const TOP: Keys = Keys {
         "steps",
         "output",
         "context",
+        "policy",
+        "classes",
+        "purpose",
         "lint",
     ],
-    later: &["subjects", "vars", "set", "policy", "labels", "schedule", "capability", "obligations", "description"],
+    later: &["subjects", "vars", "set", "labels", "schedule", "capability", "obligations", "description"],
     elsewhere: &[("participants", "they are of kind `tcc`, a saga has `steps`"), ENV, ("headers", OF_START)],
 };
 pub(super) const STEP: Keys = Keys {
@@ -67,6 +70,8 @@ pub(super) const STEP: Keys = Keys {
         "capability",
         "action",
         "resource",
+        "classes",
+        "purpose",
         "context",
         "approval",
         "lint",
@@ -200,6 +205,7 @@ impl Reader {
         let concurrency = concurrency.and_then(|field| field.whole(1, CONCURRENCY_MAX, &mut self.problems));
         let output = cursor.field("output").and_then(|field| self.template(&field, Site::Output));
         let context = cursor.field("context").map(|field| self.named_templates(&field, Site::Start));
+        let (policy, classes, purpose) = (self.policy(cursor), self.classes(cursor), self.purpose(cursor));
         let (steps, frame) = match kind {
             DefinitionKind::Saga => {
                 lint::check(cursor, &mut self.problems);
@@ -227,6 +233,9 @@ impl Reader {
             compensation,
             steps,
             output,
+            policy,
+            classes,
+            purpose,
             context: context.unwrap_or_default(),
             output_reads: Vec::new(),
             output_variables: Vec::new(),
@@ -340,6 +349,7 @@ impl Reader {
         let capability = self.capability(cursor, site, run.as_ref());
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
+        let (classes, purpose) = (self.classes(cursor), self.purpose(cursor));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
         let approval = self.approval(cursor, run.as_ref(), site);
         lint::check(cursor, &mut self.problems);
@@ -367,6 +377,8 @@ impl Reader {
             capability,
             action: action.or_else(|| "run".parse().ok())?,
             resource,
+            classes,
+            purpose,
             context: context.unwrap_or_default(),
             approval,
             reads: Vec::new(),

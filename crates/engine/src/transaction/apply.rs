@@ -37,7 +37,7 @@ impl Transaction {
             Event::Accepted { node, phase, attempt } => self.apply_accepted(*node, *phase, *attempt, event)?,
             Event::CarriedOut(done) => self.apply_carried_out(done, event, now, seq)?,
             Event::Requested(requested) => self.apply_requested(requested, event, now, seq)?,
-            Event::Completed { node, phase, attempt, output, child_entries } => {
+            Event::Completed { node, phase, attempt, output, child_entries, .. } => {
                 self.expect_out(*node, *phase, *attempt, child_entries.is_some(), event)?;
                 self.closed((*node, *phase), output, event, now, seq)?;
             }
@@ -241,7 +241,7 @@ impl Transaction {
                 Failure::Exhausted => is_exhausted,
                 Failure::RequestDenied => said == Some(RequestStatus::Denied),
                 Failure::RequestExpired => said == Some(RequestStatus::Expired),
-                Failure::QueueTimedOut | Failure::Denied => {
+                Failure::QueueTimedOut | Failure::Denied | Failure::DeniedAnew => {
                     running && matches!(state.status, StepStatus::Ready | StepStatus::Backoff)
                 }
                 // Of what waited, asked or fanned out, its variables can't be set.
@@ -272,7 +272,7 @@ impl Transaction {
         self.place_touched();
         if self.is_done(node) {
             self.let_go_on(node, now, n);
-        } else if running && !self.is_forward_only() {
+        } else if running && !self.is_forward_only() && !failure.parks() {
             self.turn(failure.cause(), Some(node), Some(error.clone()), now, n);
         }
         Ok(())
@@ -383,6 +383,7 @@ impl Transaction {
                 | Failure::SignalTimedOut
                 | Failure::Exhausted
                 | Failure::Denied
+                | Failure::DeniedAnew
                 | Failure::RequestDenied
                 | Failure::RequestExpired => false,
             };
@@ -624,6 +625,7 @@ impl Transaction {
         match phase {
             Phase::Do => {
                 self.set_output(node, output, seq);
+                self.taint_with(node, event);
                 self.hear_of(node, now);
                 self.done(node, event, now)
             }

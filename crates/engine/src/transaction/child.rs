@@ -4,7 +4,7 @@ use super::active::Class;
 use super::apply::IllegalEvent;
 use super::command::Refusal;
 use super::{Cx, Transaction};
-use crate::definition::DefinitionKind;
+use crate::definition::{Classes, DefinitionKind};
 use crate::event::{ChildStart, Event, Failure, Parent, StepError};
 use crate::node::NodeRef;
 use crate::state::left_undone;
@@ -22,6 +22,8 @@ pub enum ChildEnd {
         output: Arc<Document>,
         /// It has so many entries by now.
         entries: u64,
+        /// The classes of data that it has come to use.
+        taint: Classes,
     },
     /// It was recalled, and has undone what it did.
     Undone,
@@ -117,16 +119,16 @@ impl Transaction {
     ) -> Result<bool, Refusal> {
         let waiting = self.waits_for_child(node, child).filter(|_| !self.head.status.is_ended());
         let Some((phase, attempt)) = waiting else { return Ok(false) };
-        let (output, child_entries) = match end {
-            ChildEnd::Completed { output, entries } => (output, Some(entries)),
-            ChildEnd::Undone => (Arc::new(Document::new(Value::Null)), None),
+        let (output, child_entries, taint) = match end {
+            ChildEnd::Completed { output, entries, taint } => (output, Some(entries), taint),
+            ChildEnd::Undone => (Arc::new(Document::new(Value::Null)), None, Classes::new()),
             ChildEnd::Failed { is_unknown, error } => {
                 let failure = if is_unknown { Failure::Unknown } else { Failure::Failed };
                 self.fail(node, phase, failure, error, cx)?;
                 return Ok(true);
             }
         };
-        self.emit(Event::Completed { node, phase, attempt, output, child_entries }, cx)?;
+        self.emit(Event::Completed { node, phase, attempt, output, child_entries, taint }, cx)?;
         self.advance(cx)?;
         Ok(true)
     }
@@ -160,6 +162,7 @@ impl Transaction {
             Status::Completed => Some(ChildEnd::Completed {
                 output: output.unwrap_or_else(|| Arc::new(Document::new(Value::Null))),
                 entries: self.head.entries,
+                taint: self.taint(),
             }),
             Status::Compensated if was_recalled => Some(ChildEnd::Undone),
             Status::Compensated | Status::Failed | Status::Cancelled | Status::Terminated => {

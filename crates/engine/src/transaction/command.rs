@@ -241,19 +241,20 @@ impl Transaction {
         Some((node, Phase::Do, Failure::QueueTimedOut, error))
     }
 
-    /// Records that policy denied a ready step.
+    /// Records that policy denied a ready step: [`Failure::Denied`], or [`Failure::DeniedAnew`], which has a person say
+    /// how it goes on.
     ///
     /// # Errors
     /// If it is not ready.
     pub fn deny(
         &mut self,
         node: NodeRef,
-        decision: DecisionId,
+        (decision, failure): (DecisionId, Failure),
         reason: String,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         self.emit(Event::Denied { node, decision }, cx)?;
-        self.fail(node, Phase::Do, Failure::Denied, StepError::fatal(StepError::POLICY_DENIED, reason), cx)
+        self.fail(node, Phase::Do, failure, StepError::fatal(StepError::POLICY_DENIED, reason), cx)
     }
 
     /// Records that a ready step or compensation can't be handed out at all.

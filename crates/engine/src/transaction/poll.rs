@@ -4,7 +4,7 @@
 use super::apply::IllegalEvent;
 use super::command::Refusal;
 use super::{Cx, Transaction};
-use crate::definition::{Poll, Seen, StepIndex};
+use crate::definition::{Classes, Poll, Seen, StepIndex};
 use crate::event::{Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::state::StepState;
@@ -33,7 +33,7 @@ impl Transaction {
                 return self.fail(node, phase, Failure::Unknown, error, cx);
             }
         }
-        self.emit(Event::Completed { node, phase, attempt, output, child_entries: None }, cx)?;
+        self.emit(Event::Completed { node, phase, attempt, output, child_entries: None, taint: Classes::new() }, cx)?;
         self.advance(cx)
     }
 

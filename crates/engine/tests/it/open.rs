@@ -2,7 +2,7 @@
 
 use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
-use chancery_engine::definition::{Definition, OnError};
+use chancery_engine::definition::{Classes, Definition, OnError};
 use chancery_engine::{
     Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo, Outgoing, Parts,
     Phase, Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
@@ -35,7 +35,15 @@ fn intent(step: &str, undo: bool) -> Intent {
         target: IntentTarget::Worker(name("undo.it")),
         timeout_ms: 1_000,
     });
-    Intent { action: name("book"), resource: None, step: name(step), timeout_ms: 30_000, undo }
+    Intent {
+        action: name("book"),
+        classes: Classes::new(),
+        purpose: None,
+        resource: None,
+        step: name(step),
+        timeout_ms: 30_000,
+        undo,
+    }
 }
 
 impl Run {
@@ -59,6 +67,7 @@ impl Run {
             labels: BTreeMap::new(),
             parent: None,
             settings: None,
+            taint: Classes::new(),
             start_at: None,
             traceparent: None,
         };

@@ -3,10 +3,10 @@
 use chancery_base::{
     DecisionId, Document, Entropy, EventId, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId,
 };
-use chancery_engine::definition::{self, Definition, StepIndex};
+use chancery_engine::definition::{self, Classes, Definition, StepIndex};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Fault, Gate, Given,
-    Headers, NodeRef, Offer, Outgoing, Phase, Ready, Signal, Staged, StepError, Transaction,
+    Answer, Authorization, Beginning, Call, ChildEnd, ChildStart, Cx, Deed, Emission, Event, Failure, Fault, Gate,
+    Given, Headers, NodeRef, Offer, Outgoing, Phase, Ready, Signal, Staged, StepError, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +18,11 @@ struct Run {
     now: Timestamp,
     events: Vec<Staged>,
     entropy: Entropy,
+}
+
+/// How a child ended that completed with this output.
+fn completed(output: Value) -> ChildEnd {
+    ChildEnd::Completed { output: Document::shared(output), entries: 9, taint: Classes::new() }
 }
 
 impl Run {
@@ -59,6 +64,7 @@ impl Run {
             labels: BTreeMap::new(),
             parent: None,
             settings: given.settings.version(),
+            taint: Classes::new(),
             start_at: after.map(|after| now.plus(after)),
             traceparent: None,
         };
@@ -206,7 +212,7 @@ impl Run {
             }
             ["deny", step] => {
                 let (step, decision) = (self.step(step), DecisionId::draw(self.now, &mut self.entropy));
-                self.cx(|t, cx| t.deny(step, decision, "no".to_owned(), cx)).unwrap();
+                self.cx(|t, cx| t.deny(step, (decision, Failure::Denied), "no".to_owned(), cx)).unwrap();
             }
             ["ok", step] => self.answer(step, Phase::Do, Answer::Completed(Document::shared(json!({ "of": step })))),
             // What a round gives: `gives a 3`.
@@ -230,10 +236,7 @@ impl Run {
             ["accept-confirm", step] => self.answer(step, Phase::Confirm, Answer::Accepted),
             ["undofail", step] => self.answer(step, Phase::Undo, Answer::Failed(error(2))),
             ["child", step, "completed"] => {
-                self.end_child(
-                    step,
-                    ChildEnd::Completed { output: Document::shared(json!({ "of": step })), entries: 9 },
-                );
+                self.end_child(step, completed(json!({ "of": step })));
             }
             ["child", step, "undone"] => self.end_child(step, ChildEnd::Undone),
             ["child", step, how] => {

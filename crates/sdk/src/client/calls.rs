@@ -208,6 +208,22 @@ impl Client {
         self.transport.json(Call::post("bundle_rollback", &["v1", "bundles", "rollback"])).await
     }
 
+    /// Puts a pushed bundle in the shadow: it is asked beside the active one, and not obeyed.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_shadow(&self, digest: Digest) -> Result<Activated, Error> {
+        self.transport.json(Call::post("bundle_shadow", &["v1", "bundles", &digest.to_string(), "shadow"])).await
+    }
+
+    /// Takes the bundle that is in the shadow out of it.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn bundle_shadow_end(&self) -> Result<(), Error> {
+        self.transport.bytes(Call::delete("bundle_shadow_end", &["v1", "bundles", "shadow"])).await.map(drop)
+    }
+
     /// Asks a pushed bundle, active or not. Nothing is recorded.
     ///
     /// # Errors

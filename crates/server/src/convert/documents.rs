@@ -46,6 +46,7 @@ pub(crate) fn bundle(view: BundleView) -> Bundle {
         digest: view.digest,
         pushed_at: view.pushed_at,
         active: view.active,
+        shadow: view.shadow,
         source: view.source,
     }
 }
@@ -57,5 +58,6 @@ pub(crate) fn bundle_summary(view: BundleView) -> BundleSummary {
         digest: view.digest,
         pushed_at: view.pushed_at,
         active: view.active,
+        shadow: view.shadow,
     }
 }

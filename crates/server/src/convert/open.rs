@@ -21,6 +21,8 @@ type ReadDuration = fn(&str, &str) -> Result<Duration, Failure>;
 pub(crate) fn open_step(body: OpenStep, duration: ReadDuration) -> Result<Step, Failure> {
     let intent = Intent {
         action: body.action,
+        classes: body.classes,
+        purpose: body.purpose,
         resource: body.resource.map(resource),
         step: body.id,
         timeout_ms: millis("timeout", body.timeout.as_deref(), duration)?,

@@ -91,6 +91,7 @@ pub(crate) fn decision(decision: &DecisionSummary) -> Decision {
         obligations: decision.obligations.iter().map(obligation).collect(),
         would_deny: decision.would_deny,
         risk: decision.risk.as_ref().map(risk),
+        shadow: decision.shadow.as_deref().map(simulated),
         bundle: decision.bundle,
         entry: decision.seq,
     }

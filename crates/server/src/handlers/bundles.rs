@@ -5,7 +5,7 @@ use crate::cursor;
 use crate::extract::{CallerIs, Granted, Json, JsonDocument, Param, Query};
 use crate::failure::Failure;
 use crate::gate::Node;
-use crate::reply::{Made, Ok200};
+use crate::reply::{Empty, Made, Ok200};
 use axum::extract::State;
 use chancery_api::bundle::{Activated, Bundle, BundleSummary, Simulated};
 use chancery_api::decision::Decide;
@@ -69,6 +69,20 @@ pub(crate) async fn simulate(
     }
     let decision = bundles::simulate(&node.app, &grant, digest, convert::question(body)?).await?;
     Ok(Ok200(convert::simulated(&decision)))
+}
+
+pub(crate) async fn shadow(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(digest): Param<Digest>,
+) -> Result<Ok200<Activated>, Failure> {
+    let entry = bundles::shadow(&node.app, &grant, Some(digest)).await?;
+    Ok(Ok200(Activated { digest, entry }))
+}
+
+pub(crate) async fn shadow_end(State(node): State<Arc<Node>>, Granted(grant): Granted) -> Result<Empty, Failure> {
+    bundles::shadow(&node.app, &grant, None).await?;
+    Ok(Empty)
 }
 
 pub(crate) async fn rollback(

@@ -40,7 +40,7 @@ async fn take(house: &House, worker: &str, key: Option<&str>) -> Vec<Value> {
 }
 
 /// The id that a token says of itself.
-fn id_of(transaction: &str) -> String {
+pub(crate) fn id_of(transaction: &str) -> String {
     transaction.replace("txn_", "cap_") + "00000000" + "00000000" + "00" + "00000001"
 }
 

@@ -176,6 +176,22 @@ impl House {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// The task that waits in a queue, for the owner's worker.
+    pub(crate) async fn task(&self, queue: &str) -> Value {
+        let exchange = json!({ "worker": "w-1", "queues": [{ "name": queue, "want": 1 }], "wait": "5s" });
+        let tasks = self.post("/v1/workers/exchange", &self.owner, &exchange).await.json()["tasks"].clone();
+        assert_eq!(tasks.as_array().map(Vec::len), Some(1), "{queue}: {tasks}");
+        tasks[0].clone()
+    }
+
+    /// Says that it is done.
+    pub(crate) async fn done(&self, task: &Value, output: Value) {
+        let done = json!([{ "task": task["task"], "output": output }]);
+        let report = json!({ "worker": "w-1", "queues": [], "done": done });
+        let answer = self.post("/v1/workers/exchange", &self.owner, &report).await.json();
+        assert_eq!(answer["acks"][0]["ack"], "recorded", "{answer}");
+    }
+
     pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
         Call::new("GET", path).key(key).send(self.addr).await
     }

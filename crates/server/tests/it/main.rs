@@ -15,11 +15,17 @@ mod compliance;
 #[cfg(test)]
 mod denial;
 #[cfg(test)]
+mod entries;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod fail_closed;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod flight;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::kind;
 use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
-use chancery_engine::definition::StepIndex;
+use chancery_engine::definition::{Classes, StepIndex};
 use chancery_engine::{
     Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, Inherited, NodeRef, Permitted, Phase, Signal,
     Status, StepError, Stood,
@@ -220,6 +220,7 @@ impl Reader<'_> {
             attempt: self.attempt()?,
             output: self.value("output")?,
             child_entries: child_entries.ok().ok_or_else(|| self.fail("data.child_entries"))?,
+            taint: self.payload.text("taint").map_or_else(|| Ok(Classes::new()), |_| self.typed("taint"))?,
         })
     }
 
@@ -353,7 +354,7 @@ impl Reader<'_> {
     }
 }
 
-const FAILURES: [Failure; 11] = [
+const FAILURES: [Failure; 12] = [
     Failure::Failed,
     Failure::Unknown,
     Failure::TimedOut,
@@ -362,6 +363,7 @@ const FAILURES: [Failure; 11] = [
     Failure::SignalTimedOut,
     Failure::Exhausted,
     Failure::Denied,
+    Failure::DeniedAnew,
     Failure::RequestDenied,
     Failure::RequestExpired,
     Failure::Refused,

@@ -4,6 +4,7 @@ use super::kind;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
+use chancery_engine::definition::Classes;
 use chancery_engine::{
     Beginning, CarriedOut, ChildStart, Conditions, Deed, Event, Inherited, Intent, Permitted, Phase, Signal, Staged,
     Status,
@@ -257,7 +258,9 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
             draft_dispatched(*phase, (input, *deadline, conditions.as_deref()), decision, salt)
         }
         Event::Accepted { phase, .. } => Draft { kind: accepted_kind(*phase), data: empty(), payload: None },
-        Event::Completed { phase, output, child_entries, .. } => draft_completed(*phase, output, *child_entries),
+        Event::Completed { phase, output, child_entries, taint, .. } => {
+            draft_completed(*phase, output, *child_entries, taint)
+        }
         Event::Polled { output, next_at, .. } => draft_polled(output, *next_at),
         Event::CarriedOut(done) => draft_carried_out(done, decision, salt),
         Event::Requested(requested) => super::requests::draft(requested, decision, salt),
@@ -375,8 +378,11 @@ fn draft_step_denied(
     Draft { kind: kind::DECISION_DENIED, data, payload: Some(payload.finish()) }
 }
 
-fn draft_completed(phase: Phase, output: &Document, child_entries: Option<u64>) -> Draft {
-    let payload = Payload::new().document("output", output);
+fn draft_completed(phase: Phase, output: &Document, child_entries: Option<u64>, taint: &Classes) -> Draft {
+    let mut payload = Payload::new().document("output", output);
+    if !taint.is_empty() {
+        payload = payload.serialize("taint", taint);
+    }
     let data = match child_entries {
         Some(entries) => Data::new().count("child_entries", entries),
         None => Data::new(),

@@ -121,6 +121,8 @@ pub enum Change {
     BundlePush(Arc<Bundle>),
     /// Make a pushed bundle the active one.
     BundleActivate(Arc<Bundle>),
+    /// Puts a pushed bundle in the shadow, where it is asked and not obeyed; none: nothing is there.
+    BundleShadow(Option<Arc<Bundle>>),
     /// Record that entries are about to leave as an export. It changes nothing else.
     ExportMade(Box<ExportMade>),
 }

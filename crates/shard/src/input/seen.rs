@@ -55,6 +55,11 @@ pub enum Observation {
         /// Policies that erred.
         errors: usize,
     },
+    /// A bundle in the shadow was asked beside the one that counts.
+    Shadowed {
+        /// Whether it says the same.
+        agrees: bool,
+    },
     /// Transactions that ended long ago were removed.
     Expired {
         /// How many.

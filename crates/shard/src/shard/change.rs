@@ -92,6 +92,7 @@ impl Shard {
                 work.raises = true;
                 work.write_control(kind::BUNDLE_ACTIVATED, actor, data, None)
             }
+            Change::BundleShadow(bundle) => return Ok(bundle_shadow(actor, bundle.as_ref(), control, work)),
         };
         Ok(Some(seq))
     }
@@ -204,6 +205,18 @@ fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control,
     work.control.push(ControlRow::Definition(row));
     work.raises = true;
     Ok(Some(work.write_control(kind::DEFINITION_REGISTERED, actor, data, Some(payload.finish()))))
+}
+
+/// Puts a bundle in the shadow, or none; no entry where nothing changes.
+fn bundle_shadow(actor: PrincipalId, bundle: Option<&Arc<Bundle>>, control: &Control, work: &mut Work) -> Option<u64> {
+    let digest = bundle.map(|bundle| bundle.digest());
+    if control.shadow.as_ref().map(|shadow| shadow.digest()) == digest {
+        return None;
+    }
+    work.control.push(ControlRow::ShadowBundle(digest));
+    work.raises = true;
+    let data = digest.map_or_else(Data::new, |digest| Data::new().digest("bundle", digest));
+    Some(work.write_control(kind::BUNDLE_SHADOWED, actor, data, None))
 }
 
 fn bundle_push(actor: PrincipalId, bundle: &Arc<Bundle>, work: &mut Work) -> u64 {

@@ -6,6 +6,7 @@ mod inline;
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
 use super::index::{Place, ReadyKey};
+use super::judge::{Under, add_data, add_data_of_step};
 use super::work::Work;
 use super::{Control, Shard};
 use crate::input::{
@@ -18,10 +19,10 @@ use crate::token::AttemptRef;
 use chancery_base::limits::SHARD_CLONES_MAX;
 use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
-use chancery_engine::definition::Resource;
+use chancery_engine::definition::{Classes, Resource};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, Offer, Outgoing, Phase, Settings,
-    ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Conditions, Cx, Failure, Fault, Given, Headers, Offer, Outgoing, Phase,
+    Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -39,8 +40,8 @@ type Next = (Place, ReadyKey, Option<(CallId, Queue)>);
 enum Permit {
     /// It goes out on this decision, taken now or cited.
     Granted(DecisionId, Option<Arc<Decision>>),
-    /// Policy denies it, and why.
-    Denied(Option<Arc<Decision>>, String),
+    /// Policy denies it, why, and how the step fails.
+    Denied(Option<Arc<Decision>>, String, Failure),
     /// It does not go out now: people are asked first, or it can't even be said what they are to be asked.
     Held,
 }
@@ -156,7 +157,7 @@ impl Shard {
             let summary = recorded(beginning.principal, id, (bundle, START), (&decision, None), work);
             return Err(Refusal::Stopped(Arc::new(summary)));
         }
-        let decision = self.decisions.decide(bundle, &control.directory, question);
+        let decision = self.decisions.judge(bundle, control, start_question(member, question), work);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
             observe(bundle, START, &decision, work);
@@ -316,10 +317,10 @@ impl Shard {
                 }
                 self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work)
             }
-            Permit::Denied(decision, why) => {
-                let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+            Permit::Denied(decision, why, failure) => {
+                let denial = (DecisionId::draw(work.now, &mut work.entropy), failure);
                 let standing = Standing { actor, decision: decision.as_deref() };
-                self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx))
+                self.run(id, standing, work, |member, cx| member.deny(node, denial, why, cx))
             }
             Permit::Held => Ok(()),
         }
@@ -345,19 +346,25 @@ impl Shard {
         let resource = resource_of(member, key, resource.as_ref());
         let (principal, context) = (beginning.principal.into(), context.clone());
         let irreversible = member.step_of(key.node).is_some_and(|step| step.irreversible);
-        let mut request = Request { principal, action: action.clone(), resource, context, irreversible };
+        let request = Request { principal, action: action.clone(), resource, context, irreversible };
         if let Some(stop) = self.stop_on(member, action, control) {
-            return Ok(denied(stop.decision(beginning.bundle, &request)));
+            return Ok(denied(stop.decision(beginning.bundle, &request), Failure::Denied));
         }
-        let Some(bundle) = self.bundles.get(&beginning.bundle).and_then(Clone::clone) else {
-            return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned()));
+        let ask = |bundle: &Bundle| {
+            let mut request = request.clone();
+            add_built_ins(bundle, action, member, key, worker, &mut request.context);
+            request
         };
-        add_built_ins(&bundle, action, member, key, worker, &mut request.context);
-        let decision = self.decisions.decide(&bundle, &control.directory, request);
-        observe(&bundle, action, &decision, work);
-        if !decision.is_permit() {
-            return Ok(denied(decision));
+        let under = Under::of(member, &self.bundles, control);
+        let Some(judged) = self.decisions.judge_in_flight(under, control, ask, work) else {
+            return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned(), Failure::Denied));
+        };
+        observe(&judged.bundle, action, &judged.decision, work);
+        if !judged.decision.is_permit() {
+            let failure = judged.failure();
+            return Ok(denied(judged.decision, failure));
         }
+        let decision = judged.decision;
         if !self.may_go(key, &offer.input, &decision, work)? {
             return Ok(Permit::Held);
         }
@@ -495,7 +502,7 @@ impl Shard {
                 Some(bundle) => {
                     let decision = match control.stops.about(request) {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
-                        None => self.decisions.decide(bundle, &control.directory, request.clone()),
+                        None => self.decisions.judge(bundle, control, |_| request.clone(), work),
                     };
                     let unmet = unmet(&decision, Deed::Asked);
                     recorded(question.actor, id, (bundle, &request.action), (&decision, unmet), work)
@@ -538,6 +545,7 @@ fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -
         settings: settings.version(),
         traceparent: start.traceparent.clone(),
         start_at: start.start_at,
+        taint: Classes::new(),
         faults: start.faults.clone(),
     };
     let given = Given { input: Arc::clone(&start.input), settings: Arc::clone(settings) };
@@ -609,8 +617,28 @@ pub(super) fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut 
 pub(super) fn refused_for(actor: PrincipalId, id: DecisionId, reason: Reason, work: &mut Work) -> DecisionSummary {
     let reasons = vec![reason];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
-    let (obligations, would_deny) = (Vec::new(), false);
-    DecisionSummary { id, permitted: false, reasons, obligations, would_deny, risk: None, bundle: None, seq }
+    DecisionSummary {
+        id,
+        permitted: false,
+        reasons,
+        obligations: Vec::new(),
+        would_deny: false,
+        risk: None,
+        shadow: None,
+        bundle: None,
+        seq,
+    }
+}
+
+/// What a bundle is asked about a transaction that begins.
+pub(super) fn start_question(member: &Transaction, question: Request) -> impl Fn(&Bundle) -> Request {
+    move |bundle| {
+        let mut question = question.clone();
+        let definition = member.definition();
+        let (classes, purpose) = (&definition.classes, definition.purpose.as_ref());
+        add_data((bundle, START), classes, || member.taint(), purpose, &mut question.context);
+        question
+    }
 }
 
 fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {
@@ -632,10 +660,10 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
 }
 
 /// A denial, and why.
-fn denied(decision: impl Into<Arc<Decision>>) -> Permit {
+fn denied(decision: impl Into<Arc<Decision>>, failure: Failure) -> Permit {
     let decision = decision.into();
     let why = decision.explanation();
-    Permit::Denied(Some(decision), why)
+    Permit::Denied(Some(decision), why, failure)
 }
 
 /// What the platform says of an attempt, where the bundle's schema declares it.
@@ -659,4 +687,5 @@ fn add_built_ins(
             context.insert(name.to_owned(), value);
         }
     }
+    add_data_of_step((bundle, action), (member, key.node), context);
 }

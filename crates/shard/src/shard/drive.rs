@@ -2,6 +2,7 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
+use super::judge::{Under, add_data};
 use super::stops;
 use super::work::Work;
 use super::{Control, Shard};
@@ -115,12 +116,20 @@ impl Shard {
                 None => self.permit_of(id, (node, false), control).map(Stepped::Permitted),
             };
         }
-        let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
-        let bundle = bundle.ok_or_else(|| Refusal::Unavailable(BUNDLE_LOST.to_owned()))?;
-        let request = request(&bundle, member, (node, &intent, input), actor);
-        let decision = match stop {
-            Some(stop) => Arc::new(stop.decision(bundle.digest(), &request)),
-            None => self.decisions.decide(&bundle, &control.directory, request),
+        let ask = |bundle: &Bundle| request(bundle, member, (node, &intent, input), actor);
+        let lost = || Refusal::Unavailable(BUNDLE_LOST.to_owned());
+        let (bundle, decision) = match stop {
+            Some(stop) => {
+                let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
+                let bundle = bundle.ok_or_else(lost)?;
+                let decision = stop.decision(bundle.digest(), &ask(&bundle));
+                (bundle, Arc::new(decision))
+            }
+            None => {
+                let under = Under::of(member, &self.bundles, control);
+                let judged = self.decisions.judge_in_flight(under, control, ask, work).ok_or_else(lost)?;
+                (judged.bundle, judged.decision)
+            }
         };
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
@@ -210,11 +219,13 @@ fn request(
         ("transaction", Value::from(member.id().to_string())),
         ("worker", Value::from(actor.to_string())),
     ];
-    let context: Map<String, Value> = built_ins
+    let mut context: Map<String, Value> = built_ins
         .into_iter()
         .filter(|(name, _)| bundle.context_declares(action, name))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+    let (classes, purpose) = (&intent.classes, intent.purpose.as_ref().or(definition.purpose.as_ref()));
+    add_data((bundle, action), classes, || &member.taint() | classes, purpose, &mut context);
     Request {
         principal: member.head().beginning.principal.into(),
         action: action.to_owned(),

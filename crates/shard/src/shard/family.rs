@@ -2,8 +2,9 @@
 //! of a family does is carried over to the others here, within the call that did it, and so in its commit.
 
 use super::demands::{Deed, unmet};
-use super::dispatch::{BUNDLE_LOST, START, Standing, observe};
+use super::dispatch::{BUNDLE_LOST, START, Standing, observe, start_question};
 use super::index::{Place, ReadyKey};
+use super::judge::Under;
 use super::work::Work;
 use super::{Control, Shard, State};
 use crate::batch::StoreError;
@@ -13,10 +14,10 @@ use chancery_base::limits::{CHILD_DEPTH_MAX, SHARD_CLONES_MAX};
 use chancery_base::{DecisionId, Digest, Document, Kind, Name, Timestamp, TransactionId};
 use chancery_engine::definition::{Child, Definition, DefinitionKind, InputFault};
 use chancery_engine::{
-    Beginning, Call, ChildStart, Given, NodeRef, Offer, Parent, Phase, Status, StepError, Transaction,
+    Beginning, Call, ChildStart, Failure, Given, NodeRef, Offer, Parent, Phase, Status, StepError, Transaction,
 };
-use chancery_policy::{Request, ResourceRef};
-use serde_json::json;
+use chancery_policy::{Decision, Request, ResourceRef};
+use serde_json::{Map, Value, json};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -346,27 +347,15 @@ impl Shard {
         };
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let beginning = Arc::clone(&child.head().beginning);
-        let Some(bundle) = self.bundles.get(&beginning.bundle).and_then(Clone::clone) else {
-            let why = BUNDLE_LOST.to_owned();
-            return self.run(id, Standing::system(), work, |member, cx| member.deny(node, decision_id, why, cx));
+        let Some((decision, failure)) = self.judge_child(id, &child, context, control, work)? else {
+            let (denial, why) = ((decision_id, Failure::Denied), BUNDLE_LOST.to_owned());
+            return self.run(id, Standing::system(), work, |member, cx| member.deny(node, denial, why, cx));
         };
-        let question = Request {
-            principal: beginning.principal.into(),
-            action: START.to_owned(),
-            resource: ResourceRef::new("Definition", beginning.definition.as_str()),
-            context,
-            irreversible: false,
-        };
-        let decision = match self.stop_on(&child, START, control) {
-            Some(stop) => Arc::new(stop.decision(bundle.digest(), &question)),
-            None => self.decisions.decide(&bundle, &control.directory, question),
-        };
-        observe(&bundle, START, &decision, work);
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
         let unmet = unmet(&decision, Deed::Start);
         if !decision.is_permit() || unmet.is_some() {
             let why = unmet.unwrap_or_else(|| decision.explanation());
-            return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+            return self.run(id, standing, work, |member, cx| member.deny(node, (decision_id, failure), why, cx));
         }
         if !self.may_go(key, &child.given().input, &decision, work)? {
             return Ok(());
@@ -385,6 +374,37 @@ impl Shard {
         self.definitions.entry(beginning.digest).or_insert_with(|| Arc::clone(child.definition()));
         self.members.insert(beginning.id, Box::new(child));
         self.run(beginning.id, standing, work, |member, cx| member.start(decision_id, cx))
+    }
+
+    /// What policy says to a child's start, and how its step fails where that is no. It is a step of the parent's, which
+    /// says under which bundle it is decided; none: that can't be loaded.
+    fn judge_child(
+        &mut self,
+        parent: TransactionId,
+        child: &Transaction,
+        context: Map<String, Value>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Option<(Arc<Decision>, Failure)>, Refusal> {
+        let beginning = &child.head().beginning;
+        let question = Request {
+            principal: beginning.principal.into(),
+            action: START.to_owned(),
+            resource: ResourceRef::new("Definition", beginning.definition.as_str()),
+            context,
+            irreversible: false,
+        };
+        if let Some(stop) = self.stop_on(child, START, control) {
+            return Ok(Some((Arc::new(stop.decision(beginning.bundle, &question)), Failure::Denied)));
+        }
+        let parent = self.members.get(&parent).ok_or(Refusal::Missing(parent))?;
+        let under = Under::of(parent, &self.bundles, control);
+        let judged = self.decisions.judge_in_flight(under, control, start_question(child, question), work);
+        Ok(judged.map(|judged| {
+            observe(&judged.bundle, START, &judged.decision, work);
+            let failure = judged.failure();
+            (judged.decision, failure)
+        }))
     }
 
     /// Has the child of a step that is to be undone undo what it did.
@@ -459,6 +479,7 @@ fn begin(
         principal: above.principal,
         settings: above.settings,
         start_at: None,
+        taint: parent.taint(),
         traceparent: above.traceparent.clone(),
         version: definition.version,
         version_asked: None,

@@ -147,6 +147,7 @@ fn begin(
         principal: fork.actor,
         settings: settings.version(),
         start_at: None,
+        taint: source.taint(),
         traceparent: fork.traceparent.clone(),
         version: above.version,
         version_asked: None,

@@ -230,7 +230,8 @@ impl Shard {
             | ControlRow::SigningSecretGone(_)
             | ControlRow::Definition(_)
             | ControlRow::Bundle(_)
-            | ControlRow::ActiveBundle(_) => false,
+            | ControlRow::ActiveBundle(_)
+            | ControlRow::ShadowBundle(_) => false,
         };
         // Of several rows of one schedule the last one counts.
         work.control.retain(|row| !is_same(row));

@@ -589,7 +589,8 @@ impl Model {
             | Failure::RequestDenied
             | Failure::RequestExpired
             | Failure::Exhausted
-            | Failure::Denied => {}
+            | Failure::Denied
+            | Failure::DeniedAnew => {}
             Failure::Refused => {
                 let transaction = self.transactions.get(&id).ok_or("an unknown transaction")?;
                 let is_stopped = self.may_be_parked(transaction, node.step, *phase);

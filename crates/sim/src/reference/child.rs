@@ -196,6 +196,7 @@ impl Saga {
             | Failure::SignalTimedOut
             | Failure::RequestDenied
             | Failure::RequestExpired
+            | Failure::DeniedAnew
             | Failure::Exhausted => Err("a child has a time of its own".to_owned()),
         }
     }

@@ -6,6 +6,7 @@ use crate::faults::Fault;
 use crate::model::{Check, Drove as Told};
 use crate::reference::{Plan, StepPlan};
 use chancery_base::{Document, PrincipalId, TransactionId};
+use chancery_engine::definition::Classes;
 use chancery_engine::{Intent, IntentTarget, IntentUndo, OpenRefusal, Refusal as EngineRefusal, StepError};
 use chancery_shard::TaskToken;
 use chancery_shard::input::{
@@ -335,7 +336,15 @@ fn intent(number: usize, step: &StepPlan) -> Intent {
         target: IntentTarget::Worker(name("queue.undo")),
         timeout_ms: undo.timeout,
     });
-    Intent { action: name("run"), resource: None, step: name(&format!("s{number}")), timeout_ms: step.timeout, undo }
+    Intent {
+        action: name("run"),
+        classes: Classes::new(),
+        purpose: None,
+        resource: None,
+        step: name(&format!("s{number}")),
+        timeout_ms: step.timeout,
+        undo,
+    }
 }
 
 #[expect(clippy::expect_used, reason = "these are names")]

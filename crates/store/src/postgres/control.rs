@@ -5,7 +5,7 @@ use crate::error;
 use crate::postgres::pool::{Connections, Trouble};
 use crate::postgres::statement::{Statement, column, int};
 use crate::postgres::{fault, rows};
-use crate::scan::BUNDLE;
+use crate::scan::{BUNDLE, SHADOW};
 use crate::{CheckpointRow, TileRow};
 use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
@@ -85,11 +85,9 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             }
             ControlRow::Definition(row) => definition(statement, name, row),
             ControlRow::Bundle(row) => bundle(statement, name, row),
-            ControlRow::ActiveBundle(digest) => {
-                let pushed = |other: &ControlRow| matches!(other, ControlRow::Bundle(row) if row.digest == *digest);
-                let is_last = !later.iter().any(|other| matches!(other, ControlRow::ActiveBundle(_)));
-                activate(statement, name, *digest, earlier.iter().any(pushed), is_last);
-            }
+            ControlRow::ActiveBundle(digest) => point(statement, name, (BUNDLE, *digest), (earlier, later)),
+            ControlRow::ShadowBundle(Some(digest)) => point(statement, name, (SHADOW, *digest), (earlier, later)),
+            ControlRow::ShadowBundle(None) => point_nowhere(statement, name, SHADOW, later),
         }
     }
 }
@@ -314,7 +312,8 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::SigningSecretGone(_)
         | ControlRow::Definition(_)
         | ControlRow::Bundle(_)
-        | ControlRow::ActiveBundle(_) => false,
+        | ControlRow::ActiveBundle(_)
+        | ControlRow::ShadowBundle(_) => false,
     }
 }
 
@@ -350,7 +349,29 @@ fn bundle<'a>(statement: &mut Statement<'a>, name: String, row: &'a BundleRow) {
 
 /// Points to a bundle. Where there is none, its digest is null, which fails the statement; an activation that is
 /// not the batch's last writes nothing else.
-fn activate(statement: &mut Statement<'_>, name: String, digest: Digest, is_pushed: bool, is_last: bool) {
+/// Of several rows of one pointer the last one counts.
+fn is_last(kind: &str, later: &[ControlRow]) -> bool {
+    !later.iter().any(|row| match kind {
+        SHADOW => matches!(row, ControlRow::ShadowBundle(_)),
+        _ => matches!(row, ControlRow::ActiveBundle(_)),
+    })
+}
+
+fn point_nowhere(statement: &mut Statement<'_>, name: String, kind: &str, later: &[ControlRow]) {
+    if is_last(kind, later) {
+        let is_it = format!("pointers.tenant = guard.tenant AND pointers.kind = '{kind}'");
+        statement.part(name, format!("DELETE FROM pointers USING guard WHERE {is_it} RETURNING 1"));
+    }
+}
+
+fn point(
+    statement: &mut Statement<'_>,
+    name: String,
+    (kind, digest): (&str, Digest),
+    (earlier, later): (&[ControlRow], &[ControlRow]),
+) {
+    let is_pushed = earlier.iter().any(|row| matches!(row, ControlRow::Bundle(row) if row.digest == digest));
+    let is_last = is_last(kind, later);
     let digest = statement.bind(digest.as_bytes().to_vec(), Type::BYTEA);
     // What the same statement writes it cannot read.
     let is_there = statement.bind(is_pushed, Type::BOOL);
@@ -362,7 +383,7 @@ fn activate(statement: &mut Statement<'_>, name: String, digest: Digest, is_push
         name,
         format!(
             "INSERT INTO pointers (tenant, kind, digest) \
-             SELECT guard.tenant, '{BUNDLE}', CASE WHEN {exists} THEN {digest} END FROM guard {only_to_fail} \
+             SELECT guard.tenant, '{kind}', CASE WHEN {exists} THEN {digest} END FROM guard {only_to_fail} \
              ON CONFLICT (tenant, kind) DO UPDATE SET digest = excluded.digest RETURNING 1"
         ),
     );

@@ -4,6 +4,7 @@ use crate::check::LOG_ENTRIES_MAX;
 use crate::events::Gather;
 use crate::postgres::pool::{Connection, Connections, Param};
 use crate::postgres::rows;
+use crate::scan::{BUNDLE, SHADOW};
 use crate::search::{self, Plan, Statement, Value};
 use crate::words;
 use crate::{
@@ -103,7 +104,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
          ORDER BY name, version DESC";
     let definitions = all(&conn, "read definitions", query, tenant, rows::definition_head).await?;
-    let bundle = active_bundle(&conn, &log.tenant).await?;
+    let bundle = pointed(&conn, &log.tenant, BUNDLE).await?;
+    let shadow = pointed(&conn, &log.tenant, SHADOW).await?;
     conn.end().await?;
     let tenant = row.ok_or_else(missing)?;
     Ok(ControlRows {
@@ -120,19 +122,21 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         signing_secrets,
         definitions,
         bundle,
+        shadow,
     })
 }
 
-async fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {
-    let Some(digest) = active_digest(conn, tenant).await? else { return Ok(None) };
+/// The bundle that a pointer of this kind is to.
+async fn pointed(conn: &Connection, tenant: &TenantId, kind: &'static str) -> Answer<Option<BundleRow>> {
+    let Some(digest) = pointer(conn, tenant, kind).await? else { return Ok(None) };
     let found = bundle_by(conn, tenant, digest).await?;
-    let missing = || error("read the active bundle", Kind::Broken, format!("there is no bundle {digest}"));
+    let missing = || error("read a pointer", Kind::Broken, format!("there is no bundle {digest}"));
     found.map(Some).ok_or_else(missing)
 }
 
-async fn active_digest(conn: &Connection, tenant: &TenantId) -> Answer<Option<Digest>> {
-    let query = "SELECT digest FROM pointers WHERE tenant = $1 AND kind = 'bundle'";
-    one(conn, "read the active bundle", query, &[(&tenant.as_str(), Type::TEXT)], rows::digest).await
+async fn pointer(conn: &Connection, tenant: &TenantId, kind: &'static str) -> Answer<Option<Digest>> {
+    let query = "SELECT digest FROM pointers WHERE tenant = $1 AND kind = $2";
+    one(conn, "read a pointer", query, &[(&tenant.as_str(), Type::TEXT), (&kind, Type::TEXT)], rows::digest).await
 }
 
 pub(super) async fn recover(
@@ -696,7 +700,7 @@ pub(super) async fn bundles(
     );
     let page = Page::new(tenant, after, limit);
     let found = second(all(&conn, "list bundles", &query, &page.params(), rows::bundle).await?);
-    let active = active_digest(&conn, tenant).await?;
+    let active = pointer(&conn, tenant, BUNDLE).await?;
     conn.end().await?;
     Ok((found, active))
 }

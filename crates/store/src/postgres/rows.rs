@@ -2,7 +2,7 @@
 
 use crate::error;
 use crate::expiry::Below;
-use crate::scan::{BUNDLE, PointerRow, SlotRow};
+use crate::scan::{BUNDLE, PointerRow, SHADOW, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
@@ -482,7 +482,7 @@ pub(super) fn bundle(row: &Row) -> Read<(TenantId, BundleRow)> {
 
 /// Tenant, kind and digest.
 pub(super) fn pointer(row: &Row) -> Read<PointerRow> {
-    let kind = word(row, 1, &[BUNDLE])?;
+    let kind = word(row, 1, &[BUNDLE, SHADOW])?;
     Ok(PointerRow { tenant: text(row, 0)?, kind, digest: Digest::from_bytes(array(row, 2)?) })
 }
 

@@ -3,9 +3,9 @@
 use super::Sabotage;
 use super::state::{Control, State, credential_key, principal_key};
 use crate::check::{self, COMMIT};
-use crate::scan::SlotRow;
+use crate::scan::{BUNDLE, SHADOW, SlotRow};
 use crate::{CheckpointRow, TileRow, error, words};
-use chancery_base::{Kind, TenantId};
+use chancery_base::{Digest, Kind, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::{Batch, CommitError, StoreError};
 use chancery_shard::row::{ControlRow, KeyScope, LogId, LogRow, TenantRow};
@@ -197,13 +197,18 @@ fn apply_control(
                 return conflict(format!("version {} of bundle {}, or its digest,", row.version, row.name));
             }
         }
-        ControlRow::ActiveBundle(digest) => {
-            if control.bundle(tenant, *digest).is_none() {
-                return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")));
-            }
-            control.active.insert(tenant.clone(), *digest);
-        }
+        ControlRow::ActiveBundle(digest) => point(control, tenant, BUNDLE, *digest)?,
+        ControlRow::ShadowBundle(Some(digest)) => point(control, tenant, SHADOW, *digest)?,
+        ControlRow::ShadowBundle(None) => drop(control.pointers.remove(&(tenant.clone(), SHADOW))),
     }
+    Ok(())
+}
+
+fn point(control: &mut Control, tenant: &TenantId, kind: &'static str, digest: Digest) -> Result<(), StoreError> {
+    if control.bundle(tenant, digest).is_none() {
+        return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")));
+    }
+    control.pointers.insert((tenant.clone(), kind), digest);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::SimStore;
 use super::state::{State, credential_key, principal_key};
-use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
+use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId};
 use chancery_shard::batch::StoreError;
@@ -220,9 +220,10 @@ impl Scan for SimStore {
 
     fn pointers(&self) -> Answer<Vec<PointerRow>> {
         let inner = self.inner();
-        let pointer =
-            |(tenant, digest): (&TenantId, &_)| PointerRow { tenant: tenant.clone(), kind: BUNDLE, digest: *digest };
-        Ok(inner.state.control.active.iter().map(pointer).collect())
+        let pointers = inner.state.control.pointers.iter();
+        Ok(pointers
+            .map(|((tenant, kind), digest)| PointerRow { tenant: tenant.clone(), kind, digest: *digest })
+            .collect())
     }
 
     fn tiles(&self, log: LogId, after: Option<(u8, u64)>, limit: usize) -> Answer<Vec<TileRow>> {

@@ -2,7 +2,7 @@
 
 use crate::events::Gather;
 use crate::expiry::{Below, Picker};
-use crate::scan::SlotRow;
+use crate::scan::{BUNDLE, SHADOW, SlotRow};
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, RequestReach, RequestSearch, TileRow, error, words};
 use chancery_base::{
@@ -56,7 +56,7 @@ pub(super) struct Control {
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
     pub(super) bundles: BTreeMap<(TenantId, Name, u32), BundleRow>,
-    pub(super) active: BTreeMap<TenantId, Digest>,
+    pub(super) pointers: BTreeMap<(TenantId, &'static str), Digest>,
 }
 
 /// The rows of one tenant in a map by (tenant, …).
@@ -89,7 +89,10 @@ impl State {
         for ((_, name, version), row) in of_tenant(&self.control.definitions, tenant, |(owner, ..)| owner) {
             newest.insert(name.clone(), (*version, row.digest));
         }
-        let active = self.control.active.get(tenant);
+        let pointed = |kind: &'static str| {
+            let digest = self.control.pointers.get(&(tenant.clone(), kind));
+            digest.and_then(|digest| self.control.bundle(tenant, *digest)).cloned()
+        };
         Ok(ControlRows {
             control_epoch: log.control_epoch,
             tenant: self.control.tenants.get(tenant).cloned().ok_or_else(missing)?,
@@ -105,7 +108,8 @@ impl State {
                 .map(|(_, row)| row)
                 .collect(),
             definitions: newest.into_iter().map(|(name, (version, digest))| (name, version, digest)).collect(),
-            bundle: active.and_then(|digest| self.control.bundle(tenant, *digest)).cloned(),
+            bundle: pointed(BUNDLE),
+            shadow: pointed(SHADOW),
         })
     }
 
@@ -418,7 +422,7 @@ impl State {
     ) -> (Vec<BundleRow>, Option<Digest>) {
         let rows = of_tenant(&self.control.bundles, tenant, |(owner, ..)| owner).map(|(_, row)| row);
         let later = rows.filter(|row| after.is_none_or(|after| (&row.name, row.version) > (&after.0, after.1)));
-        (later.take(limit).collect(), self.control.active.get(tenant).copied())
+        (later.take(limit).collect(), self.control.pointers.get(&(tenant.clone(), BUNDLE)).copied())
     }
 
     pub(super) fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantRow> {

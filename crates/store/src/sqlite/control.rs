@@ -2,7 +2,7 @@
 
 use crate::check::{self, COMMIT};
 use crate::error;
-use crate::scan::BUNDLE;
+use crate::scan::{BUNDLE, SHADOW};
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::rows;
 use crate::{CheckpointRow, TileRow};
@@ -40,7 +40,13 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::ScheduleGone(name) => gone(conn, tenant, SCHEDULES, name.as_str(), "delete a schedule"),
         ControlRow::Definition(row) => definition(conn, tenant, row),
         ControlRow::Bundle(row) => bundle(conn, tenant, row),
-        ControlRow::ActiveBundle(digest) => activate(conn, tenant, *digest),
+        ControlRow::ActiveBundle(digest) => point(conn, tenant, BUNDLE, *digest),
+        ControlRow::ShadowBundle(Some(digest)) => point(conn, tenant, SHADOW, *digest),
+        ControlRow::ShadowBundle(None) => {
+            let values = params![tenant.as_str(), SHADOW];
+            let gone = conn.execute("DELETE FROM pointers WHERE tenant = ?1 AND kind = ?2", values);
+            gone.map(drop).map_err(during("take a bundle out of the shadow"))
+        }
     }
 }
 
@@ -234,15 +240,15 @@ fn bundle(conn: &Connection, tenant: &TenantId, row: &BundleRow) -> Result<(), W
     Ok(())
 }
 
-fn activate(conn: &Connection, tenant: &TenantId, digest: Digest) -> Result<(), WriteError> {
+fn point(conn: &Connection, tenant: &TenantId, kind: &str, digest: Digest) -> Result<(), WriteError> {
     let written = conn
         .execute(
             "INSERT INTO pointers (tenant, kind, digest) \
              SELECT tenant, ?1, digest FROM bundles WHERE tenant = ?2 AND digest = ?3 \
              ON CONFLICT (tenant, kind) DO UPDATE SET digest = excluded.digest",
-            params![BUNDLE, tenant.as_str(), digest.as_bytes()],
+            params![kind, tenant.as_str(), digest.as_bytes()],
         )
-        .map_err(during("activate a bundle"))?;
+        .map_err(during("point to a bundle"))?;
     if written == 0 {
         return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")).into());
     }

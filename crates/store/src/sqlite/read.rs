@@ -1,6 +1,7 @@
 //! Reads: each on a connection of its own that cannot write, in one snapshot where there is more than one statement.
 
 use crate::events::Gather;
+use crate::scan::{BUNDLE, SHADOW};
 use crate::search::{self, Plan, Statement, Value};
 use crate::sqlite::fault::reading;
 use crate::sqlite::rows;
@@ -141,7 +142,8 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 rows::definition_head,
             )?,
-            bundle: active_bundle(conn, &log.tenant)?,
+            bundle: pointed(conn, &log.tenant, BUNDLE)?,
+            shadow: pointed(conn, &log.tenant, SHADOW)?,
         })
     })
 }
@@ -158,16 +160,17 @@ fn single<T>(
     one(conn, operation, &statement, [tenant], |row| Ok(read(row)?.1))
 }
 
-fn active_bundle(conn: &Connection, tenant: &TenantId) -> Answer<Option<BundleRow>> {
-    let Some(digest) = active_digest(conn, tenant)? else { return Ok(None) };
+/// The bundle that a pointer of this kind is to.
+fn pointed(conn: &Connection, tenant: &TenantId, kind: &str) -> Answer<Option<BundleRow>> {
+    let Some(digest) = pointer(conn, tenant, kind)? else { return Ok(None) };
     let found = bundle(conn, tenant, digest)?;
-    let missing = || error("read the active bundle", Kind::Broken, format!("there is no bundle {digest}"));
+    let missing = || error("read a pointer", Kind::Broken, format!("there is no bundle {digest}"));
     found.map(Some).ok_or_else(missing)
 }
 
-fn active_digest(conn: &Connection, tenant: &TenantId) -> Answer<Option<Digest>> {
-    let statement = "SELECT digest FROM pointers WHERE tenant = ?1 AND kind = 'bundle'";
-    one(conn, "read the active bundle", statement, [tenant.as_str()], rows::digest)
+fn pointer(conn: &Connection, tenant: &TenantId, kind: &str) -> Answer<Option<Digest>> {
+    let statement = "SELECT digest FROM pointers WHERE tenant = ?1 AND kind = ?2";
+    one(conn, "read a pointer", statement, [tenant.as_str(), kind], rows::digest)
 }
 
 pub(super) fn recover(conn: &Connection, log: LogId, after: Option<TransactionId>, limit: usize) -> Answer<Loaded> {
@@ -585,7 +588,7 @@ pub(super) fn bundles(
     let page = params![tenant.as_str(), name, version, rows_max(limit)];
     snapshot(conn, |conn| {
         let rows = all(conn, "list bundles", &statement, page, |row| Ok(rows::bundle(row)?.1))?;
-        Ok((rows, active_digest(conn, tenant)?))
+        Ok((rows, pointer(conn, tenant, BUNDLE)?))
     })
 }
 

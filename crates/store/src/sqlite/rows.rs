@@ -1,7 +1,7 @@
 //! Columns to rows. A value that this build does not write is an error that names its column, never a guess.
 
 use crate::expiry::Below;
-use crate::scan::{BUNDLE, PointerRow, SlotRow};
+use crate::scan::{BUNDLE, PointerRow, SHADOW, SlotRow};
 use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
@@ -456,7 +456,7 @@ pub(super) fn bundle(row: &Row<'_>) -> rusqlite::Result<(TenantId, BundleRow)> {
 
 /// Tenant, kind and digest.
 pub(super) fn pointer(row: &Row<'_>) -> rusqlite::Result<PointerRow> {
-    let kind = word(row, 1, &[BUNDLE])?;
+    let kind = word(row, 1, &[BUNDLE, SHADOW])?;
     Ok(PointerRow { tenant: get(row, 0)?, kind, digest: get(row, 2)? })
 }
 

@@ -62,6 +62,12 @@ pub(crate) struct StepArgs {
     /// Something that is asserted of the resource. Can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair, requires = "resource")]
     attribute: Vec<(String, String)>,
+    /// A class of data that it uses, such as personal. Can be repeated.
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Vec<Name>,
+    /// What it is for; without it what the definition says.
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: Option<Name>,
     /// The input: JSON, @FILE, or - for the standard input; without it null.
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
@@ -229,6 +235,8 @@ fn asked(args: StepArgs) -> Result<OpenStep, CliError> {
         id: args.step,
         action: args.action,
         resource: args.resource.map(|(resource_type, id)| OpenResource { resource_type, id, attributes }),
+        classes: args.classes.into_iter().collect(),
+        purpose: args.purpose,
         input: value("--input", args.input.as_deref())?.unwrap_or(Value::Null),
         undo,
         timeout: args.timeout.map(duration::format),

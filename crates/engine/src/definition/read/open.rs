@@ -20,8 +20,11 @@ pub(in crate::definition) const TOP: Keys = Keys {
         "concurrency",
         "compensation",
         "context",
+        "policy",
+        "classes",
+        "purpose",
     ],
-    later: &["budget", "subjects", "vars", "policy", "labels", "capability", "obligations", "description"],
+    later: &["budget", "subjects", "vars", "labels", "capability", "obligations", "description"],
     elsewhere: &[
         ("steps", "they are of kind `saga`, the driver of an open transaction adds its own"),
         ("participants", "they are of kind `tcc`"),

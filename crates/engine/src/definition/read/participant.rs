@@ -21,6 +21,9 @@ pub(in super::super) const TOP: Keys = Keys {
         "participants",
         "output",
         "context",
+        "policy",
+        "classes",
+        "purpose",
         "lint",
     ],
     later: super::TOP.later,
@@ -41,6 +44,8 @@ pub(in super::super) const PARTICIPANT: Keys = Keys {
         "capability",
         "action",
         "resource",
+        "classes",
+        "purpose",
         "context",
         "approval",
         "lint",
@@ -133,6 +138,7 @@ impl Reader {
         let capability = self.capability(cursor, site, run.as_ref());
         let action = cursor.field("action").and_then(|field| field.name(&mut self.problems));
         let resource = cursor.field("resource").and_then(|field| self.resource(&field, site));
+        let (classes, purpose) = (self.classes(cursor), self.purpose(cursor));
         let context = cursor.field("context").map(|field| self.named_templates(&field, site));
         let approval = self.approval(cursor, run.as_ref(), site);
         Some(Step {
@@ -159,6 +165,8 @@ impl Reader {
             capability,
             action: action.or_else(|| "run".parse().ok())?,
             resource,
+            classes,
+            purpose,
             context: context.unwrap_or_default(),
             approval,
             reads: Vec::new(),

@@ -1,8 +1,8 @@
 //! The active set says what a scan of all nodes says, whatever happened; and looking at it costs what is active.
 
 use super::*;
-use crate::definition::Definition;
-use crate::event::{Beginning, Event, StepError};
+use crate::definition::{Classes, Definition};
+use crate::event::{Beginning, Event, Failure, StepError};
 use crate::headers::Headers;
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
@@ -41,6 +41,7 @@ impl Run {
             labels: BTreeMap::new(),
             parent: None,
             settings: None,
+            taint: Classes::new(),
             start_at: None,
             traceparent: None,
         };
@@ -99,7 +100,7 @@ impl Run {
             (9, _, Some(out)) => self.answer(out, Answer::Unknown(error())),
             (10, Some(Ready { node, phase: Phase::Do, .. }), _) => {
                 let decision = self.decision();
-                self.cx(|t, cx| t.deny(node, decision, "no".to_owned(), cx)).unwrap();
+                self.cx(|t, cx| t.deny(node, (decision, Failure::Denied), "no".to_owned(), cx)).unwrap();
             }
             (11, ..) => drop(self.cx(|t, cx| t.retry("mended", cx))),
             (12, ..) if pick % 4 == 0 => drop(self.cx(|t, cx| t.cancel("unwanted".to_owned(), cx))),

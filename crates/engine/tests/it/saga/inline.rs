@@ -2,7 +2,7 @@
 
 use super::{Run, check};
 use chancery_base::limits::TRANSACTION_OUTPUT_BYTES_MAX;
-use chancery_engine::{Deed, Event, Phase, ShownStatus, Status, StepError, StepStatus, UndoStatus};
+use chancery_engine::{Deed, Event, Failure, Phase, ShownStatus, Status, StepError, StepStatus, UndoStatus};
 use serde_json::{Value, json};
 
 const ORDER: &str = "
@@ -78,7 +78,7 @@ steps:
     let (first, tell) = (run.step("first"), run.step("tell"));
     let answer = chancery_engine::Answer::Completed(chancery_base::Document::shared(json!(1)));
     run.cx(|t, cx| t.answer(first, Phase::Do, 1, answer, cx)).unwrap();
-    run.cx(|t, cx| t.deny(tell, decision, "no".to_owned(), cx)).unwrap();
+    run.cx(|t, cx| t.deny(tell, (decision, Failure::Denied), "no".to_owned(), cx)).unwrap();
     run.hand_out();
     run.act("undone first");
     assert_eq!(run.transaction.status(), Status::Compensated);
@@ -88,7 +88,7 @@ steps:
     let mut run = Run::new(&TOLD.replace(" ON", ", on_failure: continue"), json!({}));
     let answer = chancery_engine::Answer::Completed(chancery_base::Document::shared(json!(1)));
     run.cx(|t, cx| t.answer(first, Phase::Do, 1, answer, cx)).unwrap();
-    run.cx(|t, cx| t.deny(tell, decision, "no".to_owned(), cx)).unwrap();
+    run.cx(|t, cx| t.deny(tell, (decision, Failure::Denied), "no".to_owned(), cx)).unwrap();
     assert_eq!(run.transaction.status(), Status::Completed);
 }
 

@@ -5,11 +5,12 @@ use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
 use crate::shard::index::{Place, ReadyKey};
+use crate::shard::judge::{Judgement, Under};
 use crate::shard::work::Work;
 use crate::shard::{Control, Shard};
 use chancery_base::{DecisionId, Document, EventId, EventType, PrincipalId};
-use chancery_engine::{Authorization, Call, Deed, Emission, Offer, StepError, Transaction};
-use chancery_policy::{Action, Decision, EntityRef, Obligation, Outcome, Reason, Request, ResourceRef};
+use chancery_engine::{Authorization, Call, Deed, Emission, Failure, Offer, StepError, Transaction};
+use chancery_policy::{Action, Bundle, Decision, EntityRef, Obligation, Outcome, Reason, Request, ResourceRef};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -70,10 +71,10 @@ impl Shard {
         let (decision_id, decision) = match self.permit(key, offer, None, control, work)? {
             Permit::Granted(id, decision) => (id, decision),
             Permit::Held => return Ok(()),
-            Permit::Denied(decision, why) => {
-                let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+            Permit::Denied(decision, why, failure) => {
+                let denial = (DecisionId::draw(work.now, &mut work.entropy), failure);
                 let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
-                return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+                return self.run(id, standing, work, |member, cx| member.deny(node, denial, why, cx));
             }
         };
         let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
@@ -105,12 +106,12 @@ impl Shard {
         let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
         if let Some(stop) = self.stop_of(member, control) {
             // It is the step that is denied: there is no answer.
-            let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+            let denial = (DecisionId::draw(work.now, &mut work.entropy), Failure::Denied);
             let request = question(member, about, offer).ok_or(Refusal::Missing(id))?;
             let decision = stop.decision(member.head().beginning.bundle, &request);
             let why = decision.explanation();
             let standing = Standing { decision: Some(&decision), ..Standing::system() };
-            return self.run(id, standing, work, |member, cx| member.deny(node, decision_id, why, cx));
+            return self.run(id, standing, work, |member, cx| member.deny(node, denial, why, cx));
         }
         let decision = match self.ask(key, offer, about, control, work) {
             Ok(decision) => decision,
@@ -135,20 +136,23 @@ impl Shard {
         let unput = |why: String| StepError::fatal(StepError::BAD_QUESTION, why);
         let member = self.members.get(&key.transaction).ok_or_else(|| unput(format!("{} is gone", key.transaction)))?;
         let beginning = &member.head().beginning;
-        let mut request = question(member, about, offer).ok_or_else(|| unput("the step asks nothing".to_owned()))?;
+        let request = question(member, about, offer).ok_or_else(|| unput("the step asks nothing".to_owned()))?;
         self.may_ask_about(about.unwrap_or(beginning.principal), beginning.principal, control)?;
         if let Some(stop) = control.stops.about(&request) {
             return Ok(Arc::new(stop.decision(beginning.bundle, &request)));
         }
-        let bundle = self.bundles.get(&beginning.bundle).and_then(Clone::clone);
-        let bundle = bundle.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
-        let action = request.action.clone();
-        add_built_ins(&bundle, &action, member, key, None, &mut request.context);
-        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let ask = |bundle: &Bundle| {
+            let mut request = request.clone();
+            add_built_ins(bundle, &request.action, member, key, None, &mut request.context);
+            request
+        };
+        let under = Under::of(member, &self.bundles, control);
+        let judged = self.decisions.judge_in_flight(under, control, ask, work);
+        let Judgement { bundle, decision, .. } = judged.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }
-        observe(&bundle, &action, &decision, work);
+        observe(&bundle, &request.action, &decision, work);
         Ok(decision)
     }
 

@@ -5,6 +5,7 @@ use crate::by_hand::crash::Drive;
 use crate::by_hand::hand::output;
 use crate::by_hand::watch::Death;
 use chancery_base::{Document, Name, TransactionId};
+use chancery_engine::definition::Classes;
 use chancery_engine::{Intent, IntentTarget, IntentUndo, Phase};
 use chancery_shard::input::*;
 use chancery_sim::{Judge, WrongRule};
@@ -43,7 +44,15 @@ fn agent() -> [(Intent, Value); 3] {
 fn intent(step: &str, release: &str) -> Intent {
     let target = IntentTarget::Worker(name(release));
     let undo = IntentUndo { attempts: 3, critical: false, input: None, on_error: None, target, timeout_ms: 30_000 };
-    Intent { action: name("run"), resource: None, step: name(step), timeout_ms: 30_000, undo: Some(undo) }
+    Intent {
+        action: name("run"),
+        classes: Classes::new(),
+        purpose: None,
+        resource: None,
+        step: name(step),
+        timeout_ms: 30_000,
+        undo: Some(undo),
+    }
 }
 
 fn name(text: &str) -> Name {
