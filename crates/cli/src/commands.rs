@@ -24,6 +24,7 @@ mod run;
 mod schedule;
 mod serve;
 mod settings;
+mod signer;
 mod signing_secret;
 mod stop;
 mod target;
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
     #[command(subcommand)]
+    Signer(signer::Command),
+    #[command(subcommand)]
     Capability(capability::Command),
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -121,6 +124,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Event(command) => Box::pin(event::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
+        Command::Signer(command) => Box::pin(signer::run(command, session)).await,
         Command::Capability(command) => Box::pin(capability::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Principal(command) => Box::pin(principal::run(command, session)).await,

@@ -20,8 +20,8 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, Offer, Outgoing, Phase, Settings,
-    ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, NodeRef, Offer, Outgoing, Phase,
+    Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -342,7 +342,7 @@ impl Shard {
         };
         let member = self.members.get(&key.transaction).ok_or(Refusal::Missing(key.transaction))?;
         let beginning = &member.head().beginning;
-        let resource = resource_of(member, key, resource.as_ref());
+        let resource = resource_of(member, key.node, resource.as_ref());
         let (principal, context) = (beginning.principal.into(), context.clone());
         let irreversible = member.step_of(key.node).is_some_and(|step| step.irreversible);
         let mut request = Request { principal, action: action.clone(), resource, context, irreversible };
@@ -352,7 +352,7 @@ impl Shard {
         let Some(bundle) = self.bundles.get(&beginning.bundle).and_then(Clone::clone) else {
             return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned()));
         };
-        add_built_ins(&bundle, action, member, key, worker, &mut request.context);
+        request.context.extend(built_ins(&bundle, action, member, key.node, worker));
         let decision = self.decisions.decide(&bundle, &control.directory, request);
         observe(&bundle, action, &decision, work);
         if !decision.is_permit() {
@@ -436,7 +436,7 @@ impl Shard {
             principal: member.head().beginning.principal,
             input,
             action: terms.action.clone(),
-            resource: resource_of(member, key, terms.resource.as_ref()).entity,
+            resource: resource_of(member, key.node, terms.resource.as_ref()).entity,
             purpose: terms.purpose.clone(),
             budget: terms.budget,
             worker: self.desk.worker(call)?.principal,
@@ -613,7 +613,8 @@ pub(super) fn refused_for(actor: PrincipalId, id: DecisionId, reason: Reason, wo
     DecisionSummary { id, permitted: false, reasons, obligations, would_deny, risk: None, bundle: None, seq }
 }
 
-fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {
+/// The resource that a step's decision is about.
+pub(crate) fn resource_of(member: &Transaction, node: NodeRef, named: Option<&Resource>) -> ResourceRef {
     let definition = member.definition();
     match named {
         Some(resource) => ResourceRef {
@@ -622,7 +623,7 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
             parents: Vec::new(),
         },
         None => {
-            let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+            let step = member.step_of(node).map_or("", |step| step.id.as_str());
             ResourceRef {
                 parents: vec![EntityRef::new("Definition", definition.name.as_str())],
                 ..ResourceRef::new("Step", format!("{}/{step}", definition.name))
@@ -639,24 +640,20 @@ fn denied(decision: impl Into<Arc<Decision>>) -> Permit {
 }
 
 /// What the platform says of an attempt, where the bundle's schema declares it.
-fn add_built_ins(
+pub(crate) fn built_ins(
     bundle: &Bundle,
     action: &str,
     member: &Transaction,
-    key: ReadyKey,
+    node: NodeRef,
     worker: Option<PrincipalId>,
-    context: &mut Map<String, Value>,
-) {
-    let attempt = member.state(key.node).map_or(0, |state| state.attempts) + 1;
+) -> Map<String, Value> {
+    let attempt = member.state(node).map_or(0, |state| state.attempts) + 1;
     let built_ins = [
         ("attempt", Some(Value::from(attempt))),
-        ("index", key.node.index().map(Value::from)),
-        ("transaction", Some(Value::from(key.transaction.to_string()))),
+        ("index", node.index().map(Value::from)),
+        ("transaction", Some(Value::from(member.id().to_string()))),
         ("worker", worker.map(|worker| Value::from(worker.to_string()))),
     ];
-    for (name, value) in built_ins {
-        if let Some(value) = value.filter(|_| bundle.context_declares(action, name)) {
-            context.insert(name.to_owned(), value);
-        }
-    }
+    let declared = built_ins.into_iter().filter(|(name, _)| bundle.context_declares(action, name));
+    declared.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }

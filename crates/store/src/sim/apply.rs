@@ -5,7 +5,7 @@ use super::state::{Control, State, credential_key, principal_key};
 use crate::check::{self, COMMIT};
 use crate::scan::SlotRow;
 use crate::{CheckpointRow, TileRow, error, words};
-use chancery_base::{Kind, TenantId};
+use chancery_base::{Digest, Kind, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::{Batch, CommitError, StoreError};
 use chancery_shard::row::{ControlRow, KeyScope, LogId, LogRow, TenantRow};
@@ -171,6 +171,8 @@ fn apply_control(
             control.retention.insert(tenant.clone(), row.clone());
         }
         ControlRow::RetentionGone => drop(control.retention.remove(tenant)),
+        ControlRow::Trust(row) => drop(control.trust.insert(tenant.clone(), row.clone())),
+        ControlRow::TrustGone => drop(control.trust.remove(tenant)),
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
                 return conflict(format!("signing secret {}", row.id));
@@ -197,6 +199,7 @@ fn apply_control(
                 return conflict(format!("version {} of bundle {}, or its digest,", row.version, row.name));
             }
         }
+        ControlRow::BundleSigned(digest, signatures) => bundle_signed(control, tenant, *digest, signatures)?,
         ControlRow::ActiveBundle(digest) => {
             if control.bundle(tenant, *digest).is_none() {
                 return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")));
@@ -204,6 +207,20 @@ fn apply_control(
             control.active.insert(tenant.clone(), *digest);
         }
     }
+    Ok(())
+}
+
+fn bundle_signed(
+    control: &mut Control,
+    tenant: &TenantId,
+    digest: Digest,
+    signatures: &Arc<str>,
+) -> Result<(), StoreError> {
+    let mut bundles = control.bundles.iter_mut().filter(|((owner, ..), _)| owner == tenant);
+    let Some((_, row)) = bundles.find(|(_, row)| row.digest == digest) else {
+        return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to sign")));
+    };
+    row.signatures = Arc::clone(signatures);
     Ok(())
 }
 

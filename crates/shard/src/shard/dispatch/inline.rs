@@ -1,7 +1,7 @@
 //! What the shard carries out itself: questions for policy whose answers are data, and events. Both are done in the
 //! entry that records them; nobody is called.
 
-use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
+use super::{BUNDLE_LOST, Permit, Standing, built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
 use crate::shard::index::{Place, ReadyKey};
@@ -143,7 +143,7 @@ impl Shard {
         let bundle = self.bundles.get(&beginning.bundle).and_then(Clone::clone);
         let bundle = bundle.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
         let action = request.action.clone();
-        add_built_ins(&bundle, &action, member, key, None, &mut request.context);
+        request.context.extend(built_ins(&bundle, &action, member, key.node, None));
         let decision = self.decisions.decide(&bundle, &control.directory, request);
         if decision.misfit {
             return Err(unput(decision.explanation()));
