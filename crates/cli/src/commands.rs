@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+mod apply;
 mod bundle;
 mod capability;
 mod completions;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bundle(bundle::Command),
     Decide(decide::Args),
+    Apply(apply::ApplyArgs),
+    Diff(apply::DiffArgs),
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
@@ -112,6 +115,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
+        Command::Apply(args) => Box::pin(apply::run(args, session)).await,
+        Command::Diff(args) => Box::pin(apply::diff(args, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
