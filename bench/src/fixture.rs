@@ -83,7 +83,7 @@ impl Node {
         let push = self.grant(Action::BundlePush).await?;
         let pushed = bundles::push(&self.app, &push, bundle().to_string().as_bytes()).await?;
         let activate = self.grant(Action::BundleActivate).await?;
-        bundles::activate(&self.app, &activate, pushed.checked.digest).await?;
+        bundles::activate(&self.app, &activate, pushed.checked.digest, 0).await?;
         let register = self.grant(Action::DefinitionRegister).await?;
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
         let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);

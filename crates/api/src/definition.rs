@@ -19,6 +19,9 @@ pub struct Registered {
     pub digest: Digest,
     /// Whether the same content had been registered before.
     pub existing: bool,
+    /// What is allowed and still worth a look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
 }
 
 /// A document that was checked and not registered.

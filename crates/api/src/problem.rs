@@ -1,5 +1,6 @@
 //! The catalogue of problems (RFC 9457): what can go wrong, under which name, with which status.
 
+use crate::bundle::Impact;
 use crate::decision::Reason;
 use chancery_base::{DecisionId, Kind, TransactionId};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub struct Problem {
     /// Where a document or body is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
+    /// What a bundle would deny of what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Box<Impact>>,
     /// After how many seconds to try again; the header `Retry-After` says the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
@@ -145,6 +149,8 @@ catalogue! {
     Conflict, "conflict", 409, "Conflict";
     /// The thing exists with another content.
     Exists, "exists", 409, "It exists already";
+    /// The bundle would deny steps of running transactions, more than was accepted.
+    WouldDeny, "would-deny", 409, "It would deny what runs";
     /// The settings are another version than the one that the change is of.
     SettingsMoved, "settings-moved", 409, "The settings were changed meanwhile";
     /// The idempotency key stands for another request.
@@ -222,6 +228,7 @@ impl Problem {
             decision: None,
             reasons: Vec::new(),
             errors: Vec::new(),
+            impact: None,
             retry_after: None,
         }
     }

@@ -1,5 +1,11 @@
 //! Bundles of the tenant's policy: checking, pushing, activating, looking at them.
 
+mod impact;
+pub mod replay;
+mod signed;
+
+pub use impact::{Impact, WouldDeny};
+
 use crate::Error;
 use crate::app::App;
 use crate::decisions::Question;
@@ -7,13 +13,16 @@ use crate::definitions::{Checked, Registered};
 use crate::error::Fault;
 use crate::page::{Page, Paged};
 use crate::transactions::damaged;
-use chancery_base::{Digest, Name, Timestamp, json, limits};
+use chancery_base::limits::LINT_POLICIES_MAX;
+use chancery_base::{Digest, Name, PrincipalId, Timestamp, json, limits};
 use chancery_ledger::Record;
+use chancery_policy::lint::{self, Warning};
 use chancery_policy::{Bundle, Decision, Grant, Problem, cases};
 use chancery_shard::entry::kind;
-use chancery_shard::input::Change;
+use chancery_shard::input::{Change, Refusal};
 use chancery_shard::risk::{self, RiskFinding};
 use chancery_shard::row::BundleRow;
+use chancery_shard::trust::{self, Subject, Trust};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -31,12 +40,27 @@ pub struct BundleView {
     pub digest: Digest,
     /// When it was pushed.
     pub pushed_at: Timestamp,
+    /// Who pushed it.
+    pub pushed_by: PrincipalId,
+    /// Who signed it.
+    pub signatures: Vec<SignatureView>,
     /// Whether it is the active one.
     pub active: bool,
     /// Whether it is asked beside that, and not obeyed.
     pub shadow: bool,
     /// The document.
     pub source: Value,
+}
+
+/// A signature of a bundle, which was right when it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureView {
+    /// The name of the signer's key.
+    pub signer: String,
+    /// Whether the signer's signatures count now.
+    pub trusted: bool,
+    /// The signature, as a line of a signed note.
+    pub line: String,
 }
 
 /// Checks a bundle without pushing it.
@@ -48,15 +72,29 @@ pub fn check(source: &[u8]) -> Result<Checked, Error> {
     Ok(checked(&bundle, warnings))
 }
 
-/// Pushes a bundle; the same content again is no change. It decides nothing until it is activated.
+/// Pushes a bundle, and the signatures that stand beside it; the same content again is no change, but for signatures
+/// that were not there. It decides nothing until it is activated.
 ///
 /// # Errors
-/// As [`check`]; `Conflict` if the version exists with other content.
+/// As [`check`]; `Conflict` if the version exists with other content; [`Error::Invalid`] if the signature of one whose
+/// signatures count is wrong.
 pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered, Error> {
-    let (bundle, warnings) = tested(source)?;
-    let checked = checked(&bundle, warnings);
-    if app.store().bundle(grant, checked.digest).await?.is_some() {
-        return Ok(Registered { checked, existing: true, seq: None });
+    let (source, note) = signed::apart(source)?;
+    let (bundle, warnings) = tested(&source)?;
+    let mut checked = checked(&bundle, warnings);
+    let tenant = app.tenant(grant)?;
+    let taken = note.map(|note| signed::taken(&tenant, &note, &bundle)).transpose()?.unwrap_or_default();
+    checked.warnings.extend(taken.left_out.iter().map(signed::left_out));
+    // One at a time, so that of signatures that come together none is lost.
+    let _turn = tenant.signing.lock().await;
+    if let Some(row) = app.store().bundle(grant, checked.digest).await? {
+        let united = trust::united(&row.signatures, &taken.lines);
+        if united == row.signatures {
+            return Ok(Registered { checked, existing: true, seq: None });
+        }
+        let change = Change::BundleSign { bundle: checked.digest, signatures: signed::bounded(united)? };
+        let seq = tenant.change(grant, change).await?;
+        return Ok(Registered { checked, existing: true, seq });
     }
     let Ok(version) = u32::try_from(checked.version) else {
         return Err(Error::Invalid(format!("version {}: a version has 32 bits", checked.version)));
@@ -67,18 +105,20 @@ pub async fn push(app: &App, grant: &Grant, source: &[u8]) -> Result<Registered,
         let name = &checked.name;
         return Err(Error::Conflict(format!("version {version} of bundle `{name}` exists with other content")));
     }
-    let seq = app.tenant(grant)?.change(grant, Change::BundlePush(Arc::new(bundle))).await?;
+    let signatures = Arc::from(taken.lines);
+    let seq = tenant.change(grant, Change::BundlePush { bundle: Arc::new(bundle), signatures }).await?;
     Ok(Registered { checked, existing: seq.is_none(), seq })
 }
 
-/// Makes a pushed bundle the active one: in force when this returns. Gives the entry; none where it was active already.
-///
-/// # Errors
-/// If there is no such bundle, or it no longer loads.
-pub async fn activate(app: &App, grant: &Grant, digest: Digest) -> Result<Option<u64>, Error> {
-    let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let (bundle, _) = parse(&row.source)?;
-    app.tenant(grant)?.change(grant, Change::BundleActivate(Arc::new(bundle))).await
+/// A bundle that was put into force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activated {
+    /// The bundle.
+    pub digest: Digest,
+    /// The entry; none where it was active already.
+    pub entry: Option<u64>,
+    /// What it denies of what ran.
+    pub impact: Impact,
 }
 
 /// Puts a pushed bundle in the shadow, or none: from when this returns it is asked beside the one that counts, and what it
@@ -97,12 +137,45 @@ pub async fn shadow(app: &App, grant: &Grant, digest: Option<Digest>) -> Result<
     app.tenant(grant)?.change(grant, Change::BundleShadow(bundle)).await
 }
 
-/// Makes that bundle the active one which was so before: in force when this returns. Gives it and the entry. The ledger
-/// says which it was.
+/// Makes a pushed bundle the active one: in force when this returns. What it would deny of running transactions is to
+/// be accepted: at least so many of them.
+///
+/// # Errors
+/// If there is no such bundle, it no longer loads, the tenant's rules for bundles keep the caller from it, or
+/// [`Error::WouldDeny`].
+pub async fn activate(app: &App, grant: &Grant, digest: Digest, accept: u64) -> Result<Activated, Error> {
+    let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
+    let (bundle, _) = parse(&row.source)?;
+    let tenant = app.tenant(grant)?;
+    let control = tenant.control()?;
+    let is_active = control.bundle.as_ref().is_some_and(|active| active.digest() == digest);
+    let standing = (row.pushed_by, &*row.signatures);
+    // What the rules keep from it, the shard denies, whatever it would do to what runs.
+    let is_kept_back = control.trust.check(grant.principal(), Subject::from(&bundle), standing).is_err();
+    let impact = if is_active || is_kept_back { Impact::default() } else { impact::of(app, grant, &bundle).await? };
+    if impact.transactions > accept {
+        return Err(Error::WouldDeny(Box::new(impact)));
+    }
+    let change = Change::BundleActivate {
+        bundle: Arc::new(bundle),
+        pushed_by: row.pushed_by,
+        signatures: row.signatures,
+        denies: impact.transactions,
+    };
+    let entry = tenant.change(grant, change).await.inspect_err(|error| {
+        if matches!(error, Error::Refused(Refusal::NotActivated(_))) {
+            metrics::counter!("chancery_denials_total", "reason" => "rule").increment(1);
+        }
+    })?;
+    Ok(Activated { digest, entry, impact })
+}
+
+/// Makes that bundle the active one which was so before: in force when this returns. The ledger says which it
+/// was.
 ///
 /// # Errors
 /// `Conflict` if no other was ever active; else as [`activate`].
-pub async fn rollback(app: &App, grant: &Grant) -> Result<(Digest, Option<u64>), Error> {
+pub async fn rollback(app: &App, grant: &Grant, accept: u64) -> Result<Activated, Error> {
     let tenant = app.tenant(grant)?;
     let active = tenant.control()?.bundle.as_ref().map(|bundle| bundle.digest());
     let mut end = tenant.head().size;
@@ -113,7 +186,7 @@ pub async fn rollback(app: &App, grant: &Grant) -> Result<(Digest, Option<u64>),
             let record = Record::parse(&row.record).map_err(damaged("a record"))?;
             let digest = record.data.get_digest("bundle").filter(|_| record.kind == kind::BUNDLE_ACTIVATED);
             if let Some(digest) = digest.filter(|digest| Some(*digest) != active) {
-                return Ok((digest, activate(app, grant, digest).await?));
+                return activate(app, grant, digest, accept).await;
             }
         }
         end = from;
@@ -127,7 +200,7 @@ pub async fn rollback(app: &App, grant: &Grant) -> Result<(Digest, Option<u64>),
 /// If there is none with this digest.
 pub async fn get(app: &App, grant: &Grant, digest: Digest) -> Result<BundleView, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    view(&row, pointers(app, grant)?)
+    view(&row, pointers(app, grant)?, &app.tenant(grant)?.control()?.trust)
 }
 
 /// The active bundle and the one in the shadow.
@@ -148,6 +221,17 @@ pub async fn simulate(app: &App, grant: &Grant, digest: Digest, question: Questi
     Ok(chancery_shard::decide(&bundle, &control.directory, &request))
 }
 
+/// The same of a bundle that need not be pushed.
+///
+/// # Errors
+/// [`Error::Faulty`] with everything that is wrong with it.
+pub async fn simulate_source(app: &App, grant: &Grant, source: &Value, question: Question) -> Result<Decision, Error> {
+    let (bundle, _) = parse(&json::canonical(source))?;
+    let control = app.tenant(grant)?.control()?;
+    let request = crate::decisions::alone(app, grant, &bundle, question).await;
+    Ok(chancery_shard::decide(&bundle, &control.directory, &request))
+}
+
 /// A page of bundles, by name and version.
 ///
 /// # Errors
@@ -156,7 +240,8 @@ pub async fn list(app: &App, grant: &Grant, page: Page<(Name, u32)>) -> Result<P
     let rows = page.rows();
     let [_, shadow] = pointers(app, grant)?;
     let (found, active) = app.store().bundles(grant, page.after, rows + 1).await?;
-    let views = found.iter().map(|row| view(row, [active, shadow])).collect::<Result<Vec<_>, _>>()?;
+    let control = app.tenant(grant)?.control()?;
+    let views = found.iter().map(|row| view(row, [active, shadow], &control.trust)).collect::<Result<Vec<_>, _>>()?;
     Ok(Paged::cut(views, rows, |view| (view.name.clone(), view.version)))
 }
 
@@ -164,13 +249,15 @@ fn missing(digest: Digest) -> Error {
     Error::Missing(format!("bundle {digest}"))
 }
 
-fn view(row: &BundleRow, [active, shadow]: [Option<Digest>; 2]) -> Result<BundleView, Error> {
+fn view(row: &BundleRow, [active, shadow]: [Option<Digest>; 2], trust: &Trust) -> Result<BundleView, Error> {
     let source = json::parse(&row.source, limits::BUNDLE_BYTES_MAX).map_err(damaged("a bundle"))?;
     Ok(BundleView {
         name: row.name.clone(),
         version: row.version,
         digest: row.digest,
         pushed_at: row.pushed_at,
+        pushed_by: row.pushed_by,
+        signatures: signed::views(row, trust)?,
         active: active == Some(row.digest),
         shadow: shadow == Some(row.digest),
         source,
@@ -179,7 +266,10 @@ fn view(row: &BundleRow, [active, shadow]: [Option<Digest>; 2]) -> Result<Bundle
 
 /// A bundle that passes its own tests, and what is allowed but probably not meant.
 fn tested(source: &[u8]) -> Result<(Bundle, Vec<Fault>), Error> {
-    let (bundle, warnings) = parse(source)?;
+    let (bundle, mut warnings) = parse(source)?;
+    if bundle.policies().count() <= LINT_POLICIES_MAX {
+        warnings.extend(lint::lint(&bundle, &[])?.into_iter().map(linted));
+    }
     let failed = cases::run(&bundle).into_iter().filter_map(|result| {
         let path = format!("tests, `{}`", result.name);
         Some(Fault { path, line: None, column: None, message: result.failure?, rule: None })
@@ -224,6 +314,15 @@ fn fault(problem: &Problem) -> Fault {
     };
     let (line, column) = problem.place.unzip();
     Fault { path, line, column, message, rule: None }
+}
+
+fn linted(warning: Warning) -> Fault {
+    let path = match &warning.policy {
+        Some(policy) => format!("{}, policy `{policy}`", warning.file),
+        None => warning.file,
+    };
+    let (line, column) = warning.place.unzip();
+    Fault { path, line, column, message: warning.message, rule: Some(warning.rule.id()) }
 }
 
 fn checked(bundle: &Bundle, warnings: Vec<Fault>) -> Checked {

@@ -1,5 +1,6 @@
 //! Why a use-case did not do what it was asked.
 
+use crate::bundles::Impact;
 use crate::clock::EntropyError;
 use chancery_base::{Kind, TransactionId};
 use chancery_engine::search::SearchError;
@@ -45,6 +46,9 @@ pub enum Error {
     /// It contradicts what is already so.
     #[error("{0}")]
     Conflict(String),
+    /// A bundle would deny what runs, and nobody accepted so much of it.
+    #[error("{}", would_deny(_0))]
+    WouldDeny(Box<Impact>),
     /// The request is wrong.
     #[error("{0}")]
     Invalid(String),
@@ -121,7 +125,7 @@ impl Error {
             Self::Unauthenticated => Kind::Unauthenticated,
             Self::Denied { .. } | Self::Stopped { .. } => Kind::Denied,
             Self::Missing(_) | Self::Expired(_) => Kind::Missing,
-            Self::Conflict(_) => Kind::Conflict,
+            Self::Conflict(_) | Self::WouldDeny(_) => Kind::Conflict,
             Self::Invalid(_) | Self::Search(_) | Self::Faulty { .. } => Kind::Invalid,
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind,
@@ -149,6 +153,7 @@ impl Error {
             | Self::Missing(_)
             | Self::Expired(_)
             | Self::Conflict(_)
+            | Self::WouldDeny(_)
             | Self::Invalid(_)
             | Self::Search(_)
             | Self::Faulty { .. }
@@ -160,6 +165,15 @@ impl Error {
             | Self::Bug(_) => matches!(self.kind(), Kind::Busy | Kind::Limited).then_some(Duration::from_secs(1)),
         }
     }
+}
+
+fn would_deny(impact: &Impact) -> String {
+    let Impact { transactions, looked_at, more, .. } = impact;
+    let at_least = if *more { "at least " } else { "" };
+    format!(
+        "the bundle would deny steps of {at_least}{transactions} running transactions, of {looked_at} that were looked \
+         at: accept {transactions}, or let them end first"
+    )
 }
 
 fn first(faults: &[Fault]) -> String {

@@ -47,6 +47,7 @@ pub mod retention;
 pub mod schedules;
 pub mod settings;
 pub mod signals;
+pub mod signers;
 pub mod signing;
 mod starters;
 pub mod stops;

@@ -17,7 +17,7 @@ use chancery_shard::input::{Change, Command, ControlChange, Response};
 use chancery_shard::row::{LogId, LogRow};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 /// Which tenant a key belongs to, over all tenants. Keys are never removed, only revoked in the tenant's directory.
 pub(crate) type KeyIndex = Arc<RwLock<HashMap<KeyId, TenantId>>>;
@@ -42,6 +42,8 @@ pub(crate) struct Tenant {
     pub(crate) inputs: Inputs,
     /// Whose turn it is to have a page of entries read.
     pub(crate) pages: Semaphore,
+    /// Whose turn it is to push a bundle or its signatures.
+    pub(crate) signing: Mutex<()>,
     /// Places for exports that are under way.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) definitions: Definitions,
@@ -77,6 +79,7 @@ impl Tenant {
             watchers: Watchers::default(),
             inputs,
             pages: Semaphore::new(PAGES_AT_ONCE),
+            signing: Mutex::new(()),
             exports: Arc::new(Semaphore::new(EXPORTS_AT_ONCE)),
             definitions: Definitions::default(),
             integrator: integrator::Handle::default(),

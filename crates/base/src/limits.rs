@@ -66,8 +66,20 @@ pub const POLL_EVERY_MIN: Duration = Duration::from_millis(100);
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
 /// Policies of a bundle.
 pub const POLICIES_MAX: usize = 10_000;
+/// Running transactions that an activation looks at for what it would deny.
+pub const IMPACT_LOOKS_MAX: usize = 1_000;
+/// Decisions that it takes for that: about a second's work.
+pub const IMPACT_DECISIONS_MAX: usize = 20_000;
+/// Steps of running transactions that it lists.
+pub const IMPACT_SHOWN_MAX: usize = 100;
+/// Signers of a tenant's bundles.
+pub const SIGNERS_MAX: usize = 64;
 /// Tests of a bundle: they are run at each push.
 pub const BUNDLE_CASES_MAX: usize = 1_000;
+/// Entries that one call of a replay looks at.
+pub const REPLAY_ENTRIES_MAX: u64 = 10_000;
+/// Policies of a bundle, above which a push and a check do not lint: policies are compared with one another.
+pub const LINT_POLICIES_MAX: usize = 1_000;
 /// Definitions, principals and actions together by which a replay sums flips; the rest is one sum.
 pub const REPLAY_GROUPS_MAX: usize = 10_000;
 /// Types and actions of a bundle's schema.

@@ -178,7 +178,7 @@ fn tests_of(dir: &Path) -> Result<Vec<Value>, CliError> {
 }
 
 /// A value that is written as JSON, or as YAML.
-fn value_of(path: &Path, bytes: &[u8]) -> Result<Value, CliError> {
+pub(crate) fn value_of(path: &Path, bytes: &[u8]) -> Result<Value, CliError> {
     if bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[") {
         return json::parse(bytes, BUNDLE_BYTES_MAX).map_err(|error| fault(path, error.to_string()));
     }

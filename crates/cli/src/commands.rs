@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+mod apply;
 mod bundle;
 mod capability;
 mod completions;
@@ -24,6 +25,7 @@ mod run;
 mod schedule;
 mod serve;
 mod settings;
+mod signer;
 mod signing_secret;
 mod stop;
 mod target;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bundle(bundle::Command),
     Decide(decide::Args),
+    Apply(apply::ApplyArgs),
+    Diff(apply::DiffArgs),
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
@@ -81,6 +85,8 @@ pub(crate) enum Command {
     Target(target::Command),
     #[command(subcommand)]
     SigningSecret(signing_secret::Command),
+    #[command(subcommand)]
+    Signer(signer::Command),
     #[command(subcommand)]
     Capability(capability::Command),
     #[command(subcommand)]
@@ -109,6 +115,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
+        Command::Apply(args) => Box::pin(apply::run(args, session)).await,
+        Command::Diff(args) => Box::pin(apply::diff(args, session)).await,
         Command::Decide(args) => decide::run(args, session).await,
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
@@ -121,6 +129,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Event(command) => Box::pin(event::run(command, session)).await,
         Command::Target(command) => Box::pin(target::run(command, session)).await,
         Command::SigningSecret(command) => Box::pin(signing_secret::run(command, session)).await,
+        Command::Signer(command) => Box::pin(signer::run(command, session)).await,
         Command::Capability(command) => Box::pin(capability::run(command, session)).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Principal(command) => Box::pin(principal::run(command, session)).await,

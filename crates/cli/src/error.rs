@@ -266,6 +266,9 @@ fn remote_hint(error: &SdkError) -> Option<String> {
     {
         return Some(format!("read what happened to it with `chancery tx history {id}`"));
     }
+    if error.problem().is_some_and(|problem| problem.kind() == Some(ProblemKind::WouldDeny)) {
+        return Some("the same with --accept N, once that is what you want".to_owned());
+    }
     Some(match error.kind() {
         Kind::Unauthenticated => {
             "the key is unknown to this server, expired or revoked: name another with --key-file, \

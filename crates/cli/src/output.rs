@@ -6,6 +6,7 @@ pub(crate) use grid::{Cell, Grid, Tone, fields};
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use chancery_api::bundle::{Impact, WouldDeny};
 use chancery_api::decision::{Effect, Reason};
 use chancery_api::{Fault, Problem};
 use clap::ValueEnum;
@@ -159,6 +160,9 @@ fn problem_lines(problem: &Problem, text: &mut String) {
     for reason in &problem.reasons {
         put(text, format_args!("\n  because {}", reason_line(reason)));
     }
+    if let Some(impact) = &problem.impact {
+        impact_lines(impact, text);
+    }
     if let Some(decision) = problem.decision {
         put(text, format_args!("\n  decision {decision}"));
     }
@@ -167,6 +171,22 @@ fn problem_lines(problem: &Problem, text: &mut String) {
     }
     if let Some(instance) = &problem.instance {
         put(text, format_args!("\n  request {}", plain(instance.trim_start_matches("urn:chancery:request:"))));
+    }
+}
+
+fn impact_lines(impact: &Impact, text: &mut String) {
+    for denied in &impact.would_deny {
+        let WouldDeny { transaction, definition, step, action, resource, reasons } = denied;
+        let reasons: Vec<String> = reasons.iter().map(reason_line).collect();
+        let [step, action, resource] = [step, action, resource].map(|word| plain(word));
+        put(text, format_args!("\n  {transaction} {definition}/{step} `{action}` {resource}: {}", reasons.join("; ")));
+    }
+    if impact.untold > 0 {
+        let untold = impact.untold;
+        put(
+            text,
+            format_args!("\n  of {untold} more steps it can't be told yet: it depends on what comes before them"),
+        );
     }
 }
 

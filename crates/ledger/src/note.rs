@@ -132,11 +132,14 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        for line in &self.signatures {
-            let bytes: Vec<u8> = line.id.iter().chain(&line.signature).copied().collect();
-            writeln!(f, "— {} {}", line.name, STANDARD.encode(bytes))?;
-        }
-        Ok(())
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: Vec<u8> = self.id.iter().chain(&self.signature).copied().collect();
+        write!(f, "— {} {}", self.name, STANDARD.encode(bytes))
     }
 }
 

@@ -81,8 +81,16 @@ actions! {
     BundlePush => "bundle:push",
     /// Puts a bundle into force.
     BundleActivate => "bundle:activate",
-    /// Reads and lists bundles.
+    /// Reads and lists bundles, what they need to be put into force, and whose signatures count.
     BundleRead => "bundle:read",
+    /// Takes past decisions again under another bundle: it tells who asked for what, and no payloads.
+    BundleReplay => "bundle:replay",
+    /// Sets what a bundle needs to be put into force.
+    BundleRulesSet => "bundle_rules:set",
+    /// Has somebody's signatures of bundles count.
+    SignerAdd => "signer:add",
+    /// Has them count no longer.
+    SignerRemove => "signer:remove",
     /// Starts a transaction.
     TransactionStart => "transaction:start",
     /// Reads a transaction and its history, and waits for its end.

@@ -11,6 +11,7 @@ mod open;
 mod people;
 mod queues;
 mod records;
+mod replays;
 mod requests;
 mod retention;
 mod schedules;
@@ -25,7 +26,10 @@ pub(crate) use authzen::{
     access_found, sought_actions, sought_resources, sought_subjects,
 };
 pub(crate) use compliance::{pack, pack_status};
-pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
+pub(crate) use documents::{
+    activated, bundle, bundle_rules, bundle_summary, checked, definition, definition_summary, impact, registered,
+    signer,
+};
 pub(crate) use events::{event_query, events};
 pub(crate) use exports::export;
 pub(crate) use maintenance::maintenance;
@@ -34,6 +38,8 @@ pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, p
 pub(crate) use queues::{queue, queue_settings};
 pub use records::simulated;
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
+pub(crate) use replays::simulate_bundle;
+pub use replays::{replay_flip, replayed};
 pub(crate) use requests::{request, request_query, say};
 pub(crate) use retention::{retention, set_retention};
 pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};

@@ -101,6 +101,10 @@ impl From<Error> for Failure {
                 let detail = format!("{detail}, under /v1/transactions/{id}/history");
                 Problem { transaction: Some(id), ..Problem::new(ProblemKind::Expired, detail) }
             }
+            Error::WouldDeny(impact) => {
+                let impact = Some(Box::new(crate::convert::impact(*impact)));
+                Problem { impact, ..Problem::new(ProblemKind::WouldDeny, detail) }
+            }
             Error::Conflict(_) => Problem::new(ProblemKind::Conflict, detail),
             Error::Invalid(_) => Problem::new(ProblemKind::InvalidRequest, detail),
             Error::Search(error) => {
@@ -144,6 +148,10 @@ fn refused(refusal: Refusal) -> Problem {
             ..Problem::new(ProblemKind::Stopped, detail)
         },
         Refusal::Illegal(refusal) => Problem::new(illegal(&refusal), detail),
+        Refusal::NotActivated(reasons) => {
+            let reasons = reasons.into_iter().map(|text| Reason { policy: None, effect: None, text }).collect();
+            Problem { reasons, ..Problem::new(ProblemKind::Denied, detail) }
+        }
         Refusal::SettingsMoved { .. } => Problem::new(ProblemKind::SettingsMoved, detail),
         Refusal::Forked(id) => about(ProblemKind::ForkedAlready, id),
         Refusal::Overlaps(id) => about(ProblemKind::IllegalState, id),

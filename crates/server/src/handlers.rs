@@ -18,6 +18,7 @@ pub(crate) mod requests;
 pub(crate) mod retention;
 pub(crate) mod schedules;
 pub(crate) mod settings;
+pub(crate) mod signers;
 pub(crate) mod stops;
 pub(crate) mod targets;
 pub(crate) mod transactions;

@@ -26,7 +26,7 @@ mod stream;
 mod tally;
 pub mod telemetry;
 
-pub use convert::simulated;
+pub use convert::{replay_flip, replayed, simulated};
 pub use failure::reason;
 pub use listener::{ServeError, Server, serve};
 pub use options::{CallLimits, ConnectionLimits, ServerOptions, Shares};

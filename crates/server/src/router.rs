@@ -4,7 +4,8 @@ use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
     authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, open,
-    operations, principals, queues, requests, retention, schedules, settings, stops, targets, transactions, workers,
+    operations, principals, queues, requests, retention, schedules, settings, signers, stops, targets, transactions,
+    workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -109,6 +110,13 @@ fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
         "bundle_shadow_end" => on(filter, bundles::shadow_end),
         "bundle_rollback" => on(filter, bundles::rollback),
         "bundle_simulate" => on(filter, bundles::simulate),
+        "bundle_simulate_source" => on(filter, bundles::simulate_source),
+        "bundle_replay" => on(filter, bundles::replay),
+        "bundle_rules_get" => on(filter, signers::rules),
+        "bundle_rules_set" => on(filter, signers::set_rules),
+        "signer_list" => on(filter, signers::list),
+        "signer_add" => on(filter, signers::add),
+        "signer_remove" => on(filter, signers::remove),
         "ledger_logs" => on(filter, ledger::logs),
         "ledger_entries" => on(filter, ledger::entries),
         "ledger_proof_inclusion" => on(filter, ledger::inclusion),

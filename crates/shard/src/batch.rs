@@ -4,7 +4,7 @@ use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -239,6 +239,8 @@ pub struct ControlRows {
     pub stops: Vec<StopRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
+    /// What it says of bundles, where it says anything.
+    pub trust: Option<TrustRow>,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition, without its source.

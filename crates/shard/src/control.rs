@@ -6,10 +6,11 @@ use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
     BundleRow, CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow,
-    StopRow, TargetRow, TenantRow,
+    StopRow, TargetRow, TenantRow, TrustRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
+use crate::trust::Trust;
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{Digest, KeyId, Name, TargetId, json};
@@ -41,6 +42,8 @@ pub struct Control {
     pub stops: Stops,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
+    /// What a bundle needs to be put into force, and whose signatures count.
+    pub trust: Trust,
     /// The secrets that its calls are signed with, oldest first.
     pub signing_secrets: Vec<SigningSecretRow>,
     /// The newest version of each definition.
@@ -81,6 +84,7 @@ impl Control {
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
+            trust: rows.trust.as_ref().map_or_else(|| Ok(Trust::default()), trust)?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
                 .definitions
@@ -144,6 +148,10 @@ fn stop(row: &StopRow) -> Result<Stop, ControlError> {
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {
     Retention::of(row).ok_or_else(|| ControlError("retention: it is damaged".to_owned()))
+}
+
+fn trust(row: &TrustRow) -> Result<Trust, ControlError> {
+    Trust::of(row).ok_or_else(|| ControlError("what is said of bundles: it is damaged".to_owned()))
 }
 
 /// The principal of a row.

@@ -44,10 +44,18 @@ pub mod kind {
         DEFINITION_REGISTERED = "definition.registered",
         /// A bundle was pushed.
         BUNDLE_PUSHED = "bundle.pushed",
+        /// More signatures of a bundle came.
+        BUNDLE_SIGNED = "bundle.signed",
         /// A bundle was activated.
         BUNDLE_ACTIVATED = "bundle.activated",
         /// A bundle was put in the shadow, or none is there any more.
         BUNDLE_SHADOWED = "bundle.shadowed",
+        /// What a bundle needs to be put into force was set.
+        BUNDLE_RULES_CHANGED = "bundle_rules.changed",
+        /// Somebody's signatures of bundles count from here on.
+        SIGNER_ADDED = "signer.added",
+        /// They count no longer.
+        SIGNER_REMOVED = "signer.removed",
         /// What a target is given was set.
         TARGET_CHANGED = "target.changed",
         /// A person holds a target's breaker, or lets it go.

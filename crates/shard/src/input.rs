@@ -672,6 +672,9 @@ pub enum Refusal {
         /// The version that they have; 0 where nothing was ever set.
         now: u32,
     },
+    /// The rules for bundles keep this one from being put into force by who asks. The denial is an entry.
+    #[error("this bundle may not be put into force: {}", _0.join("; "))]
+    NotActivated(Vec<String>),
     /// The transaction was forked before; what it left is with that fork.
     #[error("the transaction was forked before, and {0} took over what it left: fork that, once it has ended")]
     Forked(TransactionId),
@@ -740,7 +743,7 @@ impl Refusal {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Missing(_) | Self::NotFound(_) => Kind::Missing,
-            Self::Denied(_) | Self::Stopped(_) => Kind::Denied,
+            Self::Denied(_) | Self::Stopped(_) | Self::NotActivated(_) => Kind::Denied,
             Self::KeyReused(_)
             | Self::BusinessKeyTaken(_)
             | Self::SettingsMoved { .. }

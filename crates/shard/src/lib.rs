@@ -11,6 +11,7 @@ pub mod expiry;
 pub mod input;
 pub mod maintenance;
 mod payload;
+pub mod preview;
 pub mod queue;
 pub mod replay;
 mod request;
@@ -24,6 +25,7 @@ mod shard;
 pub mod stop;
 pub mod target;
 pub mod token;
+pub mod trust;
 
 pub use batch::{Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError};
 pub use chancery_engine::{RequestKind, RequestStatus, search};

@@ -5,6 +5,7 @@
 //! completed is final with its root, for until then it may be recalled. Of those that are final their places are kept
 //! until an entry says that they expired: their rows are gone then, and those of no others.
 
+mod bundles;
 mod families;
 
 use crate::control::{self, principal_row};
@@ -16,7 +17,7 @@ use crate::retention::Retention;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
     PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow,
+    TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -130,6 +131,8 @@ pub struct TenantRows {
     pub stops: BTreeMap<StopId, StopRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
+    /// What it says of bundles.
+    pub trust: Option<TrustRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
     pub signing_secrets: BTreeMap<SigningSecretId, SigningSecretSeen>,
     /// Schedules.
@@ -485,15 +488,14 @@ impl Replay {
                 self.bundle(payload, record)?;
                 raises = false;
             }
+            "bundle.shadowed" => self.bundle_shadowed(record)?,
+            "bundle.signed" => {
+                self.bundle_signed(payload, record)?;
+                raises = false;
+            }
+            "bundle_rules.changed" | "signer.added" | "signer.removed" => self.trust(payload, record)?,
             "export.made" => raises = false,
-            "bundle.activated" => {
-                let bundle = record.data.get_digest("bundle").ok_or(ReplayError::Digest("bundle"))?;
-                self.rows.active_bundle = Some(self.pushed(bundle)?);
-            }
-            "bundle.shadowed" => {
-                let bundle = record.data.get_digest("bundle");
-                self.rows.shadow_bundle = bundle.map(|bundle| self.pushed(bundle)).transpose()?;
-            }
+            "bundle.activated" => self.bundle_activated(record)?,
             _ => {
                 self.schedule(payload, record)?;
                 raises = false;
@@ -650,35 +652,6 @@ impl Replay {
             source: Arc::clone(&definition.source),
         });
         self.definitions.insert(definition.digest, definition);
-        Ok(())
-    }
-
-    /// A bundle that an entry points to.
-    fn pushed(&self, bundle: Digest) -> Result<Digest, ReplayError> {
-        let is_there = self.rows.bundles.iter().any(|row| row.digest == bundle);
-        is_there.then_some(bundle).ok_or_else(|| ReplayError::Dangling(format!("bundle {bundle}")))
-    }
-
-    fn bundle(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
-        let source: String = typed(payload, "source")?;
-        let known = self.bundles.get(&Digest::of(source.as_bytes()));
-        let bundle = match known.filter(|known| known.canonical() == source.as_bytes()) {
-            Some(known) => Arc::clone(known),
-            None => Bundle::parse(source.as_bytes())
-                .map(Arc::new)
-                .map_err(|err| ReplayError::Illegal(format!("the bundle can't be read: {err}")))?,
-        };
-        if record.data.get_digest("bundle") != Some(bundle.digest()) {
-            return Err(ReplayError::Digest("bundle"));
-        }
-        self.rows.bundles.retain(|row| row.digest != bundle.digest());
-        self.rows.bundles.push(BundleRow {
-            name: bundle.name().clone(),
-            version: u32::try_from(bundle.version()).unwrap_or(u32::MAX),
-            digest: bundle.digest(),
-            pushed_at: record.at,
-            source: Arc::from(bundle.canonical()),
-        });
         Ok(())
     }
 }

@@ -331,6 +331,13 @@ pub struct RetentionRow {
     pub body: Sealed,
 }
 
+/// What a bundle needs to be put into force, and whose signatures count; where nothing is said there is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustRow {
+    /// What is said: canonical JSON.
+    pub body: Sealed,
+}
+
 /// A secret that a tenant's calls are signed with. It is here and nowhere else: entries have its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningSecretRow {
@@ -368,7 +375,7 @@ pub struct DefinitionRow {
     pub source: Arc<[u8]>,
 }
 
-/// A bundle: immutable.
+/// A bundle: immutable but for its signatures, of which there may come more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleRow {
     /// Its name.
@@ -379,6 +386,10 @@ pub struct BundleRow {
     pub digest: Digest,
     /// When it was pushed.
     pub pushed_at: Timestamp,
+    /// Who pushed it.
+    pub pushed_by: PrincipalId,
+    /// Lines of signatures, as below a signed note's text; empty where nobody signed it.
+    pub signatures: Arc<str>,
     /// Its canonical JSON.
     pub source: Arc<[u8]>,
 }
@@ -412,6 +423,10 @@ pub enum ControlRow {
     Retention(RetentionRow),
     /// Nothing is said of it any more: its row goes.
     RetentionGone,
+    /// What a bundle needs to be put into force was changed, or whose signatures count.
+    Trust(TrustRow),
+    /// Nothing is said of it any more: its row goes.
+    TrustGone,
     /// A signing secret was issued.
     SigningSecret(SigningSecretRow),
     /// A signing secret was retired: its row is destroyed.
@@ -424,6 +439,8 @@ pub enum ControlRow {
     Definition(DefinitionRow),
     /// A bundle was pushed.
     Bundle(BundleRow),
+    /// A bundle has these signatures from here on.
+    BundleSigned(Digest, Arc<str>),
     /// A bundle was activated.
     ActiveBundle(Digest),
     /// A bundle was put in the shadow; none: there is none any more.

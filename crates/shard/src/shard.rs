@@ -35,7 +35,7 @@ mod work;
 
 pub use config::Config;
 pub use decisions::decide_as_shard as decide;
-pub(crate) use dispatch::{key_hash, request_hash};
+pub(crate) use dispatch::{built_ins, key_hash, request_hash, resource_of};
 pub use fork::fork_hash;
 pub(crate) use fork::fork_request;
 #[cfg(feature = "sabotage")]

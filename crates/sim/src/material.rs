@@ -3,9 +3,10 @@
 use crate::Material;
 use crate::reference::Plan;
 use crate::rng::Rng;
-use chancery_base::json;
+use chancery_base::{PrincipalId, json};
 use chancery_engine::definition::Definition;
 use chancery_policy::Bundle;
+use chancery_shard::input::Change;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -83,6 +84,17 @@ const STRICT: &str = "
 pub(crate) fn bundles() -> Result<[Arc<Bundle>; 2], String> {
     static BUNDLES: OnceLock<Result<[Arc<Bundle>; 2], String>> = OnceLock::new();
     BUNDLES.get_or_init(|| Ok([bundle("open", OPEN)?, bundle("strict", STRICT)?])).clone()
+}
+
+/// Pushes a bundle that nobody signed.
+pub(crate) fn push(bundle: &Arc<Bundle>) -> Change {
+    Change::BundlePush { bundle: Arc::clone(bundle), signatures: Arc::from("") }
+}
+
+/// Puts a bundle into force.
+pub(crate) fn activate(bundle: &Arc<Bundle>) -> Change {
+    let bundle = Arc::clone(bundle);
+    Change::BundleActivate { bundle, pushed_by: PrincipalId::SYSTEM, signatures: Arc::from(""), denies: 0 }
 }
 
 fn bundle(name: &str, policies: &str) -> Result<Arc<Bundle>, String> {

@@ -9,7 +9,7 @@ use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow,
+    TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -119,6 +119,8 @@ pub trait Scan {
     ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
     /// How long tenants keep what has ended, by tenant.
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
+    /// What tenants say of bundles, by tenant.
+    fn trust(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, TrustRow)>, StoreError>;
     /// Stops, by (tenant, id).
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Result<Vec<(TenantId, StopRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.

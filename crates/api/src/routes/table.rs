@@ -24,6 +24,7 @@ const LIMIT: Parameter = number("limit", "How many items at most: 1 to 1,000, el
 const CURSOR: Parameter = text("cursor", "The `next` of the page before.");
 const SEARCH: Parameter = text("search", "Such as `status:failed,parked -label.region:eu started<2h`.");
 const PAGE: &[Parameter] = &[LIMIT, CURSOR];
+const ACCEPT: &str = "Of how many running transactions it may deny steps; else of none.";
 const RANGE: &[Parameter] = &[
     text("from", "From this time on; without it 90 days before the end."),
     text("to", "Until before this time; without it until now."),
@@ -92,7 +93,7 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::AnyJson),
     // Bundles.
     Route::new(Post, "/v1/bundles", "bundle_push", Action("bundle:push"))
-        .summary("Push a bundle; it does not decide until it is activated")
+        .summary("Push a bundle, with `signatures` beside it; it does not decide until it is activated")
         .takes(Body::Bundle)
         .gives(Answer::Json(201, "Registered")),
     Route::new(Post, "/v1/bundles/check", "bundle_check", Action("bundle:check"))
@@ -108,19 +109,45 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::Json(200, "Bundle")),
     Route::new(Post, "/v1/bundles/{digest}/activate", "bundle_activate", Action("bundle:activate"))
         .summary("Make a bundle the active one; in force when the call returns")
+        .with(&[number("accept", ACCEPT)])
         .gives(Answer::Json(200, "Activated")),
     Route::new(Post, "/v1/bundles/{digest}/shadow", "bundle_shadow", Action("bundle:activate"))
         .summary("Ask a bundle beside the active one from now on, and record what it says")
-        .gives(Answer::Json(200, "Activated")),
+        .gives(Answer::Json(200, "Shadowed")),
     Route::new(Delete, "/v1/bundles/shadow", "bundle_shadow_end", Action("bundle:activate"))
         .summary("Take the bundle that is in the shadow out of it"),
     Route::new(Post, "/v1/bundles/rollback", "bundle_rollback", Action("bundle:activate"))
         .summary("Make the bundle that was active before the active one; in force when the call returns")
+        .with(&[number("accept", ACCEPT)])
         .gives(Answer::Json(200, "Activated")),
     Route::new(Post, "/v1/bundles/{digest}/simulate", "bundle_simulate", Action("bundle:read"))
         .summary("Ask a pushed bundle, active or not; nothing is recorded")
         .takes(Body::Json("Decide"))
         .gives(Answer::Json(200, "Simulated")),
+    Route::new(Post, "/v1/bundles/simulate", "bundle_simulate_source", Action("bundle:check"))
+        .summary("Ask a bundle that need not be pushed; nothing is recorded")
+        .takes(Body::Json("SimulateBundle"))
+        .gives(Answer::Json(200, "Simulated")),
+    Route::new(Post, "/v1/bundles/{digest}/replay", "bundle_replay", Action("bundle:replay"))
+        .summary("Take past decisions again under a pushed bundle, 10,000 entries a call; nothing is recorded")
+        .takes(Body::Json("ReplayBundle"))
+        .gives(Answer::Json(200, "Replayed")),
+    Route::new(Get, "/v1/bundle-rules", "bundle_rules_get", Action("bundle:read"))
+        .summary("Read what a bundle needs to be put into force")
+        .gives(Answer::Json(200, "BundleRules")),
+    Route::new(Put, "/v1/bundle-rules", "bundle_rules_set", Action("bundle_rules:set"))
+        .summary("Set what a bundle needs to be put into force")
+        .takes(Body::Json("BundleRules"))
+        .gives(Answer::Json(200, "BundleRules")),
+    Route::new(Get, "/v1/signers", "signer_list", Action("bundle:read"))
+        .summary("List those whose signatures of bundles count")
+        .gives(Answer::Page("Signer")),
+    Route::new(Post, "/v1/signers", "signer_add", Action("signer:add"))
+        .summary("Have somebody's signatures of bundles count")
+        .takes(Body::Json("AddSigner"))
+        .gives(Answer::Json(201, "Signer")),
+    Route::new(Delete, "/v1/signers/{name}", "signer_remove", Action("signer:remove"))
+        .summary("Have somebody's signatures of bundles count no longer"),
     // Transactions.
     Route::new(Post, "/v1/transactions", "transaction_start", Action("transaction:start"))
         .summary("Start a transaction; 200 where the idempotency key had started it")

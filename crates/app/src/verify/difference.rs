@@ -3,7 +3,7 @@
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -92,6 +92,7 @@ differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", s
 
 differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
+differs!(TrustRow {} body);
 differs!(StopRow { id => "id" } body);
 differs!(ScheduleRow { name => "name" } body);
 
@@ -99,7 +100,13 @@ differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => 
 
 differs!(DefinitionRow { digest => "digest", registered_at => "registered_at", source => "source" });
 
-differs!(BundleRow { digest => "digest", pushed_at => "pushed_at", source => "source" });
+differs!(BundleRow {
+    digest => "digest",
+    pushed_at => "pushed_at",
+    pushed_by => "pushed_by",
+    signatures => "signatures",
+    source => "source",
+});
 
 differs!(TenantRow { shards => "shards", hash_key => "hash_key", created_at => "created_at" });
 

@@ -9,7 +9,7 @@ use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
+    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{BUNDLE, KeyPlace, PointerRow, SHADOW, SlotRow};
@@ -62,6 +62,7 @@ pub(super) struct State {
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     stops: BTreeMap<(TenantId, StopId), StopRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
+    trust: BTreeMap<TenantId, TrustRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
@@ -95,6 +96,7 @@ impl State {
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
+        self.trust.extend(rows.trust.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
         let definitions = rows.definitions.into_iter().map(|row| ((of(), row.name.clone(), row.version), row));
@@ -118,6 +120,7 @@ impl State {
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_stops(store, self.stops)?;
         rows += compare_retention(store, self.retention)?;
+        rows += compare_trust(store, self.trust)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
         rows += compare_keys(store, self.keys)?;
@@ -297,6 +300,13 @@ fn compare_stops(store: &impl Scan, stops: BTreeMap<(TenantId, StopId), StopRow>
 fn compare_retention(store: &impl Scan, retention: BTreeMap<TenantId, RetentionRow>) -> Result<u64, Fault> {
     let mut table = Table::new("retention", retention, TenantId::to_string);
     let page = |last: Option<&(TenantId, RetentionRow)>| store.retention(last.map(|(tenant, _)| tenant), PAGE);
+    each(page, |(tenant, row)| table.take(tenant, row))?;
+    table.finish()
+}
+
+fn compare_trust(store: &impl Scan, trust: BTreeMap<TenantId, TrustRow>) -> Result<u64, Fault> {
+    let mut table = Table::new("trust", trust, TenantId::to_string);
+    let page = |last: Option<&(TenantId, TrustRow)>| store.trust(last.map(|(tenant, _)| tenant), PAGE);
     each(page, |(tenant, row)| table.take(tenant, row))?;
     table.finish()
 }

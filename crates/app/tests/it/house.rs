@@ -116,7 +116,7 @@ impl House {
         let bundle = bundle();
         let pushed = bundles::push(&self.app, &self.granted(Action::BundlePush).await, &bundle).await.unwrap();
         let grant = self.granted(Action::BundleActivate).await;
-        bundles::activate(&self.app, &grant, pushed.checked.digest).await.unwrap();
+        bundles::activate(&self.app, &grant, pushed.checked.digest, 0).await.unwrap();
         self.register(ORDER).await;
     }
 

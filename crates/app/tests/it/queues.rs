@@ -126,7 +126,7 @@ async fn a_backlog_of_one_tenant_holds_up_no_other() {
     let granted = async |action| house.app.authorize(&caller, action, About::Tenant).await.unwrap();
     let bundle = crate::house::bundle();
     let pushed = bundles::push(&house.app, &granted(Action::BundlePush).await, &bundle).await.unwrap();
-    bundles::activate(&house.app, &granted(Action::BundleActivate).await, pushed.checked.digest).await.unwrap();
+    bundles::activate(&house.app, &granted(Action::BundleActivate).await, pushed.checked.digest, 0).await.unwrap();
     let grant = granted(Action::DefinitionRegister).await;
     definitions::register(&house.app, &grant, ORDER.as_bytes(), Format::Yaml).await.unwrap();
     let start = House::order(json!({"sku": "b"}), None);

@@ -9,16 +9,17 @@ use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, requests, retention, schedules, settings, signing, stops, targets, tenants,
+    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets, tenants,
     transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};
 use chancery_ledger::{Keys, Resource};
-use chancery_policy::{Action, Grant};
+use chancery_policy::{Action, Bundle, Grant};
 use chancery_shard::queue::QueueSettings;
 use chancery_shard::retention::Expiry;
 use chancery_shard::target::{Forced, TargetSettings};
+use chancery_shard::trust::{self, SigningKey};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -166,7 +167,7 @@ impl Owner {
         let source = json!({"name": "shop", "version": version, "schema": SCHEMA, "policies": POLICIES}).to_string();
         let pushed = bundles::push(&self.app, &self.may(Action::BundlePush).await, source.as_bytes()).await.unwrap();
         let grant = self.may(Action::BundleActivate).await;
-        bundles::activate(&self.app, &grant, pushed.checked.digest).await.unwrap();
+        bundles::activate(&self.app, &grant, pushed.checked.digest, 0).await.unwrap();
     }
 
     async fn start(&self, definition: &str, input: Value, key: Option<&str>) -> TransactionId {
@@ -309,6 +310,7 @@ async fn make() -> World {
         let retention = retention::Retention { transactions_ms: days.map(|days: u64| days * 86_400_000) };
         retention::set(&app, &acme.may(Action::RetentionSet).await, retention).await.unwrap();
     }
+    sign(acme).await;
     checkpoints.push(acme.checkpoint().await);
     app.shutdown().await.unwrap();
     World { dir, before, keys, checkpoints, receipts }
@@ -486,4 +488,20 @@ async fn receipts(owner: &Owner, ran: &Ran) -> Vec<Vec<u8>> {
         owner.receipt(of_step(ran.told, "tell", Phase::Do)).await,
         owner.receipt(of_step(ran.told, "tell", Phase::Undo)).await,
     ]
+}
+
+/// Says whose signatures of bundles count, and pushes a bundle whose signature comes after it.
+async fn sign(owner: &Owner) {
+    let key = SigningKey::from_seed("ann".parse().unwrap(), &[7; 32]);
+    signers::add(&owner.app, &owner.may(Action::SignerAdd).await, &key.verifier().to_string()).await.unwrap();
+    let mut document = json!({"name": "shop", "version": 9, "schema": SCHEMA, "policies": POLICIES});
+    let bundle = Bundle::parse(document.to_string().as_bytes()).unwrap();
+    for signed in [false, true] {
+        if signed {
+            let note = trust::sign((&bundle).into(), &key).unwrap();
+            document["signatures"] = json!(note.to_string());
+        }
+        let grant = owner.may(Action::BundlePush).await;
+        bundles::push(&owner.app, &grant, document.to_string().as_bytes()).await.unwrap();
+    }
 }

@@ -6,11 +6,13 @@ mod import;
 mod lint;
 mod named;
 mod replay;
+mod rules;
+mod sign;
 mod simulate;
 mod test;
 
 use super::PageArgs;
-use super::definition::{registered_line, report_faults};
+use super::definition::{registered_line, report_faults, warn};
 use crate::bundle_source::{self, Source};
 use crate::error::{CliError, Found};
 use crate::exit::Exit;
@@ -22,11 +24,13 @@ use chancery_api::bundle::{Activated, BundleSummary};
 use chancery_api::definition::{Checked, Registered};
 use chancery_base::Digest;
 use chancery_sdk::Client;
+use chancery_shard::trust::{self, Note};
 use clap::Subcommand;
 use serde::Serialize;
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
-/// Check, test, try, compare, push, activate and list policy bundles.
+/// Check, test, try, compare, sign, push, activate and list policy bundles.
 #[derive(Debug, Subcommand)]
 #[command(before_help = "\
 Examples:
@@ -45,6 +49,9 @@ pub(crate) enum Command {
     Replay(replay::Args),
     #[command(subcommand)]
     Import(import::Command),
+    Keygen(sign::KeygenArgs),
+    Sign(sign::SignArgs),
+    Rules(rules::Args),
     Push(PushArgs),
     Activate(ActivateArgs),
     Rollback(RollbackArgs),
@@ -71,7 +78,8 @@ pub(crate) struct CheckArgs {
 
 /// Push a bundle. It decides nothing until it is activated.
 ///
-/// Where the bundle names no version, it gets the number after the newest pushed one, unless that has the same content.
+/// Where the bundle names no version, it gets the one that was signed, or else the number after the newest pushed one,
+/// unless that has the same content. Signatures are taken along, and each must be right and by a trusted signer.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -84,17 +92,36 @@ pub(crate) struct PushArgs {
     /// Make it the active one, too.
     #[arg(long)]
     activate: bool,
+    /// The file of its signatures; else the one that `bundle sign` wrote beside it, where there is one.
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
+    #[command(flatten)]
+    accept: AcceptArgs,
+}
+
+/// What of the transactions that run a bundle may deny.
+#[derive(Debug, clap::Args)]
+struct AcceptArgs {
+    /// Put it into force though it denies steps of up to N running transactions.
+    #[arg(long, value_name = "N")]
+    accept: Option<u64>,
 }
 
 /// Make a pushed bundle the active one: in force when this returns.
+///
+/// Steps of running transactions that it would deny, and that are permitted now, are listed, and it is not put into
+/// force unless so many transactions are accepted.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery bundle activate sha256:…")]
+  chancery bundle activate sha256:…
+  chancery bundle activate sha256:… --accept 3")]
 pub(crate) struct ActivateArgs {
     /// Its digest, as `bundle push` and `bundle list` show it.
     #[arg(value_parser = digest)]
     digest: Digest,
+    #[command(flatten)]
+    accept: AcceptArgs,
 }
 
 /// Make the bundle that was active before the active one: in force when this returns. Twice is as it was.
@@ -102,7 +129,10 @@ pub(crate) struct ActivateArgs {
 #[command(before_help = "\
 Examples:
   chancery bundle rollback")]
-pub(crate) struct RollbackArgs {}
+pub(crate) struct RollbackArgs {
+    #[command(flatten)]
+    accept: AcceptArgs,
+}
 
 /// Ask a pushed bundle beside the active one, and record what it would have decided. Nobody obeys it.
 ///
@@ -155,14 +185,17 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Simulate(args) => simulate::run(args, session).await,
         Command::Replay(args) => replay::run(args, session).await,
         Command::Import(command) => import::run(command, session),
+        Command::Keygen(args) => sign::keygen(args, session),
+        Command::Sign(args) => sign::sign(&args, session),
+        Command::Rules(args) => rules::run(&args, session).await,
         Command::Push(args) => push(args, session).await,
         Command::Activate(args) => {
-            let activated = session.client()?.bundle_activate(args.digest).await?;
+            let activated = session.client()?.bundle_activate(args.digest, args.accept.accept).await?;
             session.out.show(&activated, activated_line)?;
             Ok(Exit::Ok)
         }
-        Command::Rollback(RollbackArgs {}) => {
-            let activated = session.client()?.bundle_rollback().await?;
+        Command::Rollback(args) => {
+            let activated = session.client()?.bundle_rollback(args.accept.accept).await?;
             session.out.show(&activated, activated_line)?;
             Ok(Exit::Ok)
         }
@@ -220,23 +253,50 @@ fn faults(found: &[Found]) -> Vec<Fault> {
 async fn push(args: PushArgs, session: &Session) -> Result<Exit, CliError> {
     let source = bundle_source::read(&args.path)?;
     let client = session.client()?;
-    let pushed = push_source(&source, &client).await?;
+    let note = signatures(&args.path, args.signatures.as_deref())?;
+    let pushed = push_signed(&source, note.as_ref(), &client).await?;
+    warn(session, "bundle", &pushed);
     if !args.activate {
         session.out.show(&pushed, registered_line)?;
         return Ok(Exit::Ok);
     }
-    let activated = client.bundle_activate(pushed.digest).await?;
+    let activated = client.bundle_activate(pushed.digest, args.accept.accept).await?;
     session.out.show(&PushedAndActive { pushed, activated }, |body| {
         format!("{}\n{}", registered_line(&body.pushed), activated_line(&body.activated))
     })?;
     Ok(Exit::Ok)
 }
 
+/// The signatures that stand beside a bundle, where there are any.
+pub(crate) fn signatures_beside(path: &Path) -> Result<Option<Note>, CliError> {
+    sign::read(&sign::beside(path))
+}
+
+/// The signatures of a file that is named, or of the one beside a bundle.
+fn signatures(path: &Path, named: Option<&Path>) -> Result<Option<Note>, CliError> {
+    let Some(named) = named else { return signatures_beside(path) };
+    sign::read(named)?.map(Some).ok_or_else(|| CliError::Missing(format!("there is no {}", named.display())))
+}
+
 /// Checks a bundle here, then pushes it there.
 pub(crate) async fn push_source(source: &Source, client: &Client) -> Result<Registered, CliError> {
+    push_signed(source, None, client).await
+}
+
+/// The same, with signatures.
+async fn push_signed(source: &Source, note: Option<&Note>, client: &Client) -> Result<Registered, CliError> {
     source.check_tested(1)?;
-    let version = if source.is_unversioned() { next_version(source, client).await? } else { 1 };
-    Ok(client.bundle_push(&source.document(version)).await?)
+    let signed = note.zip(source.name()).and_then(|(note, name)| trust::version_of(note, name));
+    let version = match (source.is_unversioned(), signed) {
+        (true, Some(version)) => version,
+        (true, None) => next_version(source, client).await?,
+        (false, _) => 1,
+    };
+    let mut document = source.document(version);
+    if let (Some(note), Some(document)) = (note, document.as_object_mut()) {
+        document.insert("signatures".to_owned(), Value::from(note.to_string()));
+    }
+    Ok(client.bundle_push(&document).await?)
 }
 
 /// The newest version's number if that has the same content, else the one after it.
@@ -251,7 +311,11 @@ async fn next_version(source: &Source, client: &Client) -> Result<u32, CliError>
 }
 
 fn activated_line(body: &Activated) -> String {
+    let denies = body.impact.transactions;
     match body.entry {
+        Some(entry) if denies > 0 => {
+            format!("{} is active: entry {entry}; it denies steps of {denies} running transactions", body.digest)
+        }
         Some(entry) => format!("{} is active: entry {entry}", body.digest),
         None => format!("{} was active already", body.digest),
     }
@@ -261,7 +325,7 @@ async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
     let pages = session.client()?.bundles();
     args.page
         .show(session, pages, |items| {
-            let mut grid = session.out.grid(&["NAME", "VERSION", "ACTIVE", "PUSHED", "DIGEST"]);
+            let mut grid = session.out.grid(&["NAME", "VERSION", "ACTIVE", "PUSHED", "SIGNED BY", "DIGEST"]);
             for item in items {
                 grid.row([
                     Cell::from(item.name.as_str()),
@@ -272,10 +336,20 @@ async fn list(args: ListArgs, session: &Session) -> Result<Exit, CliError> {
                         (false, false) => Cell::from("-"),
                     },
                     Cell::from(show::time(item.pushed_at)),
+                    Cell::from(signers(item)),
                     Cell::from(item.digest.to_string()),
                 ]);
             }
             grid.text_or("no bundles")
         })
         .await
+}
+
+/// Those who signed a bundle; with a question mark whose signatures do not count now.
+fn signers(item: &BundleSummary) -> String {
+    let shown = |signature: &chancery_api::bundle::BundleSignature| {
+        format!("{}{}", signature.signer, if signature.trusted { "" } else { "?" })
+    };
+    let names: Vec<String> = item.signatures.iter().map(shown).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }

@@ -150,6 +150,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Check(args) => check(&args, session),
         Command::Push(args) => {
             let registered = push(&args.file, &session.client()?).await?;
+            warn(session, "definition", &registered);
             session.out.show(&registered, registered_line)?;
             Ok(Exit::Ok)
         }
@@ -244,7 +245,7 @@ pub(crate) fn report_faults(session: &Session, error: CliError) -> Result<Exit, 
 }
 
 /// A definition, and what the linter says of it.
-fn parse(file: &Path, source: &Source) -> Result<(Definition, Vec<Found>), CliError> {
+pub(super) fn parse(file: &Path, source: &Source) -> Result<(Definition, Vec<Found>), CliError> {
     let document = input::name(file);
     let found = |problem: Problem, rule: Option<Rule>| Found {
         file: document.clone(),
@@ -265,6 +266,13 @@ fn parse(file: &Path, source: &Source) -> Result<(Definition, Vec<Found>), CliEr
             let faults = error.problems.into_iter().map(|problem| found(problem, None)).collect();
             Err(CliError::Faulty { faults, document: document.clone() })
         }
+    }
+}
+
+/// Tells what of a document that was taken is probably not meant; in JSON it is part of the data.
+pub(crate) fn warn(session: &Session, document: &str, registered: &Registered) {
+    if session.out.is_table() {
+        registered.warnings.iter().for_each(|fault| session.out.say(&fault_line(document, fault)));
     }
 }
 

@@ -131,7 +131,7 @@ async fn set_up(place: &Place, url: &str, system_key: &Secret) -> Result<Context
     }
     let source = bundle_source::read(Path::new(starter::DIR))?;
     let pushed = bundle::push_source(&source, &owner).await?;
-    owner.bundle_activate(pushed.digest).await?;
+    owner.bundle_activate(pushed.digest, None).await?;
     let verifier_key = owner.verifier_key().await?;
     Ok(Context {
         server: Some(url.to_owned()),

@@ -7,7 +7,7 @@ use std::path::Path;
 /// A bundle in a folder of its own.
 fn bundle(dir: &Path, name: &str, version: u32, policies: &str) {
     let folder = dir.join(name);
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
     let described = format!("name: shop\nversion: {version}\nschema: s.cedarschema\npolicies: [p.cedar]\n");
     write(&folder, "bundle.yaml", &described, 0o644);
     let schema = "entity Role; entity User in [Role]; entity Service in [Role]; entity Agent in [Role];\n\
@@ -150,4 +150,63 @@ fn the_patterns_of_the_policy_guide_hold() {
     let guide = patterns.join("../../docs/policy-guide.md");
     let told = std::fs::read_to_string(guide).unwrap().matches("](../examples/policies/").count();
     assert_eq!((count, told), (10, 10), "each is told of");
+}
+
+#[test]
+fn a_bundle_is_signed_offline_and_put_into_force_by_another_person() {
+    let dir = made();
+    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let system = ["--server", &server.url, "--key-file", "system.key"];
+    run(dir.path(), &[&["tenant", "create", "acme", "--key-out", "acme.key"], &system[..]].concat()).succeeds();
+    let at = ["--server", &server.url, "--key-file", "acme.key"];
+    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    bundle(dir.path(), "shop", 1, OLD);
+    let key = |name: &str| {
+        let file = format!("{name}.private");
+        run(dir.path(), &["bundle", "keygen", name, "--out", &file, "-o", "json"]).succeeds().json()["public"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (ann, ben) = (key("ann"), key("ben"));
+    run(dir.path(), &["bundle", "keygen", "ann", "--out", "ann.private"]).fails(2, &["ann.private"]);
+    ask(&["signer", "add", &ann]).succeeds();
+    let rules = ask(&["bundle", "rules", "--signatures", "1"]).succeeds().stdout;
+    assert!(rules.contains("anyone who may") && rules.contains("signatures"), "{rules}");
+    ask(&["bundle", "rules", "--signatures", "2"]).fails(2, &["signatures of 2 signers cannot be demanded where 1"]);
+
+    ask(&["bundle", "push", "shop", "--activate"]).fails(4, &["it takes signatures of 1 trusted signers"]);
+    let signed = run(dir.path(), &["bundle", "sign", "shop", "--with", "ben.private"]).succeeds().stdout;
+    assert!(signed.contains("is signed by ben, one of 1: sha256:") && signed.contains("shop/bundle.sig"), "{signed}");
+    let warned = ask(&["bundle", "push", "shop"]).succeeds();
+    assert!(warned.stderr.contains("signatures: `ben` is no trusted signer"), "{warned:#?}");
+    std::fs::remove_file(dir.path().join("shop/bundle.sig")).unwrap();
+    for name in ["ann", "ann"] {
+        let with = format!("{name}.private");
+        let signed = run(dir.path(), &["bundle", "sign", "shop", "--with", &with, "-o", "json"]).succeeds().json();
+        assert_eq!(signed["signatures"], 1, "the same again is one");
+    }
+    ask(&["bundle", "push", "shop", "--activate"]).succeeds();
+    let listed = ask(&["bundle", "list"]).succeeds().stdout;
+    assert!(listed.contains("SIGNED BY") && listed.contains(" ann "), "{listed}");
+
+    // Of another version the signature is none.
+    bundle(dir.path(), "shop", 2, NEW);
+    ask(&["bundle", "push", "shop"]).fails(2, &["the signatures are of `chancery bundle,"]);
+    run(dir.path(), &["bundle", "sign", "shop", "--with", "ann.private"]).succeeds();
+    ask(&["bundle", "rules", "--second-person", "on"]).succeeds();
+    ask(&["bundle", "push", "shop", "--activate"]).fails(4, &["pushed this bundle, and somebody else has to"]);
+    let principal =
+        ["principal", "create", "--kind", "user", "--name", "ben", "--role", "policy-approver", "-o", "json"];
+    let approver = ask(&principal).succeeds().json()["id"].as_str().unwrap().to_owned();
+    ask(&["key", "issue", &approver, "--key-out", "approver.key"]).succeeds();
+    let digest = ask(&["bundle", "list", "-o", "json"]).succeeds().json()["items"][1]["digest"].as_str().unwrap().to_owned();
+    let as_approver = ["--server", &server.url, "--key-file", "approver.key"];
+    run(dir.path(), &[&["bundle", "activate", &digest], &as_approver[..]].concat()).succeeds();
+    ask(&["signer", "add", &ben]).succeeds();
+    ask(&["signer", "remove", "ben"]).succeeds();
+    ask(&["signer", "remove", "ann"]).fails(2, &["cannot be demanded where 0 are trusted"]);
+    let left = ask(&["signer", "list", "-o", "json"]).succeeds().json();
+    assert_eq!((&left["items"][0]["key"], left["items"].as_array().unwrap().len()), (&ann.into(), 1));
+    assert_eq!(server.stop(), 0);
 }

@@ -1,6 +1,8 @@
 //! The command line, from outside: the built binary, its output, its exit codes.
 
 #[cfg(test)]
+mod apply;
+#[cfg(test)]
 mod authzen;
 #[cfg(test)]
 mod bundles;

@@ -45,7 +45,7 @@ async fn furnish(client: &Client) {
     let policies = "permit (principal, action, resource);";
     let bundle = json!({ "name": "all", "version": 1, "schema": schema, "policies": policies });
     let pushed = client.bundle_push(&bundle).await.unwrap();
-    client.bundle_activate(pushed.digest).await.unwrap();
+    client.bundle_activate(pushed.digest, None).await.unwrap();
     client.definition_register(Language::Yaml, TWO).await.unwrap();
 }
 

@@ -363,7 +363,9 @@ impl Transaction {
         set.map(drop).map_err(|error| Refusal::Unsuitable(error.message))
     }
 
-    pub(super) fn name_of(&self, node: NodeRef) -> String {
+    /// What a node is called: its step, or the clone of one, such as `ship[3]`.
+    #[must_use]
+    pub fn name_of(&self, node: NodeRef) -> String {
         self.step_of(node).map_or_else(String::new, |step| node.name(&step.id))
     }
 

@@ -216,26 +216,19 @@ impl Transaction {
             forward_unknown: false,
             conditions: None,
             capability: step.capability_terms(&scope)?,
-            authorization: match &step.run {
-                Run::Transaction(_) => Authorization::AsStart,
-                Run::Decide(question) => Authorization::Ask {
-                    action: question.action.to_string(),
-                    resource: Some(question.resource(&scope)?),
-                    context: step.decision_context(&scope)?,
-                },
-                Run::Worker(_)
-                | Run::Http(_)
-                | Run::Noop
-                | Run::Emit(_)
-                | Run::Wait(_)
-                | Run::Signal(_)
-                | Run::Request(_) => Authorization::Ask {
-                    action: step.action.to_string(),
-                    resource: step.decision_resource(&scope)?,
-                    context: step.decision_context(&scope)?,
-                },
-            },
+            authorization: asked(step, &scope)?,
         })
+    }
+
+    /// On what ground a step's next attempt may be handed out, as far as that can be told before it is its turn.
+    ///
+    /// # Errors
+    /// If it depends on what is not there yet, or an expression fails.
+    pub fn authorization(&self, node: NodeRef) -> Result<Authorization, StepError> {
+        let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
+        let step = self.step_of(node).ok_or_else(missing)?;
+        let ready_at = self.state(node).and_then(|state| state.ready_at);
+        Ok(asked(step, &self.scope(node, step, ready_at))?)
     }
 
     /// How many bytes it gave: outputs, events, and the decisions that it asked for.
@@ -409,6 +402,24 @@ pub(super) fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
     }
     let message = format!("{part}: {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are allowed");
     Err(StepError::fatal(StepError::BAD_EXPRESSION, message))
+}
+
+fn asked(step: &Step, scope: &Scope<'_>) -> Result<Authorization, BadExpression> {
+    Ok(match &step.run {
+        Run::Transaction(_) => Authorization::AsStart,
+        Run::Decide(question) => Authorization::Ask {
+            action: question.action.to_string(),
+            resource: Some(question.resource(scope)?),
+            context: step.decision_context(scope)?,
+        },
+        Run::Worker(_) | Run::Http(_) | Run::Noop | Run::Emit(_) | Run::Wait(_) | Run::Signal(_) | Run::Request(_) => {
+            Authorization::Ask {
+                action: step.action.to_string(),
+                resource: step.decision_resource(scope)?,
+                context: step.decision_context(scope)?,
+            }
+        }
+    })
 }
 
 fn render_call(run: &Run, scope: &Scope<'_>, told: &Headers) -> Result<Call, BadExpression> {

@@ -4,7 +4,6 @@ use super::transport::{Body, Call, parameters};
 use super::{Client, EntryPages, Pages, WAIT_MAX};
 use crate::Error;
 use chancery_api::Page;
-use chancery_api::bundle::{Activated, Bundle, BundleSummary, Simulated};
 use chancery_api::capability::{CapabilityKeys, RevokedCapability};
 use chancery_api::decision::{Decide, Decision};
 use chancery_api::definition::{Checked, Definition, DefinitionSummary, Registered, VersionQuery};
@@ -29,11 +28,10 @@ use chancery_api::transaction::{
 };
 use chancery_api::worker::{Exchange, Exchanged};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, TransactionId,
+    KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, TransactionId,
     duration,
 };
 use serde::Serialize;
-use serde_json::Value;
 use std::time::Duration;
 
 /// The language of a definition document.
@@ -157,80 +155,6 @@ impl Client {
     pub async fn definition_get(&self, name: &Name, version: Option<u32>) -> Result<Definition, Error> {
         let call = Call::get("definition_get", &["v1", "definitions", name.as_str()]);
         self.transport.json(call.query(&VersionQuery { version })?).await
-    }
-
-    /// Pushes a bundle. It does not decide until it is activated.
-    ///
-    /// # Errors
-    /// If the server refuses; the problem says where the document is wrong.
-    pub async fn bundle_push(&self, document: &Value) -> Result<Registered, Error> {
-        let call = Call::post("bundle_push", &["v1", "bundles"]).repeatable();
-        self.transport.json(call.body(Body::json(document)?)).await
-    }
-
-    /// Checks a bundle and pushes nothing.
-    ///
-    /// # Errors
-    /// If the server refuses; the problem says where the document is wrong.
-    pub async fn bundle_check(&self, document: &Value) -> Result<Checked, Error> {
-        let call = Call::post("bundle_check", &["v1", "bundles", "check"]).repeatable();
-        self.transport.json(call.body(Body::json(document)?)).await
-    }
-
-    /// The tenant's bundles.
-    #[must_use]
-    pub fn bundles(&self) -> Pages<BundleSummary> {
-        self.pages("bundle_list", &["v1", "bundles"], Vec::new())
-    }
-
-    /// Reads a bundle.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_get(&self, digest: Digest) -> Result<Bundle, Error> {
-        self.transport.json(Call::get("bundle_get", &["v1", "bundles", &digest.to_string()])).await
-    }
-
-    /// Makes a bundle the active one; in force when the call returns.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_activate(&self, digest: Digest) -> Result<Activated, Error> {
-        let call = Call::post("bundle_activate", &["v1", "bundles", &digest.to_string(), "activate"]);
-        self.transport.json(call).await
-    }
-
-    /// Makes the bundle that was active before the active one; in force when the call returns.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_rollback(&self) -> Result<Activated, Error> {
-        self.transport.json(Call::post("bundle_rollback", &["v1", "bundles", "rollback"])).await
-    }
-
-    /// Puts a pushed bundle in the shadow: it is asked beside the active one, and not obeyed.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_shadow(&self, digest: Digest) -> Result<Activated, Error> {
-        self.transport.json(Call::post("bundle_shadow", &["v1", "bundles", &digest.to_string(), "shadow"])).await
-    }
-
-    /// Takes the bundle that is in the shadow out of it.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_shadow_end(&self) -> Result<(), Error> {
-        self.transport.bytes(Call::delete("bundle_shadow_end", &["v1", "bundles", "shadow"])).await.map(drop)
-    }
-
-    /// Asks a pushed bundle, active or not. Nothing is recorded.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub async fn bundle_simulate(&self, digest: Digest, question: &Decide) -> Result<Simulated, Error> {
-        let call = Call::post("bundle_simulate", &["v1", "bundles", &digest.to_string(), "simulate"]).repeatable();
-        self.transport.json(call.body(Body::json(question)?)).await
     }
 
     /// The tenant's transactions, newest first.

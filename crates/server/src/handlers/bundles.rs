@@ -7,10 +7,13 @@ use crate::failure::Failure;
 use crate::gate::Node;
 use crate::reply::{Empty, Made, Ok200};
 use axum::extract::State;
-use chancery_api::bundle::{Activated, Bundle, BundleSummary, Simulated};
+use chancery_api::bundle::{
+    AcceptQuery, Activated, Bundle, BundleSummary, ReplayBundle, Replayed, Shadowed, SimulateBundle, Simulated,
+};
 use chancery_api::decision::Decide;
 use chancery_api::definition::{Checked, Registered};
 use chancery_api::page::{Page, PageQuery};
+use chancery_app::bundles::replay::Range;
 use chancery_app::{About, bundles};
 use chancery_base::Digest;
 use chancery_policy::Action;
@@ -51,9 +54,10 @@ pub(crate) async fn activate(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
     Param(digest): Param<Digest>,
+    Query(query): Query<AcceptQuery>,
 ) -> Result<Ok200<Activated>, Failure> {
-    let entry = bundles::activate(&node.app, &grant, digest).await?;
-    Ok(Ok200(Activated { digest, entry }))
+    let activated = bundles::activate(&node.app, &grant, digest, query.accept.unwrap_or(0)).await?;
+    Ok(Ok200(convert::activated(activated)))
 }
 
 /// Asking for another principal tells what it may do, which takes the right to look at it.
@@ -75,9 +79,9 @@ pub(crate) async fn shadow(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
     Param(digest): Param<Digest>,
-) -> Result<Ok200<Activated>, Failure> {
+) -> Result<Ok200<Shadowed>, Failure> {
     let entry = bundles::shadow(&node.app, &grant, Some(digest)).await?;
-    Ok(Ok200(Activated { digest, entry }))
+    Ok(Ok200(Shadowed { digest, entry }))
 }
 
 pub(crate) async fn shadow_end(State(node): State<Arc<Node>>, Granted(grant): Granted) -> Result<Empty, Failure> {
@@ -85,10 +89,39 @@ pub(crate) async fn shadow_end(State(node): State<Arc<Node>>, Granted(grant): Gr
     Ok(Empty)
 }
 
+/// As [`simulate`]. The body is read as a bundle is, of which it may have as many values.
+pub(crate) async fn simulate_source(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    CallerIs { caller, .. }: CallerIs,
+    JsonDocument(bytes): JsonDocument,
+) -> Result<Ok200<Simulated>, Failure> {
+    let SimulateBundle { bundle, question } = convert::simulate_bundle(&bytes)?;
+    if question.principal.is_some_and(|principal| principal != grant.principal()) {
+        node.app.authorize(&caller, Action::PrincipalRead, About::Tenant).await?;
+    }
+    let question = convert::question(question)?;
+    let decision = bundles::simulate_source(&node.app, &grant, &bundle, question).await?;
+    Ok(Ok200(convert::simulated(&decision)))
+}
+
+pub(crate) async fn replay(
+    State(node): State<Arc<Node>>,
+    Granted(grant): Granted,
+    Param(digest): Param<Digest>,
+    Json(body): Json<ReplayBundle>,
+) -> Result<Ok200<Replayed>, Failure> {
+    let ReplayBundle { from, to, since, until } = body;
+    let range = Range { from: from.unwrap_or(0), to, since, until };
+    let bundles::replay::Replayed { report, next } = bundles::replay::replay(&node.app, &grant, digest, range).await?;
+    Ok(Ok200(Replayed { next, ..convert::replayed(digest, report) }))
+}
+
 pub(crate) async fn rollback(
     State(node): State<Arc<Node>>,
     Granted(grant): Granted,
+    Query(query): Query<AcceptQuery>,
 ) -> Result<Ok200<Activated>, Failure> {
-    let (digest, entry) = bundles::rollback(&node.app, &grant).await?;
-    Ok(Ok200(Activated { digest, entry }))
+    let activated = bundles::rollback(&node.app, &grant, query.accept.unwrap_or(0)).await?;
+    Ok(Ok200(convert::activated(activated)))
 }

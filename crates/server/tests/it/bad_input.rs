@@ -205,6 +205,7 @@ fn the_catalogue_is_what_clients_were_told() {
 409 urn:chancery:problem:request-closed The request is closed
 409 urn:chancery:problem:conflict Conflict
 409 urn:chancery:problem:exists It exists already
+409 urn:chancery:problem:would-deny It would deny what runs
 409 urn:chancery:problem:settings-moved The settings were changed meanwhile
 409 urn:chancery:problem:idempotency-key-reused The idempotency key was used for another request
 409 urn:chancery:problem:business-key-taken A transaction with the same business key is running

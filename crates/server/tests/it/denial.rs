@@ -75,6 +75,11 @@ fn with_body(call: Call, route: &Route) -> Call {
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
         "retention_set" => br#"{"transactions":"30d"}"#,
+        "bundle_simulate_source" => {
+            br#"{"bundle":{},"question":{"action":"run","resource":{"type":"Step","id":"order/reserve"}}}"#
+        }
+        "bundle_rules_set" => br#"{"second_person":false}"#,
+        "signer_add" => br#"{"key":"none"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,
         "schedule_create" | "schedule_set" => br#"{"definition":"order","every":"1h"}"#,

@@ -66,6 +66,8 @@ mod search;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod signers;
+#[cfg(test)]
 mod stops;
 #[cfg(test)]
 mod tcc;

@@ -5,10 +5,12 @@ use crate::retention::Retention;
 use crate::settings::Edit;
 use crate::stop::StopOn;
 use crate::target::{Forced, TargetSettings};
+use crate::trust::BundleRules;
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp};
 use chancery_engine::definition::Definition;
 use chancery_ledger::export::{Filter, Form};
+use chancery_ledger::note::{KeyName, VerifierKey};
 use chancery_policy::{Bundle, Principal};
 use std::sync::Arc;
 
@@ -118,9 +120,36 @@ pub enum Change {
     /// Register a definition; the same content again is no change, another content under the same version is refused.
     Register(Arc<Definition>),
     /// Push a bundle, likewise.
-    BundlePush(Arc<Bundle>),
+    BundlePush {
+        /// The bundle.
+        bundle: Arc<Bundle>,
+        /// Lines of its signatures, which were found good.
+        signatures: Arc<str>,
+    },
+    /// Keep more signatures with a bundle.
+    BundleSign {
+        /// Which.
+        bundle: Digest,
+        /// All lines of its signatures from here on, which were found good.
+        signatures: Arc<str>,
+    },
     /// Make a pushed bundle the active one.
-    BundleActivate(Arc<Bundle>),
+    BundleActivate {
+        /// The bundle.
+        bundle: Arc<Bundle>,
+        /// Who pushed it.
+        pushed_by: PrincipalId,
+        /// Lines of its signatures.
+        signatures: Arc<str>,
+        /// How many running transactions it denies a step of, as far as was looked.
+        denies: u64,
+    },
+    /// Set what a bundle needs to be put into force.
+    BundleRulesSet(BundleRules),
+    /// Have somebody's signatures of bundles count.
+    SignerAdd(VerifierKey),
+    /// Have them count no longer.
+    SignerRemove(KeyName),
     /// Puts a pushed bundle in the shadow, where it is asked and not obeyed; none: nothing is there.
     BundleShadow(Option<Arc<Bundle>>),
     /// Record that entries are about to leave as an export. It changes nothing else.

@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod bundles;
 mod exports;
 mod maintenance;
 mod queues;
@@ -14,12 +15,12 @@ use crate::control::principal_row;
 use crate::entry::kind;
 use crate::input::{Change, ControlChange, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{BundleRow, ControlRow, CredentialRow, DefinitionRow, SigningSecretRow, TenantRow};
+use crate::row::{ControlRow, CredentialRow, DefinitionRow, SigningSecretRow, TenantRow};
 use chancery_base::limits::PRINCIPALS_MAX;
 use chancery_base::{KeyId, PrincipalId, TenantId};
 use chancery_engine::definition::Definition;
 use chancery_ledger::{Data, Origin, Word};
-use chancery_policy::{Bundle, Principal};
+use chancery_policy::Principal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,18 +82,23 @@ impl Shard {
             Change::SigningSecretRetire(id) => return targets::retire(actor, *id, control, work),
             Change::ExportMade(export) => exports::made(actor, export, work),
             Change::Register(definition) => return register(actor, definition, control, work),
-            Change::BundlePush(bundle) => return Ok(Some(bundle_push(actor, bundle, work))),
-            Change::BundleActivate(bundle) => {
-                if control.bundle.as_ref().is_some_and(|active| active.digest() == bundle.digest()) {
-                    return Ok(None);
-                }
-                self.bundles.insert(bundle.digest(), Some(Arc::clone(bundle)));
-                let data = Data::new().digest("bundle", bundle.digest());
-                work.control.push(ControlRow::ActiveBundle(bundle.digest()));
-                work.raises = true;
-                work.write_control(kind::BUNDLE_ACTIVATED, actor, data, None)
+            Change::BundlePush { bundle, signatures } => {
+                return Ok(Some(bundles::push(actor, bundle, signatures, work)));
             }
             Change::BundleShadow(bundle) => return Ok(bundle_shadow(actor, bundle.as_ref(), control, work)),
+            Change::BundleSign { bundle, signatures } => {
+                return Ok(Some(bundles::sign(actor, *bundle, signatures, work)));
+            }
+            Change::BundleActivate { bundle, pushed_by, signatures, denies } => {
+                let written = bundles::activate(actor, (bundle, *denies), (*pushed_by, signatures), control, work)?;
+                if written.is_some() {
+                    self.bundles.insert(bundle.digest(), Some(Arc::clone(bundle)));
+                }
+                return Ok(written);
+            }
+            Change::BundleRulesSet(rules) => return bundles::set_rules(actor, *rules, control, work),
+            Change::SignerAdd(key) => return bundles::add_signer(actor, key, control, work),
+            Change::SignerRemove(name) => return bundles::remove_signer(actor, name, control, work),
         };
         Ok(Some(seq))
     }
@@ -217,20 +223,6 @@ fn bundle_shadow(actor: PrincipalId, bundle: Option<&Arc<Bundle>>, control: &Con
     work.raises = true;
     let data = digest.map_or_else(Data::new, |digest| Data::new().digest("bundle", digest));
     Some(work.write_control(kind::BUNDLE_SHADOWED, actor, data, None))
-}
-
-fn bundle_push(actor: PrincipalId, bundle: &Arc<Bundle>, work: &mut Work) -> u64 {
-    let row = BundleRow {
-        name: bundle.name().clone(),
-        version: u32::try_from(bundle.version()).unwrap_or(u32::MAX),
-        digest: bundle.digest(),
-        pushed_at: work.now,
-        source: Arc::from(bundle.canonical()),
-    };
-    let data = Data::new().digest("bundle", row.digest).count("version", u64::from(row.version));
-    let payload = Payload::new().text("source", &String::from_utf8_lossy(&row.source));
-    work.control.push(ControlRow::Bundle(row));
-    work.write_control(kind::BUNDLE_PUSHED, actor, data, Some(payload.finish()))
 }
 
 /// An id as a word: ids are `a-z`, `0-9` and `_`.

@@ -21,7 +21,8 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::{Classes, Resource};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Conditions, Cx, Failure, Fault, Given, Headers, Offer, Outgoing, Phase,
+    Answer, Authorization, Beginning, Call, Conditions, Cx, Failure, Fault, Given, Headers, NodeRef, Offer, Outgoing,
+    Phase,
     Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
@@ -343,7 +344,7 @@ impl Shard {
         };
         let member = self.members.get(&key.transaction).ok_or(Refusal::Missing(key.transaction))?;
         let beginning = &member.head().beginning;
-        let resource = resource_of(member, key, resource.as_ref());
+        let resource = resource_of(member, key.node, resource.as_ref());
         let (principal, context) = (beginning.principal.into(), context.clone());
         let irreversible = member.step_of(key.node).is_some_and(|step| step.irreversible);
         let request = Request { principal, action: action.clone(), resource, context, irreversible };
@@ -352,7 +353,7 @@ impl Shard {
         }
         let ask = |bundle: &Bundle| {
             let mut request = request.clone();
-            add_built_ins(bundle, action, member, key, worker, &mut request.context);
+            add_built_ins(bundle, action, member, key.node, worker, &mut request.context);
             request
         };
         let under = Under::of(member, &self.bundles, control);
@@ -443,7 +444,7 @@ impl Shard {
             principal: member.head().beginning.principal,
             input,
             action: terms.action.clone(),
-            resource: resource_of(member, key, terms.resource.as_ref()).entity,
+            resource: resource_of(member, key.node, terms.resource.as_ref()).entity,
             purpose: terms.purpose.clone(),
             budget: terms.budget,
             worker: self.desk.worker(call)?.principal,
@@ -641,7 +642,8 @@ pub(super) fn start_question(member: &Transaction, question: Request) -> impl Fn
     }
 }
 
-fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {
+/// The resource that a step's decision is about.
+pub(crate) fn resource_of(member: &Transaction, node: NodeRef, named: Option<&Resource>) -> ResourceRef {
     let definition = member.definition();
     match named {
         Some(resource) => ResourceRef {
@@ -650,7 +652,7 @@ fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) ->
             parents: Vec::new(),
         },
         None => {
-            let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+            let step = member.step_of(node).map_or("", |step| step.id.as_str());
             ResourceRef {
                 parents: vec![EntityRef::new("Definition", definition.name.as_str())],
                 ..ResourceRef::new("Step", format!("{}/{step}", definition.name))
@@ -667,25 +669,22 @@ fn denied(decision: impl Into<Arc<Decision>>, failure: Failure) -> Permit {
 }
 
 /// What the platform says of an attempt, where the bundle's schema declares it.
-fn add_built_ins(
+pub(crate) fn add_built_ins(
     bundle: &Bundle,
     action: &str,
     member: &Transaction,
-    key: ReadyKey,
+    node: NodeRef,
     worker: Option<PrincipalId>,
     context: &mut Map<String, Value>,
 ) {
-    let attempt = member.state(key.node).map_or(0, |state| state.attempts) + 1;
+    let attempt = member.state(node).map_or(0, |state| state.attempts) + 1;
     let built_ins = [
         ("attempt", Some(Value::from(attempt))),
-        ("index", key.node.index().map(Value::from)),
-        ("transaction", Some(Value::from(key.transaction.to_string()))),
+        ("index", node.index().map(Value::from)),
+        ("transaction", Some(Value::from(member.id().to_string()))),
         ("worker", worker.map(|worker| Value::from(worker.to_string()))),
     ];
-    for (name, value) in built_ins {
-        if let Some(value) = value.filter(|_| bundle.context_declares(action, name)) {
-            context.insert(name.to_owned(), value);
-        }
-    }
-    add_data_of_step((bundle, action), (member, key.node), context);
+    let declared = built_ins.into_iter().filter(|(name, _)| bundle.context_declares(action, name));
+    context.extend(declared.filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    add_data_of_step((bundle, action), (member, node), context);
 }

@@ -230,6 +230,9 @@ impl Shard {
             | ControlRow::SigningSecretGone(_)
             | ControlRow::Definition(_)
             | ControlRow::Bundle(_)
+            | ControlRow::Trust(_)
+            | ControlRow::TrustGone
+            | ControlRow::BundleSigned(..)
             | ControlRow::ActiveBundle(_)
             | ControlRow::ShadowBundle(_) => false,
         };

@@ -342,7 +342,7 @@ impl World {
         let bundles = material::bundles()?;
         let Some(bundle) = self.rng.pick(&bundles).cloned() else { return Ok(()) };
         let tenant = self.rng.index(self.tenants.len());
-        self.change(tenant, Change::BundleActivate(bundle), Fault::BundleActivated)
+        self.change(tenant, material::activate(&bundle), Fault::BundleActivated)
     }
 
     fn suspend(&mut self) -> Check {
@@ -412,6 +412,7 @@ impl World {
                 | Refusal::Forked(_)
                 | Refusal::Illegal(_)
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)
@@ -488,6 +489,7 @@ impl World {
                 | Refusal::Forked(_)
                 | Refusal::Illegal(_)
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)

@@ -214,6 +214,7 @@ impl World {
                 | Refusal::Forked(_)
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)

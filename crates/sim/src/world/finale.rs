@@ -99,6 +99,9 @@ impl World {
         let stops = Scan::stops(store, None, usize::MAX).map_err(failed)?;
         let stops: Vec<_> = stops.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
         same("stops", &rows.stops.values().cloned().collect::<Vec<_>>(), &stops)?;
+        let trust = Scan::trust(store, None, usize::MAX).map_err(failed)?;
+        let trust: Vec<_> = trust.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("trust", &rows.trust.clone().into_iter().collect::<Vec<_>>(), &trust)?;
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;

@@ -101,6 +101,7 @@ impl World {
                 | Refusal::NotFound(_)
                 | Refusal::Maintenance { .. }
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Invalid(_)),
             ) => Err(format!("a fork was refused: {refusal}")),

@@ -137,6 +137,7 @@ impl World {
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Forked(_)
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)

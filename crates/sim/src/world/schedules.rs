@@ -81,6 +81,7 @@ impl World {
                 refusal @ (Refusal::Invalid(_)
                 | Refusal::Maintenance { .. }
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Forked(_)),
             ) => Err(format!("refused: {refusal}")),

@@ -104,7 +104,7 @@ impl World {
         let [open, strict] = material::bundles()?;
         let created = principals.iter().cloned().map(Change::PrincipalCreate);
         let registered = definitions.iter().cloned().map(Change::Register);
-        let bundles = [Change::BundlePush(Arc::clone(&open)), Change::BundlePush(strict), Change::BundleActivate(open)];
+        let bundles = [material::push(&open), material::push(&strict), material::activate(&open)];
         let limited = self.limited_queues()?;
         let changes = created.chain(registered).chain(bundles).chain(limited).collect();
         self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, roots, changes, is_set_up: false });

@@ -70,6 +70,8 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             ControlRow::StopGone(id) => gone(statement, name, STOPS, id.to_string()),
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
+            ControlRow::Trust(row) => put_single(statement, name, "trust", &row.body),
+            ControlRow::TrustGone => single_gone(statement, name, "trust"),
             ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
@@ -84,7 +86,10 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 }
             }
             ControlRow::Definition(row) => definition(statement, name, row),
-            ControlRow::Bundle(row) => bundle(statement, name, row),
+            ControlRow::Bundle(row) => bundle(statement, name, row, later),
+            ControlRow::BundleSigned(digest, signatures) => {
+                bundle_signed(statement, name, (*digest, signatures), earlier, later);
+            }
             ControlRow::ActiveBundle(digest) => point(statement, name, (BUNDLE, *digest), (earlier, later)),
             ControlRow::ShadowBundle(Some(digest)) => point(statement, name, (SHADOW, *digest), (earlier, later)),
             ControlRow::ShadowBundle(None) => point_nowhere(statement, name, SHADOW, later),
@@ -308,10 +313,13 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::StopGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
+        | ControlRow::Trust(_)
+        | ControlRow::TrustGone
         | ControlRow::SigningSecret(_)
         | ControlRow::SigningSecretGone(_)
         | ControlRow::Definition(_)
         | ControlRow::Bundle(_)
+        | ControlRow::BundleSigned(..)
         | ControlRow::ActiveBundle(_)
         | ControlRow::ShadowBundle(_) => false,
     }
@@ -332,17 +340,55 @@ fn definition<'a>(statement: &mut Statement<'a>, name: String, row: &'a Definiti
     );
 }
 
-fn bundle<'a>(statement: &mut Statement<'a>, name: String, row: &'a BundleRow) {
+fn bundle<'a>(statement: &mut Statement<'a>, name: String, row: &'a BundleRow, later: &'a [ControlRow]) {
+    // What the same statement writes it cannot change: the bundle has the signatures that come after it.
+    let signatures = signatures_of(later, row.digest).unwrap_or(&row.signatures);
     let bundle = statement.bind(row.name.as_str(), Type::TEXT);
     let version = statement.bind(i64::from(row.version), Type::INT8);
     let digest = statement.bind(row.digest.as_bytes().as_slice(), Type::BYTEA);
     let pushed_at = statement.bind(row.pushed_at.as_micros(), Type::INT8);
+    let pushed_by = statement.bind(row.pushed_by.to_string(), Type::TEXT);
+    let signatures = statement.bind(signatures, Type::TEXT);
     let source = statement.bind(&row.source[..], Type::BYTEA);
     statement.part(
         name,
         format!(
-            "INSERT INTO bundles (tenant, name, version, digest, pushed_at, source) \
-             SELECT guard.tenant, {bundle}, {version}, {digest}, {pushed_at}, {source} FROM guard RETURNING 1"
+            "INSERT INTO bundles (tenant, name, version, digest, pushed_at, pushed_by, signatures, source) \
+             SELECT guard.tenant, {bundle}, {version}, {digest}, {pushed_at}, {pushed_by}, {signatures}, {source} \
+             FROM guard RETURNING 1"
+        ),
+    );
+}
+
+/// The signatures that rows give a bundle at last.
+fn signatures_of(rows: &[ControlRow], digest: Digest) -> Option<&str> {
+    rows.iter().rev().find_map(|row| {
+        let ControlRow::BundleSigned(of, signatures) = row else { return None };
+        (*of == digest).then_some(&**signatures)
+    })
+}
+
+/// Where there is no such bundle, its name is null, which fails the statement.
+fn bundle_signed<'a>(
+    statement: &mut Statement<'a>,
+    name: String,
+    (digest, signatures): (Digest, &'a str),
+    earlier: &[ControlRow],
+    later: &[ControlRow],
+) {
+    let pushed = |other: &ControlRow| matches!(other, ControlRow::Bundle(row) if row.digest == digest);
+    if earlier.iter().any(pushed) || signatures_of(later, digest).is_some() {
+        return;
+    }
+    let digest = statement.bind(digest.as_bytes().to_vec(), Type::BYTEA);
+    let signatures = statement.bind(signatures, Type::TEXT);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO bundles (tenant, name, version, digest, pushed_at, pushed_by, signatures, source) \
+             SELECT guard.tenant, old.name, old.version, {digest}, old.pushed_at, old.pushed_by, {signatures}, \
+             old.source FROM guard LEFT JOIN bundles AS old ON old.tenant = guard.tenant AND old.digest = {digest} \
+             ON CONFLICT (tenant, digest) DO UPDATE SET signatures = excluded.signatures RETURNING 1"
         ),
     );
 }

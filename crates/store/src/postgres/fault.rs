@@ -55,6 +55,7 @@ fn refusal(operation: &'static str, answer: &DbError) -> StoreError {
     let forbidden = match (*code == SqlState::NOT_NULL_VIOLATION, answer.table(), answer.column()) {
         (true, Some("transactions"), Some("log")) => Some((Kind::Bug, "a transaction is on another log")),
         (true, Some("pointers"), Some("digest")) => Some((Kind::Missing, "there is no such bundle to activate")),
+        (true, Some("bundles"), Some("name")) => Some((Kind::Missing, "there is no such bundle to sign")),
         (true, Some("tenants"), Some("tenant")) => {
             Some((Kind::Bug, "only the platform makes tenants, with a log a shard"))
         }

@@ -99,6 +99,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let stops = second(all(&conn, "read stops", &query, tenant, rows::stop).await?);
     let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
     let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
+    let query = format!("SELECT {} FROM trust WHERE tenant = $1", rows::TRUST);
+    let trust = second(all(&conn, "read what is said of bundles", &query, tenant, rows::trust).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
     let signing_secrets = second(all(&conn, "read signing secrets", &query, tenant, rows::signing_secret).await?);
     let query = "SELECT DISTINCT ON (name) name, version, digest FROM definitions WHERE tenant = $1 \
@@ -119,6 +121,7 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         maintenance,
         stops,
         retention,
+        trust,
         signing_secrets,
         definitions,
         bundle,

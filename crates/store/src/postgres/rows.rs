@@ -14,7 +14,7 @@ use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
     PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow,
-    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{RequestKind, RequestStatus};
 use std::borrow::Cow;
@@ -71,12 +71,14 @@ pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`retention`] reads.
 pub(super) const RETENTION: &str = MAINTENANCE;
+/// The columns that [`trust`] reads.
+pub(super) const TRUST: &str = MAINTENANCE;
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
 pub(super) const DEFINITION: &str = "tenant, name, version, digest, registered_at, source";
 /// The columns that [`bundle`] reads.
-pub(super) const BUNDLES: &str = "tenant, name, version, digest, pushed_at, source";
+pub(super) const BUNDLES: &str = "tenant, name, version, digest, pushed_at, pushed_by, signatures, source";
 
 /// A column that does not hold what it must.
 #[derive(Debug)]
@@ -443,6 +445,10 @@ pub(super) fn retention(row: &Row) -> Read<(TenantId, RetentionRow)> {
     Ok((text(row, 0)?, RetentionRow { body: sealed(row, 1)? }))
 }
 
+pub(super) fn trust(row: &Row) -> Read<(TenantId, TrustRow)> {
+    Ok((text(row, 0)?, TrustRow { body: sealed(row, 1)? }))
+}
+
 pub(super) fn signing_secret(row: &Row) -> Read<(TenantId, SigningSecretRow)> {
     let target: Option<TargetId> = match get::<Option<&str>>(row, 2)? {
         Some(_) => Some(text(row, 2)?),
@@ -475,7 +481,9 @@ pub(super) fn bundle(row: &Row) -> Read<(TenantId, BundleRow)> {
         version: number(row, 2)?,
         digest: Digest::from_bytes(array(row, 3)?),
         pushed_at: time(row, 4)?,
-        source: get::<&[u8]>(row, 5)?.into(),
+        pushed_by: text(row, 5)?,
+        signatures: get::<&str>(row, 6)?.into(),
+        source: get::<&[u8]>(row, 7)?.into(),
     };
     Ok((text(row, 0)?, bundle))
 }

@@ -15,7 +15,7 @@ use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
     PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow,
+    TransactionRow, TrustRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -315,6 +315,11 @@ impl Scan for Snapshot {
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {
         let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
         self.pages(("retention", rows::RETENTION, "tenant"), after, limit, rows::retention)
+    }
+
+    fn trust(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, TrustRow)>> {
+        let after = after.map(|tenant| vec![text(tenant.as_str())]).unwrap_or_default();
+        self.pages(("trust", rows::TRUST, "tenant"), after, limit, rows::trust)
     }
 
     fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {

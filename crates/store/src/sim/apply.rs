@@ -171,6 +171,8 @@ fn apply_control(
             control.retention.insert(tenant.clone(), row.clone());
         }
         ControlRow::RetentionGone => drop(control.retention.remove(tenant)),
+        ControlRow::Trust(row) => drop(control.trust.insert(tenant.clone(), row.clone())),
+        ControlRow::TrustGone => drop(control.trust.remove(tenant)),
         ControlRow::SigningSecret(row) => {
             if control.signing_secrets.insert((tenant.clone(), row.id), row.clone()).is_some() {
                 return conflict(format!("signing secret {}", row.id));
@@ -197,6 +199,7 @@ fn apply_control(
                 return conflict(format!("version {} of bundle {}, or its digest,", row.version, row.name));
             }
         }
+        ControlRow::BundleSigned(digest, signatures) => bundle_signed(control, tenant, *digest, signatures)?,
         ControlRow::ActiveBundle(digest) => point(control, tenant, BUNDLE, *digest)?,
         ControlRow::ShadowBundle(Some(digest)) => point(control, tenant, SHADOW, *digest)?,
         ControlRow::ShadowBundle(None) => drop(control.pointers.remove(&(tenant.clone(), SHADOW))),
@@ -209,6 +212,20 @@ fn point(control: &mut Control, tenant: &TenantId, kind: &'static str, digest: D
         return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to activate")));
     }
     control.pointers.insert((tenant.clone(), kind), digest);
+    Ok(())
+}
+
+fn bundle_signed(
+    control: &mut Control,
+    tenant: &TenantId,
+    digest: Digest,
+    signatures: &Arc<str>,
+) -> Result<(), StoreError> {
+    let mut bundles = control.bundles.iter_mut().filter(|((owner, ..), _)| owner == tenant);
+    let Some((_, row)) = bundles.find(|(_, row)| row.digest == digest) else {
+        return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to sign")));
+    };
+    row.signatures = Arc::clone(signatures);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
     PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow,
+    TransactionRow, TrustRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -184,6 +184,11 @@ impl Scan for SimStore {
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {
         let rows = &self.inner().state.control.retention;
+        page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
+    }
+
+    fn trust(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, TrustRow)>> {
+        let rows = &self.inner().state.control.trust;
         page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
     }
 

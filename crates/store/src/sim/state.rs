@@ -14,7 +14,7 @@ use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
-    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,7 @@ pub(super) struct Control {
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) stops: BTreeMap<(TenantId, StopId), StopRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
+    pub(super) trust: BTreeMap<TenantId, TrustRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
     pub(super) definitions: BTreeMap<(TenantId, Name, u32), DefinitionRow>,
@@ -104,6 +105,7 @@ impl State {
             maintenance: self.control.maintenance.get(tenant).cloned(),
             stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             retention: self.control.retention.get(tenant).cloned(),
+            trust: self.control.trust.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
                 .map(|(_, row)| row)
                 .collect(),

@@ -33,6 +33,8 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::StopGone(id) => gone(conn, tenant, STOPS, &id.to_string(), "lift a stop"),
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
+        ControlRow::Trust(row) => put_single(conn, tenant, TRUST, &row.body, "write what is said of bundles"),
+        ControlRow::TrustGone => single_gone(conn, tenant, TRUST, "forget what is said of bundles"),
         ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
         ControlRow::SigningSecret(row) => signing_secret(conn, tenant, row),
         ControlRow::SigningSecretGone(id) => signing_secret_gone(conn, tenant, *id),
@@ -40,6 +42,7 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::ScheduleGone(name) => gone(conn, tenant, SCHEDULES, name.as_str(), "delete a schedule"),
         ControlRow::Definition(row) => definition(conn, tenant, row),
         ControlRow::Bundle(row) => bundle(conn, tenant, row),
+        ControlRow::BundleSigned(digest, signatures) => bundle_signed(conn, tenant, *digest, signatures),
         ControlRow::ActiveBundle(digest) => point(conn, tenant, BUNDLE, *digest),
         ControlRow::ShadowBundle(Some(digest)) => point(conn, tenant, SHADOW, *digest),
         ControlRow::ShadowBundle(None) => {
@@ -168,6 +171,7 @@ fn settings(conn: &Connection, tenant: &TenantId, row: &SettingsRow) -> Result<(
 /// The tables of which a tenant has one row at most.
 const MAINTENANCE: &str = "maintenance";
 const RETENTION: &str = "retention";
+const TRUST: &str = "trust";
 
 fn put_single(
     conn: &Connection,
@@ -226,17 +230,31 @@ fn definition(conn: &Connection, tenant: &TenantId, row: &DefinitionRow) -> Resu
 
 fn bundle(conn: &Connection, tenant: &TenantId, row: &BundleRow) -> Result<(), WriteError> {
     conn.execute(
-        "INSERT INTO bundles (tenant, name, version, digest, pushed_at, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO bundles (tenant, name, version, digest, pushed_at, pushed_by, signatures, source) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             tenant.as_str(),
             row.name.as_str(),
             row.version,
             row.digest.as_bytes(),
             row.pushed_at.as_micros(),
+            row.pushed_by.to_string(),
+            &*row.signatures,
             &row.source[..],
         ],
     )
     .map_err(during("write a bundle"))?;
+    Ok(())
+}
+
+fn bundle_signed(conn: &Connection, tenant: &TenantId, digest: Digest, signatures: &str) -> Result<(), WriteError> {
+    let statement = "UPDATE bundles SET signatures = ?3 WHERE tenant = ?1 AND digest = ?2";
+    let written = conn
+        .execute(statement, params![tenant.as_str(), digest.as_bytes(), signatures])
+        .map_err(during("write a bundle's signatures"))?;
+    if written == 0 {
+        return Err(error(COMMIT, Kind::Missing, format!("there is no bundle {digest} to sign")).into());
+    }
     Ok(())
 }
 

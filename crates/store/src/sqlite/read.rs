@@ -127,6 +127,7 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 |row| Ok(rows::stop(row)?.1),
             )?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
+            trust: single(conn, tenant, "trust", "read what is said of bundles", rows::trust)?,
             signing_secrets: all(
                 conn,
                 "read signing secrets",

@@ -12,7 +12,7 @@ use chancery_base::{
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
     MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
@@ -59,7 +59,7 @@ pub(super) const TARGET: &str = "tenant, target, body_key, body_nonce, body";
 pub(super) const QUEUE: &str = "tenant, queue, body_key, body_nonce, body";
 /// The columns that [`settings`] reads.
 pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, source";
-/// The columns that [`maintenance`] and [`retention`] read.
+/// The columns that [`maintenance`], [`retention`] and [`trust`] read.
 pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
@@ -70,7 +70,7 @@ pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
 pub(super) const DEFINITION: &str = "tenant, name, version, digest, registered_at, source";
 /// The columns that [`bundle`] reads.
-pub(super) const BUNDLES: &str = "tenant, name, version, digest, pushed_at, source";
+pub(super) const BUNDLES: &str = "tenant, name, version, digest, pushed_at, pushed_by, signatures, source";
 
 /// A value as a column holds it.
 struct Db<T>(T);
@@ -421,6 +421,10 @@ pub(super) fn retention(row: &Row<'_>) -> rusqlite::Result<(TenantId, RetentionR
     Ok((get(row, 0)?, RetentionRow { body: sealed(row, 1)? }))
 }
 
+pub(super) fn trust(row: &Row<'_>) -> rusqlite::Result<(TenantId, TrustRow)> {
+    Ok((get(row, 0)?, TrustRow { body: sealed(row, 1)? }))
+}
+
 pub(super) fn signing_secret(row: &Row<'_>) -> rusqlite::Result<(TenantId, SigningSecretRow)> {
     let secret =
         SigningSecretRow { id: get(row, 1)?, target: optional(row, 2)?, secret: get(row, 3)?, issued_at: get(row, 4)? };
@@ -449,7 +453,9 @@ pub(super) fn bundle(row: &Row<'_>) -> rusqlite::Result<(TenantId, BundleRow)> {
         version: row.get(2)?,
         digest: get(row, 3)?,
         pushed_at: get(row, 4)?,
-        source: row.get(5)?,
+        pushed_by: get(row, 5)?,
+        signatures: row.get(6)?,
+        source: row.get(7)?,
     };
     Ok((get(row, 0)?, bundle))
 }

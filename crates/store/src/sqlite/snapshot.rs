@@ -14,7 +14,7 @@ use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
     PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow,
+    TransactionRow, TrustRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -337,6 +337,12 @@ impl Scan for Snapshot {
         let query = format!("SELECT {} FROM retention WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::SINGLE);
         let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
         self.scan("retention", &query, page, rows::retention)
+    }
+
+    fn trust(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, TrustRow)>> {
+        let query = format!("SELECT {} FROM trust WHERE tenant > ?1 ORDER BY tenant LIMIT ?2", rows::SINGLE);
+        let page = params![after.map_or("", TenantId::as_str), read::rows_max(limit)];
+        self.scan("trust", &query, page, rows::trust)
     }
 
     fn schedules(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, ScheduleRow)>> {

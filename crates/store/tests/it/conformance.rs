@@ -347,6 +347,7 @@ async fn definitions_and_bundles_are_immutable(subject: &Subject) {
         (ControlRow::Bundle(BundleRow { version: 3, ..bundle("main", 1) }), Kind::Conflict),
         (ControlRow::Bundle(BundleRow { digest: bundle("x", 1).digest, ..bundle("main", 1) }), Kind::Conflict),
         (ControlRow::ActiveBundle(bundle("main", 3).digest), Kind::Missing),
+        (ControlRow::BundleSigned(bundle("main", 3).digest, "".into()), Kind::Missing),
     ] {
         let batch = Batch { control: vec![row.clone()], ..batch_of(&log, 1, 0, 1) };
         assert_eq!(failed(store.commit(batch).await), kind, "{row:?}");

@@ -31,6 +31,7 @@ pub(crate) struct FullDump {
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) stops: Vec<(TenantId, StopRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
+    pub(crate) trust: Vec<(TenantId, TrustRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
     pub(crate) definitions: Vec<(TenantId, DefinitionRow)>,
@@ -90,6 +91,7 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
+        trust: pages(|last| scan.trust(last.map(|(t, _): &(_, TrustRow)| t), PAGE))?,
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)
         })?,

@@ -224,6 +224,10 @@ pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {
     ScheduleRow { name: name(&format!("s{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
+pub(crate) fn trust(body: &str) -> TrustRow {
+    TrustRow { body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
 pub(crate) fn retention(body: &str) -> RetentionRow {
     RetentionRow { body: Sealed::plain(body.as_bytes().to_vec()) }
 }
@@ -243,7 +247,15 @@ pub(crate) fn definition(text: &str, version: u32) -> DefinitionRow {
 
 pub(crate) fn bundle(text: &str, version: u32) -> BundleRow {
     let source: Arc<[u8]> = format!("{{\"bundle\":\"{text}\",\"version\":{version}}}").into_bytes().into();
-    BundleRow { name: name(text), version, digest: Digest::of(&source), pushed_at: time(version), source }
+    BundleRow {
+        name: name(text),
+        version,
+        digest: Digest::of(&source),
+        pushed_at: time(version),
+        pushed_by: principal(version),
+        signatures: "".into(),
+        source,
+    }
 }
 
 /// A batch with an entry for each of its transaction's numbers.

@@ -270,7 +270,8 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "targets",
             "tenants",
             "tiles",
-            "transactions"
+            "transactions",
+            "trust"
         ]
     );
     let is_bare = |table: &&Table| table.columns.len() == table.key.len();
@@ -337,6 +338,8 @@ fn one_of_each() -> Vec<ControlRow> {
         ControlRow::Target(target(1, "{}")),
         ControlRow::Maintenance(maintenance("{}")),
         ControlRow::Retention(retention("{}")),
+        ControlRow::Trust(trust("{}")),
+        ControlRow::BundleSigned(bundle("main", 1).digest, "— a b\n".into()),
         ControlRow::Queue(queue(1, "{}")),
         ControlRow::Schedule(schedule(1, "{}")),
         ControlRow::Stop(stop(1, "{}")),
@@ -397,6 +400,7 @@ fn every_column_can_be_tampered_with() {
         "stops",
         "targets",
         "transactions",
+        "trust",
     ];
     let empty = empty.map(|table| format!("{table}.body_nonce"));
     for table in &tables {

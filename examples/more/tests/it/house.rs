@@ -86,7 +86,7 @@ impl House {
         let policies = text(bundle.policies);
         let document = json!({"name": "examples", "version": 1, "schema": text(bundle.schema), "policies": policies});
         let pushed = owner.bundle_push(&document).await.unwrap();
-        owner.bundle_activate(pushed.digest).await.unwrap();
+        owner.bundle_activate(pushed.digest, None).await.unwrap();
         for definition in definitions {
             owner.definition_register(Language::Yaml, definition).await.unwrap();
         }

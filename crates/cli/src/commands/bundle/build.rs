@@ -1,6 +1,6 @@
 //! `chancery bundle build`
 
-use crate::bundle_source;
+use crate::bundle_source::{self, Source};
 use crate::commands::definition::report_faults;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -44,16 +44,7 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, CliError> {
         Ok(source) => source,
         Err(error) => return report_faults(session, error),
     };
-    let version = match (source.is_unversioned(), args.version_number) {
-        (true, None) => {
-            return Err(CliError::Usage("the bundle says no version: name one with --version-number".to_owned()));
-        }
-        (false, Some(_)) => {
-            return Err(CliError::Usage("the bundle says its version itself: leave out --version-number".to_owned()));
-        }
-        (true, Some(version)) => version,
-        (false, None) => 1,
-    };
+    let version = version(&source, args.version_number)?;
     // Warnings are what `check` and `lint` tell.
     let (bundle, _) = match source.check_tested(version) {
         Ok(checked) => checked,
@@ -73,4 +64,16 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, CliError> {
         format!("{name} {version}, {tests} tests passed: {digest} in {}", file.display())
     })?;
     Ok(Exit::Ok)
+}
+
+/// The version that a bundle gets, where it says none itself; where it does, that is the one that counts.
+pub(super) fn version(source: &Source, named: Option<u32>) -> Result<u32, CliError> {
+    match (source.is_unversioned(), named) {
+        (true, None) => Err(CliError::Usage("the bundle says no version: name one with --version-number".to_owned())),
+        (false, Some(_)) => {
+            Err(CliError::Usage("the bundle says its version itself: leave out --version-number".to_owned()))
+        }
+        (true, Some(version)) => Ok(version),
+        (false, None) => Ok(1),
+    }
 }

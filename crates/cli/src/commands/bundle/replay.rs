@@ -7,13 +7,12 @@ use crate::input;
 use crate::output::{plain, put, reason_line};
 use crate::progress::Bar;
 use crate::session::Session;
-use chancery_api::decision::Reason;
-use chancery_api::ledger::{EntriesQuery, Entry};
+use chancery_api::bundle::{NotReplayed, ReplayBundle, ReplayFlip, ReplayGroup, Replayed};
+use chancery_api::ledger::EntriesQuery;
+use chancery_app::bundles::replay::{NAMED_MAX, Range, Report};
 use chancery_base::{Digest, Timestamp};
 use chancery_ledger::Record;
-use chancery_policy::Bundle;
-use chancery_policy::replay::{Flip, Flips, Tally};
-use serde::Serialize;
+use chancery_sdk::Client;
 use tokio::time::Instant;
 
 /// Take the decisions of the past again under another bundle, and list every one that comes out otherwise.
@@ -45,173 +44,109 @@ pub(crate) struct Args {
     until: Option<Timestamp>,
 }
 
-/// What `replay -o json` writes.
-#[derive(Debug, Serialize)]
-struct Replayed {
-    bundle: Digest,
-    decisions: u64,
-    would_deny: u64,
-    would_permit: u64,
-    /// By definition, principal and action.
-    groups: Vec<Group>,
-    not_replayed: NotReplayed,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    flips: Vec<ShownFlip>,
-}
-
-#[derive(Debug, Serialize)]
-struct Group {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    definition: Option<String>,
-    principal: String,
-    action: String,
-    would_deny: u64,
-    would_permit: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct NotReplayed {
-    /// The numbers of the first of them.
-    erased_entries: Vec<u64>,
-    erased: u64,
-    refused: u64,
-    malformed: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownFlip {
-    entry: u64,
-    before: &'static str,
-    after: &'static str,
-    principal: String,
-    action: String,
-    resource: String,
-    reasons: Vec<Reason>,
-}
-
-/// Entries that are named of those that can't be replayed.
-const NAMED_MAX: usize = 100;
-
 pub(super) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
+    let replayed = match args.bundle.parse::<Digest>() {
+        Ok(digest) => there(digest, &args, session).await?,
+        Err(_) => here(&args, session).await?,
+    };
+    session.out.show(&replayed, |body| table(session, body))?;
+    Ok(if replayed.would_deny + replayed.would_permit == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+/// Has the server take them again under a bundle that it has.
+async fn there(digest: Digest, args: &Args, session: &Session) -> Result<Replayed, CliError> {
+    let client = session.client()?;
+    let end = end(args, &client).await?;
+    let mut range = ReplayBundle { from: Some(args.from_entry), to: Some(end), since: args.since, until: args.until };
+    let mut bar = Bar::new("entries", Instant::now());
+    let mut sum: Option<Replayed> = None;
+    loop {
+        let mut part = client.bundle_replay(digest, &range).await?;
+        let next = part.next.take();
+        if session.out.is_table() {
+            for flip in std::mem::take(&mut part.flips) {
+                session.out.line(&line(&flip))?;
+            }
+        }
+        let so_far = match sum.take() {
+            Some(sum) => sum_of(sum, part),
+            None => part,
+        };
+        let Some(next) = next else { return Ok(so_far) };
+        bar.at(next.saturating_sub(args.from_entry), end.saturating_sub(args.from_entry));
+        range.from = Some(next);
+        sum = Some(so_far);
+    }
+}
+
+fn sum_of(mut sum: Replayed, part: Replayed) -> Replayed {
+    sum.decisions += part.decisions;
+    sum.would_deny += part.would_deny;
+    sum.would_permit += part.would_permit;
+    sum.flips.extend(part.flips);
+    for group in part.groups {
+        let same = |known: &&mut ReplayGroup| {
+            (&known.definition, &known.principal, &known.action) == (&group.definition, &group.principal, &group.action)
+        };
+        match sum.groups.iter_mut().find(same) {
+            Some(known) => {
+                known.would_deny += group.would_deny;
+                known.would_permit += group.would_permit;
+            }
+            None => sum.groups.push(group),
+        }
+    }
+    let NotReplayed { erased_entries, erased, refused, malformed } = part.not_replayed;
+    let of_sum = &mut sum.not_replayed;
+    of_sum.erased_entries.extend(erased_entries);
+    of_sum.erased_entries.truncate(NAMED_MAX);
+    of_sum.erased += erased;
+    of_sum.refused += refused;
+    of_sum.malformed += malformed;
+    sum
+}
+
+/// Takes them again here, under a bundle that the server need not have.
+async fn here(args: &Args, session: &Session) -> Result<Replayed, CliError> {
     let bundle = named::read(&args.bundle, session).await?;
     let client = session.client()?;
-    let end = match args.to_entry {
-        Some(end) => end,
-        None => client.logs().await?.items.iter().filter(|log| log.shard == 0).map(|log| log.size).max().unwrap_or(0),
-    };
+    let end = end(args, &client).await?;
+    let range = Range { from: args.from_entry, to: Some(end), since: args.since, until: args.until };
     let query = EntriesQuery { transaction: None, from: Some(args.from_entry), limit: Some(1_000), cursor: None };
     let mut pages = client.entries(&query)?;
-    let mut replay = Replay {
-        args: &args,
-        bundle: &bundle,
-        session,
-        tally: Tally::default(),
-        flips: Vec::new(),
-        erased: Vec::new(),
-    };
+    let mut report = Report::default();
     let mut bar = Bar::new("entries", Instant::now());
-    while let Some(page) = pages.next().await? {
-        let mut is_over = false;
+    'pages: while let Some(page) = pages.next().await? {
         for entry in page {
-            is_over = entry.seq >= end;
-            if is_over {
-                break;
+            if entry.seq >= end {
+                break 'pages;
             }
             bar.at(entry.seq.saturating_sub(args.from_entry), end.saturating_sub(args.from_entry));
-            replay.entry(&entry)?;
-        }
-        if is_over {
-            break;
+            let unreadable = |reason: String| CliError::Unverified { what: format!("entry {}", entry.seq), reason };
+            let record = Record::parse(entry.record.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+            report.take(&bundle, &range, &record, entry.payload.as_ref());
+            if session.out.is_table() {
+                for (entry, flip) in std::mem::take(&mut report.flips) {
+                    session.out.line(&line(&chancery_server::replay_flip(entry, flip)))?;
+                }
+            }
         }
     }
     drop(bar);
-    replay.finish()
+    Ok(chancery_server::replayed(bundle.digest(), report))
 }
 
-struct Replay<'a> {
-    args: &'a Args,
-    bundle: &'a Bundle,
-    session: &'a Session,
-    tally: Tally,
-    /// Only where they are not written as they come.
-    flips: Vec<ShownFlip>,
-    erased: Vec<u64>,
-}
-
-impl Replay<'_> {
-    fn entry(&mut self, entry: &Entry) -> Result<(), CliError> {
-        let unreadable = |reason: String| CliError::Unverified { what: format!("entry {}", entry.seq), reason };
-        let record = Record::parse(entry.record.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
-        // A record that says by which bundle is a decision's.
-        if record.data.get_digest("bundle").is_none() || record.data.get_digest("request").is_none() {
-            return Ok(());
-        }
-        let is_within = self.args.since.is_none_or(|since| record.at >= since)
-            && self.args.until.is_none_or(|until| record.at < until);
-        if !is_within {
-            return Ok(());
-        }
-        let payload = entry.payload.as_ref();
-        if payload.is_none() && self.erased.len() < NAMED_MAX {
-            self.erased.push(entry.seq);
-        }
-        let decision = payload.map(|payload| payload.get("decision").unwrap_or(payload));
-        match self.tally.take(self.bundle, decision) {
-            None => Ok(()),
-            Some(flip) => self.flip(entry.seq, flip),
-        }
+/// The first entry after the range.
+async fn end(args: &Args, client: &Client) -> Result<u64, CliError> {
+    if let Some(end) = args.to_entry {
+        return Ok(end);
     }
-
-    fn flip(&mut self, entry: u64, flip: Flip) -> Result<(), CliError> {
-        let shown = ShownFlip {
-            entry,
-            before: flip.before.word(),
-            after: flip.after.word(),
-            principal: flip.asked.principal,
-            action: flip.asked.action,
-            resource: flip.asked.resource,
-            reasons: flip.reasons.iter().map(chancery_server::reason).collect(),
-        };
-        if self.session.out.is_table() {
-            return self.session.out.line(&line(&shown));
-        }
-        self.flips.push(shown);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Exit, CliError> {
-        let Flips { denied, permitted } = self.tally.flips;
-        let mut groups: Vec<Group> = self.tally.groups.into_iter().map(group).collect();
-        if self.tally.others != Flips::default() {
-            let others = "(others)".to_owned();
-            groups.push(group(((None, others.clone(), others), self.tally.others)));
-        }
-        let not_replayed = NotReplayed {
-            erased_entries: self.erased,
-            erased: self.tally.erased,
-            refused: self.tally.refused,
-            malformed: self.tally.malformed,
-        };
-        let body = Replayed {
-            bundle: self.bundle.digest(),
-            decisions: self.tally.decisions,
-            would_deny: denied,
-            would_permit: permitted,
-            groups,
-            not_replayed,
-            flips: self.flips,
-        };
-        self.session.out.show(&body, |body| table(self.session, body))?;
-        Ok(if denied + permitted == 0 { Exit::Ok } else { Exit::Failed })
-    }
+    let logs = client.logs().await?.items;
+    Ok(logs.iter().filter(|log| log.shard == 0).map(|log| log.size).max().unwrap_or(0))
 }
 
-fn group(((definition, principal, action), flips): ((Option<String>, String, String), Flips)) -> Group {
-    Group { definition, principal, action, would_deny: flips.denied, would_permit: flips.permitted }
-}
-
-fn line(flip: &ShownFlip) -> String {
-    let ShownFlip { entry, before, after, principal, action, resource, reasons } = flip;
+fn line(flip: &ReplayFlip) -> String {
+    let ReplayFlip { entry, before, after, principal, action, resource, reasons } = flip;
     let reasons: Vec<String> = reasons.iter().map(reason_line).collect();
     let (action, resource) = (plain(action), plain(resource));
     format!("entry {entry}: {before} → {after}: {principal} `{action}` {resource}: {}", reasons.join("; "))
@@ -221,7 +156,7 @@ fn table(session: &Session, body: &Replayed) -> String {
     let mut text = String::new();
     if !body.groups.is_empty() {
         let mut grid = session.out.grid(&["DEFINITION", "PRINCIPAL", "ACTION", "WOULD DENY", "WOULD PERMIT"]);
-        for Group { definition, principal, action, would_deny, would_permit } in &body.groups {
+        for ReplayGroup { definition, principal, action, would_deny, would_permit } in &body.groups {
             let definition = definition.as_deref().unwrap_or("-");
             let sums = [would_deny.to_string(), would_permit.to_string()];
             let words = [plain(definition), plain(principal), plain(action)];

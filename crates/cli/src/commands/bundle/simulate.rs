@@ -1,17 +1,15 @@
 //! `chancery bundle simulate`
 
-use super::named;
+use crate::bundle_source;
 use crate::commands::decide::{Question, demand_line};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{fields, reason_line};
 use crate::session::Session;
-use chancery_api::bundle::Simulated;
+use chancery_api::bundle::{SimulateBundle, Simulated};
 use chancery_api::decision::Decide;
 use chancery_base::Digest;
-use chancery_policy::{Directory, EntityRef, Principal, Request, ResourceRef};
-use chancery_sdk::Client;
-use chancery_shard::decide;
+use std::path::Path;
 
 /// Ask a bundle that need not be active, or even pushed; nothing is recorded. Exits 1 if it denies.
 ///
@@ -34,7 +32,7 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let question = args.question.read()?;
     let simulated = match args.bundle.parse::<Digest>() {
         Ok(digest) => session.client()?.bundle_simulate(digest, &question).await?,
-        Err(_) => here(&args.bundle, question, session).await?,
+        Err(_) => unpushed(&args.bundle, question, session).await?,
     };
     session.out.show(&simulated, |simulated| {
         let word = if simulated.permitted { "would be permitted" } else { "would be denied" };
@@ -46,32 +44,10 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     Ok(if simulated.permitted { Exit::Ok } else { Exit::Failed })
 }
 
-/// Asks a bundle that the server does not have, with the server's directory.
-async fn here(bundle: &str, question: Decide, session: &Session) -> Result<Simulated, CliError> {
-    let Some(principal) = question.principal else {
-        return Err(CliError::Usage("name who would act with --principal".to_owned()));
-    };
-    let bundle = named::read(bundle, session).await?;
-    let directory = directory(&session.client()?).await?;
-    let resource = ResourceRef {
-        entity: EntityRef::new(question.resource.entity_type, question.resource.id),
-        attributes: question.resource.attributes,
-        parents: Vec::new(),
-    };
-    let (principal, action) = (principal.into(), question.action);
-    let request = Request { principal, action, resource, context: question.context, irreversible: false };
-    Ok(chancery_server::simulated(&decide(&bundle, &directory, &request)))
-}
-
-/// The server's directory.
-async fn directory(client: &Client) -> Result<Directory, CliError> {
-    let principals = client.principals().all().await?;
-    let principal = |found: chancery_api::principal::Principal| Principal {
-        id: found.id,
-        name: found.name,
-        roles: found.roles.into_iter().collect(),
-        attributes: found.attributes,
-        suspended: found.suspended,
-    };
-    Directory::new(principals.into_iter().map(principal)).map_err(|error| CliError::Missing(error.to_string()))
+/// Asks a bundle that the server does not have.
+async fn unpushed(bundle: &str, question: Decide, session: &Session) -> Result<Simulated, CliError> {
+    let source = bundle_source::read(Path::new(bundle))?;
+    source.check(1)?;
+    let asked = SimulateBundle { bundle: source.document(1), question };
+    Ok(session.client()?.bundle_simulate_source(&asked).await?)
 }

@@ -1,7 +1,7 @@
 //! What the shard carries out itself: questions for policy whose answers are data, and events. Both are done in the
 //! entry that records them; nobody is called.
 
-use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
+use super::{BUNDLE_LOST, Permit, Standing, built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
 use crate::shard::index::{Place, ReadyKey};
@@ -143,7 +143,7 @@ impl Shard {
         }
         let ask = |bundle: &Bundle| {
             let mut request = request.clone();
-            add_built_ins(bundle, &request.action, member, key, None, &mut request.context);
+            add_built_ins(bundle, &action, member, key.node, None, &mut request.context);
             request
         };
         let under = Under::of(member, &self.bundles, control);

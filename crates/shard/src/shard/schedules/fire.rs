@@ -109,6 +109,7 @@ impl Shard {
                 refusal @ (Refusal::Missing(_)
                 | Refusal::Illegal(_)
                 | Refusal::SettingsMoved { .. }
+                | Refusal::NotActivated(_)
                 | Refusal::Forked(_)
                 | Refusal::Overlaps(_)
                 | Refusal::Schedule(_)

@@ -112,7 +112,7 @@ impl Tenant {
         let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
         let mut hand = self.hand(0);
         let people = [&self.actor, &self.worker].map(|principal| Change::PrincipalCreate(principal.clone()));
-        let bundles = [Change::BundlePush(Arc::clone(&bundle)), Change::BundleActivate(bundle)];
+        let bundles = in_force(&bundle);
         for change in people.into_iter().chain(definitions.into_iter().map(Change::Register)).chain(bundles) {
             assert!(matches!(hand.change(change), Ok(Response::Done { seq: Some(_) })));
         }
@@ -573,4 +573,16 @@ impl Hand {
     pub(crate) fn size(&self) -> u64 {
         Scan::logs(&self.store).unwrap().iter().find(|log| log.id == self.log).unwrap().size
     }
+}
+
+/// Pushes a bundle and puts it into force.
+pub(crate) fn in_force(bundle: &Arc<Bundle>) -> [Change; 2] {
+    let (pushed, signatures) = (Arc::clone(bundle), Arc::from(""));
+    let activated = Change::BundleActivate {
+        bundle: Arc::clone(bundle),
+        pushed_by: PrincipalId::SYSTEM,
+        signatures: Arc::clone(&signatures),
+        denies: 0,
+    };
+    [Change::BundlePush { bundle: pushed, signatures }, activated]
 }

@@ -1,6 +1,6 @@
 //! Questions and events, through a shard: one entry each, under the bundle that decides the transaction's hand-outs.
 
-use super::hand::{Hand, Tenant};
+use super::hand::{Hand, Tenant, in_force};
 use chancery_base::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
 use chancery_base::{Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Definition;
@@ -52,7 +52,7 @@ fn tenant() -> (Tenant, Hand, Arc<Bundle>) {
     let document = json!({"name": "strict", "version": 1, "schema": SCHEMA, "policies": POLICIES});
     let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
     let mut hand = tenant.hand(0);
-    for change in [Change::BundlePush(Arc::clone(&bundle)), Change::BundleActivate(Arc::clone(&bundle))] {
+    for change in in_force(&bundle) {
         assert!(hand.change(change).is_ok());
     }
     (tenant, hand, bundle)

@@ -28,6 +28,7 @@ fn directory() -> Vec<ControlRow> {
         ControlRow::Stop(stop(3, "{}")),
         ControlRow::Stop(stop(2, "new")),
         ControlRow::Retention(retention("old")),
+        ControlRow::Trust(trust("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
         ControlRow::SigningSecret(signing_secret(2)),
@@ -68,6 +69,12 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
         let log = log_of(store, "acme", 0).await;
         store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
         assert_eq!(store.control(log.id).await.unwrap().retention, expected);
+    }
+    assert_eq!(control.trust, Some(trust("old")));
+    for (row, expected) in [(ControlRow::Trust(trust("new")), Some(trust("new"))), (ControlRow::TrustGone, None)] {
+        let log = log_of(store, "acme", 0).await;
+        store.commit(Batch { control: vec![row], ..Batch::after(&log) }).await.unwrap();
+        assert_eq!(store.control(log.id).await.unwrap().trust, expected);
     }
     let mut principals = vec![principal_row(1, "new"), principal_row(2, "{}")];
     principals.sort_by_key(|row| row.id.to_string());
