@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod budgets;
 mod exports;
 mod maintenance;
 mod queues;
@@ -72,6 +73,8 @@ impl Shard {
                 return stops::set(actor, (*id, on), justification, control, work);
             }
             Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
+            Change::BudgetSet { budget, terms } => return self.budget_set(actor, budget, terms, control, work),
+            Change::BudgetDelete(budget) => return self.budget_delete(actor, budget, control, work),
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());

@@ -68,7 +68,8 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
         let (decision_id, decision) = match self.permit(key, offer, None, control, work)? {
-            Permit::Granted(id, decision) => (id, decision),
+            // INVARIANT: what is counted is not permitted of an event.
+            Permit::Granted(id, decision, _) => (id, decision),
             Permit::Held => return Ok(()),
             Permit::Denied(decision, why) => {
                 let decision_id = DecisionId::draw(work.now, &mut work.entropy);
@@ -86,7 +87,7 @@ impl Shard {
             event_type,
         };
         let output = Document::shared(json!({ "id": emission.id.to_string() }));
-        let conditions = decision.as_deref().and_then(demands::conditions_of);
+        let conditions = decision.as_deref().and_then(|decision| demands::conditions_of(decision, Vec::new()));
         let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()));
         let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
