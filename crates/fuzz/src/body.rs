@@ -8,6 +8,7 @@ use crate::search::search;
 use chancery_api::authzen::{
     AccessActionSearch, AccessEvaluation, AccessEvaluations, AccessResourceSearch, AccessSubjectSearch,
 };
+use chancery_api::budget::SetBudget;
 use chancery_api::decision::Decide;
 use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
@@ -46,7 +47,7 @@ macro_rules! bodies {
 bodies! {
     AnswerRequest Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
-    QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
+    QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance SetRetention SetSettings
     SetStop StartTransaction TargetSettings TriggerSchedule;
     any AccessActionSearch AccessEvaluation AccessEvaluations AccessResourceSearch AccessSubjectSearch
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod authzen;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capability;
