@@ -145,6 +145,27 @@ pub enum Demand {
         #[schema(value_type = Object)]
         limits: Map<String, Value>,
     },
+    /// That a budget has room for it when it is handed out.
+    Budget {
+        /// Which.
+        #[schema(value_type = String)]
+        budget: Name,
+        /// The expression that says how much is reserved; absent: 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<String>,
+        /// The expression that says how much of that its output says was spent; absent: all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<String>,
+    },
+    /// That it waits where so much was handed out already.
+    Rate {
+        /// How many hand-outs.
+        limit: u64,
+        /// In what time, such as `1m`.
+        window: String,
+        /// For whom they are counted, such as `principal`.
+        per: String,
+    },
 }
 
 /// Why a decision is what it is.

@@ -6,6 +6,7 @@
 //! ([`authzen`]) take them too, because its specification says so.
 
 pub mod authzen;
+pub mod budget;
 pub mod bundle;
 pub mod capability;
 pub mod compliance;

@@ -10,6 +10,7 @@
 
 mod app;
 pub mod bootstrap;
+pub mod budgets;
 pub mod bulk;
 pub mod bundles;
 pub mod callbacks;

@@ -313,6 +313,12 @@ pub const TARGET_CALLS_MAX: u32 = 400;
 pub const QUEUES_MAX: usize = 1_000;
 /// Stops that a tenant has, beside the one on the tenant as a whole.
 pub const STOPS_MAX: usize = 1_000;
+/// Budgets of a tenant.
+pub const BUDGETS_MAX: usize = 1_000;
+/// Accounts that a tenant's budgets and rates have at once.
+pub const ACCOUNTS_MAX: usize = 100_000;
+/// Bytes of the name of what a budget counts, such as `EUR cents`.
+pub const UNIT_BYTES_MAX: usize = 64;
 /// Versions of workers, or beginnings of them, that a queue is routed by.
 pub const QUEUE_VERSIONS_MAX: usize = 16;
 /// Bytes of the version of a worker.

@@ -63,6 +63,15 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
+
+    /// The beginning of the calendar month, in UTC, that this instant is in, and that of the next one.
+    #[must_use]
+    pub fn month(self) -> (Self, Self) {
+        let (year, month, _) = date_of(self.0 / DAY);
+        let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let first_of = |(year, month)| Self::from_micros(days_to(year, month, 1) * DAY);
+        (first_of((year, month)), first_of(next))
+    }
 }
 
 /// Microseconds of a day.
@@ -226,6 +235,19 @@ mod tests {
             assert_eq!((year, month, day), expected);
             assert_eq!(days_to(year, month, day), days);
             date = date.tomorrow().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_month_is_from_its_first_to_that_of_the_next() {
+        for (text, first, next) in [
+            ("2026-02-28T23:59:59.999999Z", "2026-02-01T00:00:00.000000Z", "2026-03-01T00:00:00.000000Z"),
+            ("2024-02-29T00:00:00.000000Z", "2024-02-01T00:00:00.000000Z", "2024-03-01T00:00:00.000000Z"),
+            ("2026-12-31T12:00:00.000000Z", "2026-12-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z"),
+            ("1970-01-01T00:00:00.000000Z", "1970-01-01T00:00:00.000000Z", "1970-02-01T00:00:00.000000Z"),
+        ] {
+            let bounds = text.parse::<Timestamp>().unwrap().month();
+            assert_eq!((bounds.0.to_string(), bounds.1.to_string()), (first.to_owned(), next.to_owned()), "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod apply;
+mod budget;
 mod bundle;
 mod capability;
 mod completions;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Stop(stop::Command),
     #[command(subcommand)]
+    Budget(budget::Command),
+    #[command(subcommand)]
     Retention(retention::Command),
     #[command(subcommand)]
     Queue(queue::Command),
@@ -121,6 +124,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Ledger(command) => Box::pin(ledger::run(command, session)).await,
         Command::Maintenance(command) => maintenance::run(command, session).await,
         Command::Stop(command) => Box::pin(stop::run(command, session)).await,
+        Command::Budget(command) => Box::pin(budget::run(command, session)).await,
         Command::Retention(command) => retention::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Settings(command) => Box::pin(settings::run(command, session)).await,

@@ -1,14 +1,19 @@
 //! What policy demands of what is handed out.
 
+use chancery_base::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What policy demanded of a step when it was handed out. Its compensation and its confirm, which its decision covers,
-/// go out under the same.
+/// go out under the same, but for what was counted: that is the step's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
+    /// What was counted for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
     /// What the worker keeps within, as it is told.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub limits: Map<String, Value>,
@@ -17,10 +22,63 @@ pub struct Conditions {
     pub mask: BTreeSet<String>,
 }
 
+/// What was counted for an attempt when it was handed out, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// Where it was counted.
+    pub account: AccountId,
+    /// How much.
+    pub amount: u64,
+    /// The expression that says how much of it the output says was spent; none: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
+    /// Of a budget: the number of the entry with which its accounts began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<u64>,
+    /// Since when the account counts.
+    pub since: Timestamp,
+    /// When it begins anew; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// An account: of what, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountId {
+    /// For whom: a principal, a definition, a label's value; empty for the tenant.
+    pub holder: String,
+    /// Of what.
+    pub of: AccountOf,
+}
+
+/// What an account is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountOf {
+    /// A budget: what is out is reserved, and settled or returned when it comes in.
+    Budget(Name),
+    /// The rate that an obligation demands, by its id: what went out stays counted.
+    Rate(String),
+}
+
 impl Conditions {
     /// Whether nothing is demanded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.limits.is_empty() && self.mask.is_empty()
+        self.charges.is_empty() && self.limits.is_empty() && self.mask.is_empty()
+    }
+
+    /// What holds of a compensation, a confirm and a fork, too: all but what was counted.
+    #[must_use]
+    pub fn lasting(conditions: Option<&Arc<Self>>) -> Option<Arc<Self>> {
+        let conditions = conditions?;
+        if conditions.charges.is_empty() {
+            return Some(Arc::clone(conditions));
+        }
+        let Self { charges: _, limits, mask } = &**conditions;
+        let lasting = Self { charges: Vec::new(), limits: limits.clone(), mask: mask.clone() };
+        Some(lasting).filter(|lasting| !lasting.is_empty()).map(Arc::new)
     }
 }

@@ -20,7 +20,7 @@ mod status;
 mod tcc;
 mod transaction;
 
-pub use conditions::Conditions;
+pub use conditions::{AccountId, AccountOf, Charge, Conditions};
 pub use event::{
     Beginning, CarriedOut, Cause, ChildStart, Deed, Emission, Event, Failure, Parent, Permitted, Signal, StepError,
 };

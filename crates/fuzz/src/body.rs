@@ -8,6 +8,7 @@ use crate::search::search;
 use chancery_api::authzen::{
     AccessActionSearch, AccessEvaluation, AccessEvaluations, AccessResourceSearch, AccessSubjectSearch,
 };
+use chancery_api::budget::SetBudget;
 use chancery_api::bundle::{AddSigner, BundleRules, ReplayBundle, SimulateBundle};
 use chancery_api::decision::Decide;
 use chancery_api::export::MakeExport;
@@ -47,8 +48,8 @@ macro_rules! bodies {
 bodies! {
     AddSigner AnswerRequest Bulk BundleRules Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
-    QueueSettings ReplayBundle Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
-    SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;
+    QueueSettings ReplayBundle Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance SetRetention
+    SetSettings SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;
     any AccessActionSearch AccessEvaluation AccessEvaluations AccessResourceSearch AccessSubjectSearch
 }
 

@@ -153,6 +153,10 @@ actions! {
     StopSet => "stop:set",
     /// Lifts a stop.
     StopLift => "stop:lift",
+    /// Reads and lists budgets, and their accounts.
+    BudgetRead => "budget:read",
+    /// Sets budgets, and deletes them.
+    BudgetSet => "budget:set",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.

@@ -16,6 +16,7 @@
 //! - no text reaches Cedar's parser before [`scan`] has bounded how deeply it nests and how long it chains.
 
 pub mod access;
+mod amount;
 pub mod bundle;
 pub mod cases;
 mod decide;
@@ -36,9 +37,11 @@ mod schema;
 mod subject;
 mod types;
 mod vocabulary;
+mod window;
 mod words;
 
 pub use access::{Access, AccessDenied, Action};
+pub use amount::Amount;
 pub use bundle::{Bundle, BundleError, Problem};
 pub use decide::{
     Also, Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, engine,
@@ -46,10 +49,11 @@ pub use decide::{
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
 pub use mode::Mode;
-pub use obligation::{Approval, Demand, FieldPath, Handed, Limits, Obligation};
+pub use obligation::{Approval, Demand, FieldPath, Handed, Limits, Obligation, Pace, Spending};
 pub use request::{EntityRef, Request, ResourceRef};
 pub use risk::{Dimension, Risk, RiskLevel, RiskRow};
 pub use subject::{External, Information, Subject};
+pub use window::{Per, Window};
 
 /// An error and its causes, in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -8,6 +8,8 @@ mod read;
 
 pub(crate) use read::read;
 
+use crate::amount::Amount;
+use crate::window::{Per, Window};
 use chancery_base::{Name, duration};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -33,6 +35,10 @@ pub enum Demand {
     Mask(BTreeSet<FieldPath>),
     /// That what is handed out keeps within these.
     Limits(Limits),
+    /// That a budget has room for it.
+    Budget(Spending),
+    /// That so much is handed out in so much time, and no more.
+    Rate(Pace),
 }
 
 /// An approval that is demanded.
@@ -61,6 +67,28 @@ pub struct Limits {
     pub cpu: Option<u64>,
     /// Bytes of memory.
     pub memory: Option<u64>,
+}
+
+/// What is taken from a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spending {
+    /// The budget.
+    pub budget: Name,
+    /// How much is reserved when the step is handed out; none: 1.
+    pub amount: Option<Amount>,
+    /// How much of that its output says was spent; none: all of it.
+    pub cost: Option<Amount>,
+}
+
+/// How much may be handed out in what time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// How many hand-outs, at least 1.
+    pub limit: u64,
+    /// In this time.
+    pub window: Window,
+    /// For whom they are counted.
+    pub per: Per,
 }
 
 /// A dotted path to a member of an object, such as `card.number`. Through a list it names that member of each element.
@@ -122,6 +150,8 @@ impl Demand {
             Self::Approval(_) => "approval",
             Self::Mask(_) => "mask",
             Self::Limits(_) => "limits",
+            Self::Budget(_) => "budget",
+            Self::Rate(_) => "rate",
         }
     }
 }
@@ -181,6 +211,8 @@ impl Obligation {
                 Map::from_iter([("fields".to_owned(), fields)])
             }
             Demand::Limits(limits) => Map::from_iter([("limits".to_owned(), Value::Object(limits.to_json()))]),
+            Demand::Budget(spending) => spending.to_json(),
+            Demand::Rate(pace) => pace.to_json(),
         };
         map.insert("kind".to_owned(), self.demand.word().into());
         if let Some(policy) = &self.policy {
@@ -206,6 +238,24 @@ impl Approval {
     }
 }
 
+impl Spending {
+    fn to_json(&self) -> Map<String, Value> {
+        let texts = [("amount", self.amount.as_ref()), ("cost", self.cost.as_ref())];
+        let texts = texts.into_iter().filter_map(|(key, amount)| Some((key.to_owned(), amount?.text().into())));
+        texts.chain([("budget".to_owned(), self.budget.as_str().into())]).collect()
+    }
+}
+
+impl Pace {
+    fn to_json(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("limit".to_owned(), json!(self.limit)),
+            ("per".to_owned(), self.per.to_string().into()),
+            ("window".to_owned(), self.window.to_string().into()),
+        ])
+    }
+}
+
 /// What obligations demand together of what is handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handed {
@@ -221,7 +271,7 @@ impl Handed {
     pub fn of(obligations: &[Obligation]) -> Self {
         obligations.iter().fold(Self::default(), |mut all, obligation| {
             match &obligation.demand {
-                Demand::Approval(_) => {}
+                Demand::Approval(_) | Demand::Budget(_) | Demand::Rate(_) => {}
                 Demand::Mask(fields) => all.mask.extend(fields.iter().cloned()),
                 Demand::Limits(limits) => all.limits = all.limits.and(limits),
             }

@@ -1,5 +1,6 @@
 //! The client: one method a call of the API.
 
+mod budget;
 mod bundles;
 mod calls;
 mod compliance;

@@ -1,6 +1,7 @@
 //! Domain types to wire types and back, field by field.
 
 mod authzen;
+mod budgets;
 mod compliance;
 mod documents;
 mod events;
@@ -25,6 +26,7 @@ pub(crate) use authzen::{
     SearchCall, access_configuration, access_decision, access_decisions, access_evaluation, access_evaluations,
     access_found, sought_actions, sought_resources, sought_subjects,
 };
+pub(crate) use budgets::{budget, budget_accounts, budget_terms};
 pub(crate) use compliance::{pack, pack_status};
 pub(crate) use documents::{
     activated, bundle, bundle_rules, bundle_summary, checked, definition, definition_summary, impact, registered,

@@ -1,6 +1,7 @@
 //! Handlers: extract, call one use-case, convert.
 
 pub(crate) mod authzen;
+pub(crate) mod budgets;
 pub(crate) mod bundles;
 pub(crate) mod capabilities;
 pub(crate) mod compliance;

@@ -6,7 +6,8 @@ use chancery_api::{
     ledger, open, principal, tenant,
 };
 use chancery_api::{
-    Problem, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction, worker,
+    Problem, budget, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction,
+    worker,
 };
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -282,6 +283,11 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<schedule::TriggeredSchedule>,
     add::<settings::SetSettings>,
     add::<settings::Settings>,
+    add::<budget::Account>,
+    add::<budget::Budget>,
+    add::<budget::BudgetAccounts>,
+    add::<budget::Measure>,
+    add::<budget::SetBudget>,
     add::<stop::SetStop>,
     add::<stop::Stop>,
     add::<stop::StopKind>,

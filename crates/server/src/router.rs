@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, open,
-    operations, principals, queues, requests, retention, schedules, settings, signers, stops, targets, transactions,
-    workers,
+    authzen, budgets, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance,
+    open, operations, principals, queues, requests, retention, schedules, settings, signers, stops, targets,
+    transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -77,7 +77,10 @@ fn handler(route: &Route) -> Option<MethodRouter<Arc<Node>>> {
         Method::Delete => MethodFilter::DELETE,
     };
     let id = route.operation_id;
-    of_tenants(filter, id).or_else(|| of_transactions(filter, id)).or_else(|| of_what_is_reached(filter, id))
+    of_tenants(filter, id)
+        .or_else(|| of_transactions(filter, id))
+        .or_else(|| of_what_is_reached(filter, id))
+        .or_else(|| of_budgets(filter, id))
 }
 
 /// Of the node, and of what a tenant has: who there is, definitions, bundles, the ledger.
@@ -166,6 +169,17 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
         "access_search_subject" => on(filter, authzen::search_subject),
         "access_search_resource" => on(filter, authzen::search_resource),
         "access_search_action" => on(filter, authzen::search_action),
+        _ => return None,
+    })
+}
+
+/// Of budgets.
+fn of_budgets(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
+    Some(match operation_id {
+        "budget_list" => on(filter, budgets::list),
+        "budget_get" => on(filter, budgets::get),
+        "budget_set" => on(filter, budgets::set),
+        "budget_delete" => on(filter, budgets::delete),
         _ => return None,
     })
 }

@@ -2,11 +2,12 @@
 
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope,
+    LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow,
+    Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One commit of one shard: all or nothing, and only if the log is as the shard believes it to be.
@@ -36,6 +37,9 @@ pub struct Batch {
     pub events: Vec<EventRow>,
     /// Requests to people that something happened to, each once, as they are after the batch.
     pub requests: Vec<RequestRow>,
+    /// Accounts that something was counted in, by what their rows are named, as they are after the batch; none: the row
+    /// goes.
+    pub accounts: BTreeMap<String, Option<Sealed>>,
     /// What is removed of transactions that ended long ago.
     pub gone: Gone,
     /// Changes of the directory, definitions, bundles.
@@ -59,6 +63,7 @@ impl Batch {
             labels: Vec::new(),
             events: Vec::new(),
             requests: Vec::new(),
+            accounts: BTreeMap::new(),
             gone: Gone { transactions: Vec::new(), keys: Vec::new(), labels: Vec::new() },
             control: Vec::new(),
         }
@@ -237,6 +242,10 @@ pub struct ControlRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Its stops, in the order of their ids.
     pub stops: Vec<StopRow>,
+    /// Its budgets, in the order of their names.
+    pub budgets: Vec<BudgetRow>,
+    /// The accounts of its budgets and of its rates.
+    pub accounts: Vec<AccountRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles, where it says anything.

@@ -1,12 +1,13 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
+use crate::budget::{Account, Accounts, Budget};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    BundleRow, CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow,
-    StopRow, TargetRow, TenantRow, TrustRow,
+    BudgetRow, BundleRow, CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow,
+    SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
@@ -40,6 +41,8 @@ pub struct Control {
     pub maintenance: Option<Maintenance>,
     /// What it has stopped.
     pub stops: Stops,
+    /// Its budgets.
+    pub budgets: BTreeMap<Name, Budget>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// What a bundle needs to be put into force, and whose signatures count.
@@ -83,6 +86,7 @@ impl Control {
             settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
+            budgets: budgets(rows)?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             trust: rows.trust.as_ref().map_or_else(|| Ok(Trust::default()), trust)?,
             signing_secrets: rows.signing_secrets.clone(),
@@ -144,6 +148,29 @@ fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
 
 fn stop(row: &StopRow) -> Result<Stop, ControlError> {
     Stop::of(row).ok_or_else(|| ControlError(format!("stop {}: it is damaged", row.id)))
+}
+
+fn budget(row: &BudgetRow) -> Result<(Name, Budget), ControlError> {
+    let budget = Budget::of(row).ok_or_else(|| ControlError(format!("budget `{}`: it is damaged", row.name)))?;
+    Ok((row.name.clone(), budget))
+}
+
+/// The budgets of a tenant.
+///
+/// # Errors
+/// If a row is damaged.
+pub fn budgets(rows: &ControlRows) -> Result<BTreeMap<Name, Budget>, ControlError> {
+    rows.budgets.iter().map(budget).collect()
+}
+
+/// The accounts of a tenant.
+///
+/// # Errors
+/// If a row is damaged.
+pub fn accounts(rows: &ControlRows) -> Result<Accounts, ControlError> {
+    let account =
+        |row| Account::of(row).ok_or_else(|| ControlError(format!("account `{}`: it is damaged", row.account)));
+    rows.accounts.iter().map(account).collect()
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

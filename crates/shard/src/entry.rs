@@ -72,6 +72,10 @@ pub mod kind {
         STOP_SET = "stop.set",
         /// A stop was lifted.
         STOP_LIFTED = "stop.lifted",
+        /// A budget was set.
+        BUDGET_SET = "budget.set",
+        /// A budget was deleted, and its accounts with it.
+        BUDGET_DELETED = "budget.deleted",
         /// How long a tenant keeps what has ended was set.
         RETENTION_CHANGED = "retention.changed",
         /// Transactions that ended long ago have no rows from here on: `data` says which.

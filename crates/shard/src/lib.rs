@@ -5,6 +5,7 @@
 //! the calls out.
 
 pub mod batch;
+pub mod budget;
 pub mod control;
 pub mod entry;
 pub mod expiry;

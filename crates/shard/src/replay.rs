@@ -5,9 +5,11 @@
 //! completed is final with its root, for until then it may be recalled. Of those that are final their places are kept
 //! until an entry says that they expired: their rows are gone then, and those of no others.
 
+mod budgets;
 mod bundles;
 mod families;
 
+use crate::budget::{Accounts, movements};
 use crate::control::{self, principal_row};
 use crate::entry::{DecodeError, Recorded, decode, kind, schedules};
 use crate::expiry::Removed;
@@ -15,9 +17,9 @@ use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
+    LogId, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -129,6 +131,10 @@ pub struct TenantRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Stops that are in force.
     pub stops: BTreeMap<StopId, StopRow>,
+    /// Budgets.
+    pub budgets: BTreeMap<Name, BudgetRow>,
+    /// Accounts of budgets and of rates, by what their rows are named.
+    pub accounts: BTreeMap<String, AccountRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles.
@@ -197,6 +203,7 @@ pub struct Replay {
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
     schedules: BTreeMap<Name, Head>,
+    accounts: Accounts,
     rows: TenantRows,
 }
 
@@ -215,6 +222,7 @@ impl Replay {
             settings: BTreeMap::new(),
             bundles: HashMap::new(),
             schedules: BTreeMap::new(),
+            accounts: Accounts::default(),
             rows,
         }
     }
@@ -273,6 +281,8 @@ impl Replay {
         let log = self.log;
         let schedules = self.schedules.iter().map(|(name, head)| (name.clone(), schedule::row(name, head)));
         self.rows.schedules = schedules.collect();
+        let accounts = self.accounts.iter().map(|account| account.row());
+        self.rows.accounts = accounts.map(|row| (row.account.clone(), row)).collect();
         let requests = &mut self.requests;
         let mut open: Vec<TransactionRows> =
             self.open.iter().map(|(id, open)| rows_of(log, open, requests.remove(id))).collect();
@@ -294,6 +304,9 @@ impl Replay {
         let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
         open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
         open.settle_replay();
+        for movement in movements(open, event) {
+            movement.apply(&mut self.accounts, record.at);
+        }
         if let Some(row) = rows::request_row(self.log, open, event) {
             self.requests.entry(id).or_default().insert(row.id, row);
         }
@@ -478,6 +491,7 @@ impl Replay {
             }
             "maintenance.ended" => self.rows.maintenance = None,
             "stop.set" | "stop.lifted" => self.stop(payload, record)?,
+            "budget.set" | "budget.deleted" => self.budget(payload, record)?,
             "retention.changed" => {
                 let retention: Retention = typed(payload, "settings")?;
                 self.rows.retention = (!retention.is_empty()).then(|| retention.row());

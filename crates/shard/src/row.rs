@@ -324,6 +324,24 @@ pub struct StopRow {
     pub body: Sealed,
 }
 
+/// A budget of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRow {
+    /// Its name.
+    pub name: Name,
+    /// What is said of it, who said it, when, and when its accounts began: canonical JSON.
+    pub body: Sealed,
+}
+
+/// An account of a budget or of a rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// What it is of and whose it is, as one text.
+    pub account: String,
+    /// What was settled and what is reserved, in what time: canonical JSON.
+    pub body: Sealed,
+}
+
 /// How long a tenant keeps what has ended; where it says nothing there is no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionRow {
@@ -419,6 +437,10 @@ pub enum ControlRow {
     Stop(StopRow),
     /// A stop was lifted: its row goes.
     StopGone(StopId),
+    /// A budget was set.
+    Budget(BudgetRow),
+    /// A budget was deleted: its row goes.
+    BudgetGone(Name),
     /// How long what has ended is kept was changed.
     Retention(RetentionRow),
     /// Nothing is said of it any more: its row goes.

@@ -6,6 +6,7 @@
 //! back, forgets all it knows and begins its life again, so nothing that is let out rests on what may not be.
 
 mod aged;
+mod budgets;
 mod build;
 mod change;
 mod config;
@@ -35,14 +36,15 @@ mod work;
 
 pub use config::Config;
 pub use decisions::decide_as_shard as decide;
-pub(crate) use dispatch::{built_ins, key_hash, request_hash, resource_of};
+pub(crate) use dispatch::{add_built_ins, key_hash, request_hash, resource_of};
 pub use fork::fork_hash;
 pub(crate) use fork::fork_request;
 #[cfg(feature = "sabotage")]
 pub use sabotage::Sabotage;
 
 use crate::batch::{Batch, Call, CommitError, ControlRows, Loaded, Reply, StoreError};
-use crate::control::Control;
+use crate::budget::Accounts;
+use crate::control::{self, Control};
 use crate::input::{Change, Command, Driving, Effect, Input, Refusal, ReplyTo};
 use crate::row::{KeyRow, KeyScope, LogRow};
 use aged::Aged;
@@ -161,6 +163,8 @@ pub struct Shard {
     family: Family,
     index: Index,
     limits: Limits,
+    /// What was counted of budgets and rates, also by what is being built and by what is on its way.
+    accounts: Accounts,
     /// The stops may be others than when workers were told last.
     has_new_stops: bool,
     schedules: Schedules,
@@ -203,6 +207,7 @@ impl Shard {
             family: Family::default(),
             index: Index::default(),
             limits: Limits::default(),
+            accounts: Accounts::default(),
             has_new_stops: false,
             schedules: Schedules::default(),
             expiry: Expiries::default(),
@@ -505,13 +510,15 @@ impl Shard {
             bundles.insert(digest, Some(Arc::clone(&bundle)));
             Ok(bundle)
         });
-        match control {
-            Ok(control) => {
+        match control.and_then(|control| Ok((control, control::accounts(rows)?))) {
+            Ok((control, accounts)) => {
                 let control = Arc::new(control);
+                self.accounts = accounts;
                 if let Some(log) = &mut self.log {
                     log.control_epoch = control.epoch;
                 }
                 self.limits.controlled(&control);
+                self.index.resume(Timestamp::MAX);
                 self.index.look_again(!control.stops.is_empty());
                 self.has_new_stops = !control.stops.is_empty();
                 self.keep_settings(&control.settings);
@@ -697,6 +704,7 @@ impl Shard {
         self.resting.clear();
         self.index = Index::default();
         self.limits.look();
+        self.accounts = Accounts::default();
         self.schedules = Schedules::default();
         self.expiry.forget();
         self.asked.clear();

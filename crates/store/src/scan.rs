@@ -7,9 +7,9 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
+    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -123,6 +123,18 @@ pub trait Scan {
     fn trust(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, TrustRow)>, StoreError>;
     /// Stops, by (tenant, id).
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Result<Vec<(TenantId, StopRow)>, StoreError>;
+    /// Budgets, by (tenant, name).
+    fn budgets(
+        &self,
+        after: Option<(&TenantId, &Name)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, BudgetRow)>, StoreError>;
+    /// Accounts, by (tenant, account).
+    fn accounts(
+        &self,
+        after: Option<(&TenantId, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, AccountRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.
     fn signing_secrets(
         &self,

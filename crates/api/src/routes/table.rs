@@ -311,6 +311,20 @@ pub const ROUTES: &[Route] = &[
         .summary("Lift a stop; what waited for that goes on when the call returns")
         .takes(Body::Json("Justified"))
         .gives(Answer::Json(200, "Stop")),
+    // Budgets.
+    Route::new(Get, "/v1/budgets", "budget_list", Action("budget:read"))
+        .summary("List budgets, by their names")
+        .with(PAGE)
+        .gives(Answer::Page("Budget")),
+    Route::new(Get, "/v1/budgets/{name}", "budget_get", Action("budget:read"))
+        .summary("Read a budget and its accounts")
+        .gives(Answer::Json(200, "BudgetAccounts")),
+    Route::new(Put, "/v1/budgets/{name}", "budget_set", Action("budget:set"))
+        .summary("Set a budget, in place of what was set before; in force when the call returns")
+        .takes(Body::Json("SetBudget"))
+        .gives(Answer::Json(200, "Budget")),
+    Route::new(Delete, "/v1/budgets/{name}", "budget_delete", Action("budget:set"))
+        .summary("Delete a budget and its accounts; what it is demanded of is denied when the call returns"),
     // Retention.
     Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
         .summary("Read how long what has ended is kept, and how removing it went")

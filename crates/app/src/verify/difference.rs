@@ -2,8 +2,9 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow,
+    QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow, TrustRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -94,6 +95,8 @@ differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
 differs!(TrustRow {} body);
 differs!(StopRow { id => "id" } body);
+differs!(BudgetRow { name => "name" } body);
+differs!(AccountRow { account => "account" } body);
 differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });

@@ -8,8 +8,8 @@ use chancery_base::{
 use chancery_ledger::TreeSize;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow,
+    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{BUNDLE, KeyPlace, PointerRow, SHADOW, SlotRow};
@@ -61,6 +61,8 @@ pub(super) struct State {
     settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     stops: BTreeMap<(TenantId, StopId), StopRow>,
+    budgets: BTreeMap<(TenantId, Name), BudgetRow>,
+    accounts: BTreeMap<(TenantId, String), AccountRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     trust: BTreeMap<TenantId, TrustRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
@@ -94,6 +96,8 @@ impl State {
         self.queues.extend(rows.queues.into_iter().map(|(queue, row)| ((of(), queue), row)));
         self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
+        self.budgets.extend(rows.budgets.into_iter().map(|(name, row)| ((of(), name), row)));
+        self.accounts.extend(rows.accounts.into_iter().map(|(account, row)| ((of(), account), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.trust.extend(rows.trust.map(|row| (of(), row)));
@@ -119,6 +123,7 @@ impl State {
         rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_stops(store, self.stops)?;
+        rows += compare_budgets(store, self.budgets, self.accounts)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_trust(store, self.trust)?;
         rows += compare_schedules(store, self.schedules)?;
@@ -295,6 +300,23 @@ fn compare_stops(store: &impl Scan, stops: BTreeMap<(TenantId, StopId), StopRow>
     let page = |last: Option<&(TenantId, StopRow)>| store.stops(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     table.finish()
+}
+
+fn compare_budgets(
+    store: &impl Scan,
+    budgets: BTreeMap<(TenantId, Name), BudgetRow>,
+    accounts: BTreeMap<(TenantId, String), AccountRow>,
+) -> Result<u64, Fault> {
+    let mut table = Table::new("budgets", budgets, pair);
+    let page =
+        |last: Option<&(TenantId, BudgetRow)>| store.budgets(last.map(|(tenant, row)| (tenant, &row.name)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.name.clone()), row))?;
+    let rows = table.finish()?;
+    let mut table = Table::new("accounts", accounts, pair);
+    let page =
+        |last: Option<&(TenantId, AccountRow)>| store.accounts(last.map(|(tenant, row)| (tenant, &*row.account)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.account.clone()), row))?;
+    Ok(rows + table.finish()?)
 }
 
 fn compare_retention(store: &impl Scan, retention: BTreeMap<TenantId, RetentionRow>) -> Result<u64, Fault> {

@@ -1,6 +1,7 @@
 //! A store that an application filled: transactions that ended in every way, and some that did not.
 
 use crate::check::copy;
+use chancery_app::budgets::{self, BudgetTerms, Measure};
 use chancery_app::data::DataDir;
 use chancery_app::definitions::Format;
 use chancery_app::principals::{NewPrincipal, PrincipalPatch};
@@ -9,8 +10,8 @@ use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets, tenants,
-    transactions,
+    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets,
+    tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};
@@ -108,6 +109,11 @@ const POLICIES: &str = r#"
 @id("limit") forbid (principal, action == Action::"charge", resource) when { context.amount > 50 };
 "#;
 
+const OBLIGATIONS: &str = r#"
+@id("charges") @obligation("budget") @budget("charges") @amount("context.amount")
+permit (principal, action == Action::"charge", resource);
+"#;
+
 /// What closures make of an order: `charge` refuses from 10 on, `release` what is exactly 13.
 const REFUSED: i64 = 10;
 const STUCK: i64 = 13;
@@ -164,7 +170,10 @@ impl Owner {
     }
 
     async fn activate(&self, version: u64) {
-        let source = json!({"name": "shop", "version": version, "schema": SCHEMA, "policies": POLICIES}).to_string();
+        let (schema, policies, obligations) = (SCHEMA, POLICIES, OBLIGATIONS);
+        let source = json!({"name": "shop", "version": version, "schema": schema, "policies": policies,
+                            "obligations": obligations});
+        let source = source.to_string();
         let pushed = bundles::push(&self.app, &self.may(Action::BundlePush).await, source.as_bytes()).await.unwrap();
         let grant = self.may(Action::BundleActivate).await;
         bundles::activate(&self.app, &grant, pushed.checked.digest, 0).await.unwrap();
@@ -408,7 +417,7 @@ async fn people(owner: &Owner) {
     }
 }
 
-/// Targets that were set and held, queues that were set and forgotten, stops that were set and lifted, and signing secrets that were issued and retired.
+/// Targets that were set and held, queues that were set and forgotten, stops that were set and lifted, budgets that were set and deleted, and signing secrets that were issued and retired.
 async fn reached(owner: &Owner) {
     let app = &owner.app;
     let target: TargetId = "https://payments.example".parse().unwrap();
@@ -432,6 +441,18 @@ async fn reached(owner: &Owner) {
             stops::lift(app, &owner.may(Action::StopLift).await, set.stop.id, why).await.unwrap();
         }
     }
+    for budget in ["charges", "gone", "refunds"] {
+        let terms = BudgetTerms {
+            limit: 1_000_000,
+            measure: Measure::Amount,
+            per: "definition".parse().unwrap(),
+            unit: Some("EUR cents".to_owned()),
+            window: Some("month".parse().unwrap()),
+        };
+        let name = budget.parse().unwrap();
+        budgets::set(app, &owner.may(Action::BudgetSet).await, &name, terms).await.unwrap();
+    }
+    budgets::delete(app, &owner.may(Action::BudgetSet).await, &"gone".parse().unwrap()).await.unwrap();
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();

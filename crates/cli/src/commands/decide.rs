@@ -138,6 +138,10 @@ pub(crate) fn demand_line(obligation: &Obligation) -> String {
         }
         Demand::Mask { fields } => format!("that the input lacks {}", fields.join(", ")),
         Demand::Limits { limits } => format!("limits {}", Value::Object(limits.clone())),
+        Demand::Budget { budget, amount, cost: _ } => {
+            format!("{} of the budget `{budget}`", amount.as_deref().unwrap_or("1"))
+        }
+        Demand::Rate { limit, window, per } => format!("at most {limit} in {window}, per {per}"),
     };
     let by = obligation.policy.as_ref().map(|policy| format!(" ({policy})")).unwrap_or_default();
     let reason = obligation.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -5,6 +5,8 @@ mod apply;
 #[cfg(test)]
 mod authzen;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capability;

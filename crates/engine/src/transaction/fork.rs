@@ -3,6 +3,7 @@
 use super::apply::IllegalEvent;
 use super::command::Refusal;
 use super::{Cx, Staged, Transaction};
+use crate::conditions::Conditions;
 use crate::definition::{DefinitionKind, Mode, Run, StepIndex};
 use crate::event::Event;
 use crate::fork::{ForkRefusal, Inherited, Origin, Stood};
@@ -147,7 +148,7 @@ impl Transaction {
             rounds: state.rounds,
             started_at: state.started_at,
             status: state.status,
-            conditions: state.conditions.clone(),
+            conditions: Conditions::lasting(state.conditions.as_ref()),
             unknown: state.unknown,
         };
         let document = items.or_else(|| self.nodes.output(node)).map(Arc::clone);

@@ -125,7 +125,7 @@ impl Transaction {
                     forward_key: Some(forward_key),
                     forward_unknown: state.status == StepStatus::Unknown,
                     authorization: Authorization::Cite(decision),
-                    conditions: state.conditions.clone(),
+                    conditions: Conditions::lasting(state.conditions.as_ref()),
                     capability: self.capability(node, step, phase)?,
                 })
             }
@@ -142,7 +142,7 @@ impl Transaction {
                     forward_key: Some(forward_key),
                     forward_unknown: false,
                     authorization: Authorization::Cite(decision),
-                    conditions: state.conditions.clone(),
+                    conditions: Conditions::lasting(state.conditions.as_ref()),
                     capability: self.capability(node, step, phase)?,
                 })
             }

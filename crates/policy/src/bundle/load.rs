@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// Annotations of policies that mean something elsewhere, or in later versions: to ignore one would permit more than it
 /// says.
-const ELSEWHERE: [&str; 4] = ["obligation", "approvers", "role", "sla"];
+const ELSEWHERE: [&str; 6] = ["obligation", "approvers", "role", "sla", "budget", "amount"];
 const LATER: [&str; 2] = ["by", "mode"];
 
 /// Loads the texts.

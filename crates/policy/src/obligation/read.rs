@@ -1,8 +1,9 @@
 //! Obligations as a bundle's author writes them: annotations of Cedar policies.
 
-use super::{Approval, Demand, FieldPath, Limits, Obligation};
+use super::{Approval, Demand, FieldPath, Limits, Obligation, Pace, Spending};
+use crate::amount::Amount;
 use chancery_base::duration;
-use chancery_base::limits::REQUEST_APPROVERS_MAX;
+use chancery_base::limits::{NAME_BYTES_MAX, REQUEST_APPROVERS_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -30,10 +31,19 @@ pub(crate) fn read(
         "approval" => (&["approvers", "role", "sla"], approval),
         "mask" => (&["fields"], mask),
         "limits" => (&["timeout", "paths", "commands", "network", "cpu", "memory"], limits),
-        other => return Err(format!("there is no obligation `{other}`: there are `approval`, `mask` and `limits`")),
+        "budget" => (&["budget", "amount", "cost"], budget),
+        "rate" => (&["limit", "window", "per"], rate),
+        other => {
+            let all = "`approval`, `mask`, `limits`, `budget` and `rate`";
+            return Err(format!("there is no obligation `{other}`: there are {all}"));
+        }
     };
     if let Some(unknown) = annotations.keys().find(|name| !known.contains(*name) && !COMMON.contains(*name)) {
         return Err(format!("an obligation `{kind}` has no `@{unknown}`: it has {}", list(known)));
+    }
+    // What is counted is counted under this name, which stands in the key of a row.
+    if kind == "rate" && policy.len() > NAME_BYTES_MAX {
+        return Err(format!("an obligation `rate` has an `@id` of at most {NAME_BYTES_MAX} bytes"));
     }
     let demand = reader(&Annotations(annotations))?;
     Ok(Obligation { policy: Some(policy.to_owned()), reason, demand })
@@ -92,6 +102,28 @@ fn limits(annotations: &Annotations<'_>) -> Result<Demand, String> {
         return Err("limits say what they limit: `@timeout(\"30s\")`, `@memory(\"256Mi\")`".to_owned());
     }
     Ok(Demand::Limits(limits))
+}
+
+fn budget(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let budget = annotations.read("budget", |text| text.parse().map_err(|err| format!("{err}")))?;
+    let amount = annotations.read("amount", |text| Amount::read(text, Amount::OF_STEP))?;
+    let cost = annotations.read("cost", |text| Amount::read(text, Amount::OF_OUTCOME))?;
+    match budget {
+        Some(budget) => Ok(Demand::Budget(Spending { budget, amount, cost })),
+        None => Err("an obligation `budget` says of which: `@budget(\"refunds\")`".to_owned()),
+    }
+}
+
+fn rate(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let limit = annotations
+        .read("limit", |text| amount(text, text, 1).ok_or_else(|| format!("`{text}` is no whole number from 1 on")))?;
+    let window = annotations.read("window", str::parse)?;
+    let per = annotations.read("per", str::parse)?;
+    let (Some(limit), Some(window), Some(per)) = (limit, window, per) else {
+        let example = "`@limit(\"100\") @window(\"1m\") @per(\"principal\")`";
+        return Err(format!("a rate says how many, in what time and for whom: {example}"));
+    };
+    Ok(Demand::Rate(Pace { limit, window, per }))
 }
 
 /// `500m`, or whole processors: thousandths of one.

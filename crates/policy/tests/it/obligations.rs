@@ -87,6 +87,25 @@ fn limits_take_the_least_paths_intersect_and_masks_unite() {
 }
 
 #[test]
+fn budgets_and_rates_say_what_they_count() {
+    let decision = decided(
+        PERMIT,
+        "@obligation(\"budget\") @budget(\"refunds\") @amount(\"context.cents\") @cost(\"output.cents\") permit \
+         (principal, action, resource);
+         @obligation(\"budget\") @budget(\"calls\") permit (principal, action, resource);
+         @obligation(\"rate\") @limit(\"100\") @window(\"1m\") @per(\"label:team\") permit (principal, action, resource);",
+    );
+    let json: Vec<Value> = decision.obligations.iter().map(chancery_policy::Obligation::to_json).collect();
+    let expected = [
+        json!({ "kind": "budget", "policy": "obligation0", "budget": "refunds", "amount": "context.cents",
+                "cost": "output.cents" }),
+        json!({ "kind": "budget", "policy": "obligation1", "budget": "calls" }),
+        json!({ "kind": "rate", "policy": "obligation2", "limit": 100, "window": "1m", "per": "label:team" }),
+    ];
+    assert_eq!(json, expected);
+}
+
+#[test]
 fn a_mask_takes_away_what_it_names() {
     let decision = decided(
         PERMIT,
@@ -117,11 +136,26 @@ fn what_is_no_obligation_is_refused_and_said_why() {
         ("@obligation(\"limits\") @cpu(\"0\")", "@cpu: `0` is no share"),
         ("@obligation(\"limits\") @memory(\"256Mb\")", "@memory: `256Mb` is no size"),
         ("@obligation(\"limits\") @timeout(\"1ms\")", "@timeout: `1ms` is less than 100ms"),
+        ("@obligation(\"budget\")", "an obligation `budget` says of which"),
+        ("@obligation(\"budget\") @budget(\"a b\")", "@budget: ` ` is not allowed in a name"),
+        ("@obligation(\"budget\") @budget(\"b\") @amount(\"1 +\")", "@amount: line 1, column"),
+        ("@obligation(\"budget\") @budget(\"b\") @amount(\"cents\")", "@amount: `cents` is not known here"),
+        ("@obligation(\"budget\") @budget(\"b\") @cost(\"input.cents\")", "@cost: `input` is not known here"),
+        ("@obligation(\"budget\") @budget(\"b\") @limit(\"9\")", "an obligation `budget` has no `@limit`"),
+        ("@obligation(\"rate\") @limit(\"9\") @window(\"1m\")", "a rate says how many, in what time and for whom"),
+        ("@obligation(\"rate\") @limit(\"0\")", "@limit: `0` is no whole number from 1 on"),
+        ("@obligation(\"rate\") @window(\"week\")", "@window: `week` is no window"),
+        ("@obligation(\"rate\") @per(\"team\")", "@per: `team` is none of"),
     ] {
         let err = with(PERMIT, &json!(format!("{annotations} {all}"))).unwrap_err();
         assert!(err.contains(expected), "expected {expected:?} in {err:?}");
         assert!(err.contains("obligations: policy `obligation0`"), "{err:?} does not say where");
     }
+    let long = format!(
+        "@id(\"{}\") @obligation(\"rate\") @limit(\"9\") @window(\"1m\") @per(\"tenant\") {all}",
+        "x".repeat(129)
+    );
+    assert!(with(PERMIT, &json!(long)).unwrap_err().contains("has an `@id` of at most 128 bytes"));
     let forbid = "@obligation(\"approval\") forbid (principal, action, resource);";
     assert!(with(PERMIT, &json!(forbid)).unwrap_err().contains("an obligation is a `permit`"));
     let misplaced = "@obligation(\"approval\") permit (principal, action, resource);";

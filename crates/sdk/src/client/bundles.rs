@@ -4,8 +4,8 @@ use super::transport::{Body, Call};
 use super::{Client, Pages};
 use crate::Error;
 use chancery_api::bundle::{
-    AcceptQuery, Activated, AddSigner, Bundle, BundleRules, BundleSummary, ReplayBundle, Replayed, Signer,
-    Shadowed, SimulateBundle, Simulated,
+    AcceptQuery, Activated, AddSigner, Bundle, BundleRules, BundleSummary, ReplayBundle, Replayed, Shadowed, Signer,
+    SimulateBundle, Simulated,
 };
 use chancery_api::decision::Decide;
 use chancery_api::definition::{Checked, Registered};

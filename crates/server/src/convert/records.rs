@@ -111,6 +111,14 @@ pub(super) fn obligation(obligation: &policy::Obligation) -> Obligation {
                 Demand::Mask { fields: fields.iter().map(|path| path.as_str().to_owned()).collect() }
             }
             policy::Demand::Limits(limits) => Demand::Limits { limits: limits.to_json() },
+            policy::Demand::Budget(spending) => Demand::Budget {
+                budget: spending.budget.clone(),
+                amount: spending.amount.as_ref().map(|amount| amount.text().to_owned()),
+                cost: spending.cost.as_ref().map(|cost| cost.text().to_owned()),
+            },
+            policy::Demand::Rate(pace) => {
+                Demand::Rate { limit: pace.limit, window: pace.window.to_string(), per: pace.per.to_string() }
+            }
         },
     }
 }

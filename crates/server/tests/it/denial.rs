@@ -74,6 +74,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         "bundle_simulate" => br#"{"action":"run","resource":{"type":"Step","id":"order/reserve"}}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
+        "budget_set" => br#"{"measure":"count","per":"tenant","limit":5}"#,
         "retention_set" => br#"{"transactions":"30d"}"#,
         "bundle_simulate_source" => {
             br#"{"bundle":{},"question":{"action":"run","resource":{"type":"Step","id":"order/reserve"}}}"#

@@ -5,6 +5,8 @@ mod authzen;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capabilities;

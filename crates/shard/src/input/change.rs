@@ -1,5 +1,6 @@
 //! Changes of what belongs to a tenant as a whole.
 
+use crate::budget::BudgetTerms;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::settings::Edit;
@@ -96,6 +97,15 @@ pub enum Change {
         /// Why; at least 1 byte.
         justification: String,
     },
+    /// Set a budget, in place of what was set before.
+    BudgetSet {
+        /// Which.
+        budget: Name,
+        /// What.
+        terms: Box<BudgetTerms>,
+    },
+    /// Delete a budget, with its accounts.
+    BudgetDelete(Name),
     /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
     /// forgotten.
     RetentionSet(Retention),

@@ -5,6 +5,7 @@ use super::family::Stood;
 use super::work::{Pending, Work};
 use super::{Built, Control, Shard, State, Waiting};
 use crate::batch::{Batch, Call};
+use crate::budget::movements;
 use crate::entry::kind;
 use crate::input::{Command, Effect, Input, Observation, Operation, Refusal, ReplyTo, Response, Start};
 use crate::payload::Payload;
@@ -201,6 +202,7 @@ impl Shard {
             labels: work.labels,
             events: work.events,
             requests: work.requests.into_values().collect(),
+            accounts: work.accounts.iter().map(|id| self.accounts.row_of(id)).collect(),
             gone: work.gone,
             control: work.control,
         };
@@ -387,6 +389,9 @@ impl Shard {
             work.events.extend(rows::event_row(self.config.log, event.seq, &event.event));
             let request = rows::request_row(self.config.log, member, &event.event);
             work.requests.extend(request.map(|row| (row.id, row)));
+            for movement in movements(member, &event.event) {
+                work.accounts.extend(movement.apply(&mut self.accounts, work.now));
+            }
         }
         if after.is_ended() && !before.is_ended() {
             self.schedules.ended(id, work.now);

@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod budgets;
 mod bundles;
 mod exports;
 mod maintenance;
@@ -73,6 +74,8 @@ impl Shard {
                 return stops::set(actor, (*id, on), justification, control, work);
             }
             Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
+            Change::BudgetSet { budget, terms } => return self.budget_set(actor, budget, terms, control, work),
+            Change::BudgetDelete(budget) => return self.budget_delete(actor, budget, control, work),
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
@@ -85,7 +88,7 @@ impl Shard {
             Change::BundlePush { bundle, signatures } => {
                 return Ok(Some(bundles::push(actor, bundle, signatures, work)));
             }
-            Change::BundleShadow(bundle) => return Ok(bundle_shadow(actor, bundle.as_ref(), control, work)),
+            Change::BundleShadow(bundle) => return Ok(bundles::shadow(actor, bundle.as_deref(), control, work)),
             Change::BundleSign { bundle, signatures } => {
                 return Ok(Some(bundles::sign(actor, *bundle, signatures, work)));
             }
@@ -211,18 +214,6 @@ fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control,
     work.control.push(ControlRow::Definition(row));
     work.raises = true;
     Ok(Some(work.write_control(kind::DEFINITION_REGISTERED, actor, data, Some(payload.finish()))))
-}
-
-/// Puts a bundle in the shadow, or none; no entry where nothing changes.
-fn bundle_shadow(actor: PrincipalId, bundle: Option<&Arc<Bundle>>, control: &Control, work: &mut Work) -> Option<u64> {
-    let digest = bundle.map(|bundle| bundle.digest());
-    if control.shadow.as_ref().map(|shadow| shadow.digest()) == digest {
-        return None;
-    }
-    work.control.push(ControlRow::ShadowBundle(digest));
-    work.raises = true;
-    let data = digest.map_or_else(Data::new, |digest| Data::new().digest("bundle", digest));
-    Some(work.write_control(kind::BUNDLE_SHADOWED, actor, data, None))
 }
 
 /// An id as a word: ids are `a-z`, `0-9` and `_`.

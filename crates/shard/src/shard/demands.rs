@@ -1,7 +1,7 @@
 //! What obligations demand, where something is about to be done: what it goes out with, and why it can't be done.
 
 use chancery_base::{Document, duration};
-use chancery_engine::{Conditions, RequestKind};
+use chancery_engine::{Charge, Conditions, RequestKind};
 use chancery_policy::{Decision, Demand, FieldPath, Handed, Obligation};
 use serde_json::Value;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub(super) enum Deed {
     Start,
     /// Nothing: somebody asks whether it may be.
     Asked,
+    /// An event is emitted, in the entry that decides it.
+    Emitted,
     /// The driver of an open transaction does a step, whose input it has.
     Driven,
 }
@@ -23,9 +25,13 @@ pub(super) enum Deed {
 pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
     decision.obligations.iter().find_map(|obligation| {
         let why = match (&obligation.demand, deed) {
-            (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start) => return None,
+            (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start | Deed::Emitted) => return None,
+            (Demand::Approval(_), Deed::Emitted) => return None,
+            (Demand::Budget(_) | Demand::Rate(_), Deed::Asked) => return None,
             (Demand::Approval(_), Deed::Start) => "a start waits for nobody: demand it of a step",
             (Demand::Approval(_), Deed::Asked) => "nobody has approved it",
+            (Demand::Budget(_) | Demand::Rate(_), Deed::Start) => "nothing is counted of a start: demand it of a step",
+            (Demand::Budget(_) | Demand::Rate(_), Deed::Emitted) => "nothing is counted of an event",
             (_, Deed::Driven) => "a driver's step can't be held to it",
         };
         Some(format!("{} demands {}: {why}", name(obligation), obligation.demand.word()))
@@ -52,18 +58,20 @@ pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery
             risk: None,
             justification_min: 0,
         }),
-        Demand::Mask(_) | Demand::Limits(_) => None,
+        Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => None,
     })
 }
 
-/// What obligations demand of what goes out; none where they demand nothing.
-pub(super) fn conditions_of(decision: &Decision) -> Option<Arc<Conditions>> {
+/// What obligations demand of what goes out, and what was counted for it; none where they demand nothing.
+pub(super) fn conditions_of(decision: &Decision, charges: Vec<Charge>) -> Option<Arc<Conditions>> {
     if decision.obligations.is_empty() {
         return None;
     }
     let Handed { mask, limits } = Handed::of(&decision.obligations);
     let mask = mask.iter().map(|path| path.as_str().to_owned()).collect();
-    Some(Conditions { mask, limits: limits.to_json() }).filter(|conditions| !conditions.is_empty()).map(Arc::new)
+    Some(Conditions { charges, mask, limits: limits.to_json() })
+        .filter(|conditions| !conditions.is_empty())
+        .map(Arc::new)
 }
 
 /// The input without what the conditions mask.

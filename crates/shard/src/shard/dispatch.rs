@@ -3,6 +3,7 @@
 mod gate;
 mod inline;
 
+use super::budgets::Counted;
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
 use super::index::{Place, ReadyKey};
@@ -21,9 +22,8 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::{Classes, Resource};
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Conditions, Cx, Failure, Fault, Given, Headers, NodeRef, Offer, Outgoing,
-    Phase,
-    Settings, ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Charge, Conditions, Cx, Failure, Fault, Given, Headers, NodeRef, Offer,
+    Outgoing, Phase, Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -39,11 +39,12 @@ type Next = (Place, ReadyKey, Option<(CallId, Queue)>);
 
 /// What a hand-out may rest on.
 enum Permit {
-    /// It goes out on this decision, taken now or cited.
-    Granted(DecisionId, Option<Arc<Decision>>),
+    /// It goes out on this decision, taken now or cited, and this is counted for it.
+    Granted(DecisionId, Option<Arc<Decision>>, Vec<Charge>),
     /// Policy denies it, why, and how the step fails.
     Denied(Option<Arc<Decision>>, String, Failure),
-    /// It does not go out now: people are asked first, or it can't even be said what they are to be asked.
+    /// It does not go out now: people are asked first, it can't even be said what they are to be asked, or a rate has no
+    /// room.
     Held,
 }
 
@@ -232,6 +233,7 @@ impl Shard {
     /// Hands out what is ready and wanted.
     pub(super) fn hand_out(&mut self, control: &Control, work: &mut Work) {
         self.limits.look();
+        self.index.resume(work.now);
         self.tell_stopped(control);
         if self.draining {
             return;
@@ -312,11 +314,11 @@ impl Shard {
         let worker = call.and_then(|(call, _)| self.desk.worker(call)).map(|worker| worker.principal);
         let actor = worker.unwrap_or(PrincipalId::SYSTEM);
         match self.permit(key, &offer, worker, control, work)? {
-            Permit::Granted(id, decision) => {
+            Permit::Granted(id, decision, charges) => {
                 if let Some((_, Queue::Worker(name))) = call {
                     self.went_out(name, control, work.now);
                 }
-                self.dispatch(key, call, &offer, (id, decision.as_deref(), actor), work)
+                self.dispatch(key, call, &offer, (id, decision.as_deref(), charges, actor), work)
             }
             Permit::Denied(decision, why, failure) => {
                 let denial = (DecisionId::draw(work.now, &mut work.entropy), failure);
@@ -338,7 +340,7 @@ impl Shard {
         work: &mut Work,
     ) -> Result<Permit, Refusal> {
         let (action, resource, context) = match &offer.authorization {
-            Authorization::Cite(decision) => return Ok(Permit::Granted(*decision, None)),
+            Authorization::Cite(decision) => return Ok(Permit::Granted(*decision, None, Vec::new())),
             Authorization::AsStart => return Err(Refusal::Invalid("a child is not handed out".to_owned())),
             Authorization::Ask { action, resource, context } => (action, resource, context),
         };
@@ -366,10 +368,22 @@ impl Shard {
             return Ok(denied(judged.decision, failure));
         }
         let decision = judged.decision;
+        if let Some(why) = unmet(&decision, Deed::Emitted).filter(|_| matches!(offer.call, Call::Emit { .. })) {
+            return Ok(Permit::Denied(Some(decision), why, Failure::Denied));
+        }
         if !self.may_go(key, &offer.input, &decision, work)? {
             return Ok(Permit::Held);
         }
-        Ok(Permit::Granted(DecisionId::draw(work.now, &mut work.entropy), Some(decision)))
+        match self.count(key, offer, &decision, control, work.now) {
+            Counted::Fits(charges) => {
+                Ok(Permit::Granted(DecisionId::draw(work.now, &mut work.entropy), Some(decision), charges))
+            }
+            Counted::Waits(until) => {
+                self.index.defer(key, until);
+                Ok(Permit::Held)
+            }
+            Counted::Denied(why) => Ok(Permit::Denied(Some(decision), why, Failure::Denied)),
+        }
     }
 
     fn dispatch(
@@ -377,11 +391,14 @@ impl Shard {
         key: ReadyKey,
         call: Option<(CallId, &Queue)>,
         offer: &Offer,
-        (decision_id, decision, actor): (DecisionId, Option<&Decision>, PrincipalId),
+        (decision_id, decision, charges, actor): (DecisionId, Option<&Decision>, Vec<Charge>, PrincipalId),
         work: &mut Work,
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
-        let conditions = decision.map_or_else(|| offer.conditions.clone(), demands::conditions_of);
+        let conditions = match decision {
+            Some(decision) => demands::conditions_of(decision, charges),
+            None => offer.conditions.clone(),
+        };
         let deadline = work.now.plus(demands::timeout(offer.timeout, conditions.as_deref()));
         let input = demands::masked(&offer.input, conditions.as_deref());
         let outgoing =

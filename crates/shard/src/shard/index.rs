@@ -61,6 +61,10 @@ pub(super) struct Index {
     /// Of those that are not in memory.
     asleep: BTreeSet<(Timestamp, TransactionId)>,
     placed: HashMap<TransactionId, Placed>,
+    /// What is ready and not in its line, and until when: there is no room for it before.
+    deferred: BTreeMap<ReadyKey, (Timestamp, Place)>,
+    /// The same, by when it is over.
+    resumes: BTreeSet<(Timestamp, ReadyKey)>,
     /// Whether what becomes ready is to be looked at, though no worker asks for it.
     is_watched: bool,
     /// What became ready since it was looked at.
@@ -157,6 +161,7 @@ impl Index {
             if let Some(line) = self.lines.get_mut(place) {
                 line.remove(rank, *key);
             }
+            self.undefer(key);
         }
         for Waiting { place, .. } in gone {
             if self.lines.get_mut(place).is_some_and(Line::sweep) {
@@ -172,6 +177,34 @@ impl Index {
                 self.out.remove(queue);
             }
         }
+    }
+
+    /// Takes a ready step out of its line until then.
+    pub(super) fn defer(&mut self, key: ReadyKey, until: Timestamp) {
+        let Some(waiting) = self.waiting_at(key) else { return };
+        self.take_out(std::slice::from_ref(&waiting));
+        self.resumes.insert((until, key));
+        self.deferred.insert(key, (until, waiting.place));
+    }
+
+    /// Puts back into their lines what was taken out until now.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        while let Some((_, key)) = self.resumes.first().filter(|(until, _)| *until <= now).copied() {
+            self.undefer(&key);
+            if let Some(waiting) = self.waiting_at(key) {
+                self.put_in(&waiting);
+            }
+        }
+    }
+
+    fn undefer(&mut self, key: &ReadyKey) {
+        if let Some((until, _)) = self.deferred.remove(key) {
+            self.resumes.remove(&(until, *key));
+        }
+    }
+
+    fn waiting_at(&self, key: ReadyKey) -> Option<Waiting> {
+        self.placed.get(&key.transaction)?.ready.iter().find(|waiting| waiting.key == key).cloned()
     }
 
     /// Has a transaction looked at now, because something came to pass while nobody looked.
@@ -238,7 +271,8 @@ impl Index {
 
     /// When the next transaction wakes.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        [self.timers.first(), self.asleep.first()].into_iter().flatten().map(|(at, _)| *at).min()
+        let of_transactions = [self.timers.first(), self.asleep.first()].into_iter().flatten().map(|(at, _)| *at);
+        of_transactions.chain(self.resumes.first().map(|(at, _)| *at)).min()
     }
 
     /// The ready step of a place whose turn it is.
@@ -294,15 +328,17 @@ impl Index {
     /// Ready steps by queue: how many, and since when the oldest.
     pub(super) fn depths(&self) -> Vec<(Queue, usize, Option<Timestamp>)> {
         let mut depths = BTreeMap::<Queue, (usize, Option<Timestamp>)>::new();
-        for (place, line) in &self.lines {
+        let of_lines = self.lines.iter().map(|(place, line)| (place, line.len(), line.oldest()));
+        let of_deferred = self.deferred.iter().map(|(key, (_, place))| (place, 1, Some(*key)));
+        for (place, waiting, first) in of_lines.chain(of_deferred) {
             let queue = match place {
                 Place::Queue(queue) => queue.clone(),
                 Place::Keyed(name) => Queue::Worker(name.clone()),
                 Place::Noop | Place::Child | Place::Inline => continue,
             };
             let (count, oldest) = depths.entry(queue).or_default();
-            *count += line.len();
-            *oldest = [*oldest, line.oldest().map(|key| key.since)].into_iter().flatten().min();
+            *count += waiting;
+            *oldest = [*oldest, first.map(|key| key.since)].into_iter().flatten().min();
         }
         depths.into_iter().map(|(queue, (count, oldest))| (queue, count, oldest)).collect()
     }

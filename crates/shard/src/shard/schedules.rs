@@ -224,6 +224,8 @@ impl Shard {
             | ControlRow::MaintenanceOver
             | ControlRow::Stop(_)
             | ControlRow::StopGone(_)
+            | ControlRow::Budget(_)
+            | ControlRow::BudgetGone(_)
             | ControlRow::Retention(_)
             | ControlRow::RetentionGone
             | ControlRow::SigningSecret(_)

@@ -8,7 +8,7 @@ use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow, RequestRow};
 use chancery_base::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
 use chancery_base::{DecisionId, Entropy, PrincipalId, RequestId, Timestamp, TransactionId};
-use chancery_engine::Staged;
+use chancery_engine::{AccountId, Staged};
 use chancery_ledger::{Data, Origin, Word};
 use chancery_policy::Decision;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,8 @@ pub(super) struct Work {
     pub(super) events: Vec<EventRow>,
     /// The requests to people that something happened to.
     pub(super) requests: BTreeMap<RequestId, RequestRow>,
+    /// The accounts that something was counted in.
+    pub(super) accounts: BTreeSet<AccountId>,
     pub(super) gone: Gone,
     /// It takes no further input: what it removes must not be written by it as well.
     pub(super) is_closed: bool,
@@ -82,6 +84,7 @@ impl Work {
             labels: Vec::new(),
             events: Vec::new(),
             requests: BTreeMap::new(),
+            accounts: BTreeSet::new(),
             gone: Gone::default(),
             is_closed: false,
             control: Vec::new(),

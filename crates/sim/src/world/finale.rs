@@ -102,6 +102,12 @@ impl World {
         let trust = Scan::trust(store, None, usize::MAX).map_err(failed)?;
         let trust: Vec<_> = trust.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
         same("trust", &rows.trust.clone().into_iter().collect::<Vec<_>>(), &trust)?;
+        let budgets = Scan::budgets(store, None, usize::MAX).map_err(failed)?;
+        let budgets: Vec<_> = budgets.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("budgets", &rows.budgets.values().cloned().collect::<Vec<_>>(), &budgets)?;
+        let accounts = Scan::accounts(store, None, usize::MAX).map_err(failed)?;
+        let accounts: Vec<_> = accounts.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("accounts", &rows.accounts.values().cloned().collect::<Vec<_>>(), &accounts)?;
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;

@@ -1,5 +1,6 @@
 //! A shard driven step by step over the store in memory.
 
+mod budgets;
 mod capabilities;
 mod children;
 mod crash;

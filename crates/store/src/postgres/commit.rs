@@ -10,9 +10,9 @@ use crate::words;
 use chancery_base::{Kind, Name, Timestamp};
 use chancery_shard::batch::{Batch, CommitError, StoreError};
 use chancery_shard::row::{
-    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, PayloadRow, RequestRow, StepRow, TransactionRow,
+    EntryRow, EventRow, KeyRow, KeyScope, LabelRow, PayloadRow, RequestRow, Sealed, StepRow, TransactionRow,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -39,10 +39,10 @@ pub(super) async fn commit(connections: &Connections, batch: &Batch) -> Result<(
 
 /// Whether a batch only asks whether the guard still holds.
 fn is_question(batch: &Batch) -> bool {
-    let Batch { entries, transactions, steps, keys, labels, events, requests, gone, control, .. } = batch;
+    let Batch { entries, transactions, steps, keys, labels, events, requests, accounts, gone, control, .. } = batch;
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
     let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty() || !gone.transactions.is_empty();
-    let writes_rows = writes_rows || !requests.is_empty();
+    let writes_rows = writes_rows || !requests.is_empty() || !accounts.is_empty();
     entries.is_empty() && !writes_rows && !batch.raises_control_epoch
 }
 
@@ -124,6 +124,7 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
     if !batch.requests.is_empty() {
         requests(&mut statement, &batch.requests);
     }
+    accounts(&mut statement, &batch.accounts);
     expiry::parts(&mut statement, &batch.gone);
     control::parts(&mut statement, &batch.control);
     Ok(statement)
@@ -369,4 +370,37 @@ fn requests(statement: &mut Statement<'_>, rows: &[RequestRow]) {
              body = excluded.body RETURNING 1"
         ),
     );
+}
+
+fn accounts(statement: &mut Statement<'_>, accounts: &BTreeMap<String, Option<Sealed>>) {
+    let rows = accounts.iter().filter_map(|(account, body)| Some((account, body.as_ref()?)));
+    let rows: Vec<(&String, &Sealed)> = rows.collect();
+    if !rows.is_empty() {
+        let source = statement.unnest(vec![
+            column(&rows, Type::TEXT_ARRAY, |(account, _)| (*account).clone()),
+            column(&rows, Type::TEXT_ARRAY, |(_, body)| body.key.to_string()),
+            column(&rows, Type::BYTEA_ARRAY, |(_, body)| body.nonce.clone()),
+            column(&rows, Type::BYTEA_ARRAY, |(_, body)| body.bytes.clone()),
+        ]);
+        statement.part(
+            "new_accounts",
+            format!(
+                "INSERT INTO accounts (tenant, account, body_key, body_nonce, body) \
+                 SELECT guard.tenant, new.* FROM guard, {source} AS new ON CONFLICT (tenant, account) DO UPDATE SET \
+                 body_key = excluded.body_key, body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
+            ),
+        );
+    }
+    let gone: Vec<String> =
+        accounts.iter().filter(|(_, body)| body.is_none()).map(|(account, _)| account.clone()).collect();
+    if !gone.is_empty() {
+        let gone = statement.bind(gone, Type::TEXT_ARRAY);
+        statement.part(
+            "gone_accounts",
+            format!(
+                "DELETE FROM accounts USING guard \
+                 WHERE accounts.tenant = guard.tenant AND accounts.account = ANY({gone}) RETURNING 1"
+            ),
+        );
+    }
 }

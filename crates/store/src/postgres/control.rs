@@ -68,6 +68,13 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 }
             }
             ControlRow::StopGone(id) => gone(statement, name, STOPS, id.to_string()),
+            ControlRow::Budget(row) => {
+                let again = |other: &ControlRow| matches!(other, ControlRow::Budget(other) if other.name == row.name);
+                if !later.iter().any(again) {
+                    put(statement, name, BUDGETS, (row.name.as_str(), &row.body));
+                }
+            }
+            ControlRow::BudgetGone(budget) => gone(statement, name, BUDGETS, budget.as_str()),
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::Trust(row) => put_single(statement, name, "trust", &row.body),
@@ -203,6 +210,7 @@ const TARGETS: Named = ("targets", "target");
 const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
 const STOPS: Named = ("stops", "id");
+const BUDGETS: Named = ("budgets", "name");
 
 fn put<'a>(
     statement: &mut Statement<'a>,
@@ -311,6 +319,8 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::MaintenanceOver
         | ControlRow::Stop(_)
         | ControlRow::StopGone(_)
+        | ControlRow::Budget(_)
+        | ControlRow::BudgetGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
         | ControlRow::Trust(_)

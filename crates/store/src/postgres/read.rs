@@ -97,6 +97,10 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
     let query = format!("SELECT {} FROM stops WHERE tenant = $1 ORDER BY id", rows::STOP);
     let stops = second(all(&conn, "read stops", &query, tenant, rows::stop).await?);
+    let query = format!("SELECT {} FROM budgets WHERE tenant = $1 ORDER BY name", rows::BUDGET);
+    let budgets = second(all(&conn, "read budgets", &query, tenant, rows::budget).await?);
+    let query = format!("SELECT {} FROM accounts WHERE tenant = $1 ORDER BY account", rows::ACCOUNT);
+    let accounts = second(all(&conn, "read accounts", &query, tenant, rows::account).await?);
     let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
     let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
     let query = format!("SELECT {} FROM trust WHERE tenant = $1", rows::TRUST);
@@ -120,6 +124,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         settings,
         maintenance,
         stops,
+        budgets,
+        accounts,
         retention,
         trust,
         signing_secrets,

@@ -12,9 +12,9 @@ use chancery_base::{
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow,
-    StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
+    LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed,
+    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{RequestKind, RequestStatus};
 use std::borrow::Cow;
@@ -73,6 +73,10 @@ pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`trust`] reads.
 pub(super) const TRUST: &str = MAINTENANCE;
+/// The columns that [`budget`] reads.
+pub(super) const BUDGET: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`account`] reads.
+pub(super) const ACCOUNT: &str = "tenant, account, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -417,6 +421,14 @@ pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
 
 pub(super) fn stop(row: &Row) -> Read<(TenantId, StopRow)> {
     Ok((text(row, 0)?, StopRow { id: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn budget(row: &Row) -> Read<(TenantId, BudgetRow)> {
+    Ok((text(row, 0)?, BudgetRow { name: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn account(row: &Row) -> Read<(TenantId, AccountRow)> {
+    Ok((text(row, 0)?, AccountRow { account: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row) -> Read<(TenantId, QueueRow)> {

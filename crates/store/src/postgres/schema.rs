@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: Migrations = Migrations(&[
     ("V3__stops", include_str!("../../migrations/postgres/V3__stops.sql")),
     ("V4__requests", include_str!("../../migrations/postgres/V4__requests.sql")),
     ("V5__bundle_trust", include_str!("../../migrations/postgres/V5__bundle_trust.sql")),
+    ("V6__budgets", include_str!("../../migrations/postgres/V6__budgets.sql")),
 ]);
 
 /// How often migrating is tried when another process does the same at once.

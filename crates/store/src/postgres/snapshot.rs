@@ -13,9 +13,9 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
+    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -310,6 +310,16 @@ impl Scan for Snapshot {
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
         let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
         self.pages(("stops", rows::STOP, "tenant, id"), after, limit, rows::stop)
+    }
+
+    fn budgets(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, BudgetRow)>> {
+        let after = after.map(|(tenant, name)| vec![text(tenant.as_str()), text(name.as_str())]);
+        self.pages(("budgets", rows::BUDGET, "tenant, name"), after.unwrap_or_default(), limit, rows::budget)
+    }
+
+    fn accounts(&self, after: Option<(&TenantId, &str)>, limit: usize) -> Answer<Vec<(TenantId, AccountRow)>> {
+        let after = after.map(|(tenant, account)| vec![text(tenant.as_str()), text(account)]);
+        self.pages(("accounts", rows::ACCOUNT, "tenant, account"), after.unwrap_or_default(), limit, rows::account)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -8,7 +8,7 @@ use crate::{CheckpointRow, TileRow, error, words};
 use chancery_base::{Digest, Kind, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::{Batch, CommitError, StoreError};
-use chancery_shard::row::{ControlRow, KeyScope, LogId, LogRow, TenantRow};
+use chancery_shard::row::{AccountRow, ControlRow, KeyScope, LogId, LogRow, TenantRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,6 +49,13 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
     state.labels.extend(batch.labels.iter().cloned());
     state.events.extend(batch.events.iter().map(|row| ((row.log, row.seq), row.clone())));
     state.requests.extend(batch.requests.iter().map(|row| ((row.transaction, row.id), row.clone())));
+    for (account, body) in &batch.accounts {
+        let key = (tenant.clone(), account.clone());
+        match body {
+            Some(body) => state.accounts.insert(key, AccountRow { account: account.clone(), body: body.clone() }),
+            None => state.accounts.remove(&key),
+        };
+    }
     for row in &batch.keys {
         state.keys.insert((tenant.clone(), words::scope(row.scope), row.slot, row.key), row.clone());
     }
@@ -167,6 +174,8 @@ fn apply_control(
         ControlRow::MaintenanceOver => drop(control.maintenance.remove(tenant)),
         ControlRow::Stop(row) => drop(control.stops.insert((tenant.clone(), row.id), row.clone())),
         ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
+        ControlRow::Budget(row) => drop(control.budgets.insert((tenant.clone(), row.name.clone()), row.clone())),
+        ControlRow::BudgetGone(name) => drop(control.budgets.remove(&(tenant.clone(), name.clone()))),
         ControlRow::Retention(row) => {
             control.retention.insert(tenant.clone(), row.clone());
         }

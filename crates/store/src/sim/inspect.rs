@@ -8,9 +8,9 @@ use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
+    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -180,6 +180,16 @@ impl Scan for SimStore {
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
         let after = after.map(|(tenant, id)| (tenant.clone(), id));
         page(&self.inner().state.control.stops, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn budgets(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, BudgetRow)>> {
+        let after = after.map(|(tenant, name)| (tenant.clone(), name.clone()));
+        page(&self.inner().state.control.budgets, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn accounts(&self, after: Option<(&TenantId, &str)>, limit: usize) -> Answer<Vec<(TenantId, AccountRow)>> {
+        let after = after.map(|(tenant, account)| (tenant.clone(), account.to_owned()));
+        page(&self.inner().state.accounts, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -12,9 +12,9 @@ use chancery_base::{
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
-    StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
+    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
+    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) labels: BTreeSet<LabelRow>,
     pub(super) events: BTreeMap<(LogId, u64), EventRow>,
     pub(super) requests: BTreeMap<(TransactionId, RequestId), RequestRow>,
+    pub(super) accounts: BTreeMap<(TenantId, String), AccountRow>,
     pub(super) keys: BTreeMap<(TenantId, &'static str, u16, [u8; 32]), KeyRow>,
     pub(super) tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub(super) checkpoints: BTreeMap<(LogId, u64), CheckpointRow>,
@@ -51,6 +52,7 @@ pub(super) struct Control {
     pub(super) settings: BTreeMap<(TenantId, u32), SettingsRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) stops: BTreeMap<(TenantId, StopId), StopRow>,
+    pub(super) budgets: BTreeMap<(TenantId, Name), BudgetRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) trust: BTreeMap<TenantId, TrustRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
@@ -104,6 +106,8 @@ impl State {
             settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
             stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            budgets: of_tenant(&self.control.budgets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            accounts: of_tenant(&self.accounts, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             retention: self.control.retention.get(tenant).cloned(),
             trust: self.control.trust.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)

@@ -75,6 +75,7 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
     labels(conn, &batch.labels)?;
     events(conn, &batch.events)?;
     requests(conn, &batch.requests)?;
+    control::accounts(conn, &tenant, &batch.accounts)?;
     expiry::remove(conn, batch.log, &tenant, &batch.gone)?;
     for row in &batch.control {
         control::apply(conn, &tenant, row)?;

@@ -13,6 +13,7 @@ use chancery_shard::row::{
     SigningSecretRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
 
 const MAKE_TENANT: &str = "make a tenant";
 const PUT_CHECKPOINT: &str = "store tiles and a checkpoint";
@@ -31,6 +32,8 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::MaintenanceOver => single_gone(conn, tenant, MAINTENANCE, "end maintenance"),
         ControlRow::Stop(row) => put(conn, tenant, STOPS, (&row.id.to_string(), &row.body), "write a stop"),
         ControlRow::StopGone(id) => gone(conn, tenant, STOPS, &id.to_string(), "lift a stop"),
+        ControlRow::Budget(row) => put(conn, tenant, BUDGETS, (row.name.as_str(), &row.body), "write a budget"),
+        ControlRow::BudgetGone(name) => gone(conn, tenant, BUDGETS, name.as_str(), "delete a budget"),
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::Trust(row) => put_single(conn, tenant, TRUST, &row.body, "write what is said of bundles"),
@@ -122,6 +125,18 @@ fn credential(conn: &Connection, tenant: &TenantId, row: &CredentialRow) -> Resu
     Ok(())
 }
 
+/// Writes the accounts of a batch.
+pub(super) fn accounts(
+    conn: &Connection,
+    tenant: &TenantId,
+    accounts: &BTreeMap<String, Option<Sealed>>,
+) -> Result<(), WriteError> {
+    accounts.iter().try_for_each(|(account, body)| match body {
+        Some(body) => put(conn, tenant, ACCOUNTS, (account, body), "write an account"),
+        None => gone(conn, tenant, ACCOUNTS, account, "close an account"),
+    })
+}
+
 /// A table of sealed bodies, one of a tenant's under each name, and the column of that.
 type Named = (&'static str, &'static str);
 
@@ -129,6 +144,8 @@ const TARGETS: Named = ("targets", "target");
 const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
 const STOPS: Named = ("stops", "id");
+const BUDGETS: Named = ("budgets", "name");
+const ACCOUNTS: Named = ("accounts", "account");
 
 fn put(
     conn: &Connection,

@@ -126,6 +126,20 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 [tenant],
                 |row| Ok(rows::stop(row)?.1),
             )?,
+            budgets: all(
+                conn,
+                "read budgets",
+                &format!("SELECT {} FROM budgets WHERE tenant = ?1 ORDER BY name", rows::BUDGET),
+                [tenant],
+                |row| Ok(rows::budget(row)?.1),
+            )?,
+            accounts: all(
+                conn,
+                "read accounts",
+                &format!("SELECT {} FROM accounts WHERE tenant = ?1 ORDER BY account", rows::ACCOUNT),
+                [tenant],
+                |row| Ok(rows::account(row)?.1),
+            )?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             trust: single(conn, tenant, "trust", "read what is said of bundles", rows::trust)?,
             signing_secrets: all(

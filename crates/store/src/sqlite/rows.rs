@@ -10,9 +10,9 @@ use chancery_base::{
     TransactionId,
 };
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
+    LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed,
+    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
@@ -65,6 +65,10 @@ pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`stop`] reads.
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
+/// The columns that [`budget`] reads.
+pub(super) const BUDGET: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`account`] reads.
+pub(super) const ACCOUNT: &str = "tenant, account, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -397,6 +401,14 @@ pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
 
 pub(super) fn stop(row: &Row<'_>) -> rusqlite::Result<(TenantId, StopRow)> {
     Ok((get(row, 0)?, StopRow { id: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn budget(row: &Row<'_>) -> rusqlite::Result<(TenantId, BudgetRow)> {
+    Ok((get(row, 0)?, BudgetRow { name: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<(TenantId, AccountRow)> {
+    Ok((get(row, 0)?, AccountRow { account: row.get(1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {

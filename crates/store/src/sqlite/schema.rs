@@ -17,6 +17,7 @@ const MIGRATIONS: Migrations = Migrations(&[
     ("V3__stops", include_str!("../../migrations/sqlite/V3__stops.sql")),
     ("V4__requests", include_str!("../../migrations/sqlite/V4__requests.sql")),
     ("V5__bundle_trust", include_str!("../../migrations/sqlite/V5__bundle_trust.sql")),
+    ("V6__budgets", include_str!("../../migrations/sqlite/V6__budgets.sql")),
 ]);
 
 /// The table that refinery keeps.

@@ -12,9 +12,9 @@ use chancery_base::{
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
+    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -331,6 +331,24 @@ impl Scan for Snapshot {
             format!("SELECT {} FROM stops WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3", rows::STOP);
         let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
         self.scan("stops", &query, params![tenant, id, read::rows_max(limit)], rows::stop)
+    }
+
+    fn budgets(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, BudgetRow)>> {
+        let query = format!(
+            "SELECT {} FROM budgets WHERE (tenant, name) > (?1, ?2) ORDER BY tenant, name LIMIT ?3",
+            rows::BUDGET
+        );
+        let (tenant, name) = after.map_or(("", ""), |(tenant, name)| (tenant.as_str(), name.as_str()));
+        self.scan("budgets", &query, params![tenant, name, read::rows_max(limit)], rows::budget)
+    }
+
+    fn accounts(&self, after: Option<(&TenantId, &str)>, limit: usize) -> Answer<Vec<(TenantId, AccountRow)>> {
+        let query = format!(
+            "SELECT {} FROM accounts WHERE (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT ?3",
+            rows::ACCOUNT
+        );
+        let (tenant, account) = after.map_or(("", ""), |(tenant, account)| (tenant.as_str(), account));
+        self.scan("accounts", &query, params![tenant, account, read::rows_max(limit)], rows::account)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -14,7 +14,7 @@ use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
 use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
-use directory::the_directory_is_as_last_written;
+use directory::{accounts_are_as_last_counted, the_directory_is_as_last_written};
 use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
 use expiry::{a_large_family_goes_in_parts, only_what_has_ended_is_removed, what_is_final_is_found_by_family};
 use requests::{requests_are_as_last_written, requests_are_found_by_when_they_are_due};
@@ -58,6 +58,7 @@ suite! {
     an_idempotency_key_is_written_once
     a_business_key_moves
     the_directory_is_as_last_written
+    accounts_are_as_last_counted
     schedules_are_as_last_written
     what_schedules_start_is_found
     settings_are_kept_version_by_version

@@ -32,6 +32,7 @@ struct Plan {
     steps: Vec<(u8, u8, u8)>,
     keys: Vec<(bool, u8, u8)>,
     control: Vec<(u8, u8)>,
+    accounts: Vec<(u8, Option<u8>)>,
 }
 
 const STATUSES: [&str; 6] = ["running", "parked", "compensating", "completed", "failed", "waiting"];
@@ -45,9 +46,13 @@ fn plan() -> impl Strategy<Value = Plan> {
     (
         (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
         (vec((few.clone(), 0..6_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
-        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..24_u8, 0..20_u8), 0..2)),
+        (
+            vec((any::<bool>(), 0..60_u8, few), 0..3),
+            vec((0..26_u8, 0..20_u8), 0..2),
+            vec((0..4_u8, prop::option::of(0..9_u8)), 0..3),
+        ),
     )
-        .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {
+        .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control, accounts))| Plan {
             log,
             stale,
             raises,
@@ -56,6 +61,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             steps,
             keys,
             control,
+            accounts,
         })
 }
 
@@ -143,6 +149,10 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         19 => ControlRow::Trust(trust(&number.to_string())),
         20 => ControlRow::TrustGone,
         21 => ControlRow::BundleSigned(bundle("main", version).digest, number.to_string().into()),
+        22 => ControlRow::Budget(budget(version, &number.to_string())),
+        // Nor one that the same batch may have set.
+        23 => ControlRow::BudgetGone(budget(version + 100, "").name),
+        24 => ControlRow::ShadowBundle((number % 2 == 0).then(|| bundle("main", version).digest)),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);
@@ -183,6 +193,13 @@ impl Plan {
                 .map(|(start, number, transaction)| {
                     let scope = if *start { KeyScope::Start } else { KeyScope::Business };
                     key(scope, *number, u32::from(*transaction))
+                })
+                .collect(),
+            accounts: self
+                .accounts
+                .iter()
+                .map(|(number, body)| {
+                    (account(u32::from(*number), "").account, body.map(|body| account(0, &body.to_string()).body))
                 })
                 .collect(),
             control: self.control.iter().map(|(kind, number)| control(log.tenant.as_str(), *kind, *number)).collect(),

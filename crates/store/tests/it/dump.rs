@@ -30,6 +30,8 @@ pub(crate) struct FullDump {
     pub(crate) settings: Vec<(TenantId, SettingsRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) stops: Vec<(TenantId, StopRow)>,
+    pub(crate) budgets: Vec<(TenantId, BudgetRow)>,
+    pub(crate) accounts: Vec<(TenantId, AccountRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) trust: Vec<(TenantId, TrustRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
@@ -90,6 +92,8 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
+        budgets: pages(|last| scan.budgets(last.map(|(t, row): &(_, BudgetRow)| (t, &row.name)), PAGE))?,
+        accounts: pages(|last| scan.accounts(last.map(|(t, row): &(_, AccountRow)| (t, &*row.account)), PAGE))?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
         trust: pages(|last| scan.trust(last.map(|(t, _): &(_, TrustRow)| t), PAGE))?,
         signing_secrets: pages(|last| {

@@ -220,6 +220,15 @@ pub(crate) fn stop(number: u32, body: &str) -> StopRow {
     StopRow { id, body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
+pub(crate) fn budget(number: u32, body: &str) -> BudgetRow {
+    BudgetRow { name: name(&format!("b{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn account(number: u32, body: &str) -> AccountRow {
+    let account = format!("budget/b{number}/usr_{number}");
+    AccountRow { account, body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
 pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {
     ScheduleRow { name: name(&format!("s{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
 }

@@ -9,6 +9,7 @@ use chancery_shard::row::*;
 use chancery_shard::{Batch, CommitError};
 use chancery_store::sqlite::{DATABASE, Table, flip_bit};
 use chancery_store::{CheckpointRow, Durability, Options, Scan as _, SqliteStore, Store, TileRow, words};
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
@@ -246,6 +247,8 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
     assert_eq!(
         names,
         [
+            "accounts",
+            "budgets",
             "bundles",
             "checkpoints",
             "credentials",
@@ -343,6 +346,7 @@ fn one_of_each() -> Vec<ControlRow> {
         ControlRow::Queue(queue(1, "{}")),
         ControlRow::Schedule(schedule(1, "{}")),
         ControlRow::Stop(stop(1, "{}")),
+        ControlRow::Budget(budget(1, "{}")),
         ControlRow::Settings(settings(1)),
         ControlRow::SigningSecret(signing_secret(2)),
     ]
@@ -378,6 +382,7 @@ fn every_column_can_be_tampered_with() {
             }],
             control: one_of_each(),
             requests: vec![request(log.id, 1, 5)],
+            accounts: BTreeMap::from([(account(1, "").account, Some(account(1, "{}").body))]),
             ..batch_of(&log, 1, 0, 1)
         };
         store.commit(written).await.unwrap();
@@ -390,6 +395,8 @@ fn every_column_can_be_tampered_with() {
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
     let empty = [
+        "accounts",
+        "budgets",
         "maintenance",
         "principals",
         "queues",

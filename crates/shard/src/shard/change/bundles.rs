@@ -126,3 +126,15 @@ fn write(actor: PrincipalId, trust: &Trust, (kind, payload): (Word, Payload), wo
     work.raises = true;
     work.write_control(kind, actor, Data::new(), Some(payload.finish()))
 }
+
+/// Puts a bundle in the shadow, or none; no entry where nothing changes.
+pub(super) fn shadow(actor: PrincipalId, bundle: Option<&Bundle>, control: &Control, work: &mut Work) -> Option<u64> {
+    let digest = bundle.map(|bundle| bundle.digest());
+    if control.shadow.as_ref().map(|shadow| shadow.digest()) == digest {
+        return None;
+    }
+    work.control.push(ControlRow::ShadowBundle(digest));
+    work.raises = true;
+    let data = digest.map_or_else(Data::new, |digest| Data::new().digest("bundle", digest));
+    Some(work.write_control(kind::BUNDLE_SHADOWED, actor, data, None))
+}

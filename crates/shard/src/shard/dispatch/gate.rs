@@ -30,7 +30,7 @@ impl Shard {
         match member.demand(node) {
             Ok(demand) => {
                 let demands: Vec<Demand> = demand.into_iter().chain(approvals_of(decision)).collect();
-                let input = masked(input, conditions_of(decision).as_deref());
+                let input = masked(input, conditions_of(decision, Vec::new()).as_deref());
                 self.are_met(key, &demands, &input, decision, work)
             }
             Err(error) => {

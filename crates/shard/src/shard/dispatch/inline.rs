@@ -1,7 +1,7 @@
 //! What the shard carries out itself: questions for policy whose answers are data, and events. Both are done in the
 //! entry that records them; nobody is called.
 
-use super::{BUNDLE_LOST, Permit, Standing, built_ins, observe};
+use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
 use crate::shard::index::{Place, ReadyKey};
@@ -69,7 +69,8 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let (id, node, phase) = (key.transaction, key.node, key.phase);
         let (decision_id, decision) = match self.permit(key, offer, None, control, work)? {
-            Permit::Granted(id, decision) => (id, decision),
+            // INVARIANT: what is counted is not permitted of an event.
+            Permit::Granted(id, decision, _) => (id, decision),
             Permit::Held => return Ok(()),
             Permit::Denied(decision, why, failure) => {
                 let denial = (DecisionId::draw(work.now, &mut work.entropy), failure);
@@ -87,7 +88,7 @@ impl Shard {
             event_type,
         };
         let output = Document::shared(json!({ "id": emission.id.to_string() }));
-        let conditions = decision.as_deref().and_then(demands::conditions_of);
+        let conditions = decision.as_deref().and_then(|decision| demands::conditions_of(decision, Vec::new()));
         let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()));
         let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
@@ -143,7 +144,7 @@ impl Shard {
         }
         let ask = |bundle: &Bundle| {
             let mut request = request.clone();
-            add_built_ins(bundle, &action, member, key.node, None, &mut request.context);
+            add_built_ins(bundle, &request.action, member, key.node, None, &mut request.context);
             request
         };
         let under = Under::of(member, &self.bundles, control);

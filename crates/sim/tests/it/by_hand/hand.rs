@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-const SCHEMA: &str = "entity Definition; entity Step in [Definition]; entity User; entity Service; entity Agent;
+pub(super) const SCHEMA: &str =
+    "entity Definition; entity Step in [Definition]; entity User; entity Service; entity Agent;
     action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
     action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };
     action greet appliesTo { principal: [User, Service, Agent], resource: [Step], context: { times: Long } };

@@ -6,6 +6,7 @@ use crate::subject::Subject;
 use chancery_base::Kind;
 use chancery_shard::Batch;
 use chancery_shard::row::*;
+use std::collections::BTreeMap;
 
 /// A directory, parts of which are written twice.
 fn directory() -> Vec<ControlRow> {
@@ -27,6 +28,10 @@ fn directory() -> Vec<ControlRow> {
         ControlRow::Stop(stop(1, "{}")),
         ControlRow::Stop(stop(3, "{}")),
         ControlRow::Stop(stop(2, "new")),
+        ControlRow::Budget(budget(2, "old")),
+        ControlRow::Budget(budget(1, "{}")),
+        ControlRow::Budget(budget(3, "{}")),
+        ControlRow::Budget(budget(2, "new")),
         ControlRow::Retention(retention("old")),
         ControlRow::Trust(trust("old")),
         ControlRow::SigningSecret(signing_secret(3)),
@@ -50,7 +55,8 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
     let lifted = ControlRow::StopGone(stop(3, "").id);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted];
+    let deleted = ControlRow::BudgetGone(budget(3, "").name);
+    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted, deleted];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -86,6 +92,7 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
     assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
     assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
+    assert_eq!(control.budgets, [budget(1, "{}"), budget(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));
@@ -94,4 +101,26 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!((empty.principals.len(), empty.credentials.len(), empty.definitions.len()), (0, 0, 0));
     assert_eq!(empty.bundle, None);
     assert_eq!(kind(store.control(LogId(77)).await), Kind::Missing);
+}
+
+pub(super) async fn accounts_are_as_last_counted(subject: &Subject) {
+    let store = subject.store();
+    tenants(store, &[("acme", 1)]).await;
+    let [one, two, three] = [1, 2, 3].map(|number| account(number, "{}"));
+    let counted = |rows: &[&AccountRow]| -> BTreeMap<String, Option<Sealed>> {
+        rows.iter().map(|row| (row.account.clone(), Some(row.body.clone()))).collect()
+    };
+    let log = log_of(store, "acme", 0).await;
+    store.commit(Batch { accounts: counted(&[&two, &one, &three]), ..Batch::after(&log) }).await.unwrap();
+    assert_eq!(store.control(log.id).await.unwrap().accounts, [one.clone(), two, three.clone()]);
+    let again = account(2, "again");
+    let gone = [(three.account.clone(), None), (account(9, "").account, None)];
+    let accounts = counted(&[&again]).into_iter().chain(gone).collect();
+    store.commit(Batch { accounts, ..Batch::after(&log) }).await.unwrap();
+    assert_eq!(store.control(log.id).await.unwrap().accounts, [one.clone(), again.clone()]);
+    let stale = Batch { accounts: counted(&[&three]), size: 7, ..Batch::after(&log) };
+    assert!(store.commit(stale).await.is_err(), "what the guard refuses counts nothing");
+    let system = log_of(store, "system", 0).await;
+    assert_eq!(store.control(system.id).await.unwrap().accounts, []);
+    assert_eq!(store.control(log.id).await.unwrap().accounts, [one, again]);
 }

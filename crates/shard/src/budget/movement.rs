@@ -1,0 +1,102 @@
+//! What an event moves between accounts. Running and replay ask this, so that they count the same.
+
+use super::Accounts;
+use chancery_base::{Document, Timestamp};
+use chancery_engine::{AccountId, Charge, Event, NodeRef, Phase, Status, StepState, StepStatus, Transaction};
+use chancery_expr::{Scope, Tree};
+use chancery_policy::Amount;
+
+/// What happened to what was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Movement {
+    /// It was handed out.
+    Taken(Charge),
+    /// It was done, at this cost.
+    Settled(Charge, u64),
+    /// It was not done, or nobody said so in time.
+    Returned(Charge),
+}
+
+impl Movement {
+    /// Applies it; gives the accounts that changed or went.
+    pub fn apply(&self, accounts: &mut Accounts, now: Timestamp) -> Vec<AccountId> {
+        match self {
+            Self::Taken(charge) => accounts.take(charge, now),
+            Self::Settled(charge, cost) => accounts.settle(charge, *cost).into_iter().collect(),
+            Self::Returned(charge) => accounts.give_back(charge).into_iter().collect(),
+        }
+    }
+}
+
+/// What an event moves, of a transaction to which it happened. An attempt is out from the event that hands it out to
+/// the one that says how it ended, or that its transaction was terminated: each is moved back once.
+pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movement> {
+    match event {
+        Event::Dispatched { phase: Phase::Do, conditions: Some(conditions), .. } => {
+            conditions.charges.iter().cloned().map(Movement::Taken).collect()
+        }
+        Event::Completed { node, phase: Phase::Do, output, .. } | Event::Polled { node, output, .. } => {
+            let settled = |charge: &Charge| Movement::Settled(charge.clone(), cost_of(charge, output));
+            charges_at(transaction, *node).iter().map(settled).collect()
+        }
+        Event::AttemptFailed { node, phase: Phase::Do, failure, .. } if failure.was_dispatched() => {
+            charges_at(transaction, *node).iter().cloned().map(Movement::Returned).collect()
+        }
+        Event::Ended { status: Status::Terminated, .. } => {
+            let out = transaction.nodes().filter(|(_, state)| state.status == StepStatus::Dispatched);
+            out.flat_map(|(_, state)| charges_of(state)).cloned().map(Movement::Returned).collect()
+        }
+        Event::Dispatched { .. }
+        | Event::Completed { .. }
+        | Event::AttemptFailed { .. }
+        | Event::Ended { .. }
+        | Event::Started { .. }
+        | Event::Permitted(_)
+        | Event::StepDenied { .. }
+        | Event::Claimed { .. }
+        | Event::DriverResumed { .. }
+        | Event::DriverHeard { .. }
+        | Event::DriverLost
+        | Event::Accepted { .. }
+        | Event::CarriedOut(_)
+        | Event::Inherited(_)
+        | Event::ChildStarted(_)
+        | Event::ChildRecalled { .. }
+        | Event::Recalled
+        | Event::Resolved { .. }
+        | Event::Denied { .. }
+        | Event::Expanded { .. }
+        | Event::Skipped { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::SignalAwaited { .. }
+        | Event::SignalReceived { .. }
+        | Event::SignalTaken { .. }
+        | Event::Requested(_)
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
+        | Event::OutputFailed { .. }
+        | Event::CancelRequested { .. }
+        | Event::TimedOut
+        | Event::Confirming
+        | Event::Parked { .. }
+        | Event::Resumed { .. } => Vec::new(),
+    }
+}
+
+fn charges_at(transaction: &Transaction, node: NodeRef) -> &[Charge] {
+    transaction.state(node).map_or(&[], charges_of)
+}
+
+fn charges_of(state: &StepState) -> &[Charge] {
+    state.conditions.as_ref().map_or(&[], |conditions| &conditions.charges)
+}
+
+/// What it cost, as its output says; all that was reserved where that can't be told, or is said to be more.
+fn cost_of(charge: &Charge, output: &Document) -> u64 {
+    let Some(text) = &charge.cost else { return charge.amount };
+    let mut scope = Scope::new();
+    scope.bind("output", Tree::Value(output.value()));
+    let cost = Amount::read(text, Amount::OF_OUTCOME).and_then(|amount| amount.evaluate(&scope));
+    cost.map_or(charge.amount, |cost| cost.min(charge.amount))
+}

@@ -1,0 +1,153 @@
+//! What obligations count, where something is about to be handed out: budgets and rates.
+
+use super::index::ReadyKey;
+use super::{Control, Shard};
+use crate::budget::{Measure, Span, holder};
+use chancery_base::Timestamp;
+use chancery_engine::{AccountId, AccountOf, Authorization, Beginning, Charge, Offer};
+use chancery_expr::{Scope, Tree};
+use chancery_policy::{Amount, Decision, Demand, Pace, Spending, Window};
+use serde_json::{Map, Value};
+
+/// What comes of counting a hand-out.
+#[derive(Debug)]
+pub(super) enum Counted {
+    /// It fits: this is taken with it.
+    Fits(Vec<Charge>),
+    /// A rate has no room before then.
+    Waits(Timestamp),
+    /// It does not fit a budget, or can't be counted.
+    Denied(String),
+}
+
+/// What is counted somewhere.
+struct Count<'a> {
+    id: AccountId,
+    opened: Option<u64>,
+    window: Option<Window>,
+    limit: u64,
+    amount: u64,
+    cost: Option<&'a Amount>,
+}
+
+impl Shard {
+    /// Counts a hand-out where its obligations say, if it fits everywhere: nothing is taken yet.
+    pub(super) fn count(
+        &self,
+        key: ReadyKey,
+        offer: &Offer,
+        decision: &Decision,
+        control: &Control,
+        now: Timestamp,
+    ) -> Counted {
+        let Some(member) = self.members.get(&key.transaction).filter(|_| !decision.obligations.is_empty()) else {
+            return Counted::Fits(Vec::new());
+        };
+        let beginning = &member.head().beginning;
+        let (mut charges, mut waits) = (Vec::new(), None);
+        for obligation in &decision.obligations {
+            let policy = obligation.policy.as_deref().unwrap_or_default();
+            let count = match &obligation.demand {
+                Demand::Budget(spending) => of_budget(spending, beginning, offer, control),
+                Demand::Rate(pace) => of_rate(policy, pace, beginning),
+                Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) => continue,
+            };
+            match count.and_then(|count| self.charge(count, &charges, control, now)) {
+                Ok(Ok(charge)) => charges.push(charge),
+                Ok(Err(until)) => waits = waits.max(Some(until)),
+                Err(why) => return Counted::Denied(format!("obligation `{policy}`: {why}")),
+            }
+        }
+        waits.map_or(Counted::Fits(charges), Counted::Waits)
+    }
+
+    /// What is taken from an account beside what others take with it; or when a rate has room again.
+    fn charge(
+        &self,
+        count: Count<'_>,
+        others: &[Charge],
+        control: &Control,
+        now: Timestamp,
+    ) -> Result<Result<Charge, Timestamp>, String> {
+        let Count { id, opened, window, limit, amount, cost } = count;
+        // Shards would count each for itself, and together more than the limit.
+        if self.log.as_ref().is_none_or(|log| log.shard != 0) {
+            return Err("it is counted on the tenant's shard 0, and this transaction is on another".to_owned());
+        }
+        if !self.accounts.has_room(&id, now) {
+            return Err("the tenant has as many accounts as one may have".to_owned());
+        }
+        let account = self.accounts.at(&id, Span::around(opened, window, now));
+        let with_it: u64 = others.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
+        let left = limit.saturating_sub(account.used().saturating_add(with_it));
+        if amount > left {
+            return match (&id.of, account.span.until) {
+                (AccountOf::Rate(_), Some(until)) => Ok(Err(until)),
+                (AccountOf::Rate(_) | AccountOf::Budget(_), until) => Err(short(&id, control, (left, amount), until)),
+            };
+        }
+        let Span { opened, since, until } = account.span;
+        let cost = cost.map(|cost| cost.text().to_owned());
+        Ok(Ok(Charge { account: id, amount, cost, opened, since, until }))
+    }
+}
+
+/// What a step takes of a budget.
+fn of_budget<'a>(
+    spending: &'a Spending,
+    beginning: &Beginning,
+    offer: &Offer,
+    control: &Control,
+) -> Result<Count<'a>, String> {
+    let Spending { budget: name, amount, cost } = spending;
+    let budget = control.budgets.get(name).ok_or_else(|| format!("there is no budget `{name}`"))?;
+    let about = |why: String| format!("budget `{name}`: {why}");
+    let amount = match (amount, budget.terms.measure) {
+        (Some(amount), Measure::Count | Measure::Amount) => evaluate(amount, offer).map_err(about)?,
+        (None, Measure::Count) => 1,
+        (None, Measure::Amount) => {
+            return Err(about("it counts amounts, and the obligation has no `@amount`".to_owned()));
+        }
+    };
+    let holder = holder(&budget.terms.per, beginning).map_err(about)?;
+    Ok(Count {
+        id: AccountId { holder, of: AccountOf::Budget(name.clone()) },
+        opened: Some(budget.opened),
+        window: budget.terms.window,
+        limit: budget.terms.limit,
+        amount,
+        cost: cost.as_ref(),
+    })
+}
+
+/// What a step takes of a rate: one hand-out.
+fn of_rate<'a>(policy: &str, pace: &Pace, beginning: &Beginning) -> Result<Count<'a>, String> {
+    let id = AccountId { holder: holder(&pace.per, beginning)?, of: AccountOf::Rate(policy.to_owned()) };
+    Ok(Count { id, opened: None, window: Some(pace.window), limit: pace.limit, amount: 1, cost: None })
+}
+
+/// How much a step asks for, by what it is asked about and what it would get.
+fn evaluate(amount: &Amount, offer: &Offer) -> Result<u64, String> {
+    let nothing = Map::new();
+    let (context, attributes) = match &offer.authorization {
+        Authorization::Ask { context, resource, .. } => {
+            (context, resource.as_ref().map_or(&nothing, |resource| &resource.attributes))
+        }
+        Authorization::Cite(_) | Authorization::AsStart => (&nothing, &nothing),
+    };
+    let [context, resource] = [context, attributes].map(|map| Value::Object(map.clone()));
+    let mut scope = Scope::new();
+    scope.bind("context", Tree::Value(&context));
+    scope.bind("resource", Tree::Value(&resource));
+    scope.bind("input", Tree::Value(offer.input.value()));
+    amount.evaluate(&scope)
+}
+
+/// What is left, what is asked for, to whom and until when.
+fn short(id: &AccountId, control: &Control, (left, asked): (u64, u64), until: Option<Timestamp>) -> String {
+    let AccountOf::Budget(name) = &id.of else { return "the rate has no room".to_owned() };
+    let say = |amount: u64| control.budgets.get(name).map_or_else(|| amount.to_string(), |budget| budget.say(amount));
+    let holder = if id.holder.is_empty() { String::new() } else { format!(" to `{}`", id.holder) };
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    format!("budget `{name}` has {} left{holder}{until}, and {} are asked for", say(left), say(asked))
+}
