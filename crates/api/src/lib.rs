@@ -12,6 +12,7 @@ pub mod compliance;
 pub mod decision;
 pub mod definition;
 pub mod event;
+pub mod evidence;
 pub mod export;
 pub mod health;
 pub mod ledger;

@@ -23,6 +23,7 @@ pub mod definitions;
 pub mod driving;
 mod error;
 pub mod events;
+pub mod evidence;
 pub mod exchange;
 pub mod exports;
 mod grants;

@@ -9,6 +9,7 @@ mod decide;
 mod definition;
 mod dev;
 mod event;
+mod evidence;
 mod export;
 mod init;
 mod key;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Compliance(compliance::Command),
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     #[command(subcommand)]
     Definition(definition::Command),
     #[command(subcommand)]
@@ -107,6 +110,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Export(args) => Box::pin(export::run(args, session)).await,
         Command::Verify(args) => verify::run(args, session),
         Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
+        Command::Evidence(command) => Box::pin(evidence::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Decide(args) => decide::run(args, session).await,

@@ -9,6 +9,7 @@ use chancery_api::authzen::{
     AccessActionSearch, AccessEvaluation, AccessEvaluations, AccessResourceSearch, AccessSubjectSearch,
 };
 use chancery_api::decision::Decide;
+use chancery_api::evidence::AddEvidence;
 use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
@@ -44,7 +45,7 @@ macro_rules! bodies {
 }
 
 bodies! {
-    AnswerRequest Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
+    AddEvidence AnswerRequest Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
     QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
     SetStop StartTransaction TargetSettings TriggerSchedule;

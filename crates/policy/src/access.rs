@@ -145,6 +145,10 @@ actions! {
     StopSet => "stop:set",
     /// Lifts a stop.
     StopLift => "stop:lift",
+    /// Adds an artefact that proves something.
+    EvidenceAdd => "evidence:add",
+    /// Reads and lists such artefacts, and their contents.
+    EvidenceRead => "evidence:read",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.

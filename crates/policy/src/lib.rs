@@ -43,7 +43,7 @@ pub use decide::{Decision, Effect, Outcome, PolicyFailure, Reason, decide, decid
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
 pub use mode::Mode;
-pub use obligation::{Approval, Demand, FieldPath, Handed, Limits, Obligation};
+pub use obligation::{Approval, Artefact, Citation, Demand, FieldPath, Handed, Limits, Obligation, Scope};
 pub use request::{EntityRef, Request, ResourceRef};
 pub use risk::{Dimension, Risk, RiskLevel, RiskRow};
 pub use subject::{External, Information, Subject};

@@ -2,6 +2,7 @@
 
 mod calls;
 mod compliance;
+mod evidence;
 mod export;
 mod fork;
 mod open;

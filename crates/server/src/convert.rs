@@ -4,6 +4,7 @@ mod authzen;
 mod compliance;
 mod documents;
 mod events;
+mod evidence;
 mod exports;
 mod faults;
 mod maintenance;
@@ -27,6 +28,7 @@ pub(crate) use authzen::{
 pub(crate) use compliance::{pack, pack_status};
 pub(crate) use documents::{bundle, bundle_summary, checked, definition, definition_summary, registered};
 pub(crate) use events::{event_query, events};
+pub(crate) use evidence::{artefact, evidence};
 pub(crate) use exports::export;
 pub(crate) use maintenance::maintenance;
 pub(crate) use open::{open_outcome, open_resumed, open_step, open_stepped};

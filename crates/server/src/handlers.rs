@@ -6,6 +6,7 @@ pub(crate) mod capabilities;
 pub(crate) mod compliance;
 pub(crate) mod definitions;
 pub(crate) mod events;
+pub(crate) mod evidence;
 pub(crate) mod exports;
 pub(crate) mod health;
 pub(crate) mod ledger;

@@ -6,7 +6,8 @@ use chancery_api::{
     ledger, open, principal, tenant,
 };
 use chancery_api::{
-    Problem, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction, worker,
+    Problem, evidence, maintenance, problem, queue, request, retention, schedule, settings, stop, target,
+    transaction, worker,
 };
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -269,6 +270,8 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<schedule::TriggeredSchedule>,
     add::<settings::SetSettings>,
     add::<settings::Settings>,
+    add::<evidence::AddEvidence>,
+    add::<evidence::Evidence>,
     add::<stop::SetStop>,
     add::<stop::Stop>,
     add::<stop::StopKind>,

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, open,
-    operations, principals, queues, requests, retention, schedules, settings, stops, targets, transactions, workers,
+    authzen, bundles, capabilities, compliance, definitions, events, evidence, exports, health, ledger, maintenance,
+    open, operations, principals, queues, requests, retention, schedules, settings, stops, targets,
+    transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -170,6 +171,10 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "stop_list" => on(filter, stops::list),
         "stop_get" => on(filter, stops::get),
         "stop_lift" => on(filter, stops::lift),
+        "evidence_add" => on(filter, evidence::add),
+        "evidence_list" => on(filter, evidence::list),
+        "evidence_get" => on(filter, evidence::get),
+        "evidence_content" => on(filter, evidence::content),
         "retention_get" => on(filter, retention::get),
         "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),

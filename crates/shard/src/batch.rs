@@ -2,9 +2,9 @@
 
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow, KeyRow, KeyScope, LabelRow,
+    LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow,
+    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -237,6 +237,8 @@ pub struct ControlRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Its stops, in the order of their ids.
     pub stops: Vec<StopRow>,
+    /// Its evidence, in the order of its ids, without the contents.
+    pub evidence: Vec<EvidenceRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// The secrets that its calls are signed with, oldest first.

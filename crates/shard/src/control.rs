@@ -1,12 +1,13 @@
 //! A tenant's control state at one control epoch: who there is, what they hold, which bundle decides.
 
 use crate::batch::ControlRows;
+use crate::evidence::{Evidence, EvidenceIndex};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, StopRow,
-    TargetRow, TenantRow,
+    CredentialRow, EvidenceRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow,
+    StopRow, TargetRow, TenantRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
@@ -39,6 +40,8 @@ pub struct Control {
     pub maintenance: Option<Maintenance>,
     /// What it has stopped.
     pub stops: Stops,
+    /// Its evidence.
+    pub evidence: EvidenceIndex,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// The secrets that its calls are signed with, oldest first.
@@ -75,6 +78,7 @@ impl Control {
             settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
+            evidence: rows.evidence.iter().map(evidence).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
@@ -134,6 +138,10 @@ fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
 
 fn stop(row: &StopRow) -> Result<Stop, ControlError> {
     Stop::of(row).ok_or_else(|| ControlError(format!("stop {}: it is damaged", row.id)))
+}
+
+fn evidence(row: &EvidenceRow) -> Result<Evidence, ControlError> {
+    Evidence::of(row).ok_or_else(|| ControlError(format!("evidence {}: it is damaged", row.id)))
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

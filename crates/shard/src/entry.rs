@@ -62,6 +62,10 @@ pub mod kind {
         STOP_SET = "stop.set",
         /// A stop was lifted.
         STOP_LIFTED = "stop.lifted",
+        /// An artefact was added: `data` says what it belongs to and until when it is kept, the payload what it is.
+        EVIDENCE_ADDED = "evidence.added",
+        /// The time of an artefact is over: its content was erased.
+        EVIDENCE_EXPIRED = "evidence.expired",
         /// How long a tenant keeps what has ended was set.
         RETENTION_CHANGED = "retention.changed",
         /// Transactions that ended long ago have no rows from here on: `data` says which.

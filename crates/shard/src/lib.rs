@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod control;
 pub mod entry;
+pub mod evidence;
 pub mod expiry;
 pub mod input;
 pub mod maintenance;

@@ -5,6 +5,7 @@
 //! completed is final with its root, for until then it may be recalled. Of those that are final their places are kept
 //! until an entry says that they expired: their rows are gone then, and those of no others.
 
+mod evidence;
 mod families;
 
 use crate::control::{self, principal_row};
@@ -14,9 +15,9 @@ use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow, KeyRow, KeyScope, LabelRow, LogId,
+    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -24,8 +25,8 @@ use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId, digest,
+    Digest, Document, EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
@@ -128,6 +129,8 @@ pub struct TenantRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Stops that are in force.
     pub stops: BTreeMap<StopId, StopRow>,
+    /// Evidence whose time is not over.
+    pub evidence: BTreeMap<EvidenceId, EvidenceRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
@@ -473,6 +476,7 @@ impl Replay {
             }
             "maintenance.ended" => self.rows.maintenance = None,
             "stop.set" | "stop.lifted" => self.stop(payload, record)?,
+            "evidence.added" | "evidence.expired" => self.evidence(payload, record)?,
             "retention.changed" => {
                 let retention: Retention = typed(payload, "settings")?;
                 self.rows.retention = (!retention.is_empty()).then(|| retention.row());

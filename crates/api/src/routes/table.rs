@@ -279,6 +279,21 @@ pub const ROUTES: &[Route] = &[
         .summary("Lift a stop; what waited for that goes on when the call returns")
         .takes(Body::Json("Justified"))
         .gives(Answer::Json(200, "Stop")),
+    // Evidence.
+    Route::new(Post, "/v1/evidence", "evidence_add", Action("evidence:add"))
+        .summary("Add an artefact that shows that something was done; it counts when the call returns")
+        .takes(Body::Json("AddEvidence"))
+        .gives(Answer::Json(201, "Evidence")),
+    Route::new(Get, "/v1/evidence", "evidence_list", Action("evidence:read"))
+        .summary("List the evidence whose time is not over, oldest first")
+        .with(&[LIMIT, CURSOR, text("name", "Of this name."), text("transaction", "Of this transaction.")])
+        .gives(Answer::Page("Evidence")),
+    Route::new(Get, "/v1/evidence/{id}", "evidence_get", Action("evidence:read"))
+        .summary("Read what an artefact is")
+        .gives(Answer::Json(200, "Evidence")),
+    Route::new(Get, "/v1/evidence/{id}/content", "evidence_content", Action("evidence:read"))
+        .summary("Read the content of an artefact, where it is stored, under its media type")
+        .gives(Answer::Bytes),
     // Retention.
     Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
         .summary("Read how long what has ended is kept, and how removing it went")

@@ -2,8 +2,8 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EventRow, EvidenceRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow,
+    RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -93,6 +93,7 @@ differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", s
 differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
 differs!(StopRow { id => "id" } body);
+differs!(EvidenceRow { id => "id" } body);
 differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });

@@ -3,19 +3,22 @@
 use super::difference::Differs;
 use super::{Fault, PAGE, each};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
+    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
 };
 use chancery_ledger::TreeSize;
+use chancery_shard::evidence::Evidence;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, EvidenceContentRow, EvidenceRow, KeyRow, KeyScope, LogId, LogRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Contents of evidence that are in memory at a time.
+const CONTENTS_PAGE: usize = 16;
 /// The generation of a log that was never begun anew.
 const FIRST_GENERATION: u32 = 1;
 /// The version of a range of slots that never moved.
@@ -61,6 +64,7 @@ pub(super) struct State {
     settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     stops: BTreeMap<(TenantId, StopId), StopRow>,
+    evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -94,6 +98,7 @@ impl State {
         self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
+        self.evidence.extend(rows.evidence.into_iter().map(|(evidence, row)| ((of(), evidence), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
@@ -116,6 +121,7 @@ impl State {
         rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_stops(store, self.stops)?;
+        rows += compare_evidence(store, self.evidence)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
@@ -291,6 +297,27 @@ fn compare_stops(store: &impl Scan, stops: BTreeMap<(TenantId, StopId), StopRow>
     let page = |last: Option<&(TenantId, StopRow)>| store.stops(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     table.finish()
+}
+
+/// An artefact is what its entry says, and its content is what has its digest.
+fn compare_evidence(store: &impl Scan, evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>) -> Result<u64, Fault> {
+    let digest = |row: &EvidenceRow| Evidence::of(row).filter(|evidence| evidence.terms.size.is_some());
+    let contents = evidence.iter().filter_map(|(key, row)| Some((key.clone(), digest(row)?.terms.digest))).collect();
+    let mut table = Table::new("evidence", evidence, pair);
+    let page =
+        |last: Option<&(TenantId, EvidenceRow)>| store.evidence(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
+    let rows = table.finish()?;
+    let mut table = Table::new("evidence_contents", contents, pair);
+    let page = |last: Option<&(TenantId, EvidenceContentRow)>| {
+        store.evidence_contents(last.map(|(tenant, row)| (tenant, row.id)), CONTENTS_PAGE)
+    };
+    each(page, |(tenant, row)| {
+        let sealed = || Fault::column("evidence_contents", pair(&(tenant.clone(), row.id)), "body_key");
+        let digest = Digest::of(row.body.open().ok_or_else(sealed)?);
+        table.take(&(tenant.clone(), row.id), &digest)
+    })?;
+    Ok(rows + table.finish()?)
 }
 
 fn compare_retention(store: &impl Scan, retention: BTreeMap<TenantId, RetentionRow>) -> Result<u64, Fault> {

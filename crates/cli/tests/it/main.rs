@@ -8,6 +8,7 @@ mod bundles;
 mod capability;
 #[cfg(test)]
 mod event;
+mod evidence;
 #[cfg(test)]
 mod export;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Obligations as a bundle's author writes them: annotations of Cedar policies.
 
-use super::{Approval, Demand, FieldPath, Limits, Obligation};
+use super::{Approval, Artefact, Demand, FieldPath, Limits, Obligation, Scope};
 use chancery_base::duration;
 use chancery_base::limits::REQUEST_APPROVERS_MAX;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,9 +28,14 @@ pub(crate) fn read(
         annotations.get("obligation").copied().ok_or("an obligation says its kind: `@obligation(\"approval\")`")?;
     let (known, reader): (&[&str], Reader) = match kind {
         "approval" => (&["approvers", "role", "sla"], approval),
+        "evidence" => (&["name", "for"], evidence),
         "mask" => (&["fields"], mask),
         "limits" => (&["timeout", "paths", "commands", "network", "cpu", "memory"], limits),
-        other => return Err(format!("there is no obligation `{other}`: there are `approval`, `mask` and `limits`")),
+        other => {
+            return Err(format!(
+                "there is no obligation `{other}`: there are `approval`, `evidence`, `mask` and `limits`"
+            ));
+        }
     };
     if let Some(unknown) = annotations.keys().find(|name| !known.contains(*name) && !COMMON.contains(*name)) {
         return Err(format!("an obligation `{kind}` has no `@{unknown}`: it has {}", list(known)));
@@ -64,6 +69,16 @@ fn approval(annotations: &Annotations<'_>) -> Result<Demand, String> {
         Err(err) => Err(err.to_string()),
     })?;
     Ok(Demand::Approval(Approval { approvers: approvers.unwrap_or(1), role, within }))
+}
+
+fn evidence(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let name = annotations.read("name", |text| text.parse().map_err(|err| format!("{err}")))?;
+    let name = name.ok_or("evidence says what it is called: `@name(\"dpia\")`")?;
+    let scope = annotations.read("for", |text| {
+        let found = [Scope::Transaction, Scope::Tenant].into_iter().find(|scope| scope.word() == text);
+        found.ok_or_else(|| format!("`{text}` is neither `transaction` nor `tenant`"))
+    })?;
+    Ok(Demand::Evidence(Artefact { name, scope: scope.unwrap_or(Scope::Transaction), cited: None }))
 }
 
 fn mask(annotations: &Annotations<'_>) -> Result<Demand, String> {

@@ -22,6 +22,7 @@ struct Places {
     stop: String,
     capability: String,
     request: String,
+    evidence: String,
     /// `/tlog/acme/<shard>/<generation>`
     log: String,
 }
@@ -36,6 +37,7 @@ fn path(route: &Route, places: &Places) -> String {
         Some("stops") => &places.stop,
         Some("capabilities") => &places.capability,
         Some("requests") => &places.request,
+        Some("evidence") => &places.evidence,
         _ => &places.principal,
     };
     route
@@ -74,6 +76,7 @@ fn with_body(call: Call, route: &Route) -> Call {
         "bundle_simulate" => br#"{"action":"run","resource":{"type":"Step","id":"order/reserve"}}"#,
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
+        "evidence_add" => br#"{"name":"dpia","type":"text/plain","content":"aGVsbG8="}"#,
         "retention_set" => br#"{"transactions":"30d"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,
@@ -123,8 +126,10 @@ async fn places(house: &House) -> Places {
     // Of the first attempt of its first step.
     let capability = transaction.replace("txn_", "cap_") + "00000000" + "00000000" + "00" + "00000001";
     let request = house.ask(&house.owner).await;
+    let evidence = json!({ "name": "dpia", "type": "text/plain", "content": "aGVsbG8=" });
+    let evidence = house.post("/v1/evidence", &house.owner, &evidence).await.json()["id"].as_str().unwrap().to_owned();
     let log = house.log().await;
-    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, log }
+    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, evidence, log }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod compliance;
 mod denial;
 #[cfg(test)]
 mod events;
+mod evidence;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]

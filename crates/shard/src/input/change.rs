@@ -1,12 +1,15 @@
 //! Changes of what belongs to a tenant as a whole.
 
+use crate::evidence::Terms;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::settings::Edit;
 use crate::stop::StopOn;
 use crate::target::{Forced, TargetSettings};
 use chancery_base::webhook::SigningSecret;
-use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp};
+use chancery_base::{
+    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+};
 use chancery_engine::definition::Definition;
 use chancery_ledger::export::{Filter, Form};
 use chancery_policy::{Bundle, Principal};
@@ -93,6 +96,17 @@ pub enum Change {
         id: StopId,
         /// Why; at least 1 byte.
         justification: String,
+    },
+    /// Add an artefact.
+    EvidenceAdd {
+        /// Its id.
+        id: EvidenceId,
+        /// What it is.
+        terms: Box<Terms>,
+        /// Until when it is kept.
+        until: Timestamp,
+        /// Its content, where that is stored.
+        content: Option<Arc<[u8]>>,
     },
     /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
     /// forgotten.

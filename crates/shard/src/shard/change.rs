@@ -1,5 +1,6 @@
 //! Changes of what belongs to the tenant as a whole. Each is an entry, its rows, and a new control epoch.
 
+mod evidence;
 mod exports;
 mod maintenance;
 mod queues;
@@ -72,6 +73,9 @@ impl Shard {
                 return stops::set(actor, (*id, on), justification, control, work);
             }
             Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
+            Change::EvidenceAdd { id, terms, until, content } => {
+                return evidence::add(actor, (*id, terms, *until), content.as_deref(), control, work);
+            }
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());

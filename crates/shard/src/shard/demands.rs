@@ -24,6 +24,8 @@ pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
     decision.obligations.iter().find_map(|obligation| {
         let why = match (&obligation.demand, deed) {
             (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start) => return None,
+            // Whether it is there is looked up: see `evidence`.
+            (Demand::Evidence(_), _) => return None,
             (Demand::Approval(_), Deed::Start) => "a start waits for nobody: demand it of a step",
             (Demand::Approval(_), Deed::Asked) => "nobody has approved it",
             (_, Deed::Driven) => "a driver's step can't be held to it",
@@ -32,7 +34,7 @@ pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
     })
 }
 
-fn name(obligation: &Obligation) -> String {
+pub(super) fn name(obligation: &Obligation) -> String {
     match (&obligation.policy, &obligation.reason) {
         (Some(policy), _) => format!("obligation `{policy}`"),
         (None, Some(reason)) => format!("the bundle's mode ({reason})"),
@@ -52,7 +54,7 @@ pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery
             risk: None,
             justification_min: 0,
         }),
-        Demand::Mask(_) | Demand::Limits(_) => None,
+        Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) => None,
     })
 }
 

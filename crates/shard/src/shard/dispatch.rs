@@ -5,6 +5,7 @@ mod inline;
 
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
+use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::work::Work;
 use super::{Control, Shard};
@@ -157,6 +158,7 @@ impl Shard {
             return Err(Refusal::Stopped(Arc::new(summary)));
         }
         let decision = self.decisions.decide(bundle, &control.directory, question);
+        let decision = evidence::held(decision, None, control, work.now);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
             observe(bundle, START, &decision, work);
@@ -354,6 +356,8 @@ impl Shard {
         };
         add_built_ins(&bundle, action, member, key, worker, &mut request.context);
         let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+        let decision = evidence::held(decision, Some((key.transaction, step)), control, work.now);
         observe(&bundle, action, &decision, work);
         if !decision.is_permit() {
             return Ok(denied(decision));
@@ -497,7 +501,11 @@ impl Shard {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
                         None => self.decisions.decide(bundle, &control.directory, request.clone()),
                     };
-                    let unmet = unmet(&decision, Deed::Asked);
+                    let (decision, lack) = match evidence::cited(&decision, None, control, work.now) {
+                        Ok(cited) => (cited.map_or(decision, Arc::new), None),
+                        Err(reason) => (decision, Some(reason.text)),
+                    };
+                    let unmet = unmet(&decision, Deed::Asked).or(lack);
                     recorded(question.actor, id, (bundle, &request.action), (&decision, unmet), work)
                 }
                 None => refused(question.actor, id, NO_BUNDLE, work),

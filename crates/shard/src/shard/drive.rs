@@ -2,6 +2,7 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
+use super::evidence;
 use super::stops;
 use super::work::Work;
 use super::{Control, Shard};
@@ -122,6 +123,7 @@ impl Shard {
             Some(stop) => Arc::new(stop.decision(bundle.digest(), &request)),
             None => self.decisions.decide(&bundle, &control.directory, request),
         };
+        let decision = evidence::held(decision, Some((id, intent.step.as_str())), control, work.now);
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let standing = Standing { actor, decision: Some(&*decision) };

@@ -3,6 +3,7 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, START, Standing, observe};
+use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::work::Work;
 use super::{Control, Shard, State};
@@ -361,6 +362,10 @@ impl Shard {
             Some(stop) => Arc::new(stop.decision(bundle.digest(), &question)),
             None => self.decisions.decide(&bundle, &control.directory, question),
         };
+        // It is the step that has a transaction already, whose evidence counts.
+        let step = self.members.get(&id).and_then(|member| member.step_of(node)).map(|step| step.id.clone());
+        let of = step.as_ref().map(|step| (id, step.as_str()));
+        let decision = evidence::held(decision, of, control, work.now);
         observe(&bundle, START, &decision, work);
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
         let unmet = unmet(&decision, Deed::Start);

@@ -230,6 +230,8 @@ impl Shard {
             | ControlRow::SigningSecretGone(_)
             | ControlRow::Definition(_)
             | ControlRow::Bundle(_)
+            | ControlRow::Evidence(..)
+            | ControlRow::EvidenceGone(_)
             | ControlRow::ActiveBundle(_) => false,
         };
         // Of several rows of one schedule the last one counts.

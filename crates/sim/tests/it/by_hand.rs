@@ -3,6 +3,7 @@
 mod capabilities;
 mod children;
 mod crash;
+mod evidence;
 mod examples;
 mod expiry;
 mod faults;

@@ -167,6 +167,14 @@ fn apply_control(
         ControlRow::MaintenanceOver => drop(control.maintenance.remove(tenant)),
         ControlRow::Stop(row) => drop(control.stops.insert((tenant.clone(), row.id), row.clone())),
         ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
+        ControlRow::Evidence(row, content) => {
+            control.evidence.insert((tenant.clone(), row.id), row.clone());
+            control.evidence_contents.extend(content.iter().map(|row| ((tenant.clone(), row.id), row.clone())));
+        }
+        ControlRow::EvidenceGone(id) => {
+            control.evidence.remove(&(tenant.clone(), *id));
+            control.evidence_contents.remove(&(tenant.clone(), *id));
+        }
         ControlRow::Retention(row) => {
             control.retention.insert(tenant.clone(), row.clone());
         }

@@ -4,13 +4,15 @@ use super::SimStore;
 use super::state::{State, credential_key, principal_key};
 use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow, EvidenceRow, KeyRow, LabelRow,
+    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -180,6 +182,21 @@ impl Scan for SimStore {
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {
         let after = after.map(|(tenant, id)| (tenant.clone(), id));
         page(&self.inner().state.control.stops, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn evidence(&self, after: Option<(&TenantId, EvidenceId)>, limit: usize) -> Answer<Vec<(TenantId, EvidenceRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        page(&self.inner().state.control.evidence, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn evidence_contents(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, EvidenceContentRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        let rows = &self.inner().state.control.evidence_contents;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -31,6 +31,15 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::MaintenanceOver => single_gone(conn, tenant, MAINTENANCE, "end maintenance"),
         ControlRow::Stop(row) => put(conn, tenant, STOPS, (&row.id.to_string(), &row.body), "write a stop"),
         ControlRow::StopGone(id) => gone(conn, tenant, STOPS, &id.to_string(), "lift a stop"),
+        ControlRow::Evidence(row, content) => {
+            put(conn, tenant, EVIDENCE, (&row.id.to_string(), &row.body), "write evidence")?;
+            let Some(content) = content else { return Ok(()) };
+            put(conn, tenant, CONTENTS, (&content.id.to_string(), &content.body), "write the content of evidence")
+        }
+        ControlRow::EvidenceGone(id) => {
+            gone(conn, tenant, CONTENTS, &id.to_string(), "erase the content of evidence")?;
+            gone(conn, tenant, EVIDENCE, &id.to_string(), "erase evidence")
+        }
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::QueueGone(name) => gone(conn, tenant, QUEUES, name.as_str(), "forget a queue"),
@@ -120,6 +129,8 @@ const TARGETS: Named = ("targets", "target");
 const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
 const STOPS: Named = ("stops", "id");
+const EVIDENCE: Named = ("evidence", "id");
+const CONTENTS: Named = ("evidence_contents", "id");
 
 fn put(
     conn: &Connection,

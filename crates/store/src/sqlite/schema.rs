@@ -16,6 +16,7 @@ const MIGRATIONS: Migrations = Migrations(&[
     ("V2__transactions", include_str!("../../migrations/sqlite/V2__transactions.sql")),
     ("V3__stops", include_str!("../../migrations/sqlite/V3__stops.sql")),
     ("V4__requests", include_str!("../../migrations/sqlite/V4__requests.sql")),
+    ("V5__evidence", include_str!("../../migrations/sqlite/V5__evidence.sql")),
 ]);
 
 /// The table that refinery keeps.

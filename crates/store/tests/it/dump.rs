@@ -30,6 +30,8 @@ pub(crate) struct FullDump {
     pub(crate) settings: Vec<(TenantId, SettingsRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) stops: Vec<(TenantId, StopRow)>,
+    pub(crate) evidence: Vec<(TenantId, EvidenceRow)>,
+    pub(crate) contents: Vec<(TenantId, EvidenceContentRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
@@ -89,6 +91,10 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
+        evidence: pages(|last| scan.evidence(last.map(|(t, row): &(_, EvidenceRow)| (t, row.id)), PAGE))?,
+        contents: pages(|last| {
+            scan.evidence_contents(last.map(|(t, row): &(_, EvidenceContentRow)| (t, row.id)), PAGE)
+        })?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
         signing_secrets: pages(|last| {
             scan.signing_secrets(last.map(|(t, row): &(_, SigningSecretSeen)| (t, row.id)), PAGE)

@@ -86,8 +86,9 @@ fn only_this_build_s_migrations_are_opened() {
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 4] {
-    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests")].map(|(number, name)| (number, name.to_owned()))
+fn all() -> [(i64, String); 5] {
+    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "evidence")]
+        .map(|(number, name)| (number, name.to_owned()))
 }
 
 #[test]

@@ -252,6 +252,8 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "definitions",
             "entries",
             "events",
+            "evidence",
+            "evidence_contents",
             "keys",
             "labels",
             "logs",
@@ -340,6 +342,7 @@ fn one_of_each() -> Vec<ControlRow> {
         ControlRow::Queue(queue(1, "{}")),
         ControlRow::Schedule(schedule(1, "{}")),
         ControlRow::Stop(stop(1, "{}")),
+        ControlRow::Evidence(evidence(1, "{}"), Some(content(1, "{}"))),
         ControlRow::Settings(settings(1)),
         ControlRow::SigningSecret(signing_secret(2)),
     ]
@@ -387,6 +390,8 @@ fn every_column_can_be_tampered_with() {
     let before = dump(&SqliteStore::open_read_only(dir.path()).unwrap());
     // A nonce is empty where there is no key, so there is nothing in it to flip.
     let empty = [
+        "evidence",
+        "evidence_contents",
         "maintenance",
         "principals",
         "queues",

@@ -4,6 +4,7 @@
 use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
+use crate::shard::evidence;
 use crate::shard::index::{Place, ReadyKey};
 use crate::shard::work::Work;
 use crate::shard::{Control, Shard};
@@ -145,6 +146,8 @@ impl Shard {
         let action = request.action.clone();
         add_built_ins(&bundle, &action, member, key, None, &mut request.context);
         let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+        let decision = evidence::held(decision, Some((key.transaction, step)), control, work.now);
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }
