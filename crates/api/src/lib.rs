@@ -22,6 +22,7 @@ pub mod page;
 pub mod principal;
 pub mod problem;
 pub mod queue;
+pub mod report;
 pub mod request;
 pub mod retention;
 pub mod routes;

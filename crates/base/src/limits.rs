@@ -315,6 +315,20 @@ pub const EVIDENCE_KEPT_MIN: Duration = Duration::from_secs(1);
 pub const EVIDENCE_KEPT_MAX: Duration = crate::duration::DURATION_MAX;
 /// Evidence that one commit erases.
 pub const EVIDENCE_ERASED_AT_ONCE: usize = 100;
+/// Definitions and actions that a report tells apart; what is further is counted together.
+pub const REPORT_GROUPS_MAX: usize = 1_000;
+/// People that a report names of each level; further ones are counted.
+pub const REPORT_PEOPLE_MAX: usize = 100;
+/// Entries that a report gives as examples of something.
+pub const REPORT_EXAMPLES: usize = 5;
+/// Transactions, requests or pairs of duties that a report follows through a range.
+pub const REPORT_FOLLOWED_MAX: usize = 100_000;
+/// Pairs of duties that a report looks for.
+pub const DUTY_PAIRS_MAX: usize = 50;
+/// Findings that a report on duties shows of each sort.
+pub const DUTY_FINDINGS_MAX: usize = 1_000;
+/// Resources of one type that a review of access asks about.
+pub const REVIEW_RESOURCES_MAX: usize = 20;
 /// Versions of workers, or beginnings of them, that a queue is routed by.
 pub const QUEUE_VERSIONS_MAX: usize = 16;
 /// Bytes of the version of a worker.

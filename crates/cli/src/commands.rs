@@ -19,6 +19,7 @@ mod migrate;
 mod principal;
 mod queue;
 mod receipt;
+mod report;
 mod request;
 mod retention;
 mod run;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Compliance(compliance::Command),
+    #[command(subcommand)]
+    Report(report::Command),
     #[command(subcommand)]
     Evidence(evidence::Command),
     #[command(subcommand)]
@@ -110,6 +113,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Export(args) => Box::pin(export::run(args, session)).await,
         Command::Verify(args) => verify::run(args, session),
         Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
+        Command::Report(command) => Box::pin(report::run(command, session)).await,
         Command::Evidence(command) => Box::pin(evidence::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,

@@ -181,6 +181,8 @@ actions! {
     ExportMake => "export:make",
     /// Reads compliance packs, and how their controls stand.
     ComplianceRead => "compliance:read",
+    /// Reads reports: who decided what, who may do what, who could do two things that are kept apart.
+    ReportRead => "report:read",
     /// Reads receipts.
     ReceiptRead => "receipt:read",
     /// Reads metrics.

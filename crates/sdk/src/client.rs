@@ -7,6 +7,7 @@ mod export;
 mod fork;
 mod open;
 mod pages;
+mod report;
 mod transport;
 
 pub use calls::Language;

@@ -12,6 +12,7 @@ mod open;
 mod people;
 mod queues;
 mod records;
+mod reports;
 mod requests;
 mod retention;
 mod schedules;
@@ -36,6 +37,7 @@ pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, p
 pub(crate) use queues::{queue, queue_settings};
 pub use records::simulated;
 pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
+pub(crate) use reports::{access_row, oversight, responsibility, separation};
 pub(crate) use requests::{request, request_query, say};
 pub(crate) use retention::{retention, set_retention};
 pub(crate) use schedules::{overlap, schedule, schedule_terms, triggered};

@@ -15,6 +15,7 @@ pub(crate) mod open;
 pub(crate) mod operations;
 pub(crate) mod principals;
 pub(crate) mod queues;
+pub(crate) mod reports;
 pub(crate) mod requests;
 pub(crate) mod retention;
 pub(crate) mod schedules;

@@ -6,7 +6,7 @@ use chancery_api::{
     ledger, open, principal, tenant,
 };
 use chancery_api::{
-    Problem, evidence, maintenance, problem, queue, request, retention, schedule, settings, stop, target,
+    Problem, evidence, maintenance, problem, queue, report, request, retention, schedule, settings, stop, target,
     transaction, worker,
 };
 use std::collections::BTreeMap;
@@ -260,6 +260,22 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<request::RequestDelegated>,
     add::<request::RequestSeen>,
     add::<request::SayRequest>,
+    add::<report::AccessFinding>,
+    add::<report::AccessRow>,
+    add::<report::Duty>,
+    add::<report::DutyPair>,
+    add::<report::DutyPairs>,
+    add::<report::OversightAnswers>,
+    add::<report::OversightReport>,
+    add::<report::OversightRequests>,
+    add::<report::ResponsibilityGroup>,
+    add::<report::ResponsibilityLevel>,
+    add::<report::ResponsibilityReport>,
+    add::<report::ResponsiblePerson>,
+    add::<report::SeparationActual>,
+    add::<report::SeparationPair>,
+    add::<report::SeparationPotential>,
+    add::<report::SeparationReport>,
     add::<retention::Retention>,
     add::<retention::SetRetention>,
     add::<queue::QueueVersion>,

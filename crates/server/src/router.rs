@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
     authzen, bundles, capabilities, compliance, definitions, events, evidence, exports, health, ledger, maintenance,
-    open, operations, principals, queues, requests, retention, schedules, settings, stops, targets,
+    open, operations, principals, queues, reports, requests, retention, schedules, settings, stops, targets,
     transactions, workers,
 };
 use crate::scope::Scope;
@@ -114,6 +114,11 @@ fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
         "ledger_proof_consistency" => on(filter, ledger::consistency),
         "ledger_key" => on(filter, ledger::key),
         "export_make" => on(filter, exports::make),
+        "report_responsibility" => on(filter, reports::responsibility),
+        "report_oversight" => on(filter, reports::oversight),
+        "report_access" => on(filter, reports::access),
+        "report_separation" => on(filter, reports::separation),
+        "report_separation_of" => on(filter, reports::separation_of),
         "compliance_list" => on(filter, compliance::list),
         "compliance_get" => on(filter, compliance::get),
         "compliance_status" => on(filter, compliance::status),

@@ -484,6 +484,28 @@ pub const ROUTES: &[Route] = &[
         .with(RANGE)
         .takes(Body::Pack)
         .gives(Answer::Json(200, "ComplianceStatus")),
+    // Reports.
+    Route::new(Get, "/v1/reports/responsibility", "report_responsibility", Action("report:read"))
+        .summary("Who or what is responsible for the entries of a range, and at what level")
+        .with(RANGE)
+        .gives(Answer::Json(200, "ResponsibilityReport")),
+    Route::new(Get, "/v1/reports/oversight", "report_oversight", Action("report:read"))
+        .summary("How people oversee what is done: decisions, requests, overrides, times to answer")
+        .with(RANGE)
+        .gives(Answer::Json(200, "OversightReport")),
+    Route::new(Get, "/v1/reports/access", "report_access", Action("report:read"))
+        .summary("Who may do what, by asking about every principal; a page may be short, though more follow")
+        .with(&[LIMIT, CURSOR, text("denied", "`true`: also what they may not.")])
+        .gives(Answer::Page("AccessRow")),
+    Route::new(Get, "/v1/reports/separation", "report_separation", Action("report:read"))
+        .summary("Who could do both of two duties that are kept apart, and who did")
+        .with(RANGE)
+        .gives(Answer::Json(200, "SeparationReport")),
+    Route::new(Post, "/v1/reports/separation", "report_separation_of", Action("report:read"))
+        .summary("The same of pairs of duties that the caller brings; they are not kept")
+        .with(RANGE)
+        .takes(Body::Json("DutyPairs"))
+        .gives(Answer::Json(200, "SeparationReport")),
     Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("receipt:read"))
         .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`")
         .gives(Answer::Receipt),

@@ -33,6 +33,7 @@ mod postgres_server;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
+mod report;
 mod request;
 #[cfg(test)]
 mod risk;

@@ -77,6 +77,10 @@ fn with_body(call: Call, route: &Route) -> Call {
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
         "evidence_add" => br#"{"name":"dpia","type":"text/plain","content":"aGVsbG8="}"#,
+        "report_separation_of" => {
+            br#"{"pairs":[{"name":"a","title":"a","first":{"says":"a","kinds":["bundle.pushed"]},
+            "second":{"says":"b","kinds":["bundle.activated"]},"within":"bundle"}]}"#
+        }
         "retention_set" => br#"{"transactions":"30d"}"#,
         "queue_set" => br#"{"concurrency":5}"#,
         "settings_put" | "settings_patch" => br#"{"values":{"A":1}}"#,

@@ -49,6 +49,7 @@ mod polls;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]
+mod reports;
 mod requests;
 #[cfg(test)]
 mod retention;
