@@ -1,7 +1,7 @@
 //! Questions to the tenant's policy.
 
 use crate::bundle::Simulated;
-use chancery_base::{DecisionId, Digest, Name, PrincipalId};
+use chancery_base::{DecisionId, Digest, EvidenceId, Name, PrincipalId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ pub enum Outcome {
     Approved,
     /// It may not.
     Denied,
-    /// It may once people have approved it.
+    /// It may once people have approved it, or once evidence that is lacking was added.
     Escalated,
     /// It may under what its obligations demand.
     Conditional,
@@ -133,6 +133,23 @@ pub enum Demand {
         /// Within what time from when it is asked, such as `2h`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within: Option<String>,
+    },
+    /// That an artefact is there.
+    Evidence {
+        /// What it is called.
+        #[schema(value_type = String)]
+        name: Name,
+        /// What it has to belong to: the `transaction`, or the `tenant` as a whole.
+        #[serde(rename = "for")]
+        scope: String,
+        /// The one that is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        evidence: Option<EvidenceId>,
+        /// SHA-256 of its content.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        digest: Option<Digest>,
     },
     /// That what is handed out lacks some fields.
     Mask {

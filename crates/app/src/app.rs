@@ -117,6 +117,11 @@ struct Shared {
 }
 
 impl App {
+    /// Who may call the API.
+    pub(crate) fn access(&self) -> &Access {
+        self.shared.grants.access()
+    }
+
     /// Opens a node on a store: owns every shard in it and returns when all of them take inputs.
     ///
     /// # Errors

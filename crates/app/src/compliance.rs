@@ -11,14 +11,12 @@ pub use pack::{Control, Expected, Pack, PackError, Query, builtin};
 pub use tally::{ControlStatus, QueryStatus, Standing};
 
 use crate::app::App;
-use crate::exports::window;
-use crate::tenant::Tenant;
-use crate::transactions::damaged;
-use crate::{Error, Fault, clock};
-use chancery_base::limits::{EXPORT_STEP, PACK_RANGE_DEFAULT};
+use crate::span::Span;
+use crate::{Error, Fault};
 use chancery_base::{Name, Timestamp};
 use chancery_ledger::Record;
 use chancery_policy::Grant;
+use chancery_shard::row::PayloadRow;
 use std::sync::Arc;
 use tally::Tally;
 
@@ -73,41 +71,16 @@ pub async fn status(
     app: &App,
     grant: &Grant,
     pack: Arc<Pack>,
-    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    range: (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<PackStatus, Error> {
     let tenant = app.tenant(grant)?;
-    let to = to.unwrap_or_else(clock::now);
-    let from = from.unwrap_or_else(|| to.minus(PACK_RANGE_DEFAULT));
-    if from >= to {
-        return Err(Error::Invalid(format!("`from` is {from}, which is not before `to`, {to}")));
-    }
-    let size = tenant.head().size;
-    let began = records(app, &tenant, 0, 1).await?.first().map(|record| record.at);
-    // Of the time before the log nothing can be said, so nothing is asked.
-    let from = from.max(began.unwrap_or(from)).min(to);
-    let mut tally = Tally::new(&pack, from, to);
-    let mut entries = 0;
-    if let Some((mut next, end)) = window(app, &tenant, size, Some(from), Some(to)).await? {
-        while next < end {
-            let left = usize::try_from(end - next).unwrap_or(usize::MAX);
-            let page = records(app, &tenant, next, EXPORT_STEP.min(left)).await?;
-            let last = page.last().map(|record| record.seq);
-            next = 1 + last.ok_or_else(|| damaged("a log")(format!("entries are missing from {next} on")))?;
-            // Times may go back where another node took over.
-            for record in page.iter().filter(|record| (from..to).contains(&record.at)) {
-                entries += 1;
-                tally.take(record);
-            }
-        }
-    }
+    let span = Span::of(app, &tenant, range).await?;
+    let mut tally = Tally::new(&pack, span.from, span.to);
+    let take = |record: &Record, _: Option<&PayloadRow>| {
+        tally.take(record);
+        Ok(())
+    };
+    let entries = span.each(app, &tenant, |_| false, take).await?;
     let controls = tally.finish();
-    Ok(PackStatus { pack, from, to, entries, controls })
-}
-
-async fn records(app: &App, tenant: &Tenant, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
-    // It is never closed; it is given back when this returns.
-    let _turn = tenant.pages.acquire().await;
-    let rows = app.store().entries(tenant.log, from, limit, false).await?;
-    let read = |record: &[u8]| Record::parse_of(&tenant.origin, record).map_err(damaged("a record"));
-    rows.iter().map(|row| read(&row.record)).collect()
+    Ok(PackStatus { pack, from: span.from, to: span.to, entries, controls })
 }

@@ -236,7 +236,7 @@ fn check_start(start: &Start) -> Result<(), Error> {
     Ok(())
 }
 
-async fn load(app: &App, grant: &Grant, id: TransactionId) -> Result<LoadedTransaction, Error> {
+pub(crate) async fn load(app: &App, grant: &Grant, id: TransactionId) -> Result<LoadedTransaction, Error> {
     let loaded = app.store().transaction(grant, id).await?;
     past::or_expired(app, grant, loaded.ok_or(Error::Refused(Refusal::Missing(id)))).await
 }

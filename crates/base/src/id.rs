@@ -100,6 +100,10 @@ id!(
     StopId, "stp_", "a stop's id (`stp_` and 32 hex digits)"
 );
 id!(
+    /// An artefact that proves something, `evd_…`.
+    EvidenceId, "evd_", "an evidence's id (`evd_` and 32 hex digits)"
+);
+id!(
     /// An event that a step emitted, `evt_…`.
     EventId, "evt_", "an event's id (`evt_` and 32 hex digits)"
 );
@@ -109,6 +113,7 @@ id!(
 );
 draw!(DecisionId);
 draw!(EventId);
+draw!(EvidenceId);
 draw!(KeyId);
 draw!(SigningSecretId);
 draw!(StopId);

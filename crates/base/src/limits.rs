@@ -319,6 +319,36 @@ pub const BUDGETS_MAX: usize = 1_000;
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// Bytes of the name of what a budget counts, such as `EUR cents`.
 pub const UNIT_BYTES_MAX: usize = 64;
+/// Evidence that a tenant has, whether or not its content is stored: a control state holds all of it.
+pub const EVIDENCE_MAX: usize = 10_000;
+/// Bytes of the content of an evidence that is stored; of what is larger there is a digest and a link.
+pub const EVIDENCE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the media type of an evidence.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 127;
+/// Bytes of the link to where the content of an evidence is.
+pub const EVIDENCE_LINK_BYTES_MAX: usize = 2_048;
+/// How long evidence is kept where nothing is said.
+pub const EVIDENCE_KEPT_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The same at least.
+pub const EVIDENCE_KEPT_MIN: Duration = Duration::from_secs(1);
+/// The same at most.
+pub const EVIDENCE_KEPT_MAX: Duration = crate::duration::DURATION_MAX;
+/// Evidence that one commit erases.
+pub const EVIDENCE_ERASED_AT_ONCE: usize = 100;
+/// Definitions and actions that a report tells apart; what is further is counted together.
+pub const REPORT_GROUPS_MAX: usize = 1_000;
+/// People that a report names of each level; further ones are counted.
+pub const REPORT_PEOPLE_MAX: usize = 100;
+/// Entries that a report gives as examples of something.
+pub const REPORT_EXAMPLES: usize = 5;
+/// Transactions, requests or pairs of duties that a report follows through a range.
+pub const REPORT_FOLLOWED_MAX: usize = 100_000;
+/// Pairs of duties that a report looks for.
+pub const DUTY_PAIRS_MAX: usize = 50;
+/// Findings that a report on duties shows of each sort.
+pub const DUTY_FINDINGS_MAX: usize = 1_000;
+/// Resources of one type that a review of access asks about.
+pub const REVIEW_RESOURCES_MAX: usize = 20;
 /// Versions of workers, or beginnings of them, that a queue is routed by.
 pub const QUEUE_VERSIONS_MAX: usize = 16;
 /// Bytes of the version of a worker.
@@ -418,6 +448,8 @@ const _: () = assert!(JSON_VALUES_MAX <= BUNDLE_VALUES_MAX && CELL_BYTES_MAX <= 
 const _: () = assert!(CAPABILITY_SECONDS_DEFAULT <= CAPABILITY_SECONDS_MAX);
 const _: () = assert!(CAPABILITY_RESOURCE_BYTES_MAX + CAPABILITY_PURPOSE_BYTES_MAX < CAPABILITY_BYTES_MAX / 4);
 const _: () = assert!(EXPIRED_AT_ONCE <= EXPIRY_LOOKS_MAX);
+// In base64, with what stands beside it.
+const _: () = assert!(EVIDENCE_BYTES_MAX / 3 * 4 + (64 << 10) < BODY_BYTES_MAX);
 const _: () = assert!(RETENTION_MIN.as_secs() <= RETENTION_DEFAULT.as_secs());
 const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
 const _: () = assert!(SCHEDULE_INPUT_BYTES_MAX <= PAYLOAD_BYTES_MAX && SCHEDULES_AT_ONCE <= BATCH_INPUTS_MAX);

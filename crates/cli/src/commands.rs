@@ -11,6 +11,7 @@ mod decide;
 mod definition;
 mod dev;
 mod event;
+mod evidence;
 mod export;
 mod init;
 mod key;
@@ -20,6 +21,7 @@ mod migrate;
 mod principal;
 mod queue;
 mod receipt;
+mod report;
 mod request;
 mod retention;
 mod run;
@@ -57,6 +59,10 @@ pub(crate) enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Compliance(compliance::Command),
+    #[command(subcommand)]
+    Report(report::Command),
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     #[command(subcommand)]
     Definition(definition::Command),
     #[command(subcommand)]
@@ -116,6 +122,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Export(args) => Box::pin(export::run(args, session)).await,
         Command::Verify(args) => verify::run(args, session),
         Command::Compliance(command) => Box::pin(compliance::run(command, session)).await,
+        Command::Report(command) => Box::pin(report::run(command, session)).await,
+        Command::Evidence(command) => Box::pin(evidence::run(command, session)).await,
         Command::Definition(command) => Box::pin(definition::run(command, session)).await,
         Command::Bundle(command) => Box::pin(bundle::run(command, session)).await,
         Command::Apply(args) => Box::pin(apply::run(args, session)).await,

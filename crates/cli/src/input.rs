@@ -3,10 +3,11 @@
 use crate::error::CliError;
 use chancery_base::limits::PAYLOAD_BYTES_MAX;
 use chancery_base::time::TimestampError;
-use chancery_base::{Timestamp, json};
+use chancery_base::{Digest, Timestamp, json};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Reads a file, or the standard input for `-`; at most `max` bytes.
@@ -18,6 +19,24 @@ pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
         if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
     reader.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > max { Err(CliError::TooLarge { path: path.to_owned(), max }) } else { Ok(bytes) }
+}
+
+/// The digest of a file of any size, or of the standard input for `-`.
+pub(crate) fn digest(path: &Path) -> Result<Digest, CliError> {
+    let failed = |source| CliError::Read { path: path.to_owned(), source };
+    let reader: Box<dyn Read> =
+        if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
+    let (mut reader, mut hasher) = (BufReader::new(reader), Sha256::new());
+    loop {
+        let bytes = reader.fill_buf().map_err(failed)?;
+        let read = bytes.len();
+        if read == 0 {
+            break;
+        }
+        hasher.update(bytes);
+        reader.consume(read);
+    }
+    Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 
 /// The YAML and JSON files of a folder, in order of their names.

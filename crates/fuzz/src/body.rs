@@ -11,6 +11,7 @@ use chancery_api::authzen::{
 use chancery_api::budget::SetBudget;
 use chancery_api::bundle::{AddSigner, BundleRules, ReplayBundle, SimulateBundle};
 use chancery_api::decision::Decide;
+use chancery_api::evidence::AddEvidence;
 use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
@@ -46,7 +47,8 @@ macro_rules! bodies {
 }
 
 bodies! {
-    AddSigner AnswerRequest Bulk BundleRules Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
+    AddEvidence AddSigner AnswerRequest Bulk BundleRules Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide
+    DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
     QueueSettings ReplayBundle Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance SetRetention
     SetSettings SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;

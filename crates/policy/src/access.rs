@@ -157,6 +157,10 @@ actions! {
     BudgetRead => "budget:read",
     /// Sets budgets, and deletes them.
     BudgetSet => "budget:set",
+    /// Adds an artefact that proves something.
+    EvidenceAdd => "evidence:add",
+    /// Reads and lists such artefacts, and their contents.
+    EvidenceRead => "evidence:read",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.
@@ -189,6 +193,8 @@ actions! {
     ExportMake => "export:make",
     /// Reads compliance packs, and how their controls stand.
     ComplianceRead => "compliance:read",
+    /// Reads reports: who decided what, who may do what, who could do two things that are kept apart.
+    ReportRead => "report:read",
     /// Reads receipts.
     ReceiptRead => "receipt:read",
     /// Reads metrics.

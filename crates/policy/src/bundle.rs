@@ -230,6 +230,19 @@ impl Bundle {
         self.inner.loaded.facts.actions(after)
     }
 
+    /// What may be asked: each action outside any namespace with the types of who does it and of what it is done to, in
+    /// order.
+    #[must_use]
+    pub fn environments(&self) -> BTreeSet<(String, String, String)> {
+        let all = self.schema().request_envs();
+        let named = all.map(|environment| {
+            let action = AsRef::<str>::as_ref(environment.action().id()).to_owned();
+            let outside = environment.action().type_name().to_string() == "Action";
+            (outside, (action, environment.principal().to_string(), environment.resource().to_string()))
+        });
+        named.filter_map(|(outside, named)| outside.then_some(named)).collect()
+    }
+
     /// Its own tests, in order.
     #[must_use]
     pub fn cases(&self) -> &[Case] {

@@ -201,6 +201,34 @@ impl Decision {
         decision
     }
 
+    /// The same decision, whose obligations say what meets them.
+    #[must_use]
+    pub fn with_obligations(&self, obligations: Vec<Obligation>) -> Self {
+        let mut decision = Self { obligations, ..self.clone() };
+        decision.rewrite(None);
+        decision
+    }
+
+    /// The deny that a permit becomes where something that it demands is lacking. Taken again it stays a deny, for the
+    /// bundle alone did not decide it.
+    #[must_use]
+    pub fn lacking(&self, reason: Reason) -> Self {
+        let why = reason.to_string();
+        let (outcome, reasons, obligations) = (Outcome::Deny, vec![reason], Vec::new());
+        let mut decision = Self { outcome, reasons, obligations, would_deny: false, ..self.clone() };
+        decision.rewrite(Some(&why));
+        decision
+    }
+
+    /// Writes the payload anew, from the parts that the one before has.
+    fn rewrite(&mut self, refused: Option<&str>) {
+        // It is canonical JSON that was written here.
+        let before: Value = serde_json::from_str(&self.payload).unwrap_or_default();
+        let part = |key: &str| before.get(key).map(json::canonical_text).unwrap_or_default();
+        let refused = refused.or_else(|| before.get("refused").and_then(Value::as_str));
+        self.payload = self.write(&part("entities"), refused, &part("request"));
+    }
+
     /// Whether it permits.
     #[must_use]
     pub fn is_permit(&self) -> bool {
@@ -222,7 +250,13 @@ impl Decision {
             .iter()
             .map(|failure| serde_json::json!({ "policy": failure.policy, "error": failure.error }))
             .collect();
-        out.push_str("{\"bundle\":");
+        out.push('{');
+        if !self.also.is_empty() {
+            out.push_str("\"also\":");
+            json::write_canonical(&self.also.to_json(), &mut out);
+            out.push(',');
+        }
+        out.push_str("\"bundle\":");
         json::write_string(&self.bundle.to_string(), &mut out);
         out.push_str(",\"engine\":");
         json::write_string(engine(), &mut out);

@@ -49,7 +49,9 @@ pub use decide::{
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
 pub use mode::Mode;
-pub use obligation::{Approval, Demand, FieldPath, Handed, Limits, Obligation, Pace, Spending};
+pub use obligation::{
+    Approval, Artefact, Citation, Demand, FieldPath, Handed, Limits, Obligation, Pace, Scope, Spending,
+};
 pub use request::{EntityRef, Request, ResourceRef};
 pub use risk::{Dimension, Risk, RiskLevel, RiskRow};
 pub use subject::{External, Information, Subject};

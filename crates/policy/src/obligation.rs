@@ -10,7 +10,7 @@ pub(crate) use read::read;
 
 use crate::amount::Amount;
 use crate::window::{Per, Window};
-use chancery_base::{Name, duration};
+use chancery_base::{Digest, EvidenceId, Name, duration};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Obligation {
 pub enum Demand {
     /// That people approve.
     Approval(Approval),
+    /// That an artefact is there.
+    Evidence(Artefact),
     /// That what is handed out lacks these fields: dotted paths into the input.
     Mask(BTreeSet<FieldPath>),
     /// That what is handed out keeps within these.
@@ -50,6 +52,46 @@ pub struct Approval {
     pub role: Option<Name>,
     /// Until when it is answered, from when it was asked; none: by the risk.
     pub within: Option<Duration>,
+}
+
+/// An artefact that has to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artefact {
+    /// What it is called.
+    pub name: Name,
+    /// What it has to belong to.
+    pub scope: Scope,
+    /// The one that is there; none while nobody has looked.
+    pub cited: Option<Citation>,
+}
+
+/// What an artefact has to belong to to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The transaction, or the step itself: one of the tenant as a whole does not count.
+    Transaction,
+    /// The tenant as a whole: one of a transaction does not count.
+    Tenant,
+}
+
+/// The artefact that a permit rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Citation {
+    /// Its id.
+    pub id: EvidenceId,
+    /// SHA-256 of its content.
+    pub digest: Digest,
+}
+
+impl Scope {
+    /// The word in bundles and on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Tenant => "tenant",
+        }
+    }
 }
 
 /// What a worker keeps within; none of each: no limit.
@@ -148,6 +190,7 @@ impl Demand {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Approval(_) => "approval",
+            Self::Evidence(_) => "evidence",
             Self::Mask(_) => "mask",
             Self::Limits(_) => "limits",
             Self::Budget(_) => "budget",
@@ -206,6 +249,7 @@ impl Obligation {
     pub fn to_json(&self) -> Value {
         let mut map = match &self.demand {
             Demand::Approval(approval) => approval.to_json(),
+            Demand::Evidence(artefact) => artefact.to_json(),
             Demand::Mask(fields) => {
                 let fields: Value = fields.iter().map(FieldPath::as_str).collect();
                 Map::from_iter([("fields".to_owned(), fields)])
@@ -256,6 +300,18 @@ impl Pace {
     }
 }
 
+impl Artefact {
+    fn to_json(&self) -> Map<String, Value> {
+        let named = [("for".to_owned(), self.scope.word().into()), ("name".to_owned(), self.name.as_str().into())];
+        let mut map = Map::from_iter(named);
+        if let Some(cited) = &self.cited {
+            map.insert("digest".to_owned(), cited.digest.to_string().into());
+            map.insert("evidence".to_owned(), cited.id.to_string().into());
+        }
+        map
+    }
+}
+
 /// What obligations demand together of what is handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handed {
@@ -271,7 +327,7 @@ impl Handed {
     pub fn of(obligations: &[Obligation]) -> Self {
         obligations.iter().fold(Self::default(), |mut all, obligation| {
             match &obligation.demand {
-                Demand::Approval(_) | Demand::Budget(_) | Demand::Rate(_) => {}
+                Demand::Approval(_) | Demand::Evidence(_) | Demand::Budget(_) | Demand::Rate(_) => {}
                 Demand::Mask(fields) => all.mask.extend(fields.iter().cloned()),
                 Demand::Limits(limits) => all.limits = all.limits.and(limits),
             }

@@ -4,10 +4,12 @@ mod budget;
 mod bundles;
 mod calls;
 mod compliance;
+mod evidence;
 mod export;
 mod fork;
 mod open;
 mod pages;
+mod report;
 mod transport;
 
 pub use calls::Language;

@@ -6,10 +6,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_api::{Page as WirePage, Problem, ProblemKind};
 use chancery_app::bulk::Place;
 use chancery_app::events::Position;
+use chancery_app::reports::ReviewPlace;
 use chancery_app::requests::Due;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
-use chancery_base::{Name, PrincipalId, StopId, Timestamp, TransactionId};
+use chancery_base::{EvidenceId, Name, PrincipalId, StopId, Timestamp, TransactionId};
 
 const CURSOR_BYTES_MAX: usize = 512;
 
@@ -78,6 +79,27 @@ impl Key for PrincipalId {
     }
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Key for EvidenceId {
+    const KIND: char = 'd';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Key for ReviewPlace {
+    const KIND: char = 'w';
+    fn write(&self) -> String {
+        format!("{}/{}", self.principal, self.asked)
+    }
+    fn read(text: &str) -> Option<Self> {
+        let (principal, asked) = text.split_once('/')?;
+        Some(Self { principal: principal.parse().ok()?, asked: asked.parse().ok()? })
     }
 }
 

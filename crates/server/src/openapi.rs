@@ -2,12 +2,9 @@
 
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{
-    Method, ROUTES, Route, authzen, bundle, capability, compliance, decision, definition, event, export, health,
-    ledger, open, principal, tenant,
-};
-use chancery_api::{
-    Problem, budget, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction,
-    worker,
+    Method, Problem, ROUTES, Route, authzen, budget, bundle, capability, compliance, decision, definition, event,
+    evidence, export, health, ledger, maintenance, open, principal, problem, queue, report, request, retention,
+    schedule, settings, stop, target, tenant, transaction, worker,
 };
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -273,6 +270,22 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<request::RequestDelegated>,
     add::<request::RequestSeen>,
     add::<request::SayRequest>,
+    add::<report::AccessFinding>,
+    add::<report::AccessRow>,
+    add::<report::Duty>,
+    add::<report::DutyPair>,
+    add::<report::DutyPairs>,
+    add::<report::OversightAnswers>,
+    add::<report::OversightReport>,
+    add::<report::OversightRequests>,
+    add::<report::ResponsibilityGroup>,
+    add::<report::ResponsibilityLevel>,
+    add::<report::ResponsibilityReport>,
+    add::<report::ResponsiblePerson>,
+    add::<report::SeparationActual>,
+    add::<report::SeparationPair>,
+    add::<report::SeparationPotential>,
+    add::<report::SeparationReport>,
     add::<retention::Retention>,
     add::<retention::SetRetention>,
     add::<queue::QueueVersion>,
@@ -288,6 +301,8 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<budget::BudgetAccounts>,
     add::<budget::Measure>,
     add::<budget::SetBudget>,
+    add::<evidence::AddEvidence>,
+    add::<evidence::Evidence>,
     add::<stop::SetStop>,
     add::<stop::Stop>,
     add::<stop::StopKind>,

@@ -55,6 +55,18 @@ pub(crate) fn typed(status: StatusCode, media_type: &'static str, bytes: impl In
     response
 }
 
+/// Bytes of a media type that a caller chose. A browser keeps them, and neither shows nor runs them.
+pub(crate) fn attachment(media_type: &str, bytes: Vec<u8>) -> Result<Response, Failure> {
+    let media_type = HeaderValue::from_str(media_type);
+    let media_type = media_type.map_err(|error| Failure::bug(format!("a media type is no header: {error}")))?;
+    let mut response = typed(StatusCode::OK, "application/octet-stream", bytes);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
 /// Plain text.
 pub(crate) fn text(body: String) -> Response {
     typed(StatusCode::OK, "text/plain; charset=utf-8", body)

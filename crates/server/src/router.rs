@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    authzen, budgets, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance,
-    open, operations, principals, queues, requests, retention, schedules, settings, signers, stops, targets,
-    transactions, workers,
+    authzen, budgets, bundles, capabilities, compliance, definitions, events, evidence, exports, health, ledger,
+    maintenance, open, operations, principals, queues, reports, requests, retention, schedules, settings, signers,
+    stops, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -126,6 +126,11 @@ fn of_tenants(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
         "ledger_proof_consistency" => on(filter, ledger::consistency),
         "ledger_key" => on(filter, ledger::key),
         "export_make" => on(filter, exports::make),
+        "report_responsibility" => on(filter, reports::responsibility),
+        "report_oversight" => on(filter, reports::oversight),
+        "report_access" => on(filter, reports::access),
+        "report_separation" => on(filter, reports::separation),
+        "report_separation_of" => on(filter, reports::separation_of),
         "compliance_list" => on(filter, compliance::list),
         "compliance_get" => on(filter, compliance::get),
         "compliance_status" => on(filter, compliance::status),
@@ -194,6 +199,10 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "stop_list" => on(filter, stops::list),
         "stop_get" => on(filter, stops::get),
         "stop_lift" => on(filter, stops::lift),
+        "evidence_add" => on(filter, evidence::add),
+        "evidence_list" => on(filter, evidence::list),
+        "evidence_get" => on(filter, evidence::get),
+        "evidence_content" => on(filter, evidence::content),
         "retention_get" => on(filter, retention::get),
         "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),

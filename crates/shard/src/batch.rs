@@ -2,9 +2,10 @@
 
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
-    AccountRow, BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope,
-    LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow,
-    Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow,
+    KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow, TrustRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::collections::BTreeMap;
@@ -246,6 +247,8 @@ pub struct ControlRows {
     pub budgets: Vec<BudgetRow>,
     /// The accounts of its budgets and of its rates.
     pub accounts: Vec<AccountRow>,
+    /// Its evidence, in the order of its ids, without the contents.
+    pub evidence: Vec<EvidenceRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles, where it says anything.

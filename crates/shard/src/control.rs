@@ -2,12 +2,13 @@
 
 use crate::batch::ControlRows;
 use crate::budget::{Account, Accounts, Budget};
+use crate::evidence::{Evidence, EvidenceIndex};
 use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    BudgetRow, BundleRow, CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow,
-    SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
+    BudgetRow, BundleRow, CredentialRow, EvidenceRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow,
+    SettingsRow, SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
@@ -43,6 +44,8 @@ pub struct Control {
     pub stops: Stops,
     /// Its budgets.
     pub budgets: BTreeMap<Name, Budget>,
+    /// Its evidence.
+    pub evidence: EvidenceIndex,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// What a bundle needs to be put into force, and whose signatures count.
@@ -87,6 +90,7 @@ impl Control {
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
             budgets: budgets(rows)?,
+            evidence: rows.evidence.iter().map(evidence).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             trust: rows.trust.as_ref().map_or_else(|| Ok(Trust::default()), trust)?,
             signing_secrets: rows.signing_secrets.clone(),
@@ -171,6 +175,10 @@ pub fn accounts(rows: &ControlRows) -> Result<Accounts, ControlError> {
     let account =
         |row| Account::of(row).ok_or_else(|| ControlError(format!("account `{}`: it is damaged", row.account)));
     rows.accounts.iter().map(account).collect()
+}
+
+fn evidence(row: &EvidenceRow) -> Result<Evidence, ControlError> {
+    Evidence::of(row).ok_or_else(|| ControlError(format!("evidence {}: it is damaged", row.id)))
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

@@ -76,6 +76,10 @@ pub mod kind {
         BUDGET_SET = "budget.set",
         /// A budget was deleted, and its accounts with it.
         BUDGET_DELETED = "budget.deleted",
+        /// An artefact was added: `data` says what it belongs to and until when it is kept, the payload what it is.
+        EVIDENCE_ADDED = "evidence.added",
+        /// The time of an artefact is over: its content was erased.
+        EVIDENCE_EXPIRED = "evidence.expired",
         /// How long a tenant keeps what has ended was set.
         RETENTION_CHANGED = "retention.changed",
         /// Transactions that ended long ago have no rows from here on: `data` says which.

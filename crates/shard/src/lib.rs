@@ -8,6 +8,7 @@ pub mod batch;
 pub mod budget;
 pub mod control;
 pub mod entry;
+pub mod evidence;
 pub mod expiry;
 pub mod input;
 pub mod maintenance;

@@ -7,6 +7,7 @@
 
 mod budgets;
 mod bundles;
+mod evidence;
 mod families;
 
 use crate::budget::{Accounts, movements};
@@ -17,8 +18,8 @@ use crate::maintenance::Maintenance;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
-    LogId, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow, KeyRow, KeyScope,
+    LabelRow, LogId, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
     SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use crate::rows;
@@ -27,8 +28,8 @@ use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId, digest,
+    Digest, Document, EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
@@ -135,6 +136,8 @@ pub struct TenantRows {
     pub budgets: BTreeMap<Name, BudgetRow>,
     /// Accounts of budgets and of rates, by what their rows are named.
     pub accounts: BTreeMap<String, AccountRow>,
+    /// Evidence whose time is not over.
+    pub evidence: BTreeMap<EvidenceId, EvidenceRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles.
@@ -492,6 +495,7 @@ impl Replay {
             "maintenance.ended" => self.rows.maintenance = None,
             "stop.set" | "stop.lifted" => self.stop(payload, record)?,
             "budget.set" | "budget.deleted" => self.budget(payload, record)?,
+            "evidence.added" | "evidence.expired" => self.evidence(payload, record)?,
             "retention.changed" => {
                 let retention: Retention = typed(payload, "settings")?;
                 self.rows.retention = (!retention.is_empty()).then(|| retention.row());

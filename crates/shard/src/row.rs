@@ -6,8 +6,8 @@
 
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId,
+    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId,
 };
 use chancery_engine::{RequestKind, RequestStatus};
 use chancery_ledger::Origin;
@@ -342,6 +342,24 @@ pub struct AccountRow {
     pub body: Sealed,
 }
 
+/// An artefact that proves something, until its time is over. Its content has a row of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceRow {
+    /// Its id.
+    pub id: EvidenceId,
+    /// What it is, whose it is, and until when it is kept: canonical JSON.
+    pub body: Sealed,
+}
+
+/// The content of an artefact, where that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceContentRow {
+    /// Whose content.
+    pub id: EvidenceId,
+    /// The content.
+    pub body: Sealed,
+}
+
 /// How long a tenant keeps what has ended; where it says nothing there is no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionRow {
@@ -441,6 +459,10 @@ pub enum ControlRow {
     Budget(BudgetRow),
     /// A budget was deleted: its row goes.
     BudgetGone(Name),
+    /// An artefact was added, and its content, where that is stored.
+    Evidence(EvidenceRow, Option<EvidenceContentRow>),
+    /// Its time is over: its row goes, and its content.
+    EvidenceGone(EvidenceId),
     /// How long what has ended is kept was changed.
     Retention(RetentionRow),
     /// Nothing is said of it any more: its row goes.

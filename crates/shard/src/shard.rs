@@ -15,6 +15,7 @@ mod demands;
 mod desk;
 mod dispatch;
 mod drive;
+mod evidence;
 mod exchange;
 mod expiry;
 mod family;
@@ -486,7 +487,7 @@ impl Shard {
             return None;
         }
         let wakes = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake(), self.next_schedule(now)];
-        let wake = wakes.into_iter().chain([self.next_expiry(now)]).flatten().min();
+        let wake = wakes.into_iter().chain([self.next_expiry(now), self.next_evidence_end()]).flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }

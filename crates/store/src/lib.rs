@@ -35,14 +35,15 @@ pub use sim::SimStore;
 pub use sqlite::{Durability, OpenError, Options, Snapshot, SqliteStore};
 pub use wrapper::Wrapper;
 
-use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::Grant;
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use std::future::Future;
@@ -175,6 +176,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     ) -> Answer<'a, Vec<(LogId, EntryRow)>>;
     /// A request to people.
     fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>>;
+    /// The content of an artefact, where it is stored.
+    fn evidence_content<'a>(&'a self, grant: &'a Grant, id: EvidenceId) -> Answer<'a, Option<EvidenceContentRow>>;
     /// A schedule.
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>>;
     /// A page of schedules by name.

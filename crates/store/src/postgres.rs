@@ -25,11 +25,12 @@ use crate::{
     Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
     Store, StoreError, StoreStats, TileRow, error,
 };
-use chancery_base::{Digest, Kind, Name, RequestId, Secret, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Kind, Name, RequestId, Secret, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -370,6 +371,10 @@ impl Store for PostgresStore {
 
     fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
         Box::pin(read::request(&self.connections, grant.tenant(), id))
+    }
+
+    fn evidence_content<'a>(&'a self, grant: &'a Grant, id: EvidenceId) -> Answer<'a, Option<EvidenceContentRow>> {
+        Box::pin(read::evidence_content(&self.connections, grant.tenant(), id))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

@@ -2,14 +2,14 @@
 
 use crate::{CheckpointRow, TileRow};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
-    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
-    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -117,6 +117,18 @@ pub trait Scan {
         after: Option<&TenantId>,
         limit: usize,
     ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
+    /// Evidence, by (tenant, id).
+    fn evidence(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, EvidenceRow)>, StoreError>;
+    /// Contents of evidence, by (tenant, id); each may be large.
+    fn evidence_contents(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, EvidenceContentRow)>, StoreError>;
     /// How long tenants keep what has ended, by tenant.
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
     /// What tenants say of bundles, by tenant.

@@ -14,14 +14,14 @@ use crate::{
     Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
     Store, StoreStats, TileRow, check, error,
 };
-use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{
     Batch, Call, CommitError, ControlRows, Loaded, LoadedTransaction, Reply, Sources, StoreError,
 };
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
-    TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -409,6 +409,10 @@ impl Store for SimStore {
 
     fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
         self.read("read a request", |state| Ok(state.request(grant.tenant(), id)))
+    }
+
+    fn evidence_content<'a>(&'a self, grant: &'a Grant, id: EvidenceId) -> Answer<'a, Option<EvidenceContentRow>> {
+        self.read("read the content of evidence", move |state| Ok(state.evidence_content(grant.tenant(), id)))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

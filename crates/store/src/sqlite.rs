@@ -28,11 +28,12 @@ use crate::{
     Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Loaded, Reach, RequestReach,
     RequestSearch, Sources, Store, StoreError, StoreStats, TileRow,
 };
-use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, LoadedTransaction};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -413,6 +414,11 @@ impl Store for SqliteStore {
     fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
         let tenant = grant.tenant().clone();
         Box::pin(self.readers.read(move |conn| read::request(conn, &tenant, id)))
+    }
+
+    fn evidence_content<'a>(&'a self, grant: &'a Grant, id: EvidenceId) -> Answer<'a, Option<EvidenceContentRow>> {
+        let tenant = grant.tenant().clone();
+        Box::pin(self.readers.read(move |conn| read::evidence_content(conn, &tenant, id)))
     }
 
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {

@@ -4,11 +4,12 @@ use crate::{
     Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
     Store, StoreStats, TileRow,
 };
-use chancery_base::{Digest, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{Batch, CommitError, ControlRows, Loaded, LoadedTransaction, Sources};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow, SettingsRow, TenantRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyScope, LogId, LogRow, RequestRow, ScheduleRow,
+    SettingsRow, TenantRow,
 };
 use chancery_shard::search::Search;
 use chancery_shard::{Grant, Origin};
@@ -142,6 +143,9 @@ impl<W: Wrapper> Store for W {
     }
     fn request<'a>(&'a self, grant: &'a Grant, id: RequestId) -> Answer<'a, Option<RequestRow>> {
         called(self).request(grant, id)
+    }
+    fn evidence_content<'a>(&'a self, grant: &'a Grant, id: EvidenceId) -> Answer<'a, Option<EvidenceContentRow>> {
+        called(self).evidence_content(grant, id)
     }
     fn schedule<'a>(&'a self, grant: &'a Grant, name: &'a Name) -> Answer<'a, Option<ScheduleRow>> {
         called(self).schedule(grant, name)

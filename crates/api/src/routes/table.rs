@@ -325,6 +325,21 @@ pub const ROUTES: &[Route] = &[
         .gives(Answer::Json(200, "Budget")),
     Route::new(Delete, "/v1/budgets/{name}", "budget_delete", Action("budget:set"))
         .summary("Delete a budget and its accounts; what it is demanded of is denied when the call returns"),
+    // Evidence.
+    Route::new(Post, "/v1/evidence", "evidence_add", Action("evidence:add"))
+        .summary("Add an artefact that shows that something was done; it counts when the call returns")
+        .takes(Body::Json("AddEvidence"))
+        .gives(Answer::Json(201, "Evidence")),
+    Route::new(Get, "/v1/evidence", "evidence_list", Action("evidence:read"))
+        .summary("List the evidence whose time is not over, oldest first")
+        .with(&[LIMIT, CURSOR, text("name", "Of this name."), text("transaction", "Of this transaction.")])
+        .gives(Answer::Page("Evidence")),
+    Route::new(Get, "/v1/evidence/{id}", "evidence_get", Action("evidence:read"))
+        .summary("Read what an artefact is")
+        .gives(Answer::Json(200, "Evidence")),
+    Route::new(Get, "/v1/evidence/{id}/content", "evidence_content", Action("evidence:read"))
+        .summary("Read the content of an artefact, where it is stored, under its media type")
+        .gives(Answer::Bytes),
     // Retention.
     Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
         .summary("Read how long what has ended is kept, and how removing it went")
@@ -515,6 +530,28 @@ pub const ROUTES: &[Route] = &[
         .with(RANGE)
         .takes(Body::Pack)
         .gives(Answer::Json(200, "ComplianceStatus")),
+    // Reports.
+    Route::new(Get, "/v1/reports/responsibility", "report_responsibility", Action("report:read"))
+        .summary("Who or what is responsible for the entries of a range, and at what level")
+        .with(RANGE)
+        .gives(Answer::Json(200, "ResponsibilityReport")),
+    Route::new(Get, "/v1/reports/oversight", "report_oversight", Action("report:read"))
+        .summary("How people oversee what is done: decisions, requests, overrides, times to answer")
+        .with(RANGE)
+        .gives(Answer::Json(200, "OversightReport")),
+    Route::new(Get, "/v1/reports/access", "report_access", Action("report:read"))
+        .summary("Who may do what, by asking about every principal; a page may be short, though more follow")
+        .with(&[LIMIT, CURSOR, text("denied", "`true`: also what they may not.")])
+        .gives(Answer::Page("AccessRow")),
+    Route::new(Get, "/v1/reports/separation", "report_separation", Action("report:read"))
+        .summary("Who could do both of two duties that are kept apart, and who did")
+        .with(RANGE)
+        .gives(Answer::Json(200, "SeparationReport")),
+    Route::new(Post, "/v1/reports/separation", "report_separation_of", Action("report:read"))
+        .summary("The same of pairs of duties that the caller brings; they are not kept")
+        .with(RANGE)
+        .takes(Body::Json("DutyPairs"))
+        .gives(Answer::Json(200, "SeparationReport")),
     Route::new(Get, "/v1/receipts/{*entry}", "receipt_get", Action("receipt:read"))
         .summary("The receipt of an entry: `<number>`, `txn_…`, `txn_…/<step>`, `txn_…/<step>/undo` or `txn_…/<step>/confirm`")
         .gives(Answer::Receipt),

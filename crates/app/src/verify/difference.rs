@@ -2,9 +2,9 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow,
-    QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, EvidenceRow, KeyRow, MaintenanceRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow,
+    TenantRow, TransactionRow, TrustRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -97,6 +97,7 @@ differs!(TrustRow {} body);
 differs!(StopRow { id => "id" } body);
 differs!(BudgetRow { name => "name" } body);
 differs!(AccountRow { account => "account" } body);
+differs!(EvidenceRow { id => "id" } body);
 differs!(ScheduleRow { name => "name" } body);
 
 differs!(SigningSecretSeen { target => "target", hash => "secret", issued_at => "issued_at" });

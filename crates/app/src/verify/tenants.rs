@@ -3,19 +3,23 @@
 use super::difference::Differs;
 use super::{Fault, PAGE, each};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
+    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
 };
 use chancery_ledger::TreeSize;
+use chancery_shard::evidence::Evidence;
 use chancery_shard::replay::{SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EvidenceContentRow, EvidenceRow, KeyRow, KeyScope,
+    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow,
+    TenantRow, TrustRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{BUNDLE, KeyPlace, PointerRow, SHADOW, SlotRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Contents of evidence that are in memory at a time.
+const CONTENTS_PAGE: usize = 16;
 /// The generation of a log that was never begun anew.
 const FIRST_GENERATION: u32 = 1;
 /// The version of a range of slots that never moved.
@@ -63,6 +67,7 @@ pub(super) struct State {
     stops: BTreeMap<(TenantId, StopId), StopRow>,
     budgets: BTreeMap<(TenantId, Name), BudgetRow>,
     accounts: BTreeMap<(TenantId, String), AccountRow>,
+    evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     trust: BTreeMap<TenantId, TrustRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
@@ -99,6 +104,7 @@ impl State {
         self.budgets.extend(rows.budgets.into_iter().map(|(name, row)| ((of(), name), row)));
         self.accounts.extend(rows.accounts.into_iter().map(|(account, row)| ((of(), account), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
+        self.evidence.extend(rows.evidence.into_iter().map(|(evidence, row)| ((of(), evidence), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.trust.extend(rows.trust.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
@@ -124,6 +130,7 @@ impl State {
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_stops(store, self.stops)?;
         rows += compare_budgets(store, self.budgets, self.accounts)?;
+        rows += compare_evidence(store, self.evidence)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_trust(store, self.trust)?;
         rows += compare_schedules(store, self.schedules)?;
@@ -316,6 +323,27 @@ fn compare_budgets(
     let page =
         |last: Option<&(TenantId, AccountRow)>| store.accounts(last.map(|(tenant, row)| (tenant, &*row.account)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.account.clone()), row))?;
+    Ok(rows + table.finish()?)
+}
+
+/// An artefact is what its entry says, and its content is what has its digest.
+fn compare_evidence(store: &impl Scan, evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>) -> Result<u64, Fault> {
+    let digest = |row: &EvidenceRow| Evidence::of(row).filter(|evidence| evidence.terms.size.is_some());
+    let contents = evidence.iter().filter_map(|(key, row)| Some((key.clone(), digest(row)?.terms.digest))).collect();
+    let mut table = Table::new("evidence", evidence, pair);
+    let page =
+        |last: Option<&(TenantId, EvidenceRow)>| store.evidence(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
+    let rows = table.finish()?;
+    let mut table = Table::new("evidence_contents", contents, pair);
+    let page = |last: Option<&(TenantId, EvidenceContentRow)>| {
+        store.evidence_contents(last.map(|(tenant, row)| (tenant, row.id)), CONTENTS_PAGE)
+    };
+    each(page, |(tenant, row)| {
+        let sealed = || Fault::column("evidence_contents", pair(&(tenant.clone(), row.id)), "body_key");
+        let digest = Digest::of(row.body.open().ok_or_else(sealed)?);
+        table.take(&(tenant.clone(), row.id), &digest)
+    })?;
     Ok(rows + table.finish()?)
 }
 

@@ -4,16 +4,17 @@ use crate::check::copy;
 use chancery_app::budgets::{self, BudgetTerms, Measure};
 use chancery_app::data::DataDir;
 use chancery_app::definitions::Format;
+use chancery_app::evidence::Artefact;
 use chancery_app::principals::{NewPrincipal, PrincipalPatch};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
-    About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets,
-    tenants, transactions,
+    About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, evidence, keys, ledger,
+    maintenance, operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops,
+    targets, tenants, transactions,
 };
-use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
+use chancery_base::{Digest, Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};
 use chancery_ledger::{Keys, Resource};
 use chancery_policy::{Action, Bundle, Grant};
@@ -453,6 +454,18 @@ async fn reached(owner: &Owner) {
         budgets::set(app, &owner.may(Action::BudgetSet).await, &name, terms).await.unwrap();
     }
     budgets::delete(app, &owner.may(Action::BudgetSet).await, &"gone".parse().unwrap()).await.unwrap();
+    for (content, digest) in [(Some(b"hello".to_vec()), None), (None, Some(Digest::of(b"elsewhere")))] {
+        let artefact = Artefact {
+            name: "dpia".parse().unwrap(),
+            media_type: "text/plain".to_owned(),
+            content,
+            digest,
+            link: None,
+            keep: None,
+            bound: None,
+        };
+        evidence::add(app, &owner.may(Action::EvidenceAdd).await, artefact).await.unwrap();
+    }
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();

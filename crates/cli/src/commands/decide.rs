@@ -112,7 +112,7 @@ fn table(decision: &Decision) -> String {
     let word = match decision.outcome {
         Outcome::Approved => "permitted",
         Outcome::Denied => "denied",
-        Outcome::Escalated => "not yet: people must approve it",
+        Outcome::Escalated => "not yet: people must approve it, or evidence is lacking",
         Outcome::Conditional => "permitted, under what is demanded",
     };
     let bundle = decision.bundle.map_or_else(|| "none is active".to_owned(), |digest| digest.to_string());
@@ -135,6 +135,10 @@ pub(crate) fn demand_line(obligation: &Obligation) -> String {
             let within = within.as_ref().map(|within| format!(" within {within}")).unwrap_or_default();
             let people = if *approvers == 1 { "person" } else { "people" };
             format!("the approval of {approvers} {people}{role}{within}")
+        }
+        Demand::Evidence { name, scope, evidence, .. } => {
+            let found = evidence.map(|id| format!(": {id}")).unwrap_or_default();
+            format!("the evidence `{name}` of the {scope}{found}")
         }
         Demand::Mask { fields } => format!("that the input lacks {}", fields.join(", ")),
         Demand::Limits { limits } => format!("limits {}", Value::Object(limits.clone())),

@@ -12,6 +12,7 @@ mod bundles;
 mod capability;
 #[cfg(test)]
 mod event;
+mod evidence;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod postgres_server;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
+mod report;
 mod request;
 #[cfg(test)]
 mod risk;

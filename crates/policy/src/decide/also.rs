@@ -2,7 +2,6 @@
 
 use super::{Decision, Reason};
 use crate::obligation::Obligation;
-use chancery_base::json;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -16,11 +15,11 @@ pub struct Also {
 }
 
 impl Also {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pinned.is_none() && self.shadow.is_none()
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let said = [("pinned", &self.pinned), ("shadow", &self.shadow)];
         said.into_iter().filter_map(|(name, decision)| Some((name, decision.as_ref()?.brief()))).collect()
     }
@@ -29,24 +28,18 @@ impl Also {
 impl Decision {
     /// The same decision with what others said beside it. What the pinned bundle demands is demanded, too.
     ///
-    /// PRECONDITION: it has none beside it yet, and `also.pinned` permits.
+    /// PRECONDITION: `also.pinned` permits.
     #[must_use]
     pub fn beside(&self, also: Also) -> Self {
+        debug_assert!(also.pinned.as_ref().is_none_or(|pinned| pinned.is_permit()), "it has not permitted");
         let mut decision = self.clone();
-        if also.is_empty() {
-            return decision;
-        }
-        debug_assert!(self.also.is_empty() && also.pinned.as_ref().is_none_or(|pinned| pinned.is_permit()));
         for obligation in also.pinned.iter().flat_map(|pinned| &pinned.obligations) {
             if !decision.obligations.contains(obligation) {
                 decision.obligations.push(obligation.clone());
             }
         }
-        // `also` is the first of the payload's keys in their order.
-        let rest = self.payload.strip_prefix('{').unwrap_or_default();
-        let also_text = json::canonical_text(&also.to_json());
-        decision.payload = format!("{{\"also\":{also_text},{rest}").into_boxed_str();
         decision.also = also;
+        decision.rewrite(None);
         decision
     }
 

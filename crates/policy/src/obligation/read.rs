@@ -1,6 +1,6 @@
 //! Obligations as a bundle's author writes them: annotations of Cedar policies.
 
-use super::{Approval, Demand, FieldPath, Limits, Obligation, Pace, Spending};
+use super::{Approval, Artefact, Demand, FieldPath, Limits, Obligation, Pace, Scope, Spending};
 use crate::amount::Amount;
 use chancery_base::duration;
 use chancery_base::limits::{NAME_BYTES_MAX, REQUEST_APPROVERS_MAX};
@@ -29,12 +29,13 @@ pub(crate) fn read(
         annotations.get("obligation").copied().ok_or("an obligation says its kind: `@obligation(\"approval\")`")?;
     let (known, reader): (&[&str], Reader) = match kind {
         "approval" => (&["approvers", "role", "sla"], approval),
+        "evidence" => (&["name", "for"], evidence),
         "mask" => (&["fields"], mask),
         "limits" => (&["timeout", "paths", "commands", "network", "cpu", "memory"], limits),
         "budget" => (&["budget", "amount", "cost"], budget),
         "rate" => (&["limit", "window", "per"], rate),
         other => {
-            let all = "`approval`, `mask`, `limits`, `budget` and `rate`";
+            let all = "`approval`, `evidence`, `mask`, `limits`, `budget` and `rate`";
             return Err(format!("there is no obligation `{other}`: there are {all}"));
         }
     };
@@ -74,6 +75,16 @@ fn approval(annotations: &Annotations<'_>) -> Result<Demand, String> {
         Err(err) => Err(err.to_string()),
     })?;
     Ok(Demand::Approval(Approval { approvers: approvers.unwrap_or(1), role, within }))
+}
+
+fn evidence(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let name = annotations.read("name", |text| text.parse().map_err(|err| format!("{err}")))?;
+    let name = name.ok_or("evidence says what it is called: `@name(\"dpia\")`")?;
+    let scope = annotations.read("for", |text| {
+        let found = [Scope::Transaction, Scope::Tenant].into_iter().find(|scope| scope.word() == text);
+        found.ok_or_else(|| format!("`{text}` is neither `transaction` nor `tenant`"))
+    })?;
+    Ok(Demand::Evidence(Artefact { name, scope: scope.unwrap_or(Scope::Transaction), cited: None }))
 }
 
 fn mask(annotations: &Annotations<'_>) -> Result<Demand, String> {

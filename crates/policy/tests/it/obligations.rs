@@ -1,7 +1,12 @@
 //! Obligations: what is demanded of what is permitted.
 
 use crate::support::{directory, document, object, parse, request};
-use chancery_policy::{Bundle, Decision, Demand, FieldPath, Handed, Limits, Outcome, decide, decide_again};
+use chancery_base::{Digest, EvidenceId};
+use chancery_policy::replay::{Unreplayable, again};
+use chancery_policy::{
+    Artefact, Bundle, Citation, Decision, Demand, FieldPath, Handed, Limits, Obligation, Outcome, Reason, Scope,
+    decide, decide_again,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -38,7 +43,7 @@ fn what_applies_is_demanded_and_what_does_not_is_not() {
          @obligation(\"limits\") @timeout(\"30s\") permit (principal is User, action, resource);",
     );
     assert!(decision.is_permit());
-    let json: Vec<Value> = decision.obligations.iter().map(chancery_policy::Obligation::to_json).collect();
+    let json: Vec<Value> = decision.obligations.iter().map(Obligation::to_json).collect();
     assert_eq!(
         json,
         [
@@ -54,6 +59,53 @@ fn what_is_denied_is_demanded_nothing_of() {
     let all = "@obligation(\"limits\") @cpu(\"500m\") permit (principal, action, resource);";
     let decision = decided("", all);
     assert_eq!((decision.outcome, decision.obligations.len()), (Outcome::Deny, 0));
+}
+
+/// What meets it stands in the payload, and what lacks it is a deny that no replay turns over.
+#[test]
+fn evidence_is_cited_or_the_permit_becomes_a_denial() {
+    let obligations =
+        "@id(\"assessed\") @obligation(\"evidence\") @name(\"dpia\") permit (principal, action, resource);
+         @obligation(\"evidence\") @name(\"use\") @for(\"tenant\") permit (principal, action, resource);";
+    let decision = decided(PERMIT, obligations);
+    let asked: Value = serde_json::from_str(decision.payload()).unwrap();
+    let demanded: Vec<_> = decision
+        .obligations
+        .iter()
+        .map(|obligation| match &obligation.demand {
+            Demand::Evidence(artefact) => (artefact.name.as_str(), artefact.scope, artefact.cited),
+            Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => panic!("{obligation:?}"),
+        })
+        .collect();
+    assert_eq!(demanded, [("dpia", Scope::Transaction, None), ("use", Scope::Tenant, None)]);
+
+    let cited = Citation { id: EvidenceId::from_bytes([7; 16]), digest: Digest::of(b"it") };
+    let cite = |obligation: &Obligation| match &obligation.demand {
+        Demand::Evidence(artefact) => {
+            let demand = Demand::Evidence(Artefact { cited: Some(cited), ..artefact.clone() });
+            Obligation { demand, ..obligation.clone() }
+        }
+        Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => obligation.clone(),
+    };
+    let met = decision.with_obligations(decision.obligations.iter().map(cite).collect());
+    let payload: Value = serde_json::from_str(met.payload()).unwrap();
+    assert_eq!(payload["obligations"][0]["digest"], json!(cited.digest));
+    assert_eq!(payload["obligations"][0]["evidence"], json!(cited.id));
+    let reason = Reason { policy: Some("assessed".to_owned()), effect: None, text: "there is none".to_owned() };
+    let lacking = decision.lacking(reason);
+    assert_eq!((lacking.outcome, lacking.obligations.len()), (Outcome::Deny, 0));
+    let denied: Value = serde_json::from_str(lacking.payload()).unwrap();
+    assert_eq!(denied["refused"], "assessed: there is none");
+    let bundle = with(PERMIT, &json!(obligations)).unwrap();
+    let other = with(PERMIT, &json!([])).unwrap();
+    for (payload, outcome) in [(&payload, Outcome::Permit), (&denied, Outcome::Deny)] {
+        for part in ["bundle", "engine", "entities", "entities_digest", "request", "request_digest"] {
+            assert_eq!(payload[part], asked[part], "{part} stays as it was asked");
+        }
+        assert_eq!(decide_again(&bundle, payload), outcome);
+        assert_eq!(again(&bundle, payload), Ok(None), "replayed under its own bundle nothing flips");
+    }
+    assert_eq!(again(&other, &denied), Err(Unreplayable::Refused));
 }
 
 /// To pass it over would demand less than the bundle does.
@@ -95,7 +147,7 @@ fn budgets_and_rates_say_what_they_count() {
          @obligation(\"budget\") @budget(\"calls\") permit (principal, action, resource);
          @obligation(\"rate\") @limit(\"100\") @window(\"1m\") @per(\"label:team\") permit (principal, action, resource);",
     );
-    let json: Vec<Value> = decision.obligations.iter().map(chancery_policy::Obligation::to_json).collect();
+    let json: Vec<Value> = decision.obligations.iter().map(Obligation::to_json).collect();
     let expected = [
         json!({ "kind": "budget", "policy": "obligation0", "budget": "refunds", "amount": "context.cents",
                 "cost": "output.cents" }),
@@ -123,6 +175,10 @@ fn what_is_no_obligation_is_refused_and_said_why() {
     let all = "permit (principal, action, resource);";
     for (annotations, expected) in [
         ("", "an obligation says its kind"),
+        ("@obligation(\"evidence\")", "evidence says what it is called"),
+        ("@obligation(\"evidence\") @name(\"a b\")", "@name: "),
+        ("@obligation(\"evidence\") @name(\"dpia\") @for(\"ever\")", "@for: `ever` is neither"),
+        ("@obligation(\"evidence\") @name(\"dpia\") @sla(\"2h\")", "an obligation `evidence` has no `@sla`"),
         ("@obligation(\"prayer\")", "there is no obligation `prayer`"),
         ("@obligation(\"approval\") @approvers(\"0\")", "@approvers: `0` is no whole number from 1 to 10"),
         ("@obligation(\"approval\") @approvers(\"two\")", "@approvers: `two`"),

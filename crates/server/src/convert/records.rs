@@ -83,7 +83,7 @@ pub(crate) fn decision(decision: &DecisionSummary) -> Decision {
         outcome: match (decision.permitted, decision.obligations.is_empty()) {
             (true, true) => Outcome::Approved,
             (true, false) => Outcome::Conditional,
-            // Obligations come with a permit: what is not permitted all the same waits for people.
+            // Obligations come with a permit: what is not permitted all the same waits for people, or for evidence.
             (false, false) => Outcome::Escalated,
             (false, true) => Outcome::Denied,
         },
@@ -106,6 +106,12 @@ pub(super) fn obligation(obligation: &policy::Obligation) -> Obligation {
                 approvers: approval.approvers,
                 role: approval.role.clone(),
                 within: approval.within.map(chancery_base::duration::format),
+            },
+            policy::Demand::Evidence(artefact) => Demand::Evidence {
+                name: artefact.name.clone(),
+                scope: artefact.scope.word().to_owned(),
+                evidence: artefact.cited.map(|cited| cited.id),
+                digest: artefact.cited.map(|cited| cited.digest),
             },
             policy::Demand::Mask(fields) => {
                 Demand::Mask { fields: fields.iter().map(|path| path.as_str().to_owned()).collect() }

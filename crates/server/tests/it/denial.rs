@@ -22,6 +22,7 @@ struct Places {
     stop: String,
     capability: String,
     request: String,
+    evidence: String,
     /// `/tlog/acme/<shard>/<generation>`
     log: String,
 }
@@ -36,6 +37,7 @@ fn path(route: &Route, places: &Places) -> String {
         Some("stops") => &places.stop,
         Some("capabilities") => &places.capability,
         Some("requests") => &places.request,
+        Some("evidence") => &places.evidence,
         _ => &places.principal,
     };
     route
@@ -75,6 +77,11 @@ fn with_body(call: Call, route: &Route) -> Call {
         "maintenance_set" => br#"{"on":false,"justification":"a test"}"#,
         "stop_set" => br#"{"on":"action","name":"charge","justification":"a test"}"#,
         "budget_set" => br#"{"measure":"count","per":"tenant","limit":5}"#,
+        "evidence_add" => br#"{"name":"dpia","type":"text/plain","content":"aGVsbG8="}"#,
+        "report_separation_of" => {
+            br#"{"pairs":[{"name":"a","title":"a","first":{"says":"a","kinds":["bundle.pushed"]},
+            "second":{"says":"b","kinds":["bundle.activated"]},"within":"bundle"}]}"#
+        }
         "retention_set" => br#"{"transactions":"30d"}"#,
         "bundle_simulate_source" => {
             br#"{"bundle":{},"question":{"action":"run","resource":{"type":"Step","id":"order/reserve"}}}"#
@@ -129,8 +136,10 @@ async fn places(house: &House) -> Places {
     // Of the first attempt of its first step.
     let capability = transaction.replace("txn_", "cap_") + "00000000" + "00000000" + "00" + "00000001";
     let request = house.ask(&house.owner).await;
+    let evidence = json!({ "name": "dpia", "type": "text/plain", "content": "aGVsbG8=" });
+    let evidence = house.post("/v1/evidence", &house.owner, &evidence).await.json()["id"].as_str().unwrap().to_owned();
     let log = house.log().await;
-    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, log }
+    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, evidence, log }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod denial;
 mod entries;
 #[cfg(test)]
 mod events;
+mod evidence;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod polls;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]
+mod reports;
 mod requests;
 #[cfg(test)]
 mod retention;

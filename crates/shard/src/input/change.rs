@@ -1,6 +1,7 @@
 //! Changes of what belongs to a tenant as a whole.
 
 use crate::budget::BudgetTerms;
+use crate::evidence::Terms;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::settings::Edit;
@@ -8,7 +9,9 @@ use crate::stop::StopOn;
 use crate::target::{Forced, TargetSettings};
 use crate::trust::BundleRules;
 use chancery_base::webhook::SigningSecret;
-use chancery_base::{Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp};
+use chancery_base::{
+    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+};
 use chancery_engine::definition::Definition;
 use chancery_ledger::export::{Filter, Form};
 use chancery_ledger::note::{KeyName, VerifierKey};
@@ -106,6 +109,17 @@ pub enum Change {
     },
     /// Delete a budget, with its accounts.
     BudgetDelete(Name),
+    /// Add an artefact.
+    EvidenceAdd {
+        /// Its id.
+        id: EvidenceId,
+        /// What it is.
+        terms: Box<Terms>,
+        /// Until when it is kept.
+        until: Timestamp,
+        /// Its content, where that is stored.
+        content: Option<Arc<[u8]>>,
+    },
     /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
     /// forgotten.
     RetentionSet(Retention),

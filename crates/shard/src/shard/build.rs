@@ -130,6 +130,7 @@ impl Shard {
         if !work.raises {
             self.hand_out(&control, &mut work);
             self.expire(&control, &mut work);
+            self.erase_evidence(&control, &mut work);
         }
         self.next = Some(work);
         Some(())

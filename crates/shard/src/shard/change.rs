@@ -2,6 +2,7 @@
 
 mod budgets;
 mod bundles;
+mod evidence;
 mod exports;
 mod maintenance;
 mod queues;
@@ -76,6 +77,9 @@ impl Shard {
             Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
             Change::BudgetSet { budget, terms } => return self.budget_set(actor, budget, terms, control, work),
             Change::BudgetDelete(budget) => return self.budget_delete(actor, budget, control, work),
+            Change::EvidenceAdd { id, terms, until, content } => {
+                return evidence::add(actor, (*id, terms, *until), content.as_deref(), control, work);
+            }
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());

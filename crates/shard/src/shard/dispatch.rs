@@ -6,6 +6,7 @@ mod inline;
 use super::budgets::Counted;
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
+use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::{Under, add_data, add_data_of_step};
 use super::work::Work;
@@ -160,6 +161,7 @@ impl Shard {
             return Err(Refusal::Stopped(Arc::new(summary)));
         }
         let decision = self.decisions.judge(bundle, control, start_question(member, question), work);
+        let decision = evidence::held(decision, None, control, work.now);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
             observe(bundle, START, &decision, work);
@@ -362,12 +364,13 @@ impl Shard {
         let Some(judged) = self.decisions.judge_in_flight(under, control, ask, work) else {
             return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned(), Failure::Denied));
         };
-        observe(&judged.bundle, action, &judged.decision, work);
-        if !judged.decision.is_permit() {
-            let failure = judged.failure();
-            return Ok(denied(judged.decision, failure));
+        let failure = judged.failure();
+        let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+        let decision = evidence::held(judged.decision, Some((key.transaction, step)), control, work.now);
+        observe(&judged.bundle, action, &decision, work);
+        if !decision.is_permit() {
+            return Ok(denied(decision, failure));
         }
-        let decision = judged.decision;
         if let Some(why) = unmet(&decision, Deed::Emitted).filter(|_| matches!(offer.call, Call::Emit { .. })) {
             return Ok(Permit::Denied(Some(decision), why, Failure::Denied));
         }
@@ -522,7 +525,11 @@ impl Shard {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
                         None => self.decisions.judge(bundle, control, |_| request.clone(), work),
                     };
-                    let unmet = unmet(&decision, Deed::Asked);
+                    let (decision, lack) = match evidence::cited(&decision, None, control, work.now) {
+                        Ok(cited) => (cited.map_or(decision, Arc::new), None),
+                        Err(reason) => (decision, Some(reason.text)),
+                    };
+                    let unmet = unmet(&decision, Deed::Asked).or(lack);
                     recorded(question.actor, id, (bundle, &request.action), (&decision, unmet), work)
                 }
                 None => refused(question.actor, id, NO_BUNDLE, work),

@@ -2,6 +2,7 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
+use super::evidence;
 use super::judge::{Under, add_data};
 use super::stops;
 use super::work::Work;
@@ -131,6 +132,7 @@ impl Shard {
                 (judged.bundle, judged.decision)
             }
         };
+        let decision = evidence::held(decision, Some((id, intent.step.as_str())), control, work.now);
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let standing = Standing { actor, decision: Some(&*decision) };

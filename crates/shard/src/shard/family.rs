@@ -3,6 +3,7 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, START, Standing, observe, start_question};
+use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::Under;
 use super::work::Work;
@@ -347,7 +348,7 @@ impl Shard {
         };
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let beginning = Arc::clone(&child.head().beginning);
-        let Some((decision, failure)) = self.judge_child(id, &child, context, control, work)? else {
+        let Some((decision, failure)) = self.judge_child((id, node), &child, context, control, work)? else {
             let (denial, why) = ((decision_id, Failure::Denied), BUNDLE_LOST.to_owned());
             return self.run(id, Standing::system(), work, |member, cx| member.deny(node, denial, why, cx));
         };
@@ -380,7 +381,7 @@ impl Shard {
     /// says under which bundle it is decided; none: that can't be loaded.
     fn judge_child(
         &mut self,
-        parent: TransactionId,
+        (parent, node): (TransactionId, NodeRef),
         child: &Transaction,
         context: Map<String, Value>,
         control: &Control,
@@ -397,13 +398,16 @@ impl Shard {
         if let Some(stop) = self.stop_on(child, START, control) {
             return Ok(Some((Arc::new(stop.decision(beginning.bundle, &question)), Failure::Denied)));
         }
-        let parent = self.members.get(&parent).ok_or(Refusal::Missing(parent))?;
-        let under = Under::of(parent, &self.bundles, control);
+        let member = self.members.get(&parent).ok_or(Refusal::Missing(parent))?;
+        let under = Under::of(member, &self.bundles, control);
         let judged = self.decisions.judge_in_flight(under, control, start_question(child, question), work);
         Ok(judged.map(|judged| {
-            observe(&judged.bundle, START, &judged.decision, work);
             let failure = judged.failure();
-            (judged.decision, failure)
+            // It is the step that has a transaction already, whose evidence counts.
+            let of = member.step_of(node).map(|step| (parent, step.id.as_str()));
+            let decision = evidence::held(judged.decision, of, control, work.now);
+            observe(&judged.bundle, START, &decision, work);
+            (decision, failure)
         }))
     }
 

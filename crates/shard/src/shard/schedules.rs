@@ -232,6 +232,8 @@ impl Shard {
             | ControlRow::SigningSecretGone(_)
             | ControlRow::Definition(_)
             | ControlRow::Bundle(_)
+            | ControlRow::Evidence(..)
+            | ControlRow::EvidenceGone(_)
             | ControlRow::Trust(_)
             | ControlRow::TrustGone
             | ControlRow::BundleSigned(..)

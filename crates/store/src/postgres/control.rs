@@ -75,6 +75,19 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 }
             }
             ControlRow::BudgetGone(budget) => gone(statement, name, BUDGETS, budget.as_str()),
+            ControlRow::Evidence(row, content) => {
+                let again = |other: &ControlRow| matches!(other, ControlRow::Evidence(other, _) if other.id == row.id);
+                if !later.iter().any(again) {
+                    if let Some(content) = content {
+                        put(statement, format!("{name}_content"), CONTENTS, (content.id.to_string(), &content.body));
+                    }
+                    put(statement, name, EVIDENCE, (row.id.to_string(), &row.body));
+                }
+            }
+            ControlRow::EvidenceGone(id) => {
+                gone(statement, format!("{name}_content"), CONTENTS, id.to_string());
+                gone(statement, name, EVIDENCE, id.to_string());
+            }
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::Trust(row) => put_single(statement, name, "trust", &row.body),
@@ -211,6 +224,8 @@ const QUEUES: Named = ("queues", "queue");
 const SCHEDULES: Named = ("schedules", "name");
 const STOPS: Named = ("stops", "id");
 const BUDGETS: Named = ("budgets", "name");
+const EVIDENCE: Named = ("evidence", "id");
+const CONTENTS: Named = ("evidence_contents", "id");
 
 fn put<'a>(
     statement: &mut Statement<'a>,
@@ -321,6 +336,8 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::StopGone(_)
         | ControlRow::Budget(_)
         | ControlRow::BudgetGone(_)
+        | ControlRow::Evidence(..)
+        | ControlRow::EvidenceGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
         | ControlRow::Trust(_)

@@ -11,11 +11,11 @@ use crate::{
     CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch, TileRow,
     error,
 };
-use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow, ScheduleRow,
-    SettingsRow, StepRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow,
+    ScheduleRow, SettingsRow, StepRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use std::cmp::Reverse;
@@ -95,6 +95,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let settings = newest_settings(&conn, name).await?;
     let query = format!("SELECT {} FROM maintenance WHERE tenant = $1", rows::MAINTENANCE);
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
+    let query = format!("SELECT {} FROM evidence WHERE tenant = $1 ORDER BY id", rows::EVIDENCE);
+    let evidence = second(all(&conn, "read evidence", &query, tenant, rows::evidence).await?);
     let query = format!("SELECT {} FROM stops WHERE tenant = $1 ORDER BY id", rows::STOP);
     let stops = second(all(&conn, "read stops", &query, tenant, rows::stop).await?);
     let query = format!("SELECT {} FROM budgets WHERE tenant = $1 ORDER BY name", rows::BUDGET);
@@ -124,8 +126,9 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         settings,
         maintenance,
         stops,
-        budgets,
         accounts,
+        budgets,
+        evidence,
         retention,
         trust,
         signing_secrets,
@@ -311,6 +314,18 @@ pub(super) async fn sources(
     let definitions =
         if definitions.is_empty() { Vec::new() } else { load_definitions(&conn, log, definitions.iter()).await? };
     Ok(Sources { payloads: payloads.into_iter().collect(), definitions })
+}
+
+pub(super) async fn evidence_content(
+    connections: &Connections,
+    tenant: &TenantId,
+    id: EvidenceId,
+) -> Answer<Option<EvidenceContentRow>> {
+    let conn = connections.get("read the content of evidence").await?;
+    let query = format!("SELECT {} FROM evidence_contents WHERE tenant = $1 AND id = $2", rows::EVIDENCE);
+    let id = id.to_string();
+    let key: &[Param<'_>] = &[(&tenant.as_str(), Type::TEXT), (&id, Type::TEXT)];
+    Ok(one(&conn, "read the content of evidence", &query, key, rows::evidence_content).await?.map(|(_, row)| row))
 }
 
 pub(super) async fn schedule(connections: &Connections, tenant: &TenantId, name: &Name) -> Answer<Option<ScheduleRow>> {

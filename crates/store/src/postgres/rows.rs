@@ -12,9 +12,10 @@ use chancery_base::{
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
-    LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed,
-    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow,
+    TransactionRow, TrustRow,
 };
 use chancery_shard::{RequestKind, RequestStatus};
 use std::borrow::Cow;
@@ -67,6 +68,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`evidence`] and [`evidence_content`] read.
+pub(super) const EVIDENCE: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`stop`] reads.
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`retention`] reads.
@@ -417,6 +420,14 @@ pub(super) fn credential(row: &Row) -> Read<(TenantId, CredentialRow)> {
 
 pub(super) fn target(row: &Row) -> Read<(TenantId, TargetRow)> {
     Ok((text(row, 0)?, TargetRow { target: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn evidence(row: &Row) -> Read<(TenantId, EvidenceRow)> {
+    Ok((text(row, 0)?, EvidenceRow { id: text(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn evidence_content(row: &Row) -> Read<(TenantId, EvidenceContentRow)> {
+    Ok((text(row, 0)?, EvidenceContentRow { id: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn stop(row: &Row) -> Read<(TenantId, StopRow)> {

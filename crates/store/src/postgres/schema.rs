@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: Migrations = Migrations(&[
     ("V4__requests", include_str!("../../migrations/postgres/V4__requests.sql")),
     ("V5__bundle_trust", include_str!("../../migrations/postgres/V5__bundle_trust.sql")),
     ("V6__budgets", include_str!("../../migrations/postgres/V6__budgets.sql")),
+    ("V7__evidence", include_str!("../../migrations/postgres/V7__evidence.sql")),
 ]);
 
 /// How often migrating is tried when another process does the same at once.

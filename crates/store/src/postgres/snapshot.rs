@@ -8,14 +8,14 @@ use crate::postgres::{OpenError, Options, connect, rows, schema};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{
-    KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
-    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
-    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
+    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -320,6 +320,20 @@ impl Scan for Snapshot {
     fn accounts(&self, after: Option<(&TenantId, &str)>, limit: usize) -> Answer<Vec<(TenantId, AccountRow)>> {
         let after = after.map(|(tenant, account)| vec![text(tenant.as_str()), text(account)]);
         self.pages(("accounts", rows::ACCOUNT, "tenant, account"), after.unwrap_or_default(), limit, rows::account)
+    }
+
+    fn evidence(&self, after: Option<(&TenantId, EvidenceId)>, limit: usize) -> Answer<Vec<(TenantId, EvidenceRow)>> {
+        let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
+        self.pages(("evidence", rows::EVIDENCE, "tenant, id"), after, limit, rows::evidence)
+    }
+
+    fn evidence_contents(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, EvidenceContentRow)>> {
+        let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
+        self.pages(("evidence_contents", rows::EVIDENCE, "tenant, id"), after, limit, rows::evidence_content)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

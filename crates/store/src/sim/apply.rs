@@ -176,6 +176,14 @@ fn apply_control(
         ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
         ControlRow::Budget(row) => drop(control.budgets.insert((tenant.clone(), row.name.clone()), row.clone())),
         ControlRow::BudgetGone(name) => drop(control.budgets.remove(&(tenant.clone(), name.clone()))),
+        ControlRow::Evidence(row, content) => {
+            control.evidence.insert((tenant.clone(), row.id), row.clone());
+            control.evidence_contents.extend(content.iter().map(|row| ((tenant.clone(), row.id), row.clone())));
+        }
+        ControlRow::EvidenceGone(id) => {
+            control.evidence.remove(&(tenant.clone(), *id));
+            control.evidence_contents.remove(&(tenant.clone(), *id));
+        }
         ControlRow::Retention(row) => {
             control.retention.insert(tenant.clone(), row.clone());
         }

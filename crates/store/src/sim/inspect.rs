@@ -4,13 +4,15 @@ use super::SimStore;
 use super::state::{State, credential_key, principal_key};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
-    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
-    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
+    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -190,6 +192,21 @@ impl Scan for SimStore {
     fn accounts(&self, after: Option<(&TenantId, &str)>, limit: usize) -> Answer<Vec<(TenantId, AccountRow)>> {
         let after = after.map(|(tenant, account)| (tenant.clone(), account.to_owned()));
         page(&self.inner().state.accounts, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn evidence(&self, after: Option<(&TenantId, EvidenceId)>, limit: usize) -> Answer<Vec<(TenantId, EvidenceRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        page(&self.inner().state.control.evidence, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
+    }
+
+    fn evidence_contents(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, EvidenceContentRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        let rows = &self.inner().state.control.evidence_contents;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

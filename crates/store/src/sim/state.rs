@@ -6,15 +6,16 @@ use crate::scan::{BUNDLE, SHADOW, SlotRow};
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, RequestReach, RequestSearch, TileRow, error, words};
 use chancery_base::{
-    Digest, EventPattern, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
-    Timestamp, TransactionId,
+    Digest, EventPattern, EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId,
+    TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
-    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    TrustRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub(super) struct Control {
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) stops: BTreeMap<(TenantId, StopId), StopRow>,
     pub(super) budgets: BTreeMap<(TenantId, Name), BudgetRow>,
+    pub(super) evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>,
+    pub(super) evidence_contents: BTreeMap<(TenantId, EvidenceId), EvidenceContentRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) trust: BTreeMap<TenantId, TrustRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
@@ -108,6 +111,7 @@ impl State {
             stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             budgets: of_tenant(&self.control.budgets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             accounts: of_tenant(&self.accounts, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            evidence: of_tenant(&self.control.evidence, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             retention: self.control.retention.get(tenant).cloned(),
             trust: self.control.trust.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)
@@ -213,6 +217,10 @@ impl State {
         let end = before.map_or(Included((tenant.clone(), u32::MAX)), |before| Excluded((tenant.clone(), before)));
         let rows = self.control.settings.range((Included((tenant.clone(), 0)), end));
         rows.rev().take(limit).map(|(_, row)| row.clone()).collect()
+    }
+
+    pub(super) fn evidence_content(&self, tenant: &TenantId, id: EvidenceId) -> Option<EvidenceContentRow> {
+        self.control.evidence_contents.get(&(tenant.clone(), id)).cloned()
     }
 
     pub(super) fn schedule(&self, tenant: &TenantId, name: &Name) -> Option<ScheduleRow> {

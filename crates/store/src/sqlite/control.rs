@@ -34,6 +34,15 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
         ControlRow::StopGone(id) => gone(conn, tenant, STOPS, &id.to_string(), "lift a stop"),
         ControlRow::Budget(row) => put(conn, tenant, BUDGETS, (row.name.as_str(), &row.body), "write a budget"),
         ControlRow::BudgetGone(name) => gone(conn, tenant, BUDGETS, name.as_str(), "delete a budget"),
+        ControlRow::Evidence(row, content) => {
+            put(conn, tenant, EVIDENCE, (&row.id.to_string(), &row.body), "write evidence")?;
+            let Some(content) = content else { return Ok(()) };
+            put(conn, tenant, CONTENTS, (&content.id.to_string(), &content.body), "write the content of evidence")
+        }
+        ControlRow::EvidenceGone(id) => {
+            gone(conn, tenant, CONTENTS, &id.to_string(), "erase the content of evidence")?;
+            gone(conn, tenant, EVIDENCE, &id.to_string(), "erase evidence")
+        }
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::Trust(row) => put_single(conn, tenant, TRUST, &row.body, "write what is said of bundles"),
@@ -146,6 +155,8 @@ const SCHEDULES: Named = ("schedules", "name");
 const STOPS: Named = ("stops", "id");
 const BUDGETS: Named = ("budgets", "name");
 const ACCOUNTS: Named = ("accounts", "account");
+const EVIDENCE: Named = ("evidence", "id");
+const CONTENTS: Named = ("evidence_contents", "id");
 
 fn put(
     conn: &Connection,

@@ -10,11 +10,11 @@ use crate::{
     CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch, TileRow,
     error,
 };
-use chancery_base::{Digest, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_base::{Digest, EvidenceId, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
-    BundleRow, DefinitionRow, EntryRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow, ScheduleRow,
-    SettingsRow, TenantRow, TransactionRow,
+    BundleRow, DefinitionRow, EntryRow, EvidenceContentRow, KeyRow, KeyScope, LogId, LogRow, PayloadRow, RequestRow,
+    ScheduleRow, SettingsRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::Search;
 use rusqlite::types::Value as Sql;
@@ -139,6 +139,13 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 &format!("SELECT {} FROM accounts WHERE tenant = ?1 ORDER BY account", rows::ACCOUNT),
                 [tenant],
                 |row| Ok(rows::account(row)?.1),
+            )?,
+            evidence: all(
+                conn,
+                "read evidence",
+                &format!("SELECT {} FROM evidence WHERE tenant = ?1 ORDER BY id", rows::EVIDENCE),
+                [tenant],
+                |row| Ok(rows::evidence(row)?.1),
             )?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             trust: single(conn, tenant, "trust", "read what is said of bundles", rows::trust)?,
@@ -320,6 +327,16 @@ pub(super) fn sources(conn: &Connection, log: LogId, payloads: &[u64], definitio
         }
         Ok(Sources { payloads: found, definitions: load_definitions(conn, log, definitions.iter())? })
     })
+}
+
+pub(super) fn evidence_content(
+    conn: &Connection,
+    tenant: &TenantId,
+    id: EvidenceId,
+) -> Answer<Option<EvidenceContentRow>> {
+    let statement = format!("SELECT {} FROM evidence_contents WHERE tenant = ?1 AND id = ?2", rows::EVIDENCE);
+    let key = [tenant.as_str(), &id.to_string()];
+    one(conn, "read the content of evidence", &statement, key, |row| Ok(rows::evidence_content(row)?.1))
 }
 
 pub(super) fn schedule(conn: &Connection, tenant: &TenantId, name: &Name) -> Answer<Option<ScheduleRow>> {

@@ -6,13 +6,14 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId,
+    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId,
 };
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow,
-    LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed,
-    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow,
+    RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow,
+    TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
@@ -63,6 +64,8 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`evidence`] and [`evidence_content`] read.
+pub(super) const EVIDENCE: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`stop`] reads.
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`budget`] reads.
@@ -109,7 +112,7 @@ macro_rules! text {
 }
 
 bytes!(TransactionId, KeyId, RequestId, SigningSecretId, Digest);
-text!(TenantId, Name, PrincipalId, StopId, TargetId, Origin);
+text!(TenantId, Name, PrincipalId, EvidenceId, StopId, TargetId, Origin);
 
 impl FromSql for Db<SigningSecret> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -409,6 +412,14 @@ pub(super) fn budget(row: &Row<'_>) -> rusqlite::Result<(TenantId, BudgetRow)> {
 
 pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<(TenantId, AccountRow)> {
     Ok((get(row, 0)?, AccountRow { account: row.get(1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn evidence(row: &Row<'_>) -> rusqlite::Result<(TenantId, EvidenceRow)> {
+    Ok((get(row, 0)?, EvidenceRow { id: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn evidence_content(row: &Row<'_>) -> rusqlite::Result<(TenantId, EvidenceContentRow)> {
+    Ok((get(row, 0)?, EvidenceContentRow { id: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {

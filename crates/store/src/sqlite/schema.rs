@@ -18,6 +18,7 @@ const MIGRATIONS: Migrations = Migrations(&[
     ("V4__requests", include_str!("../../migrations/sqlite/V4__requests.sql")),
     ("V5__bundle_trust", include_str!("../../migrations/sqlite/V5__bundle_trust.sql")),
     ("V6__budgets", include_str!("../../migrations/sqlite/V6__budgets.sql")),
+    ("V7__evidence", include_str!("../../migrations/sqlite/V7__evidence.sql")),
 ]);
 
 /// The table that refinery keeps.

@@ -7,14 +7,14 @@ use crate::sqlite::schema::HISTORY;
 use crate::sqlite::{OpenError, open, read, rows};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{
-    KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId,
-    LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
-    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
+    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -349,6 +349,28 @@ impl Scan for Snapshot {
         );
         let (tenant, account) = after.map_or(("", ""), |(tenant, account)| (tenant.as_str(), account));
         self.scan("accounts", &query, params![tenant, account, read::rows_max(limit)], rows::account)
+    }
+
+    fn evidence(&self, after: Option<(&TenantId, EvidenceId)>, limit: usize) -> Answer<Vec<(TenantId, EvidenceRow)>> {
+        let query = format!(
+            "SELECT {} FROM evidence WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3",
+            rows::EVIDENCE
+        );
+        let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
+        self.scan("evidence", &query, params![tenant, id, read::rows_max(limit)], rows::evidence)
+    }
+
+    fn evidence_contents(
+        &self,
+        after: Option<(&TenantId, EvidenceId)>,
+        limit: usize,
+    ) -> Answer<Vec<(TenantId, EvidenceContentRow)>> {
+        let query = format!(
+            "SELECT {} FROM evidence_contents WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3",
+            rows::EVIDENCE
+        );
+        let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
+        self.scan("evidence_contents", &query, params![tenant, id, read::rows_max(limit)], rows::evidence_content)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -32,6 +32,8 @@ pub(crate) struct FullDump {
     pub(crate) stops: Vec<(TenantId, StopRow)>,
     pub(crate) budgets: Vec<(TenantId, BudgetRow)>,
     pub(crate) accounts: Vec<(TenantId, AccountRow)>,
+    pub(crate) evidence: Vec<(TenantId, EvidenceRow)>,
+    pub(crate) contents: Vec<(TenantId, EvidenceContentRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) trust: Vec<(TenantId, TrustRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
@@ -94,6 +96,10 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
         budgets: pages(|last| scan.budgets(last.map(|(t, row): &(_, BudgetRow)| (t, &row.name)), PAGE))?,
         accounts: pages(|last| scan.accounts(last.map(|(t, row): &(_, AccountRow)| (t, &*row.account)), PAGE))?,
+        evidence: pages(|last| scan.evidence(last.map(|(t, row): &(_, EvidenceRow)| (t, row.id)), PAGE))?,
+        contents: pages(|last| {
+            scan.evidence_contents(last.map(|(t, row): &(_, EvidenceContentRow)| (t, row.id)), PAGE)
+        })?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
         trust: pages(|last| scan.trust(last.map(|(t, _): &(_, TrustRow)| t), PAGE))?,
         signing_secrets: pages(|last| {

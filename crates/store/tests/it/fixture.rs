@@ -229,6 +229,15 @@ pub(crate) fn account(number: u32, body: &str) -> AccountRow {
     AccountRow { account, body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
+pub(crate) fn evidence(number: u32, body: &str) -> EvidenceRow {
+    let id = EvidenceId::draw(time(number), &mut entropy(number));
+    EvidenceRow { id, body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn content(number: u32, body: &str) -> EvidenceContentRow {
+    EvidenceContentRow { id: evidence(number, "").id, body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
 pub(crate) fn schedule(number: u32, body: &str) -> ScheduleRow {
     ScheduleRow { name: name(&format!("s{number}")), body: Sealed::plain(body.as_bytes().to_vec()) }
 }

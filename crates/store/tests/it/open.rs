@@ -71,8 +71,8 @@ fn another_program_s_database_is_refused() {
 #[test]
 fn a_newer_schema_is_refused() {
     let dir = closed_store();
-    alter(dir.path(), "PRAGMA user_version = 6;");
-    check(dir.path(), Kind::Invalid, &["schema version 6", "up to 5", "newer build"]);
+    alter(dir.path(), "PRAGMA user_version = 8;");
+    check(dir.path(), Kind::Invalid, &["schema version 8", "up to 7", "newer build"]);
 }
 
 #[test]
@@ -81,14 +81,22 @@ fn only_this_build_s_migrations_are_opened() {
     alter(dir.path(), "UPDATE refinery_schema_history SET checksum = '1'");
     check(dir.path(), Kind::Invalid, &["migration 1 (schema) is not the one that this build knows"]);
     let dir = closed_store();
-    alter(dir.path(), "INSERT INTO refinery_schema_history VALUES (7, 'later', 'x', '1')");
-    check(dir.path(), Kind::Invalid, &["version 7", "up to 5", "newer build"]);
+    alter(dir.path(), "INSERT INTO refinery_schema_history VALUES (9, 'later', 'x', '1')");
+    check(dir.path(), Kind::Invalid, &["version 9", "up to 7", "newer build"]);
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 4] {
-    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "budgets")]
-        .map(|(number, name)| (number, name.to_owned()))
+fn all() -> [(i64, String); 7] {
+    [
+        (1, "schema"),
+        (2, "transactions"),
+        (3, "stops"),
+        (4, "requests"),
+        (5, "bundle_trust"),
+        (6, "budgets"),
+        (7, "evidence"),
+    ]
+    .map(|(number, name)| (number, name.to_owned()))
 }
 
 #[test]

@@ -247,8 +247,9 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
         let error = PostgresStore::open(&options).await.unwrap_err();
         assert!(matches!(error, OpenError::Pending(4)), "{error}");
         let schema = || {
-            let all = [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "budgets")];
-            all.map(|(number, name)| (number, name.to_owned())).to_vec()
+            let names = ["schema", "transactions", "stops", "requests", "bundle_trust", "budgets", "evidence"];
+            let all: Vec<(i64, &str)> = (1..).zip(names).collect();
+            all.into_iter().map(|(number, name)| (number, name.to_owned())).collect::<Vec<_>>()
         };
         let before = migration::State { applied: vec![], pending: schema() };
         assert_eq!(postgres::migration_state(&options).await.unwrap(), before);

@@ -255,6 +255,8 @@ fn the_schema_s_tables_are_enumerated_with_their_keys() {
             "definitions",
             "entries",
             "events",
+            "evidence",
+            "evidence_contents",
             "keys",
             "labels",
             "logs",
@@ -347,6 +349,7 @@ fn one_of_each() -> Vec<ControlRow> {
         ControlRow::Schedule(schedule(1, "{}")),
         ControlRow::Stop(stop(1, "{}")),
         ControlRow::Budget(budget(1, "{}")),
+        ControlRow::Evidence(evidence(1, "{}"), Some(content(1, "{}"))),
         ControlRow::Settings(settings(1)),
         ControlRow::SigningSecret(signing_secret(2)),
     ]
@@ -397,6 +400,8 @@ fn every_column_can_be_tampered_with() {
     let empty = [
         "accounts",
         "budgets",
+        "evidence",
+        "evidence_contents",
         "maintenance",
         "principals",
         "queues",

@@ -4,6 +4,7 @@
 use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
+use crate::shard::evidence;
 use crate::shard::index::{Place, ReadyKey};
 use crate::shard::judge::{Judgement, Under};
 use crate::shard::work::Work;
@@ -150,6 +151,8 @@ impl Shard {
         let under = Under::of(member, &self.bundles, control);
         let judged = self.decisions.judge_in_flight(under, control, ask, work);
         let Judgement { bundle, decision, .. } = judged.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
+        let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
+        let decision = evidence::held(decision, Some((key.transaction, step)), control, work.now);
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }

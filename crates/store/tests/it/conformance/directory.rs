@@ -3,9 +3,9 @@
 use super::kind;
 use crate::fixture::{log as log_of, *};
 use crate::subject::Subject;
-use chancery_base::Kind;
-use chancery_shard::Batch;
+use chancery_base::{Kind, TenantId};
 use chancery_shard::row::*;
+use chancery_shard::{Batch, Grant};
 use std::collections::BTreeMap;
 
 /// A directory, parts of which are written twice.
@@ -32,6 +32,9 @@ fn directory() -> Vec<ControlRow> {
         ControlRow::Budget(budget(1, "{}")),
         ControlRow::Budget(budget(3, "{}")),
         ControlRow::Budget(budget(2, "new")),
+        ControlRow::Evidence(evidence(2, "two"), Some(content(2, "content"))),
+        ControlRow::Evidence(evidence(1, "one"), None),
+        ControlRow::Evidence(evidence(3, "three"), Some(content(3, "erased"))),
         ControlRow::Retention(retention("old")),
         ControlRow::Trust(trust("old")),
         ControlRow::SigningSecret(signing_secret(3)),
@@ -54,9 +57,10 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let log = log_of(store, "acme", 0).await;
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
+    let erased = ControlRow::EvidenceGone(evidence(3, "").id);
     let lifted = ControlRow::StopGone(stop(3, "").id);
     let deleted = ControlRow::BudgetGone(budget(3, "").name);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted, deleted];
+    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted, deleted, erased];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -91,6 +95,13 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.credentials, [credential(1, true), credential(2, false)]);
     assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
     assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
+    assert_eq!(control.evidence, [evidence(1, "one"), evidence(2, "two")]);
+    let grant = Grant::system("a test", "acme".parse().unwrap());
+    for (number, expected) in [(1, None), (2, Some(content(2, "content"))), (3, None)] {
+        assert_eq!(store.evidence_content(&grant, evidence(number, "").id).await.unwrap(), expected);
+    }
+    let elsewhere = Grant::system("a test", TenantId::system());
+    assert_eq!(store.evidence_content(&elsewhere, evidence(2, "").id).await.unwrap(), None);
     assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
     assert_eq!(control.budgets, [budget(1, "{}"), budget(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
