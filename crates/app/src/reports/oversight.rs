@@ -80,7 +80,7 @@ impl RequestCounts {
 const USED: &str = "override.used";
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people needs no more than its first digits")]
+    // For people: its first digits are enough.
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
@@ -264,8 +264,8 @@ mod tests {
     #[test]
     fn ranks_are_those_of_what_there_is() {
         for (count, expected) in [(1, [1, 1, 1]), (2, [1, 2, 2]), (10, [5, 9, 10]), (100, [50, 90, 100])] {
-            let mut tally = Tally { times: (1..=count).rev().map(Duration::from_secs).collect(), ..Tally::default() };
-            let answer = std::mem::take(&mut tally).finish(Span { from: second(0), to: second(1) }, 0).answer.unwrap();
+            let tally = Tally { times: (1..=count).rev().map(Duration::from_secs).collect(), ..Tally::default() };
+            let answer = tally.finish(Span { from: second(0), to: second(1) }, 0).answer.unwrap();
             assert_eq!([answer.p50, answer.p90, answer.max].map(|time| time.as_secs()), expected, "{count}");
         }
         assert_eq!(of(&[]).answer, None);

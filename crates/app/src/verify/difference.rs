@@ -2,9 +2,9 @@
 
 use chancery_shard::replay::SigningSecretSeen;
 use chancery_shard::row::{
-    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, EvidenceRow, KeyRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow,
-    TenantRow, TransactionRow, TrustRow,
+    AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, EvidenceContentRow, EvidenceRow, KeyRow,
+    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -119,6 +119,40 @@ differs!(SlotRow { last => "last_slot", shard => "shard", version => "version" }
 impl Differs for chancery_base::Digest {
     fn differs(&self, other: &Self) -> Option<&'static str> {
         (self != other).then_some("digest")
+    }
+}
+
+/// What is compared of the content of evidence: its digest, which its entry has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    is_plain: bool,
+    has_nonce: bool,
+    digest: chancery_base::Digest,
+}
+
+impl Content {
+    /// One that has this digest.
+    pub(super) const fn with(digest: chancery_base::Digest) -> Self {
+        Self { is_plain: true, has_nonce: false, digest }
+    }
+
+    /// That of a row.
+    pub(super) fn of(row: &EvidenceContentRow) -> Self {
+        let Sealed { key, nonce, bytes } = &row.body;
+        let (is_plain, has_nonce) = (key == Sealed::PLAIN, !nonce.is_empty());
+        Self { is_plain, has_nonce, digest: chancery_base::Digest::of(bytes) }
+    }
+}
+
+impl Differs for Content {
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        if self.is_plain != other.is_plain {
+            Some("body_key")
+        } else if self.has_nonce != other.has_nonce {
+            Some("body_nonce")
+        } else {
+            (self.digest != other.digest).then_some("body")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows of tenants and of what belongs to them as a whole, compared when all logs are read.
 
-use super::difference::Differs;
+use super::difference::{Content, Differs};
 use super::{Fault, PAGE, each};
 use chancery_base::{
     Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
@@ -328,8 +328,9 @@ fn compare_budgets(
 
 /// An artefact is what its entry says, and its content is what has its digest.
 fn compare_evidence(store: &impl Scan, evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>) -> Result<u64, Fault> {
-    let digest = |row: &EvidenceRow| Evidence::of(row).filter(|evidence| evidence.terms.size.is_some());
-    let contents = evidence.iter().filter_map(|(key, row)| Some((key.clone(), digest(row)?.terms.digest))).collect();
+    let stored = |row: &EvidenceRow| Evidence::of(row).filter(|evidence| evidence.terms.size.is_some());
+    let content = |row| stored(row).map(|evidence| Content::with(evidence.terms.digest));
+    let contents = evidence.iter().filter_map(|(key, row)| Some((key.clone(), content(row)?))).collect();
     let mut table = Table::new("evidence", evidence, pair);
     let page =
         |last: Option<&(TenantId, EvidenceRow)>| store.evidence(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
@@ -339,11 +340,7 @@ fn compare_evidence(store: &impl Scan, evidence: BTreeMap<(TenantId, EvidenceId)
     let page = |last: Option<&(TenantId, EvidenceContentRow)>| {
         store.evidence_contents(last.map(|(tenant, row)| (tenant, row.id)), CONTENTS_PAGE)
     };
-    each(page, |(tenant, row)| {
-        let sealed = || Fault::column("evidence_contents", pair(&(tenant.clone(), row.id)), "body_key");
-        let digest = Digest::of(row.body.open().ok_or_else(sealed)?);
-        table.take(&(tenant.clone(), row.id), &digest)
-    })?;
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), &Content::of(row)))?;
     Ok(rows + table.finish()?)
 }
 

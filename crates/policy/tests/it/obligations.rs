@@ -74,7 +74,9 @@ fn evidence_is_cited_or_the_permit_becomes_a_denial() {
         .iter()
         .map(|obligation| match &obligation.demand {
             Demand::Evidence(artefact) => (artefact.name.as_str(), artefact.scope, artefact.cited),
-            Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => panic!("{obligation:?}"),
+            Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
+                panic!("{obligation:?}")
+            }
         })
         .collect();
     assert_eq!(demanded, [("dpia", Scope::Transaction, None), ("use", Scope::Tenant, None)]);
@@ -85,7 +87,9 @@ fn evidence_is_cited_or_the_permit_becomes_a_denial() {
             let demand = Demand::Evidence(Artefact { cited: Some(cited), ..artefact.clone() });
             Obligation { demand, ..obligation.clone() }
         }
-        Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => obligation.clone(),
+        Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
+            obligation.clone()
+        }
     };
     let met = decision.with_obligations(decision.obligations.iter().map(cite).collect());
     let payload: Value = serde_json::from_str(met.payload()).unwrap();

@@ -17,8 +17,8 @@ action transfer appliesTo { principal: User, resource: Account, context: {} };
 action climb appliesTo { principal: User, resource: Shelf, context: {} };
 ";
 const POLICIES: &str = "
-@id(\"work\") permit (principal, action in [Action::\"start\", Action::\"run\"], resource)
-unless { resource == Definition::\"other\" };
+@id(\"work\") permit (principal, action in [Action::\"start\", Action::\"run\"], resource);
+@id(\"never\") forbid (principal, action == Action::\"start\", resource == Definition::\"other\");
 @id(\"pays\") permit (principal, action == Action::\"transfer\", resource);
 @id(\"climbs\") permit (principal, action == Action::\"climb\", resource);
 ";

@@ -123,11 +123,15 @@ mod tests {
             settings: None,
             maintenance: None,
             stops: Vec::new(),
+            budgets: Vec::new(),
+            accounts: Vec::new(),
             evidence,
             retention: None,
+            trust: None,
             signing_secrets: Vec::new(),
             definitions: Vec::new(),
             bundle: None,
+            shadow: None,
         };
         Control::from_rows(&rows, |_, _| Err("there is none".to_owned())).unwrap()
     }
