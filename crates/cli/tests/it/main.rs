@@ -12,6 +12,7 @@ mod bundles;
 mod capability;
 #[cfg(test)]
 mod event;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod export;
@@ -19,6 +20,7 @@ mod export;
 mod first_success;
 #[cfg(test)]
 mod fork;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod help;
@@ -33,11 +35,13 @@ mod postgres;
 #[cfg(test)]
 #[path = "../../../store/tests/support/postgres.rs"]
 #[expect(dead_code, reason = "the store's tests use the rest")]
+#[cfg(test)]
 mod postgres_server;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod report;
+#[cfg(test)]
 mod request;
 #[cfg(test)]
 mod risk;

@@ -1,5 +1,6 @@
 //! Tests of the engine, one module a subject.
 
+#[cfg(test)]
 mod definition;
 #[cfg(test)]
 mod open;

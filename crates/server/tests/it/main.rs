@@ -20,6 +20,7 @@ mod denial;
 mod entries;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exports;
@@ -33,6 +34,7 @@ mod flight;
 mod flow;
 #[cfg(test)]
 mod forks;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod house;
@@ -58,6 +60,7 @@ mod polls;
 mod queues;
 #[cfg(test)]
 mod reports;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod retention;

@@ -45,21 +45,10 @@ impl Shard {
             Change::PrincipalCreate(principal) => principal_create(actor, principal, control, work)?,
             Change::PrincipalSet(principal) => principal_set(actor, principal, control, work)?,
             Change::KeyIssue { id, principal, hash, expires_at } => {
-                if control.credentials.contains_key(id) {
-                    return Err(Refusal::Exists(format!("key {id}")));
-                }
-                if control.directory.principal(principal).is_none() {
-                    return Err(Refusal::NotFound(format!("principal {principal}")));
-                }
-                let row = CredentialRow {
-                    id: *id,
-                    principal: *principal,
-                    hash: *hash,
-                    issued_at: work.now,
-                    expires_at: *expires_at,
-                    revoked_at: None,
-                };
-                key_entry(actor, kind::KEY_ISSUED, row, work)
+                let (id, principal, expires_at) = (*id, *principal, *expires_at);
+                let issued_at = work.now;
+                let row = CredentialRow { id, principal, hash: *hash, issued_at, expires_at, revoked_at: None };
+                key_issue(actor, row, control, work)?
             }
             Change::KeyRevoke(id) => return key_revoke(actor, *id, control, work),
             Change::TargetSet { target, settings } => return targets::set(actor, target, settings, control, work),
@@ -181,6 +170,16 @@ fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work)
     }
     let row = CredentialRow { revoked_at: Some(work.now), ..row.clone() };
     Ok(Some(key_entry(actor, kind::KEY_REVOKED, row, work)))
+}
+
+fn key_issue(actor: PrincipalId, row: CredentialRow, control: &Control, work: &mut Work) -> Result<u64, Refusal> {
+    if control.credentials.contains_key(&row.id) {
+        return Err(Refusal::Exists(format!("key {}", row.id)));
+    }
+    if control.directory.principal(&row.principal).is_none() {
+        return Err(Refusal::NotFound(format!("principal {}", row.principal)));
+    }
+    Ok(key_entry(actor, kind::KEY_ISSUED, row, work))
 }
 
 fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work) -> u64 {

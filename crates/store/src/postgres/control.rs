@@ -7,7 +7,7 @@ use crate::postgres::statement::{Statement, column, int};
 use crate::postgres::{fault, rows};
 use crate::scan::{BUNDLE, SHADOW};
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
+use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
@@ -27,62 +27,31 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
         let later = control.get(index + 1..).unwrap_or_default();
         let earlier = control.get(..index).unwrap_or_default();
         let name = format!("control_{index}");
+        if is_overtaken(row, later) {
+            continue;
+        }
         match row {
             ControlRow::Tenant(row, origins) => {
                 make_tenant(statement, &name, row, origins, made_logs);
                 made_logs += origins.len();
             }
-            // One statement cannot write a row twice: of several the last counts.
-            ControlRow::Principal(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Principal(other) if other.id == row.id);
-                if !later.iter().any(again) {
-                    principal(statement, name, row);
-                }
-            }
-            ControlRow::Credential(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Credential(other) if other.id == row.id);
-                if !later.iter().any(again) {
-                    credential(statement, name, row);
-                }
-            }
-            ControlRow::Target(row) => {
-                let again =
-                    |other: &ControlRow| matches!(other, ControlRow::Target(other) if other.target == row.target);
-                if !later.iter().any(again) {
-                    put(statement, name, TARGETS, (row.target.as_str(), &row.body));
-                }
-            }
-            ControlRow::Queue(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Queue(other) if other.queue == row.queue);
-                if !later.iter().any(again) {
-                    put(statement, name, QUEUES, (row.queue.as_str(), &row.body));
-                }
-            }
+            ControlRow::Principal(row) => principal(statement, name, row),
+            ControlRow::Credential(row) => credential(statement, name, row),
+            ControlRow::Target(row) => put(statement, name, TARGETS, (row.target.as_str(), &row.body)),
+            ControlRow::Queue(row) => put(statement, name, QUEUES, (row.queue.as_str(), &row.body)),
+            ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
             ControlRow::Settings(row) => settings(statement, name, row),
             ControlRow::Maintenance(row) => put_single(statement, name, "maintenance", &row.body),
             ControlRow::MaintenanceOver => single_gone(statement, name, "maintenance"),
-            ControlRow::Stop(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Stop(other) if other.id == row.id);
-                if !later.iter().any(again) {
-                    put(statement, name, STOPS, (row.id.to_string(), &row.body));
-                }
-            }
+            ControlRow::Stop(row) => put(statement, name, STOPS, (row.id.to_string(), &row.body)),
             ControlRow::StopGone(id) => gone(statement, name, STOPS, id.to_string()),
-            ControlRow::Budget(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Budget(other) if other.name == row.name);
-                if !later.iter().any(again) {
-                    put(statement, name, BUDGETS, (row.name.as_str(), &row.body));
-                }
-            }
+            ControlRow::Budget(row) => put(statement, name, BUDGETS, (row.name.as_str(), &row.body)),
             ControlRow::BudgetGone(budget) => gone(statement, name, BUDGETS, budget.as_str()),
             ControlRow::Evidence(row, content) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Evidence(other, _) if other.id == row.id);
-                if !later.iter().any(again) {
-                    if let Some(content) = content {
-                        put(statement, format!("{name}_content"), CONTENTS, (content.id.to_string(), &content.body));
-                    }
-                    put(statement, name, EVIDENCE, (row.id.to_string(), &row.body));
+                if let Some(content) = content {
+                    put(statement, format!("{name}_content"), CONTENTS, (content.id.to_string(), &content.body));
                 }
+                put(statement, name, EVIDENCE, (row.id.to_string(), &row.body));
             }
             ControlRow::EvidenceGone(id) => {
                 gone(statement, format!("{name}_content"), CONTENTS, id.to_string());
@@ -92,19 +61,10 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::Trust(row) => put_single(statement, name, "trust", &row.body),
             ControlRow::TrustGone => single_gone(statement, name, "trust"),
-            ControlRow::QueueGone(queue) => gone(statement, name, QUEUES, queue.as_str()),
             ControlRow::SigningSecret(row) => signing_secret(statement, name, row),
             ControlRow::SigningSecretGone(id) => signing_secret_gone(statement, name, *id),
-            ControlRow::Schedule(row) => {
-                if !later.iter().any(|other| is_of_schedule(other, &row.name)) {
-                    put(statement, name, SCHEDULES, (row.name.as_str(), &row.body));
-                }
-            }
-            ControlRow::ScheduleGone(schedule) => {
-                if !later.iter().any(|other| is_of_schedule(other, schedule)) {
-                    gone(statement, name, SCHEDULES, schedule.as_str());
-                }
-            }
+            ControlRow::Schedule(row) => put(statement, name, SCHEDULES, (row.name.as_str(), &row.body)),
+            ControlRow::ScheduleGone(schedule) => gone(statement, name, SCHEDULES, schedule.as_str()),
             ControlRow::Definition(row) => definition(statement, name, row),
             ControlRow::Bundle(row) => bundle(statement, name, row, later),
             ControlRow::BundleSigned(digest, signatures) => {
@@ -318,25 +278,32 @@ fn signing_secret_gone(statement: &mut Statement<'_>, name: String, id: SigningS
     );
 }
 
-/// Whether a row is written or deleted that is a schedule's of this name.
-fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
+/// Whether a later row of the batch takes the place of this one: one statement cannot write a row twice, so that of
+/// several the last counts.
+fn is_overtaken(row: &ControlRow, later: &[ControlRow]) -> bool {
+    let place = if later.is_empty() { None } else { place(row) };
+    place.is_some_and(|place| later.iter().any(|other| self::place(other).as_ref() == Some(&place)))
+}
+
+/// The table and key of what may be written again in the same batch.
+fn place(row: &ControlRow) -> Option<(&'static str, String)> {
     match row {
-        ControlRow::Schedule(row) => row.name == *name,
-        ControlRow::ScheduleGone(gone) => gone == name,
+        ControlRow::Principal(row) => Some(("principals", row.id.to_string())),
+        ControlRow::Credential(row) => Some(("credentials", row.id.to_string())),
+        ControlRow::Target(row) => Some((TARGETS.0, row.target.to_string())),
+        ControlRow::Queue(row) => Some((QUEUES.0, row.queue.to_string())),
+        ControlRow::Stop(row) => Some((STOPS.0, row.id.to_string())),
+        ControlRow::Budget(row) => Some((BUDGETS.0, row.name.to_string())),
+        ControlRow::Evidence(row, _) => Some((EVIDENCE.0, row.id.to_string())),
+        ControlRow::Schedule(row) => Some((SCHEDULES.0, row.name.to_string())),
+        ControlRow::ScheduleGone(name) => Some((SCHEDULES.0, name.to_string())),
         ControlRow::Tenant(..)
-        | ControlRow::Principal(_)
-        | ControlRow::Credential(_)
-        | ControlRow::Target(_)
-        | ControlRow::Queue(_)
         | ControlRow::QueueGone(_)
         | ControlRow::Settings(_)
         | ControlRow::Maintenance(_)
         | ControlRow::MaintenanceOver
-        | ControlRow::Stop(_)
         | ControlRow::StopGone(_)
-        | ControlRow::Budget(_)
         | ControlRow::BudgetGone(_)
-        | ControlRow::Evidence(..)
         | ControlRow::EvidenceGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
@@ -348,7 +315,7 @@ fn is_of_schedule(row: &ControlRow, name: &Name) -> bool {
         | ControlRow::Bundle(_)
         | ControlRow::BundleSigned(..)
         | ControlRow::ActiveBundle(_)
-        | ControlRow::ShadowBundle(_) => false,
+        | ControlRow::ShadowBundle(_) => None,
     }
 }
 

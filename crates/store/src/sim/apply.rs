@@ -150,27 +150,17 @@ fn apply_control(
     let conflict = |what: String| Err(error(COMMIT, Kind::Conflict, format!("{what} is there already")));
     match row {
         ControlRow::Tenant(row, origins) => make_tenant(control, logs, row, origins)?,
-        ControlRow::Principal(row) => {
-            control.principals.insert(principal_key(tenant, row.id), row.clone());
-        }
-        ControlRow::Credential(row) => {
-            control.credentials.insert(credential_key(tenant, row.id), row.clone());
-        }
-        ControlRow::Target(row) => {
-            control.targets.insert((tenant.clone(), row.target.clone()), row.clone());
-        }
-        ControlRow::Queue(row) => {
-            control.queues.insert((tenant.clone(), row.queue.clone()), row.clone());
-        }
+        ControlRow::Principal(row) => drop(control.principals.insert(principal_key(tenant, row.id), row.clone())),
+        ControlRow::Credential(row) => drop(control.credentials.insert(credential_key(tenant, row.id), row.clone())),
+        ControlRow::Target(row) => drop(control.targets.insert((tenant.clone(), row.target.clone()), row.clone())),
+        ControlRow::Queue(row) => drop(control.queues.insert((tenant.clone(), row.queue.clone()), row.clone())),
         ControlRow::QueueGone(queue) => drop(control.queues.remove(&(tenant.clone(), queue.clone()))),
         ControlRow::Settings(row) => {
             if control.settings.insert((tenant.clone(), row.version), row.clone()).is_some() {
                 return conflict(format!("version {} of the settings", row.version));
             }
         }
-        ControlRow::Maintenance(row) => {
-            control.maintenance.insert(tenant.clone(), row.clone());
-        }
+        ControlRow::Maintenance(row) => drop(control.maintenance.insert(tenant.clone(), row.clone())),
         ControlRow::MaintenanceOver => drop(control.maintenance.remove(tenant)),
         ControlRow::Stop(row) => drop(control.stops.insert((tenant.clone(), row.id), row.clone())),
         ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
@@ -184,9 +174,7 @@ fn apply_control(
             control.evidence.remove(&(tenant.clone(), *id));
             control.evidence_contents.remove(&(tenant.clone(), *id));
         }
-        ControlRow::Retention(row) => {
-            control.retention.insert(tenant.clone(), row.clone());
-        }
+        ControlRow::Retention(row) => drop(control.retention.insert(tenant.clone(), row.clone())),
         ControlRow::RetentionGone => drop(control.retention.remove(tenant)),
         ControlRow::Trust(row) => drop(control.trust.insert(tenant.clone(), row.clone())),
         ControlRow::TrustGone => drop(control.trust.remove(tenant)),
@@ -195,15 +183,9 @@ fn apply_control(
                 return conflict(format!("signing secret {}", row.id));
             }
         }
-        ControlRow::SigningSecretGone(id) => {
-            control.signing_secrets.remove(&(tenant.clone(), *id));
-        }
-        ControlRow::Schedule(row) => {
-            control.schedules.insert((tenant.clone(), row.name.clone()), row.clone());
-        }
-        ControlRow::ScheduleGone(name) => {
-            control.schedules.remove(&(tenant.clone(), name.clone()));
-        }
+        ControlRow::SigningSecretGone(id) => drop(control.signing_secrets.remove(&(tenant.clone(), *id))),
+        ControlRow::Schedule(row) => drop(control.schedules.insert((tenant.clone(), row.name.clone()), row.clone())),
+        ControlRow::ScheduleGone(name) => drop(control.schedules.remove(&(tenant.clone(), name.clone()))),
         ControlRow::Definition(row) => {
             let key = (tenant.clone(), row.name.clone(), row.version);
             if control.definitions.insert(key, row.clone()).is_some() {

@@ -89,72 +89,23 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
                 rows::tenant,
             )?
             .ok_or_else(missing)?,
-            principals: all(
-                conn,
-                "read principals",
-                &format!("SELECT {} FROM principals WHERE tenant = ?1 ORDER BY id", rows::PRINCIPAL),
-                [tenant],
-                |row| Ok(rows::principal(row)?.1),
-            )?,
-            credentials: all(
-                conn,
-                "read credentials",
-                &format!("SELECT {} FROM credentials WHERE tenant = ?1 ORDER BY id", rows::CREDENTIAL),
-                [tenant],
-                |row| Ok(rows::credential(row)?.1),
-            )?,
-            targets: all(
-                conn,
-                "read targets",
-                &format!("SELECT {} FROM targets WHERE tenant = ?1 ORDER BY target", rows::TARGET),
-                [tenant],
-                |row| Ok(rows::target(row)?.1),
-            )?,
-            queues: all(
-                conn,
-                "read queues",
-                &format!("SELECT {} FROM queues WHERE tenant = ?1 ORDER BY queue", rows::QUEUE),
-                [tenant],
-                |row| Ok(rows::queue(row)?.1),
-            )?,
+            principals: of_tenant(conn, tenant, ("principals", "id", rows::PRINCIPAL), rows::principal)?,
+            credentials: of_tenant(conn, tenant, ("credentials", "id", rows::CREDENTIAL), rows::credential)?,
+            targets: of_tenant(conn, tenant, ("targets", "target", rows::TARGET), rows::target)?,
+            queues: of_tenant(conn, tenant, ("queues", "queue", rows::QUEUE), rows::queue)?,
             settings: settings(conn, &log.tenant, None)?,
             maintenance: single(conn, tenant, "maintenance", "read maintenance", rows::maintenance)?,
-            stops: all(
-                conn,
-                "read stops",
-                &format!("SELECT {} FROM stops WHERE tenant = ?1 ORDER BY id", rows::STOP),
-                [tenant],
-                |row| Ok(rows::stop(row)?.1),
-            )?,
-            budgets: all(
-                conn,
-                "read budgets",
-                &format!("SELECT {} FROM budgets WHERE tenant = ?1 ORDER BY name", rows::BUDGET),
-                [tenant],
-                |row| Ok(rows::budget(row)?.1),
-            )?,
-            accounts: all(
-                conn,
-                "read accounts",
-                &format!("SELECT {} FROM accounts WHERE tenant = ?1 ORDER BY account", rows::ACCOUNT),
-                [tenant],
-                |row| Ok(rows::account(row)?.1),
-            )?,
-            evidence: all(
-                conn,
-                "read evidence",
-                &format!("SELECT {} FROM evidence WHERE tenant = ?1 ORDER BY id", rows::EVIDENCE),
-                [tenant],
-                |row| Ok(rows::evidence(row)?.1),
-            )?,
+            stops: of_tenant(conn, tenant, ("stops", "id", rows::STOP), rows::stop)?,
+            budgets: of_tenant(conn, tenant, ("budgets", "name", rows::BUDGET), rows::budget)?,
+            accounts: of_tenant(conn, tenant, ("accounts", "account", rows::ACCOUNT), rows::account)?,
+            evidence: of_tenant(conn, tenant, ("evidence", "id", rows::EVIDENCE), rows::evidence)?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             trust: single(conn, tenant, "trust", "read what is said of bundles", rows::trust)?,
-            signing_secrets: all(
+            signing_secrets: of_tenant(
                 conn,
-                "read signing secrets",
-                &format!("SELECT {} FROM signing_secrets WHERE tenant = ?1 ORDER BY id", rows::SIGNING_SECRET),
-                [tenant],
-                |row| Ok(rows::signing_secret(row)?.1),
+                tenant,
+                ("signing_secrets", "id", rows::SIGNING_SECRET),
+                rows::signing_secret,
             )?,
             // With max() SQLite takes the other columns from the row that has the maximum.
             definitions: all(
@@ -168,6 +119,17 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             shadow: pointed(conn, &log.tenant, SHADOW)?,
         })
     })
+}
+
+/// The rows that a tenant has in a table, in the order of a column of it.
+fn of_tenant<T>(
+    conn: &Connection,
+    tenant: &str,
+    (table, order, columns): (&str, &str, &str),
+    read: fn(&Row<'_>) -> rusqlite::Result<(TenantId, T)>,
+) -> Answer<Vec<T>> {
+    let statement = format!("SELECT {columns} FROM {table} WHERE tenant = ?1 ORDER BY {order}");
+    all(conn, "read control rows", &statement, [tenant], |row| Ok(read(row)?.1))
 }
 
 /// The row of a table of which a tenant has one at most.

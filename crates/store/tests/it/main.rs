@@ -20,6 +20,7 @@ mod proxy;
 mod search;
 #[cfg(test)]
 #[path = "../support/postgres.rs"]
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod sim;
