@@ -151,7 +151,10 @@ fn what_is_no_obligation_is_refused_and_said_why() {
         assert!(err.contains(expected), "expected {expected:?} in {err:?}");
         assert!(err.contains("obligations: policy `obligation0`"), "{err:?} does not say where");
     }
-    let long = format!("@id(\"{}\") @obligation(\"rate\") @limit(\"9\") @window(\"1m\") @per(\"tenant\") {all}", "x".repeat(129));
+    let long = format!(
+        "@id(\"{}\") @obligation(\"rate\") @limit(\"9\") @window(\"1m\") @per(\"tenant\") {all}",
+        "x".repeat(129)
+    );
     assert!(with(PERMIT, &json!(long)).unwrap_err().contains("has an `@id` of at most 128 bytes"));
     let forbid = "@obligation(\"approval\") forbid (principal, action, resource);";
     assert!(with(PERMIT, &json!(forbid)).unwrap_err().contains("an obligation is a `permit`"));

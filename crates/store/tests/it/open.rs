@@ -86,7 +86,7 @@ fn only_this_build_s_migrations_are_opened() {
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 4] {
+fn all() -> [(i64, String); 5] {
     [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "budgets")]
         .map(|(number, name)| (number, name.to_owned()))
 }
