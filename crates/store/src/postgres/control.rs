@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, Name, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
-    SigningSecretRow, TenantRow,
+    BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    SigningSecretRow, StopRow, TenantRow,
 };
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -61,19 +61,9 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
             ControlRow::Settings(row) => settings(statement, name, row),
             ControlRow::Maintenance(row) => put_single(statement, name, "maintenance", &row.body),
             ControlRow::MaintenanceOver => single_gone(statement, name, "maintenance"),
-            ControlRow::Stop(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Stop(other) if other.id == row.id);
-                if !later.iter().any(again) {
-                    put(statement, name, STOPS, (row.id.to_string(), &row.body));
-                }
-            }
+            ControlRow::Stop(row) => stop(statement, name, row, later),
             ControlRow::StopGone(id) => gone(statement, name, STOPS, id.to_string()),
-            ControlRow::Budget(row) => {
-                let again = |other: &ControlRow| matches!(other, ControlRow::Budget(other) if other.name == row.name);
-                if !later.iter().any(again) {
-                    put(statement, name, BUDGETS, (row.name.as_str(), &row.body));
-                }
-            }
+            ControlRow::Budget(row) => budget(statement, name, row, later),
             ControlRow::BudgetGone(budget) => gone(statement, name, BUDGETS, budget.as_str()),
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
@@ -228,6 +218,20 @@ fn put<'a>(
              body_nonce = excluded.body_nonce, body = excluded.body RETURNING 1"
         ),
     );
+}
+
+fn stop<'a>(statement: &mut Statement<'a>, name: String, row: &'a StopRow, later: &[ControlRow]) {
+    let again = |other: &ControlRow| matches!(other, ControlRow::Stop(other) if other.id == row.id);
+    if !later.iter().any(again) {
+        put(statement, name, STOPS, (row.id.to_string(), &row.body));
+    }
+}
+
+fn budget<'a>(statement: &mut Statement<'a>, name: String, row: &'a BudgetRow, later: &[ControlRow]) {
+    let again = |other: &ControlRow| matches!(other, ControlRow::Budget(other) if other.name == row.name);
+    if !later.iter().any(again) {
+        put(statement, name, BUDGETS, (row.name.as_str(), &row.body));
+    }
 }
 
 fn gone<'a>(statement: &mut Statement<'a>, name: String, (table, column): Named, under: impl ToSql + Sync + Send + 'a) {

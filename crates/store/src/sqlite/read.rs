@@ -118,27 +118,9 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             )?,
             settings: settings(conn, &log.tenant, None)?,
             maintenance: single(conn, tenant, "maintenance", "read maintenance", rows::maintenance)?,
-            stops: all(
-                conn,
-                "read stops",
-                &format!("SELECT {} FROM stops WHERE tenant = ?1 ORDER BY id", rows::STOP),
-                [tenant],
-                |row| Ok(rows::stop(row)?.1),
-            )?,
-            budgets: all(
-                conn,
-                "read budgets",
-                &format!("SELECT {} FROM budgets WHERE tenant = ?1 ORDER BY name", rows::BUDGET),
-                [tenant],
-                |row| Ok(rows::budget(row)?.1),
-            )?,
-            accounts: all(
-                conn,
-                "read accounts",
-                &format!("SELECT {} FROM accounts WHERE tenant = ?1 ORDER BY account", rows::ACCOUNT),
-                [tenant],
-                |row| Ok(rows::account(row)?.1),
-            )?,
+            stops: of_tenant(conn, tenant, ("stops", rows::STOP, "id"), "read stops", rows::stop)?,
+            budgets: of_tenant(conn, tenant, ("budgets", rows::BUDGET, "name"), "read budgets", rows::budget)?,
+            accounts: of_tenant(conn, tenant, ("accounts", rows::ACCOUNT, "account"), "read accounts", rows::account)?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             signing_secrets: all(
                 conn,
@@ -158,6 +140,18 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             bundle: active_bundle(conn, &log.tenant)?,
         })
     })
+}
+
+/// The rows of a tenant in a table, in the order of a column.
+fn of_tenant<T>(
+    conn: &Connection,
+    tenant: &str,
+    (table, columns, order): (&str, &str, &str),
+    operation: &'static str,
+    read: fn(&Row<'_>) -> rusqlite::Result<(TenantId, T)>,
+) -> Answer<Vec<T>> {
+    let statement = format!("SELECT {columns} FROM {table} WHERE tenant = ?1 ORDER BY {order}");
+    all(conn, operation, &statement, [tenant], |row| Ok(read(row)?.1))
 }
 
 /// The row of a table of which a tenant has one at most.
