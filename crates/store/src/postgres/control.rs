@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
-    SigningSecretRow, TenantRow,
+    BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    SigningSecretRow, StopRow, TenantRow,
 };
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
