@@ -245,9 +245,9 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
     let options = postgres_options(&server.url(&database));
     block_on(async {
         let error = PostgresStore::open(&options).await.unwrap_err();
-        assert!(matches!(error, OpenError::Pending(4)), "{error}");
+        assert!(matches!(error, OpenError::Pending(5)), "{error}");
         let schema = || {
-            let all = [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests")];
+            let all = [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "bundle_trust")];
             all.map(|(number, name)| (number, name.to_owned())).to_vec()
         };
         let before = migration::State { applied: vec![], pending: schema() };
@@ -264,7 +264,7 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
         (
             "INSERT INTO refinery_schema_history SELECT 9, 'later', applied_on, checksum FROM refinery_schema_history \
           WHERE version = 1; DELETE FROM refinery_schema_history WHERE version < 9",
-            "version 9, this build knows versions up to 4",
+            "version 9, this build knows versions up to 5",
         ),
     ] {
         server.psql(&database, sql).unwrap();
