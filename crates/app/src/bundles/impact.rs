@@ -62,7 +62,8 @@ pub(super) async fn of(app: &App, grant: &Grant, then: &Bundle) -> Result<Impact
     loop {
         let reach = Reach { before, limit: PAGE, looks: IMPACT_LOOKS_MAX };
         let found = app.store().transactions(grant, running(), reach).await?;
-        let last = found.rows.last().map(|row| row.id);
+        // A full page goes on after its last row; one that is not ends where it stopped looking, or with all of them.
+        let next = if found.rows.len() < PAGE { found.floor } else { found.rows.last().map(|row| row.id) };
         for row in found.rows {
             let looked_at = usize::try_from(impact.looked_at).unwrap_or(usize::MAX);
             if looked_at >= IMPACT_LOOKS_MAX || look.decisions >= IMPACT_DECISIONS_MAX {
@@ -74,10 +75,10 @@ pub(super) async fn of(app: &App, grant: &Grant, then: &Bundle) -> Result<Impact
                 impact.add(&row, preview);
             }
         }
-        match found.floor.or(last) {
-            Some(next) => before = Some(next),
-            None => return Ok(impact),
+        if next.is_none() {
+            return Ok(impact);
         }
+        before = next;
     }
 }
 

@@ -4,6 +4,7 @@ use crate::disk::Mount;
 use crate::fixture::*;
 use crate::subject::block_on;
 use chancery_base::{Kind, digest};
+use chancery_shard::row::LogId;
 use chancery_store::sqlite::{DATABASE, LOCK};
 use chancery_store::{OpenError, Options, SqliteStore, Store};
 use std::os::unix::fs::PermissionsExt as _;
@@ -118,7 +119,7 @@ fn a_store_is_migrated_only_where_that_is_asked_for() {
         [SqliteStore::open(dir.path(), &as_it_is).unwrap_err(), SqliteStore::open_read_only(dir.path()).unwrap_err()];
     for error in errors {
         assert_eq!(error.kind(), Kind::Invalid, "{error}");
-        assert!(error.to_string().contains("lacks 4 migrations: apply them with `chancery migrate up`"), "{error}");
+        assert!(error.to_string().contains("lacks 5 migrations: apply them with `chancery migrate up`"), "{error}");
     }
     assert_eq!(SqliteStore::migrate(dir.path()).unwrap().applied, all());
     let store = SqliteStore::open(dir.path(), &as_it_is).unwrap();
@@ -136,8 +137,22 @@ fn what_an_older_store_has_is_found_after_migrating() {
         |id| format!("x'{}'", digest::hex_encode(id.as_bytes())),
         |text| format!("x'{}'", digest::hex_encode(text.as_bytes())),
     ));
+    // Who pushed a bundle only its entry said.
+    let (pushed, pusher) = (bundle("main", 1), principal(7));
+    let record = format!(
+        r#"{{"actor":"{pusher}","data":{{"bundle":"{}"}},"kind":"bundle.pushed","log":"test/system/0/1"}}"#,
+        pushed.digest
+    );
+    older(&format!(
+        "INSERT INTO bundles VALUES ('system', 'main', 1, x'{}', 0, x'7b7d'); \
+         INSERT INTO entries (position, record) VALUES (1, x'{}')",
+        digest::hex_encode(pushed.digest.as_bytes()),
+        digest::hex_encode(record.as_bytes())
+    ));
     let store = open(dir.path()).unwrap();
     block_on(found_after_migrating(&store));
+    let found = block_on(store.bundle_of(LogId(1), pushed.digest)).unwrap().unwrap();
+    assert_eq!((found.pushed_by, &*found.signatures), (pusher, ""));
 }
 
 #[test]
@@ -149,7 +164,7 @@ fn a_store_of_before_the_history_is_opened_and_gets_one() {
     open(dir.path()).unwrap();
     let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
     let rows: i64 = conn.query_row("SELECT count(*) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 4);
+    assert_eq!(rows, 5);
 }
 
 #[test]
