@@ -24,7 +24,6 @@ mod postgres;
 #[cfg(test)]
 #[path = "../../../store/tests/support/postgres.rs"]
 #[expect(dead_code, reason = "the store's tests use the rest")]
-#[cfg(test)]
 mod postgres_server;
 #[cfg(test)]
 mod stage;

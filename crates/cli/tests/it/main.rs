@@ -20,7 +20,6 @@ mod export;
 mod first_success;
 #[cfg(test)]
 mod fork;
-#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod help;
@@ -35,7 +34,6 @@ mod postgres;
 #[cfg(test)]
 #[path = "../../../store/tests/support/postgres.rs"]
 #[expect(dead_code, reason = "the store's tests use the rest")]
-#[cfg(test)]
 mod postgres_server;
 #[cfg(test)]
 mod remote;

@@ -1,6 +1,5 @@
 //! Tests of the engine, one module a subject.
 
-#[cfg(test)]
 mod definition;
 #[cfg(test)]
 mod open;

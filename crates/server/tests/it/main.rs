@@ -34,7 +34,6 @@ mod flight;
 mod flow;
 #[cfg(test)]
 mod forks;
-#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod house;

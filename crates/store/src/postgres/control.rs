@@ -11,8 +11,8 @@ use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
-    SigningSecretRow, StopRow, TenantRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    SigningSecretRow, TenantRow,
 };
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;

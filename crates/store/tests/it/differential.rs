@@ -152,7 +152,7 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         22 => ControlRow::Budget(budget(version, &number.to_string())),
         // Nor one that the same batch may have set.
         23 => ControlRow::BudgetGone(budget(version + 100, "").name),
-        24 => ControlRow::ShadowBundle((number % 2 == 0).then(|| bundle("main", version).digest)),
+        24 => ControlRow::ShadowBundle(number.is_multiple_of(2).then(|| bundle("main", version).digest)),
         // Content stays with what it is of: no shard adds the same twice.
         25 => ControlRow::Evidence(evidence(u32::from(number), "{}"), Some(content(u32::from(number), "content"))),
         26 => ControlRow::EvidenceGone(evidence(u32::from(number) + 100, "").id),

@@ -20,7 +20,6 @@ mod proxy;
 mod search;
 #[cfg(test)]
 #[path = "../support/postgres.rs"]
-#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod sim;
