@@ -85,7 +85,10 @@ pub(crate) fn describe() {
 
 fn describe_policy() {
     describe_counter!("chancery_decisions_total", "Decisions, by outcome and action");
-    describe_counter!("chancery_denials_total", "Denials, by what denied: `role`, `rule` (for bundles), `stop` or `policy`");
+    describe_counter!(
+        "chancery_denials_total",
+        "Denials, by what denied: `role`, `rule` (for bundles), `stop` or `policy`"
+    );
     describe_counter!("chancery_policy_evaluation_errors_total", "Policies that erred in a decision");
     describe_counter!("chancery_access_searches_total", "Searches of the Authorization API, by what they look for");
     describe_counter!("chancery_access_looks_total", "Candidates that these asked policy about");

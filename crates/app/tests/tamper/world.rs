@@ -9,8 +9,8 @@ use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
     About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, keys, ledger, maintenance,
-    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets, tenants,
-    transactions,
+    operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops, targets,
+    tenants, transactions,
 };
 use chancery_base::{Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};

@@ -200,7 +200,8 @@ fn a_bundle_is_signed_offline_and_put_into_force_by_another_person() {
         ["principal", "create", "--kind", "user", "--name", "ben", "--role", "policy-approver", "-o", "json"];
     let approver = ask(&principal).succeeds().json()["id"].as_str().unwrap().to_owned();
     ask(&["key", "issue", &approver, "--key-out", "approver.key"]).succeeds();
-    let digest = ask(&["bundle", "list", "-o", "json"]).succeeds().json()["items"][1]["digest"].as_str().unwrap().to_owned();
+    let digest =
+        ask(&["bundle", "list", "-o", "json"]).succeeds().json()["items"][1]["digest"].as_str().unwrap().to_owned();
     let as_approver = ["--server", &server.url, "--key-file", "approver.key"];
     run(dir.path(), &[&["bundle", "activate", &digest], &as_approver[..]].concat()).succeeds();
     ask(&["signer", "add", &ben]).succeeds();

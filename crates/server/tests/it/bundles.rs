@@ -176,15 +176,20 @@ async fn a_bundle_is_asked_before_it_is_pushed_and_past_decisions_are_taken_agai
     house.decide_by(&shop(1, 1_000, &json!([]))).await;
     let (author_id, author) = house.principal("author", &["policy-author"]).await;
     let (_, agent) = house.principal("agent", &["agent"]).await;
-    let question = |total: u32| {
-        json!({ "action": "ship", "resource": { "type": "Order", "id": "1", "attributes": { "total": total } } })
-    };
+    let question = |total: u32| json!({ "action": "ship", "resource": { "type": "Order", "id": "1", "attributes": { "total": total } } });
     let ask = async |total| {
         let asked = json!({ "bundle": shop(2, 100, &json!([])), "question": question(total) });
         house.post("/v1/bundles/simulate", &author, &asked).await
     };
-    assert_eq!((ask(50).await.json()["permitted"].clone(), ask(500).await.json()["permitted"].clone()), (json!(true), json!(false)));
-    assert_eq!(house.get("/v1/bundles", &author).await.json()["items"].as_array().unwrap().len(), 1, "nothing was pushed");
+    assert_eq!(
+        (ask(50).await.json()["permitted"].clone(), ask(500).await.json()["permitted"].clone()),
+        (json!(true), json!(false))
+    );
+    assert_eq!(
+        house.get("/v1/bundles", &author).await.json()["items"].as_array().unwrap().len(),
+        1,
+        "nothing was pushed"
+    );
     let bad = json!({ "bundle": { "name": "shop" }, "question": question(1) });
     assert_eq!(house.post("/v1/bundles/simulate", &author, &bad).await.slug(), "400 invalid-document");
     let asked = json!({ "bundle": shop(2, 100, &json!([])), "question": question(1) });
@@ -200,7 +205,11 @@ async fn a_bundle_is_asked_before_it_is_pushed_and_past_decisions_are_taken_agai
     let path = format!("/v1/bundles/{}/replay", pushed["digest"].as_str().unwrap());
     assert_eq!(house.post(&path, &agent, &json!({})).await.slug(), "403 denied");
     let all = house.post(&path, &author, &json!({})).await.json();
-    assert_eq!((&all["decisions"], &all["would_deny"], &all["would_permit"]), (&json!(3), &json!(1), &json!(0)), "{all}");
+    assert_eq!(
+        (&all["decisions"], &all["would_deny"], &all["would_permit"]),
+        (&json!(3), &json!(1), &json!(0)),
+        "{all}"
+    );
     let group = json!([{ "principal": author_id, "action": "ship", "would_deny": 1, "would_permit": 0 }]);
     assert_eq!((&all["groups"], all.get("next")), (&group, None));
     let flip = &all["flips"][0];

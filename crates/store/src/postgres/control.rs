@@ -392,13 +392,7 @@ fn bundle_signed<'a>(
 
 /// Points to a bundle. Where there is none, its digest is null, which fails the statement; an activation that is
 /// not the batch's last writes nothing else.
-fn activate(
-    statement: &mut Statement<'_>,
-    name: String,
-    digest: Digest,
-    earlier: &[ControlRow],
-    later: &[ControlRow],
-) {
+fn activate(statement: &mut Statement<'_>, name: String, digest: Digest, earlier: &[ControlRow], later: &[ControlRow]) {
     let pushed = |other: &ControlRow| matches!(other, ControlRow::Bundle(row) if row.digest == digest);
     let is_pushed = earlier.iter().any(pushed);
     let is_last = !later.iter().any(|other| matches!(other, ControlRow::ActiveBundle(_)));

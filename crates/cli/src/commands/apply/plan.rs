@@ -179,11 +179,7 @@ fn of_definition(file: DefinitionFile, registered: &[DefinitionSummary]) -> Resu
 }
 
 /// A bundle with the version that it has or gets, and what it takes to have it pushed.
-fn of_bundle(
-    folder: &BundleFolder,
-    pushed: &[BundleSummary],
-    signers: &[String],
-) -> Result<(Bundle, Item), CliError> {
+fn of_bundle(folder: &BundleFolder, pushed: &[BundleSummary], signers: &[String]) -> Result<(Bundle, Item), CliError> {
     let BundleFolder { path, source, note } = folder;
     let of_name: Vec<_> = pushed.iter().filter(|there| Some(there.name.as_str()) == source.name()).collect();
     let newest = of_name.iter().max_by_key(|there| there.version);
