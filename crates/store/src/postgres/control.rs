@@ -387,8 +387,6 @@ fn bundle_signed<'a>(
     );
 }
 
-/// Points to a bundle. Where there is none, its digest is null, which fails the statement; an activation that is
-/// not the batch's last writes nothing else.
 /// Of several rows of one pointer the last one counts.
 fn is_last(kind: &str, later: &[ControlRow]) -> bool {
     !later.iter().any(|row| match kind {
@@ -404,6 +402,8 @@ fn point_nowhere(statement: &mut Statement<'_>, name: String, kind: &str, later:
     }
 }
 
+/// Points to a bundle. Where there is none, its digest is null, which fails the statement; a pointing that is not
+/// the batch's last writes nothing else.
 fn point(
     statement: &mut Statement<'_>,
     name: String,
