@@ -100,6 +100,10 @@ id!(
     StopId, "stp_", "a stop's id (`stp_` and 32 hex digits)"
 );
 id!(
+    /// An override of the tenant's policy, `ovr_…`.
+    OverrideId, "ovr_", "an override's id (`ovr_` and 32 hex digits)"
+);
+id!(
     /// An event that a step emitted, `evt_…`.
     EventId, "evt_", "an event's id (`evt_` and 32 hex digits)"
 );
@@ -110,6 +114,7 @@ id!(
 draw!(DecisionId);
 draw!(EventId);
 draw!(KeyId);
+draw!(OverrideId);
 draw!(SigningSecretId);
 draw!(StopId);
 

@@ -26,7 +26,8 @@ pub use document::Document;
 pub use entropy::Entropy;
 pub use event::{EventPattern, EventType};
 pub use id::{
-    DecisionId, EventId, KeyId, PrincipalId, PrincipalKind, RequestId, SigningSecretId, StopId, TransactionId,
+    DecisionId, EventId, KeyId, OverrideId, PrincipalId, PrincipalKind, RequestId, SigningSecretId, StopId,
+    TransactionId,
 };
 pub use kind::Kind;
 pub use name::{Name, TenantId};

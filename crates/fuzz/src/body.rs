@@ -11,7 +11,9 @@ use chancery_api::authzen::{
 use chancery_api::decision::Decide;
 use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
+use chancery_api::notifier::SetNotifier;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
+use chancery_api::over::RequestOverride;
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
 use chancery_api::request::{AnswerRequest, DeferRequest, DelegateRequest};
@@ -47,7 +49,7 @@ bodies! {
     AnswerRequest Bulk Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
     QueueSettings Resolve ScheduleNote ScheduleTerms SendSignal SetMaintenance SetRetention SetSettings
-    SetStop StartTransaction TargetSettings TriggerSchedule;
+    RequestOverride SetNotifier SetStop StartTransaction TargetSettings TriggerSchedule;
     any AccessActionSearch AccessEvaluation AccessEvaluations AccessResourceSearch AccessSubjectSearch
 }
 

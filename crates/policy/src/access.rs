@@ -145,6 +145,20 @@ actions! {
     StopSet => "stop:set",
     /// Lifts a stop.
     StopLift => "stop:lift",
+    /// Reads and lists notifiers, never a password.
+    NotifierRead => "notifier:read",
+    /// Sets, tests and deletes notifiers.
+    NotifierSet => "notifier:set",
+    /// Reads and lists overrides.
+    OverrideRead => "override:read",
+    /// Asks for an override of the tenant's policy.
+    OverrideRequest => "override:request",
+    /// Grants an override that another person asks for, or refuses it.
+    OverrideAnswer => "override:answer",
+    /// Ends an override before its time.
+    OverrideRevoke => "override:revoke",
+    /// Reviews what an override was used for.
+    OverrideReview => "override:review",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.
@@ -320,6 +334,6 @@ impl Access {
             context: Map::new(),
             irreversible: false,
         };
-        decide_for(&self.bundle, Some(principal), &Directory::default(), &request, Ok(None))
+        decide_for(&self.bundle, Some(principal), &Directory::default(), &request, (Ok(None), None))
     }
 }

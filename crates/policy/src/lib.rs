@@ -28,6 +28,7 @@ pub mod index;
 pub mod lint;
 mod mode;
 mod obligation;
+mod over;
 pub mod replay;
 mod request;
 mod risk;
@@ -39,11 +40,14 @@ mod words;
 
 pub use access::{Access, AccessDenied, Action};
 pub use bundle::{Bundle, BundleError, Problem};
-pub use decide::{Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, engine};
+pub use decide::{
+    Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, decide_overridden, engine,
+};
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
 pub use mode::Mode;
 pub use obligation::{Approval, Demand, FieldPath, Handed, Limits, Obligation};
+pub use over::{Overridden, Override, OverrideKind};
 pub use request::{EntityRef, Request, ResourceRef};
 pub use risk::{Dimension, Risk, RiskLevel, RiskRow};
 pub use subject::{External, Information, Subject};

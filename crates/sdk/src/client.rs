@@ -4,7 +4,9 @@ mod calls;
 mod compliance;
 mod export;
 mod fork;
+mod notifiers;
 mod open;
+mod overrides;
 mod pages;
 mod transport;
 

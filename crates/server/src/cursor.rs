@@ -9,7 +9,7 @@ use chancery_app::events::Position;
 use chancery_app::requests::Due;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
-use chancery_base::{Name, PrincipalId, StopId, Timestamp, TransactionId};
+use chancery_base::{Name, OverrideId, PrincipalId, StopId, Timestamp, TransactionId};
 
 const CURSOR_BYTES_MAX: usize = 512;
 
@@ -73,6 +73,16 @@ impl Key for Due {
 
 impl Key for PrincipalId {
     const KIND: char = 'p';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Key for OverrideId {
+    const KIND: char = 'o';
     fn write(&self) -> String {
         self.to_string()
     }

@@ -6,7 +6,8 @@ use chancery_api::{
     ledger, open, principal, tenant,
 };
 use chancery_api::{
-    Problem, maintenance, problem, queue, request, retention, schedule, settings, stop, target, transaction, worker,
+    Problem, maintenance, notifier, over, problem, queue, request, retention, schedule, settings, stop, target,
+    transaction, worker,
 };
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -219,6 +220,7 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<compliance::ComplianceStatus>,
     add::<decision::Decide>,
     add::<decision::Decision>,
+    add::<decision::DecisionOverridden>,
     add::<definition::Checked>,
     add::<definition::Definition>,
     add::<definition::DefinitionSummary>,
@@ -269,6 +271,20 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<schedule::TriggeredSchedule>,
     add::<settings::SetSettings>,
     add::<settings::Settings>,
+    add::<notifier::Notifier>,
+    add::<notifier::NotifierChannel>,
+    add::<notifier::NotifierGivenUp>,
+    add::<notifier::NotifierRetry>,
+    add::<notifier::NotifierTested>,
+    add::<notifier::NotifierTls>,
+    add::<notifier::SetNotifier>,
+    add::<over::Override>,
+    add::<over::OverrideKind>,
+    add::<over::OverrideResource>,
+    add::<over::OverrideSaid>,
+    add::<over::OverrideStatus>,
+    add::<over::OverrideUsed>,
+    add::<over::RequestOverride>,
     add::<stop::SetStop>,
     add::<stop::Stop>,
     add::<stop::StopKind>,

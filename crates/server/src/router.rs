@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
-    authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, open,
-    operations, principals, queues, requests, retention, schedules, settings, stops, targets, transactions, workers,
+    authzen, bundles, capabilities, compliance, definitions, events, exports, health, ledger, maintenance, notifiers,
+    open, operations, overrides, principals, queues, requests, retention, schedules, settings, stops, targets,
+    transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -160,7 +161,7 @@ fn of_transactions(filter: MethodFilter, operation_id: &str) -> Option<MethodRou
     })
 }
 
-/// Of maintenance, of stops, of retention, of schedules, of requests to people, of events, of the queues that steps wait
+/// Of maintenance, of stops and overrides, of retention, of schedules, of requests to people, of events, of the queues that steps wait
 /// in, of the targets that they call, and of capability tokens.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
@@ -170,6 +171,18 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "stop_list" => on(filter, stops::list),
         "stop_get" => on(filter, stops::get),
         "stop_lift" => on(filter, stops::lift),
+        "notifier_list" => on(filter, notifiers::list),
+        "notifier_get" => on(filter, notifiers::get),
+        "notifier_set" => on(filter, notifiers::set),
+        "notifier_delete" => on(filter, notifiers::delete),
+        "notifier_test" => on(filter, notifiers::test),
+        "override_request" => on(filter, overrides::request),
+        "override_list" => on(filter, overrides::list),
+        "override_get" => on(filter, overrides::get),
+        "override_grant" => on(filter, overrides::grant),
+        "override_refuse" => on(filter, overrides::refuse),
+        "override_revoke" => on(filter, overrides::revoke),
+        "override_review" => on(filter, overrides::review),
         "retention_get" => on(filter, retention::get),
         "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),

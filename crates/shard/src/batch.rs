@@ -3,8 +3,8 @@
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
     BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, NotifierRow, OverrideRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
+    ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::sync::Arc;
@@ -237,6 +237,10 @@ pub struct ControlRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Its stops, in the order of their ids.
     pub stops: Vec<StopRow>,
+    /// Its notifiers, in the order of their names.
+    pub notifiers: Vec<NotifierRow>,
+    /// Its overrides, in the order of their ids.
+    pub overrides: Vec<OverrideRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// The secrets that its calls are signed with, oldest first.

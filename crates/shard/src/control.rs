@@ -2,17 +2,19 @@
 
 use crate::batch::ControlRows;
 use crate::maintenance::Maintenance;
+use crate::notifier::Notifier;
+use crate::over::{Override, Overrides};
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    CredentialRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow, SigningSecretRow, StopRow,
-    TargetRow, TenantRow,
+    CredentialRow, MaintenanceRow, NotifierRow, OverrideRow, PrincipalRow, QueueRow, RetentionRow, SettingsRow,
+    SigningSecretRow, StopRow, TargetRow, TenantRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
-use chancery_base::{Digest, KeyId, Name, TargetId, json};
+use chancery_base::{Digest, KeyId, Name, Secret, TargetId, json};
 use chancery_engine::Settings;
 use chancery_policy::{Bundle, Directory, Principal};
 use std::collections::BTreeMap;
@@ -39,6 +41,10 @@ pub struct Control {
     pub maintenance: Option<Maintenance>,
     /// What it has stopped.
     pub stops: Stops,
+    /// Who is told that people are asked something, each with its password.
+    pub notifiers: BTreeMap<Name, (Notifier, Option<Secret>)>,
+    /// What people answer for though its policy denies it.
+    pub overrides: Overrides,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// The secrets that its calls are signed with, oldest first.
@@ -75,6 +81,8 @@ impl Control {
             settings: rows.settings.as_ref().map_or_else(|| Ok(Settings::none()), settings)?,
             maintenance: rows.maintenance.as_ref().map(maintenance).transpose()?,
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
+            notifiers: rows.notifiers.iter().map(notifier).collect::<Result<_, _>>()?,
+            overrides: rows.overrides.iter().map(over).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             signing_secrets: rows.signing_secrets.clone(),
             definitions: rows
@@ -134,6 +142,15 @@ fn maintenance(row: &MaintenanceRow) -> Result<Maintenance, ControlError> {
 
 fn stop(row: &StopRow) -> Result<Stop, ControlError> {
     Stop::of(row).ok_or_else(|| ControlError(format!("stop {}: it is damaged", row.id)))
+}
+
+fn notifier(row: &NotifierRow) -> Result<(Name, (Notifier, Option<Secret>)), ControlError> {
+    let read = Notifier::of(row).ok_or_else(|| ControlError(format!("notifier {}: it is damaged", row.name)))?;
+    Ok((row.name.clone(), (read, row.secret.clone())))
+}
+
+fn over(row: &OverrideRow) -> Result<Override, ControlError> {
+    Override::of(row).ok_or_else(|| ControlError(format!("override {}: it is damaged", row.id)))
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

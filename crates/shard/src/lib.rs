@@ -10,6 +10,8 @@ pub mod entry;
 pub mod expiry;
 pub mod input;
 pub mod maintenance;
+pub mod notifier;
+pub mod over;
 mod payload;
 pub mod queue;
 pub mod replay;

@@ -6,17 +6,22 @@
 //! until an entry says that they expired: their rows are gone then, and those of no others.
 
 mod families;
+mod notifiers;
+mod overrides;
+
+pub use notifiers::NotifierSeen;
 
 use crate::control::{self, principal_row};
 use crate::entry::{DecodeError, Recorded, decode, kind, schedules};
 use crate::expiry::Removed;
 use crate::maintenance::Maintenance;
+use crate::notifier::Notifier;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow,
+    OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -24,8 +29,8 @@ use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId, digest,
+    Digest, Document, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
@@ -128,6 +133,10 @@ pub struct TenantRows {
     pub maintenance: Option<MaintenanceRow>,
     /// Stops that are in force.
     pub stops: BTreeMap<StopId, StopRow>,
+    /// What is known of its notifiers; passwords are in no entry.
+    pub notifiers: BTreeMap<Name, NotifierSeen>,
+    /// Overrides, whatever became of them.
+    pub overrides: BTreeMap<OverrideId, OverrideRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What is known of its signing secrets; they themselves are in no entry.
@@ -192,6 +201,7 @@ pub struct Replay {
     /// Bundles that were read already.
     bundles: HashMap<Digest, Arc<Bundle>>,
     schedules: BTreeMap<Name, Head>,
+    notifiers: BTreeMap<Name, Notifier>,
     rows: TenantRows,
 }
 
@@ -210,6 +220,7 @@ impl Replay {
             settings: BTreeMap::new(),
             bundles: HashMap::new(),
             schedules: BTreeMap::new(),
+            notifiers: BTreeMap::new(),
             rows,
         }
     }
@@ -268,6 +279,7 @@ impl Replay {
         let log = self.log;
         let schedules = self.schedules.iter().map(|(name, head)| (name.clone(), schedule::row(name, head)));
         self.rows.schedules = schedules.collect();
+        self.rows.notifiers = self.notifier_rows();
         let requests = &mut self.requests;
         let mut open: Vec<TransactionRows> =
             self.open.iter().map(|(id, open)| rows_of(log, open, requests.remove(id))).collect();
@@ -492,8 +504,8 @@ impl Replay {
                 self.rows.active_bundle = Some(bundle);
             }
             _ => {
-                self.schedule(payload, record)?;
-                raises = false;
+                raises =
+                    self.notifier(payload, record)? || self.over(payload, record)? || self.schedule(payload, record)?;
             }
         }
         self.rows.control_epoch += u64::from(raises);
@@ -517,16 +529,16 @@ impl Replay {
         Ok(())
     }
 
-    /// What happened to a schedule, if that is what the entry says.
-    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
-        let Some(read) = schedules::read(record, payload) else { return Ok(()) };
+    /// What happened to a schedule, if that is what the entry says: it never raises the control epoch.
+    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<bool, ReplayError> {
+        let Some(read) = schedules::read(record, payload) else { return Ok(false) };
         let (name, event) =
             read.map_err(|part| ReplayError::Illegal(format!("an entry of a schedule without a proper `{part}`")))?;
         let head = self.schedules.remove(&name);
         let head = apply(head, &event, record.at, record.seq)
             .map_err(|err| ReplayError::Illegal(format!("schedule `{name}`: {err}")))?;
         self.schedules.extend(head.map(|head| (name, head)));
-        Ok(())
+        Ok(false)
     }
 
     fn target(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {

@@ -2,14 +2,14 @@
 
 use crate::{CheckpointRow, TileRow};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    Digest, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
 };
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow,
-    TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -116,6 +116,20 @@ pub trait Scan {
     ) -> Result<Vec<(TenantId, MaintenanceRow)>, StoreError>;
     /// How long tenants keep what has ended, by tenant.
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
+    /// What may be known of notifiers, by (tenant, name).
+    fn notifiers(
+        &self,
+        after: Option<(&TenantId, &Name)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, NotifierSeen)>, StoreError>;
+
+    /// Overrides, by (tenant, id).
+    fn overrides(
+        &self,
+        after: Option<(&TenantId, OverrideId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, OverrideRow)>, StoreError>;
+
     /// Stops, by (tenant, id).
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Result<Vec<(TenantId, StopRow)>, StoreError>;
     /// Signing secrets, by (tenant, id): their digests in their place.

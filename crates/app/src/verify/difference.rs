@@ -1,9 +1,9 @@
 //! The first column in which two rows differ.
 
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    BundleRow, CredentialRow, DefinitionRow, EventRow, KeyRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow,
+    RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -92,6 +92,8 @@ differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", s
 
 differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
+differs!(NotifierSeen { name => "name", password => "secret" } body);
+differs!(OverrideRow { id => "id" } body);
 differs!(StopRow { id => "id" } body);
 differs!(ScheduleRow { name => "name" } body);
 

@@ -3,13 +3,13 @@
 use super::difference::Differs;
 use super::{Fault, PAGE, each};
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
+    Digest, KeyId, Name, OverrideId, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
 };
 use chancery_ledger::TreeSize;
-use chancery_shard::replay::{SigningSecretSeen, TenantRows};
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
-    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow,
-    RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
+    BundleRow, CredentialRow, DefinitionRow, KeyRow, KeyScope, LogId, LogRow, MaintenanceRow, OverrideRow,
+    PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow, TenantRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{KeyPlace, PointerRow, SlotRow};
@@ -61,6 +61,8 @@ pub(super) struct State {
     settings: BTreeMap<(TenantId, u32), SettingsRow>,
     maintenance: BTreeMap<TenantId, MaintenanceRow>,
     stops: BTreeMap<(TenantId, StopId), StopRow>,
+    notifiers: BTreeMap<(TenantId, Name), NotifierSeen>,
+    overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
     schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -94,6 +96,8 @@ impl State {
         self.settings.extend(rows.settings.into_iter().map(|row| ((of(), row.version), row)));
         self.maintenance.extend(rows.maintenance.map(|row| (of(), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
+        self.notifiers.extend(rows.notifiers.into_iter().map(|(name, seen)| ((of(), name), seen)));
+        self.overrides.extend(rows.overrides.into_iter().map(|(id, row)| ((of(), id), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
         self.schedules.extend(rows.schedules.into_iter().map(|(name, row)| ((of(), name), row)));
@@ -116,6 +120,8 @@ impl State {
         rows += compare_settings(store, self.settings)?;
         rows += compare_maintenance(store, self.maintenance)?;
         rows += compare_stops(store, self.stops)?;
+        rows += compare_notifiers(store, self.notifiers)?;
+        rows += compare_overrides(store, self.overrides)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_schedules(store, self.schedules)?;
         rows += compare_sources(store, self.definitions, self.bundles, self.pointers)?;
@@ -289,6 +295,25 @@ fn compare_maintenance(store: &impl Scan, maintenance: BTreeMap<TenantId, Mainte
 fn compare_stops(store: &impl Scan, stops: BTreeMap<(TenantId, StopId), StopRow>) -> Result<u64, Fault> {
     let mut table = Table::new("stops", stops, pair);
     let page = |last: Option<&(TenantId, StopRow)>| store.stops(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
+    table.finish()
+}
+
+fn compare_notifiers(store: &impl Scan, notifiers: BTreeMap<(TenantId, Name), NotifierSeen>) -> Result<u64, Fault> {
+    let mut table = Table::new("notifiers", notifiers, pair);
+    let page =
+        |last: Option<&(TenantId, NotifierSeen)>| store.notifiers(last.map(|(tenant, row)| (tenant, &row.name)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.name.clone()), row))?;
+    table.finish()
+}
+
+fn compare_overrides(
+    store: &impl Scan,
+    overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
+) -> Result<u64, Fault> {
+    let mut table = Table::new("overrides", overrides, pair);
+    let page =
+        |last: Option<&(TenantId, OverrideRow)>| store.overrides(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
     table.finish()
 }

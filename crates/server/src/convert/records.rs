@@ -90,6 +90,12 @@ pub(crate) fn decision(decision: &DecisionSummary) -> Decision {
         reasons: decision.reasons.iter().map(reason).collect(),
         obligations: decision.obligations.iter().map(obligation).collect(),
         would_deny: decision.would_deny,
+        overridden: decision.overridden.as_ref().map(|overridden| DecisionOverridden {
+            by: overridden.by.id,
+            kind: super::overrides::kind(overridden.by.kind),
+            original: Outcome::Denied,
+            reasons: overridden.reasons.iter().map(reason).collect(),
+        }),
         risk: decision.risk.as_ref().map(risk),
         bundle: decision.bundle,
         entry: decision.seq,

@@ -2,6 +2,8 @@
 
 mod exports;
 mod maintenance;
+mod notifiers;
+mod overrides;
 mod queues;
 mod retention;
 mod settings;
@@ -42,21 +44,9 @@ impl Shard {
             Change::PrincipalCreate(principal) => principal_create(actor, principal, control, work)?,
             Change::PrincipalSet(principal) => principal_set(actor, principal, control, work)?,
             Change::KeyIssue { id, principal, hash, expires_at } => {
-                if control.credentials.contains_key(id) {
-                    return Err(Refusal::Exists(format!("key {id}")));
-                }
-                if control.directory.principal(principal).is_none() {
-                    return Err(Refusal::NotFound(format!("principal {principal}")));
-                }
-                let row = CredentialRow {
-                    id: *id,
-                    principal: *principal,
-                    hash: *hash,
-                    issued_at: work.now,
-                    expires_at: *expires_at,
-                    revoked_at: None,
-                };
-                key_entry(actor, kind::KEY_ISSUED, row, work)
+                let (id, principal, hash, expires_at) = (*id, *principal, *hash, *expires_at);
+                let row = CredentialRow { id, principal, hash, issued_at: work.now, expires_at, revoked_at: None };
+                key_issue(actor, row, control, work)?
             }
             Change::KeyRevoke(id) => return key_revoke(actor, *id, control, work),
             Change::TargetSet { target, settings } => return targets::set(actor, target, settings, control, work),
@@ -72,6 +62,17 @@ impl Shard {
                 return stops::set(actor, (*id, on), justification, control, work);
             }
             Change::StopLift { id, justification } => return stops::lift(actor, *id, justification, control, work),
+            Change::NotifierSet { name, settings, password } => {
+                return notifiers::set(actor, name, settings, password.as_ref(), control, work);
+            }
+            Change::NotifierDelete(name) => return notifiers::delete(actor, name, control, work),
+            Change::Notified { name, notified } => return notifiers::notified(name, notified, control, work),
+            Change::OverrideRequest { id, kind, on, until, justification } => {
+                return overrides::request(actor, *id, (*kind, on, *until), justification, control, work);
+            }
+            Change::OverrideSay { id, say, justification } => {
+                return overrides::say(actor, *id, *say, justification, control, work);
+            }
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
                 let (target, secret) = (target.clone(), secret.clone());
@@ -158,6 +159,16 @@ fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: 
     let data = Data::new().bool("suspended", principal.suspended);
     let payload = Payload::new().serialize("principal", principal);
     Ok(work.write_control(kind, actor, data, Some(payload.finish())))
+}
+
+fn key_issue(actor: PrincipalId, row: CredentialRow, control: &Control, work: &mut Work) -> Result<u64, Refusal> {
+    if control.credentials.contains_key(&row.id) {
+        return Err(Refusal::Exists(format!("key {}", row.id)));
+    }
+    if control.directory.principal(&row.principal).is_none() {
+        return Err(Refusal::NotFound(format!("principal {}", row.principal)));
+    }
+    Ok(key_entry(actor, kind::KEY_ISSUED, row, work))
 }
 
 fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work) -> Changed {

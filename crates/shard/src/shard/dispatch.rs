@@ -6,11 +6,13 @@ mod inline;
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
 use super::index::{Place, ReadyKey};
+use super::overrides;
 use super::work::Work;
 use super::{Control, Shard};
 use crate::input::{
     Capability, DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task,
 };
+use crate::over::Act;
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
@@ -20,8 +22,8 @@ use chancery_base::webhook::hmac_sha256;
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json};
 use chancery_engine::definition::Resource;
 use chancery_engine::{
-    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, Offer, Outgoing, Phase, Settings,
-    ShownStatus, Transaction,
+    Answer, Authorization, Beginning, Call, Conditions, Cx, Fault, Given, Headers, NodeRef, Offer, Outgoing, Phase,
+    Settings, ShownStatus, Transaction,
 };
 use chancery_policy::{Bundle, Decision, EntityRef, Reason, Request, ResourceRef};
 use serde_json::{Map, Value};
@@ -156,9 +158,11 @@ impl Shard {
             let summary = recorded(beginning.principal, id, (bundle, START), (&decision, None), work);
             return Err(Refusal::Stopped(Arc::new(summary)));
         }
-        let decision = self.decisions.decide(bundle, &control.directory, question);
+        let act = Act { transaction: beginning.id, step: None };
+        let decision = self.decisions.judge(bundle, question, Some(&act), control, work);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
+            overrides::used(&decision, id, act, control, work);
             observe(bundle, START, &decision, work);
             return Ok(decision);
         }
@@ -353,7 +357,8 @@ impl Shard {
             return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned()));
         };
         add_built_ins(&bundle, action, member, key, worker, &mut request.context);
-        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let act = act_of(member, key.node);
+        let decision = self.decisions.judge(&bundle, request, Some(&act), control, work);
         observe(&bundle, action, &decision, work);
         if !decision.is_permit() {
             return Ok(denied(decision));
@@ -361,7 +366,9 @@ impl Shard {
         if !self.may_go(key, &offer.input, &decision, work)? {
             return Ok(Permit::Held);
         }
-        Ok(Permit::Granted(DecisionId::draw(work.now, &mut work.entropy), Some(decision)))
+        let id = DecisionId::draw(work.now, &mut work.entropy);
+        overrides::used(&decision, id, act, control, work);
+        Ok(Permit::Granted(id, Some(decision)))
     }
 
     fn dispatch(
@@ -495,7 +502,7 @@ impl Shard {
                 Some(bundle) => {
                     let decision = match control.stops.about(request) {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
-                        None => self.decisions.decide(bundle, &control.directory, request.clone()),
+                        None => self.decisions.judge(bundle, request.clone(), None, control, work),
                     };
                     let unmet = unmet(&decision, Deed::Asked);
                     recorded(question.actor, id, (bundle, &request.action), (&decision, unmet), work)
@@ -609,8 +616,14 @@ pub(super) fn refused(actor: PrincipalId, id: DecisionId, why: &str, work: &mut 
 pub(super) fn refused_for(actor: PrincipalId, id: DecisionId, reason: Reason, work: &mut Work) -> DecisionSummary {
     let reasons = vec![reason];
     let seq = work.write_decision(actor, id, None, Payload::new().serialize("reasons", &reasons));
-    let (obligations, would_deny) = (Vec::new(), false);
-    DecisionSummary { id, permitted: false, reasons, obligations, would_deny, risk: None, bundle: None, seq }
+    let (obligations, would_deny, overridden, risk) = (Vec::new(), false, None, None);
+    DecisionSummary { id, permitted: false, reasons, obligations, would_deny, overridden, risk, bundle: None, seq }
+}
+
+/// What a step does, to whoever answers for it.
+pub(super) fn act_of(member: &Transaction, node: NodeRef) -> Act {
+    let step = member.step_of(node).map_or_else(String::new, |step| node.name(&step.id));
+    Act { transaction: member.head().beginning.id, step: Some(step) }
 }
 
 fn resource_of(member: &Transaction, key: ReadyKey, named: Option<&Resource>) -> ResourceRef {

@@ -2,12 +2,13 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
-use super::stops;
 use super::work::Work;
 use super::{Control, Shard};
+use super::{overrides, stops};
 use crate::input::{
     Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response, Resumed, Stepped,
 };
+use crate::over::Act;
 use crate::stop::StopOn;
 use crate::token::AttemptRef;
 use chancery_base::{DecisionId, Document, Name, PrincipalId, TransactionId};
@@ -118,9 +119,10 @@ impl Shard {
         let bundle = self.bundles.get(&member.head().beginning.bundle).and_then(Clone::clone);
         let bundle = bundle.ok_or_else(|| Refusal::Unavailable(BUNDLE_LOST.to_owned()))?;
         let request = request(&bundle, member, (node, &intent, input), actor);
+        let act = Act { transaction: id, step: Some(intent.step.to_string()) };
         let decision = match stop {
             Some(stop) => Arc::new(stop.decision(bundle.digest(), &request)),
-            None => self.decisions.decide(&bundle, &control.directory, request),
+            None => self.decisions.judge(&bundle, request, Some(&act), control, work),
         };
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
@@ -128,6 +130,7 @@ impl Shard {
         let input = Arc::clone(input);
         let unmet = unmet(&decision, Deed::Driven);
         if decision.is_permit() && unmet.is_none() {
+            overrides::used(&decision, decision_id, act, control, work);
             self.run(id, standing, work, |member, cx| member.permit(node, &intent, input, decision_id, cx))?;
             return self.permit_of(id, (node, true), control).map(Stepped::Permitted);
         }

@@ -2,8 +2,9 @@
 //! of a family does is carried over to the others here, within the call that did it, and so in its commit.
 
 use super::demands::{Deed, unmet};
-use super::dispatch::{BUNDLE_LOST, START, Standing, observe};
+use super::dispatch::{BUNDLE_LOST, START, Standing, act_of, observe};
 use super::index::{Place, ReadyKey};
+use super::overrides;
 use super::work::Work;
 use super::{Control, Shard, State};
 use crate::batch::StoreError;
@@ -357,9 +358,10 @@ impl Shard {
             context,
             irreversible: false,
         };
+        let act = self.members.get(&id).map(|member| act_of(member, node)).ok_or(Refusal::Missing(id))?;
         let decision = match self.stop_on(&child, START, control) {
             Some(stop) => Arc::new(stop.decision(bundle.digest(), &question)),
-            None => self.decisions.decide(&bundle, &control.directory, question),
+            None => self.decisions.judge(&bundle, question, Some(&act), control, work),
         };
         observe(&bundle, START, &decision, work);
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
@@ -379,6 +381,7 @@ impl Shard {
             decision: decision_id,
             input: child.input_digest(),
         };
+        overrides::used(&decision, decision_id, act, control, work);
         self.run(id, Standing::system(), work, |member, cx| member.start_child(start, cx))?;
         self.running += 1;
         self.join(&child);

@@ -224,6 +224,10 @@ impl Shard {
             | ControlRow::MaintenanceOver
             | ControlRow::Stop(_)
             | ControlRow::StopGone(_)
+            | ControlRow::Notifier(_)
+            | ControlRow::NotifierGone(_)
+            | ControlRow::Override(_)
+            | ControlRow::OverrideGone(_)
             | ControlRow::Retention(_)
             | ControlRow::RetentionGone
             | ControlRow::SigningSecret(_)

@@ -414,6 +414,7 @@ impl World {
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
@@ -490,6 +491,7 @@ impl World {
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

@@ -139,6 +139,7 @@ impl World {
                 | Refusal::SettingsMoved { .. }
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

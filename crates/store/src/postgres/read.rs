@@ -96,6 +96,10 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let maintenance = second(all(&conn, "read maintenance", &query, tenant, rows::maintenance).await?).pop();
     let query = format!("SELECT {} FROM stops WHERE tenant = $1 ORDER BY id", rows::STOP);
     let stops = second(all(&conn, "read stops", &query, tenant, rows::stop).await?);
+    let query = format!("SELECT {} FROM notifiers WHERE tenant = $1 ORDER BY name", rows::NOTIFIER);
+    let notifiers = second(all(&conn, "read notifiers", &query, tenant, rows::notifier).await?);
+    let query = format!("SELECT {} FROM overrides WHERE tenant = $1 ORDER BY id", rows::OVERRIDE);
+    let overrides = second(all(&conn, "read overrides", &query, tenant, rows::over).await?);
     let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
     let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
     let query = format!("SELECT {} FROM signing_secrets WHERE tenant = $1 ORDER BY id", rows::SIGNING_SECRET);
@@ -116,6 +120,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         settings,
         maintenance,
         stops,
+        notifiers,
+        overrides,
         retention,
         signing_secrets,
         definitions,

@@ -10,6 +10,8 @@ pub(super) const MIGRATIONS: Migrations = Migrations(&[
     ("V2__transactions", include_str!("../../migrations/postgres/V2__transactions.sql")),
     ("V3__stops", include_str!("../../migrations/postgres/V3__stops.sql")),
     ("V4__requests", include_str!("../../migrations/postgres/V4__requests.sql")),
+    ("V5__overrides", include_str!("../../migrations/postgres/V5__overrides.sql")),
+    ("V6__notifiers", include_str!("../../migrations/postgres/V6__notifiers.sql")),
 ]);
 
 /// How often migrating is tried when another process does the same at once.

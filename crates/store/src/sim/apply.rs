@@ -143,18 +143,10 @@ fn apply_control(
     let conflict = |what: String| Err(error(COMMIT, Kind::Conflict, format!("{what} is there already")));
     match row {
         ControlRow::Tenant(row, origins) => make_tenant(control, logs, row, origins)?,
-        ControlRow::Principal(row) => {
-            control.principals.insert(principal_key(tenant, row.id), row.clone());
-        }
-        ControlRow::Credential(row) => {
-            control.credentials.insert(credential_key(tenant, row.id), row.clone());
-        }
-        ControlRow::Target(row) => {
-            control.targets.insert((tenant.clone(), row.target.clone()), row.clone());
-        }
-        ControlRow::Queue(row) => {
-            control.queues.insert((tenant.clone(), row.queue.clone()), row.clone());
-        }
+        ControlRow::Principal(row) => drop(control.principals.insert(principal_key(tenant, row.id), row.clone())),
+        ControlRow::Credential(row) => drop(control.credentials.insert(credential_key(tenant, row.id), row.clone())),
+        ControlRow::Target(row) => drop(control.targets.insert((tenant.clone(), row.target.clone()), row.clone())),
+        ControlRow::Queue(row) => drop(control.queues.insert((tenant.clone(), row.queue.clone()), row.clone())),
         ControlRow::QueueGone(queue) => drop(control.queues.remove(&(tenant.clone(), queue.clone()))),
         ControlRow::Settings(row) => {
             if control.settings.insert((tenant.clone(), row.version), row.clone()).is_some() {
@@ -167,6 +159,10 @@ fn apply_control(
         ControlRow::MaintenanceOver => drop(control.maintenance.remove(tenant)),
         ControlRow::Stop(row) => drop(control.stops.insert((tenant.clone(), row.id), row.clone())),
         ControlRow::StopGone(id) => drop(control.stops.remove(&(tenant.clone(), *id))),
+        ControlRow::Notifier(row) => drop(control.notifiers.insert((tenant.clone(), row.name.clone()), row.clone())),
+        ControlRow::NotifierGone(name) => drop(control.notifiers.remove(&(tenant.clone(), name.clone()))),
+        ControlRow::Override(row) => drop(control.overrides.insert((tenant.clone(), row.id), row.clone())),
+        ControlRow::OverrideGone(id) => drop(control.overrides.remove(&(tenant.clone(), *id))),
         ControlRow::Retention(row) => {
             control.retention.insert(tenant.clone(), row.clone());
         }

@@ -4,13 +4,15 @@ use super::SimStore;
 use super::state::{State, credential_key, principal_key};
 use crate::scan::{BUNDLE, KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
-use chancery_base::{KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId};
+use chancery_base::{
+    KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+};
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow,
-    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow,
+    OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow,
+    TargetRow, TenantRow, TransactionRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -175,6 +177,17 @@ impl Scan for SimStore {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let rows = &self.inner().state.control.maintenance;
         page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
+    }
+
+    fn notifiers(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, NotifierSeen)>> {
+        let after = after.map(|(tenant, name)| (tenant.clone(), name.clone()));
+        let rows = &self.inner().state.control.notifiers;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), NotifierSeen::of(row)))
+    }
+
+    fn overrides(&self, after: Option<(&TenantId, OverrideId)>, limit: usize) -> Answer<Vec<(TenantId, OverrideRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        page(&self.inner().state.control.overrides, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {

@@ -6,15 +6,15 @@ use crate::scan::SlotRow;
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, RequestReach, RequestSearch, TileRow, error, words};
 use chancery_base::{
-    Digest, EventPattern, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
-    Timestamp, TransactionId,
+    Digest, EventPattern, KeyId, Kind, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId,
+    TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow,
-    StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, NotifierRow, OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow,
+    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,8 @@ pub(super) struct Control {
     pub(super) settings: BTreeMap<(TenantId, u32), SettingsRow>,
     pub(super) maintenance: BTreeMap<TenantId, MaintenanceRow>,
     pub(super) stops: BTreeMap<(TenantId, StopId), StopRow>,
+    pub(super) notifiers: BTreeMap<(TenantId, Name), NotifierRow>,
+    pub(super) overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
     pub(super) schedules: BTreeMap<(TenantId, Name), ScheduleRow>,
@@ -99,6 +101,8 @@ impl State {
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
+            notifiers: of_tenant(&self.control.notifiers, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            overrides: of_tenant(&self.control.overrides, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             retention: self.control.retention.get(tenant).cloned(),
             signing_secrets: of_tenant(&self.control.signing_secrets, tenant, |(owner, _)| owner)

@@ -118,13 +118,15 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             )?,
             settings: settings(conn, &log.tenant, None)?,
             maintenance: single(conn, tenant, "maintenance", "read maintenance", rows::maintenance)?,
-            stops: all(
+            stops: of_tenant(conn, tenant, "read stops", ("stops", rows::STOP, "id"), rows::stop)?,
+            notifiers: of_tenant(
                 conn,
-                "read stops",
-                &format!("SELECT {} FROM stops WHERE tenant = ?1 ORDER BY id", rows::STOP),
-                [tenant],
-                |row| Ok(rows::stop(row)?.1),
+                tenant,
+                "read notifiers",
+                ("notifiers", rows::NOTIFIER, "name"),
+                rows::notifier,
             )?,
+            overrides: of_tenant(conn, tenant, "read overrides", ("overrides", rows::OVERRIDE, "id"), rows::over)?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             signing_secrets: all(
                 conn,
@@ -144,6 +146,18 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             bundle: active_bundle(conn, &log.tenant)?,
         })
     })
+}
+
+/// A tenant's rows of a table: its name, its columns and what they are ordered by.
+fn of_tenant<T>(
+    conn: &Connection,
+    tenant: &str,
+    operation: &'static str,
+    (table, columns, key): (&str, &str, &str),
+    row: fn(&Row<'_>) -> rusqlite::Result<(TenantId, T)>,
+) -> Answer<Vec<T>> {
+    let query = format!("SELECT {columns} FROM {table} WHERE tenant = ?1 ORDER BY {key}");
+    all(conn, operation, &query, [tenant], |found| Ok(row(found)?.1))
 }
 
 /// The row of a table of which a tenant has one at most.

@@ -6,13 +6,13 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
-    TransactionId,
+    Digest, KeyId, Name, OverrideId, PrincipalId, RequestId, Salt, Secret, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp, TransactionId,
 };
 use chancery_shard::row::{
     BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, KeyRow, KeyScope, LabelRow, LogId, LogRow,
-    MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    MaintenanceRow, NotifierRow, OverrideRow, PayloadRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
+    ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
 };
 use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
@@ -63,8 +63,12 @@ pub(super) const SETTINGS: &str = "tenant, version, changed_at, changed_by, sour
 pub(super) const SINGLE: &str = "tenant, body_key, body_nonce, body";
 /// The columns that [`schedule`] reads.
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
+/// The columns that [`notifier`] reads.
+pub(super) const NOTIFIER: &str = "tenant, name, body_key, body_nonce, body, secret";
 /// The columns that [`stop`] reads.
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
+/// The columns that [`over`] reads.
+pub(super) const OVERRIDE: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -105,7 +109,7 @@ macro_rules! text {
 }
 
 bytes!(TransactionId, KeyId, RequestId, SigningSecretId, Digest);
-text!(TenantId, Name, PrincipalId, StopId, TargetId, Origin);
+text!(TenantId, Name, OverrideId, PrincipalId, StopId, TargetId, Origin);
 
 impl FromSql for Db<SigningSecret> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -395,8 +399,17 @@ pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
     Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
+pub(super) fn notifier(row: &Row<'_>) -> rusqlite::Result<(TenantId, NotifierRow)> {
+    let secret = row.get::<_, Option<String>>(5)?.map(Secret::new);
+    Ok((get(row, 0)?, NotifierRow { name: get(row, 1)?, body: sealed(row, 2)?, secret }))
+}
+
 pub(super) fn stop(row: &Row<'_>) -> rusqlite::Result<(TenantId, StopRow)> {
     Ok((get(row, 0)?, StopRow { id: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn over(row: &Row<'_>) -> rusqlite::Result<(TenantId, OverrideRow)> {
+    Ok((get(row, 0)?, OverrideRow { id: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {

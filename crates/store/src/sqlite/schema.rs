@@ -16,6 +16,8 @@ const MIGRATIONS: Migrations = Migrations(&[
     ("V2__transactions", include_str!("../../migrations/sqlite/V2__transactions.sql")),
     ("V3__stops", include_str!("../../migrations/sqlite/V3__stops.sql")),
     ("V4__requests", include_str!("../../migrations/sqlite/V4__requests.sql")),
+    ("V5__overrides", include_str!("../../migrations/sqlite/V5__overrides.sql")),
+    ("V6__notifiers", include_str!("../../migrations/sqlite/V6__notifiers.sql")),
 ]);
 
 /// The table that refinery keeps.

@@ -45,7 +45,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (
         (0..3_u8, stale, prop::bool::weighted(0.1), vec(prop::option::of((few.clone(), any::<u8>())), 0..4)),
         (vec((few.clone(), 0..6_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
-        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..21_u8, 0..20_u8), 0..2)),
+        (vec((any::<bool>(), 0..60_u8, few), 0..3), vec((0..25_u8, 0..20_u8), 0..2)),
     )
         .prop_map(|((log, stale, raises, entries), (transactions, steps), (keys, control))| Plan {
             log,
@@ -140,6 +140,12 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         17 => ControlRow::Stop(stop(version, &number.to_string())),
         // Nor one that the same batch may have set.
         18 => ControlRow::StopGone(stop(version + 100, "").id),
+        19 => ControlRow::Override(over(version, &number.to_string())),
+        // Nor one that the same batch may have written.
+        20 => ControlRow::OverrideGone(over(version + 100, "").id),
+        21 => ControlRow::Notifier(notifier(version, &number.to_string())),
+        // Nor one that the same batch may have set.
+        22 => ControlRow::NotifierGone(notifier(version + 100, "").name),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);

@@ -2,7 +2,7 @@
 
 use chancery_base::TenantId;
 use chancery_shard::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::*;
 use chancery_store::scan::{PointerRow, Scan, SlotRow};
 use chancery_store::{CheckpointRow, TileRow};
@@ -30,6 +30,8 @@ pub(crate) struct FullDump {
     pub(crate) settings: Vec<(TenantId, SettingsRow)>,
     pub(crate) maintenance: Vec<(TenantId, MaintenanceRow)>,
     pub(crate) stops: Vec<(TenantId, StopRow)>,
+    pub(crate) notifiers: Vec<(TenantId, NotifierSeen)>,
+    pub(crate) overrides: Vec<(TenantId, OverrideRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
     pub(crate) schedules: Vec<(TenantId, ScheduleRow)>,
@@ -88,6 +90,8 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         queues: pages(|last| scan.queues(last.map(|(t, row): &(_, QueueRow)| (t, &row.queue)), PAGE))?,
         settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
+        notifiers: pages(|last| scan.notifiers(last.map(|(t, row): &(_, NotifierSeen)| (t, &row.name)), PAGE))?,
+        overrides: pages(|last| scan.overrides(last.map(|(t, row): &(_, OverrideRow)| (t, row.id)), PAGE))?,
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
         retention: pages(|last| scan.retention(last.map(|(t, _): &(_, RetentionRow)| t), PAGE))?,
         signing_secrets: pages(|last| {

@@ -72,7 +72,7 @@ fn another_program_s_database_is_refused() {
 fn a_newer_schema_is_refused() {
     let dir = closed_store();
     alter(dir.path(), "PRAGMA user_version = 5;");
-    check(dir.path(), Kind::Invalid, &["schema version 5", "up to 4", "newer build"]);
+    check(dir.path(), Kind::Invalid, &["schema version 5", "up to 6", "newer build"]);
 }
 
 #[test]
@@ -86,8 +86,9 @@ fn only_this_build_s_migrations_are_opened() {
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 4] {
-    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests")].map(|(number, name)| (number, name.to_owned()))
+fn all() -> [(i64, String); 6] {
+    [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "overrides"), (6, "notifiers")]
+        .map(|(number, name)| (number, name.to_owned()))
 }
 
 #[test]

@@ -245,9 +245,10 @@ fn migrations_are_applied_once_and_newer_ones_refused() {
     let options = postgres_options(&server.url(&database));
     block_on(async {
         let error = PostgresStore::open(&options).await.unwrap_err();
-        assert!(matches!(error, OpenError::Pending(4)), "{error}");
+        assert!(matches!(error, OpenError::Pending(6)), "{error}");
         let schema = || {
-            let all = [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests")];
+            let all =
+                [(1, "schema"), (2, "transactions"), (3, "stops"), (4, "requests"), (5, "overrides"), (6, "notifiers")];
             all.map(|(number, name)| (number, name.to_owned())).to_vec()
         };
         let before = migration::State { applied: vec![], pending: schema() };

@@ -144,7 +144,7 @@ impl Shard {
         let bundle = bundle.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
         let action = request.action.clone();
         add_built_ins(&bundle, &action, member, key, None, &mut request.context);
-        let decision = self.decisions.decide(&bundle, &control.directory, request);
+        let decision = self.decisions.judge(&bundle, request, None, control, work);
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }

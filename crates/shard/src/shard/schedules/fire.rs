@@ -111,6 +111,7 @@ impl Shard {
                 | Refusal::SettingsMoved { .. }
                 | Refusal::Forked(_)
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

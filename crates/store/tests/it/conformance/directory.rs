@@ -27,6 +27,14 @@ fn directory() -> Vec<ControlRow> {
         ControlRow::Stop(stop(1, "{}")),
         ControlRow::Stop(stop(3, "{}")),
         ControlRow::Stop(stop(2, "new")),
+        ControlRow::Notifier(notifier(2, "old")),
+        ControlRow::Notifier(notifier(1, "{}")),
+        ControlRow::Notifier(notifier(4, "{}")),
+        ControlRow::Notifier(notifier(2, "new")),
+        ControlRow::Override(over(2, "old")),
+        ControlRow::Override(over(1, "{}")),
+        ControlRow::Override(over(3, "{}")),
+        ControlRow::Override(over(2, "new")),
         ControlRow::Retention(retention("old")),
         ControlRow::SigningSecret(signing_secret(3)),
         ControlRow::SigningSecret(signing_secret(1)),
@@ -49,7 +57,9 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
     let lifted = ControlRow::StopGone(stop(3, "").id);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted];
+    let made_room = ControlRow::OverrideGone(over(3, "").id);
+    let deleted = ControlRow::NotifierGone(notifier(4, "").name);
+    let revoked = vec![deleted, ControlRow::Credential(credential(1, true)), gone, forgotten, lifted, made_room];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -79,6 +89,8 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(control.targets, [target(1, "{}"), target(2, "new")]);
     assert_eq!(control.queues, [queue(1, "{}"), queue(2, "new")]);
     assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
+    assert_eq!(control.notifiers, [notifier(1, "{}"), notifier(2, "new")]);
+    assert_eq!(control.overrides, [over(1, "{}"), over(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));
