@@ -1,7 +1,8 @@
 //! Questions to the tenant's policy.
 
 use crate::bundle::Simulated;
-use chancery_base::{DecisionId, Digest, EvidenceId, Name, PrincipalId};
+use crate::over::OverrideKind;
+use chancery_base::{DecisionId, Digest, EvidenceId, Name, OverrideId, PrincipalId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -76,6 +77,9 @@ pub struct Decision {
     /// No policy permits it: only the bundle's mode `permissive` does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub would_deny: bool,
+    /// Policy denies it, and people answer for it; absent where that is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<DecisionOverridden>,
     /// How risky it is; absent where the bundle has no risk tables, or they could not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
@@ -88,6 +92,21 @@ pub struct Decision {
     pub bundle: Option<Digest>,
     /// The entry that records it.
     pub entry: u64,
+}
+
+/// What an override changed of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DecisionOverridden {
+    /// The override.
+    #[serde(rename = "override")]
+    #[schema(value_type = String)]
+    pub by: OverrideId,
+    /// Of what kind it is.
+    pub kind: OverrideKind,
+    /// What policy said.
+    pub original: Outcome,
+    /// Why.
+    pub reasons: Vec<Reason>,
 }
 
 /// The outcomes of a decision.

@@ -5,6 +5,7 @@ use crate::grants::Grants;
 use crate::inputs::{Inputs, NodeBytes};
 use crate::integrator::Integrator;
 use crate::local::{Book, Closures};
+use crate::notify::Notifications;
 use crate::probe::Probe;
 use crate::pump::{self, Pump};
 use crate::starters::Starters;
@@ -216,6 +217,13 @@ impl App {
             tasks: shared.tasks.clone(),
         };
         drop(shared.tasks.spawn(pump.run()));
+        let notifications = Notifications {
+            store: Arc::clone(&shared.store),
+            tenant: Arc::clone(&tenant),
+            guard: shared.config.target_guard.clone(),
+            tasks: shared.tasks.clone(),
+        };
+        drop(shared.tasks.spawn(notifications.run()));
         drop(shared.tasks.spawn(integrator.run()));
         tenant.local.start(self.config(), &tenant, &shared.closures);
         shared.tenants.rcu(|tenants| {

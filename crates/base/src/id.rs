@@ -104,6 +104,10 @@ id!(
     EvidenceId, "evd_", "an evidence's id (`evd_` and 32 hex digits)"
 );
 id!(
+    /// An override of the tenant's policy, `ovr_…`.
+    OverrideId, "ovr_", "an override's id (`ovr_` and 32 hex digits)"
+);
+id!(
     /// An event that a step emitted, `evt_…`.
     EventId, "evt_", "an event's id (`evt_` and 32 hex digits)"
 );
@@ -115,6 +119,7 @@ draw!(DecisionId);
 draw!(EventId);
 draw!(EvidenceId);
 draw!(KeyId);
+draw!(OverrideId);
 draw!(SigningSecretId);
 draw!(StopId);
 

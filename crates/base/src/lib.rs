@@ -26,7 +26,7 @@ pub use document::Document;
 pub use entropy::Entropy;
 pub use event::{EventPattern, EventType};
 pub use id::{
-    DecisionId, EventId, EvidenceId, KeyId, PrincipalId, PrincipalKind, RequestId, SigningSecretId, StopId,
+    DecisionId, EventId, EvidenceId, KeyId, OverrideId, PrincipalId, PrincipalKind, RequestId, SigningSecretId, StopId,
     TransactionId,
 };
 pub use kind::Kind;

@@ -349,6 +349,26 @@ pub const DUTY_PAIRS_MAX: usize = 50;
 pub const DUTY_FINDINGS_MAX: usize = 1_000;
 /// Resources of one type that a review of access asks about.
 pub const REVIEW_RESOURCES_MAX: usize = 20;
+/// Overrides that a tenant has: at the limit the oldest that nothing more comes of goes, and its entries stay.
+pub const OVERRIDES_MAX: usize = 1_000;
+/// How long an override may be in force.
+pub const OVERRIDE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after it was granted an override is to be reviewed.
+pub const OVERRIDE_REVIEW_WITHIN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Characters of what people say of an override, at least.
+pub const OVERRIDE_JUSTIFICATION_MIN: usize = 20;
+/// Notifiers of a tenant.
+pub const NOTIFIERS_MAX: usize = 32;
+/// Bytes of a text of a notifier: a URL, a host, an address.
+pub const NOTIFIER_TEXT_BYTES_MAX: usize = 512;
+/// Addresses that one notifier mails to.
+pub const NOTIFIER_RECIPIENTS_MAX: usize = 16;
+/// Attempts to tell one thing: with waits that double up to 15 minutes, some three hours.
+pub const NOTIFIER_ATTEMPTS_MAX: u32 = 20;
+/// Entries that a notifier looks at in one go.
+pub const NOTIFIER_LOOKS: usize = 1_000;
+/// Entries that a notifier passes over before it says so, which bounds what is looked at again after a restart.
+pub const NOTIFIER_PASSES_AFTER: u64 = 100_000;
 /// Versions of workers, or beginnings of them, that a queue is routed by.
 pub const QUEUE_VERSIONS_MAX: usize = 16;
 /// Bytes of the version of a worker.

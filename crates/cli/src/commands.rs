@@ -18,6 +18,8 @@ mod key;
 mod ledger;
 mod maintenance;
 mod migrate;
+mod notifier;
+mod overrides;
 mod principal;
 mod queue;
 mod receipt;
@@ -79,6 +81,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Budget(budget::Command),
     #[command(subcommand)]
+    Override(overrides::Command),
+    #[command(subcommand)]
+    Notifier(notifier::Command),
+    #[command(subcommand)]
     Retention(retention::Command),
     #[command(subcommand)]
     Queue(queue::Command),
@@ -133,6 +139,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Maintenance(command) => maintenance::run(command, session).await,
         Command::Stop(command) => Box::pin(stop::run(command, session)).await,
         Command::Budget(command) => Box::pin(budget::run(command, session)).await,
+        Command::Notifier(command) => Box::pin(notifier::run(command, session)).await,
+        Command::Override(command) => Box::pin(overrides::run(command, session)).await,
         Command::Retention(command) => retention::run(command, session).await,
         Command::Queue(command) => Box::pin(queue::run(command, session)).await,
         Command::Settings(command) => Box::pin(settings::run(command, session)).await,

@@ -14,7 +14,9 @@ use chancery_api::decision::Decide;
 use chancery_api::evidence::AddEvidence;
 use chancery_api::export::MakeExport;
 use chancery_api::maintenance::SetMaintenance;
+use chancery_api::notifier::SetNotifier;
 use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, OpenResume, OpenStep, OpenUndo};
+use chancery_api::over::RequestOverride;
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
 use chancery_api::request::{AnswerRequest, DeferRequest, DelegateRequest};
@@ -50,8 +52,8 @@ bodies! {
     AddEvidence AddSigner AnswerRequest Bulk BundleRules Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide
     DeferRequest DelegateRequest
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
-    QueueSettings ReplayBundle Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance SetRetention
-    SetSettings SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;
+    QueueSettings ReplayBundle RequestOverride Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance
+    SetNotifier SetRetention SetSettings SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;
     any AccessActionSearch AccessEvaluation AccessEvaluations AccessResourceSearch AccessSubjectSearch
 }
 

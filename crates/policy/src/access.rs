@@ -161,6 +161,20 @@ actions! {
     EvidenceAdd => "evidence:add",
     /// Reads and lists such artefacts, and their contents.
     EvidenceRead => "evidence:read",
+    /// Reads and lists notifiers, never a password.
+    NotifierRead => "notifier:read",
+    /// Sets, tests and deletes notifiers.
+    NotifierSet => "notifier:set",
+    /// Reads and lists overrides.
+    OverrideRead => "override:read",
+    /// Asks for an override of the tenant's policy.
+    OverrideRequest => "override:request",
+    /// Grants an override that another person asks for, or refuses it.
+    OverrideAnswer => "override:answer",
+    /// Ends an override before its time.
+    OverrideRevoke => "override:revoke",
+    /// Reviews what an override was used for.
+    OverrideReview => "override:review",
     /// Reads how long what has ended is kept.
     RetentionRead => "retention:read",
     /// Sets how long what has ended is kept.
@@ -338,6 +352,6 @@ impl Access {
             context: Map::new(),
             irreversible: false,
         };
-        decide_for(&self.bundle, Some(principal), &Directory::default(), &request, Ok(None))
+        decide_for(&self.bundle, Some(principal), &Directory::default(), &request, (Ok(None), None))
     }
 }

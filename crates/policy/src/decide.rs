@@ -11,6 +11,7 @@ use crate::directory::{Directory, Principal};
 use crate::index::Answer;
 use crate::mode::Mode;
 use crate::obligation::{Approval, Demand, Obligation};
+use crate::over::{Overridden, Override};
 use crate::request::Request;
 use crate::risk::Risk;
 use chancery_base::{Digest, json};
@@ -76,6 +77,8 @@ pub struct Decision {
     pub obligations: Vec<Obligation>,
     /// Only the bundle's mode permits it: under [`Mode::Strict`] it would have been denied.
     pub would_deny: bool,
+    /// Policy denied it, and people answer for its being permitted all the same.
+    pub overridden: Option<Overridden>,
     /// No policy was asked, for the question is none: the principal is unknown, or something is not as the schema says.
     /// A suspended principal is no such case: that nothing is permitted to it is an answer.
     pub misfit: bool,
@@ -104,7 +107,7 @@ pub fn engine() -> &'static str {
 #[must_use]
 pub fn decide(bundle: &Bundle, directory: &Directory, request: &Request) -> Decision {
     let principal = request.principal.id().and_then(|id| directory.principal(&id));
-    decide_for(bundle, principal, directory, request, Ok(None))
+    decide_for(bundle, principal, directory, request, (Ok(None), None))
 }
 
 /// Decides as [`decide`] does, and keeps how risky it is with the decision. The context has what the policies are to
@@ -117,7 +120,22 @@ pub fn decide_at_risk(
     risk: Result<Risk, String>,
 ) -> Decision {
     let principal = request.principal.id().and_then(|id| directory.principal(&id));
-    decide_for(bundle, principal, directory, request, risk.map(Some))
+    decide_for(bundle, principal, directory, request, (risk.map(Some), None))
+}
+
+/// Decides where an override is in force. A deny of policy's becomes a permit: that no policy permits, or that one
+/// forbids. What is no question to policy, a policy or an obligation that failed, and a suspended principal stay denied,
+/// and what is demanded of a permit is demanded of this one.
+#[must_use]
+pub fn decide_overridden(
+    bundle: &Bundle,
+    directory: &Directory,
+    request: &Request,
+    risk: Result<Option<Risk>, String>,
+    over: &Override,
+) -> Decision {
+    let principal = request.principal.id().and_then(|id| directory.principal(&id));
+    decide_for(bundle, principal, directory, request, (risk, Some(over)))
 }
 
 /// Decides for a principal that the caller already holds.
@@ -126,7 +144,7 @@ pub(crate) fn decide_for(
     principal: Option<&Principal>,
     directory: &Directory,
     request: &Request,
-    risk: Result<Option<Risk>, String>,
+    (risk, over): (Result<Option<Risk>, String>, Option<&Override>),
 ) -> Decision {
     let mut facts = Facts::of_request(request);
     let unfit = facts.gather(bundle, principal, directory, request).err();
@@ -135,9 +153,9 @@ pub(crate) fn decide_for(
     let refused = unfit.or(unknown);
     let (verdict, misfit) = match &refused {
         Some(text) => (Verdict::denied(text.clone()), is_misfit),
-        None => answer(bundle, &facts, risk.as_ref().map(|risk| risk.score)),
+        None => answer(bundle, &facts, risk.as_ref().map(|risk| risk.score), over),
     };
-    let Verdict { outcome, reasons, errors, obligations, would_deny } = verdict;
+    let Verdict { outcome, reasons, errors, obligations, would_deny, overridden } = verdict;
     let (entities_text, request_text) = (json::canonical_text(facts.entities()), json::canonical_text(facts.request()));
     let mut decision = Decision {
         outcome,
@@ -145,6 +163,7 @@ pub(crate) fn decide_for(
         errors,
         obligations,
         would_deny,
+        overridden,
         misfit,
         risk,
         also: Also::default(),
@@ -158,11 +177,13 @@ pub(crate) fn decide_for(
 }
 
 /// Decides again what a [`Decision::payload`] records. Under the same bundle the outcome is the recorded one; under
-/// another it is what that one would have said. A payload of another form is denied.
+/// another it is what that one would have said. A payload of another form is denied. An override that it names stands.
 #[must_use]
 pub fn decide_again(bundle: &Bundle, payload: &Value) -> Outcome {
     match Facts::of_payload(payload) {
-        Some(facts) if payload.get("refused").is_none() => answer(bundle, &facts, None).0.outcome,
+        Some(facts) if payload.get("refused").is_none() => {
+            answer(bundle, &facts, None, Override::of_payload(payload).as_ref()).0.outcome
+        }
         Some(_) | None => Outcome::Deny,
     }
 }
@@ -170,7 +191,7 @@ pub fn decide_again(bundle: &Bundle, payload: &Value) -> Outcome {
 /// Why [`decide_again`] says what it says.
 pub(crate) fn reasons_again(bundle: &Bundle, payload: &Value) -> Vec<Reason> {
     match (Facts::of_payload(payload), payload.get("refused").and_then(Value::as_str)) {
-        (Some(facts), None) => answer(bundle, &facts, None).0.reasons,
+        (Some(facts), None) => answer(bundle, &facts, None, Override::of_payload(payload).as_ref()).0.reasons,
         (Some(_), Some(refused)) => Verdict::denied(refused.to_owned()).reasons,
         (None, _) => Verdict::denied("the payload is not that of a decision".to_owned()).reasons,
     }
@@ -189,6 +210,7 @@ impl Decision {
             errors: Vec::new(),
             obligations: Vec::new(),
             would_deny: false,
+            overridden: None,
             misfit: false,
             risk: None,
             also: Also::default(),
@@ -272,6 +294,10 @@ impl Decision {
         }
         out.push_str(",\"outcome\":");
         json::write_string(self.outcome.word(), &mut out);
+        if let Some(overridden) = &self.overridden {
+            out.push_str(",\"overridden\":");
+            json::write_canonical(&overridden.to_json(), &mut out);
+        }
         out.push_str(",\"reasons\":");
         json::write_canonical(&self.reasons.iter().map(Reason::to_json).collect(), &mut out);
         if let Some(refused) = refused {
@@ -333,7 +359,7 @@ impl std::fmt::Display for Reason {
 }
 
 impl Reason {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut map = Map::new();
         if let Some(policy) = &self.policy {
             map.insert("policy".to_owned(), Value::from(policy.clone()));
@@ -353,23 +379,27 @@ struct Verdict {
     errors: Vec<PolicyFailure>,
     obligations: Vec<Obligation>,
     would_deny: bool,
+    overridden: Option<Overridden>,
 }
 
 /// What the policies say, and whether they could not be asked. The `risk` bears on what is demanded only.
-fn answer(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, bool) {
+fn answer(bundle: &Bundle, facts: &Facts, risk: Option<u8>, over: Option<&Override>) -> (Verdict, bool) {
     match classes::of(bundle, facts) {
-        Ok(None) => answer_one(bundle, facts, risk),
-        Ok(Some(each)) => classes::answer(bundle, &each, risk),
+        Ok(None) => answer_one(bundle, facts, risk, over),
+        Ok(Some(each)) => classes::answer(bundle, &each, risk, over),
         Err(text) => (Verdict::denied(text), true),
     }
 }
 
-fn answer_one(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, bool) {
+fn answer_one(bundle: &Bundle, facts: &Facts, risk: Option<u8>, over: Option<&Override>) -> (Verdict, bool) {
     let case = match facts.case(bundle) {
         Ok(case) => case,
         Err(text) => return (Verdict::denied(text), true),
     };
     let mut verdict = Verdict::of(bundle, facts, &case.policies(bundle));
+    if let Some(over) = over {
+        verdict.yield_to(over);
+    }
     if verdict.outcome == Outcome::Permit {
         verdict.demand(bundle, facts, risk, &case.obligations(bundle));
     }
@@ -378,7 +408,7 @@ fn answer_one(bundle: &Bundle, facts: &Facts, risk: Option<u8>) -> (Verdict, boo
 
 impl Verdict {
     fn of_reasons(outcome: Outcome, reasons: Vec<Reason>) -> Self {
-        Self { outcome, reasons, errors: Vec::new(), obligations: Vec::new(), would_deny: false }
+        Self { outcome, reasons, errors: Vec::new(), obligations: Vec::new(), would_deny: false, overridden: None }
     }
 
     fn denied(text: String) -> Self {
@@ -425,6 +455,16 @@ impl Verdict {
         }
     }
 
+    /// Permits what policy denies, under an override. A policy that failed is nothing that people can answer for: nobody
+    /// knows what it would have said.
+    fn yield_to(&mut self, over: &Override) {
+        if self.outcome == Outcome::Deny && self.errors.is_empty() {
+            let reasons = std::mem::replace(&mut self.reasons, vec![over.reason()]);
+            self.outcome = Outcome::Permit;
+            self.overridden = Some(Overridden { by: over.clone(), reasons });
+        }
+    }
+
     /// Adds what is demanded of what is permitted. An obligation that fails denies.
     fn demand(&mut self, bundle: &Bundle, facts: &Facts, risk: Option<u8>, answer: &Answer) {
         self.obligations.extend(answer.reasons().iter().filter_map(|id| bundle.obligation(id).cloned()));
@@ -443,6 +483,7 @@ impl Verdict {
         }
         self.outcome = Outcome::Deny;
         self.would_deny = false;
+        self.overridden = None;
         self.obligations.clear();
         self.reasons.push(Reason { policy: Some(policy.clone()), effect, text: format!("{what}: {error}") });
         self.errors.push(PolicyFailure { policy, error: error.to_owned() });

@@ -29,6 +29,7 @@ pub mod index;
 pub mod lint;
 mod mode;
 mod obligation;
+mod over;
 pub mod replay;
 mod request;
 mod risk;
@@ -44,7 +45,8 @@ pub use access::{Access, AccessDenied, Action};
 pub use amount::Amount;
 pub use bundle::{Bundle, BundleError, Problem};
 pub use decide::{
-    Also, Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, engine,
+    Also, Decision, Effect, Outcome, PolicyFailure, Reason, decide, decide_again, decide_at_risk, decide_overridden,
+    engine,
 };
 pub use directory::{Directory, DirectoryError, Principal};
 pub use grant::Grant;
@@ -52,6 +54,7 @@ pub use mode::Mode;
 pub use obligation::{
     Approval, Artefact, Citation, Demand, FieldPath, Handed, Limits, Obligation, Pace, Scope, Spending,
 };
+pub use over::{Overridden, Override, OverrideKind};
 pub use request::{EntityRef, Request, ResourceRef};
 pub use risk::{Dimension, Risk, RiskLevel, RiskRow};
 pub use subject::{External, Information, Subject};

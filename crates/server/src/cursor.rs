@@ -10,7 +10,7 @@ use chancery_app::reports::ReviewPlace;
 use chancery_app::requests::Due;
 use chancery_app::{Page, Paged};
 use chancery_base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
-use chancery_base::{EvidenceId, Name, PrincipalId, StopId, Timestamp, TransactionId};
+use chancery_base::{EvidenceId, Name, OverrideId, PrincipalId, StopId, Timestamp, TransactionId};
 
 const CURSOR_BYTES_MAX: usize = 512;
 
@@ -84,6 +84,16 @@ impl Key for PrincipalId {
 
 impl Key for EvidenceId {
     const KIND: char = 'd';
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Key for OverrideId {
+    const KIND: char = 'o';
     fn write(&self) -> String {
         self.to_string()
     }

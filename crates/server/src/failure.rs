@@ -10,6 +10,7 @@ use chancery_base::{Kind, TransactionId};
 use chancery_engine::definition::InputFault;
 use chancery_engine::{ForkRefusal, OpenRefusal, Refusal as EngineRefusal, RequestRefusal};
 use chancery_shard::input::Refusal;
+use chancery_shard::over::OverrideRefusal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +153,7 @@ fn refused(refusal: Refusal) -> Problem {
             let reasons = reasons.into_iter().map(|text| Reason { policy: None, effect: None, text }).collect();
             Problem { reasons, ..Problem::new(ProblemKind::Denied, detail) }
         }
+        Refusal::Override(refusal) => Problem::new(not_overridden(&refusal), detail),
         Refusal::SettingsMoved { .. } => Problem::new(ProblemKind::SettingsMoved, detail),
         Refusal::Forked(id) => about(ProblemKind::ForkedAlready, id),
         Refusal::Overlaps(id) => about(ProblemKind::IllegalState, id),
@@ -222,6 +224,19 @@ const fn unheard(refusal: &RequestRefusal) -> ProblemKind {
         RequestRefusal::Justification { .. } => ProblemKind::JustificationTooShort,
         RequestRefusal::Until { .. } => ProblemKind::InvalidRequest,
         RequestRefusal::Turns { .. } => ProblemKind::Conflict,
+    }
+}
+
+/// Which problem it is that something does not happen to an override.
+const fn not_overridden(refusal: &OverrideRefusal) -> ProblemKind {
+    match refusal {
+        OverrideRefusal::Machine(_)
+        | OverrideRefusal::Requester(_)
+        | OverrideRefusal::Beneficiary(_)
+        | OverrideRefusal::Granter(_) => ProblemKind::MayNotAnswer,
+        OverrideRefusal::Status { .. } | OverrideRefusal::Early(_) => ProblemKind::IllegalState,
+        OverrideRefusal::Until { .. } => ProblemKind::InvalidRequest,
+        OverrideRefusal::Justification(_) => ProblemKind::JustificationTooShort,
     }
 }
 

@@ -3,8 +3,8 @@
 use chancery_api::routes::{Access, Answer, Body, Parameter};
 use chancery_api::{
     Method, Problem, ROUTES, Route, authzen, budget, bundle, capability, compliance, decision, definition, event,
-    evidence, export, health, ledger, maintenance, open, principal, problem, queue, report, request, retention,
-    schedule, settings, stop, target, tenant, transaction, worker,
+    evidence, export, health, ledger, maintenance, notifier, open, over, principal, problem, queue, report, request,
+    retention, schedule, settings, stop, target, tenant, transaction, worker,
 };
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -230,6 +230,7 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<compliance::ComplianceStatus>,
     add::<decision::Decide>,
     add::<decision::Decision>,
+    add::<decision::DecisionOverridden>,
     add::<definition::Checked>,
     add::<definition::Definition>,
     add::<definition::DefinitionSummary>,
@@ -303,6 +304,20 @@ const ADD: &[fn(&mut Schemas)] = &[
     add::<budget::SetBudget>,
     add::<evidence::AddEvidence>,
     add::<evidence::Evidence>,
+    add::<notifier::Notifier>,
+    add::<notifier::NotifierChannel>,
+    add::<notifier::NotifierGivenUp>,
+    add::<notifier::NotifierRetry>,
+    add::<notifier::NotifierTested>,
+    add::<notifier::NotifierTls>,
+    add::<notifier::SetNotifier>,
+    add::<over::Override>,
+    add::<over::OverrideKind>,
+    add::<over::OverrideResource>,
+    add::<over::OverrideSaid>,
+    add::<over::OverrideStatus>,
+    add::<over::OverrideUsed>,
+    add::<over::RequestOverride>,
     add::<stop::SetStop>,
     add::<stop::Stop>,
     add::<stop::StopKind>,

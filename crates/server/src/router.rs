@@ -4,8 +4,8 @@ use crate::failure::Failure;
 use crate::gate::{Node, Place, gate};
 use crate::handlers::{
     authzen, budgets, bundles, capabilities, compliance, definitions, events, evidence, exports, health, ledger,
-    maintenance, open, operations, principals, queues, reports, requests, retention, schedules, settings, signers,
-    stops, targets, transactions, workers,
+    maintenance, notifiers, open, operations, overrides, principals, queues, reports, requests, retention, schedules,
+    settings, signers, stops, targets, transactions, workers,
 };
 use crate::scope::Scope;
 use crate::tally::Class;
@@ -189,7 +189,7 @@ fn of_budgets(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<A
     })
 }
 
-/// Of maintenance, of stops, of retention, of schedules, of requests to people, of events, of the queues that steps wait
+/// Of maintenance, of stops and overrides, of retention, of schedules, of requests to people, of events, of the queues that steps wait
 /// in, of the targets that they call, and of capability tokens.
 fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<MethodRouter<Arc<Node>>> {
     Some(match operation_id {
@@ -203,6 +203,18 @@ fn of_what_is_reached(filter: MethodFilter, operation_id: &str) -> Option<Method
         "evidence_list" => on(filter, evidence::list),
         "evidence_get" => on(filter, evidence::get),
         "evidence_content" => on(filter, evidence::content),
+        "notifier_list" => on(filter, notifiers::list),
+        "notifier_get" => on(filter, notifiers::get),
+        "notifier_set" => on(filter, notifiers::set),
+        "notifier_delete" => on(filter, notifiers::delete),
+        "notifier_test" => on(filter, notifiers::test),
+        "override_request" => on(filter, overrides::request),
+        "override_list" => on(filter, overrides::list),
+        "override_get" => on(filter, overrides::get),
+        "override_grant" => on(filter, overrides::grant),
+        "override_refuse" => on(filter, overrides::refuse),
+        "override_revoke" => on(filter, overrides::revoke),
+        "override_review" => on(filter, overrides::review),
         "retention_get" => on(filter, retention::get),
         "retention_set" => on(filter, retention::set),
         "queue_list" => on(filter, queues::list),

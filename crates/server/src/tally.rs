@@ -57,6 +57,7 @@ impl Class {
             | "maintenance_set"
             | "stop_set"
             | "stop_lift"
+            | "override_revoke"
             | "target_force"
             | "request_answer"
             | "schedule_pause"

@@ -3,9 +3,9 @@
 use crate::expiry::{Expired, Expiring, Gone};
 use crate::row::{
     AccountRow, BudgetRow, BundleRow, ControlRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow,
-    KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, NotifierRow, OverrideRow, PayloadRow, PrincipalRow,
+    QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow,
+    TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_base::{Digest, Kind, Name, Timestamp, TransactionId};
 use std::collections::BTreeMap;
@@ -249,6 +249,10 @@ pub struct ControlRows {
     pub accounts: Vec<AccountRow>,
     /// Its evidence, in the order of its ids, without the contents.
     pub evidence: Vec<EvidenceRow>,
+    /// Its notifiers, in the order of their names.
+    pub notifiers: Vec<NotifierRow>,
+    /// Its overrides, in the order of their ids.
+    pub overrides: Vec<OverrideRow>,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles, where it says anything.

@@ -4,18 +4,20 @@ use crate::batch::ControlRows;
 use crate::budget::{Account, Accounts, Budget};
 use crate::evidence::{Evidence, EvidenceIndex};
 use crate::maintenance::Maintenance;
+use crate::notifier::Notifier;
+use crate::over::{Override, Overrides};
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
-    BudgetRow, BundleRow, CredentialRow, EvidenceRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow,
-    SettingsRow, SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
+    BudgetRow, BundleRow, CredentialRow, EvidenceRow, MaintenanceRow, NotifierRow, OverrideRow, PrincipalRow, QueueRow,
+    RetentionRow, SettingsRow, SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
 use crate::trust::Trust;
 use chancery_base::limits::SIGNATURES_MAX;
 use chancery_base::webhook::SigningSecret;
-use chancery_base::{Digest, KeyId, Name, TargetId, json};
+use chancery_base::{Digest, KeyId, Name, Secret, TargetId, json};
 use chancery_engine::Settings;
 use chancery_policy::{Bundle, Directory, Principal};
 use std::collections::BTreeMap;
@@ -46,6 +48,10 @@ pub struct Control {
     pub budgets: BTreeMap<Name, Budget>,
     /// Its evidence.
     pub evidence: EvidenceIndex,
+    /// Who is told that people are asked something, each with its password.
+    pub notifiers: BTreeMap<Name, (Notifier, Option<Secret>)>,
+    /// What people answer for though its policy denies it.
+    pub overrides: Overrides,
     /// How long it keeps what has ended, where it says so.
     pub retention: Option<Retention>,
     /// What a bundle needs to be put into force, and whose signatures count.
@@ -91,6 +97,8 @@ impl Control {
             stops: rows.stops.iter().map(stop).collect::<Result<_, _>>()?,
             budgets: budgets(rows)?,
             evidence: rows.evidence.iter().map(evidence).collect::<Result<_, _>>()?,
+            notifiers: rows.notifiers.iter().map(notifier).collect::<Result<_, _>>()?,
+            overrides: rows.overrides.iter().map(over).collect::<Result<_, _>>()?,
             retention: rows.retention.as_ref().map(retention).transpose()?,
             trust: rows.trust.as_ref().map_or_else(|| Ok(Trust::default()), trust)?,
             signing_secrets: rows.signing_secrets.clone(),
@@ -179,6 +187,15 @@ pub fn accounts(rows: &ControlRows) -> Result<Accounts, ControlError> {
 
 fn evidence(row: &EvidenceRow) -> Result<Evidence, ControlError> {
     Evidence::of(row).ok_or_else(|| ControlError(format!("evidence {}: it is damaged", row.id)))
+}
+
+fn notifier(row: &NotifierRow) -> Result<(Name, (Notifier, Option<Secret>)), ControlError> {
+    let read = Notifier::of(row).ok_or_else(|| ControlError(format!("notifier {}: it is damaged", row.name)))?;
+    Ok((row.name.clone(), (read, row.secret.clone())))
+}
+
+fn over(row: &OverrideRow) -> Result<Override, ControlError> {
+    Override::of(row).ok_or_else(|| ControlError(format!("override {}: it is damaged", row.id)))
 }
 
 fn retention(row: &RetentionRow) -> Result<Retention, ControlError> {

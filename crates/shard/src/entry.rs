@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+pub(crate) mod overrides;
 mod requests;
 pub(crate) mod schedules;
 
@@ -80,6 +81,30 @@ pub mod kind {
         EVIDENCE_ADDED = "evidence.added",
         /// The time of an artefact is over: its content was erased.
         EVIDENCE_EXPIRED = "evidence.expired",
+        /// A notifier was set: `data` says whether with a password, which is in no entry.
+        NOTIFIER_SET = "notifier.set",
+        /// A notifier was deleted, with its password.
+        NOTIFIER_DELETED = "notifier.deleted",
+        /// A notifier told of the entry that `data` names: its receiver took it.
+        NOTIFIER_TOLD = "notifier.told",
+        /// A notifier gave up telling of the entry that `data` names.
+        NOTIFIER_GAVE_UP = "notifier.gave_up",
+        /// A notifier had nothing to tell before the entry that `data` names.
+        NOTIFIER_PASSED = "notifier.passed",
+        /// Somebody asks for an override of the tenant's policy.
+        OVERRIDE_REQUESTED = "override.requested",
+        /// Another granted it.
+        OVERRIDE_GRANTED = "override.granted",
+        /// Another refused it.
+        OVERRIDE_REFUSED = "override.refused",
+        /// Something is done under it that policy denies: `data.decision` says by which decision.
+        OVERRIDE_USED = "override.used",
+        /// Somebody ended it before its time.
+        OVERRIDE_REVOKED = "override.revoked",
+        /// Its time has come.
+        OVERRIDE_EXPIRED = "override.expired",
+        /// Somebody who had no part in it reviewed it.
+        OVERRIDE_REVIEWED = "override.reviewed",
         /// How long a tenant keeps what has ended was set.
         RETENTION_CHANGED = "retention.changed",
         /// Transactions that ended long ago have no rows from here on: `data` says which.

@@ -5,7 +5,7 @@ mod fork;
 mod request;
 mod seen;
 
-pub use change::{Change, ControlChange, ExportMade};
+pub use change::{Change, ControlChange, ExportMade, OverrideSay};
 pub use fork::Fork;
 pub use request::{RequestAsk, RequestCommand};
 pub use seen::{Gauges, Hold, Observation};
@@ -613,6 +613,8 @@ pub struct DecisionSummary {
     pub obligations: Vec<chancery_policy::Obligation>,
     /// Only the bundle's mode permits it.
     pub would_deny: bool,
+    /// Policy denies it, and people answer for it.
+    pub overridden: Option<chancery_policy::Overridden>,
     /// How risky it is, where the bundle's tables say.
     pub risk: Option<chancery_policy::Risk>,
     /// What the bundle in the shadow says.
@@ -642,7 +644,8 @@ impl DecisionSummary {
         reasons.extend(unmet.map(|text| chancery_policy::Reason { policy: None, effect: None, text }));
         let (obligations, would_deny) = (decision.obligations.clone(), decision.would_deny);
         let (risk, shadow) = (decision.risk.clone(), decision.also.shadow.clone());
-        Self { id, permitted, reasons, obligations, would_deny, risk, shadow, bundle: Some(decision.bundle), seq }
+        let (overridden, bundle) = (decision.overridden.clone(), Some(decision.bundle));
+        Self { id, permitted, reasons, obligations, would_deny, overridden, risk, shadow, bundle, seq }
     }
 }
 
@@ -687,6 +690,9 @@ pub enum Refusal {
     /// The transaction is not in a state that allows it.
     #[error(transparent)]
     Illegal(#[from] EngineRefusal),
+    /// It may not happen to the override, or not by them.
+    #[error(transparent)]
+    Override(#[from] crate::over::OverrideRefusal),
     /// The thing exists with other content.
     #[error("{0} exists already")]
     Exists(String),
@@ -752,6 +758,7 @@ impl Refusal {
             | Self::Schedule(_)
             | Self::Exists(_) => Kind::Conflict,
             Self::Illegal(refusal) => refusal.kind(),
+            Self::Override(refusal) => refusal.kind(),
             Self::Invalid(_) | Self::InputRefused { .. } => Kind::Invalid,
             Self::Limited { .. } | Self::TooManyRunning { .. } => Kind::Limited,
             Self::Maintenance { .. } | Self::Unavailable(_) | Self::Unknown | Self::Stopping => Kind::Busy,

@@ -12,6 +12,8 @@ pub mod evidence;
 pub mod expiry;
 pub mod input;
 pub mod maintenance;
+pub mod notifier;
+pub mod over;
 mod payload;
 pub mod preview;
 pub mod queue;

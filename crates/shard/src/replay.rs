@@ -9,18 +9,23 @@ mod budgets;
 mod bundles;
 mod evidence;
 mod families;
+mod notifiers;
+mod overrides;
+
+pub use notifiers::NotifierSeen;
 
 use crate::budget::{Accounts, movements};
 use crate::control::{self, principal_row};
 use crate::entry::{DecodeError, Recorded, decode, kind, schedules};
 use crate::expiry::Removed;
 use crate::maintenance::Maintenance;
+use crate::notifier::Notifier;
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceRow, KeyRow, KeyScope,
-    LabelRow, LogId, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow,
-    SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    LabelRow, LogId, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow,
+    SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use crate::rows;
 use crate::schedule;
@@ -28,8 +33,8 @@ use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
-    Timestamp, TransactionId, digest,
+    Digest, Document, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId,
+    TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
@@ -138,6 +143,10 @@ pub struct TenantRows {
     pub accounts: BTreeMap<String, AccountRow>,
     /// Evidence whose time is not over.
     pub evidence: BTreeMap<EvidenceId, EvidenceRow>,
+    /// What is known of its notifiers; passwords are in no entry.
+    pub notifiers: BTreeMap<Name, NotifierSeen>,
+    /// Overrides, whatever became of them.
+    pub overrides: BTreeMap<OverrideId, OverrideRow>,
     /// How long it keeps what has ended.
     pub retention: Option<RetentionRow>,
     /// What it says of bundles.
@@ -207,6 +216,7 @@ pub struct Replay {
     bundles: HashMap<Digest, Arc<Bundle>>,
     schedules: BTreeMap<Name, Head>,
     accounts: Accounts,
+    notifiers: BTreeMap<Name, Notifier>,
     rows: TenantRows,
 }
 
@@ -226,6 +236,7 @@ impl Replay {
             bundles: HashMap::new(),
             schedules: BTreeMap::new(),
             accounts: Accounts::default(),
+            notifiers: BTreeMap::new(),
             rows,
         }
     }
@@ -286,6 +297,7 @@ impl Replay {
         self.rows.schedules = schedules.collect();
         let accounts = self.accounts.iter().map(|account| account.row());
         self.rows.accounts = accounts.map(|row| (row.account.clone(), row)).collect();
+        self.rows.notifiers = self.notifier_rows();
         let requests = &mut self.requests;
         let mut open: Vec<TransactionRows> =
             self.open.iter().map(|(id, open)| rows_of(log, open, requests.remove(id))).collect();
@@ -515,8 +527,8 @@ impl Replay {
             "export.made" => raises = false,
             "bundle.activated" => self.bundle_activated(record)?,
             _ => {
-                self.schedule(payload, record)?;
-                raises = false;
+                raises =
+                    self.notifier(payload, record)? || self.over(payload, record)? || self.schedule(payload, record)?;
             }
         }
         self.rows.control_epoch += u64::from(raises);
@@ -540,16 +552,16 @@ impl Replay {
         Ok(())
     }
 
-    /// What happened to a schedule, if that is what the entry says.
-    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {
-        let Some(read) = schedules::read(record, payload) else { return Ok(()) };
+    /// What happened to a schedule, if that is what the entry says: it never raises the control epoch.
+    fn schedule(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<bool, ReplayError> {
+        let Some(read) = schedules::read(record, payload) else { return Ok(false) };
         let (name, event) =
             read.map_err(|part| ReplayError::Illegal(format!("an entry of a schedule without a proper `{part}`")))?;
         let head = self.schedules.remove(&name);
         let head = apply(head, &event, record.at, record.seq)
             .map_err(|err| ReplayError::Illegal(format!("schedule `{name}`: {err}")))?;
         self.schedules.extend(head.map(|head| (name, head)));
-        Ok(())
+        Ok(false)
     }
 
     fn target(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<(), ReplayError> {

@@ -6,8 +6,8 @@
 
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId,
-    Timestamp, TransactionId,
+    Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, Salt, Secret, SigningSecretId, StopId,
+    TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_engine::{RequestKind, RequestStatus};
 use chancery_ledger::Origin;
@@ -360,6 +360,26 @@ pub struct EvidenceContentRow {
     pub body: Sealed,
 }
 
+/// A notifier. Its password is here and nowhere else: entries say only that there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifierRow {
+    /// Its name.
+    pub name: Name,
+    /// What it is told to do, and where it stands: canonical JSON.
+    pub body: Sealed,
+    /// The password to its username.
+    pub secret: Option<Secret>,
+}
+
+/// An override of the tenant's policy, whatever became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverrideRow {
+    /// Its id.
+    pub id: OverrideId,
+    /// What was asked for, and what became of it: canonical JSON.
+    pub body: Sealed,
+}
+
 /// How long a tenant keeps what has ended; where it says nothing there is no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionRow {
@@ -463,6 +483,14 @@ pub enum ControlRow {
     Evidence(EvidenceRow, Option<EvidenceContentRow>),
     /// Its time is over: its row goes, and its content.
     EvidenceGone(EvidenceId),
+    /// A notifier was set, or came further.
+    Notifier(NotifierRow),
+    /// A notifier was deleted: its row is destroyed.
+    NotifierGone(Name),
+    /// An override was asked for, or something happened to one.
+    Override(OverrideRow),
+    /// An override that nothing more comes of made room for another: its row goes.
+    OverrideGone(OverrideId),
     /// How long what has ended is kept was changed.
     Retention(RetentionRow),
     /// Nothing is said of it any more: its row goes.

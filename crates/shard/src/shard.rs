@@ -26,6 +26,7 @@ mod judge;
 mod limit;
 mod line;
 mod load;
+mod overrides;
 mod request;
 mod resting;
 mod revoke;
@@ -487,7 +488,8 @@ impl Shard {
             return None;
         }
         let wakes = [self.index.next_wake(), self.desk.next_wake(), self.limits.next_wake(), self.next_schedule(now)];
-        let wake = wakes.into_iter().chain([self.next_expiry(now), self.next_evidence_end()]).flatten().min();
+        let wakes = wakes.into_iter().chain([self.next_override(), self.next_expiry(now), self.next_evidence_end()]);
+        let wake = wakes.flatten().min();
         // What is due by now was looked at and came to nothing: not before the next moment.
         Some(Poll::Wait(wake.map(|at| at.max(now.plus(Duration::from_micros(1))))))
     }

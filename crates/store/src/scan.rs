@@ -2,14 +2,16 @@
 
 use crate::{CheckpointRow, TileRow};
 use chancery_base::{
-    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    TransactionId,
 };
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow,
+    RequestRow, RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
+    TrustRow,
 };
 
 /// Which shard a range of a tenant's slots is on.
@@ -133,6 +135,20 @@ pub trait Scan {
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, RetentionRow)>, StoreError>;
     /// What tenants say of bundles, by tenant.
     fn trust(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<(TenantId, TrustRow)>, StoreError>;
+    /// What may be known of notifiers, by (tenant, name).
+    fn notifiers(
+        &self,
+        after: Option<(&TenantId, &Name)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, NotifierSeen)>, StoreError>;
+
+    /// Overrides, by (tenant, id).
+    fn overrides(
+        &self,
+        after: Option<(&TenantId, OverrideId)>,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, OverrideRow)>, StoreError>;
+
     /// Stops, by (tenant, id).
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Result<Vec<(TenantId, StopRow)>, StoreError>;
     /// Budgets, by (tenant, name).

@@ -109,7 +109,7 @@ impl Guard {
     }
 
     /// The addresses of a name that may be connected to.
-    async fn resolve_name(self, name: String) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn resolve_name(self, name: String) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
         let mut refused = None;
         let mut allowed = Vec::with_capacity(found.len());

@@ -14,6 +14,7 @@ mod health;
 mod http;
 mod information;
 mod limits;
+pub mod mail;
 
 pub use allow::{AllowList, OriginError};
 pub use breaker::{Breaker, Pass, Stage, Verdict};
@@ -23,3 +24,4 @@ pub use health::{Health, HealthView, Ticket};
 pub use http::{CALLBACK, Call, Callback, HttpTarget, SetupError, TASK_TOKEN, error_type, verdict};
 pub use information::{InformationError, InformationOptions, InformationPoint};
 pub use limits::{BreakerLimits, Limits};
+pub use mail::{Mail, MailError};

@@ -340,6 +340,56 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/evidence/{id}/content", "evidence_content", Action("evidence:read"))
         .summary("Read the content of an artefact, where it is stored, under its media type")
         .gives(Answer::Bytes),
+    // Notifiers.
+    Route::new(Get, "/v1/notifiers", "notifier_list", Action("notifier:read"))
+        .summary("List notifiers, and how each does")
+        .with(PAGE)
+        .gives(Answer::Page("Notifier")),
+    Route::new(Get, "/v1/notifiers/{name}", "notifier_get", Action("notifier:read"))
+        .summary("Read a notifier, never its password")
+        .gives(Answer::Json(200, "Notifier")),
+    Route::new(Put, "/v1/notifiers/{name}", "notifier_set", Action("notifier:set"))
+        .summary("Set who is told that people are asked something, and by which way")
+        .takes(Body::Json("SetNotifier"))
+        .gives(Answer::Json(200, "Notifier")),
+    Route::new(Delete, "/v1/notifiers/{name}", "notifier_delete", Action("notifier:set"))
+        .summary("Delete a notifier, with its password"),
+    Route::new(Post, "/v1/notifiers/{name}/test", "notifier_test", Action("notifier:set"))
+        .summary("Have a notifier tell something now, once")
+        .gives(Answer::Json(200, "NotifierTested")),
+    // Overrides.
+    Route::new(Post, "/v1/overrides", "override_request", Action("override:request"))
+        .summary("Ask for an override of what the tenant's policy denies; another person grants it")
+        .takes(Body::Json("RequestOverride"))
+        .gives(Answer::Json(201, "Override")),
+    Route::new(Get, "/v1/overrides", "override_list", Action("override:read"))
+        .summary("List overrides, oldest first")
+        .with(&[
+            text("due", "`true`: only those that are granted and not reviewed."),
+            text("status", "`requested`, `granted`, `used`, `refused`, `revoked` or `expired`."),
+            LIMIT,
+            CURSOR,
+        ])
+        .gives(Answer::Page("Override")),
+    Route::new(Get, "/v1/overrides/{id}", "override_get", Action("override:read"))
+        .summary("Read an override")
+        .gives(Answer::Json(200, "Override")),
+    Route::new(Post, "/v1/overrides/{id}/grant", "override_grant", Action("override:answer"))
+        .summary("Grant an override that another asked for; in force when the call returns")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Override")),
+    Route::new(Post, "/v1/overrides/{id}/refuse", "override_refuse", Action("override:answer"))
+        .summary("Refuse an override that another asked for")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Override")),
+    Route::new(Post, "/v1/overrides/{id}/revoke", "override_revoke", Action("override:revoke"))
+        .summary("End an override before its time, or take it back; in force when the call returns")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Override")),
+    Route::new(Post, "/v1/overrides/{id}/review", "override_review", Action("override:review"))
+        .summary("Review an override that is over: not who asked for it, nor who granted it")
+        .takes(Body::Json("Justified"))
+        .gives(Answer::Json(200, "Override")),
     // Retention.
     Route::new(Get, "/v1/retention", "retention_get", Action("retention:read"))
         .summary("Read how long what has ended is kept, and how removing it went")

@@ -6,12 +6,15 @@ use arc_swap::ArcSwapOption;
 use chancery_base::limits::TARGET_CALLS_MAX;
 use chancery_base::{Kind, TargetId, TenantId, Timestamp};
 use chancery_engine::StepError;
+use chancery_engine::definition::{HttpRequest, Method};
 use chancery_shard::control::Control;
 use chancery_shard::input::{Queue, ReportedOutcome, Task};
 use chancery_shard::target::{Forced, TargetSettings};
 use chancery_targets::{Call, Callback, Health, HealthView, HttpTarget, Limits, Ticket, Verdict, error_type};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Calls at a time to where nothing may be called: each ends at once, with an error that says so.
@@ -187,6 +190,36 @@ impl Book {
             callback: self.callback.as_deref().map(|url| Callback { url, token: &token }),
         };
         self.http.call(call).await
+    }
+
+    /// POSTs a message under the rules of targets, once and signed; what failed is said in words.
+    pub(crate) async fn post(&self, url: &str, body: &Value, id: &str, timeout: Duration) -> Result<(), String> {
+        let target = TargetId::of_url(url).ok_or("the URL has no origin")?;
+        let given = self.given(&target);
+        if given.forbidden {
+            return Err("the tenant's settings do not permit calls of this target".to_owned());
+        }
+        let control = self.control.load_full();
+        let signing = control.map(|control| control.signing_secrets_of(&target)).unwrap_or_default();
+        let (method, url) = (Method::Post, url.to_owned());
+        let call = Call {
+            http: &HttpRequest { method, url, headers: Vec::new(), keep: Vec::new() },
+            body,
+            idempotency_key: id,
+            forward_key: None,
+            forward_unknown: false,
+            limits: &Map::new(),
+            traceparent: None,
+            transaction: "",
+            timeout: given.limits.timeout.min(timeout),
+            signing: &signing,
+            now: clock::now(),
+            callback: None,
+        };
+        match self.http.call(call).await {
+            ReportedOutcome::Completed(_) | ReportedOutcome::Accepted => Ok(()),
+            ReportedOutcome::Failed(error) | ReportedOutcome::Unknown(error) => Err(error.message),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<TargetId, Health>> {

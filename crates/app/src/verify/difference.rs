@@ -1,10 +1,10 @@
 //! The first column in which two rows differ.
 
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EventRow, EvidenceContentRow, EvidenceRow, KeyRow,
-    MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, StepRow,
-    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow,
+    StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_store::scan::SlotRow;
 
@@ -94,6 +94,8 @@ differs!(SettingsRow { changed_at => "changed_at", changed_by => "changed_by", s
 differs!(MaintenanceRow {} body);
 differs!(RetentionRow {} body);
 differs!(TrustRow {} body);
+differs!(NotifierSeen { name => "name", password => "secret" } body);
+differs!(OverrideRow { id => "id" } body);
 differs!(StopRow { id => "id" } body);
 differs!(BudgetRow { name => "name" } body);
 differs!(AccountRow { account => "account" } body);

@@ -3,15 +3,16 @@
 use super::difference::{Content, Differs};
 use super::{Fault, PAGE, each};
 use chancery_base::{
-    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp, digest, slot,
+    Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+    digest, slot,
 };
 use chancery_ledger::TreeSize;
 use chancery_shard::evidence::Evidence;
-use chancery_shard::replay::{SigningSecretSeen, TenantRows};
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen, TenantRows};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EvidenceContentRow, EvidenceRow, KeyRow, KeyScope,
-    LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow, StopRow, TargetRow,
-    TenantRow, TrustRow,
+    LogId, LogRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RetentionRow, ScheduleRow, SettingsRow,
+    StopRow, TargetRow, TenantRow, TrustRow,
 };
 use chancery_store::Scan;
 use chancery_store::scan::{BUNDLE, KeyPlace, PointerRow, SHADOW, SlotRow};
@@ -68,6 +69,8 @@ pub(super) struct State {
     budgets: BTreeMap<(TenantId, Name), BudgetRow>,
     accounts: BTreeMap<(TenantId, String), AccountRow>,
     evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>,
+    notifiers: BTreeMap<(TenantId, Name), NotifierSeen>,
+    overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
     retention: BTreeMap<TenantId, RetentionRow>,
     trust: BTreeMap<TenantId, TrustRow>,
     signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretSeen>,
@@ -105,6 +108,8 @@ impl State {
         self.accounts.extend(rows.accounts.into_iter().map(|(account, row)| ((of(), account), row)));
         self.stops.extend(rows.stops.into_iter().map(|(stop, row)| ((of(), stop), row)));
         self.evidence.extend(rows.evidence.into_iter().map(|(evidence, row)| ((of(), evidence), row)));
+        self.notifiers.extend(rows.notifiers.into_iter().map(|(name, seen)| ((of(), name), seen)));
+        self.overrides.extend(rows.overrides.into_iter().map(|(id, row)| ((of(), id), row)));
         self.retention.extend(rows.retention.map(|row| (of(), row)));
         self.trust.extend(rows.trust.map(|row| (of(), row)));
         self.signing_secrets.extend(rows.signing_secrets.into_iter().map(|(secret, row)| ((of(), secret), row)));
@@ -131,6 +136,8 @@ impl State {
         rows += compare_stops(store, self.stops)?;
         rows += compare_budgets(store, self.budgets, self.accounts)?;
         rows += compare_evidence(store, self.evidence)?;
+        rows += compare_notifiers(store, self.notifiers)?;
+        rows += compare_overrides(store, self.overrides)?;
         rows += compare_retention(store, self.retention)?;
         rows += compare_trust(store, self.trust)?;
         rows += compare_schedules(store, self.schedules)?;
@@ -342,6 +349,25 @@ fn compare_evidence(store: &impl Scan, evidence: BTreeMap<(TenantId, EvidenceId)
     };
     each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), &Content::of(row)))?;
     Ok(rows + table.finish()?)
+}
+
+fn compare_notifiers(store: &impl Scan, notifiers: BTreeMap<(TenantId, Name), NotifierSeen>) -> Result<u64, Fault> {
+    let mut table = Table::new("notifiers", notifiers, pair);
+    let page =
+        |last: Option<&(TenantId, NotifierSeen)>| store.notifiers(last.map(|(tenant, row)| (tenant, &row.name)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.name.clone()), row))?;
+    table.finish()
+}
+
+fn compare_overrides(
+    store: &impl Scan,
+    overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
+) -> Result<u64, Fault> {
+    let mut table = Table::new("overrides", overrides, pair);
+    let page =
+        |last: Option<&(TenantId, OverrideRow)>| store.overrides(last.map(|(tenant, row)| (tenant, row.id)), PAGE);
+    each(page, |(tenant, row)| table.take(&(tenant.clone(), row.id), row))?;
+    table.finish()
 }
 
 fn compare_retention(store: &impl Scan, retention: BTreeMap<TenantId, RetentionRow>) -> Result<u64, Fault> {

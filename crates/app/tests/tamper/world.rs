@@ -5,19 +5,20 @@ use chancery_app::budgets::{self, BudgetTerms, Measure};
 use chancery_app::data::DataDir;
 use chancery_app::definitions::Format;
 use chancery_app::evidence::Artefact;
+use chancery_app::notifiers::{Channel, NotifierSettings};
 use chancery_app::principals::{NewPrincipal, PrincipalPatch};
 use chancery_app::receipts::{self, Subject};
 use chancery_app::settings::Edit;
 use chancery_app::transactions::{Start, TransactionView};
 use chancery_app::{
-    About, App, Caller, Closures, Config, Page, bootstrap, bundles, decisions, definitions, evidence, keys, ledger,
-    maintenance, operations, principals, queues, requests, retention, schedules, settings, signers, signing, stops,
-    targets, tenants, transactions,
+    About, App, Caller, Closures, Config, Page, bootstrap, bundles, clock, decisions, definitions, evidence, keys,
+    ledger, maintenance, notifiers, operations, overrides, principals, queues, requests, retention, schedules,
+    settings, signers, signing, stops, targets, tenants, transactions,
 };
 use chancery_base::{Digest, Name, PrincipalKind, Secret, TargetId, TenantId, TransactionId};
 use chancery_engine::{Headers, Phase, StepError};
 use chancery_ledger::{Keys, Resource};
-use chancery_policy::{Action, Bundle, Grant};
+use chancery_policy::{Action, Bundle, EntityRef, Grant};
 use chancery_shard::queue::QueueSettings;
 use chancery_shard::retention::Expiry;
 use chancery_shard::target::{Forced, TargetSettings};
@@ -466,11 +467,37 @@ async fn reached(owner: &Owner) {
         };
         evidence::add(app, &owner.may(Action::EvidenceAdd).await, artefact).await.unwrap();
     }
+    told_and_answered_for(owner).await;
     for target in [None, Some(target)] {
         let grant = owner.may(Action::SigningSecretIssue).await;
         signing::issue(app, &grant, target.clone()).await.unwrap();
         let gone = signing::issue(app, &grant, target).await.unwrap();
         signing::retire(app, &owner.may(Action::SigningSecretRetire).await, gone.id).await.unwrap();
+    }
+}
+
+/// Notifiers that were set and deleted, and overrides that were asked for and taken back.
+async fn told_and_answered_for(owner: &Owner) {
+    let app = &owner.app;
+    let names: [Name; 3] = ["desk", "gone", "site"].map(|name| name.parse().unwrap());
+    for name in &names {
+        let url = format!("https://{name}.example/asked");
+        let events = BTreeSet::from(["override.reviewed".to_owned()]);
+        let settings = NotifierSettings { channel: Channel::Webhook { url }, events };
+        notifiers::set(app, &owner.may(Action::NotifierSet).await, name.clone(), settings, None).await.unwrap();
+    }
+    notifiers::delete(app, &owner.may(Action::NotifierSet).await, &names[1]).await.unwrap();
+    for (action, is_taken_back) in [("refund", false), ("void", true)] {
+        let grant = owner.may(Action::OverrideRequest).await;
+        let (principal, action, resource) = (grant.principal(), action.to_owned(), EntityRef::new("Order", "17"));
+        let asked = overrides::Asked::Access { principal, action, resource };
+        let (until, why) = (clock::now().plus(Duration::from_secs(3_600)), "the policy is being mended".to_owned());
+        let kind = overrides::OverrideKind::TimeLimitedException;
+        let over = overrides::request(app, &grant, kind, asked, until, why.clone()).await.unwrap();
+        if is_taken_back {
+            let grant = owner.may(Action::OverrideRevoke).await;
+            overrides::say(app, &grant, over.id, overrides::OverrideSay::Revoke, why).await.unwrap();
+        }
     }
 }
 

@@ -103,6 +103,8 @@ fn the_top_names_the_commands_and_the_exit_codes() {
         "ledger",
         "maintenance",
         "stop",
+        "override",
+        "notifier",
         "retention",
         "queue",
         "settings",

@@ -24,9 +24,13 @@ mod headers;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod notifier;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
 mod open;
+#[cfg(test)]
+mod overrides;
 #[cfg(test)]
 mod polls;
 #[cfg(test)]

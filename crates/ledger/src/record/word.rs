@@ -76,7 +76,7 @@ macro_rules! from_id {
     )*};
 }
 
-from_id!(DecisionId, EventId, KeyId, PrincipalId, RequestId, TransactionId);
+from_id!(DecisionId, EventId, KeyId, OverrideId, PrincipalId, RequestId, TransactionId);
 
 impl FromStr for Word {
     type Err = WordError;

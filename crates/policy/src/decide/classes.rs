@@ -7,6 +7,7 @@
 use super::facts::Facts;
 use super::{Outcome, Verdict, answer_one};
 use crate::bundle::Bundle;
+use crate::over::Override;
 use crate::vocabulary::{CLASS, CLASSES, UNCLASSIFIED, listed};
 
 /// The question of each class; none where there is but one question.
@@ -28,10 +29,15 @@ pub(super) fn of(bundle: &Bundle, facts: &Facts) -> Result<Option<Vec<(String, F
 }
 
 /// What is said to all of them: a permit where each is permitted, with all that is demanded.
-pub(super) fn answer(bundle: &Bundle, each: &[(String, Facts)], risk: Option<u8>) -> (Verdict, bool) {
+pub(super) fn answer(
+    bundle: &Bundle,
+    each: &[(String, Facts)],
+    risk: Option<u8>,
+    over: Option<&Override>,
+) -> (Verdict, bool) {
     let mut whole: Option<Verdict> = None;
     for (class, facts) in each {
-        let (mut verdict, misfit) = answer_one(bundle, facts, risk);
+        let (mut verdict, misfit) = answer_one(bundle, facts, risk, over);
         for reason in &mut verdict.reasons {
             reason.text = format!("{} (data of class `{class}`)", reason.text);
         }
@@ -57,6 +63,7 @@ impl Verdict {
             }
         }
         self.would_deny |= other.would_deny;
+        self.overridden = self.overridden.or(other.overridden);
         self
     }
 }

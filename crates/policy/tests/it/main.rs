@@ -15,6 +15,8 @@ mod modes;
 #[cfg(test)]
 mod obligations;
 #[cfg(test)]
+mod overrides;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod subject;

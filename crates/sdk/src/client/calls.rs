@@ -670,7 +670,7 @@ impl Client {
         Ok((exchanged.map_err(|source| Error::Answer { operation, source })?, answered.date))
     }
 
-    async fn post<T: serde::de::DeserializeOwned, B: Serialize>(
+    pub(super) async fn post<T: serde::de::DeserializeOwned, B: Serialize>(
         &self,
         operation: &'static str,
         path: &[&str],

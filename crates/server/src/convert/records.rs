@@ -4,7 +4,9 @@ use super::micros;
 use crate::extract::invalid;
 use crate::failure::{Failure, reason};
 use chancery_api::bundle::Simulated;
-use chancery_api::decision::{Decide, Decision, Demand, Obligation, Outcome, Risk, RiskLevel, RiskRow};
+use chancery_api::decision::{
+    Decide, Decision, DecisionOverridden, Demand, Obligation, Outcome, Risk, RiskLevel, RiskRow,
+};
 use chancery_api::health::{Health, HealthCheck, HealthStatus};
 use chancery_api::ledger::{ConsistencyProof, Entry, InclusionProof, Log};
 use chancery_app::decisions::{Question, Who};
@@ -90,6 +92,12 @@ pub(crate) fn decision(decision: &DecisionSummary) -> Decision {
         reasons: decision.reasons.iter().map(reason).collect(),
         obligations: decision.obligations.iter().map(obligation).collect(),
         would_deny: decision.would_deny,
+        overridden: decision.overridden.as_ref().map(|overridden| DecisionOverridden {
+            by: overridden.by.id,
+            kind: super::overrides::kind(overridden.by.kind),
+            original: Outcome::Denied,
+            reasons: overridden.reasons.iter().map(reason).collect(),
+        }),
         risk: decision.risk.as_ref().map(risk),
         shadow: decision.shadow.as_deref().map(simulated),
         bundle: decision.bundle,

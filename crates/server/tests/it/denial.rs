@@ -20,6 +20,7 @@ struct Places {
     target: String,
     secret: String,
     stop: String,
+    over: String,
     capability: String,
     request: String,
     evidence: String,
@@ -35,6 +36,7 @@ fn path(route: &Route, places: &Places) -> String {
         Some("targets") => &places.target,
         Some("signing-secrets") => &places.secret,
         Some("stops") => &places.stop,
+        Some("overrides") => &places.over,
         Some("capabilities") => &places.capability,
         Some("requests") => &places.request,
         Some("evidence") => &places.evidence,
@@ -71,6 +73,10 @@ fn with_body(call: Call, route: &Route) -> Call {
         | "transaction_pause"
         | "transaction_resume"
         | "stop_lift"
+        | "override_grant"
+        | "override_refuse"
+        | "override_revoke"
+        | "override_review"
         | "capability_revoke" => br#"{"justification":"a test"}"#,
         "transaction_signal" => br#"{"name":"paid"}"#,
         "bundle_simulate" => br#"{"action":"run","resource":{"type":"Step","id":"order/reserve"}}"#,
@@ -81,6 +87,11 @@ fn with_body(call: Call, route: &Route) -> Call {
         "report_separation_of" => {
             br#"{"pairs":[{"name":"a","title":"a","first":{"says":"a","kinds":["bundle.pushed"]},
             "second":{"says":"b","kinds":["bundle.activated"]},"within":"bundle"}]}"#
+        }
+        "notifier_set" => br#"{"channel":{"kind":"webhook","url":"https://a.example/asked"}}"#,
+        "override_request" => {
+            br#"{"kind":"risk_accepted","transaction":"txn_x","step":"ship","until":"2026-01-01T00:00:00Z",
+                 "justification":"a test of who may ask"}"#
         }
         "retention_set" => br#"{"transactions":"30d"}"#,
         "bundle_simulate_source" => {
@@ -133,13 +144,17 @@ async fn places(house: &House) -> Places {
     let secret = issued.json()["id"].as_str().unwrap().to_owned();
     let stop = json!({ "on": "action", "name": "refund", "justification": "a test" });
     let stop = house.post("/v1/stops", &house.owner, &stop).await.json()["id"].as_str().unwrap().to_owned();
+    let over = house.over(&house.owner, &transaction).await;
+    let notifier = json!({ "channel": { "kind": "webhook", "url": "https://a.example/asked" } });
+    let set = Call::new("PUT", "/v1/notifiers/order").key(&house.owner).json(&notifier);
+    assert_eq!(set.send(house.addr).await.status, 200);
     // Of the first attempt of its first step.
     let capability = transaction.replace("txn_", "cap_") + "00000000" + "00000000" + "00" + "00000001";
     let request = house.ask(&house.owner).await;
     let evidence = json!({ "name": "dpia", "type": "text/plain", "content": "aGVsbG8=" });
     let evidence = house.post("/v1/evidence", &house.owner, &evidence).await.json()["id"].as_str().unwrap().to_owned();
     let log = house.log().await;
-    Places { transaction, principal, key, bundle, target, secret, stop, capability, request, evidence, log }
+    Places { transaction, principal, key, bundle, target, secret, stop, over, capability, request, evidence, log }
 }
 
 #[tokio::test]

@@ -146,6 +146,18 @@ impl House {
         found["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Asks for an override of a step of a transaction, and gives its id.
+    pub(crate) async fn over(&self, key: &str, transaction: &str) -> String {
+        let until = chancery_app::clock::now().plus(Duration::from_secs(3_600)).to_string();
+        let asked = json!({
+            "kind": "risk_accepted", "transaction": transaction, "step": "reserve", "until": until,
+            "justification": "a test of who may say something of it",
+        });
+        let answer = self.post("/v1/overrides", key, &asked).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
     /// Pushes a bundle to `acme` and makes it the active one; gives its digest.
     pub(crate) async fn decide_by(&self, bundle: &Value) -> String {
         let pushed = self.post("/v1/bundles", &self.owner, bundle).await;
@@ -154,6 +166,11 @@ impl House {
         let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&self.owner);
         assert_eq!(activate.send(self.addr).await.status, 200);
         digest
+    }
+
+    /// Has the shop's bundle permit by these policies alone.
+    pub(crate) async fn only(&self, policies: &str) {
+        self.decide_by(&json!({ "name": "shop", "version": 2, "schema": SCHEMA, "policies": policies })).await;
     }
 
     /// Puts the bundle and the definition `order` into force in `acme`; gives the bundle's digest.

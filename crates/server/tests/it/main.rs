@@ -52,6 +52,8 @@ mod open;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod overrides;
+#[cfg(test)]
 mod pip;
 #[cfg(test)]
 mod polls;

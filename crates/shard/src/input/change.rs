@@ -2,6 +2,8 @@
 
 use crate::budget::BudgetTerms;
 use crate::evidence::Terms;
+use crate::notifier::{Notified, NotifierSettings};
+use crate::over::{OverrideKind, OverrideOn};
 use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::settings::Edit;
@@ -10,7 +12,8 @@ use crate::target::{Forced, TargetSettings};
 use crate::trust::BundleRules;
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, EvidenceId, KeyId, Name, PrincipalId, SigningSecretId, StopId, TargetId, TenantId, Timestamp,
+    Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, Secret, SigningSecretId, StopId, TargetId, TenantId,
+    Timestamp,
 };
 use chancery_engine::definition::Definition;
 use chancery_ledger::export::{Filter, Form};
@@ -120,6 +123,46 @@ pub enum Change {
         /// Its content, where that is stored.
         content: Option<Arc<[u8]>>,
     },
+    /// Set a notifier, in place of what was set before.
+    NotifierSet {
+        /// Which.
+        name: Name,
+        /// What it is told to do.
+        settings: Box<NotifierSettings>,
+        /// The password to its username; none: the one that is kept.
+        password: Option<Secret>,
+    },
+    /// Delete a notifier.
+    NotifierDelete(Name),
+    /// A notifier came further.
+    Notified {
+        /// Which.
+        name: Name,
+        /// How far.
+        notified: Notified,
+    },
+    /// Ask for an override of the tenant's policy.
+    OverrideRequest {
+        /// The override's id.
+        id: OverrideId,
+        /// Of what kind.
+        kind: OverrideKind,
+        /// On what.
+        on: OverrideOn,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        justification: String,
+    },
+    /// Say something of an override.
+    OverrideSay {
+        /// Which.
+        id: OverrideId,
+        /// What.
+        say: OverrideSay,
+        /// Why.
+        justification: String,
+    },
     /// Set how long what has ended is kept, in place of what was set before; with nothing said, what was set is
     /// forgotten.
     RetentionSet(Retention),
@@ -178,6 +221,19 @@ pub enum Change {
     BundleShadow(Option<Arc<Bundle>>),
     /// Record that entries are about to leave as an export. It changes nothing else.
     ExportMade(Box<ExportMade>),
+}
+
+/// What a person says of an override.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverrideSay {
+    /// That it is granted.
+    Grant,
+    /// That it is refused.
+    Refuse,
+    /// That it ends before its time.
+    Revoke,
+    /// What they found when they reviewed it.
+    Review,
 }
 
 /// Which entries leave as an export.

@@ -114,6 +114,7 @@ impl Shard {
         self.tell_untold(&mut work);
         if work.takes_more() {
             self.pass_time(&mut work);
+            self.expire_overrides(&control, &mut work);
         }
         while work.takes_more()
             && let Some(input) = self.queue.pop_front()

@@ -5,6 +5,8 @@ mod bundles;
 mod evidence;
 mod exports;
 mod maintenance;
+mod notifiers;
+mod overrides;
 mod queues;
 mod retention;
 mod settings;
@@ -45,9 +47,8 @@ impl Shard {
             Change::PrincipalCreate(principal) => principal_create(actor, principal, control, work)?,
             Change::PrincipalSet(principal) => principal_set(actor, principal, control, work)?,
             Change::KeyIssue { id, principal, hash, expires_at } => {
-                let (id, principal, expires_at) = (*id, *principal, *expires_at);
-                let issued_at = work.now;
-                let row = CredentialRow { id, principal, hash: *hash, issued_at, expires_at, revoked_at: None };
+                let (id, principal, hash, expires_at) = (*id, *principal, *hash, *expires_at);
+                let row = CredentialRow { id, principal, hash, issued_at: work.now, expires_at, revoked_at: None };
                 key_issue(actor, row, control, work)?
             }
             Change::KeyRevoke(id) => return key_revoke(actor, *id, control, work),
@@ -68,6 +69,17 @@ impl Shard {
             Change::BudgetDelete(budget) => return self.budget_delete(actor, budget, control, work),
             Change::EvidenceAdd { id, terms, until, content } => {
                 return evidence::add(actor, (*id, terms, *until), content.as_deref(), control, work);
+            }
+            Change::NotifierSet { name, settings, password } => {
+                return notifiers::set(actor, name, settings, password.as_ref(), control, work);
+            }
+            Change::NotifierDelete(name) => return notifiers::delete(actor, name, control, work),
+            Change::Notified { name, notified } => return notifiers::notified(name, notified, control, work),
+            Change::OverrideRequest { id, kind, on, until, justification } => {
+                return overrides::request(actor, *id, (*kind, on, *until), justification, control, work);
+            }
+            Change::OverrideSay { id, say, justification } => {
+                return overrides::say(actor, *id, *say, justification, control, work);
             }
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
@@ -163,15 +175,6 @@ fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: 
     Ok(work.write_control(kind, actor, data, Some(payload.finish())))
 }
 
-fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work) -> Changed {
-    let Some(row) = control.credentials.get(&id) else { return Err(Refusal::NotFound(format!("key {id}"))) };
-    if row.revoked_at.is_some() {
-        return Ok(None);
-    }
-    let row = CredentialRow { revoked_at: Some(work.now), ..row.clone() };
-    Ok(Some(key_entry(actor, kind::KEY_REVOKED, row, work)))
-}
-
 fn key_issue(actor: PrincipalId, row: CredentialRow, control: &Control, work: &mut Work) -> Result<u64, Refusal> {
     if control.credentials.contains_key(&row.id) {
         return Err(Refusal::Exists(format!("key {}", row.id)));
@@ -180,6 +183,15 @@ fn key_issue(actor: PrincipalId, row: CredentialRow, control: &Control, work: &m
         return Err(Refusal::NotFound(format!("principal {}", row.principal)));
     }
     Ok(key_entry(actor, kind::KEY_ISSUED, row, work))
+}
+
+fn key_revoke(actor: PrincipalId, id: KeyId, control: &Control, work: &mut Work) -> Changed {
+    let Some(row) = control.credentials.get(&id) else { return Err(Refusal::NotFound(format!("key {id}"))) };
+    if row.revoked_at.is_some() {
+        return Ok(None);
+    }
+    let row = CredentialRow { revoked_at: Some(work.now), ..row.clone() };
+    Ok(Some(key_entry(actor, kind::KEY_REVOKED, row, work)))
 }
 
 fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work) -> u64 {

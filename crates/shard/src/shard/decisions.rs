@@ -6,7 +6,9 @@
 use crate::risk::{ATTRIBUTE, Asker, RiskTables};
 use chancery_base::Digest;
 use chancery_base::limits::{DECISION_KEPT_BYTES_MAX, DECISIONS_KEPT_MAX, RISK_BUNDLES_KEPT_MAX};
-use chancery_policy::{Bundle, Decision, Directory, Request, Risk, Subject, decide, decide_at_risk};
+use chancery_policy::{
+    Bundle, Decision, Directory, Override, Request, Risk, Subject, decide, decide_at_risk, decide_overridden,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,12 +44,40 @@ impl Decisions {
         decision
     }
 
+    /// The same where an override is in force. It is not kept.
+    pub(super) fn decide_overridden(
+        &mut self,
+        bundle: &Bundle,
+        directory: &Directory,
+        request: &Request,
+        over: &Override,
+    ) -> Decision {
+        match self.risk(bundle, directory, request) {
+            None => decide_overridden(bundle, directory, request, Ok(None), over),
+            Some((request, risk)) => decide_overridden(bundle, directory, &request, risk.map(Some), over),
+        }
+    }
+
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
         self.known.clear();
     }
 
     fn decide_anew(&mut self, bundle: &Bundle, directory: &Directory, request: &Request) -> Decision {
+        match self.risk(bundle, directory, request) {
+            None => decide(bundle, directory, request),
+            Some((request, risk)) => decide_at_risk(bundle, directory, &request, risk),
+        }
+    }
+
+    /// What the bundle's risk tables say, and the request with what its policies are to know of that; none where there
+    /// are none, or nobody to ask about.
+    fn risk(
+        &mut self,
+        bundle: &Bundle,
+        directory: &Directory,
+        request: &Request,
+    ) -> Option<(Request, Result<Risk, String>)> {
         let asker = match &request.principal {
             Subject::Principal(id) => {
                 let principal = directory.principal(id).filter(|principal| !principal.suspended);
@@ -55,9 +85,7 @@ impl Decisions {
             }
             Subject::External(external) => Some(Asker::External(external)),
         };
-        let (Some(document), Some(asker)) = (bundle.risk(), asker) else {
-            return decide(bundle, directory, request);
-        };
+        let (Some(document), Some(asker)) = (bundle.risk(), asker) else { return None };
         let risk = self.assess(bundle, document, asker, request);
         let mut request = request.clone();
         if let Ok(risk) = &risk
@@ -65,7 +93,7 @@ impl Decisions {
         {
             request.context.insert(ATTRIBUTE.to_owned(), Value::from(risk.score));
         }
-        decide_at_risk(bundle, directory, &request, risk)
+        Some((request, risk))
     }
 
     fn assess(

@@ -9,11 +9,13 @@ use super::desk::{CallId, Lease, LeaseKey};
 use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::{Under, add_data, add_data_of_step};
+use super::overrides;
 use super::work::Work;
 use super::{Control, Shard};
 use crate::input::{
     Capability, DecisionSummary, Denial, Observation, Question, Queue, Refusal, ReplyTo, Response, Start, Task,
 };
+use crate::over::Act;
 use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
@@ -160,10 +162,13 @@ impl Shard {
             let summary = recorded(beginning.principal, id, (bundle, START), (&decision, None), work);
             return Err(Refusal::Stopped(Arc::new(summary)));
         }
-        let decision = self.decisions.judge(bundle, control, start_question(member, question), work);
+        let act = Act { transaction: beginning.id, step: None };
+        let ask = start_question(member, question);
+        let decision = self.decisions.judge(bundle, (control, Some(&act)), ask, work);
         let decision = evidence::held(decision, None, control, work.now);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
+            overrides::used(&decision, id, act, control, work);
             observe(bundle, START, &decision, work);
             return Ok(decision);
         }
@@ -360,8 +365,9 @@ impl Shard {
             add_built_ins(bundle, action, member, key.node, worker, &mut request.context);
             request
         };
+        let act = act_of(member, key.node);
         let under = Under::of(member, &self.bundles, control);
-        let Some(judged) = self.decisions.judge_in_flight(under, control, ask, work) else {
+        let Some(judged) = self.decisions.judge_in_flight(under, (control, Some(&act)), ask, work) else {
             return Ok(Permit::Denied(None, BUNDLE_LOST.to_owned(), Failure::Denied));
         };
         let failure = judged.failure();
@@ -379,7 +385,9 @@ impl Shard {
         }
         match self.count(key, offer, &decision, control, work.now) {
             Counted::Fits(charges) => {
-                Ok(Permit::Granted(DecisionId::draw(work.now, &mut work.entropy), Some(decision), charges))
+                let id = DecisionId::draw(work.now, &mut work.entropy);
+                overrides::used(&decision, id, act, control, work);
+                Ok(Permit::Granted(id, Some(decision), charges))
             }
             Counted::Waits(until) => {
                 self.index.defer(key, until);
@@ -523,7 +531,7 @@ impl Shard {
                 Some(bundle) => {
                     let decision = match control.stops.about(request) {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
-                        None => self.decisions.judge(bundle, control, |_| request.clone(), work),
+                        None => self.decisions.judge(bundle, (control, None), |_| request.clone(), work),
                     };
                     let (decision, lack) = match evidence::cited(&decision, None, control, work.now) {
                         Ok(cited) => (cited.map_or(decision, Arc::new), None),
@@ -648,11 +656,18 @@ pub(super) fn refused_for(actor: PrincipalId, id: DecisionId, reason: Reason, wo
         reasons,
         obligations: Vec::new(),
         would_deny: false,
+        overridden: None,
         risk: None,
         shadow: None,
         bundle: None,
         seq,
     }
+}
+
+/// What a step does, to whoever answers for it.
+pub(super) fn act_of(member: &Transaction, node: NodeRef) -> Act {
+    let step = member.step_of(node).map_or_else(String::new, |step| node.name(&step.id));
+    Act { transaction: member.head().beginning.id, step: Some(step) }
 }
 
 /// What a bundle is asked about a transaction that begins.

@@ -4,12 +4,12 @@ use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
 use super::evidence;
 use super::judge::{Under, add_data};
-use super::stops;
 use super::work::Work;
-use super::{Control, Shard};
+use super::{Control, Shard, overrides, stops};
 use crate::input::{
     Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response, Resumed, Stepped,
 };
+use crate::over::Act;
 use crate::stop::StopOn;
 use crate::token::AttemptRef;
 use chancery_base::{DecisionId, Document, Name, PrincipalId, TransactionId};
@@ -117,6 +117,7 @@ impl Shard {
                 None => self.permit_of(id, (node, false), control).map(Stepped::Permitted),
             };
         }
+        let act = Act { transaction: id, step: Some(intent.step.to_string()) };
         let ask = |bundle: &Bundle| request(bundle, member, (node, &intent, input), actor);
         let lost = || Refusal::Unavailable(BUNDLE_LOST.to_owned());
         let (bundle, decision) = match stop {
@@ -128,7 +129,8 @@ impl Shard {
             }
             None => {
                 let under = Under::of(member, &self.bundles, control);
-                let judged = self.decisions.judge_in_flight(under, control, ask, work).ok_or_else(lost)?;
+                let judged =
+                    self.decisions.judge_in_flight(under, (control, Some(&act)), ask, work).ok_or_else(lost)?;
                 (judged.bundle, judged.decision)
             }
         };
@@ -139,6 +141,7 @@ impl Shard {
         let input = Arc::clone(input);
         let unmet = unmet(&decision, Deed::Driven);
         if decision.is_permit() && unmet.is_none() {
+            overrides::used(&decision, decision_id, act, control, work);
             self.run(id, standing, work, |member, cx| member.permit(node, &intent, input, decision_id, cx))?;
             return self.permit_of(id, (node, true), control).map(Stepped::Permitted);
         }

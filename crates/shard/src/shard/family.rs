@@ -2,14 +2,16 @@
 //! of a family does is carried over to the others here, within the call that did it, and so in its commit.
 
 use super::demands::{Deed, unmet};
-use super::dispatch::{BUNDLE_LOST, START, Standing, observe, start_question};
+use super::dispatch::{BUNDLE_LOST, START, Standing, act_of, observe, start_question};
 use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::Under;
+use super::overrides;
 use super::work::Work;
 use super::{Control, Shard, State};
 use crate::batch::StoreError;
 use crate::input::{Refusal, faults_in_words};
+use crate::over::Act;
 use crate::row::DefinitionRow;
 use chancery_base::limits::{CHILD_DEPTH_MAX, SHARD_CLONES_MAX};
 use chancery_base::{DecisionId, Digest, Document, Kind, Name, Timestamp, TransactionId};
@@ -348,7 +350,8 @@ impl Shard {
         };
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let beginning = Arc::clone(&child.head().beginning);
-        let Some((decision, failure)) = self.judge_child((id, node), &child, context, control, work)? else {
+        let act = self.members.get(&id).map(|member| act_of(member, node)).ok_or(Refusal::Missing(id))?;
+        let Some((decision, failure)) = self.judge_child((id, node), &child, context, (control, &act), work)? else {
             let (denial, why) = ((decision_id, Failure::Denied), BUNDLE_LOST.to_owned());
             return self.run(id, Standing::system(), work, |member, cx| member.deny(node, denial, why, cx));
         };
@@ -369,6 +372,7 @@ impl Shard {
             decision: decision_id,
             input: child.input_digest(),
         };
+        overrides::used(&decision, decision_id, act, control, work);
         self.run(id, Standing::system(), work, |member, cx| member.start_child(start, cx))?;
         self.running += 1;
         self.join(&child);
@@ -384,7 +388,7 @@ impl Shard {
         (parent, node): (TransactionId, NodeRef),
         child: &Transaction,
         context: Map<String, Value>,
-        control: &Control,
+        (control, act): (&Control, &Act),
         work: &mut Work,
     ) -> Result<Option<(Arc<Decision>, Failure)>, Refusal> {
         let beginning = &child.head().beginning;
@@ -400,7 +404,7 @@ impl Shard {
         }
         let member = self.members.get(&parent).ok_or(Refusal::Missing(parent))?;
         let under = Under::of(member, &self.bundles, control);
-        let judged = self.decisions.judge_in_flight(under, control, start_question(child, question), work);
+        let judged = self.decisions.judge_in_flight(under, (control, Some(act)), start_question(child, question), work);
         Ok(judged.map(|judged| {
             let failure = judged.failure();
             // It is the step that has a transaction already, whose evidence counts.

@@ -7,6 +7,7 @@ use super::Control;
 use super::decisions::Decisions;
 use super::work::Work;
 use crate::input::Observation;
+use crate::over::Act;
 use chancery_base::{Digest, Name};
 use chancery_engine::definition::{Classes, PolicyInFlight};
 use chancery_engine::{Failure, NodeRef, Transaction};
@@ -54,16 +55,16 @@ impl<'a> Under<'a> {
 }
 
 impl Decisions {
-    /// Decides under the active bundle: what begins, and what somebody asks. `ask` makes of the question what a bundle's
+    /// Decides under the active bundle: what begins, and what somebody asks, who does nothing by it. `ask` makes of the question what a bundle's
     /// schema declares.
     pub(super) fn judge(
         &mut self,
         bundle: &Bundle,
-        control: &Control,
+        (control, act): (&Control, Option<&Act>),
         ask: impl Fn(&Bundle) -> Request,
         work: &mut Work,
     ) -> Arc<Decision> {
-        let decision = self.decide(bundle, &control.directory, ask(bundle));
+        let decision = self.say(bundle, ask(bundle), act, control, work);
         self.beside(decision, None, control, ask, work)
     }
 
@@ -71,11 +72,11 @@ impl Decisions {
     pub(super) fn judge_in_flight(
         &mut self,
         under: Under<'_>,
-        control: &Control,
+        (control, act): (&Control, Option<&Act>),
         ask: impl Fn(&Bundle) -> Request,
         work: &mut Work,
     ) -> Option<Judgement> {
-        let mut say = |bundle: &Bundle| self.decide(bundle, &control.directory, ask(bundle));
+        let mut say = |bundle: &Bundle| self.say(bundle, ask(bundle), act, control, work);
         let (bundle, decision, anew, beside) = match under.policy {
             PolicyInFlight::Pinned => (under.pinned?, say(under.pinned?), false, None),
             PolicyInFlight::Latest => {

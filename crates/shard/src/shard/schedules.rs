@@ -226,6 +226,10 @@ impl Shard {
             | ControlRow::StopGone(_)
             | ControlRow::Budget(_)
             | ControlRow::BudgetGone(_)
+            | ControlRow::Notifier(_)
+            | ControlRow::NotifierGone(_)
+            | ControlRow::Override(_)
+            | ControlRow::OverrideGone(_)
             | ControlRow::Retention(_)
             | ControlRow::RetentionGone
             | ControlRow::SigningSecret(_)

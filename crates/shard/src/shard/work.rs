@@ -4,10 +4,11 @@ use super::desk::{CallId, LeaseKey, OpenCall};
 use crate::entry::{EntryWriter, OfTransaction};
 use crate::expiry::Gone;
 use crate::input::{Effect, Input, Observation, Refusal, ReplyTo, Response};
+use crate::over::Act;
 use crate::payload::Payload;
 use crate::row::{ControlRow, EntryRow, EventRow, KeyRow, LabelRow, RequestRow};
 use chancery_base::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, BATCH_INPUTS_MAX, BATCH_STEPS_MAX};
-use chancery_base::{DecisionId, Entropy, PrincipalId, RequestId, Timestamp, TransactionId};
+use chancery_base::{DecisionId, Entropy, OverrideId, PrincipalId, RequestId, Timestamp, TransactionId};
 use chancery_engine::{AccountId, Staged};
 use chancery_ledger::{Data, Origin, Word};
 use chancery_policy::Decision;
@@ -64,6 +65,8 @@ pub(super) struct Work {
     pub(super) rests_on_memory: bool,
     pub(super) held: Held,
     pub(super) staged: Vec<Staged>,
+    /// Overrides that were for one act, which this batch does.
+    pub(super) overridden: Vec<(OverrideId, Act)>,
     /// Rows of steps that what happened in it has changed.
     pub(super) steps: usize,
     /// Bytes of the payloads of its entries.
@@ -92,6 +95,7 @@ impl Work {
             rests_on_memory: false,
             held: Held::default(),
             staged: Vec::new(),
+            overridden: Vec::new(),
             steps: 0,
             bytes: 0,
         }

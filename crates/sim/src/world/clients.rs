@@ -415,6 +415,7 @@ impl World {
                 | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)
@@ -492,6 +493,7 @@ impl World {
                 | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

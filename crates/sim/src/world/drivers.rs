@@ -217,6 +217,7 @@ impl World {
                 | Refusal::NotActivated(_)
                 | Refusal::InputRefused { .. }
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

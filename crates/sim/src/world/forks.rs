@@ -96,6 +96,7 @@ impl World {
                 | Refusal::KeyReused(_)
                 | Refusal::Illegal(_)
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

@@ -93,6 +93,7 @@ impl World {
                 | Refusal::BusinessKeyTaken(_)
                 | Refusal::Illegal(_)
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

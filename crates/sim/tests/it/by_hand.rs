@@ -16,6 +16,7 @@ mod inputs;
 mod maintenance;
 mod originals;
 mod overlap;
+mod overrides;
 mod polls;
 mod queues;
 mod requests;

@@ -7,11 +7,11 @@ use crate::postgres::statement::{Statement, column, int};
 use crate::postgres::{fault, rows};
 use crate::scan::{BUNDLE, SHADOW};
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, SigningSecretId, TenantId};
+use chancery_base::{Digest, Kind, Secret, SigningSecretId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, NotifierRow, PrincipalRow, Sealed, SettingsRow,
     SigningSecretRow, TenantRow,
 };
 use tokio_postgres::types::{ToSql, Type};
@@ -57,6 +57,10 @@ pub(super) fn parts<'a>(statement: &mut Statement<'a>, control: &'a [ControlRow]
                 gone(statement, format!("{name}_content"), CONTENTS, id.to_string());
                 gone(statement, name, EVIDENCE, id.to_string());
             }
+            ControlRow::Notifier(row) => notifier(statement, name, row),
+            ControlRow::NotifierGone(notifier) => gone(statement, name, NOTIFIERS, notifier.as_str()),
+            ControlRow::Override(row) => put(statement, name, OVERRIDES, (row.id.to_string(), &row.body)),
+            ControlRow::OverrideGone(id) => gone(statement, name, OVERRIDES, id.to_string()),
             ControlRow::Retention(row) => put_single(statement, name, "retention", &row.body),
             ControlRow::RetentionGone => single_gone(statement, name, "retention"),
             ControlRow::Trust(row) => put_single(statement, name, "trust", &row.body),
@@ -186,6 +190,8 @@ const STOPS: Named = ("stops", "id");
 const BUDGETS: Named = ("budgets", "name");
 const EVIDENCE: Named = ("evidence", "id");
 const CONTENTS: Named = ("evidence_contents", "id");
+const NOTIFIERS: Named = ("notifiers", "name");
+const OVERRIDES: Named = ("overrides", "id");
 
 fn put<'a>(
     statement: &mut Statement<'a>,
@@ -253,6 +259,23 @@ fn single_gone(statement: &mut Statement<'_>, name: String, table: &str) {
     statement.part(name, format!("DELETE FROM {table} USING guard WHERE {table}.tenant = guard.tenant RETURNING 1"));
 }
 
+fn notifier<'a>(statement: &mut Statement<'a>, name: String, row: &'a NotifierRow) {
+    let under = statement.bind(row.name.as_str(), Type::TEXT);
+    let key = statement.bind(row.body.key.as_ref(), Type::TEXT);
+    let nonce = statement.bind(row.body.nonce.as_slice(), Type::BYTEA);
+    let body = statement.bind(row.body.bytes.as_slice(), Type::BYTEA);
+    let secret = statement.bind(row.secret.as_ref().map(Secret::expose), Type::TEXT);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO notifiers (tenant, name, body_key, body_nonce, body, secret) \
+             SELECT guard.tenant, {under}, {key}, {nonce}, {body}, {secret} FROM guard \
+             ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, \
+             body_nonce = excluded.body_nonce, body = excluded.body, secret = excluded.secret RETURNING 1"
+        ),
+    );
+}
+
 fn signing_secret<'a>(statement: &mut Statement<'a>, name: String, row: &'a SigningSecretRow) {
     let id = statement.bind(Uuid::from_bytes(*row.id.as_bytes()), Type::UUID);
     let target = statement.bind(row.target.as_ref().map(ToString::to_string), Type::TEXT);
@@ -295,6 +318,8 @@ fn place(row: &ControlRow) -> Option<(&'static str, String)> {
         ControlRow::Stop(row) => Some((STOPS.0, row.id.to_string())),
         ControlRow::Budget(row) => Some((BUDGETS.0, row.name.to_string())),
         ControlRow::Evidence(row, _) => Some((EVIDENCE.0, row.id.to_string())),
+        ControlRow::Notifier(row) => Some((NOTIFIERS.0, row.name.to_string())),
+        ControlRow::Override(row) => Some((OVERRIDES.0, row.id.to_string())),
         ControlRow::Schedule(row) => Some((SCHEDULES.0, row.name.to_string())),
         ControlRow::ScheduleGone(name) => Some((SCHEDULES.0, name.to_string())),
         ControlRow::Tenant(..)
@@ -305,6 +330,8 @@ fn place(row: &ControlRow) -> Option<(&'static str, String)> {
         | ControlRow::StopGone(_)
         | ControlRow::BudgetGone(_)
         | ControlRow::EvidenceGone(_)
+        | ControlRow::NotifierGone(_)
+        | ControlRow::OverrideGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone
         | ControlRow::Trust(_)

@@ -103,6 +103,10 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
     let budgets = second(all(&conn, "read budgets", &query, tenant, rows::budget).await?);
     let query = format!("SELECT {} FROM accounts WHERE tenant = $1 ORDER BY account", rows::ACCOUNT);
     let accounts = second(all(&conn, "read accounts", &query, tenant, rows::account).await?);
+    let query = format!("SELECT {} FROM notifiers WHERE tenant = $1 ORDER BY name", rows::NOTIFIER);
+    let notifiers = second(all(&conn, "read notifiers", &query, tenant, rows::notifier).await?);
+    let query = format!("SELECT {} FROM overrides WHERE tenant = $1 ORDER BY id", rows::OVERRIDE);
+    let overrides = second(all(&conn, "read overrides", &query, tenant, rows::over).await?);
     let query = format!("SELECT {} FROM retention WHERE tenant = $1", rows::RETENTION);
     let retention = second(all(&conn, "read retention", &query, tenant, rows::retention).await?).pop();
     let query = format!("SELECT {} FROM trust WHERE tenant = $1", rows::TRUST);
@@ -129,6 +133,8 @@ pub(super) async fn control(connections: &Connections, id: LogId) -> Answer<Cont
         accounts,
         budgets,
         evidence,
+        notifiers,
+        overrides,
         retention,
         trust,
         signing_secrets,

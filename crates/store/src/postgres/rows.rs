@@ -7,15 +7,15 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, KeyId, Kind, Name, PrincipalId, RequestId, Salt, SigningSecretId, TargetId, TenantId, Timestamp,
+    Digest, KeyId, Kind, Name, PrincipalId, RequestId, Salt, Secret, SigningSecretId, TargetId, TenantId, Timestamp,
     TransactionId,
 };
 use chancery_shard::batch::StoreError;
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow,
-    TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, NotifierRow, OverrideRow, PayloadRow, PrincipalRow,
+    QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow,
+    TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{RequestKind, RequestStatus};
 use std::borrow::Cow;
@@ -70,8 +70,12 @@ pub(super) const MAINTENANCE: &str = "tenant, body_key, body_nonce, body";
 pub(super) const SCHEDULE: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`evidence`] and [`evidence_content`] read.
 pub(super) const EVIDENCE: &str = "tenant, id, body_key, body_nonce, body";
+/// The columns that [`notifier`] reads.
+pub(super) const NOTIFIER: &str = "tenant, name, body_key, body_nonce, body, secret";
 /// The columns that [`stop`] reads.
 pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
+/// The columns that [`over`] reads.
+pub(super) const OVERRIDE: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`retention`] reads.
 pub(super) const RETENTION: &str = MAINTENANCE;
 /// The columns that [`trust`] reads.
@@ -430,6 +434,11 @@ pub(super) fn evidence_content(row: &Row) -> Read<(TenantId, EvidenceContentRow)
     Ok((text(row, 0)?, EvidenceContentRow { id: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
+pub(super) fn notifier(row: &Row) -> Read<(TenantId, NotifierRow)> {
+    let secret = get::<Option<String>>(row, 5)?.map(Secret::new);
+    Ok((text(row, 0)?, NotifierRow { name: text(row, 1)?, body: sealed(row, 2)?, secret }))
+}
+
 pub(super) fn stop(row: &Row) -> Read<(TenantId, StopRow)> {
     Ok((text(row, 0)?, StopRow { id: text(row, 1)?, body: sealed(row, 2)? }))
 }
@@ -440,6 +449,10 @@ pub(super) fn budget(row: &Row) -> Read<(TenantId, BudgetRow)> {
 
 pub(super) fn account(row: &Row) -> Read<(TenantId, AccountRow)> {
     Ok((text(row, 0)?, AccountRow { account: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn over(row: &Row) -> Read<(TenantId, OverrideRow)> {
+    Ok((text(row, 0)?, OverrideRow { id: text(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row) -> Read<(TenantId, QueueRow)> {

@@ -13,6 +13,8 @@ pub(super) const MIGRATIONS: Migrations = Migrations(&[
     ("V5__bundle_trust", include_str!("../../migrations/postgres/V5__bundle_trust.sql")),
     ("V6__budgets", include_str!("../../migrations/postgres/V6__budgets.sql")),
     ("V7__evidence", include_str!("../../migrations/postgres/V7__evidence.sql")),
+    ("V8__overrides", include_str!("../../migrations/postgres/V8__overrides.sql")),
+    ("V9__notifiers", include_str!("../../migrations/postgres/V9__notifiers.sql")),
 ]);
 
 /// How often migrating is tried when another process does the same at once.

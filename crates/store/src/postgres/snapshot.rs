@@ -8,14 +8,15 @@ use crate::postgres::{OpenError, Options, connect, rows, schema};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{
-    EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    EvidenceId, KeyId, Kind, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    TransactionId,
 };
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
-    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -334,6 +335,18 @@ impl Scan for Snapshot {
     ) -> Answer<Vec<(TenantId, EvidenceContentRow)>> {
         let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
         self.pages(("evidence_contents", rows::EVIDENCE, "tenant, id"), after, limit, rows::evidence_content)
+    }
+
+    fn notifiers(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, NotifierSeen)>> {
+        let after = after.map(|(tenant, name)| vec![text(tenant.as_str()), text(name.as_str())]).unwrap_or_default();
+        self.pages(("notifiers", rows::NOTIFIER, "tenant, name"), after, limit, |row| {
+            rows::notifier(row).map(|(tenant, row)| (tenant, NotifierSeen::of(&row)))
+        })
+    }
+
+    fn overrides(&self, after: Option<(&TenantId, OverrideId)>, limit: usize) -> Answer<Vec<(TenantId, OverrideRow)>> {
+        let after = after.map(|(tenant, id)| vec![text(tenant.as_str()), text(id.to_string())]).unwrap_or_default();
+        self.pages(("overrides", rows::OVERRIDE, "tenant, id"), after, limit, rows::over)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

@@ -170,6 +170,10 @@ fn apply_control(
             control.evidence.insert((tenant.clone(), row.id), row.clone());
             control.evidence_contents.extend(content.iter().map(|row| ((tenant.clone(), row.id), row.clone())));
         }
+        ControlRow::Notifier(row) => drop(control.notifiers.insert((tenant.clone(), row.name.clone()), row.clone())),
+        ControlRow::NotifierGone(name) => drop(control.notifiers.remove(&(tenant.clone(), name.clone()))),
+        ControlRow::Override(row) => drop(control.overrides.insert((tenant.clone(), row.id), row.clone())),
+        ControlRow::OverrideGone(id) => drop(control.overrides.remove(&(tenant.clone(), *id))),
         ControlRow::EvidenceGone(id) => {
             control.evidence.remove(&(tenant.clone(), *id));
             control.evidence_contents.remove(&(tenant.clone(), *id));

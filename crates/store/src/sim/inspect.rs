@@ -5,14 +5,15 @@ use super::state::{State, credential_key, principal_key};
 use crate::scan::{KeyPlace, PointerRow, Scan, SlotRow};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{
-    EvidenceId, KeyId, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    TransactionId,
 };
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
-    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -177,6 +178,17 @@ impl Scan for SimStore {
     fn maintenance(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, MaintenanceRow)>> {
         let rows = &self.inner().state.control.maintenance;
         page(rows, after.cloned(), limit, |(tenant, row)| (tenant.clone(), row.clone()))
+    }
+
+    fn notifiers(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, NotifierSeen)>> {
+        let after = after.map(|(tenant, name)| (tenant.clone(), name.clone()));
+        let rows = &self.inner().state.control.notifiers;
+        page(rows, after, limit, |((tenant, _), row)| (tenant.clone(), NotifierSeen::of(row)))
+    }
+
+    fn overrides(&self, after: Option<(&TenantId, OverrideId)>, limit: usize) -> Answer<Vec<(TenantId, OverrideRow)>> {
+        let after = after.map(|(tenant, id)| (tenant.clone(), id));
+        page(&self.inner().state.control.overrides, after, limit, |((tenant, _), row)| (tenant.clone(), row.clone()))
     }
 
     fn stops(&self, after: Option<(&TenantId, StopId)>, limit: usize) -> Answer<Vec<(TenantId, StopRow)>> {

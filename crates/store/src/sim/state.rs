@@ -6,16 +6,16 @@ use crate::scan::{BUNDLE, SHADOW, SlotRow};
 use crate::search::{Count, Found, Key, Plan, Reach};
 use crate::{CheckpointRow, EventReach, EventSearch, EventsFound, RequestReach, RequestSearch, TileRow, error, words};
 use chancery_base::{
-    Digest, EventPattern, EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId,
-    TenantId, Timestamp, TransactionId,
+    Digest, EventPattern, EvidenceId, KeyId, Kind, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId,
+    TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::expiry::{Expired, Expiring};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow,
-    RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow,
-    TrustRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, NotifierRow, OverrideRow, PrincipalRow,
+    QueueRow, RequestRow, RetentionRow, ScheduleRow, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow,
+    TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::search::{Facts, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +56,8 @@ pub(super) struct Control {
     pub(super) budgets: BTreeMap<(TenantId, Name), BudgetRow>,
     pub(super) evidence: BTreeMap<(TenantId, EvidenceId), EvidenceRow>,
     pub(super) evidence_contents: BTreeMap<(TenantId, EvidenceId), EvidenceContentRow>,
+    pub(super) notifiers: BTreeMap<(TenantId, Name), NotifierRow>,
+    pub(super) overrides: BTreeMap<(TenantId, OverrideId), OverrideRow>,
     pub(super) retention: BTreeMap<TenantId, RetentionRow>,
     pub(super) trust: BTreeMap<TenantId, TrustRow>,
     pub(super) signing_secrets: BTreeMap<(TenantId, SigningSecretId), SigningSecretRow>,
@@ -108,6 +110,8 @@ impl State {
             queues: of_tenant(&self.control.queues, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             settings: self.settings(tenant, None),
             maintenance: self.control.maintenance.get(tenant).cloned(),
+            notifiers: of_tenant(&self.control.notifiers, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
+            overrides: of_tenant(&self.control.overrides, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             stops: of_tenant(&self.control.stops, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             budgets: of_tenant(&self.control.budgets, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),
             accounts: of_tenant(&self.accounts, tenant, |(owner, _)| owner).map(|(_, row)| row).collect(),

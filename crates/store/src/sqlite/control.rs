@@ -6,10 +6,10 @@ use crate::scan::{BUNDLE, SHADOW};
 use crate::sqlite::fault::{WriteError, during};
 use crate::sqlite::rows;
 use crate::{CheckpointRow, TileRow};
-use chancery_base::{Digest, Kind, SigningSecretId, TargetId, TenantId};
+use chancery_base::{Digest, Kind, Secret, SigningSecretId, TargetId, TenantId};
 use chancery_shard::Origin;
 use chancery_shard::row::{
-    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, PrincipalRow, Sealed, SettingsRow,
+    BundleRow, ControlRow, CredentialRow, DefinitionRow, LogId, LogRow, NotifierRow, PrincipalRow, Sealed, SettingsRow,
     SigningSecretRow, TenantRow,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -43,6 +43,12 @@ pub(super) fn apply(conn: &Connection, tenant: &TenantId, row: &ControlRow) -> R
             gone(conn, tenant, CONTENTS, &id.to_string(), "erase the content of evidence")?;
             gone(conn, tenant, EVIDENCE, &id.to_string(), "erase evidence")
         }
+        ControlRow::Notifier(row) => notifier(conn, tenant, row),
+        ControlRow::NotifierGone(name) => gone(conn, tenant, NOTIFIERS, name.as_str(), "delete a notifier"),
+        ControlRow::Override(row) => {
+            put(conn, tenant, OVERRIDES, (&row.id.to_string(), &row.body), "write an override")
+        }
+        ControlRow::OverrideGone(id) => gone(conn, tenant, OVERRIDES, &id.to_string(), "forget an override"),
         ControlRow::Retention(row) => put_single(conn, tenant, RETENTION, &row.body, "write retention"),
         ControlRow::RetentionGone => single_gone(conn, tenant, RETENTION, "forget retention"),
         ControlRow::Trust(row) => put_single(conn, tenant, TRUST, &row.body, "write what is said of bundles"),
@@ -157,6 +163,8 @@ const BUDGETS: Named = ("budgets", "name");
 const ACCOUNTS: Named = ("accounts", "account");
 const EVIDENCE: Named = ("evidence", "id");
 const CONTENTS: Named = ("evidence_contents", "id");
+const NOTIFIERS: Named = ("notifiers", "name");
+const OVERRIDES: Named = ("overrides", "id");
 
 fn put(
     conn: &Connection,
@@ -230,6 +238,18 @@ fn signing_secret(conn: &Connection, tenant: &TenantId, row: &SigningSecretRow) 
         params![tenant.as_str(), row.id.as_bytes(), target, row.secret.expose(), row.issued_at.as_micros()],
     )
     .map_err(during("write a signing secret"))?;
+    Ok(())
+}
+
+fn notifier(conn: &Connection, tenant: &TenantId, row: &NotifierRow) -> Result<(), WriteError> {
+    let (body, secret) = (&row.body, row.secret.as_ref().map(Secret::expose));
+    conn.execute(
+        "INSERT INTO notifiers (tenant, name, body_key, body_nonce, body, secret) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT (tenant, name) DO UPDATE SET body_key = excluded.body_key, body_nonce = excluded.body_nonce, \
+         body = excluded.body, secret = excluded.secret",
+        params![tenant.as_str(), row.name.as_str(), body.key, body.nonce, body.bytes, secret],
+    )
+    .map_err(during("write a notifier"))?;
     Ok(())
 }
 

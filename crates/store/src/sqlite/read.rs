@@ -99,6 +99,8 @@ pub(super) fn control(conn: &Connection, id: LogId) -> Answer<ControlRows> {
             budgets: of_tenant(conn, tenant, ("budgets", "name", rows::BUDGET), rows::budget)?,
             accounts: of_tenant(conn, tenant, ("accounts", "account", rows::ACCOUNT), rows::account)?,
             evidence: of_tenant(conn, tenant, ("evidence", "id", rows::EVIDENCE), rows::evidence)?,
+            notifiers: of_tenant(conn, tenant, ("notifiers", "name", rows::NOTIFIER), rows::notifier)?,
+            overrides: of_tenant(conn, tenant, ("overrides", "id", rows::OVERRIDE), rows::over)?,
             retention: single(conn, tenant, "retention", "read retention", rows::retention)?,
             trust: single(conn, tenant, "trust", "read what is said of bundles", rows::trust)?,
             signing_secrets: of_tenant(

@@ -6,14 +6,14 @@ use crate::words;
 use crate::{CheckpointRow, TileRow};
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
-    Digest, EvidenceId, KeyId, Name, PrincipalId, RequestId, Salt, SigningSecretId, StopId, TargetId, TenantId,
-    Timestamp, TransactionId,
+    Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, Salt, Secret, SigningSecretId, StopId,
+    TargetId, TenantId, Timestamp, TransactionId,
 };
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, PayloadRow, PrincipalRow, QueueRow,
-    RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow, StopRow, TargetRow,
-    TenantRow, TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, KeyScope, LabelRow, LogId, LogRow, MaintenanceRow, NotifierRow, OverrideRow, PayloadRow,
+    PrincipalRow, QueueRow, RequestRow, RetentionRow, ScheduleRow, Sealed, SettingsRow, SigningSecretRow, StepRow,
+    StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use chancery_shard::{Origin, RequestKind, RequestStatus};
 use rusqlite::Row;
@@ -72,6 +72,10 @@ pub(super) const STOP: &str = "tenant, id, body_key, body_nonce, body";
 pub(super) const BUDGET: &str = "tenant, name, body_key, body_nonce, body";
 /// The columns that [`account`] reads.
 pub(super) const ACCOUNT: &str = "tenant, account, body_key, body_nonce, body";
+/// The columns that [`notifier`] reads.
+pub(super) const NOTIFIER: &str = "tenant, name, body_key, body_nonce, body, secret";
+/// The columns that [`over`] reads.
+pub(super) const OVERRIDE: &str = "tenant, id, body_key, body_nonce, body";
 /// The columns that [`signing_secret`] reads.
 pub(super) const SIGNING_SECRET: &str = "tenant, id, target, secret, issued_at";
 /// The columns that [`definition`] reads.
@@ -112,7 +116,7 @@ macro_rules! text {
 }
 
 bytes!(TransactionId, KeyId, RequestId, SigningSecretId, Digest);
-text!(TenantId, Name, PrincipalId, EvidenceId, StopId, TargetId, Origin);
+text!(TenantId, Name, OverrideId, PrincipalId, EvidenceId, StopId, TargetId, Origin);
 
 impl FromSql for Db<SigningSecret> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -402,6 +406,11 @@ pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<(TenantId, TargetRow)> {
     Ok((get(row, 0)?, TargetRow { target: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
+pub(super) fn notifier(row: &Row<'_>) -> rusqlite::Result<(TenantId, NotifierRow)> {
+    let secret = row.get::<_, Option<String>>(5)?.map(Secret::new);
+    Ok((get(row, 0)?, NotifierRow { name: get(row, 1)?, body: sealed(row, 2)?, secret }))
+}
+
 pub(super) fn stop(row: &Row<'_>) -> rusqlite::Result<(TenantId, StopRow)> {
     Ok((get(row, 0)?, StopRow { id: get(row, 1)?, body: sealed(row, 2)? }))
 }
@@ -420,6 +429,10 @@ pub(super) fn evidence(row: &Row<'_>) -> rusqlite::Result<(TenantId, EvidenceRow
 
 pub(super) fn evidence_content(row: &Row<'_>) -> rusqlite::Result<(TenantId, EvidenceContentRow)> {
     Ok((get(row, 0)?, EvidenceContentRow { id: get(row, 1)?, body: sealed(row, 2)? }))
+}
+
+pub(super) fn over(row: &Row<'_>) -> rusqlite::Result<(TenantId, OverrideRow)> {
+    Ok((get(row, 0)?, OverrideRow { id: get(row, 1)?, body: sealed(row, 2)? }))
 }
 
 pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<(TenantId, QueueRow)> {

@@ -19,6 +19,8 @@ const MIGRATIONS: Migrations = Migrations(&[
     ("V5__bundle_trust", include_str!("../../migrations/sqlite/V5__bundle_trust.sql")),
     ("V6__budgets", include_str!("../../migrations/sqlite/V6__budgets.sql")),
     ("V7__evidence", include_str!("../../migrations/sqlite/V7__evidence.sql")),
+    ("V8__overrides", include_str!("../../migrations/sqlite/V8__overrides.sql")),
+    ("V9__notifiers", include_str!("../../migrations/sqlite/V9__notifiers.sql")),
 ]);
 
 /// The table that refinery keeps.

@@ -7,14 +7,15 @@ use crate::sqlite::schema::HISTORY;
 use crate::sqlite::{OpenError, open, read, rows};
 use crate::{CheckpointRow, TileRow, words};
 use chancery_base::{
-    EvidenceId, KeyId, Kind, Name, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId, TransactionId,
+    EvidenceId, KeyId, Kind, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId, TenantId,
+    TransactionId,
 };
 use chancery_shard::batch::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::{
     AccountRow, BudgetRow, BundleRow, CredentialRow, DefinitionRow, EntryRow, EventRow, EvidenceContentRow,
-    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, PrincipalRow, QueueRow, RequestRow, RetentionRow,
-    ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
+    EvidenceRow, KeyRow, LabelRow, LogId, LogRow, MaintenanceRow, OverrideRow, PrincipalRow, QueueRow, RequestRow,
+    RetentionRow, ScheduleRow, SettingsRow, StepRow, StopRow, TargetRow, TenantRow, TransactionRow, TrustRow,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
@@ -371,6 +372,26 @@ impl Scan for Snapshot {
         );
         let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
         self.scan("evidence_contents", &query, params![tenant, id, read::rows_max(limit)], rows::evidence_content)
+    }
+
+    fn notifiers(&self, after: Option<(&TenantId, &Name)>, limit: usize) -> Answer<Vec<(TenantId, NotifierSeen)>> {
+        let query = format!(
+            "SELECT {} FROM notifiers WHERE (tenant, name) > (?1, ?2) ORDER BY tenant, name LIMIT ?3",
+            rows::NOTIFIER
+        );
+        let (tenant, name) = after.map_or(("", ""), |(tenant, name)| (tenant.as_str(), name.as_str()));
+        self.scan("notifiers", &query, params![tenant, name, read::rows_max(limit)], |row| {
+            rows::notifier(row).map(|(tenant, row)| (tenant, NotifierSeen::of(&row)))
+        })
+    }
+
+    fn overrides(&self, after: Option<(&TenantId, OverrideId)>, limit: usize) -> Answer<Vec<(TenantId, OverrideRow)>> {
+        let query = format!(
+            "SELECT {} FROM overrides WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3",
+            rows::OVERRIDE
+        );
+        let (tenant, id) = after.map_or(("", String::new()), |(tenant, id)| (tenant.as_str(), id.to_string()));
+        self.scan("overrides", &query, params![tenant, id, read::rows_max(limit)], rows::over)
     }
 
     fn retention(&self, after: Option<&TenantId>, limit: usize) -> Answer<Vec<(TenantId, RetentionRow)>> {

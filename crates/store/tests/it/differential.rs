@@ -48,7 +48,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         (vec((few.clone(), 0..6_u8), 0..3), vec((few.clone(), 0..4_u8, 0..4_u8), 0..4)),
         (
             vec((any::<bool>(), 0..60_u8, few), 0..3),
-            vec((0..28_u8, 0..20_u8), 0..2),
+            vec((0..32_u8, 0..20_u8), 0..2),
             vec((0..4_u8, prop::option::of(0..9_u8)), 0..3),
         ),
     )
@@ -156,6 +156,12 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         // Content stays with what it is of: no shard adds the same twice.
         25 => ControlRow::Evidence(evidence(u32::from(number), "{}"), Some(content(u32::from(number), "content"))),
         26 => ControlRow::EvidenceGone(evidence(u32::from(number) + 100, "").id),
+        27 => ControlRow::Override(over(version, &number.to_string())),
+        // Nor one that the same batch may have written.
+        28 => ControlRow::OverrideGone(over(version + 100, "").id),
+        29 => ControlRow::Notifier(notifier(version, &number.to_string())),
+        // Nor one that the same batch may have set.
+        30 => ControlRow::NotifierGone(notifier(version + 100, "").name),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);

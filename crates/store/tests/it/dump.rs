@@ -2,7 +2,7 @@
 
 use chancery_base::TenantId;
 use chancery_shard::StoreError;
-use chancery_shard::replay::SigningSecretSeen;
+use chancery_shard::replay::{NotifierSeen, SigningSecretSeen};
 use chancery_shard::row::*;
 use chancery_store::scan::{PointerRow, Scan, SlotRow};
 use chancery_store::{CheckpointRow, TileRow};
@@ -34,6 +34,8 @@ pub(crate) struct FullDump {
     pub(crate) accounts: Vec<(TenantId, AccountRow)>,
     pub(crate) evidence: Vec<(TenantId, EvidenceRow)>,
     pub(crate) contents: Vec<(TenantId, EvidenceContentRow)>,
+    pub(crate) notifiers: Vec<(TenantId, NotifierSeen)>,
+    pub(crate) overrides: Vec<(TenantId, OverrideRow)>,
     pub(crate) retention: Vec<(TenantId, RetentionRow)>,
     pub(crate) trust: Vec<(TenantId, TrustRow)>,
     pub(crate) signing_secrets: Vec<(TenantId, SigningSecretSeen)>,
@@ -93,6 +95,8 @@ pub(crate) fn try_dump(scan: &dyn Scan) -> Result<FullDump, StoreError> {
         queues: pages(|last| scan.queues(last.map(|(t, row): &(_, QueueRow)| (t, &row.queue)), PAGE))?,
         settings: pages(|last| scan.settings(last.map(|(t, row): &(_, SettingsRow)| (t, row.version)), PAGE))?,
         maintenance: pages(|last| scan.maintenance(last.map(|(t, _): &(_, MaintenanceRow)| t), PAGE))?,
+        notifiers: pages(|last| scan.notifiers(last.map(|(t, row): &(_, NotifierSeen)| (t, &row.name)), PAGE))?,
+        overrides: pages(|last| scan.overrides(last.map(|(t, row): &(_, OverrideRow)| (t, row.id)), PAGE))?,
         stops: pages(|last| scan.stops(last.map(|(t, row): &(_, StopRow)| (t, row.id)), PAGE))?,
         budgets: pages(|last| scan.budgets(last.map(|(t, row): &(_, BudgetRow)| (t, &row.name)), PAGE))?,
         accounts: pages(|last| scan.accounts(last.map(|(t, row): &(_, AccountRow)| (t, &*row.account)), PAGE))?,

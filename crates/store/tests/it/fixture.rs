@@ -215,6 +215,16 @@ pub(crate) fn maintenance(body: &str) -> MaintenanceRow {
     MaintenanceRow { body: Sealed::plain(body.as_bytes().to_vec()) }
 }
 
+pub(crate) fn notifier(number: u32, body: &str) -> NotifierRow {
+    let secret = number.is_multiple_of(2).then(|| Secret::new(format!("hunter{body}")));
+    NotifierRow { name: name(&format!("n{number}")), body: Sealed::plain(body.as_bytes().to_vec()), secret }
+}
+
+pub(crate) fn over(number: u32, body: &str) -> OverrideRow {
+    let id = OverrideId::draw(time(number), &mut entropy(number));
+    OverrideRow { id, body: Sealed::plain(body.as_bytes().to_vec()) }
+}
+
 pub(crate) fn stop(number: u32, body: &str) -> StopRow {
     let id = StopId::draw(time(number), &mut entropy(number));
     StopRow { id, body: Sealed::plain(body.as_bytes().to_vec()) }

@@ -72,8 +72,8 @@ fn another_program_s_database_is_refused() {
 #[test]
 fn a_newer_schema_is_refused() {
     let dir = closed_store();
-    alter(dir.path(), "PRAGMA user_version = 8;");
-    check(dir.path(), Kind::Invalid, &["schema version 8", "up to 7", "newer build"]);
+    alter(dir.path(), "PRAGMA user_version = 10;");
+    check(dir.path(), Kind::Invalid, &["schema version 10", "up to 9", "newer build"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn only_this_build_s_migrations_are_opened() {
 }
 
 /// Every migration.
-fn all() -> [(i64, String); 7] {
+fn all() -> [(i64, String); 9] {
     [
         (1, "schema"),
         (2, "transactions"),
@@ -96,6 +96,8 @@ fn all() -> [(i64, String); 7] {
         (5, "bundle_trust"),
         (6, "budgets"),
         (7, "evidence"),
+        (8, "overrides"),
+        (9, "notifiers"),
     ]
     .map(|(number, name)| (number, name.to_owned()))
 }

@@ -149,7 +149,7 @@ impl Shard {
             request
         };
         let under = Under::of(member, &self.bundles, control);
-        let judged = self.decisions.judge_in_flight(under, control, ask, work);
+        let judged = self.decisions.judge_in_flight(under, (control, None), ask, work);
         let Judgement { bundle, decision, .. } = judged.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
         let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
         let decision = evidence::held(decision, Some((key.transaction, step)), control, work.now);

@@ -112,6 +112,7 @@ impl Shard {
                 | Refusal::NotActivated(_)
                 | Refusal::Forked(_)
                 | Refusal::Overlaps(_)
+                | Refusal::Override(_)
                 | Refusal::Schedule(_)
                 | Refusal::Exists(_)
                 | Refusal::NotFound(_)

@@ -35,6 +35,14 @@ fn directory() -> Vec<ControlRow> {
         ControlRow::Evidence(evidence(2, "two"), Some(content(2, "content"))),
         ControlRow::Evidence(evidence(1, "one"), None),
         ControlRow::Evidence(evidence(3, "three"), Some(content(3, "erased"))),
+        ControlRow::Notifier(notifier(2, "old")),
+        ControlRow::Notifier(notifier(1, "{}")),
+        ControlRow::Notifier(notifier(4, "{}")),
+        ControlRow::Notifier(notifier(2, "new")),
+        ControlRow::Override(over(2, "old")),
+        ControlRow::Override(over(1, "{}")),
+        ControlRow::Override(over(3, "{}")),
+        ControlRow::Override(over(2, "new")),
         ControlRow::Retention(retention("old")),
         ControlRow::Trust(trust("old")),
         ControlRow::SigningSecret(signing_secret(3)),
@@ -59,8 +67,11 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
     let erased = ControlRow::EvidenceGone(evidence(3, "").id);
     let lifted = ControlRow::StopGone(stop(3, "").id);
+    let made_room = ControlRow::OverrideGone(over(3, "").id);
+    let untold = ControlRow::NotifierGone(notifier(4, "").name);
     let deleted = ControlRow::BudgetGone(budget(3, "").name);
-    let revoked = vec![ControlRow::Credential(credential(1, true)), gone, forgotten, lifted, deleted, erased];
+    let revoked = ControlRow::Credential(credential(1, true));
+    let revoked = vec![revoked, gone, forgotten, lifted, deleted, erased, untold, made_room];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
@@ -104,6 +115,8 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     assert_eq!(store.evidence_content(&elsewhere, evidence(2, "").id).await.unwrap(), None);
     assert_eq!(control.stops, [stop(1, "{}"), stop(2, "new")]);
     assert_eq!(control.budgets, [budget(1, "{}"), budget(2, "new")]);
+    assert_eq!(control.notifiers, [notifier(1, "{}"), notifier(2, "new")]);
+    assert_eq!(control.overrides, [over(1, "{}"), over(2, "new")]);
     assert_eq!(control.signing_secrets, [signing_secret(2), signing_secret(3)], "oldest first");
     assert_eq!(control.definitions, [(newest.name, 10, newest.digest)]);
     assert_eq!(control.bundle, Some(bundle("main", 1)));

@@ -1,0 +1,91 @@
+//! Overrides: one that is for one act is had once, however many could have it in one commit, and time ends it.
+
+use super::TWO_STEPS;
+use super::hand::{Hand, Tenant, in_force};
+use chancery_base::{Entropy, OverrideId, PrincipalId, PrincipalKind, Timestamp, json};
+use chancery_engine::Status;
+use chancery_policy::{Bundle, EntityRef};
+use chancery_shard::input::*;
+use chancery_shard::over::{OverrideKind, OverrideOn};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SCHEMA: &str = "
+    entity Role;
+    entity User in [Role] = { name: String };
+    entity Service in [Role] = { name: String };
+    entity Agent in [Role] = { name: String };
+    entity Definition;
+    entity Step in [Definition];
+    action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
+    action run appliesTo { principal: [User, Service, Agent], resource: [Step], context: {} };
+";
+const STARTS: &str = "permit (principal, action == Action::\"start\", resource);";
+const WHY: &str = "the warehouse burns, incident 4711";
+
+fn person(seed: u8) -> PrincipalId {
+    PrincipalId::draw(PrincipalKind::User, Timestamp::EPOCH, &mut Entropy::from_seed([seed; 32]))
+}
+
+/// A tenant whose policy permits starts and nothing else.
+fn set_up() -> (Tenant, Hand) {
+    let tenant = Tenant::new(1, &[TWO_STEPS]);
+    let document = json!({"name": "starts", "version": 1, "schema": SCHEMA, "policies": STARTS});
+    let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
+    let mut hand = tenant.hand(0);
+    for change in in_force(&bundle) {
+        assert!(hand.change(change).is_ok());
+    }
+    (tenant, hand)
+}
+
+fn by(hand: &mut Hand, actor: PrincipalId, change: Change) -> Result<Response, Refusal> {
+    hand.ask(Command::Control(Box::new(ControlChange { actor, change })))
+}
+
+/// One person asks for an override of the first step, for a minute, and another grants it.
+fn granted(hand: &mut Hand, tenant: &Tenant, kind: OverrideKind) -> OverrideId {
+    let id = OverrideId::draw(hand.now, &mut hand.entropy);
+    let (action, resource) = ("run".to_owned(), EntityRef::new("Step", "two/first"));
+    let on = OverrideOn::Access { principal: tenant.actor.id, action, resource };
+    let (until, why) = (hand.now.plus(Duration::from_secs(60)), WHY.to_owned());
+    let asked = Change::OverrideRequest { id, kind, on, until, justification: why.clone() };
+    assert!(by(hand, person(1), asked).is_ok());
+    let grant = Change::OverrideSay { id, say: OverrideSay::Grant, justification: why };
+    assert!(matches!(by(hand, person(1), grant.clone()), Err(Refusal::Override(_))), "who asks does not grant");
+    assert!(by(hand, person(2), grant).is_ok());
+    id
+}
+
+#[test]
+fn of_two_steps_in_one_commit_one_goes_out() {
+    let (tenant, mut hand) = set_up();
+    let started = [1, 2].map(|n| hand.start("two", json!({ "n": n }), None, None).unwrap());
+    granted(&mut hand, &tenant, OverrideKind::EmergencyBypass);
+    let tasks = hand.take();
+    assert_eq!(tasks.len(), 1, "{tasks:?}");
+    let other = started.into_iter().find(|id| *id != tasks[0].transaction).unwrap();
+    assert_eq!(hand.settled(other).0, Status::Failed);
+    assert!(hand.start("two", json!({"n": 3}), None, None).is_ok());
+    assert!(hand.take().is_empty(), "it was for one act");
+}
+
+#[test]
+fn an_exception_lets_all_out_until_its_time_has_come() {
+    let (tenant, mut hand) = set_up();
+    granted(&mut hand, &tenant, OverrideKind::TimeLimitedException);
+    for n in [1, 2] {
+        hand.start("two", json!({ "n": n }), None, None).unwrap();
+    }
+    assert_eq!(hand.take().len(), 2);
+
+    let (tenant, mut hand) = set_up();
+    granted(&mut hand, &tenant, OverrideKind::TimeLimitedException);
+    let size = hand.size();
+    hand.wait(Duration::from_secs(61));
+    assert_eq!(hand.size(), size + 1, "that it expired is an entry, and there is one");
+    let late = hand.start("two", json!({"n": 3}), None, None).unwrap();
+    assert!(hand.take().is_empty());
+    assert_eq!(hand.settled(late).0, Status::Failed);
+}
