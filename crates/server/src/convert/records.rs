@@ -4,7 +4,9 @@ use super::micros;
 use crate::extract::invalid;
 use crate::failure::{Failure, reason};
 use chancery_api::bundle::Simulated;
-use chancery_api::decision::{Decide, Decision, Demand, Obligation, Outcome, Risk, RiskLevel, RiskRow};
+use chancery_api::decision::{
+    Decide, Decision, DecisionOverridden, Demand, Obligation, Outcome, Risk, RiskLevel, RiskRow,
+};
 use chancery_api::health::{Health, HealthCheck, HealthStatus};
 use chancery_api::ledger::{ConsistencyProof, Entry, InclusionProof, Log};
 use chancery_app::decisions::{Question, Who};
