@@ -2,7 +2,6 @@
 
 use super::PageArgs;
 use super::decide::entity;
-use crate::clock;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Cell, fields};
@@ -11,6 +10,7 @@ use crate::show::time;
 use chancery_api::over::{
     Override, OverrideKind, OverrideResource, OverrideSaid, OverrideStatus, OverridesQuery, RequestOverride,
 };
+use chancery_app::clock;
 use chancery_base::{OverrideId, PrincipalId, TransactionId, duration};
 use clap::{Subcommand, ValueEnum};
 use std::time::Duration;
