@@ -94,7 +94,7 @@ async fn a_step_takes_from_a_budget_and_one_that_does_not_fit_is_denied() {
     let id = stage.refund(400).await;
     assert_eq!(stage.take().await, Vec::<Value>::new());
     let result = stage.house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &stage.house.owner).await.json();
-    let why = result["error"]["message"].as_str().unwrap();
+    let why = result["cause"]["error"]["message"].as_str().unwrap();
     assert!(
         why.contains("budget `refunds` has 300 EUR cents left") && why.contains("400 EUR cents are asked"),
         "{why}"
@@ -109,7 +109,7 @@ async fn asking_reserves_nothing_and_the_answer_is_conditional() {
     assert_eq!(stage.put(&terms()).await.status, 200);
     let resource = json!({ "type": "Step", "id": "refund/pay" });
     let body = json!({ "action": "refund", "resource": resource, "context": { "cents": 900 } });
-    let decided = stage.house.post("/v1/decisions", &stage.shop, &body).await;
+    let decided = stage.house.post("/v1/decisions", &stage.house.owner, &body).await;
     assert_eq!(decided.status, 200, "{}", decided.text());
     let demanded = json!([{ "kind": "budget", "policy": "refunds-a-day", "budget": "refunds", "amount": "context.cents",
                             "cost": "output.cents" }]);
@@ -153,5 +153,5 @@ async fn what_is_no_budget_is_refused_and_one_that_is_deleted_is_gone() {
     let id = stage.refund(1).await;
     assert_eq!(stage.take().await, Vec::<Value>::new());
     let result = stage.house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &stage.house.owner).await.json();
-    assert!(result["error"]["message"].as_str().unwrap().contains("there is no budget `refunds`"), "{result}");
+    assert!(result["cause"]["error"]["message"].as_str().unwrap().contains("there is no budget `refunds`"), "{result}");
 }
