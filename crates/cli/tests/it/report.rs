@@ -39,7 +39,7 @@ fn reports_are_read_as_tables_json_and_csv() {
     let csv = run(path, &["report", "separation", "--csv"]).succeeds().stdout;
     assert!(csv.starts_with("pair,principal,name,did,within,first_entry,second_entry\r\n"), "{csv}");
     write(path, "bad.json", "{\"pairs\": []}", 0o644);
-    run(path, &["report", "separation", "--file", "bad.json"]).fails(1, &["there are 1 to 50 of them"]);
+    run(path, &["report", "separation", "--file", "bad.json"]).fails(2, &["there are 1 to 50 of them"]);
     write(path, "worse.json", "{", 0o644);
     run(path, &["report", "separation", "--file", "worse.json"]).fails(1, &["worse.json"]);
     assert_eq!(server.stop(), 0);

@@ -148,7 +148,7 @@ async fn what_is_no_evidence_is_refused_and_leaves_nothing() {
     let mut of_step = with("transaction", json!(id));
     of_step["step"] = json!("nap");
     for (body, slug, says) in [
-        (with("content", json!("aGVsbG8")), "400 invalid-request", "base64"),
+        (with("content", json!("aGVsbG8")), "400 invalid-body", "base64"),
         (with("content", Value::Null), "400 invalid-request", "one of `content` and `digest` is needed"),
         (with("digest", json!(format!("sha256:{}", "0".repeat(64)))), "400 invalid-request", "not that of the content"),
         (with("type", json!("text")), "400 invalid-request", "no media type"),
@@ -157,7 +157,7 @@ async fn what_is_no_evidence_is_refused_and_leaves_nothing() {
         (with("keep", json!("9999d")), "400 invalid-request", "keep: "),
         (with("link", json!("")), "400 invalid-request", "link: "),
         (with("step", json!("pay")), "400 invalid-request", "step: it takes the `transaction`"),
-        (with("name", json!("a b")), "400 invalid-request", "not allowed in a name"),
+        (with("name", json!("a b")), "400 invalid-body", "not allowed in a name"),
         (with("transaction", json!(absent)), "404 not-found", absent.as_str()),
         (of_step, "404 not-found", "step `nap`"),
         (with("content", json!("AAAA".repeat((1 << 20) / 3 + 1))), "400 invalid-request", "content: "),
