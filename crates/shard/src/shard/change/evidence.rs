@@ -126,6 +126,8 @@ mod tests {
             budgets: Vec::new(),
             accounts: Vec::new(),
             evidence,
+            notifiers: Vec::new(),
+            overrides: Vec::new(),
             retention: None,
             trust: None,
             signing_secrets: Vec::new(),
