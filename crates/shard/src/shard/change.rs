@@ -19,7 +19,7 @@ use crate::control::principal_row;
 use crate::entry::kind;
 use crate::input::{Change, ControlChange, Refusal, ReplyTo, Response};
 use crate::payload::Payload;
-use crate::row::{ControlRow, CredentialRow, DefinitionRow, SigningSecretRow, TenantRow};
+use crate::row::{ControlRow, CredentialRow, DefinitionRow, TenantRow};
 use chancery_base::limits::PRINCIPALS_MAX;
 use chancery_base::{KeyId, PrincipalId, TenantId};
 use chancery_engine::definition::Definition;
@@ -83,9 +83,7 @@ impl Shard {
             }
             Change::RetentionSet(retention) => return retention::set(actor, retention, control, work),
             Change::SigningSecretIssue { id, target, secret } => {
-                let (target, secret) = (target.clone(), secret.clone());
-                let row = SigningSecretRow { id: *id, target, secret, issued_at: work.now };
-                return targets::issue(actor, row, control, work);
+                return targets::issue(actor, *id, (target.as_ref(), secret), control, work);
             }
             Change::SigningSecretRetire(id) => return targets::retire(actor, *id, control, work),
             Change::ExportMade(export) => exports::made(actor, export, work),

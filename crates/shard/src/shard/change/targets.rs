@@ -9,6 +9,7 @@ use crate::row::{ControlRow, SigningSecretRow};
 use crate::shard::work::Work;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::limits::{SIGNATURES_MAX, SIGNING_SECRETS_MAX, TARGETS_MAX};
+use chancery_base::webhook::SigningSecret;
 use chancery_base::{PrincipalId, SigningSecretId, TargetId};
 use chancery_ledger::{Data, Word};
 use std::time::Duration;
@@ -79,7 +80,14 @@ fn known(target: &TargetId, control: &Control) -> Result<TargetState, Refusal> {
     }
 }
 
-pub(super) fn issue(actor: PrincipalId, row: SigningSecretRow, control: &Control, work: &mut Work) -> Changed {
+pub(super) fn issue(
+    actor: PrincipalId,
+    id: SigningSecretId,
+    (target, secret): (Option<&TargetId>, &SigningSecret),
+    control: &Control,
+    work: &mut Work,
+) -> Changed {
+    let row = SigningSecretRow { id, target: target.cloned(), secret: secret.clone(), issued_at: work.now };
     if row.target.as_ref().is_some_and(|target| target.origin().is_none()) {
         return Err(Refusal::Invalid("only calls of an origin are signed".to_owned()));
     }
