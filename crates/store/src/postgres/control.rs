@@ -299,3 +299,163 @@ fn is_same(one: &ControlRow, other: &ControlRow) -> bool {
         (_, _) => false,
     }
 }
+
+fn definition<'a>(statement: &mut Statement<'a>, name: String, row: &'a DefinitionRow) {
+    let definition = statement.bind(row.name.as_str(), Type::TEXT);
+    let version = statement.bind(i64::from(row.version), Type::INT8);
+    let digest = statement.bind(row.digest.as_bytes().as_slice(), Type::BYTEA);
+    let registered_at = statement.bind(row.registered_at.as_micros(), Type::INT8);
+    let source = statement.bind(&row.source[..], Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO definitions (tenant, name, version, digest, registered_at, source) \
+             SELECT guard.tenant, {definition}, {version}, {digest}, {registered_at}, {source} FROM guard RETURNING 1"
+        ),
+    );
+}
+
+fn bundle<'a>(statement: &mut Statement<'a>, name: String, row: &'a BundleRow) {
+    let bundle = statement.bind(row.name.as_str(), Type::TEXT);
+    let version = statement.bind(i64::from(row.version), Type::INT8);
+    let digest = statement.bind(row.digest.as_bytes().as_slice(), Type::BYTEA);
+    let pushed_at = statement.bind(row.pushed_at.as_micros(), Type::INT8);
+    let source = statement.bind(&row.source[..], Type::BYTEA);
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO bundles (tenant, name, version, digest, pushed_at, source) \
+             SELECT guard.tenant, {bundle}, {version}, {digest}, {pushed_at}, {source} FROM guard RETURNING 1"
+        ),
+    );
+}
+
+/// Points to a bundle. Where there is none, its digest is null, which fails the statement; an activation that is
+/// not the batch's last writes nothing else.
+fn activate(statement: &mut Statement<'_>, name: String, digest: Digest, is_pushed: bool, is_last: bool) {
+    let digest = statement.bind(digest.as_bytes().to_vec(), Type::BYTEA);
+    // What the same statement writes it cannot read.
+    let is_there = statement.bind(is_pushed, Type::BOOL);
+    let exists = format!(
+        "({is_there} OR EXISTS (SELECT 1 FROM bundles WHERE bundles.tenant = guard.tenant AND bundles.digest = {digest}))"
+    );
+    let only_to_fail = if is_last { String::new() } else { format!("WHERE NOT {exists}") };
+    statement.part(
+        name,
+        format!(
+            "INSERT INTO pointers (tenant, kind, digest) \
+             SELECT guard.tenant, '{BUNDLE}', CASE WHEN {exists} THEN {digest} END FROM guard {only_to_fail} \
+             ON CONFLICT (tenant, kind) DO UPDATE SET digest = excluded.digest RETURNING 1"
+        ),
+    );
+}
+
+/// Makes the first tenant.
+pub(super) async fn bootstrap(
+    connections: &Connections,
+    tenant: &TenantRow,
+    origin: &Origin,
+) -> Result<LogRow, StoreError> {
+    check::shards(FIRST_TENANT, tenant.shards, 1)?;
+    let conflict = || error(FIRST_TENANT, Kind::Conflict, "the store has tenants already");
+    let conn = connections.get(FIRST_TENANT).await?;
+    let mut statement = Statement::new();
+    let system = statement.bind(TenantId::system().as_str().to_owned(), Type::TEXT);
+    statement.part("guard", format!("SELECT {system} AS tenant WHERE NOT EXISTS (SELECT 1 FROM tenants)"));
+    make_tenant(&mut statement, "control", tenant, std::slice::from_ref(origin), 0);
+    match statement.run(&conn, FIRST_TENANT).await {
+        Ok(found) => {
+            let made: i64 = rows::all(FIRST_TENANT, &found, rows::value)?.first().copied().unwrap_or(0);
+            if made != 1 {
+                return Err(conflict());
+            }
+        }
+        // Another made it meanwhile.
+        Err(Trouble::Failed(failure)) if fault::is_conflict(&failure) => return Err(conflict()),
+        Err(trouble) => return Err(trouble.into_store(FIRST_TENANT)),
+    }
+    let query = format!("SELECT {} FROM logs ORDER BY id LIMIT 1", rows::LOG);
+    let found = conn.rows(FIRST_TENANT, &query, &[]).await?;
+    let found = rows::all(FIRST_TENANT, &found, rows::log)?;
+    found.into_iter().next().ok_or_else(|| error(FIRST_TENANT, Kind::Broken, "the log is gone"))
+}
+
+/// Raises the epoch of a log, on a new connection: the row's lock waits for a batch whose outcome is unknown, or
+/// this comes first and shuts it out.
+pub(super) async fn own(connections: &Connections, log: LogId, owner: &str) -> Result<LogRow, StoreError> {
+    let operation = "own a log";
+    let conn = connections.open(operation).await?;
+    let statement = format!("UPDATE logs SET epoch = epoch + 1, owner = $2 WHERE id = $1 RETURNING {}", rows::LOG);
+    let found = conn.rows(operation, &statement, &[(&log.0, Type::INT8), (&owner, Type::TEXT)]).await?;
+    let found = rows::all(operation, &found, rows::log)?;
+    found.into_iter().next().ok_or_else(|| error(operation, Kind::Missing, format!("there is no log {}", log.0)))
+}
+
+/// Stores what the integrator made, if the log's owner still is who made it: one statement, as a batch is.
+pub(super) async fn checkpoint_put(
+    connections: &Connections,
+    log: LogId,
+    tiles: &[TileRow],
+    checkpoint: Option<&CheckpointRow>,
+    epoch: u64,
+) -> Result<bool, StoreError> {
+    let mut statement = Statement::new();
+    let id = statement.bind(log.0, Type::INT8);
+    let epoch = statement.bind(int(PUT_CHECKPOINT, epoch)?, Type::INT8);
+    let size = checkpoint.map(|row| int(PUT_CHECKPOINT, row.size)).transpose()?;
+    let least = statement.bind(size.unwrap_or(0), Type::INT8);
+    // Without a checkpoint there is none that could be older than one that is stored.
+    let newer_than = statement.bind(size.unwrap_or(i64::MAX), Type::INT8);
+    // The lock shuts out a new owner until this is done; a batch waits for it, and is not failed by it.
+    statement.part(
+        "guard",
+        format!(
+            "SELECT id FROM logs WHERE id = {id} AND epoch = {epoch} AND size >= {least} \
+             AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE log = {id} AND size >= {newer_than}) FOR SHARE"
+        ),
+    );
+    put_tiles(&mut statement, tiles)?;
+    if let (Some(row), Some(size)) = (checkpoint, size) {
+        let size = statement.bind(size, Type::INT8);
+        let note = statement.bind(row.note.as_str(), Type::TEXT);
+        let insert = "INSERT INTO checkpoints (log, size, note)";
+        statement.part("put", format!("{insert} SELECT guard.id, {size}, {note} FROM guard RETURNING 1"));
+    }
+    let conn = connections.get(PUT_CHECKPOINT).await?;
+    match statement.run(&conn, PUT_CHECKPOINT).await {
+        Ok(found) => Ok(rows::all(PUT_CHECKPOINT, &found, rows::value::<i64>)?.first() == Some(&1)),
+        // Another stored one of this size meanwhile.
+        Err(Trouble::Failed(failure)) if fault::is_conflict(&failure) => Ok(false),
+        Err(trouble) => Err(trouble.into_store(PUT_CHECKPOINT)),
+    }
+}
+
+/// A tile only grows: a shorter one is a late retry. Of several the longest counts, of equal ones the first.
+fn put_tiles<'a>(statement: &mut Statement<'a>, tiles: &'a [TileRow]) -> Result<(), StoreError> {
+    if tiles.is_empty() {
+        return Ok(());
+    }
+    let mut longest: Vec<(i64, i64, &'a [u8])> = Vec::with_capacity(tiles.len());
+    for tile in tiles {
+        let (level, index) = (i64::from(tile.level), int(PUT_CHECKPOINT, tile.index)?);
+        match longest.iter_mut().find(|(l, i, _)| (*l, *i) == (level, index)) {
+            Some((_, _, hashes)) if hashes.len() < tile.hashes.len() => *hashes = &tile.hashes,
+            Some(_) => {}
+            None => longest.push((level, index, &tile.hashes)),
+        }
+    }
+    let source = statement.unnest(vec![
+        column(&longest, Type::INT8_ARRAY, |(level, _, _)| *level),
+        column(&longest, Type::INT8_ARRAY, |(_, index, _)| *index),
+        column(&longest, Type::BYTEA_ARRAY, |(_, _, hashes)| *hashes),
+    ]);
+    statement.part(
+        "grown",
+        format!(
+            "INSERT INTO tiles (log, level, tile, hashes) SELECT guard.id, new.* FROM guard, {source} AS new \
+             ON CONFLICT (log, level, tile) DO UPDATE SET hashes = excluded.hashes \
+             WHERE length(excluded.hashes) > length(tiles.hashes) RETURNING 1"
+        ),
+    );
+    Ok(())
+}
