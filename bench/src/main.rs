@@ -5,6 +5,7 @@
 //! `side-by-side` compares with Restate over more workloads, `core` with the figures that were recorded before.
 
 mod decision;
+mod decisions;
 mod export;
 mod fixture;
 mod floor;
@@ -241,6 +242,15 @@ async fn workloads(
             for layout in decision::Layout::ALL {
                 kept.line(&decision::measure(policies, layout, time / 5)?)?;
             }
+        }
+    }
+    if runs(decisions::DECISIONS) {
+        for clients in decisions::CLIENTS.into_iter().filter(has) {
+            let cerbos = decisions::measure_cerbos(clients, time).await?;
+            kept.figure(&cerbos)?;
+            let mut figure = decisions::measure(clients, time).await?;
+            figure.peer_ratio = figure.over(&cerbos);
+            kept.figure(&figure)?;
         }
     }
     if runs(open::OPEN) {

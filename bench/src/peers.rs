@@ -4,6 +4,7 @@
 //! is kept before the next step begins. So Restate's runs in its service's process (`ctx.run`), DBOS's in the library's,
 //! Temporal's in its worker's, which the server sends it to (an activity).
 
+pub(crate) mod cerbos;
 mod dbos;
 pub(crate) mod restate;
 mod temporal;

@@ -90,6 +90,13 @@ impl Served {
         Ok(Client::new(ClientOptions::new(&self.url, Secret::new(self.key.clone())))?)
     }
 
+    /// Where it is, and the key of who may call it.
+    pub(crate) fn address(&self) -> Result<(SocketAddr, String), Error> {
+        let address = self.url.strip_prefix("http://").and_then(|address| address.parse().ok());
+        let address = address.ok_or_else(|| Error::Failed(format!("`{}` is no address", self.url)))?;
+        Ok((address, self.key.clone()))
+    }
+
     /// Where it is and with which key, for another process of this run.
     pub(crate) fn hello(&self) -> Value {
         json!({ "url": self.url, "key": self.key })

@@ -6,6 +6,7 @@ use crate::house::House;
 use crate::http::Call;
 use chancery_api::routes::{Method, ROUTES, Route};
 use chancery_base::Timestamp;
+use chancery_ledger::note::SigningKey;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,9 +28,12 @@ const ASKS: &[&str] = &[
     "access_search_resource",
     "access_search_subject",
     "bundle_check",
+    "bundle_replay",
     "bundle_simulate",
+    "bundle_simulate_source",
     "compliance_status",
     "definition_check",
+    "report_separation_of",
 ];
 
 struct Walk {
@@ -111,10 +115,13 @@ impl Walk {
         self.does("definition_register", "/v1/definitions", json!(text), &["definition.registered"]).await;
         let bundle = json!({ "name": "all", "version": 2, "schema": SCHEMA, "policies": "permit (principal, action, resource); permit (principal, action == Action::\"run\", resource);" });
         self.does("bundle_check", "/v1/bundles/check", bundle.clone(), &[]).await;
-        let pushed = self.does("bundle_push", "/v1/bundles", bundle, &["bundle.pushed"]).await;
+        let pushed = self.does("bundle_push", "/v1/bundles", bundle.clone(), &["bundle.pushed"]).await;
         let path = format!("/v1/bundles/{}", pushed["digest"].as_str().unwrap());
         let question = json!({ "action": "run", "resource": { "type": "Step", "id": "plain/a" } });
         self.does("bundle_simulate", &format!("{path}/simulate"), question.clone(), &[]).await;
+        let inline = json!({ "bundle": bundle, "question": question });
+        self.does("bundle_simulate_source", "/v1/bundles/simulate", inline, &[]).await;
+        self.does("bundle_replay", &format!("{path}/replay"), json!({}), &[]).await;
         self.does("bundle_shadow", &format!("{path}/shadow"), Value::Null, &["bundle.shadowed"]).await;
         self.does("bundle_shadow_end", "/v1/bundles/shadow", Value::Null, &["bundle.shadowed"]).await;
         self.does("bundle_activate", &format!("{path}/activate"), Value::Null, &["bundle.activated"]).await;
@@ -264,6 +271,24 @@ impl Walk {
         self.does("signing_secret_retire", &path, Value::Null, &["signing_secret.retired"]).await;
     }
 
+    /// What is demanded of bundles and of steps, and what shows that it holds.
+    async fn governance(&mut self) {
+        let key = SigningKey::from_seed("ann@shop.example".parse().unwrap(), &[1; 32]).verifier().to_string();
+        self.does("signer_add", "/v1/signers", json!({ "key": key }), &["signer.added"]).await;
+        let rules = json!({ "second_person": true });
+        self.does("bundle_rules_set", "/v1/bundle-rules", rules, &["bundle_rules.changed"]).await;
+        self.does("signer_remove", "/v1/signers/ann@shop.example", Value::Null, &["signer.removed"]).await;
+        let budget = json!({ "measure": "count", "per": "tenant", "limit": 5 });
+        self.does("budget_set", "/v1/budgets/mails", budget, &["budget.set"]).await;
+        self.does("budget_delete", "/v1/budgets/mails", Value::Null, &["budget.deleted"]).await;
+        let artefact = json!({ "name": "dpia", "type": "text/plain", "content": "aGVsbG8=" });
+        self.does("evidence_add", "/v1/evidence", artefact, &["evidence.added"]).await;
+        let duty = |says: &str, kind: &str| json!({ "says": says, "kinds": [kind] });
+        let pair = json!({ "name": "a", "title": "a", "first": duty("a", "bundle.pushed"),
+            "second": duty("b", "bundle.activated"), "within": "bundle" });
+        self.does("report_separation_of", "/v1/reports/separation", json!({ "pairs": [pair] }), &[]).await;
+    }
+
     async fn schedules(&mut self) {
         let path = "/v1/schedules/nightly";
         let terms = json!({ "definition": "plain", "cron": "30 2 * * *" });
@@ -305,6 +330,7 @@ async fn every_operation_that_changes_something_writes_an_entry() {
     walk.operations().await;
     walk.schedules().await;
     walk.capabilities().await;
+    walk.governance().await;
     let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(operation, _)| *operation).collect();
     let may_change = ROUTES.iter().filter(|route| route.method != Method::Get).map(|route| route.operation_id);
     let missed: Vec<&str> =
