@@ -5,10 +5,14 @@ use chancery_base::json::{self, Bounds, JsonError};
 use chancery_base::limits::JSON_VALUES_MAX;
 use serde::de::DeserializeOwned;
 
-/// Reads JSON: UTF-8, no key twice, nested 32 deep at most, no unknown key, `bytes_max` bytes at most and
-/// [`JSON_VALUES_MAX`] values. Gives what its values count, too.
+/// As [`read_within`], [`JSON_VALUES_MAX`] values at most.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Result<(T, usize), Box<Problem>> {
-    let bounds = Bounds { bytes: bytes_max, values: JSON_VALUES_MAX };
+    read_within(bytes, Bounds { bytes: bytes_max, values: JSON_VALUES_MAX })
+}
+
+/// Reads JSON: UTF-8, no key twice, nested 32 deep at most, no unknown key, within these bounds. Gives what its values
+/// count, too.
+pub(crate) fn read_within<T: DeserializeOwned>(bytes: &[u8], bounds: Bounds) -> Result<(T, usize), Box<Problem>> {
     let parsed = json::parse_within(bytes, bounds).map_err(|error| match error {
         JsonError::TooLarge { .. } | JsonError::TooMany { .. } => {
             Box::new(Problem::new(ProblemKind::TooLarge, format!("the body: {error}")))

@@ -171,7 +171,9 @@ impl Tally {
         if count.examples.len() < REPORT_EXAMPLES {
             count.examples.push(record.seq);
         }
-        if record.actor.kind() != PrincipalKind::User {
+        // What rests on an answer is handed out to whoever takes it, which is not to say it.
+        let is_handed_out = level == Level::Supervisor && record.kind.as_str() != "request.answered";
+        if record.actor.kind() != PrincipalKind::User || is_handed_out {
             return;
         }
         if count.people.len() < REPORT_PEOPLE_MAX || count.people.contains_key(&record.actor) {

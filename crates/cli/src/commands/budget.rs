@@ -13,7 +13,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(before_help = "\
 Examples:
-  chancery budget set refunds --amount 'EUR cents' --limit 500000 --per principal --window day
+  chancery budget set refunds --amount cents --limit 500000 --per principal --window day
   chancery budget set model-calls --count --limit 10000 --per label:team --window month
   chancery budget list
   chancery budget show refunds
@@ -30,7 +30,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  chancery budget set refunds --amount 'EUR cents' --limit 500000 --per principal --window day
+  chancery budget set refunds --amount cents --limit 500000 --per principal --window day
   chancery budget set model-calls --count --limit 10000 --per label:team --window month
   chancery budget set pilots --count --limit 3")]
 pub(crate) struct SetArgs {

@@ -101,7 +101,7 @@ fn evidence_is_cited_or_the_permit_becomes_a_denial() {
     let denied: Value = serde_json::from_str(lacking.payload()).unwrap();
     assert_eq!(denied["refused"], "assessed: there is none");
     let bundle = with(PERMIT, &json!(obligations)).unwrap();
-    let other = with(PERMIT, &json!([])).unwrap();
+    let other = with(PERMIT, &json!("")).unwrap();
     for (payload, outcome) in [(&payload, Outcome::Permit), (&denied, Outcome::Deny)] {
         for part in ["bundle", "engine", "entities", "entities_digest", "request", "request_digest"] {
             assert_eq!(payload[part], asked[part], "{part} stays as it was asked");

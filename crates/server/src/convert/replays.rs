@@ -1,23 +1,21 @@
 //! Bundles that are asked without being in force.
 
 use crate::failure::{Failure, reason};
+use crate::json;
 use chancery_api::bundle::{NotReplayed, ReplayFlip, ReplayGroup, Replayed, SimulateBundle};
-use chancery_api::{Problem, ProblemKind};
 use chancery_app::bundles::replay::Report;
 use chancery_base::Digest;
-use chancery_base::json::{self, Bounds};
+use chancery_base::json::Bounds;
 use chancery_base::limits::{BODY_BYTES_MAX, BUNDLE_VALUES_MAX};
 use chancery_policy::replay::{Flip, Flips, Tally};
-use serde::Deserialize as _;
 
 /// What further definitions, principals and actions are called.
 const OTHERS: &str = "(others)";
 
+/// A body of as many values as a bundle may have.
 pub(crate) fn simulate_bundle(bytes: &[u8]) -> Result<SimulateBundle, Failure> {
-    let wrong = |detail: String| Failure::from(Problem::new(ProblemKind::InvalidBody, detail));
-    let bounds = Bounds { bytes: BODY_BYTES_MAX, values: BUNDLE_VALUES_MAX };
-    let parsed = json::parse_within(bytes, bounds).map_err(|error| wrong(error.to_string()))?;
-    SimulateBundle::deserialize(parsed.value).map_err(|error| wrong(error.to_string()))
+    let (read, _) = json::read_within(bytes, Bounds { bytes: BODY_BYTES_MAX, values: BUNDLE_VALUES_MAX })?;
+    Ok(read)
 }
 
 /// What became of decisions that were taken again, as the API writes it; there is no more of the range.

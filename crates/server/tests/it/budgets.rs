@@ -65,8 +65,9 @@ impl Stage {
         answer.json()
     }
 
-    async fn take(&self) -> Vec<Value> {
-        let answer = self.exchange(json!({ "worker": "w", "queues": [{ "name": "pay", "want": 5 }] })).await;
+    /// What a worker is given that has nothing yet.
+    async fn take(&self, worker: &str) -> Vec<Value> {
+        let answer = self.exchange(json!({ "worker": worker, "queues": [{ "name": "pay", "want": 5 }] })).await;
         answer["tasks"].as_array().unwrap().clone()
     }
 
@@ -88,11 +89,11 @@ async fn a_step_takes_from_a_budget_and_one_that_does_not_fit_is_denied() {
     assert_eq!(set.status, 200, "{}", set.text());
     assert_eq!((&set.json()["name"], &set.json()["window"]), (&json!("refunds"), &json!("month")));
     stage.refund(700).await;
-    let task = stage.take().await[0]["task"].clone();
+    let task = stage.take("w").await[0]["task"].clone();
     let holder = &stage.shop_id;
     assert_eq!(stage.account().await, json!({ "holder": holder, "settled": 0, "reserved": 700, "left": 300 }));
     let id = stage.refund(400).await;
-    assert_eq!(stage.take().await, Vec::<Value>::new());
+    assert_eq!(stage.take("other").await, Vec::<Value>::new());
     let result = stage.house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &stage.house.owner).await.json();
     let why = result["cause"]["error"]["message"].as_str().unwrap();
     assert!(
@@ -131,7 +132,7 @@ async fn what_is_no_budget_is_refused_and_one_that_is_deleted_is_gone() {
         ("unit", json!(null), "unit: it is missing"),
         ("per", json!("team"), "`team` is none of `tenant`, `principal`, `definition` and `label:NAME`"),
         ("window", json!("week"), "`week` is no window"),
-        ("limit", json!(9_007_199_254_740_992_u64), "limit: 9007199254740992, it may be 0 to"),
+        ("limit", json!(-1), "u64"),
         ("limits", json!(1), "limits"),
     ] {
         let mut body = terms();

@@ -138,6 +138,9 @@ async fn places(house: &House) -> Places {
     assert_eq!(set.send(house.addr).await.status, 200);
     let set = Call::new("PUT", "/v1/queues/reserve").key(&house.owner).json(&json!({ "concurrency": 5 }));
     assert_eq!(set.send(house.addr).await.status, 200);
+    let budget = json!({ "measure": "count", "per": "tenant", "limit": 5 });
+    let set = Call::new("PUT", "/v1/budgets/order").key(&house.owner).json(&budget);
+    assert_eq!(set.send(house.addr).await.status, 200);
     let schedule = json!({ "definition": "order", "every": "1h" });
     assert_eq!(house.post("/v1/schedules/order", &house.owner, &schedule).await.status, 201);
     let issued = house.post("/v1/signing-secrets", &house.owner, &json!({})).await;
@@ -230,9 +233,9 @@ async fn to_another_tenant_there_is_nothing() {
     let other = house.tenant("other").await;
     until_signed(&house, &places).await;
     let before = house.log_size().await;
-    // A target or a queue is a name that every tenant may say something of, for itself. A compliance pack that comes with
-    // the server is everybody's, and asks the caller's own log.
-    let of_all = ["target_set", "target_force", "queue_set", "compliance_get"];
+    // A target, a queue, a budget or a notifier is a name that every tenant may say something of, for itself. A compliance
+    // pack that comes with the server is everybody's, and asks the caller's own log.
+    let of_all = ["target_set", "target_force", "queue_set", "budget_set", "notifier_set", "compliance_get"];
     let is_of_all = |route: &Route| of_all.contains(&route.operation_id);
     let is_closed = |route: &Route| matches!(route.access, Access::Action(_)) && !is_of_all(route);
     for route in ROUTES.iter().filter(|route| is_closed(route) && route.path.contains('{')) {

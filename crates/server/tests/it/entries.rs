@@ -5,6 +5,7 @@ use crate::capabilities::id_of;
 use crate::house::House;
 use crate::http::Call;
 use chancery_api::routes::{Method, ROUTES, Route};
+use chancery_app::clock::now;
 use chancery_base::Timestamp;
 use chancery_ledger::note::SigningKey;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ action start, run appliesTo { principal: [User, Service, Agent], resource: [Defi
 const WHY: &str = "because this is a test of entries";
 const KEY: &str = "ed25519/d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
-/// Asks or works something out, and changes nothing.
+/// Asks, works something out or tells it, and changes nothing.
 const ASKS: &[&str] = &[
     "access_search_action",
     "access_search_resource",
@@ -33,6 +34,7 @@ const ASKS: &[&str] = &[
     "bundle_simulate_source",
     "compliance_status",
     "definition_check",
+    "notifier_test",
     "report_separation_of",
 ];
 
@@ -127,7 +129,8 @@ impl Walk {
         self.does("bundle_activate", &format!("{path}/activate"), Value::Null, &["bundle.activated"]).await;
         self.does("bundle_rollback", "/v1/bundles/rollback", Value::Null, &["bundle.activated"]).await;
         self.does("decision_make", "/v1/decisions", question, &["decision.permitted"]).await;
-        let who = json!({ "type": "User", "id": "zoe" });
+        let (ann, _) = self.house.person("zed", &["developer"]).await;
+        let who = json!({ "type": "User", "id": ann });
         let about =
             json!({ "subject": who, "action": { "name": "run" }, "resource": { "type": "Step", "id": "plain/a" } });
         self.does("access_evaluation", "/access/v1/evaluation", about.clone(), &["decision.permitted"]).await;
@@ -253,7 +256,7 @@ impl Walk {
         self.does("maintenance_set", "/v1/maintenance", on, &["maintenance.began"]).await;
         let off = json!({ "on": false, "justification": WHY });
         self.does("maintenance_set", "/v1/maintenance", off, &["maintenance.ended"]).await;
-        let stop = json!({ "on": { "kind": "action", "id": "fly" }, "justification": WHY });
+        let stop = json!({ "on": "action", "name": "fly", "justification": WHY });
         let stop = self.does("stop_set", "/v1/stops", stop, &["stop.set"]).await;
         let path = format!("/v1/stops/{}/lift", stop["id"].as_str().unwrap());
         self.does("stop_lift", &path, json!({ "justification": WHY }), &["stop.lifted"]).await;
@@ -287,6 +290,30 @@ impl Walk {
         let pair = json!({ "name": "a", "title": "a", "first": duty("a", "bundle.pushed"),
             "second": duty("b", "bundle.activated"), "within": "bundle" });
         self.does("report_separation_of", "/v1/reports/separation", json!({ "pairs": [pair] }), &[]).await;
+    }
+
+    /// What people answer for, and who is told so.
+    async fn overrides(&mut self) {
+        let webhook =
+            json!({ "channel": { "kind": "webhook", "url": "https://duty.example/" }, "events": ["request.opened"] });
+        self.does("notifier_set", "/v1/notifiers/duty", webhook, &["notifier.set"]).await;
+        self.does("notifier_test", "/v1/notifiers/duty/test", Value::Null, &[]).await;
+        self.does("notifier_delete", "/v1/notifiers/duty", Value::Null, &["notifier.deleted"]).await;
+        let (_, operator) = self.house.person("olga", &["operator"]).await;
+        let (_, approver) = self.house.person("pia", &["approver"]).await;
+        let (_, reviewer) = self.house.person("rob", &["approver"]).await;
+        let body = json!({ "kind": "time_limited_exception", "action": "run", "principal": self.house.principal("robot", &["worker"]).await.0,
+            "resource": { "type": "Step", "id": "plain/a" }, "until": now().plus(Duration::from_secs(600)), "justification": WHY });
+        let why = json!({ "justification": WHY });
+        let asked = ["override.requested"];
+        let first = self.does_as(&operator, "override_request", "/v1/overrides", body.clone(), &asked).await;
+        let path = format!("/v1/overrides/{}", first["id"].as_str().unwrap());
+        self.does_as(&approver, "override_refuse", &format!("{path}/refuse"), why.clone(), &["override.refused"]).await;
+        let second = self.does_as(&operator, "override_request", "/v1/overrides", body, &asked).await;
+        let path = format!("/v1/overrides/{}", second["id"].as_str().unwrap());
+        self.does_as(&approver, "override_grant", &format!("{path}/grant"), why.clone(), &["override.granted"]).await;
+        self.does_as(&operator, "override_revoke", &format!("{path}/revoke"), why.clone(), &["override.revoked"]).await;
+        self.does_as(&reviewer, "override_review", &format!("{path}/review"), why, &["override.reviewed"]).await;
     }
 
     async fn schedules(&mut self) {
@@ -331,6 +358,7 @@ async fn every_operation_that_changes_something_writes_an_entry() {
     walk.schedules().await;
     walk.capabilities().await;
     walk.governance().await;
+    walk.overrides().await;
     let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(operation, _)| *operation).collect();
     let may_change = ROUTES.iter().filter(|route| route.method != Method::Get).map(|route| route.operation_id);
     let missed: Vec<&str> =

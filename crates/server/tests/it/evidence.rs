@@ -302,7 +302,7 @@ async fn content_is_erased_when_its_time_is_over_and_the_entry_stays() {
         permit (principal, action == Action::\"start\", resource);";
     let house = ready(demand).await;
     let mut brief = hello("dpia");
-    brief["keep"] = json!("1s");
+    brief["keep"] = json!("2s");
     let id = add(&house, brief).await["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/evidence/{id}");
     while house.get(&path, &house.owner).await.status == 200 {

@@ -62,12 +62,12 @@ async fn questions_that_can_not_be_answered_are_denied() {
         (
             "an erring forbid",
             json!({ "action": "pay", "resource": step, "context": { "amount": 2 } }),
-            "errs: this policy failed",
+            "this policy failed, and a policy that fails denies",
         ),
         (
             "an erring obligation",
             json!({ "action": "run", "resource": step, "context": { "amount": 2 } }),
-            "demand-errs: this obligation failed",
+            "this obligation failed, and one that fails denies",
         ),
         ("an unknown principal", json!({ "action": "run", "resource": step, "principal": nobody }), "is unknown"),
         (
@@ -169,7 +169,7 @@ async fn a_stop_while_a_task_is_queued_denies_it() {
     let house = House::new().await;
     house.decide_by(&bundle()).await;
     let id = queued(&house, "").await;
-    let stop = json!({ "on": { "kind": "definition", "id": "one" }, "justification": "an incident" });
+    let stop = json!({ "on": "definition", "name": "one", "justification": "an incident" });
     assert_eq!(house.post("/v1/stops", &house.owner, &stop).await.status, 201);
     let exchange = json!({ "worker": "w", "queues": [{ "name": "a", "want": 1 }], "wait": "200ms" });
     let tasks = house.post("/v1/workers/exchange", &house.owner, &exchange).await.json();
@@ -193,4 +193,28 @@ async fn a_request_that_expires_is_a_no() {
     assert_eq!(result["status"], "failed", "{result}");
     let history = house.get(&format!("/v1/transactions/{id}/history"), &house.owner).await.text().to_owned();
     assert!(history.contains("request.expired") && history.contains("request_expired"), "{history}");
+}
+
+/// Who may ask for an override does not grant one, nor does a machine: both are told no, and nothing is overridden.
+#[tokio::test]
+async fn an_override_without_the_role_is_none() {
+    let house = House::new().await;
+    house.shop().await;
+    let (_, operator) = house.person("ann", &["operator"]).await;
+    let (_, machine) = house.principal("robot", &["approver"]).await;
+    let (_, shop) = house.principal("shop", &["service"]).await;
+    let id = house.order(&shop).await;
+    let path = format!("/v1/overrides/{}/grant", house.over(&operator, &id).await);
+    let grant = json!({ "justification": "an incident" });
+    for (case, key, slug, why) in [
+        ("a person without the role", &operator, "403 denied", "override:answer"),
+        ("a machine that has it", &machine, "403 may-not-answer", "override:answer"),
+    ] {
+        let before = denials(&house).await.len();
+        let refused = house.post(&path, key, &grant).await;
+        assert_eq!(refused.slug(), slug, "{case}: {}", refused.text());
+        is_entered(&house, before, case, why).await;
+    }
+    let shown = house.get(path.strip_suffix("/grant").unwrap(), &operator).await.json();
+    assert_eq!(shown["status"], "requested", "{shown}");
 }

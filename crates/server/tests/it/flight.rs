@@ -137,7 +137,8 @@ async fn a_bundle_in_the_shadow_is_asked_and_not_obeyed() {
     let entries = house.get("/v1/ledger/entries?limit=1000", &house.owner).await.json();
     let found = entries["items"].as_array().unwrap().iter().find(|entry| entry["seq"] == ship["entry"]).unwrap();
     let also = &found["payload"]["decision"]["also"]["shadow"];
-    assert_eq!(also["reasons"][0]["text"], "nothing is shipped any more", "{found}");
+    let why = also["reasons"][0]["text"].as_str().unwrap();
+    assert!(why.starts_with("nothing is shipped any more"), "{found}");
     let listed = house.get("/v1/bundles", &house.owner).await.json();
     let of = |version: u64| {
         listed["items"].as_array().unwrap().iter().find(|item| item["version"] == version).unwrap().clone()

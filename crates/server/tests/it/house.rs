@@ -163,7 +163,7 @@ impl House {
         let pushed = self.post("/v1/bundles", &self.owner, bundle).await;
         assert_eq!(pushed.status, 201, "{}", pushed.text());
         let digest = pushed.json()["digest"].as_str().unwrap().to_owned();
-        let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate")).key(&self.owner);
+        let activate = Call::new("POST", format!("/v1/bundles/{digest}/activate?accept=1000")).key(&self.owner);
         assert_eq!(activate.send(self.addr).await.status, 200);
         digest
     }

@@ -30,7 +30,7 @@ fn a_budget_says_what_it_counts() {
         (amount(Some(" ")), "unit: it has 1 to 64 bytes"),
         (amount(Some(&"x".repeat(65))), "unit: it has 1 to 64 bytes"),
         (BudgetTerms { unit: Some("EUR".to_owned()), ..terms(100, None) }, "unit: it is of amounts"),
-        (terms(u64::MAX, None), "limit: 18446744073709551615, it may be 0 to 9007199254740991"),
+        (terms(u64::MAX, None), "limit: 18446744073709551615, it may be 0 to 9007199254740992"),
     ] {
         let err = terms.check().unwrap_err();
         assert!(err.starts_with(why), "{err}");

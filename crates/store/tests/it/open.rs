@@ -121,7 +121,7 @@ fn a_store_is_migrated_only_where_that_is_asked_for() {
         [SqliteStore::open(dir.path(), &as_it_is).unwrap_err(), SqliteStore::open_read_only(dir.path()).unwrap_err()];
     for error in errors {
         assert_eq!(error.kind(), Kind::Invalid, "{error}");
-        assert!(error.to_string().contains("lacks 5 migrations: apply them with `chancery migrate up`"), "{error}");
+        assert!(error.to_string().contains("lacks 9 migrations: apply them with `chancery migrate up`"), "{error}");
     }
     assert_eq!(SqliteStore::migrate(dir.path()).unwrap().applied, all());
     let store = SqliteStore::open(dir.path(), &as_it_is).unwrap();
@@ -166,7 +166,7 @@ fn a_store_of_before_the_history_is_opened_and_gets_one() {
     open(dir.path()).unwrap();
     let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
     let rows: i64 = conn.query_row("SELECT count(*) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 5);
+    assert_eq!(rows, 9);
 }
 
 #[test]
