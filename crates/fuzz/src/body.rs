@@ -19,6 +19,7 @@ use chancery_api::open::{OpenAbort, OpenCommit, OpenHeartbeat, OpenOutcome, Open
 use chancery_api::over::RequestOverride;
 use chancery_api::principal::{ChangePrincipal, CreatePrincipal, IssueKey};
 use chancery_api::queue::QueueSettings;
+use chancery_api::report::DutyPairs;
 use chancery_api::request::{AnswerRequest, DeferRequest, DelegateRequest};
 use chancery_api::retention::SetRetention;
 use chancery_api::schedule::{ScheduleNote, ScheduleTerms, TriggerSchedule};
@@ -50,7 +51,7 @@ macro_rules! bodies {
 
 bodies! {
     AddEvidence AddSigner AnswerRequest Bulk BundleRules Callback Cancel ChangePrincipal CreatePrincipal CreateTenant Decide
-    DeferRequest DelegateRequest
+    DeferRequest DelegateRequest DutyPairs
     Exchange ForceBreaker ForkTransaction IssueKey IssueSigningSecret Justified MakeExport OpenAbort OpenCommit OpenHeartbeat OpenOutcome OpenResume OpenStep
     QueueSettings ReplayBundle RequestOverride Resolve ScheduleNote ScheduleTerms SendSignal SetBudget SetMaintenance
     SetNotifier SetRetention SetSettings SetStop SimulateBundle StartTransaction TargetSettings TriggerSchedule;

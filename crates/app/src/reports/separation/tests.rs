@@ -79,9 +79,9 @@ fn what_is_wrong_with_pairs_is_named() {
     assert!(with(r#"{"says":"s","action":"start","kinds":["bundle."]}"#, "definition").is_ok());
     for (first, within, says) in [
         (
-            r#"{"says":"s","kinds":["bundel."]}"#,
+            r#"{"says":"s","kinds":["bundles."]}"#,
             "tenant",
-            "pairs[0].first.kinds: no kind of entry begins with `bundel.`",
+            "pairs[0].first.kinds: no kind of entry begins with `bundles.`",
         ),
         (r#"{"says":"s","kinds":[]}"#, "tenant", "pairs[0].first.kinds: name the kinds"),
         (r#"{"says":"s","call":"bundle:eat","kinds":["bundle."]}"#, "tenant", "pairs[0].first.call: no call"),
