@@ -152,7 +152,7 @@ async fn what_is_no_budget_is_refused_and_one_that_is_deleted_is_gone() {
         assert_eq!(delete.send(stage.house.addr).await.status, status);
     }
     let id = stage.refund(1).await;
-    assert_eq!(stage.take().await, Vec::<Value>::new());
+    assert_eq!(stage.take("w-1").await, Vec::<Value>::new());
     let result = stage.house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &stage.house.owner).await.json();
     assert!(result["cause"]["error"]["message"].as_str().unwrap().contains("there is no budget `refunds`"), "{result}");
 }
