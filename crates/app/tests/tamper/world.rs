@@ -419,7 +419,8 @@ async fn people(owner: &Owner) {
     }
 }
 
-/// Targets that were set and held, queues that were set and forgotten, stops that were set and lifted, budgets that were set and deleted, and signing secrets that were issued and retired.
+/// Targets that were set and held, queues that were set and forgotten, stops that were set and lifted, budgets that were
+/// set and deleted, artefacts, and signing secrets that were issued and retired.
 async fn reached(owner: &Owner) {
     let app = &owner.app;
     let target: TargetId = "https://payments.example".parse().unwrap();
@@ -455,7 +456,9 @@ async fn reached(owner: &Owner) {
         budgets::set(app, &owner.may(Action::BudgetSet).await, &name, terms).await.unwrap();
     }
     budgets::delete(app, &owner.may(Action::BudgetSet).await, &"gone".parse().unwrap()).await.unwrap();
-    for (content, digest) in [(Some(b"hello".to_vec()), None), (None, Some(Digest::of(b"elsewhere")))] {
+    let grant = owner.may(Action::EvidenceRead).await;
+    let own = format!("an assessment of {}", grant.tenant()).into_bytes();
+    for (content, digest) in [(Some(own), None), (None, Some(Digest::of(b"elsewhere")))] {
         let artefact = Artefact {
             name: "dpia".parse().unwrap(),
             media_type: "text/plain".to_owned(),

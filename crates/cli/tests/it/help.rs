@@ -55,7 +55,7 @@ fn every_example_is_a_command_that_there_is() {
 /// Parses an example as a shell would split it.
 fn check_example(path: &str, example: &str) {
     let mut example = example.replace("sha256:…", &format!("sha256:{}", "0f".repeat(32)));
-    for prefix in ["txn_", "usr_", "svc_", "agt_", "key_", "whs_", "stp_", "req_", "evd_"] {
+    for prefix in ["txn_", "usr_", "svc_", "agt_", "key_", "whs_", "stp_", "req_", "evd_", "ovr_"] {
         example = example.replace(&format!("{prefix}…"), &format!("{prefix}019312d8a0b07c3e9f2a4b5c6d7e8f90"));
     }
     let words = split(&example);

@@ -5,13 +5,15 @@ use crate::cursor;
 use crate::extract::{Granted, JsonDocument, Query};
 use crate::failure::Failure;
 use crate::gate::Node;
+use crate::json;
 use crate::reply::Ok200;
 use axum::extract::State;
 use chancery_api::page::Page;
 use chancery_api::report::{
-    AccessQuery, AccessRow, OversightReport, ReportQuery, ResponsibilityReport, SeparationReport,
+    AccessQuery, AccessRow, DutyPairs, OversightReport, ReportQuery, ResponsibilityReport, SeparationReport,
 };
 use chancery_app::reports;
+use chancery_base::limits::BODY_BYTES_MAX;
 use std::sync::Arc;
 
 pub(crate) async fn responsibility(
@@ -57,6 +59,8 @@ pub(crate) async fn separation_of(
     Query(range): Query<ReportQuery>,
     JsonDocument(bytes): JsonDocument,
 ) -> Result<Ok200<SeparationReport>, Failure> {
+    // What is not such a body at all is told so as of every body; the pairs are read with their places.
+    json::read::<DutyPairs>(&bytes, BODY_BYTES_MAX)?;
     let pairs = reports::read_pairs(&grant, &bytes)?;
     let report = reports::separation(&node.app, &grant, pairs, (range.from, range.to)).await?;
     Ok(Ok200(convert::separation(report)))

@@ -263,8 +263,8 @@ impl Walk {
         self.does("retention_set", "/v1/retention", json!({ "transactions": "30d" }), &["retention.changed"]).await;
         self.does("queue_set", "/v1/queues/mail", json!({ "concurrency": 3 }), &["queue.changed"]).await;
         self.does("queue_reset", "/v1/queues/mail", Value::Null, &["queue.changed"]).await;
-        self.does("settings_put", "/v1/settings", json!({ "a": 1 }), &["settings.changed"]).await;
-        self.does("settings_patch", "/v1/settings", json!({ "b": 2 }), &["settings.changed"]).await;
+        self.does("settings_put", "/v1/settings", json!({ "values": { "A": 1 } }), &["settings.changed"]).await;
+        self.does("settings_patch", "/v1/settings", json!({ "values": { "B": 2 } }), &["settings.changed"]).await;
         self.does("target_set", "/v1/targets/worker:mail", json!({ "rate": 5 }), &["target.changed"]).await;
         let force = json!({ "forced": "open", "justification": WHY });
         self.does("target_force", "/v1/targets/worker:mail/breaker", force, &["target.forced"]).await;

@@ -151,7 +151,7 @@ fn what_does_not_fit_is_denied_and_told_what_is_left() {
     spend(&mut hand, 70);
     hand.take_one("pay");
     let id = spend(&mut hand, 31);
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     assert_eq!(hand.settled(id).0, Status::Failed);
     assert_eq!(hand.kinds(id)[1..3], ["decision.denied", "step.failed"]);
     let holder = tenant.actor.id;
@@ -160,7 +160,7 @@ fn what_does_not_fit_is_denied_and_told_what_is_left() {
     assert!(said.contains(&why) && said.contains("obligation `purse`"), "{said}");
     assert_eq!(standing(&tenant), (0, 70), "what is denied reserves nothing");
     let fits = spend(&mut hand, 30);
-    assert_eq!(hand.take()[0].transaction, fits);
+    assert_eq!(hand.take_as("two")[0].transaction, fits);
     assert_eq!(standing(&tenant), (0, 100));
 }
 
@@ -182,7 +182,7 @@ fn what_can_t_be_counted_is_denied() {
     ] {
         let (tenant, mut hand) = obliged(obligations, None);
         let id = spend(&mut hand, 5);
-        assert!(hand.take().is_empty(), "{why}");
+        assert!(hand.take_as("two").is_empty(), "{why}");
         let said = payload(&tenant, id, "step.failed");
         assert!(said.contains(why), "{said}");
         assert_eq!(accounts(&tenant), []);
@@ -235,7 +235,7 @@ fn a_window_that_is_over_begins_anew_and_other_terms_do_too() {
     spend(&mut hand, 100);
     let late = hand.take_one("pay");
     spend(&mut hand, 1);
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     hand.report(&late, ReportedOutcome::Accepted);
     hand.wait(Duration::from_secs(7));
     // The first attempt timed out meanwhile, or its window is over.
@@ -258,7 +258,7 @@ fn a_window_that_is_over_begins_anew_and_other_terms_do_too() {
     let again = hand.change(Change::BudgetDelete(purse()));
     assert!(matches!(again, Err(Refusal::NotFound(_))), "{again:?}");
     let id = spend(&mut hand, 1);
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     assert_eq!(hand.settled(id).0, Status::Failed, "a budget that is deleted denies");
     replays(&tenant);
 }
@@ -273,14 +273,14 @@ fn what_is_over_a_rate_waits_for_its_next_window() {
     let first = hand.take();
     assert_eq!(first.iter().map(|task| task.transaction).collect::<Vec<_>>(), all[..2]);
     assert_eq!(hand.size(), size + 2, "nothing is written of what waits");
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     // Another owner counts on.
     let mut hand = hand_of(&tenant, hand.now);
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     for task in &first {
         assert_eq!(hand.report(task, output(json!(null))), Ack::Recorded);
     }
-    assert!(hand.take().is_empty(), "what was handed out stays counted");
+    assert!(hand.take_as("two").is_empty(), "what was handed out stays counted");
     let call = hand.open_call();
     hand.wait(Duration::from_secs(10));
     let answer = hand.answer_of(call).unwrap().unwrap();
@@ -310,7 +310,7 @@ fn a_start_and_a_second_shard_count_nothing() {
     set(&mut first, terms(None));
     let mut second = tenant.hand(1);
     let id = spend(&mut second, 1);
-    assert!(second.take().is_empty());
+    assert!(second.take_as("two").is_empty());
     let said = payload(&tenant, id, "step.failed");
     assert!(said.contains("it is counted on the tenant's shard 0, and this transaction is on another"), "{said}");
 }

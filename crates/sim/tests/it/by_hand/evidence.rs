@@ -101,6 +101,6 @@ fn another_shard_sees_it_as_soon_as_it_is_added_and_not_once_it_is_gone() {
     added(&mut first, Some(BoundTo { transaction: late, step: None }), 5 * SECOND);
     first.wait(6 * SECOND);
     second.now = first.now;
-    assert!(second.take().is_empty());
+    assert!(second.take_as("two").is_empty());
     assert_eq!(second.settled(late).0, Status::Failed);
 }

@@ -68,7 +68,7 @@ fn of_two_steps_in_one_commit_one_goes_out() {
     let other = started.into_iter().find(|id| *id != tasks[0].transaction).unwrap();
     assert_eq!(hand.settled(other).0, Status::Failed);
     assert!(hand.start("two", json!({"n": 3}), None, None).is_ok());
-    assert!(hand.take().is_empty(), "it was for one act");
+    assert!(hand.take_as("two").is_empty(), "it was for one act");
 }
 
 #[test]
@@ -86,6 +86,6 @@ fn an_exception_lets_all_out_until_its_time_has_come() {
     hand.wait(Duration::from_secs(61));
     assert_eq!(hand.size(), size + 1, "that it expired is an entry, and there is one");
     let late = hand.start("two", json!({"n": 3}), None, None).unwrap();
-    assert!(hand.take().is_empty());
+    assert!(hand.take_as("two").is_empty());
     assert_eq!(hand.settled(late).0, Status::Failed);
 }
