@@ -208,7 +208,7 @@ async fn an_override_without_the_role_is_none() {
     let grant = json!({ "justification": "an incident" });
     for (case, key, slug, why) in [
         ("a person without the role", &operator, "403 denied", "override:answer"),
-        ("a machine that has it", &machine, "403 may-not-answer", "override:answer"),
+        ("a machine that has it", &machine, "403 may-not-answer", "is not a person"),
     ] {
         let before = denials(&house).await.len();
         let refused = house.post(&path, key, &grant).await;

@@ -81,9 +81,9 @@ impl Stage {
 #[tokio::test]
 async fn one_act_goes_through_and_the_original_is_kept() {
     let stage = Stage::new().await;
-    assert_eq!(stage.start().await.slug(), "403 denied");
+    assert_eq!(stage.start().await.slug(), "403 policy-denied");
     let id = stage.request("emergency_bypass", Duration::from_secs(600)).await;
-    assert_eq!(stage.start().await.slug(), "403 denied", "what is only asked for changes nothing");
+    assert_eq!(stage.start().await.slug(), "403 policy-denied", "what is only asked for changes nothing");
     assert_eq!(stage.say(&id, "grant", &stage.bob).await.status, 200);
     let question = json!({
         "principal": stage.shop_id, "action": "start", "resource": { "type": "Definition", "id": "forbidden" }
@@ -92,7 +92,7 @@ async fn one_act_goes_through_and_the_original_is_kept() {
     assert_eq!(asked["permitted"], false, "a question does nothing that could use it up");
     let started = stage.start().await;
     assert_eq!(started.status, 201, "{}", started.text());
-    assert_eq!(stage.start().await.slug(), "403 denied", "it was for one act");
+    assert_eq!(stage.start().await.slug(), "403 policy-denied", "it was for one act");
 
     let shown = stage.show(&id).await;
     assert_eq!((&shown["status"], &shown["used"]["transaction"]), (&json!("used"), &started.json()["id"]));
@@ -120,7 +120,7 @@ async fn an_exception_is_for_as_many_acts_as_come_until_it_is_revoked() {
     assert_eq!(asked["overridden"]["kind"], "time_limited_exception");
     assert_eq!(stage.say(&id, "review", &stage.eve).await.slug(), "409 illegal-state", "it is in force still");
     assert_eq!(stage.say(&id, "revoke", &stage.ann).await.status, 200);
-    assert_eq!(stage.start().await.slug(), "403 denied");
+    assert_eq!(stage.start().await.slug(), "403 policy-denied");
 
     let listed = stage.house.get("/v1/overrides?due=true", &stage.bob).await.json();
     assert_eq!(listed["items"][0]["id"], id.as_str());
@@ -181,7 +181,7 @@ async fn it_expires_by_itself_and_that_is_an_entry() {
     }
     assert_eq!(stage.show(&id).await["status"], "expired");
     assert_eq!(stage.kinds("override.expired").await.len(), 1);
-    assert_eq!(stage.start().await.slug(), "403 denied");
+    assert_eq!(stage.start().await.slug(), "403 policy-denied");
 }
 
 /// The policy denies the second step: the override of it was granted before it was ready.
@@ -198,6 +198,7 @@ async fn a_step_goes_out_though_policy_denies_it_and_so_do_its_retries() {
     assert_eq!(taken["tasks"][0]["transaction"], transaction.as_str(), "{taken}");
     assert_eq!(stage.show(&id).await["used"]["step"], "reserve");
     let other = stage.house.order(&stage.shop).await;
+    let take = json!({ "worker": "w2", "queues": [{ "name": "reserve", "want": 1 }] });
     let taken = stage.house.post("/v1/workers/exchange", &stage.shop, &take).await.json();
     let result = stage.house.get(&format!("/v1/transactions/{other}/result?wait=10s"), &stage.shop).await.json();
     assert_eq!(result["status"], "failed", "the override is of one step of one transaction: {taken}");
