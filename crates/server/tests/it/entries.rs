@@ -265,9 +265,9 @@ impl Walk {
         self.does("queue_reset", "/v1/queues/mail", Value::Null, &["queue.changed"]).await;
         self.does("settings_put", "/v1/settings", json!({ "values": { "A": 1 } }), &["settings.changed"]).await;
         self.does("settings_patch", "/v1/settings", json!({ "values": { "B": 2 } }), &["settings.changed"]).await;
-        self.does("target_set", "/v1/targets/worker:mail", json!({ "rate": 5 }), &["target.changed"]).await;
-        let force = json!({ "forced": "open", "justification": WHY });
-        self.does("target_force", "/v1/targets/worker:mail/breaker", force, &["target.forced"]).await;
+        self.does("target_set", "/v1/targets/https:mail.example:443", json!({ "rate": 5 }), &["target.changed"]).await;
+        let force = json!({ "force": "open", "justification": WHY });
+        self.does("target_force", "/v1/targets/https:mail.example:443/breaker", force, &["target.forced"]).await;
         let secret =
             self.does("signing_secret_issue", "/v1/signing-secrets", json!({}), &["signing_secret.issued"]).await;
         let path = format!("/v1/signing-secrets/{}", secret["id"].as_str().unwrap());
