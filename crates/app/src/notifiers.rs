@@ -1,4 +1,4 @@
-//! Notifiers: who is told that people are asked something. What they tell, and when, is [`crate::notify`]'s.
+//! Notifiers: who is told that people are asked something. What they tell, and when, is `notify`'s.
 
 use crate::app::App;
 use crate::notify::{self, notice::Notice};
