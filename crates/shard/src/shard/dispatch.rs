@@ -150,13 +150,7 @@ impl Shard {
     ) -> Result<Arc<Decision>, Refusal> {
         let beginning = &member.head().beginning;
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
-        let question = Request {
-            principal: beginning.principal.into(),
-            action: START.to_owned(),
-            resource: ResourceRef::new("Definition", beginning.definition.as_str()),
-            context,
-            irreversible: false,
-        };
+        let question = start_request(beginning, context);
         if let Some(stop) = self.stop_on(member, START, control) {
             let decision = stop.decision(bundle.digest(), &question);
             let summary = recorded(beginning.principal, id, (bundle, START), (&decision, None), work);
@@ -670,7 +664,18 @@ pub(super) fn act_of(member: &Transaction, node: NodeRef) -> Act {
     Act { transaction: member.head().beginning.id, step: Some(step) }
 }
 
-/// What a bundle is asked about a transaction that begins.
+/// What policy is asked about a start.
+pub(super) fn start_request(beginning: &Beginning, context: Map<String, Value>) -> Request {
+    Request {
+        principal: beginning.principal.into(),
+        action: START.to_owned(),
+        resource: ResourceRef::new("Definition", beginning.definition.as_str()),
+        context,
+        irreversible: false,
+    }
+}
+
+/// The same with what a bundle's schema declares of the data of a transaction that begins.
 pub(super) fn start_question(member: &Transaction, question: Request) -> impl Fn(&Bundle) -> Request {
     move |bundle| {
         let mut question = question.clone();

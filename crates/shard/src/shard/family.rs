@@ -2,7 +2,7 @@
 //! of a family does is carried over to the others here, within the call that did it, and so in its commit.
 
 use super::demands::{Deed, unmet};
-use super::dispatch::{BUNDLE_LOST, START, Standing, act_of, observe, start_question};
+use super::dispatch::{BUNDLE_LOST, START, Standing, act_of, observe, start_question, start_request};
 use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::Under;
@@ -19,7 +19,7 @@ use chancery_engine::definition::{Child, Definition, DefinitionKind, InputFault}
 use chancery_engine::{
     Beginning, Call, ChildStart, Failure, Given, NodeRef, Offer, Parent, Phase, Status, StepError, Transaction,
 };
-use chancery_policy::{Decision, Request, ResourceRef};
+use chancery_policy::Decision;
 use serde_json::{Map, Value, json};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -392,13 +392,7 @@ impl Shard {
         work: &mut Work,
     ) -> Result<Option<(Arc<Decision>, Failure)>, Refusal> {
         let beginning = &child.head().beginning;
-        let question = Request {
-            principal: beginning.principal.into(),
-            action: START.to_owned(),
-            resource: ResourceRef::new("Definition", beginning.definition.as_str()),
-            context,
-            irreversible: false,
-        };
+        let question = start_request(beginning, context);
         if let Some(stop) = self.stop_on(child, START, control) {
             return Ok(Some((Arc::new(stop.decision(beginning.bundle, &question)), Failure::Denied)));
         }

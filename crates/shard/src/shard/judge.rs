@@ -55,8 +55,8 @@ impl<'a> Under<'a> {
 }
 
 impl Decisions {
-    /// Decides under the active bundle: what begins, and what somebody asks, who does nothing by it. `ask` makes of the question what a bundle's
-    /// schema declares.
+    /// Decides under the active bundle: what begins, and what somebody asks, who does nothing by it. `ask` makes of the
+    /// question what a bundle's schema declares.
     pub(super) fn judge(
         &mut self,
         bundle: &Bundle,

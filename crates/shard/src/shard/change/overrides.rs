@@ -30,13 +30,10 @@ pub(super) fn request(
     if control.directory.principal(&on.principal()).is_none() {
         return Err(Refusal::NotFound(format!("principal {}", on.principal())));
     }
-    let forgets = match control.overrides.oldest_closed().filter(|_| control.overrides.len() >= OVERRIDES_MAX) {
-        None if control.overrides.len() >= OVERRIDES_MAX => {
-            let what = "overrides of a tenant that are not answered, over and reviewed";
-            return Err(Refusal::Limited { what, max: OVERRIDES_MAX, retry_after: RETRY_AFTER });
-        }
-        oldest => oldest,
-    };
+    let what = "overrides of a tenant that are not answered, over and reviewed";
+    let limited = Refusal::Limited { what, max: OVERRIDES_MAX, retry_after: RETRY_AFTER };
+    let is_full = control.overrides.len() >= OVERRIDES_MAX;
+    let forgets = if is_full { Some(control.overrides.oldest_closed().ok_or(limited)?) } else { None };
     let asked = Override::requested(id, (kind, on.clone(), until), justification, (actor, work.now));
     let over = asked.map_err(|refusal| refused(actor, refusal, work))?;
     let (on, justification) = (on.clone(), justification.to_owned());
