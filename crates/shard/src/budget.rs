@@ -9,7 +9,7 @@ pub use movement::Movement;
 pub(crate) use movement::movements;
 
 use crate::row::{BudgetRow, Sealed};
-use chancery_base::json::{self, INTEGER_MAX};
+use chancery_base::json::INTEGER_MAX;
 use chancery_base::limits::UNIT_BYTES_MAX;
 use chancery_base::{Name, PrincipalId, Timestamp};
 use chancery_engine::Beginning;
@@ -99,15 +99,12 @@ impl Budget {
 
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &BudgetRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        row.body.read()
     }
 
     /// Its row.
     pub(crate) fn row(&self, name: &Name) -> BudgetRow {
-        // Its fields are texts and small numbers.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        BudgetRow { name: name.clone(), body: Sealed::plain(json::canonical(&value)) }
+        BudgetRow { name: name.clone(), body: Sealed::json(self) }
     }
 
     /// An amount in words.

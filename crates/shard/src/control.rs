@@ -10,7 +10,7 @@ use crate::queue::QueueSettings;
 use crate::retention::Retention;
 use crate::row::{
     BudgetRow, BundleRow, CredentialRow, EvidenceRow, MaintenanceRow, NotifierRow, OverrideRow, PrincipalRow, QueueRow,
-    RetentionRow, SettingsRow, SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
+    RetentionRow, Sealed, SettingsRow, SigningSecretRow, StopRow, TargetRow, TenantRow, TrustRow,
 };
 use crate::stop::{Stop, Stops};
 use crate::target::{TargetSettings, TargetState};
@@ -220,7 +220,5 @@ pub fn principal(row: &PrincipalRow) -> Result<Principal, ControlError> {
 /// The row of a principal.
 #[must_use]
 pub fn principal_row(principal: &Principal) -> PrincipalRow {
-    // A principal has text keys and values that came through the JSON reader.
-    let value = serde_json::to_value(principal).unwrap_or_default();
-    PrincipalRow { id: principal.id, body: crate::row::Sealed::plain(json::canonical(&value)) }
+    PrincipalRow { id: principal.id, body: Sealed::json(principal) }
 }

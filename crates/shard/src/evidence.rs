@@ -6,7 +6,7 @@
 
 use crate::row::{EvidenceRow, Sealed};
 use chancery_base::limits::{EVIDENCE_KEPT_MAX, EVIDENCE_KEPT_MIN, EVIDENCE_LINK_BYTES_MAX, MEDIA_TYPE_BYTES_MAX};
-use chancery_base::{Digest, EvidenceId, Name, PrincipalId, Timestamp, TransactionId, duration, json};
+use chancery_base::{Digest, EvidenceId, Name, PrincipalId, Timestamp, TransactionId, duration};
 use chancery_policy::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,15 +106,12 @@ impl Evidence {
     /// What a row says; none if it is damaged.
     #[must_use]
     pub fn of(row: &EvidenceRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as::<Self>(bytes, bytes.len()).ok().filter(|evidence| evidence.id == row.id)
+        row.body.read::<Self>().filter(|evidence| evidence.id == row.id)
     }
 
     /// Its row.
     pub(crate) fn row(&self) -> EvidenceRow {
-        // Its fields are texts and a number.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        EvidenceRow { id: self.id, body: Sealed::plain(json::canonical(&value)) }
+        EvidenceRow { id: self.id, body: Sealed::json(self) }
     }
 
     /// The transaction that it belongs to, if it does.

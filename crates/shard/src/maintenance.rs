@@ -1,7 +1,7 @@
 //! Maintenance: a tenant takes no new transactions, and those that run go on.
 
 use crate::row::{MaintenanceRow, Sealed};
-use chancery_base::{PrincipalId, Timestamp, json};
+use chancery_base::{PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// That a tenant is in maintenance, since when, and why.
@@ -19,15 +19,12 @@ pub struct Maintenance {
 impl Maintenance {
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &MaintenanceRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        row.body.read()
     }
 
     /// Its row.
     pub(crate) fn row(&self) -> MaintenanceRow {
-        // Its fields are texts.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        MaintenanceRow { body: Sealed::plain(json::canonical(&value)) }
+        MaintenanceRow { body: Sealed::json(self) }
     }
 }
 

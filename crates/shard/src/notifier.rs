@@ -5,7 +5,7 @@
 
 use crate::row::{NotifierRow, Sealed};
 use chancery_base::limits::{NOTIFIER_RECIPIENTS_MAX, NOTIFIER_TEXT_BYTES_MAX};
-use chancery_base::{Name, Secret, TargetId, Timestamp, json};
+use chancery_base::{Name, Secret, TargetId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -206,15 +206,13 @@ impl Notifier {
 
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &NotifierRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        let read = json::parse_as::<Self>(bytes, bytes.len()).ok();
-        read.filter(|notifier| notifier.name == row.name && notifier.password == row.secret.is_some())
+        row.body
+            .read::<Self>()
+            .filter(|notifier| notifier.name == row.name && notifier.password == row.secret.is_some())
     }
 
     /// Its row.
     pub(crate) fn row(&self, secret: Option<Secret>) -> NotifierRow {
-        // Its fields are texts, times and whole numbers.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        NotifierRow { name: self.name.clone(), body: Sealed::plain(json::canonical(&value)), secret }
+        NotifierRow { name: self.name.clone(), body: Sealed::json(self), secret }
     }
 }

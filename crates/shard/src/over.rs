@@ -6,7 +6,7 @@ pub use refusal::OverrideRefusal;
 
 use crate::row::{OverrideRow, Sealed};
 use chancery_base::limits::{OVERRIDE_JUSTIFICATION_MIN, OVERRIDE_MAX, OVERRIDE_REVIEW_WITHIN};
-use chancery_base::{DecisionId, OverrideId, PrincipalId, PrincipalKind, Timestamp, TransactionId, json};
+use chancery_base::{DecisionId, OverrideId, PrincipalId, PrincipalKind, Timestamp, TransactionId};
 pub use chancery_policy::OverrideKind;
 use chancery_policy::{EntityRef, Request};
 use serde::{Deserialize, Serialize};
@@ -311,15 +311,12 @@ impl Override {
 
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &OverrideRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as::<Self>(bytes, bytes.len()).ok().filter(|over| over.id == row.id)
+        row.body.read::<Self>().filter(|over| over.id == row.id)
     }
 
     /// Its row.
     pub(crate) fn row(&self) -> OverrideRow {
-        // Its fields are texts and times.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        OverrideRow { id: self.id, body: Sealed::plain(json::canonical(&value)) }
+        OverrideRow { id: self.id, body: Sealed::json(self) }
     }
 }
 

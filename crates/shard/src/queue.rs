@@ -2,7 +2,7 @@
 
 use crate::row::{QueueRow, Sealed};
 use chancery_base::limits::{QUEUE_VERSIONS_MAX, VERSION_BYTES_MAX};
-use chancery_base::{Name, Rate, duration, json};
+use chancery_base::{Name, Rate, duration};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -103,15 +103,12 @@ impl QueueSettings {
 
     /// The settings of a row; none if it is damaged.
     pub(crate) fn of(row: &QueueRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        row.body.read()
     }
 
     /// Their row.
     pub(crate) fn row(&self, queue: &Name) -> QueueRow {
-        // Its fields are numbers and texts.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        QueueRow { queue: queue.clone(), body: Sealed::plain(json::canonical(&value)) }
+        QueueRow { queue: queue.clone(), body: Sealed::json(self) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::row::{RetentionRow, Sealed};
 use chancery_base::limits::{EXPIRED_AT_ONCE, EXPIRY_LOOKS_MAX, RETENTION_DEFAULT, RETENTION_MAX, RETENTION_MIN};
-use chancery_base::{Timestamp, duration, json};
+use chancery_base::{Timestamp, duration};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -44,15 +44,12 @@ impl Retention {
 
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &RetentionRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        row.body.read()
     }
 
     /// Its row.
     pub(crate) fn row(&self) -> RetentionRow {
-        // Its fields are numbers.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        RetentionRow { body: Sealed::plain(json::canonical(&value)) }
+        RetentionRow { body: Sealed::json(self) }
     }
 }
 

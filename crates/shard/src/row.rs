@@ -7,10 +7,12 @@
 use chancery_base::webhook::SigningSecret;
 use chancery_base::{
     Digest, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, Salt, Secret, SigningSecretId, StopId,
-    TargetId, TenantId, Timestamp, TransactionId,
+    TargetId, TenantId, Timestamp, TransactionId, json,
 };
 use chancery_engine::{RequestKind, RequestStatus};
 use chancery_ledger::Origin;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -37,6 +39,17 @@ impl Sealed {
     #[must_use]
     pub const fn plain(bytes: Vec<u8>) -> Self {
         Self { key: Cow::Borrowed(Self::PLAIN), nonce: Vec::new(), bytes }
+    }
+
+    /// What a thing is, as canonical JSON: it has text keys, and numbers that JSON keeps.
+    pub(crate) fn json(thing: &impl Serialize) -> Self {
+        Self::plain(json::canonical_of(thing).unwrap_or_default().into_bytes())
+    }
+
+    /// What JSON says; none if this build can't read the bytes, or they are damaged.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        let bytes = self.open()?;
+        json::parse_as(bytes, bytes.len()).ok()
     }
 
     /// The bytes, if this build can read them: key `none`, no nonce.

@@ -8,7 +8,6 @@ use chancery_engine::definition::{Definition, StepIndex};
 use chancery_engine::{
     Beginning, Event, Given, Head, LoadError, NodeRef, Parts, Phase, Settings, StepState, Transaction, UndoStatus,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +52,7 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         input_seq: head.input_seq,
         output_seq: head.output_seq,
         kept: head.signals.iter().map(|kept| kept.seq).collect(),
-        body: body(head),
+        body: Sealed::json(head),
         business_key: head.beginning.business_key.clone(),
         parent: head.beginning.parent.as_ref().map(|parent| parent.id),
         settings: head.beginning.settings,
@@ -98,7 +97,7 @@ pub fn request_row(log: LogId, transaction: &Transaction, event: &Event) -> Opti
         opened_at: request.opened_at,
         due_at: request.due_at,
         decided_at: request.decided_at,
-        body: body(&found),
+        body: Sealed::json(&found),
     })
 }
 
@@ -124,7 +123,7 @@ pub fn step_row(head: &Head, node: NodeRef, state: &StepState) -> StepRow {
         output_seq: state.output_seq.or(state.items_seq),
         undo_seq: state.undo.output_seq,
         intent_seq: state.intent_seq,
-        body: body(state),
+        body: Sealed::json(state),
     }
 }
 
@@ -148,11 +147,6 @@ pub const fn step_word(head: &Head, state: &StepState) -> &'static str {
         UndoStatus::Marked => "undo_marked",
         UndoStatus::Skipped => "undo_skipped",
     }
-}
-
-fn body(part: &impl Serialize) -> Sealed {
-    // Heads and steps have text keys and whole numbers.
-    Sealed::plain(json::canonical_of(part).unwrap_or_default().into_bytes())
 }
 
 /// The head of a transaction.

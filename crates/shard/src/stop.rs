@@ -1,7 +1,7 @@
 //! Stops: kill switches. What is stopped neither begins nor is handed out, whatever the tenant's bundle permits.
 
 use crate::row::{Sealed, StopRow};
-use chancery_base::{Digest, Name, PrincipalId, StopId, TargetId, Timestamp, json};
+use chancery_base::{Digest, Name, PrincipalId, StopId, TargetId, Timestamp};
 use chancery_policy::{Decision, Effect, Reason, Request};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,15 +76,12 @@ pub struct Stop {
 impl Stop {
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &StopRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as::<Self>(bytes, bytes.len()).ok().filter(|stop| stop.id == row.id)
+        row.body.read::<Self>().filter(|stop| stop.id == row.id)
     }
 
     /// Its row.
     pub(crate) fn row(&self) -> StopRow {
-        // Its fields are texts.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        StopRow { id: self.id, body: Sealed::plain(json::canonical(&value)) }
+        StopRow { id: self.id, body: Sealed::json(self) }
     }
 
     /// Why it denies: its id stands where a policy's would.

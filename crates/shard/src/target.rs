@@ -1,7 +1,7 @@
 //! What a tenant says of its targets.
 
 use crate::row::{Sealed, TargetRow};
-use chancery_base::{TargetId, json};
+use chancery_base::TargetId;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -125,15 +125,12 @@ pub struct TargetState {
 impl TargetState {
     /// The state of a row; none if it is damaged.
     pub(crate) fn of(row: &TargetRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        row.body.read()
     }
 
     /// Its row.
     pub(crate) fn row(&self, target: &TargetId) -> TargetRow {
-        // Its fields are numbers and words.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        TargetRow { target: target.clone(), body: Sealed::plain(json::canonical(&value)) }
+        TargetRow { target: target.clone(), body: Sealed::json(self) }
     }
 }
 

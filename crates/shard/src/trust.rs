@@ -4,7 +4,7 @@
 //! tools that sign and check such notes can sign and check bundles.
 
 use crate::row::{Sealed, TrustRow};
-use chancery_base::{Digest, Name, PrincipalId, json};
+use chancery_base::{Digest, Name, PrincipalId};
 pub use chancery_ledger::note::{KeyName, Note, SigningKey, VerifierKey};
 
 use chancery_ledger::note::NoteError;
@@ -212,8 +212,7 @@ impl Trust {
 
     /// What a row says; none if it is damaged.
     pub(crate) fn of(row: &TrustRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        let body: Body = json::parse_as(bytes, bytes.len()).ok()?;
+        let body: Body = row.body.read()?;
         let signers = body.signers.iter().map(|key| key.parse().ok()).collect::<Option<Vec<_>>>()?;
         Some(Self { rules: body.rules, signers })
     }
@@ -221,9 +220,7 @@ impl Trust {
     /// Its row.
     pub(crate) fn row(&self) -> TrustRow {
         let body = Body { rules: self.rules, signers: self.signers.iter().map(ToString::to_string).collect() };
-        // Its fields are numbers and texts.
-        let value = serde_json::to_value(body).unwrap_or_default();
-        TrustRow { body: Sealed::plain(json::canonical(&value)) }
+        TrustRow { body: Sealed::json(&body) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::row::{AccountRow, Sealed};
 use chancery_base::limits::ACCOUNTS_MAX;
-use chancery_base::{Name, Timestamp, json};
+use chancery_base::{Name, Timestamp};
 use chancery_engine::{AccountId, AccountOf, Charge};
 use chancery_policy::Window;
 use serde::{Deserialize, Serialize};
@@ -68,16 +68,13 @@ impl Account {
     /// What a row says; none if it is damaged.
     #[must_use]
     pub fn of(row: &AccountRow) -> Option<Self> {
-        let bytes = row.body.open()?;
-        json::parse_as::<Self>(bytes, bytes.len()).ok().filter(|account| key(&account.id) == row.account)
+        row.body.read::<Self>().filter(|account| key(&account.id) == row.account)
     }
 
     /// Its row.
     #[must_use]
     pub fn row(&self) -> AccountRow {
-        // Its fields are texts and numbers that JSON keeps.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        AccountRow { account: key(&self.id), body: Sealed::plain(json::canonical(&value)) }
+        AccountRow { account: key(&self.id), body: Sealed::json(self) }
     }
 }
 
