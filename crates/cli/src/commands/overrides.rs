@@ -26,9 +26,21 @@ Examples:
   chancery override review ovr_… --note 'it was needed, and used for that alone'")]
 pub(crate) enum Command {
     Request(RequestArgs),
+    /// Grant an override that another person asked for: in force when the command returns.
+    #[command(before_help = "\
+Examples:
+  chancery override grant ovr_… --justification 'agreed with the head of operations'")]
     Grant(SayArgs),
-    Refuse(RefuseArgs),
-    Revoke(RevokeArgs),
+    /// Refuse an override that another person asked for.
+    #[command(before_help = "\
+Examples:
+  chancery override refuse ovr_… --justification 'it can wait until the policy is mended'")]
+    Refuse(SayArgs),
+    /// End an override before its time, or take back what you asked for: in force when the command returns.
+    #[command(before_help = "\
+Examples:
+  chancery override revoke ovr_… --justification 'the new bundle permits it by itself'")]
+    Revoke(SayArgs),
     Review(ReviewArgs),
     List(ListArgs),
     Show(ShowArgs),
@@ -93,41 +105,12 @@ enum KindArg {
     RiskAccepted,
 }
 
-/// Grant an override that another person asked for: in force when the command returns.
+// Without a text of its own: what is said is each command's.
 #[derive(Debug, clap::Args)]
-#[command(before_help = "\
-Examples:
-  chancery override grant ovr_… --justification 'agreed with the head of operations'")]
 pub(crate) struct SayArgs {
     /// Which.
     id: OverrideId,
-    /// Why, in 20 characters at least: it stands in the ledger, and in each decision.
-    #[arg(long, value_name = "TEXT")]
-    justification: String,
-}
-
-/// Refuse an override that another person asked for.
-#[derive(Debug, clap::Args)]
-#[command(before_help = "\
-Examples:
-  chancery override refuse ovr_… --justification 'it can wait until the policy is mended'")]
-pub(crate) struct RefuseArgs {
-    /// Which.
-    id: OverrideId,
-    /// Why, in 20 characters at least: it stands in the ledger.
-    #[arg(long, value_name = "TEXT")]
-    justification: String,
-}
-
-/// End an override before its time, or take back what you asked for: in force when the command returns.
-#[derive(Debug, clap::Args)]
-#[command(before_help = "\
-Examples:
-  chancery override revoke ovr_… --justification 'the new bundle permits it by itself'")]
-pub(crate) struct RevokeArgs {
-    /// Which.
-    id: OverrideId,
-    /// Why, in 20 characters at least: it stands in the ledger.
+    /// Why, in 20 characters at least: it stands in the ledger; a grant's in each decision that rests on it, too.
     #[arg(long, value_name = "TEXT")]
     justification: String,
 }
