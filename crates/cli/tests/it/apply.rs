@@ -1,7 +1,7 @@
 //! Folders that say what a tenant is to be like.
 
 use crate::server::made;
-use crate::support::{Server, run, write};
+use crate::support::{ask, serve_acme, write};
 use std::path::Path;
 
 const SCHEMA: &str = "entity Definition; entity Step in [Definition]; entity User; entity Service; entity Agent;
@@ -29,11 +29,8 @@ fn folder(dir: &Path) {
 #[test]
 fn a_folder_is_applied_with_a_plan_first_and_a_second_time_does_nothing() {
     let dir = made();
-    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let system = ["--server", &server.url, "--key-file", "system.key"];
-    run(dir.path(), &[&["tenant", "create", "acme", "--key-out", "acme.key"], &system[..]].concat()).succeeds();
-    let at = ["--server", &server.url, "--key-file", "acme.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = serve_acme(dir.path());
+    let ask = |args: &[&str]| ask(dir.path(), &server, "acme", args);
     folder(dir.path());
 
     let plan = ask(&["apply", "-f", "shop", "--dry-run"]).succeeds().stdout;

@@ -1,6 +1,6 @@
 //! Subjects that the directory does not know, from the command line.
 
-use crate::support::{Server, run, write};
+use crate::support::{SERVE, Server, ask, run, write};
 use serde_json::json;
 use std::path::Path;
 
@@ -21,15 +21,13 @@ fn a_subject_of_another_type_is_asked_about_and_recorded() {
     bundle(dir.path());
     run(dir.path(), &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
     write(dir.path(), "pip.token", "\n", 0o600);
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
     let refused = |more: &[&str], said: &str| {
-        run(dir.path(), &[&serve[..], more].concat()).fails(2, &[said]);
+        run(dir.path(), &[&SERVE[..], more].concat()).fails(2, &[said]);
     };
     refused(&["--pip-ttl", "5s"], "--pip-url");
     refused(&["--pip-url", "http://127.0.0.1:1/", "--pip-secret-file", "pip.token"], "pip.token is empty");
-    let server = Server::start(dir.path(), &serve);
-    let at = ["--server", &server.url, "--key-file", "system.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |args: &[&str]| ask(dir.path(), &server, "system", args);
     let pushed = ask(&["bundle", "push", "bundle.json", "-o", "json"]).succeeds().json();
     ask(&["bundle", "activate", pushed["digest"].as_str().unwrap()]).succeeds();
 

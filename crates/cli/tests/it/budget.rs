@@ -1,16 +1,13 @@
 //! `chancery budget` against a server: what it sets lasts, is listed and deleted, and verifies.
 
-use crate::support::{Server, run};
+use crate::support::{SERVE, Server, ask, run};
 
 #[test]
 fn budgets_are_set_listed_and_deleted_from_the_command_line_and_outlive_the_server() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let ask = |server: &Server, args: &[&str]| {
-        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
-    };
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     assert!(ask(&server, &["budget", "list"]).succeeds().stdout.contains("no budgets"));
     ask(&server, &["budget", "set", "refunds", "--limit", "5"]).fails(2, &["--count", "--amount"]);
     ask(&server, &["budget", "set", "refunds", "--count", "--limit", "5", "--per", "team"]).fails(2, &["label:NAME"]);
@@ -21,7 +18,7 @@ fn budgets_are_set_listed_and_deleted_from_the_command_line_and_outlive_the_serv
     assert_eq!((&set["measure"], &set["per"], &set["limit"]), (&"count".into(), &"tenant".into(), &100.into()));
     assert_eq!(server.stop(), 0);
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let listed = ask(&server, &["budget", "list"]).succeeds().stdout;
     assert!(listed.contains("EUR cents") && listed.contains("principal") && listed.contains("calls"), "{listed}");
     let shown = ask(&server, &["budget", "show", "refunds"]).succeeds().stdout;

@@ -1,7 +1,7 @@
 //! Bundles compared, linted, imported, asked and replayed.
 
 use crate::server::made;
-use crate::support::{Server, run, write};
+use crate::support::{ask, run, serve_acme, write};
 use std::path::Path;
 
 /// A bundle in a folder of its own.
@@ -83,11 +83,8 @@ fn a_policy_of_lexecon_is_imported() {
 #[test]
 fn a_bundle_is_asked_and_past_decisions_are_taken_again_under_it() {
     let dir = made();
-    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let system = ["--server", &server.url, "--key-file", "system.key"];
-    run(dir.path(), &[&["tenant", "create", "acme", "--key-out", "acme.key"], &system[..]].concat()).succeeds();
-    let at = ["--server", &server.url, "--key-file", "acme.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = serve_acme(dir.path());
+    let ask = |args: &[&str]| ask(dir.path(), &server, "acme", args);
     bundle(dir.path(), "old", 1, OLD);
     bundle(dir.path(), "new", 2, NEW);
     let pushed = ask(&["bundle", "push", "old", "--activate", "-o", "json"]).succeeds().json();
@@ -155,11 +152,8 @@ fn the_patterns_of_the_policy_guide_hold() {
 #[test]
 fn a_bundle_is_signed_offline_and_put_into_force_by_another_person() {
     let dir = made();
-    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let system = ["--server", &server.url, "--key-file", "system.key"];
-    run(dir.path(), &[&["tenant", "create", "acme", "--key-out", "acme.key"], &system[..]].concat()).succeeds();
-    let at = ["--server", &server.url, "--key-file", "acme.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = serve_acme(dir.path());
+    let ask = |args: &[&str]| ask(dir.path(), &server, "acme", args);
     bundle(dir.path(), "shop", 1, OLD);
     let key = |name: &str| {
         let file = format!("{name}.private");

@@ -1,6 +1,6 @@
 //! Events from the command line.
 
-use crate::support::{Server, command, run, write};
+use crate::support::{SERVE, Server, ask, command, run, write};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
@@ -18,9 +18,8 @@ const BUNDLE: &str = r#"{"name": "all", "version": 1, "policies": "permit (princ
 fn events_are_listed_and_followed() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let at = ["--server", &server.url, "--key-file", "system.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |args: &[&str]| ask(dir.path(), &server, "system", args);
     write(dir.path(), "bundle.json", BUNDLE, 0o644);
     write(dir.path(), "tell.yaml", TELL, 0o644);
     ask(&["bundle", "push", "bundle.json", "--activate"]).succeeds();
@@ -40,6 +39,7 @@ fn events_are_listed_and_followed() {
 
     let next = rest["next"].as_str().unwrap();
     let args = ["event", "list", "--type", "order.**", "--follow", "-o", "json", "--after", next];
+    let at = ["--server", &server.url, "--key-file", "system.key"];
     let mut follows = command(dir.path(), &[&args[..], &at[..]].concat()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follows.stdout.take().unwrap()).lines();
     for order in ["20", "21"] {

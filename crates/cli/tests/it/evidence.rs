@@ -1,21 +1,13 @@
 //! `chancery evidence` against a server: it is added and read, outlives the server, and verifies.
 
-use crate::support::{Server, run, run_with, write};
+use crate::support::{SERVE, Server, ask, run, run_with, write};
 
 #[test]
 fn evidence_is_added_and_read_from_the_command_line_and_outlives_the_server() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let with = |server: &Server, args: &[&str]| -> Vec<String> {
-        [args, &["--server", &server.url, "--key-file", "system.key"]]
-            .concat()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    };
-    let ask = |server: &Server, args: &[&str]| run(dir.path(), &with(server, args));
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     assert!(ask(&server, &["evidence", "list"]).succeeds().stdout.contains("no evidence"));
     write(dir.path(), "dpia.txt", "we looked at it", 0o644);
     let add = ["evidence", "add", "dpia.txt", "--name", "dpia", "--type", "text/plain", "-o", "json"];
@@ -25,7 +17,8 @@ fn evidence_is_added_and_read_from_the_command_line_and_outlives_the_server() {
     let elsewhere = ["evidence", "add", "dpia.txt", "--digest-only", "--name", "film", "-o", "json"];
     let film = ask(&server, &elsewhere).succeeds().json();
     assert_eq!((&film["digest"], film.get("size")), (&added["digest"], None));
-    let piped = with(&server, &["evidence", "add", "-", "--name", "piped", "--keep", "30d"]);
+    let at = ["--server", &server.url, "--key-file", "system.key"];
+    let piped = [&["evidence", "add", "-", "--name", "piped", "--keep", "30d"], &at[..]].concat();
     let piped = run_with(dir.path(), &piped, b"we looked at it").succeeds().stdout;
     assert!(piped.contains(added["digest"].as_str().unwrap()), "{piped}");
     ask(&server, &["evidence", "add", "--name", "dpia"]).fails(2, &["FILE"]);
@@ -37,7 +30,7 @@ fn evidence_is_added_and_read_from_the_command_line_and_outlives_the_server() {
     ask(&server, &["evidence", "add", "large.txt", "--name", "dpia"]).fails(2, &["more than 1048576 bytes"]);
     assert_eq!(server.stop(), 0);
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let listed = ask(&server, &["evidence", "list", "--name", "dpia"]).succeeds().stdout;
     assert!(listed.contains(id) && listed.contains("the tenant") && !listed.contains("film"), "{listed}");
     assert!(ask(&server, &["evidence", "show", id]).succeeds().stdout.contains("text/plain"));

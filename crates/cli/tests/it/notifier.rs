@@ -1,6 +1,6 @@
 //! `chancery notifier`: a webhook and mail tell what is asked of people, across kills of the server, and lose none.
 
-use crate::support::{Ran, Server, run, wait_for, write};
+use crate::support::{Server, ask, run, wait_for, write};
 use chancery_base::webhook::{ID, SIGNATURE, SigningSecret, TIMESTAMP};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -87,11 +87,6 @@ fn smtp(stream: TcpStream) -> Option<String> {
         };
         reader.get_mut().write_all(answer).ok()?;
     }
-}
-
-fn ask(dir: &Path, server: &Server, who: &str, args: &[&str]) -> Ran {
-    let key = format!("{who}.key");
-    run(dir, &[args, &["--server", &server.url, "--key-file", &key][..]].concat())
 }
 
 /// A free port that nobody listens at yet.

@@ -1,26 +1,18 @@
 //! `chancery override` against a server that is killed meanwhile: asked for, granted, used, reviewed, and it verifies.
 
-use crate::support::{Ran, Server, run, write};
-use std::path::Path;
+use crate::support::{SERVE, Server, ask, run, serve_acme, write};
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/starter");
-const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
 const WHY: [&str; 2] = ["--justification", "the warehouse burns, incident 4711"];
 /// The starter bundle knows no action of this name, nor any policy for it: it has `start` and `run`.
 const IDLE: &str = "name: idle\nversion: 1\nsteps:\n  - {id: wait, run: {wait: 1h}}\n";
-
-fn ask(dir: &Path, server: &Server, who: &str, args: &[&str]) -> Ran {
-    let key = format!("{who}.key");
-    run(dir, &[args, &["--server", &server.url, "--key-file", &key][..]].concat())
-}
 
 #[test]
 fn an_override_is_asked_for_granted_revoked_and_reviewed_across_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     run(at, &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let server = Server::start(at, &SERVE);
-    ask(at, &server, "system", &["tenant", "create", "acme", "--key-out", "acme.key"]).succeeds();
+    let server = serve_acme(at);
     ask(at, &server, "acme", &["bundle", "push", BUNDLE, "--activate"]).succeeds();
     write(at, "idle.yaml", IDLE, 0o644);
     ask(at, &server, "acme", &["definition", "push", "idle.yaml"]).succeeds();

@@ -1,7 +1,7 @@
 //! A server whose store is a PostgreSQL database.
 
 use crate::postgres_server::{PASSWORD, Server as Postgres};
-use crate::support::{Ran, Server, command, run, run_with, signal, wait_for, write};
+use crate::support::{Ran, Server, ask, command, run, run_with, signal, wait_for, write};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -29,12 +29,6 @@ fn database() -> (TempDir, Postgres, String) {
 fn init(dir: &Path, data: &str) -> Ran {
     let key = format!("{data}.key");
     run(dir, &["init", "--data", data, "--key-file", &key, "--database-url-file", "database.url"])
-}
-
-/// As somebody at a server.
-fn ask(dir: &Path, server: &Server, who: &str, args: &[&str]) -> Ran {
-    let key = format!("{who}.key");
-    run(dir, &[args, &["--server", &server.url, "--key-file", &key][..]].concat())
 }
 
 /// A tenant `acme` with a bundle and the saga.

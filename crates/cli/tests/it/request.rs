@@ -1,11 +1,10 @@
 //! Requests to people from the command line, through a server that is killed meanwhile.
 
-use crate::support::{Ran, Server, run, wait_for, write};
+use crate::support::{SERVE, Server, ask, run, serve_acme, wait_for, write};
 use serde_json::Value;
 use std::path::Path;
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/starter");
-const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
 
 /// A step that asks people, and one that goes out once they approved it.
 const PAY: &str = "\
@@ -24,19 +23,12 @@ output: {event: \"${{ steps.tell.output.id }}\"}
 ";
 const WHY: &str = "checked against invoice 4711";
 
-/// As somebody at a server.
-fn ask(dir: &Path, server: &Server, who: &str, args: &[&str]) -> Ran {
-    let key = format!("{who}.key");
-    run(dir, &[args, &["--server", &server.url, "--key-file", &key][..]].concat())
-}
-
 /// A server with the tenant `acme`, its saga, and two people: `ann` of finance, and `bob`, who starts it.
 fn set_up() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     run(at, &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let server = Server::start(at, &SERVE);
-    ask(at, &server, "system", &["tenant", "create", "acme", "--key-out", "acme.key"]).succeeds();
+    let server = serve_acme(at);
     ask(at, &server, "acme", &["bundle", "push", BUNDLE, "--activate"]).succeeds();
     write(at, "pay.yaml", PAY, 0o644);
     ask(at, &server, "acme", &["definition", "push", "pay.yaml"]).succeeds();

@@ -1,6 +1,6 @@
 //! A server of our own: its start, its end, and what is in its way.
 
-use crate::support::{Server, command, run, write};
+use crate::support::{SERVE, Server, ask, command, run, write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -37,9 +37,8 @@ fn init_overwrites_nothing() {
 #[test]
 fn a_server_ends_in_order_and_what_it_left_verifies() {
     let dir = made();
-    let server = Server::start(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let at = ["--server", &server.url, "--key-file", "system.key"];
-    let ask = |args: &[&str]| run(dir.path(), &[args, &at[..]].concat());
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |args: &[&str]| ask(dir.path(), &server, "system", args);
     assert_eq!(ask(&["ledger", "logs", "-o", "json"]).succeeds().json()["items"][0]["origin"], "chancery/system/0/1");
     ask(&["tenant", "create", "acme", "--key-out", "acme.key"]).succeeds();
     ask(&["tenant", "create", "acme", "--key-out", "again.key"]).fails(5, &["error: "]);
@@ -51,7 +50,7 @@ fn a_server_ends_in_order_and_what_it_left_verifies() {
     let ran = run(dir.path(), &["tx", "list", "--server", &server.url, "--key-file", "stranger.key"]);
     ran.fails(4, &["error: ", "try: the key is unknown"]);
 
-    let second = run(dir.path(), &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let second = run(dir.path(), &SERVE);
     second.fails(5, &["another process", "has the store in data open"]);
 
     // Verification does not need the server to be down.
@@ -76,11 +75,8 @@ fn a_server_ends_in_order_and_what_it_left_verifies() {
 #[test]
 fn queues_are_limited_from_the_command_line_and_stay_so() {
     let dir = made();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let ask = |server: &Server, args: &[&str]| {
-        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
-    };
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     assert!(ask(&server, &["queue", "list"]).succeeds().stdout.contains("no queues"));
     ask(&server, &["queue", "show", "mail.send"]).fails(3, &["there is no queue `mail.send`"]);
     let shown = ask(&server, &["queue", "set", "mail.send", "--rate", "100", "--rate-per", "1m"]).succeeds();
@@ -98,7 +94,7 @@ fn queues_are_limited_from_the_command_line_and_stay_so() {
     ask(&server, &["queue", "set", "mail.send", "--concurrency", "0"]).fails(2, &["it may be 1 to 100000"]);
     assert_eq!(server.stop(), 0);
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let listed = ask(&server, &["queue", "list"]).succeeds().stdout;
     assert!(listed.contains("mail.send") && listed.contains("100 in 1m"), "{listed}");
     ask(&server, &["queue", "reset", "mail.send"]).succeeds();
@@ -110,17 +106,14 @@ fn queues_are_limited_from_the_command_line_and_stay_so() {
 #[test]
 fn maintenance_is_begun_from_the_command_line_and_lasts() {
     let dir = made();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let ask = |server: &Server, args: &[&str]| {
-        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
-    };
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     ask(&server, &["maintenance", "on"]).fails(2, &["--justification"]);
     let on = ask(&server, &["maintenance", "on", "--justification", "a new release", "-o", "json"]).succeeds().json();
     assert_eq!((&on["on"], &on["platform"]), (&true.into(), &true.into()), "that of `system` is the platform's");
     assert_eq!((server.status("/ready"), server.stop()), (200, 0));
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let shown = ask(&server, &["maintenance", "show"]).succeeds().stdout;
     assert!(shown.contains("on") && shown.contains("a new release"), "{shown}");
     let off = ask(&server, &["maintenance", "off", "--justification", "it is out", "-o", "json"]).succeeds().json();
@@ -141,11 +134,8 @@ fn a_number_of_running_transactions_that_may_not_be_is_refused() {
 #[test]
 fn retention_is_said_from_the_command_line_and_lasts() {
     let dir = made();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let ask = |server: &Server, args: &[&str]| {
-        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
-    };
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     let usual = ask(&server, &["retention", "show"]).succeeds().stdout;
     assert!(usual.contains("90d (as is usual)") && usual.contains("02:00:00"), "{usual}");
     ask(&server, &["retention", "set"]).fails(2, &["--transactions"]);
@@ -154,7 +144,7 @@ fn retention_is_said_from_the_command_line_and_lasts() {
     assert_eq!((&set["transactions"], &set["is_default"]), (&"30d".into(), &false.into()));
     assert_eq!(server.stop(), 0);
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let shown = ask(&server, &["retention", "show"]).succeeds().stdout;
     assert!(shown.contains("30d\n"), "{shown}");
     let reset = ask(&server, &["retention", "reset", "-o", "json"]).succeeds().json();
@@ -192,15 +182,14 @@ fn a_damaged_store_is_neither_served_nor_verified() {
     let database = dir.path().join("data/chancery.db");
     let sound = std::fs::read(&database).unwrap();
     std::fs::write(&database, b"this is no database, whatever its name says").unwrap();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let ran = run(dir.path(), &serve);
+    let ran = run(dir.path(), &SERVE);
     assert!(ran.code != 0 && ran.stderr.contains("is not a SQLite database"), "{ran:#?}");
     run(dir.path(), &["verify", "--data", "data"]).fails(1, &["is not a SQLite database"]);
     let mut newer = sound.clone();
     // `user_version`, bytes 60 to 63 of the header (https://www.sqlite.org/fileformat2.html#the_database_header).
     newer[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
     std::fs::write(&database, &newer).unwrap();
-    let ran = run(dir.path(), &serve).fails(2, &["schema version 9999"]);
+    let ran = run(dir.path(), &SERVE).fails(2, &["schema version 9999"]);
     assert_eq!(ran.stdout, "");
     assert_eq!(std::fs::read(&database).unwrap(), newer, "a newer store is left alone");
     std::fs::write(&database, &sound).unwrap();

@@ -1,16 +1,13 @@
 //! `chancery stop` against a server: what it sets lasts, is listed and lifted, and verifies.
 
-use crate::support::{Server, run};
+use crate::support::{SERVE, Server, ask, run};
 
 #[test]
 fn stops_are_set_listed_and_lifted_from_the_command_line_and_outlive_the_server() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
-    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let server = Server::start(dir.path(), &serve);
-    let ask = |server: &Server, args: &[&str]| {
-        run(dir.path(), &[args, &["--server", &server.url, "--key-file", "system.key"]].concat())
-    };
+    let server = Server::start(dir.path(), &SERVE);
+    let ask = |server: &Server, args: &[&str]| ask(dir.path(), server, "system", args);
     let why = ["--justification", "they are charging twice"];
     assert!(ask(&server, &["stop", "list"]).succeeds().stdout.contains("nothing is stopped"));
     ask(&server, &["stop", "set", "--tenant"]).fails(2, &["--justification"]);
@@ -24,7 +21,7 @@ fn stops_are_set_listed_and_lifted_from_the_command_line_and_outlive_the_server(
     ask(&server, &[&["stop", "set", "--action", "payments.refund"][..], &why].concat()).succeeds();
     assert_eq!(server.stop(), 0);
 
-    let server = Server::start_saying(dir.path(), &serve, "second.err");
+    let server = Server::start_saying(dir.path(), &SERVE, "second.err");
     let listed = ask(&server, &["stop", "list"]).succeeds().stdout;
     assert!(listed.contains(id) && listed.contains("payments.refund"), "{listed}");
     assert!(ask(&server, &["stop", "show", id]).succeeds().stdout.contains("they are charging twice"));

@@ -62,6 +62,11 @@ pub(crate) fn run<S: AsRef<OsStr>>(dir: &Path, args: &[S]) -> Ran {
     Ran::of(command(dir, args).output().expect("the binary runs"))
 }
 
+/// Runs it as somebody at a server, whose key is in the file of their name.
+pub(crate) fn ask(dir: &Path, server: &Server, who: &str, args: &[&str]) -> Ran {
+    run(dir, &[args, &["--server", &server.url, "--key-file", &format!("{who}.key")]].concat())
+}
+
 /// Runs it to its end with this standard input.
 pub(crate) fn run_with<S: AsRef<OsStr>>(dir: &Path, args: &[S], input: &[u8]) -> Ran {
     let mut command = command(dir, args);
@@ -105,6 +110,16 @@ pub(crate) fn terminate(pid: u32) {
 pub(crate) fn signal(pid: u32, signal: &str) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
     assert!(sent.success(), "{pid} takes no signal");
+}
+
+/// How a server is started that keeps its store in `data`.
+pub(crate) const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+
+/// A server at what `init` made, with a tenant `acme`, whose owner's key is `acme.key`.
+pub(crate) fn serve_acme(dir: &Path) -> Server {
+    let server = Server::start(dir, &SERVE);
+    ask(dir, &server, "system", &["tenant", "create", "acme", "--key-out", "acme.key"]).succeeds();
+    server
 }
 
 /// A server that runs until it is stopped or dropped; what it says goes to `server.err` in its directory.

@@ -59,15 +59,12 @@ impl Stage {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    async fn exchange(&self, body: Value) -> Value {
-        let answer = self.house.post("/v1/workers/exchange", &self.worker, &body).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
     /// What a worker is given that has nothing yet.
     async fn take(&self, worker: &str) -> Vec<Value> {
-        let answer = self.exchange(json!({ "worker": worker, "queues": [{ "name": "pay", "want": 5 }] })).await;
+        let answer = self
+            .house
+            .exchange(&self.worker, json!({ "worker": worker, "queues": [{ "name": "pay", "want": 5 }] }))
+            .await;
         answer["tasks"].as_array().unwrap().clone()
     }
 
@@ -100,7 +97,10 @@ async fn a_step_takes_from_a_budget_and_one_that_does_not_fit_is_denied() {
         why.contains("budget `refunds` has 300 EUR cents left") && why.contains("400 EUR cents are asked"),
         "{why}"
     );
-    stage.exchange(json!({ "worker": "w", "done": [{ "task": task, "output": { "cents": 650 } }] })).await;
+    stage
+        .house
+        .exchange(&stage.worker, json!({ "worker": "w", "done": [{ "task": task, "output": { "cents": 650 } }] }))
+        .await;
     assert_eq!(stage.account().await, json!({ "holder": holder, "settled": 650, "reserved": 0, "left": 350 }));
 }
 

@@ -193,10 +193,17 @@ impl House {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// What an exchange with a worker answers.
+    pub(crate) async fn exchange(&self, key: &str, body: Value) -> Value {
+        let answer = self.post("/v1/workers/exchange", key, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
     /// The task that waits in a queue, for the owner's worker.
     pub(crate) async fn task(&self, queue: &str) -> Value {
         let exchange = json!({ "worker": "w-1", "queues": [{ "name": queue, "want": 1 }], "wait": "5s" });
-        let tasks = self.post("/v1/workers/exchange", &self.owner, &exchange).await.json()["tasks"].clone();
+        let tasks = self.exchange(&self.owner, exchange).await["tasks"].clone();
         assert_eq!(tasks.as_array().map(Vec::len), Some(1), "{queue}: {tasks}");
         tasks[0].clone()
     }
@@ -205,7 +212,7 @@ impl House {
     pub(crate) async fn done(&self, task: &Value, output: Value) {
         let done = json!([{ "task": task["task"], "output": output }]);
         let report = json!({ "worker": "w-1", "queues": [], "done": done });
-        let answer = self.post("/v1/workers/exchange", &self.owner, &report).await.json();
+        let answer = self.exchange(&self.owner, report).await;
         assert_eq!(answer["acks"][0]["ack"], "recorded", "{answer}");
     }
 

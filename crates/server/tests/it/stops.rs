@@ -48,16 +48,10 @@ impl Stage {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    async fn exchange(&self, body: Value) -> Value {
-        let answer = self.house.post("/v1/workers/exchange", &self.worker, &body).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
     /// The tasks that one worker gets at once, as one that nobody has seen before.
     async fn take(&self, instance: &str) -> Vec<Value> {
         let queues: Vec<Value> = ["book", "pay", "unbook"].map(|name| json!({ "name": name, "want": 5 })).into();
-        let answer = self.exchange(json!({ "worker": instance, "queues": queues })).await;
+        let answer = self.house.exchange(&self.worker, json!({ "worker": instance, "queues": queues })).await;
         answer["tasks"].as_array().unwrap().clone()
     }
 
@@ -68,12 +62,13 @@ impl Stage {
     }
 
     async fn done(&self, task: &Value) {
-        let answer = self.exchange(json!({ "worker": "w", "done": [{ "task": task, "output": 1 }] })).await;
+        let answer =
+            self.house.exchange(&self.worker, json!({ "worker": "w", "done": [{ "task": task, "output": 1 }] })).await;
         assert_eq!(answer["acks"][0]["ack"], json!("recorded"), "{answer}");
     }
 
     async fn cancelled(&self, instance: &str, task: &Value) -> Value {
-        self.exchange(json!({ "worker": instance, "holding": [task] })).await["cancelled"].clone()
+        self.house.exchange(&self.worker, json!({ "worker": instance, "holding": [task] })).await["cancelled"].clone()
     }
 
     async fn stop(&self, on: &str, name: Option<&str>) -> String {
@@ -289,7 +284,7 @@ mod target {
         stage.started().await;
         let stop = stage.stop("target", Some("worker:book")).await;
         let queues = json!([{ "name": "book", "want": 1 }]);
-        let held = stage.exchange(json!({ "worker": "w", "queues": queues, "wait": "20s" }));
+        let held = stage.house.exchange(&stage.worker, json!({ "worker": "w", "queues": queues, "wait": "20s" }));
         let lifted = async {
             tokio::task::yield_now().await;
             stage.lift(&stop).await.status
