@@ -13,8 +13,9 @@ use std::time::Duration;
 
 /// The workload's name.
 pub(crate) const DECISIONS: &str = "decisions-http";
-/// Numbers of clients that are measured.
-pub(crate) const CLIENTS: [usize; 3] = [1, 64, 256];
+/// Numbers of clients that are measured. All ask as one principal, who may have
+/// `PRINCIPAL_CALLS_MAX` calls in hand.
+pub(crate) const CLIENTS: [usize; 3] = [1, 64, 192];
 /// A call asks for one decision.
 const A_CALL: usize = 1;
 
