@@ -198,8 +198,8 @@ impl Override {
                 Self { status: Used, used: Some(used.clone()), ..self }
             }
             (Granted, OverrideEvent::Used(_)) if is_open => self,
-            (Used, OverrideEvent::Used(used)) if is_open && self.is_for(&used.act) => self,
-            (Requested | Granted | Used, OverrideEvent::Revoked(why)) if is_open => {
+            (Used, OverrideEvent::Used(used)) if self.is_in_force(at) && self.is_for(&used.act) => self,
+            (Requested | Granted | Used, OverrideEvent::Revoked(why)) if is_open && self.reviewed.is_none() => {
                 Self { status: Revoked, revoked: Some(said(why)?), ..self }
             }
             (Requested | Granted, OverrideEvent::Expired) if !is_open => Self { status: Expired, ..self },
@@ -234,10 +234,12 @@ impl Override {
         Ok(Self { id, kind, on, until, status, requested, granted, refused, revoked, used: None, reviewed: None })
     }
 
-    /// Whether something may be done under it now.
+    /// Whether something may be done under it now. Once it was reviewed it is over, for retries of its act, too.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
-        matches!(self.status, OverrideStatus::Granted | OverrideStatus::Used) && now < self.until
+        matches!(self.status, OverrideStatus::Granted | OverrideStatus::Used)
+            && now < self.until
+            && self.reviewed.is_none()
     }
 
     /// By when it is to be reviewed; none where it was not granted, or was reviewed.

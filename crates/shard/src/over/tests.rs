@@ -113,6 +113,11 @@ fn one_act_uses_it_up_and_its_retries_do_not() {
     assert!(find(&over, Some(&act("charge")), at(3)) && !find(&over, Some(&act("refund")), at(3)));
     assert_eq!(over.clone().after(&used("charge"), PrincipalId::SYSTEM, at(3)), Ok(over.clone()));
     assert!(over.clone().after(&used("refund"), PrincipalId::SYSTEM, at(3)).is_err());
+    let reviewed = over.clone().after(&OverrideEvent::Reviewed(WHY.to_owned()), person(3), at(4)).unwrap();
+    assert!(reviewed.is_closed() && !find(&reviewed, Some(&act("charge")), at(5)), "what was reviewed is over");
+    let again = reviewed.clone().after(&used("charge"), PrincipalId::SYSTEM, at(5));
+    assert!(matches!(again, Err(OverrideRefusal::Status { .. })));
+    assert!(reviewed.after(&OverrideEvent::Revoked(WHY.to_owned()), person(1), at(5)).is_err());
     let over = over.after(&OverrideEvent::Revoked(WHY.to_owned()), person(1), at(4)).unwrap();
     assert!(!find(&over, Some(&act("charge")), at(5)));
 
