@@ -3,19 +3,19 @@
 use super::{missing, parse};
 use crate::Error;
 use crate::app::App;
-use crate::page::Page;
-use crate::transactions::{Source, damaged, entry_views};
-use chancery_base::limits::REPLAY_ENTRIES_MAX;
+use crate::transactions::{damaged, open_member};
+use chancery_base::limits::{PAGE_STEP, REPLAY_ENTRIES_MAX};
 use chancery_base::{Digest, Timestamp};
 use chancery_ledger::Record;
 use chancery_policy::replay::{Flip, Tally};
 use chancery_policy::{Bundle, Grant};
+use chancery_shard::row::EntryRow;
 use serde_json::Value;
 
 /// Entries that are named of those that can't be replayed.
 pub const NAMED_MAX: usize = 100;
-/// Entries that are read at a time.
-const PAGE: usize = 500;
+/// Of a decision's payload, the decision; a decision that belongs to nothing else is the payload itself.
+const DECISION: &str = "decision";
 
 /// Which entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,23 +50,43 @@ pub struct Replayed {
     pub next: Option<u64>,
 }
 
+impl Range {
+    /// Whether an entry is a decision's, of its time.
+    fn has(&self, record: &Record) -> bool {
+        // A record that says by which bundle is a decision's.
+        let is_decision = record.data.get_digest("bundle").is_some() && record.data.get_digest("request").is_some();
+        is_decision
+            && self.since.is_none_or(|since| record.at >= since)
+            && self.until.is_none_or(|until| record.at < until)
+    }
+}
+
 impl Report {
     /// Takes an entry, if it is a decision's of the range.
     pub fn take(&mut self, bundle: &Bundle, range: &Range, record: &Record, payload: Option<&Value>) {
-        // A record that says by which bundle is a decision's.
-        if record.data.get_digest("bundle").is_none() || record.data.get_digest("request").is_none() {
-            return;
+        if range.has(record) {
+            self.again(bundle, record.seq, payload.map(|payload| payload.get(DECISION).unwrap_or(payload)));
         }
-        let is_within =
-            range.since.is_none_or(|since| record.at >= since) && range.until.is_none_or(|until| record.at < until);
-        if !is_within {
-            return;
+    }
+
+    fn again(&mut self, bundle: &Bundle, entry: u64, decision: Option<&Value>) {
+        if decision.is_none() && self.erased.len() < NAMED_MAX {
+            self.erased.push(entry);
         }
-        if payload.is_none() && self.erased.len() < NAMED_MAX {
-            self.erased.push(record.seq);
+        self.flips.extend(self.tally.take(bundle, decision).map(|flip| (entry, flip)));
+    }
+
+    /// The same with entries as they are stored, of which no more is read than the decisions.
+    fn take_rows(&mut self, bundle: &Bundle, range: &Range, rows: &[EntryRow]) -> Result<(), Error> {
+        for row in rows {
+            let record = Record::parse(&row.record).map_err(damaged("a record"))?;
+            if range.has(&record) {
+                let payload = row.payload.as_ref();
+                let decision = payload.map(|payload| open_member(&payload.sealed, DECISION)).transpose()?;
+                self.again(bundle, record.seq, decision.as_ref());
+            }
         }
-        let decision = payload.map(|payload| payload.get("decision").unwrap_or(payload));
-        self.flips.extend(self.tally.take(bundle, decision).map(|flip| (record.seq, flip)));
+        Ok(())
     }
 }
 
@@ -83,14 +103,12 @@ pub async fn replay(app: &App, grant: &Grant, digest: Digest, range: Range) -> R
     let last = end.min(range.from.saturating_add(REPLAY_ENTRIES_MAX));
     let (mut report, mut from) = (Report::default(), range.from);
     while from < last {
-        let limit = usize::try_from(last - from).unwrap_or(PAGE).min(PAGE);
-        let page = Page { after: from.checked_sub(1), limit };
-        let found = entry_views(app, &tenant, Source::Log, page).await?;
-        let Some(read) = found.items.last().map(|entry| entry.seq) else { break };
-        for entry in found.items.iter().filter(|entry| entry.seq < last) {
-            let record = Record::parse(entry.record.as_bytes()).map_err(damaged("a record"))?;
-            report.take(&bundle, &range, &record, entry.payload.as_ref());
-        }
+        let step = usize::try_from(last - from).unwrap_or(PAGE_STEP).min(PAGE_STEP);
+        // Any of them may be large: it is one page of entries at a time in a tenant. It is never closed.
+        let _turn = tenant.pages.acquire().await;
+        let rows = app.store().entries(tenant.log, from, step, true).await?;
+        let Some(read) = rows.last().map(|row| row.seq) else { break };
+        report.take_rows(&bundle, &range, &rows)?;
         from = read.saturating_add(1);
     }
     Ok(Replayed { report, next: (from < end).then_some(from) })

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::app::App;
 use crate::page::{Page, Paged};
 use crate::tenant::Tenant;
+use chancery_base::json::Members;
 use chancery_base::limits::{PAGE_BYTES_MAX, PAGE_STEP};
 use chancery_base::{DecisionId, Digest, Document, Name, PrincipalId, Timestamp, TransactionId, json, limits};
 use chancery_engine::definition::{Definition, DefinitionKind, Step, StepIndex};
@@ -672,6 +673,15 @@ pub(crate) fn open(sealed: &Sealed) -> Result<Value, Error> {
         detail: format!("it is sealed under key `{}`", sealed.key),
     })?;
     json::parse(bytes, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
+}
+
+/// A member of what is sealed; where there is none all of it. No more is read than that.
+pub(crate) fn open_member(sealed: &Sealed, name: &str) -> Result<Value, Error> {
+    let member = sealed.open().and_then(Members::read).and_then(|members| members.text(name));
+    match member {
+        Some(text) => json::parse(text.as_bytes(), 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload")),
+        None => open(sealed),
+    }
 }
 
 /// Says that stored bytes do not read.
