@@ -4,9 +4,10 @@ use crate::harness::Error;
 use crate::observed::Observed;
 use crate::{open, scale, side_by_side};
 use chancery_app::data::{DataDir, Database};
-use chancery_app::{About, App, Caller, Closures, Config, bootstrap, bundles, definitions, tenants};
-use chancery_base::{Name, Secret, TenantId};
-use chancery_policy::{Action, Grant};
+use chancery_app::{About, App, Caller, Closures, Config, bootstrap, budgets, bundles, definitions, tenants};
+use chancery_base::{Digest, Name, Secret, TenantId};
+use chancery_policy::{Action, Grant, Per};
+use chancery_shard::budget::{BudgetTerms, Measure};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,7 +25,20 @@ const CLUSTER: &str = "bench";
 const KEY: &str = "owner.key";
 /// Policies of the bundle.
 pub(crate) const POLICIES: usize = 100;
+/// Obligations of the bundle that has some.
+const OBLIGATIONS: usize = 20;
+/// More attempts than a run has.
+const BUDGET: u64 = 1 << 40;
 const PAYLOAD_BYTES: usize = 1024;
+
+/// Which bundle decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Policies alone.
+    Plain,
+    /// Obligations beside them: limits and a budget that apply to each step, others to other actions.
+    Obliged,
+}
 
 /// A node with one tenant that can run the workloads.
 #[derive(Debug)]
@@ -80,11 +94,28 @@ impl Node {
         Ok(self.app.authorize(&self.caller, action, About::Tenant).await?)
     }
 
-    async fn prepare(&self) -> Result<(), Error> {
+    /// Has the sagas decided under obligations from now on.
+    pub(crate) async fn oblige(&self) -> Result<(), Error> {
+        let (measure, per) = (Measure::Count, Per::Tenant);
+        let terms = BudgetTerms { limit: BUDGET, measure, per, unit: None, window: None };
+        budgets::set(&self.app, &self.grant(Action::BudgetSet).await?, &name("attempts")?, terms).await?;
+        self.decide_by(Variant::Obliged).await
+    }
+
+    async fn decide_by(&self, variant: Variant) -> Result<(), Error> {
+        let digest = self.push(variant).await?;
+        bundles::activate(&self.app, &self.grant(Action::BundleActivate).await?, digest, 0).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn push(&self, variant: Variant) -> Result<Digest, Error> {
         let push = self.grant(Action::BundlePush).await?;
-        let pushed = bundles::push(&self.app, &push, bundle().to_string().as_bytes()).await?;
-        let activate = self.grant(Action::BundleActivate).await?;
-        bundles::activate(&self.app, &activate, pushed.checked.digest, 0).await?;
+        let pushed = bundles::push(&self.app, &push, bundle(variant).to_string().as_bytes()).await?;
+        Ok(pushed.checked.digest)
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        self.decide_by(Variant::Plain).await?;
         let register = self.grant(Action::DefinitionRegister).await?;
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
         let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
@@ -120,7 +151,7 @@ pub(crate) fn saga(name: &str, worker: &str, steps: usize) -> Value {
 }
 
 /// 100 policies: two apply, the others are about other actions, as in a bundle that several teams share.
-fn bundle() -> Value {
+fn bundle(variant: Variant) -> Value {
     let mut schema = "entity User = { name: String, roles: Set<String> };\nentity Service = { name: String };\n\
         entity Agent = { name: String };\nentity Definition;\nentity Step in [Definition];\n\
         action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };\n\
@@ -143,5 +174,28 @@ fn bundle() -> Value {
         ));
         debug_assert!(written.is_ok());
     }
-    json!({ "name": "bench", "version": 1, "schema": schema, "policies": { "bench.cedar": policies } })
+    let mut bundle =
+        json!({ "name": "bench", "version": 1, "schema": schema, "policies": { "bench.cedar": policies } });
+    match variant {
+        Variant::Plain => {}
+        Variant::Obliged => bundle["obligations"] = json!({ "bench.cedar": obligations() }),
+    }
+    bundle
+}
+
+fn obligations() -> String {
+    let mut text = "@id(\"short\") @obligation(\"limits\") @timeout(\"1m\") @memory(\"256Mi\")\n\
+        permit (principal, action == Action::\"run\", resource);\n\
+        @id(\"counted\") @obligation(\"budget\") @budget(\"attempts\")\n\
+        permit (principal, action == Action::\"run\", resource);\n"
+        .to_owned();
+    for other in 2..OBLIGATIONS {
+        let written = writeln!(
+            text,
+            "@id(\"seen{other}\") @obligation(\"approval\")\n\
+             permit (principal, action == Action::\"other{other}\", resource) when {{ context.amount > {other} }};"
+        );
+        debug_assert!(written.is_ok());
+    }
+    text
 }

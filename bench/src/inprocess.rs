@@ -1,6 +1,6 @@
 //! `saga-inprocess-3`: three closures in the server's own process, no HTTP.
 
-use crate::fixture::{DURABILITY, Node, name, payload};
+use crate::fixture::{DURABILITY, Node, Variant, name, payload};
 use crate::harness::{Error, SyncCounter, Times, rate, rss_mib, this_program};
 use crate::postgres;
 use crate::report::Figure;
@@ -68,9 +68,13 @@ pub(crate) fn per_unit(syncs: u64, units: u64) -> f64 {
 }
 
 /// The child: measures and prints one line.
-pub(crate) async fn child(clients: usize, time: Duration, database: &Database) -> Result<(), Error> {
+pub(crate) async fn child(clients: usize, time: Duration, database: &Database, variant: Variant) -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
     let node = Arc::new(Node::new(dir.path(), database).await?);
+    match variant {
+        Variant::Plain => {}
+        Variant::Obliged => node.oblige().await?,
+    }
     let grant = Arc::new(node.grant(Action::TransactionStart).await?);
     let (warm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut clients_running = JoinSet::new();

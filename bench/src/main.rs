@@ -14,12 +14,14 @@ mod http;
 mod idle;
 mod inprocess;
 mod load;
+mod obliged;
 mod observed;
 mod open;
 mod peers;
 mod postgres;
 mod recorded;
 mod remote;
+mod replay;
 mod report;
 mod scale;
 mod side_by_side;
@@ -85,6 +87,9 @@ enum Role {
         /// The address of an empty PostgreSQL database; else the embedded store.
         database: Option<String>,
     },
+    /// The same under obligations.
+    #[command(hide = true)]
+    Obliged { clients: usize },
     /// Writes what these write, and prints the figures.
     #[command(hide = true)]
     FloorInprocess { clients: usize, database: Option<String> },
@@ -116,7 +121,11 @@ fn main() -> ExitCode {
     let time = Duration::from_secs(arguments.seconds);
     let outcome = match &arguments.role {
         Some(Role::Inprocess { clients, database }) => {
-            runtime.block_on(inprocess::child(*clients, time, &postgres::database(database.as_deref())))
+            let database = postgres::database(database.as_deref());
+            runtime.block_on(inprocess::child(*clients, time, &database, fixture::Variant::Plain))
+        }
+        Some(Role::Obliged { clients }) => {
+            runtime.block_on(inprocess::child(*clients, time, &postgres::database(None), fixture::Variant::Obliged))
         }
         Some(Role::FloorInprocess { clients, database }) => {
             runtime.block_on(floor::inprocess_child(*clients, time, &postgres::database(database.as_deref())))
@@ -256,6 +265,18 @@ async fn workloads(
     if runs(open::OPEN) {
         for on_postgres in [false, true] {
             kept.line(&open::measure(on_postgres).await?)?;
+        }
+    }
+    if runs(obliged::OBLIGED) {
+        for clients in INPROCESS_CLIENTS.into_iter().filter(has) {
+            for figure in obliged::measure(clients, arguments.seconds).await? {
+                kept.figure(&figure)?;
+            }
+        }
+    }
+    if runs(replay::REPLAY) {
+        for figures in replay::measure().await? {
+            kept.line(&figures)?;
         }
     }
     if runs(export::EXPORT) {
