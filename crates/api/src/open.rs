@@ -2,7 +2,7 @@
 
 use crate::decision::Reason;
 use crate::worker::{Ack, ReportError, present};
-use chancery_base::{DecisionId, Document, Name, Timestamp};
+use chancery_base::{DecisionId, Document, Name, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,7 +106,7 @@ pub struct OpenHttp {
 /// What a driver is told of a step that it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenStepped {
-    /// Which of the three it is.
+    /// Which of these it is.
     pub outcome: Stepped,
     /// The permit: do it, then say what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +118,12 @@ pub struct OpenStepped {
     /// The decision that denied it. The transaction goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denial: Option<OpenDenial>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<OpenWait>,
+    /// What people said to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<OpenRefusal>,
 }
 
 /// What a step that was asked for comes to.
@@ -130,6 +136,34 @@ pub enum Stepped {
     Completed,
     /// Policy denies it: `denial` says why.
     Denied,
+    /// Not now: `wait` says for what. Ask again.
+    Waits,
+    /// People were asked and did not say yes: `refusal` says why. It is not done under this id.
+    Refused,
+}
+
+/// What a step waits for. Nothing is out: its driver asks for it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenWait {
+    /// The request that people have to answer; meanwhile the driver is not lost. Without it, for a rate to have room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub request: Option<RequestId>,
+    /// When the request expires, or the rate has room.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+}
+
+/// Why a step is not done: people who were asked did not say yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenRefusal {
+    /// The request.
+    #[schema(value_type = String)]
+    pub request: RequestId,
+    /// `denied` or `expired`.
+    pub status: String,
+    /// Who said no and why, or that nobody answered in time.
+    pub reason: String,
 }
 
 /// A permit for one attempt of a step. It is in the ledger.
@@ -150,6 +184,11 @@ pub struct OpenPermit {
     /// Without an outcome by then it is unknown whether it took effect.
     #[schema(value_type = String, format = DateTime)]
     pub deadline: Timestamp,
+    /// What policy has it keep within: `timeout`, `paths`, `commands`, `network`, `cpu` (thousandths of a processor),
+    /// `memory` (bytes).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub limits: Map<String, Value>,
 }
 
 /// Why a step was denied.
@@ -231,7 +270,7 @@ pub struct OpenRecorded {
     /// What its driver calls it.
     #[schema(value_type = String)]
     pub id: Name,
-    /// `dispatched`, `completed`, `failed` or `unknown`.
+    /// `dispatched`, `waiting`, `completed`, `failed` or `unknown`.
     pub status: String,
     /// How many attempts were permitted.
     pub attempts: u32,

@@ -53,15 +53,15 @@ pub(crate) async fn node(
         let polls = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.poll.is_some());
         return Ok(definition.find_node(step).map(|node| (node, polls(node))));
     }
-    // What the steps of an open one are called, the entries of their first permits say.
+    // What the steps of an open one are called, their first entries say.
     let mut from = 0;
     loop {
         let page = app.store().history(grant, id, from, PAGE).await?;
         for (_, row) in &page {
-            if let Event::Permitted(permitted) = event(row)?
-                && permitted.intent.as_ref().is_some_and(|intent| intent.step.as_str() == step)
+            if let Some((node, intent)) = event(row)?.declares()
+                && intent.step.as_str() == step
             {
-                return Ok(Some((permitted.node, false)));
+                return Ok(Some((node, false)));
             }
         }
         let Some((_, last)) = page.last().filter(|_| page.len() == PAGE) else { return Ok(None) };

@@ -63,6 +63,17 @@ pub enum AccountOf {
     Rate(String),
 }
 
+impl Charge {
+    /// Whether it is given back where nothing was done: what counts towards a rate is not.
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        match self.account.of {
+            AccountOf::Budget(_) => true,
+            AccountOf::Rate(_) => false,
+        }
+    }
+}
+
 impl Conditions {
     /// Whether nothing is demanded.
     #[must_use]

@@ -2,7 +2,7 @@
 
 mod about;
 
-use crate::conditions::Conditions;
+use crate::conditions::{Charge, Conditions};
 use crate::definition::Classes;
 use crate::fault::Fault;
 use crate::fork::{Fork, Inherited};
@@ -323,8 +323,12 @@ pub struct Permitted {
     pub deadline: Timestamp,
     /// Which driver asked.
     pub driver: u32,
-    /// With the first attempt: what was declared of the step.
+    /// With the first that is recorded of the step: what was declared of it.
     pub intent: Option<Arc<Intent>>,
+    /// What policy demands of it; none: nothing.
+    pub conditions: Option<Arc<Conditions>>,
+    /// What was counted for the attempt that a driver before this one has left.
+    pub returned: Vec<Charge>,
 }
 
 /// What the shard carried out itself, in the commit in which it was decided.

@@ -30,8 +30,9 @@ pub use headers::Headers;
 pub use node::NodeRef;
 pub use open::{Intent, IntentResource, IntentTarget, IntentUndo, OpenHead};
 pub use request::{
-    Acknowledgement, Deferral, Delegation, Demand, Gate, Person, REQUEST_WARNED_BEFORE, RequestAnswer, RequestFact,
-    RequestKind, RequestRefusal, RequestState, RequestStatus, RequestTerms, Requested, Say, Trigger, sla_of,
+    Acknowledgement, Deferral, Delegation, Demand, Gate, Opener, Person, REQUEST_WARNED_BEFORE, RequestAnswer,
+    RequestFact, RequestKind, RequestRefusal, RequestState, RequestStatus, RequestTerms, Requested, Say, Trigger,
+    sla_of,
 };
 pub use settings::Settings;
 pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};

@@ -3,7 +3,9 @@
 //! A request belongs to one step, or one clone of it, and to the input that it was opened with. It is opened by a step
 //! that runs one, or by what has to be answered before a step is handed out. It counts for nothing else.
 
+use crate::conditions::Charge;
 use crate::node::NodeRef;
+use crate::open::Intent;
 use crate::status::words;
 use chancery_base::limits::REQUEST_JUSTIFICATION_MIN;
 use chancery_base::{Digest, Document, Kind, Name, PrincipalId, PrincipalKind, RequestId, Timestamp};
@@ -194,6 +196,17 @@ pub struct Requested {
     pub fact: RequestFact,
 }
 
+/// The driver for whose step people are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opener {
+    /// Its number.
+    pub driver: u32,
+    /// With the first that is recorded of the step: what was declared of it.
+    pub intent: Option<Arc<Intent>>,
+    /// What was counted for the attempt that a driver before this one has left.
+    pub returned: Vec<Charge>,
+}
+
 /// What can happen to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestFact {
@@ -203,6 +216,8 @@ pub enum RequestFact {
         terms: RequestTerms,
         /// The input that it is about.
         input: Arc<Document>,
+        /// Of an open transaction: the driver whose step it is.
+        opener: Option<Box<Opener>>,
     },
     /// Somebody has seen it.
     Acknowledged {

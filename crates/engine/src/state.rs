@@ -11,7 +11,7 @@ use crate::fork::{Fork, Origin};
 use crate::headers::Headers;
 use crate::node::NodeRef;
 use crate::open::OpenHead;
-use crate::request::RequestState;
+use crate::request::{RequestState, RequestStatus};
 use crate::status::{Phase, Status, StepStatus, UndoStatus};
 use chancery_base::{DecisionId, Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -433,6 +433,13 @@ impl StepState {
     #[must_use]
     pub fn open_request(&self) -> Option<&RequestState> {
         self.requests.last().filter(|request| request.is_open())
+    }
+
+    /// Whether people were asked before it was handed out, and did not say yes.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let last = self.requests.last().map(|request| request.status);
+        matches!(last, Some(RequestStatus::Denied | RequestStatus::Expired))
     }
 
     /// Since when it waits for a worker: since it was ready, or since its retry was due.

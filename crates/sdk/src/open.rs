@@ -33,11 +33,12 @@ use crate::{Client, Error, HandlerError, Start};
 use chancery_api::ProblemKind;
 use chancery_api::decision::Reason;
 use chancery_api::open::{
-    OpenAbort, OpenCommit, OpenHttp, OpenOutcome, OpenPermit, OpenRecorded, OpenResource, OpenStep, OpenUndo, Stepped,
+    OpenAbort, OpenCommit, OpenHttp, OpenOutcome, OpenPermit, OpenRecorded, OpenRefusal, OpenResource, OpenStep,
+    OpenStepped, OpenUndo, Stepped,
 };
 use chancery_api::transaction::StartedTransaction;
 use chancery_api::worker::Ack;
-use chancery_base::{DecisionId, Document, Name, TransactionId, duration};
+use chancery_base::{DecisionId, Document, Name, RequestId, TransactionId, duration};
 use pulse::Pulse;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,10 @@ use std::time::Duration;
 
 /// The action that policy is asked about where a step names none: the same as for a saga's step.
 const ACTION: &str = "run";
+
+/// How long it is until a step that waits is asked for again: twice as long each time.
+const WAIT_MIN: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// An open transaction that this program drives. While it lives the server hears of it; dropped without a commit or an
 /// abort, the transaction waits for a driver that resumes it, and aborts if none comes.
@@ -80,6 +85,17 @@ pub enum OpenError {
         decision: DecisionId,
         /// Why.
         reasons: Vec<Reason>,
+    },
+    /// People were asked whether the step may be done, and did not say yes. It is not done under this id; the transaction
+    /// goes on.
+    #[error("step `{step}` is refused: {reason}")]
+    Refused {
+        /// Which.
+        step: Name,
+        /// The request that they were asked by.
+        request: RequestId,
+        /// Who said no and why, or that nobody answered in time.
+        reason: String,
     },
     /// The step was run and did not do it, or nobody knows. Run again under the same id, it is tried again.
     #[error("step `{step}` failed: {error}")]
@@ -270,10 +286,12 @@ impl<'o> Step<'o> {
         self
     }
 
-    /// Runs it, if policy permits it and it was not done before; gives what came of it, now or then.
+    /// Runs it, if policy permits it and it was not done before; gives what came of it, now or then. Where people are
+    /// asked first, or a rate has no room, it waits as long as that takes. Dropped meanwhile nothing is out: whoever asks
+    /// for the step again waits on.
     ///
     /// # Errors
-    /// If it is denied, fails, comes too late, or another program has taken over.
+    /// If it is denied or refused, fails, comes too late, or another program has taken over.
     pub async fn run<T, F>(mut self, work: F) -> Result<T, OpenError>
     where
         T: Serialize + DeserializeOwned,
@@ -283,26 +301,44 @@ impl<'o> Step<'o> {
             undo.input = Some(Document::shared(input));
         }
         let (open, step) = (self.open, self.asks.id.clone());
-        let stepped = open.client.open_step(open.id, &self.asks).await?;
-        open.pulse.heard();
-        match (stepped.outcome, stepped.permit, stepped.denial) {
-            (Stepped::Completed, _, _) => {
+        let stepped = open.ask(&self.asks).await?;
+        match (stepped.outcome, stepped.permit, stepped.denial, stepped.refusal) {
+            (Stepped::Completed, _, _, _) => {
                 let output = stepped.output.as_deref().map_or(&Value::Null, Document::value);
                 T::deserialize(output).map_err(|source| OpenError::Recorded { step, source })
             }
-            (Stepped::Permitted, Some(permit), _) => open.attempt(step, permit, work).await,
-            (Stepped::Denied, _, Some(denial)) => {
+            (Stepped::Permitted, Some(permit), _, _) => open.attempt(step, permit, work).await,
+            (Stepped::Denied, _, Some(denial), _) => {
                 Err(OpenError::Denied { step, decision: denial.decision, reasons: denial.reasons })
             }
-            (Stepped::Permitted | Stepped::Denied, _, _) => Err(OpenError::Client(Error::Request {
-                operation: "open_step",
-                reason: "the answer says what it does not hold".to_owned(),
-            })),
+            (Stepped::Refused, _, _, Some(OpenRefusal { request, reason, .. })) => {
+                Err(OpenError::Refused { step, request, reason })
+            }
+            (Stepped::Permitted | Stepped::Denied | Stepped::Waits | Stepped::Refused, _, _, _) => {
+                Err(OpenError::Client(Error::Request {
+                    operation: "open_step",
+                    reason: "the answer says what it does not hold".to_owned(),
+                }))
+            }
         }
     }
 }
 
 impl Open {
+    /// Asks for a step until it waits no more.
+    async fn ask(&self, asks: &OpenStep) -> Result<OpenStepped, OpenError> {
+        let mut pause = WAIT_MIN;
+        loop {
+            let stepped = self.client.open_step(self.id, asks).await?;
+            self.pulse.heard();
+            match stepped.outcome {
+                Stepped::Permitted | Stepped::Completed | Stepped::Denied | Stepped::Refused => return Ok(stepped),
+                Stepped::Waits => tokio::time::sleep(pause).await,
+            }
+            pause = WAIT_MAX.min(pause * 2);
+        }
+    }
+
     async fn attempt<T, F>(&self, step: Name, permit: OpenPermit, work: F) -> Result<T, OpenError>
     where
         T: Serialize + DeserializeOwned,

@@ -197,7 +197,11 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
             ForkRefusal::Kind(_) | ForkRefusal::Child(_) | ForkRefusal::Stands { .. } | ForkRefusal::Recalls(_),
         ) => ProblemKind::NotForkable,
         EngineRefusal::Open(
-            OpenRefusal::NotOpen(_) | OpenRefusal::Paused(_) | OpenRefusal::Full(_) | OpenRefusal::Unfinished(_),
+            OpenRefusal::NotOpen(_)
+            | OpenRefusal::Paused(_)
+            | OpenRefusal::Full(_)
+            | OpenRefusal::AskedTooOften(_)
+            | OpenRefusal::Unfinished(_),
         )
         | EngineRefusal::Status { .. }
         | EngineRefusal::PastPivot(_)

@@ -81,7 +81,7 @@ pub struct WaitView {
 pub(super) fn waiting_for<'a>(
     definition: &Definition,
     head: &Head,
-    nodes: impl Iterator<Item = (NodeRef, &'a Step, &'a StepState)>,
+    nodes: impl Iterator<Item = (NodeRef, &'a Step, &'a StepState)> + Clone,
 ) -> Vec<WaitView> {
     if head.status.is_ended() {
         return Vec::new();
@@ -91,8 +91,9 @@ pub(super) fn waiting_for<'a>(
     found.extend(head.begins_at.map(|at| whole(WaitKind::Start, head.started_at, Some(at))));
     found.extend(head.paused_at.map(|at| whole(WaitKind::Resume, at, None)));
     if let (Some(open), Some(frame), Status::Running) = (head.open, &definition.frame, head.status) {
-        // While it is paused its driver is not lost.
-        let until = head.paused_at.is_none().then(|| open.heard_at.plus(frame.grace));
+        // While it is paused, or people are asked, its driver is not lost.
+        let rests = head.paused_at.is_some() || nodes.clone().any(|(.., state)| state.open_request().is_some());
+        let until = (!rests).then(|| open.heard_at.plus(frame.grace));
         found.push(whole(WaitKind::Driver, open.heard_at, until));
     }
     let (mut of_steps, mut last) = (Vec::new(), head.started_at);

@@ -6,6 +6,7 @@ use chancery_api::open::{OpenHeard, OpenResumed, OpenStepped, Stepped};
 use chancery_api::worker::{Ack, ReportError};
 use chancery_base::{Document, TransactionId};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A resumption with the transaction that it is of.
@@ -48,20 +49,32 @@ pub(crate) fn stepped(body: &OpenStepped) -> String {
         Stepped::Permitted => "permitted",
         Stepped::Completed => "completed before",
         Stepped::Denied => "denied",
+        Stepped::Waits => "waits: ask for it again",
+        Stepped::Refused => "refused: it is not done under this id",
     };
     let permit = body.permit.as_ref();
     let reasons = body.denial.as_ref().map(|denial| {
         let texts: Vec<&str> = denial.reasons.iter().map(|reason| reason.text.as_str()).collect();
         texts.join("; ")
     });
+    let (wait, refusal) = (body.wait.as_ref(), body.refusal.as_ref());
+    let asked = wait.and_then(|wait| wait.request).or(refusal.map(|refusal| refusal.request));
+    let until = permit.map(|permit| permit.deadline).or(wait.map(|wait| wait.until));
     fields([
         ("step", Some(outcome.to_owned())),
         ("task", permit.map(|permit| permit.task.clone())),
         ("attempt", permit.map(|permit| permit.attempt.to_string())),
         ("idempotency key", permit.map(|permit| permit.idempotency_key.clone())),
-        ("until", permit.map(|permit| time(permit.deadline))),
+        (
+            "limits",
+            permit
+                .filter(|permit| !permit.limits.is_empty())
+                .map(|permit| Value::from(permit.limits.clone()).to_string()),
+        ),
+        ("request", asked.map(|request| request.to_string())),
+        ("until", until.map(time)),
         ("output", body.output.as_ref().map(|output| output.canonical().to_owned())),
-        ("because", reasons),
+        ("because", reasons.or(refusal.map(|refusal| refusal.reason.clone()))),
     ])
 }
 

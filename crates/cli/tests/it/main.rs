@@ -11,6 +11,8 @@ mod bundles;
 #[cfg(test)]
 mod capability;
 #[cfg(test)]
+mod driven;
+#[cfg(test)]
 mod event;
 #[cfg(test)]
 mod evidence;

@@ -2,6 +2,8 @@
 
 use super::Event;
 use crate::node::NodeRef;
+use crate::open::Intent;
+use crate::request::RequestFact;
 use crate::status::Phase;
 use chancery_base::Document;
 use std::sync::Arc;
@@ -46,6 +48,17 @@ impl Event {
             | Self::CancelRequested { .. }
             | Self::Ended { .. } => None,
         }
+    }
+
+    /// The step of an open transaction that its driver declares with it: it is the first entry of the step.
+    #[must_use]
+    pub fn declares(&self) -> Option<(NodeRef, &Intent)> {
+        if let Self::Permitted(permitted) = self {
+            return Some((permitted.node, permitted.intent.as_deref()?));
+        }
+        let Self::Requested(requested) = self else { return None };
+        let RequestFact::Opened { opener: Some(opener), .. } = &requested.fact else { return None };
+        Some((requested.node, opener.intent.as_deref()?))
     }
 
     /// A word for it, for errors.

@@ -100,6 +100,7 @@ impl Refusal {
                 | OpenRefusal::Paused(_)
                 | OpenRefusal::Differs(..)
                 | OpenRefusal::Full(_)
+                | OpenRefusal::AskedTooOften(_)
                 | OpenRefusal::Unfinished(_),
             ) => Kind::Conflict,
             Self::Illegal(_) => Kind::Bug,

@@ -5,15 +5,18 @@
 //! denial. Whatever fails of a step is for the driver to see to: it stops nothing by itself.
 
 use super::apply::IllegalEvent;
+use super::command::Outgoing;
 use super::nodes::Node;
 use super::{Cx, Refusal, Transaction};
+use crate::conditions::Charge;
 use crate::definition::{OpenFrame, Step, StepIndex};
 use crate::event::{Event, Permitted, StepError};
 use crate::node::NodeRef;
 use crate::open::{Intent, OpenHead};
+use crate::request::{Demand, Opener, RequestState};
 use crate::state::StepState;
 use crate::status::{CauseKind, Status, StepStatus};
-use chancery_base::limits::OPEN_BYTES_MAX;
+use chancery_base::limits::{OPEN_BYTES_MAX, REQUESTS_A_STEP_MAX};
 use chancery_base::{DecisionId, Document, Name, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +46,10 @@ pub enum Asked {
     Completed(Arc<Document>),
     /// Its driver asks again: the attempt that is out is what it has.
     Out(NodeRef),
+    /// People are asked, and have yet to answer.
+    Waits(NodeRef),
+    /// People were asked, and did not say yes: it is not done under this id.
+    Refused(NodeRef),
     /// An attempt may begin, if policy permits it: of a node that there is, or of a new one.
     Attempt(NodeRef),
 }
@@ -76,6 +83,9 @@ pub enum OpenRefusal {
     /// It can't be committed yet.
     #[error("can't commit: {0}")]
     Unfinished(String),
+    /// It has asked people too often.
+    #[error("step `{0}` has asked people {REQUESTS_A_STEP_MAX} times, as often as one may")]
+    AskedTooOften(Name),
 }
 
 impl Transaction {
@@ -105,20 +115,34 @@ impl Transaction {
         if state.input != Some(input.digest()) {
             return Err(OpenRefusal::Differs(intent.step.clone(), "input").into());
         }
-        let is_claimed = state.driver == driver;
+        let (is_claimed, is_refused) = (state.driver == driver, state.is_refused());
+        let (status, waits) = (state.status, state.open_request().is_some());
         if let Some(output) = self.nodes.output(node).cloned() {
-            if !is_claimed {
-                self.expect_room()?;
-                self.emit(Event::Claimed { node, driver }, cx)?;
-            }
+            self.claim(node, driver, cx)?;
             return Ok(Asked::Completed(output));
         }
-        if is_claimed && state.status == StepStatus::Dispatched {
+        if waits {
+            return Ok(Asked::Waits(node));
+        }
+        if is_refused {
+            self.claim(node, driver, cx)?;
+            return Ok(Asked::Refused(node));
+        }
+        if is_claimed && status == StepStatus::Dispatched {
             return Ok(Asked::Out(node));
         }
         self.expect_moving("try a step again of")?;
         self.expect_room()?;
         Ok(Asked::Attempt(node))
+    }
+
+    /// Takes up what is recorded, for a driver that had not.
+    fn claim(&mut self, node: NodeRef, driver: u32, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if self.state(node).is_some_and(|state| state.driver != driver) {
+            self.expect_room()?;
+            self.emit(Event::Claimed { node, driver }, cx)?;
+        }
+        Ok(())
     }
 
     /// Records that policy permits the attempt that was asked for, and with the first one what is declared of the step.
@@ -129,21 +153,54 @@ impl Transaction {
         &mut self,
         node: NodeRef,
         intent: &Arc<Intent>,
-        input: Arc<Document>,
-        decision: DecisionId,
+        outgoing: Outgoing,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
-        let is_new = self.state(node).is_none();
+        let Outgoing { decision, input, deadline, conditions } = outgoing;
         let permitted = Permitted {
             node,
             attempt: self.state(node).map_or(0, |state| state.attempts) + 1,
             decision,
             input,
-            deadline: cx.now.plus(intent.timeout()),
+            deadline,
             driver: self.driver().unwrap_or_default(),
-            intent: is_new.then(|| Arc::clone(intent)),
+            intent: self.state(node).is_none().then(|| Arc::clone(intent)),
+            conditions,
+            returned: self.left(node).to_vec(),
         };
         Ok(self.emit(Event::Permitted(Box::new(permitted)), cx)?)
+    }
+
+    /// Asks people before the attempt that was asked for: its driver asks again once they have answered. Meanwhile the
+    /// driver need not be heard.
+    ///
+    /// # Errors
+    /// If the attempt may not begin, or the step has asked as often as one may.
+    pub fn ask_for_step(
+        &mut self,
+        node: NodeRef,
+        intent: &Arc<Intent>,
+        demand: &Demand,
+        input: Arc<Document>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        if self.state(node).is_some_and(|state| state.requests.len() >= REQUESTS_A_STEP_MAX) {
+            return Err(OpenRefusal::AskedTooOften(intent.step.clone()).into());
+        }
+        let opener = Opener {
+            driver: self.driver().unwrap_or_default(),
+            intent: self.state(node).is_none().then(|| Arc::clone(intent)),
+            returned: self.left(node).to_vec(),
+        };
+        let terms = self.terms_of(demand, intent.step.as_str(), cx.now);
+        self.open_request(node, (terms, input), Some(Box::new(opener)), cx)
+    }
+
+    /// What was counted for an attempt that is out, which the next one takes the place of.
+    #[must_use]
+    pub fn left(&self, node: NodeRef) -> &[Charge] {
+        let left = self.state(node).filter(|state| state.status == StepStatus::Dispatched);
+        left.and_then(|state| state.conditions.as_ref()).map_or(&[], |conditions| &conditions.charges)
     }
 
     /// Records that policy denies a step.
@@ -211,16 +268,16 @@ impl Transaction {
         Ok(self.emit(Event::DriverHeard { driver }, cx)?)
     }
 
-    /// When it aborts unless its driver is heard before; not before it goes on where it is paused.
+    /// When it aborts unless its driver is heard before; not before it goes on where it is paused or waits for people.
     #[must_use]
     pub fn lost_at(&self) -> Option<Timestamp> {
         let open = self.head.open.filter(|_| self.head.status == Status::Running)?;
         Some(open.heard_at.plus(self.definition.frame.as_ref()?.grace))
     }
 
-    /// When its driver is lost. While it is paused there is nothing that its driver could say.
+    /// When its driver is lost. While it is paused, or people are asked, there is nothing that its driver could say.
     pub(super) fn loses_driver_at(&self) -> Option<Timestamp> {
-        self.lost_at().filter(|_| self.moves())
+        self.lost_at().filter(|_| self.moves() && !self.is_asking())
     }
 
     /// What drives it, where it is open.
@@ -315,6 +372,7 @@ impl Transaction {
             (!names.is_empty()).then(|| format!("{what}: `{}`{more}", names.join("`, `")))
         };
         named("a step is out", &|state| state.status == StepStatus::Dispatched)
+            .or_else(|| named("a step waits for people", &|state| state.status == StepStatus::Waiting))
             .or_else(|| named("whether a step took effect is unknown", &|state| state.status == StepStatus::Unknown))
             .or_else(|| {
                 named("a step is recorded and this driver has not asked for it", &|state| state.driver != driver)
@@ -332,7 +390,8 @@ impl Transaction {
             }
             Event::Claimed { node, driver } => {
                 self.expect_driving(*driver, event)?;
-                let is_new = |state: &StepState| state.status == StepStatus::Completed && state.driver != *driver;
+                let is_over = |state: &StepState| state.status == StepStatus::Completed || state.is_refused();
+                let is_new = |state: &StepState| is_over(state) && state.driver != *driver;
                 self.expect(*node, event, is_new)?;
                 self.touch(*node).driver = *driver;
                 self.hear(now);
@@ -390,31 +449,69 @@ impl Transaction {
         now: Timestamp,
         seq: u64,
     ) -> Result<(), IllegalEvent> {
-        let Permitted { node, attempt, decision, input, deadline, driver, intent } = permitted;
-        self.expect_driving(*driver, event)?;
-        self.expect_that(self.moves(), event)?;
-        match intent {
-            Some(intent) => {
-                let is_next = *node == self.next_node() && *attempt == 1 && self.find(intent.step.as_str()).is_none();
-                self.expect_that(is_next, event)?;
-                self.declare(*node, intent, input, seq, event)?;
-            }
-            None => self.expect(*node, event, |state| {
-                // What a driver before this one has out may have taken effect.
-                let is_over = matches!(state.status, StepStatus::Failed | StepStatus::Unknown);
-                let is_left = state.status == StepStatus::Dispatched && state.driver != *driver;
-                (is_over || is_left) && state.attempts + 1 == *attempt && state.input == Some(input.digest())
-            })?,
-        }
+        let Permitted { node, attempt, decision, input, deadline, driver, intent, conditions, returned } = permitted;
+        self.expect_that(self.state(*node).map_or(0, |state| state.attempts) + 1 == *attempt, event)?;
+        self.begin_attempt((*node, *driver), intent.as_ref(), (input, returned), event, now, seq)?;
         let state = self.touch(*node);
-        state.driver = *driver;
-        state.unknown |= state.status == StepStatus::Dispatched;
         state.status = StepStatus::Dispatched;
         state.attempts = *attempt;
         state.wake_at = Some(*deadline);
         state.started_at.get_or_insert(now);
-        (state.ended_at, state.ended_n) = (None, None);
         state.decision = Some(*decision);
+        state.conditions.clone_from(conditions);
+        Ok(())
+    }
+
+    /// People are asked before an attempt of a driver's step: it waits.
+    pub(super) fn apply_asked(
+        &mut self,
+        (node, request): (NodeRef, RequestState),
+        (opener, input): (&Opener, &Document),
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
+        let Opener { driver, intent, returned } = opener;
+        let asked = self.state(node).map_or(0, |state| state.requests.len());
+        self.expect_that(asked < REQUESTS_A_STEP_MAX, event)?;
+        self.begin_attempt((node, *driver), intent.as_ref(), (input, returned), event, now, seq)?;
+        let state = self.touch(node);
+        state.status = StepStatus::Waiting;
+        state.wake_at = Some(request.wakes_at());
+        state.requests.push(request);
+        Ok(())
+    }
+
+    /// What the permit of an attempt and the question whether there may be one have in common. What a driver before
+    /// this one has out may have taken effect.
+    fn begin_attempt(
+        &mut self,
+        (node, driver): (NodeRef, u32),
+        intent: Option<&Arc<Intent>>,
+        (input, returned): (&Document, &[Charge]),
+        event: &Event,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<(), IllegalEvent> {
+        self.expect_driving(driver, event)?;
+        self.expect_that(self.moves() && self.left(node) == returned, event)?;
+        match intent {
+            Some(intent) => {
+                let is_next = node == self.next_node() && self.find(intent.step.as_str()).is_none();
+                self.expect_that(is_next, event)?;
+                self.declare(node, intent, input, seq, event)?;
+            }
+            None => self.expect(node, event, |state| {
+                let is_over = matches!(state.status, StepStatus::Failed | StepStatus::Unknown | StepStatus::Waiting);
+                let is_left = state.status == StepStatus::Dispatched && state.driver != driver;
+                let is_asked = state.open_request().is_some() || state.is_refused();
+                (is_over || is_left) && !is_asked && state.input == Some(input.digest())
+            })?,
+        }
+        let state = self.touch(node);
+        state.driver = driver;
+        state.unknown |= state.status == StepStatus::Dispatched;
+        (state.ended_at, state.ended_n) = (None, None);
         state.input = Some(input.digest());
         self.hear(now);
         Ok(())

@@ -9,7 +9,7 @@ use super::{Cx, Transaction};
 use crate::event::{Event, Failure, StepError};
 use crate::node::NodeRef;
 use crate::request::{
-    Acknowledgement, Deferral, Delegation, Demand, Gate, Person, RequestAnswer, RequestFact, RequestRefusal,
+    Acknowledgement, Deferral, Delegation, Demand, Gate, Opener, Person, RequestAnswer, RequestFact, RequestRefusal,
     RequestState, RequestStatus, RequestTerms, Requested, Say, sla_of,
 };
 use crate::status::{Phase, Status, StepStatus};
@@ -58,20 +58,24 @@ impl Transaction {
             let error = StepError::fatal(StepError::TOO_MANY_REQUESTS, message);
             return self.fail(node, Phase::Do, Failure::Refused, error, cx);
         }
+        let terms = self.terms_of(demand, &self.name_of(node), cx.now);
+        self.open_request(node, (terms, input), None, cx)
+    }
+
+    /// What people are asked where a step demands something of them before it goes out.
+    pub(super) fn terms_of(&self, demand: &Demand, step: &str, now: Timestamp) -> RequestTerms {
         let Demand { kind, approvers, role, sla, reason, risk, justification_min } = demand.clone();
-        let title = format!("May step `{}` of `{}` run?", self.name_of(node), self.definition.name);
-        let terms = RequestTerms {
+        RequestTerms {
             approvers,
-            due_at: cx.now.plus(sla.unwrap_or_else(|| sla_of(risk)).min(REQUEST_OPEN_MAX)),
+            due_at: now.plus(sla.unwrap_or_else(|| sla_of(risk)).min(REQUEST_OPEN_MAX)),
             justification_min,
             kind,
             reason,
             risk,
             role,
-            title,
+            title: format!("May step `{step}` of `{}` run?", self.definition.name),
             trigger: None,
-        };
-        self.open_request(node, terms, input, cx)
+        }
     }
 
     /// Has a ready step that runs a request open it.
@@ -82,7 +86,7 @@ impl Transaction {
             return self.fail(node, Phase::Do, Failure::Refused, error, cx);
         }
         match self.what_to_ask(node, cx.now) {
-            Ok((terms, input)) => self.open_request(node, terms, Arc::new(input), cx),
+            Ok((terms, input)) => self.open_request(node, (terms, Arc::new(input)), None, cx),
             Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
         }
     }
@@ -96,15 +100,15 @@ impl Transaction {
         Ok((ask.terms(&scope, now)?, bounded(step.input(&scope)?, "with")?))
     }
 
-    fn open_request(
+    pub(super) fn open_request(
         &mut self,
         node: NodeRef,
-        terms: RequestTerms,
-        input: Arc<Document>,
+        (terms, input): (RequestTerms, Arc<Document>),
+        opener: Option<Box<Opener>>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         let request = RequestId::of(cx.now, self.id(), self.head.entries);
-        Ok(self.tell((node, request), RequestFact::Opened { terms, input }, cx)?)
+        Ok(self.tell((node, request), RequestFact::Opened { terms, input, opener }, cx)?)
     }
 
     fn tell(&mut self, (node, request): RequestAt, fact: RequestFact, cx: &mut Cx<'_>) -> Result<(), IllegalEvent> {
@@ -288,8 +292,8 @@ impl Transaction {
         seq: u64,
     ) -> Result<(), IllegalEvent> {
         let Requested { node, request, fact } = requested;
-        if let RequestFact::Opened { terms, input } = fact {
-            return self.apply_opened((*node, *request), (terms, input.digest()), event, now, seq);
+        if let RequestFact::Opened { terms, input, opener } = fact {
+            return self.apply_opened((*node, *request), (terms, input, opener.as_deref()), event, now, seq);
         }
         let found = self.state(*node).and_then(|state| state.open_request()).filter(|found| found.id == *request);
         let found = found.ok_or_else(|| self.illegal(event))?.clone();
@@ -338,45 +342,35 @@ impl Transaction {
     fn apply_opened(
         &mut self,
         (node, id): RequestAt,
-        (terms, input): (&RequestTerms, Digest),
+        (terms, input, opener): (&RequestTerms, &Document, Option<&Opener>),
         event: &Event,
         now: Timestamp,
         seq: u64,
     ) -> Result<(), IllegalEvent> {
         let is_its_id = id == RequestId::of(now, self.id(), self.head.entries);
         let is_due_later = terms.due_at > now && terms.due_at <= now.plus(REQUEST_OPEN_MAX);
+        self.expect_that(is_its_id && is_due_later && opener.is_some() == self.is_driven(), event)?;
+        let request = opened(id, terms, input.digest(), (now, seq));
+        if let Some(opener) = opener {
+            return self.apply_asked((node, request), (opener, input), event, now, seq);
+        }
         let Some(step) = self.step_of(node) else { return Err(self.illegal(event)) };
         let runs = step.run.request().is_some();
         // A step as a whole that fans out is not handed out, and what waits for something else asks nobody.
         let may_ask = runs || !(step.run.is_passive() || step.each.is_some() && node.clone == 0);
-        let may = is_its_id && is_due_later && may_ask && self.head.status == Status::Running;
+        let may = may_ask && self.head.status == Status::Running;
         // What runs a request opens it when its turn comes, paused or not: nothing is handed out.
         let may = may && (runs || self.moves());
         self.expect(node, event, |state| {
             let is_ready = state.status == StepStatus::Ready || !runs && state.status == StepStatus::Backoff;
             may && is_ready && state.requests.len() < REQUESTS_A_STEP_MAX && state.open_request().is_none()
         })?;
-        let request = RequestState {
-            acknowledged: None,
-            answers: Vec::new(),
-            decided_at: None,
-            deferrals: Vec::new(),
-            delegations: Vec::new(),
-            due_at: terms.due_at,
-            id,
-            input,
-            opened_at: now,
-            opened_seq: seq,
-            status: RequestStatus::Open,
-            terms: terms.clone(),
-            warned: false,
-        };
         let state = self.touch(node);
         state.status = StepStatus::Waiting;
         state.wake_at = Some(request.wakes_at());
         if runs {
             state.started_at.get_or_insert(now);
-            state.input = Some(input);
+            state.input = Some(input.digest());
         }
         state.requests.push(request);
         Ok(())
@@ -413,6 +407,7 @@ impl Transaction {
         if let Some(status) = closed {
             found.status = status;
             found.decided_at = Some(now);
+            self.hear(now);
         }
         let wakes_at = found.wakes_at();
         let n = self.head.entries;
@@ -451,17 +446,20 @@ impl Transaction {
         if decides {
             found.status = if is_yes { RequestStatus::Approved } else { RequestStatus::Denied };
             found.decided_at = Some(now);
+            // Its driver has from now on to ask for the step again.
+            self.hear(now);
         }
         self.keep(node, found);
         if let Some(output) = output {
             return self.closed((node, Phase::Do), output, event, now, seq);
         }
         // From here on it waits for a worker again, and is decided anew. When it was ready first stays as it was, so
-        // that its input is the one that was approved.
+        // that its input is the one that was approved. A driver's step waits for its driver, who is asked for nothing.
         if decides && is_yes && !runs {
+            let is_driven = self.is_driven();
             let state = self.touch(node);
-            state.status = StepStatus::Backoff;
-            state.wake_at = Some(now);
+            (state.status, state.wake_at) =
+                if is_driven { (StepStatus::Waiting, None) } else { (StepStatus::Backoff, Some(now)) };
         }
         Ok(())
     }
@@ -470,6 +468,25 @@ impl Transaction {
         if let Some(last) = self.touch(node).requests.last_mut() {
             *last = request;
         }
+    }
+}
+
+/// A request as it is opened.
+fn opened(id: RequestId, terms: &RequestTerms, input: Digest, (now, seq): (Timestamp, u64)) -> RequestState {
+    RequestState {
+        acknowledged: None,
+        answers: Vec::new(),
+        decided_at: None,
+        deferrals: Vec::new(),
+        delegations: Vec::new(),
+        due_at: terms.due_at,
+        id,
+        input,
+        opened_at: now,
+        opened_seq: seq,
+        status: RequestStatus::Open,
+        terms: terms.clone(),
+        warned: false,
     }
 }
 

@@ -1,11 +1,13 @@
 //! Open transactions: each sentence of the design is a test.
 
+mod asked;
+
 use chancery_base::limits::{OPEN_BYTES_MAX, OPEN_STEPS_MAX, PAYLOAD_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
 use chancery_base::{DecisionId, Document, Entropy, Name, PrincipalId, PrincipalKind, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Classes, Definition, OnError};
 use chancery_engine::{
-    Answer, Asked, Beginning, CauseKind, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo, Outgoing, Parts,
-    Phase, Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
+    Answer, Asked, Beginning, CauseKind, Conditions, Cx, Event, Given, Headers, Intent, IntentTarget, IntentUndo,
+    Outgoing, Parts, Phase, Refusal, ShownStatus, Signal, Staged, Status, StepError, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -96,10 +98,16 @@ impl Run {
         let (intent, input) = (Arc::new(intent(id, true)), json!({ "of": id }));
         let asked = self.ask(driver, &intent, &input)?;
         if let Asked::Attempt(node) = asked {
-            let decision = DecisionId::draw(self.now, &mut self.entropy);
-            self.cx(|t, cx| t.permit(node, &intent, Document::shared(input), decision, cx))?;
+            let outgoing = self.outgoing(input, None);
+            self.cx(|t, cx| t.permit(node, &intent, outgoing, cx))?;
         }
         Ok(asked)
+    }
+
+    fn outgoing(&mut self, input: Value, conditions: Option<Conditions>) -> Outgoing {
+        let decision = DecisionId::draw(self.now, &mut self.entropy);
+        let deadline = self.now.plus(Duration::from_secs(30));
+        Outgoing { decision, input: Document::shared(input), deadline, conditions: conditions.map(Arc::new) }
     }
 
     fn answer(&mut self, id: &str, answer: Answer) -> bool {
@@ -165,8 +173,11 @@ impl Run {
         let nodes = self.transaction.nodes().map(|(node, state)| (node, state.clone(), output(state.output_seq)));
         let declared = self.transaction.nodes().map(|(_, state)| {
             let seq = usize::try_from(state.intent_seq.unwrap()).unwrap();
-            let Event::Permitted(permitted) = &self.events[seq].event else { panic!("no permit at {seq}") };
-            (permitted.intent.clone().unwrap(), Arc::clone(&permitted.input))
+            match &self.events[seq].event {
+                Event::Permitted(permitted) => (permitted.intent.clone().unwrap(), Arc::clone(&permitted.input)),
+                Event::Requested(requested) => asked::declared(requested),
+                other => panic!("no permit at {seq}: {other:?}"),
+            }
         });
         let head = self.transaction.head().clone();
         let parts =
@@ -461,8 +472,8 @@ fn an_undo_without_input_gets_the_output_or_else_the_input_and_no_expression_is_
         let undo = IntentUndo { input: None, ..intent("hotel", true).undo.unwrap() };
         let intent = Arc::new(Intent { undo: Some(undo), ..intent("hotel", true) });
         let Ok(Asked::Attempt(node)) = run.ask(1, &intent, &written) else { panic!("no attempt") };
-        let decision = DecisionId::draw(run.now, &mut run.entropy);
-        run.cx(|t, cx| t.permit(node, &intent, Document::shared(written.clone()), decision, cx)).unwrap();
+        let outgoing = run.outgoing(written.clone(), None);
+        run.cx(|t, cx| t.permit(node, &intent, outgoing, cx)).unwrap();
         assert!(run.answer("hotel", answer));
         run.cx(|t, cx| t.abort(1, String::new(), cx)).unwrap();
         assert_eq!(run.transaction.offer(node, Phase::Undo).unwrap().input.value(), &expected);
@@ -474,8 +485,8 @@ fn a_step_without_an_undo_is_left_undone_and_told() {
     let mut run = Run::new(FRAME);
     let (intent, input) = (Arc::new(intent("mail", false)), json!(1));
     let Ok(Asked::Attempt(node)) = run.ask(1, &intent, &input) else { panic!("no attempt") };
-    let decision = DecisionId::draw(run.now, &mut run.entropy);
-    run.cx(|t, cx| t.permit(node, &intent, Document::shared(input), decision, cx)).unwrap();
+    let outgoing = run.outgoing(input, None);
+    run.cx(|t, cx| t.permit(node, &intent, outgoing, cx)).unwrap();
     assert!(run.answer("mail", Answer::Completed(output("mail"))));
     run.done(1, "hotel");
     run.cx(|t, cx| t.abort(1, String::new(), cx)).unwrap();
@@ -503,8 +514,8 @@ fn payloads_and_entries_have_limits_and_the_way_back_has_room() {
     for number in 0..OPEN_BYTES_MAX / PAYLOAD_BYTES_MAX {
         let intent = Arc::new(intent(&format!("s{number}"), false));
         let Ok(Asked::Attempt(node)) = run.ask(1, &intent, &large) else { panic!("no room for {number}") };
-        let decision = DecisionId::draw(run.now, &mut run.entropy);
-        run.cx(|t, cx| t.permit(node, &intent, Document::shared(large.clone()), decision, cx)).unwrap();
+        let outgoing = run.outgoing(large.clone(), None);
+        run.cx(|t, cx| t.permit(node, &intent, outgoing, cx)).unwrap();
     }
     refused(run.ask(1, &intent("more", false), &large), "payloads of as many bytes");
 

@@ -4,8 +4,8 @@ use super::workers::failed;
 use crate::extract::invalid;
 use crate::failure::{self, Failure};
 use chancery_api::open::{
-    OpenDenial, OpenHttp, OpenOutcome, OpenPermit, OpenRecorded, OpenResource, OpenResumed, OpenStep, OpenStepped,
-    OpenUndo, Stepped,
+    OpenDenial, OpenHttp, OpenOutcome, OpenPermit, OpenRecorded, OpenRefusal, OpenResource, OpenResumed, OpenStep,
+    OpenStepped, OpenUndo, OpenWait, Stepped,
 };
 use chancery_app::driving::Step;
 use chancery_engine::definition::{Method, OnError, Retry, TIMEOUT_DEFAULT};
@@ -92,7 +92,9 @@ pub(crate) fn open_outcome(body: OpenOutcome) -> Result<Report, Failure> {
 
 /// What a step came to, as it is sent.
 pub(crate) fn open_stepped(stepped: input::Stepped) -> OpenStepped {
-    let nothing = |outcome| OpenStepped { outcome, permit: None, output: None, denial: None };
+    let nothing =
+        |outcome| OpenStepped { outcome, permit: None, output: None, denial: None, wait: None, refusal: None };
+    let waits = |request, until| OpenStepped { wait: Some(OpenWait { request, until }), ..nothing(Stepped::Waits) };
     match stepped {
         input::Stepped::Permitted(permit) => {
             let permit = OpenPermit {
@@ -102,6 +104,7 @@ pub(crate) fn open_stepped(stepped: input::Stepped) -> OpenStepped {
                 unknown: permit.unknown,
                 decision: permit.decision,
                 deadline: permit.deadline,
+                limits: permit.limits,
             };
             OpenStepped { permit: Some(permit), ..nothing(Stepped::Permitted) }
         }
@@ -109,6 +112,13 @@ pub(crate) fn open_stepped(stepped: input::Stepped) -> OpenStepped {
         input::Stepped::Denied(decision) => {
             let reasons = decision.reasons.iter().map(failure::reason).collect();
             OpenStepped { denial: Some(OpenDenial { decision: decision.id, reasons }), ..nothing(Stepped::Denied) }
+        }
+        input::Stepped::Asked(asking) => waits(Some(asking.id), asking.due_at),
+        input::Stepped::Later(until) => waits(None, until),
+        input::Stepped::Refused(asking) => {
+            let reason = asking.refusal.unwrap_or_default();
+            let refusal = OpenRefusal { request: asking.id, status: asking.status.word().to_owned(), reason };
+            OpenStepped { refusal: Some(refusal), ..nothing(Stepped::Refused) }
         }
     }
 }

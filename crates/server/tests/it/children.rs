@@ -126,3 +126,44 @@ async fn a_child_is_decided_as_any_start_of_its_definition() {
     assert_eq!(error["type"], json!("PolicyDenied"));
     assert!(error["message"].as_str().unwrap().contains("nobody starts this"), "{error}");
 }
+
+/// What policy demands of its start is asked of people before it begins, as of any step of its parent.
+#[tokio::test]
+async fn people_approve_a_child_before_it_begins() {
+    let house = House::new().await;
+    let schema = "
+        entity User, Service, Agent = { name: String };
+        entity Definition;
+        entity Step in [Definition];
+        action start, run appliesTo { principal: [User, Service, Agent], resource: [Definition, Step], context: {} };";
+    let obligations = "@id(\"seen\") @obligation(\"approval\") @reason(\"a parcel goes out\")
+        permit (principal, action == Action::\"start\", resource == Definition::\"parcel\");";
+    let bundle = json!({ "name": "parcels", "version": 1, "schema": schema, "obligations": obligations,
+                         "policies": "permit (principal, action, resource);" });
+    house.decide_by(&bundle).await;
+    house.define(PARCEL).await;
+    house.define(ORDER).await;
+    let alone = house.post("/v1/transactions", &house.owner, &json!({ "definition": "parcel" })).await;
+    assert_eq!(alone.slug(), "403 policy-denied", "{}", alone.text());
+    let (_, ann) = house.person("ann", &["approver"]).await;
+    for (answer, status) in [("approved", "running"), ("denied", "failed")] {
+        let start = json!({ "definition": "order", "input": { "sku": "chair" } });
+        let id = text(&house.post("/v1/transactions", &house.owner, &start).await.json()["id"]);
+        let mut waits = Value::Null;
+        for _ in 0..2_000 {
+            waits = view(&house, &house.owner, &id).await;
+            if waits["waiting_for"][0]["what"] == "request" {
+                break;
+            }
+        }
+        assert_eq!(waits["children"], Value::Null, "{waits}");
+        let request = text(&waits["waiting_for"][0]["name"]);
+        let said = json!({ "answer": answer, "justification": "it is on the list of parcels" });
+        let path = format!("/v1/requests/{request}");
+        let asked = house.get(&path, &ann).await.json();
+        assert_eq!((&asked["reason"], &asked["input"]), (&json!("a parcel goes out"), &json!({ "of": "chair" })));
+        assert_eq!(house.post(&format!("{path}/answer"), &ann, &said).await.status, 200);
+        let after = view(&house, &house.owner, &id).await;
+        assert_eq!((after["status"].as_str(), after["children"].is_array()), (Some(status), answer == "approved"));
+    }
+}

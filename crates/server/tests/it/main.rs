@@ -17,6 +17,8 @@ mod compliance;
 #[cfg(test)]
 mod denial;
 #[cfg(test)]
+mod driven;
+#[cfg(test)]
 mod entries;
 #[cfg(test)]
 mod events;

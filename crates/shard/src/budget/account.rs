@@ -65,6 +65,11 @@ impl Account {
         self.settled.saturating_add(self.reserved)
     }
 
+    /// Whether something was counted in its time.
+    pub(crate) fn is_of(&self, charge: &Charge) -> bool {
+        self.span == Span::of(charge)
+    }
+
     /// What a row says; none if it is damaged.
     #[must_use]
     pub fn of(row: &AccountRow) -> Option<Self> {
@@ -175,8 +180,7 @@ impl Accounts {
 
     /// The account that something is reserved in; none where its time is over.
     fn reserving(&mut self, charge: &Charge) -> Option<&mut Account> {
-        let is_budget = matches!(charge.account.of, AccountOf::Budget(_));
-        self.of.get_mut(&charge.account).filter(|account| is_budget && account.span == Span::of(charge))
+        self.of.get_mut(&charge.account).filter(|account| charge.is_reserved() && account.is_of(charge))
     }
 
     fn forget(&mut self, id: &AccountId) {

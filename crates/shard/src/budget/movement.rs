@@ -2,7 +2,9 @@
 
 use super::Accounts;
 use chancery_base::{Document, Timestamp};
-use chancery_engine::{AccountId, Charge, Event, NodeRef, Phase, Status, StepState, StepStatus, Transaction};
+use chancery_engine::{
+    AccountId, Charge, Event, NodeRef, Phase, RequestFact, Status, StepState, StepStatus, Transaction,
+};
 use chancery_expr::{Scope, Tree};
 use chancery_policy::Amount;
 
@@ -35,6 +37,24 @@ pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movemen
         Event::Dispatched { phase: Phase::Do, conditions: Some(conditions), .. } => {
             conditions.charges.iter().cloned().map(Movement::Taken).collect()
         }
+        Event::Permitted(permitted) => {
+            let taken = permitted.conditions.iter().flat_map(|conditions| &conditions.charges);
+            let returned = permitted.returned.iter().cloned().map(Movement::Returned);
+            returned.chain(taken.cloned().map(Movement::Taken)).collect()
+        }
+        Event::Requested(requested) => match &requested.fact {
+            RequestFact::Opened { opener: Some(opener), .. } => {
+                opener.returned.iter().cloned().map(Movement::Returned).collect()
+            }
+            RequestFact::Opened { .. }
+            | RequestFact::Acknowledged { .. }
+            | RequestFact::Answered { .. }
+            | RequestFact::Deferred { .. }
+            | RequestFact::Delegated { .. }
+            | RequestFact::DueSoon
+            | RequestFact::Expired
+            | RequestFact::Withdrawn => Vec::new(),
+        },
         Event::Completed { node, phase: Phase::Do, output, .. } | Event::Polled { node, output, .. } => {
             let settled = |charge: &Charge| Movement::Settled(charge.clone(), cost_of(charge, output));
             charges_at(transaction, *node).iter().map(settled).collect()
@@ -51,7 +71,6 @@ pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movemen
         | Event::AttemptFailed { .. }
         | Event::Ended { .. }
         | Event::Started { .. }
-        | Event::Permitted(_)
         | Event::StepDenied { .. }
         | Event::Claimed { .. }
         | Event::DriverResumed { .. }
@@ -72,7 +91,6 @@ pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movemen
         | Event::SignalAwaited { .. }
         | Event::SignalReceived { .. }
         | Event::SignalTaken { .. }
-        | Event::Requested(_)
         | Event::Paused { .. }
         | Event::Unpaused { .. }
         | Event::OutputFailed { .. }

@@ -5,8 +5,8 @@ use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::{Classes, StepIndex};
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, Inherited, NodeRef, Permitted, Phase, Signal,
-    Status, StepError, Stood,
+    Beginning, CarriedOut, Charge, ChildStart, Conditions, Deed, Emission, Event, Failure, Inherited, Intent, NodeRef,
+    Permitted, Phase, Signal, Status, StepError, Stood,
 };
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
@@ -158,13 +158,12 @@ impl Reader<'_> {
             decision: self.decision()?,
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
-            conditions: self.payload.text("conditions").map(|_| self.typed("conditions").map(Arc::new)).transpose()?,
+            conditions: self.conditions()?,
         })
     }
 
     fn permitted(&self) -> Result<Event, DecodeError> {
         let deadline = self.record.data.get_int("deadline").ok_or_else(|| self.fail("data.deadline"))?;
-        let intent = self.payload.text("intent").map(|_| self.typed("intent").map(Arc::new)).transpose()?;
         Ok(Event::Permitted(Box::new(Permitted {
             node: self.node()?,
             attempt: self.attempt()?,
@@ -172,16 +171,33 @@ impl Reader<'_> {
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
             driver: self.driver()?,
-            intent,
+            intent: self.intent()?,
+            conditions: self.conditions()?,
+            returned: self.returned()?,
         })))
     }
 
+    /// What a driver declared of a step, where it is the first entry of it.
+    pub(super) fn intent(&self) -> Result<Option<Arc<Intent>>, DecodeError> {
+        self.payload.text("intent").map(|_| self.typed("intent").map(Arc::new)).transpose()
+    }
+
+    /// What the attempt before gives back.
+    pub(super) fn returned(&self) -> Result<Vec<Charge>, DecodeError> {
+        let returned = self.payload.text("returned").map(|_| self.typed("returned")).transpose()?;
+        Ok(returned.unwrap_or_default())
+    }
+
+    fn conditions(&self) -> Result<Option<Arc<Conditions>>, DecodeError> {
+        self.payload.text("conditions").map(|_| self.typed("conditions").map(Arc::new)).transpose()
+    }
+
     /// Whether it is of an open transaction's driver.
-    fn has_driver(&self) -> bool {
+    pub(super) fn has_driver(&self) -> bool {
         self.record.data.get_int("driver").is_some()
     }
 
-    fn driver(&self) -> Result<u32, DecodeError> {
+    pub(super) fn driver(&self) -> Result<u32, DecodeError> {
         let driver = self.record.data.get_int("driver").and_then(|driver| u32::try_from(driver).ok());
         driver.ok_or_else(|| self.fail("data.driver"))
     }

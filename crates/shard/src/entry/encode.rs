@@ -6,8 +6,8 @@ use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
 use chancery_engine::definition::Classes;
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Conditions, Deed, Event, Inherited, Intent, Permitted, Phase, Signal, Staged,
-    Status,
+    Beginning, CarriedOut, Charge, ChildStart, Conditions, Deed, Event, Inherited, Intent, Permitted, Phase, Signal,
+    Staged, Status,
 };
 use chancery_ledger::{Data, Origin, Record, Refs, Word};
 use chancery_policy::Decision;
@@ -342,12 +342,29 @@ fn draft_permitted(permitted: &Permitted, decision: Option<&Decision>, salt: &Sa
         .int("deadline", permitted.deadline.as_micros())
         .count("driver", u64::from(permitted.driver))
         .digest("input", salted(salt, &permitted.input));
-    let payload = with_decision(Payload::new(), decision).document("input", &permitted.input);
-    let payload = match &permitted.intent {
-        Some(intent) => payload.serialize("intent", &**intent),
+    let payload = with_conditions(permitted.conditions.as_deref(), decision).document("input", &permitted.input);
+    let payload = with_intent(payload, permitted.intent.as_deref(), &permitted.returned);
+    Draft { kind: kind::STEP_DISPATCHED, data, payload: Some(payload.finish()) }
+}
+
+/// What is recorded of a driver's step with its first entry, and what the attempt before gives back.
+pub(super) fn with_intent(payload: Payload, intent: Option<&Intent>, returned: &[Charge]) -> Payload {
+    let payload = match intent {
+        Some(intent) => payload.serialize("intent", intent),
         None => payload,
     };
-    Draft { kind: kind::STEP_DISPATCHED, data, payload: Some(payload.finish()) }
+    if returned.is_empty() { payload } else { payload.serialize("returned", &returned) }
+}
+
+fn with_conditions(conditions: Option<&Conditions>, decision: Option<&Decision>) -> Payload {
+    let payload = Payload::new();
+    with_decision(
+        match conditions {
+            Some(conditions) => payload.serialize("conditions", conditions),
+            None => payload,
+        },
+        decision,
+    )
 }
 
 fn draft_dispatched(
@@ -357,11 +374,7 @@ fn draft_dispatched(
     salt: &Salt,
 ) -> Draft {
     let data = of_decision(Data::new(), decision, salt).int("deadline", deadline.as_micros());
-    let payload = match conditions {
-        Some(conditions) => with_decision(Payload::new().serialize("conditions", conditions), decision),
-        None => with_decision(Payload::new(), decision),
-    };
-    let payload = Some(payload.document("input", input).finish());
+    let payload = Some(with_conditions(conditions, decision).document("input", input).finish());
     Draft { kind: dispatched_kind(phase), data: data.digest("input", salted(salt, input)), payload }
 }
 

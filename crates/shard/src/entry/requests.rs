@@ -2,11 +2,11 @@
 //! input that a request is about is in the payload of the entry that opened it, and its digest in each answer's.
 
 use super::decode::{DecodeError, Reader};
-use super::encode::{Draft, of_decision, salted, with_decision};
+use super::encode::{Draft, of_decision, salted, with_decision, with_intent};
 use super::kind;
 use crate::payload::Payload;
 use chancery_base::{PrincipalId, RequestId, Salt, Timestamp};
-use chancery_engine::{Event, RequestFact, Requested, Say};
+use chancery_engine::{Event, Opener, RequestFact, Requested, Say};
 use chancery_ledger::{Data, Word};
 use chancery_policy::Decision;
 
@@ -15,14 +15,20 @@ pub(super) fn draft(requested: &Requested, decision: Option<&Decision>, salt: &S
     let data = Data::new().word("request_id", &requested.request);
     let by = |by: &PrincipalId| Payload::new().text("by", &by.to_string());
     let (kind, data, payload) = match &requested.fact {
-        RequestFact::Opened { terms, input } => {
+        RequestFact::Opened { terms, input, opener } => {
             let data = of_decision(data, decision, salt)
                 .count("approvers", u64::from(terms.approvers))
                 .int("due", terms.due_at.as_micros())
                 .digest("input", salted(salt, input))
                 .word("kind", terms.kind.word());
-            let payload = with_decision(Payload::new(), decision).document("input", input).serialize("terms", terms);
-            (kind::REQUEST_OPENED, data, Some(payload))
+            let payload = with_decision(Payload::new(), decision).document("input", input);
+            let (data, payload) = match opener.as_deref() {
+                Some(Opener { driver, intent, returned }) => {
+                    (data.count("driver", u64::from(*driver)), with_intent(payload, intent.as_deref(), returned))
+                }
+                None => (data, payload),
+            };
+            (kind::REQUEST_OPENED, data, Some(payload.serialize("terms", terms)))
         }
         RequestFact::Acknowledged { by: who } => (kind::REQUEST_ACKNOWLEDGED, data, Some(by(who))),
         RequestFact::Answered { by: who, answer, input, justification, output } => {
@@ -52,7 +58,10 @@ impl Reader<'_> {
         let request: Option<RequestId> = self.record.data.get_word("request_id").and_then(|word| word.parse().ok());
         let request = request.ok_or_else(|| self.fail("data.request_id"))?;
         let fact = match kind.as_str() {
-            "request.opened" => RequestFact::Opened { terms: self.typed("terms")?, input: self.value("input")? },
+            "request.opened" => {
+                let opener = self.has_driver().then(|| self.opener().map(Box::new)).transpose()?;
+                RequestFact::Opened { terms: self.typed("terms")?, input: self.value("input")?, opener }
+            }
             "request.acknowledged" => RequestFact::Acknowledged { by: self.by()? },
             "request.answered" => RequestFact::Answered {
                 by: self.by()?,
@@ -78,6 +87,11 @@ impl Reader<'_> {
         };
         self.check_terms(&fact)?;
         Ok(Event::Requested(Box::new(Requested { node: self.node()?, request, fact })))
+    }
+
+    /// The driver for whose step it was opened.
+    fn opener(&self) -> Result<Opener, DecodeError> {
+        Ok(Opener { driver: self.driver()?, intent: self.intent()?, returned: self.returned()? })
     }
 
     /// Who said it, whose entry it is.

@@ -1,9 +1,8 @@
 //! What obligations count, where something is about to be handed out: budgets and rates.
 
-use super::index::ReadyKey;
 use super::{Control, Shard};
 use crate::budget::{Measure, Span, holder};
-use chancery_base::Timestamp;
+use chancery_base::{Document, Timestamp, TransactionId};
 use chancery_engine::{AccountId, AccountOf, Authorization, Beginning, Charge, Offer};
 use chancery_expr::{Scope, Tree};
 use chancery_policy::{Amount, Decision, Demand, Pace, Spending, Window};
@@ -20,6 +19,19 @@ pub(super) enum Counted {
     Denied(String),
 }
 
+/// What an obligation's amount is worked out from, and what there is room for it by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// What the definition says of the context; none of a driver's step.
+    pub(super) context: Option<&'a Map<String, Value>>,
+    /// The attributes of the resource.
+    pub(super) resource: Option<&'a Map<String, Value>>,
+    /// What would go out.
+    pub(super) input: &'a Document,
+    /// What is given back with it: of the attempt that it takes the place of.
+    pub(super) returned: &'a [Charge],
+}
+
 /// What is counted somewhere.
 struct Count<'a> {
     id: AccountId,
@@ -34,13 +46,13 @@ impl Shard {
     /// Counts a hand-out where its obligations say, if it fits everywhere: nothing is taken yet.
     pub(super) fn count(
         &self,
-        key: ReadyKey,
-        offer: &Offer,
+        id: TransactionId,
+        basis: &Basis<'_>,
         decision: &Decision,
         control: &Control,
         now: Timestamp,
     ) -> Counted {
-        let Some(member) = self.members.get(&key.transaction).filter(|_| !decision.obligations.is_empty()) else {
+        let Some(member) = self.members.get(&id).filter(|_| !decision.obligations.is_empty()) else {
             return Counted::Fits(Vec::new());
         };
         let beginning = &member.head().beginning;
@@ -48,11 +60,11 @@ impl Shard {
         for obligation in &decision.obligations {
             let policy = obligation.policy.as_deref().unwrap_or_default();
             let count = match &obligation.demand {
-                Demand::Budget(spending) => of_budget(spending, beginning, offer, control),
+                Demand::Budget(spending) => of_budget(spending, beginning, basis, control),
                 Demand::Rate(pace) => of_rate(policy, pace, beginning),
                 Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) => continue,
             };
-            match count.and_then(|count| self.charge(count, &charges, control, now)) {
+            match count.and_then(|count| self.charge(count, (&charges, basis.returned), control, now)) {
                 Ok(Ok(charge)) => charges.push(charge),
                 Ok(Err(until)) => waits = waits.max(Some(until)),
                 Err(why) => return Counted::Denied(format!("obligation `{policy}`: {why}")),
@@ -61,11 +73,11 @@ impl Shard {
         waits.map_or(Counted::Fits(charges), Counted::Waits)
     }
 
-    /// What is taken from an account beside what others take with it; or when a rate has room again.
+    /// What is taken from an account beside what others take with it, and give back; or when a rate has room again.
     fn charge(
         &self,
         count: Count<'_>,
-        others: &[Charge],
+        (taken, returned): (&[Charge], &[Charge]),
         control: &Control,
         now: Timestamp,
     ) -> Result<Result<Charge, Timestamp>, String> {
@@ -78,8 +90,10 @@ impl Shard {
             return Err("the tenant has as many accounts as one may have".to_owned());
         }
         let account = self.accounts.at(&id, Span::around(opened, window, now));
-        let with_it: u64 = others.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
-        let left = limit.saturating_sub(account.used().saturating_add(with_it));
+        let with_it: u64 = taken.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
+        let gives_back = |charge: &&Charge| charge.account == id && charge.is_reserved() && account.is_of(charge);
+        let freed: u64 = returned.iter().filter(gives_back).map(|charge| charge.amount).sum();
+        let left = limit.saturating_sub(account.used().saturating_sub(freed).saturating_add(with_it));
         if amount > left {
             return match (&id.of, account.span.until) {
                 (AccountOf::Rate(_), Some(until)) => Ok(Err(until)),
@@ -96,14 +110,14 @@ impl Shard {
 fn of_budget<'a>(
     spending: &'a Spending,
     beginning: &Beginning,
-    offer: &Offer,
+    basis: &Basis<'_>,
     control: &Control,
 ) -> Result<Count<'a>, String> {
     let Spending { budget: name, amount, cost } = spending;
     let budget = control.budgets.get(name).ok_or_else(|| format!("there is no budget `{name}`"))?;
     let about = |why: String| format!("budget `{name}`: {why}");
     let amount = match (amount, budget.terms.measure) {
-        (Some(amount), Measure::Count | Measure::Amount) => evaluate(amount, offer).map_err(about)?,
+        (Some(amount), Measure::Count | Measure::Amount) => basis.evaluate(amount).map_err(about)?,
         (None, Measure::Count) => 1,
         (None, Measure::Amount) => {
             return Err(about("it counts amounts, and the obligation has no `@amount`".to_owned()));
@@ -126,21 +140,28 @@ fn of_rate<'a>(policy: &str, pace: &Pace, beginning: &Beginning) -> Result<Count
     Ok(Count { id, opened: None, window: Some(pace.window), limit: pace.limit, amount: 1, cost: None })
 }
 
-/// How much a step asks for, by what it is asked about and what it would get.
-fn evaluate(amount: &Amount, offer: &Offer) -> Result<u64, String> {
-    let nothing = Map::new();
-    let (context, attributes) = match &offer.authorization {
-        Authorization::Ask { context, resource, .. } => {
-            (context, resource.as_ref().map_or(&nothing, |resource| &resource.attributes))
-        }
-        Authorization::Cite(_) | Authorization::AsStart => (&nothing, &nothing),
-    };
-    let [context, resource] = [context, attributes].map(|map| Value::Object(map.clone()));
-    let mut scope = Scope::new();
-    scope.bind("context", Tree::Value(&context));
-    scope.bind("resource", Tree::Value(&resource));
-    scope.bind("input", Tree::Value(offer.input.value()));
-    amount.evaluate(&scope)
+impl<'a> Basis<'a> {
+    /// Of what waits for a worker.
+    pub(super) fn of(offer: &'a Offer) -> Self {
+        let (context, resource) = match &offer.authorization {
+            Authorization::Ask { context, resource, .. } => {
+                (Some(context), resource.as_ref().map(|resource| &resource.attributes))
+            }
+            Authorization::Cite(_) | Authorization::AsStart => (None, None),
+        };
+        Self { context, resource, input: &offer.input, returned: &[] }
+    }
+
+    /// How much a step asks for, by what it is asked about and what it would get.
+    fn evaluate(&self, amount: &Amount) -> Result<u64, String> {
+        let object = |map: Option<&Map<String, Value>>| Value::Object(map.cloned().unwrap_or_default());
+        let [context, resource] = [self.context, self.resource].map(object);
+        let mut scope = Scope::new();
+        scope.bind("context", Tree::Value(&context));
+        scope.bind("resource", Tree::Value(&resource));
+        scope.bind("input", Tree::Value(self.input.value()));
+        amount.evaluate(&scope)
+    }
 }
 
 /// What is left, what is asked for, to whom and until when.

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub(super) enum Deed {
     /// A transaction begins.
     Start,
+    /// A step runs a transaction, which begins once people have approved it.
+    Child,
     /// Nothing: somebody asks whether it may be.
     Asked,
     /// An event is emitted, in the entry that decides it.
@@ -25,16 +27,21 @@ pub(super) enum Deed {
 pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
     decision.obligations.iter().find_map(|obligation| {
         let why = match (&obligation.demand, deed) {
-            (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start | Deed::Emitted) => return None,
-            (Demand::Approval(_), Deed::Emitted) => return None,
+            (Demand::Mask(_) | Demand::Limits(_), Deed::Asked | Deed::Start | Deed::Child | Deed::Emitted) => {
+                return None;
+            }
+            (Demand::Approval(_), Deed::Child | Deed::Emitted | Deed::Driven) => return None,
+            (Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_), Deed::Driven) => return None,
             (Demand::Budget(_) | Demand::Rate(_), Deed::Asked) => return None,
             // Whether it is there is looked up: see `evidence`.
             (Demand::Evidence(_), _) => return None,
             (Demand::Approval(_), Deed::Start) => "a start waits for nobody: demand it of a step",
             (Demand::Approval(_), Deed::Asked) => "nobody has approved it",
-            (Demand::Budget(_) | Demand::Rate(_), Deed::Start) => "nothing is counted of a start: demand it of a step",
+            (Demand::Budget(_) | Demand::Rate(_), Deed::Start | Deed::Child) => {
+                "nothing is counted of a start: demand it of a step"
+            }
             (Demand::Budget(_) | Demand::Rate(_), Deed::Emitted) => "nothing is counted of an event",
-            (_, Deed::Driven) => "a driver's step can't be held to it",
+            (Demand::Mask(_), Deed::Driven) => "its driver has the input already",
         };
         Some(format!("{} demands {}: {why}", name(obligation), obligation.demand.word()))
     })

@@ -3,7 +3,7 @@
 mod gate;
 mod inline;
 
-use super::budgets::Counted;
+use super::budgets::{Basis, Counted};
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
 use super::evidence;
@@ -377,7 +377,7 @@ impl Shard {
         if !self.may_go(key, &offer.input, &decision, work)? {
             return Ok(Permit::Held);
         }
-        match self.count(key, offer, &decision, control, work.now) {
+        match self.count(key.transaction, &Basis::of(offer), &decision, control, work.now) {
             Counted::Fits(charges) => {
                 let id = DecisionId::draw(work.now, &mut work.entropy);
                 overrides::used(&decision, id, act, control, work);

@@ -1,22 +1,34 @@
 //! Open transactions: what their drivers call. Each call is one entry at most, and its answer waits for that.
 
-use super::demands::{Deed, unmet};
+use super::budgets::{Basis, Counted};
+use super::demands::{Deed, approvals_of, conditions_of, timeout, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
 use super::evidence;
 use super::judge::{Under, add_data};
 use super::work::Work;
 use super::{Control, Shard, overrides, stops};
 use crate::input::{
-    Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response, Resumed, Stepped,
+    Asking, DecisionSummary, Drive, Driven, Driving, Heard, Permit, RecordedStep, Refusal, ReplyTo, Report, Response,
+    Resumed, Stepped,
 };
 use crate::over::Act;
 use crate::stop::StopOn;
 use crate::token::AttemptRef;
 use chancery_base::{DecisionId, Document, Name, PrincipalId, TransactionId};
-use chancery_engine::{Asked, Intent, NodeRef, Phase, Transaction};
+use chancery_engine::{Asked, Charge, Gate, Intent, NodeRef, Outgoing, Phase, Transaction};
 use chancery_policy::{Bundle, EntityRef, Request, ResourceRef};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// Whether an attempt of a driver's step begins.
+enum Go {
+    /// It does, and this is counted for it.
+    Begins(Vec<Charge>),
+    /// Not now.
+    Held(Stepped),
+    /// It is denied; where policy permits it, why.
+    Denied(Option<String>),
+}
 
 impl Shard {
     pub(super) fn drive(&mut self, reply: ReplyTo, drive: &Drive, control: &Control, work: &mut Work) {
@@ -102,6 +114,8 @@ impl Shard {
         let asked = self.run(id, standing, work, |member, cx| member.ask_step(driver, intent, input, cx))?;
         let (node, is_out) = match asked {
             Asked::Completed(output) => return Ok(Stepped::Completed(output)),
+            Asked::Waits(node) => return self.asking(id, node).map(Stepped::Asked),
+            Asked::Refused(node) => return self.asking(id, node).map(Stepped::Refused),
             Asked::Out(node) => (node, true),
             Asked::Attempt(node) => (node, false),
         };
@@ -136,18 +150,64 @@ impl Shard {
         };
         let decision = evidence::held(decision, Some((id, intent.step.as_str())), control, work.now);
         observe(&bundle, intent.action.as_str(), &decision, work);
-        let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let standing = Standing { actor, decision: Some(&*decision) };
-        let input = Arc::clone(input);
-        let unmet = unmet(&decision, Deed::Driven);
-        if decision.is_permit() && unmet.is_none() {
-            overrides::used(&decision, decision_id, act, control, work);
-            self.run(id, standing, work, |member, cx| member.permit(node, &intent, input, decision_id, cx))?;
-            return self.permit_of(id, (node, true), control).map(Stepped::Permitted);
+        match self.may_begin((id, node), (&intent, input), standing, control, work)? {
+            Go::Held(stepped) => Ok(stepped),
+            Go::Begins(charges) => {
+                let decision_id = DecisionId::draw(work.now, &mut work.entropy);
+                let conditions = conditions_of(&decision, charges);
+                let deadline = work.now.plus(timeout(intent.timeout(), conditions.as_deref()));
+                let outgoing = Outgoing { decision: decision_id, input: Arc::clone(input), deadline, conditions };
+                overrides::used(&decision, decision_id, act, control, work);
+                self.run(id, standing, work, |member, cx| member.permit(node, &intent, outgoing, cx))?;
+                self.permit_of(id, (node, true), control).map(Stepped::Permitted)
+            }
+            Go::Denied(unmet) => {
+                let (decision_id, seq) = (DecisionId::draw(work.now, &mut work.entropy), work.seq());
+                let input = Arc::clone(input);
+                self.run(id, standing, work, |member, cx| member.deny_step(intent, input, decision_id, cx))?;
+                Ok(Stepped::Denied(Arc::new(DecisionSummary::of(decision_id, &decision, unmet, seq))))
+            }
         }
-        let seq = work.seq();
-        self.run(id, standing, work, |member, cx| member.deny_step(intent, input, decision_id, cx))?;
-        Ok(Stepped::Denied(Arc::new(crate::input::DecisionSummary::of(decision_id, &decision, unmet, seq))))
+    }
+
+    /// Whether what policy says lets an attempt begin now: where people are to be asked first they are.
+    fn may_begin(
+        &mut self,
+        (id, node): (TransactionId, NodeRef),
+        (intent, input): (&Arc<Intent>, &Arc<Document>),
+        standing: Standing<'_>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Go, Refusal> {
+        let Some(decision) = standing.decision.filter(|decision| decision.is_permit()) else {
+            return Ok(Go::Denied(None));
+        };
+        if let Some(unmet) = unmet(decision, Deed::Driven) {
+            return Ok(Go::Denied(Some(unmet)));
+        }
+        let demands: Vec<_> = approvals_of(decision).collect();
+        let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
+        if let Gate::Shut(demand) = member.gate(node, &demands, &input.digest()) {
+            let input = Arc::clone(input);
+            self.run(id, standing, work, |member, cx| member.ask_for_step(node, intent, demand, input, cx))?;
+            return self.asking(id, node).map(Stepped::Asked).map(Go::Held);
+        }
+        let resource = intent.resource.as_ref().map(|resource| &resource.attributes);
+        let basis = Basis { context: None, resource, input, returned: member.left(node) };
+        Ok(match self.count(id, &basis, decision, control, work.now) {
+            Counted::Fits(charges) => Go::Begins(charges),
+            Counted::Waits(until) => Go::Held(Stepped::Later(until)),
+            Counted::Denied(why) => Go::Denied(Some(why)),
+        })
+    }
+
+    /// The request that a driver's step waits for, or by which it is refused.
+    fn asking(&self, id: TransactionId, node: NodeRef) -> Result<Asking, Refusal> {
+        let state = self.members.get(&id).and_then(|member| member.state(node)).ok_or(Refusal::Missing(id))?;
+        let request = state.requests.last().ok_or(Refusal::Missing(id))?;
+        let refusal = state.error.as_ref().filter(|_| state.is_refused()).map(|error| error.message.clone());
+        Ok(Asking { id: request.id, status: request.status, due_at: request.due_at, refusal })
     }
 
     /// The permit of the attempt that is out.
@@ -170,6 +230,7 @@ impl Shard {
             unknown: state.unknown,
             decision,
             deadline,
+            limits: state.conditions.as_ref().map(|conditions| conditions.limits.clone()).unwrap_or_default(),
         })
     }
 

@@ -356,7 +356,7 @@ impl Shard {
             return self.run(id, Standing::system(), work, |member, cx| member.deny(node, denial, why, cx));
         };
         let standing = Standing { decision: Some(&*decision), ..Standing::system() };
-        let unmet = unmet(&decision, Deed::Start);
+        let unmet = unmet(&decision, Deed::Child);
         if !decision.is_permit() || unmet.is_some() {
             let why = unmet.unwrap_or_else(|| decision.explanation());
             return self.run(id, standing, work, |member, cx| member.deny(node, (decision_id, failure), why, cx));

@@ -36,7 +36,7 @@ impl Model {
         }
         let transaction = self.transactions.get_mut(&id).ok_or("an unknown transaction")?;
         let n = transaction.entries;
-        if let RequestFact::Opened { terms, input } = fact {
+        if let RequestFact::Opened { terms, input, .. } = fact {
             let (role, approvers) = (terms.role.clone(), usize::try_from(terms.approvers).unwrap_or(usize::MAX));
             let new = RequestModel {
                 node: *node,

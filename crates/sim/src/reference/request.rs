@@ -85,7 +85,7 @@ impl Saga {
             if *step != asked {
                 continue;
             }
-            if let RequestFact::Opened { terms, input } = said {
+            if let RequestFact::Opened { terms, input, .. } = said {
                 let (since, until, input) = (*at, terms.due_at, input.value());
                 found = Some(Asked { input, since, until, yes: 0, is_seen: false, is_warned: false, over: None });
             } else if let Some(request) = &mut found {
@@ -166,7 +166,7 @@ impl Saga {
     /// Whether this may happen to a request.
     pub(super) fn may_request(&self, at: Timestamp, step: usize, said: &RequestFact, is_due: bool) -> Check {
         let plan = self.asks(step).ok_or("it asks nobody")?;
-        if let RequestFact::Opened { terms, input } = said {
+        if let RequestFact::Opened { terms, input, .. } = said {
             return self.may_open((at, step), plan, terms, input.value(), is_due);
         }
         let found = self.request(step).filter(|found| found.over.is_none()).ok_or("nothing is asked")?;

@@ -4,6 +4,7 @@ mod budgets;
 mod capabilities;
 mod children;
 mod crash;
+mod driven;
 mod evidence;
 mod examples;
 mod expiry;

@@ -7,13 +7,18 @@ use crate::exit::Exit;
 use crate::input;
 use crate::session::Session;
 use crate::show;
-use chancery_api::open::{OpenAbort, OpenCommit, OpenHttp, OpenOutcome, OpenResource, OpenStep, OpenUndo, Stepped};
+use chancery_api::open::{
+    OpenAbort, OpenCommit, OpenHttp, OpenOutcome, OpenResource, OpenStep, OpenStepped, OpenUndo, Stepped,
+};
 use chancery_api::worker::{Ack, ReportError};
 use chancery_base::{Document, Name, TransactionId, duration};
-use chancery_sdk::Start;
+use chancery_sdk::{Client, Start};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long it is until a step that waits is asked for again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Begin an open transaction. With --idempotency-key, a script that runs again takes over what it left.
 #[derive(Debug, clap::Args)]
@@ -37,12 +42,13 @@ pub(crate) struct BeginArgs {
 /// The command gets the input on its standard input and `CHANCERY_IDEMPOTENCY_KEY` and `CHANCERY_ATTEMPT` in its
 /// environment. What it prints is the output: JSON, or else text. Unless its exit code is 0 or one of --failed-on,
 /// nobody knows whether it took effect. A step that was done before is not run again: its output is shown. Exits 1 if
-/// the step is denied or failed.
+/// the step is denied, refused or failed, 6 if people have yet to answer whether it may be done: ask again.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   chancery tx step txn_… --driver 1 --id hotel --input '{\"hotel\": \"Alba\"}' \\
       --action hotels.book --undo hotels.cancel -- ./book-hotel
+  chancery tx step txn_… --driver 1 --id pay --action pay --wait 2h -- ./pay   # people approve it
   chancery tx step txn_… --driver 1 --id hotel -o json     # then: chancery tx outcome")]
 pub(crate) struct StepArgs {
     /// Which transaction.
@@ -83,6 +89,9 @@ pub(crate) struct StepArgs {
     /// How long it may take, such as 30s, which it is without it.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
+    /// How long to wait where people are asked first or a rate has no room, such as 2h; without it not at all.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    wait: Option<Duration>,
     /// An exit code of the command that says that it took no effect. Can be repeated.
     #[arg(long, value_name = "CODE", requires = "command")]
     failed_on: Vec<i32>,
@@ -202,17 +211,35 @@ pub(crate) async fn take_over(args: &TakeOverArgs, session: &Session) -> Result<
 
 pub(crate) async fn step(args: StepArgs, session: &Session) -> Result<Exit, CliError> {
     let (id, command, failed_on) = (args.id, args.command.clone(), args.failed_on.clone());
+    let wait = args.wait.unwrap_or_default();
     let step = asked(args)?;
     let client = session.client()?;
-    let stepped = client.open_step(id, &step).await?;
+    let stepped = ask(&client, id, &step, wait).await?;
     let (Stepped::Permitted, Some(permit), false) = (stepped.outcome, &stepped.permit, command.is_empty()) else {
         session.out.show(&stepped, show::stepped)?;
-        return Ok(if stepped.outcome == Stepped::Denied { Exit::Failed } else { Exit::Ok });
+        return Ok(match stepped.outcome {
+            Stepped::Permitted | Stepped::Completed => Exit::Ok,
+            Stepped::Denied | Stepped::Refused => Exit::Failed,
+            Stepped::Waits => Exit::Unavailable,
+        });
     };
     let (output, error) = command::run(&command, &step.input, permit, &failed_on).await?;
     let outcome = OpenOutcome { task: permit.task.clone(), output: output.map(Document::shared), error };
     let ack = client.open_outcome(id, &step.id, &outcome).await?.ack;
     said(session, &outcome, ack)
+}
+
+/// Asks for a step until it waits no more, or for so long.
+async fn ask(client: &Client, id: TransactionId, step: &OpenStep, wait: Duration) -> Result<OpenStepped, CliError> {
+    let until = Instant::now() + wait;
+    loop {
+        let stepped = client.open_step(id, step).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if stepped.outcome != Stepped::Waits || left.is_zero() {
+            return Ok(stepped);
+        }
+        tokio::time::sleep(PAUSE.min(left)).await;
+    }
 }
 
 /// What is asked of the server.

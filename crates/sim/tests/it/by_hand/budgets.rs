@@ -84,7 +84,7 @@ fn accounts(tenant: &Tenant) -> Vec<Account> {
 }
 
 /// What is settled and reserved of the one account that there is.
-fn standing(tenant: &Tenant) -> (u64, u64) {
+pub(super) fn standing(tenant: &Tenant) -> (u64, u64) {
     let accounts = accounts(tenant);
     assert_eq!(accounts.len(), 1, "{accounts:?}");
     (accounts[0].settled, accounts[0].reserved)
@@ -100,7 +100,7 @@ fn payload(tenant: &Tenant, id: TransactionId, kind: &str) -> String {
 }
 
 /// What the rows say is what the entries amount to.
-fn replays(tenant: &Tenant) {
+pub(super) fn replays(tenant: &Tenant) {
     let log = Scan::logs(&tenant.store).unwrap().into_iter().find(|log| log.tenant == tenant.id).unwrap().id;
     let mut replay = Replay::new(log);
     for entry in &tenant.store.dump().entries[&log] {

@@ -92,6 +92,7 @@ mod tests {
             unknown: false,
             decision: DecisionId::draw(Timestamp::EPOCH, &mut Entropy::from_seed([1; 32])),
             deadline: Timestamp::EPOCH,
+            limits: serde_json::Map::new(),
         };
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
