@@ -178,7 +178,10 @@ fn bundle(variant: Variant) -> Value {
         json!({ "name": "bench", "version": 1, "schema": schema, "policies": { "bench.cedar": policies } });
     match variant {
         Variant::Plain => {}
-        Variant::Obliged => bundle["obligations"] = json!({ "bench.cedar": obligations() }),
+        Variant::Obliged => {
+            bundle["version"] = json!(2);
+            bundle["obligations"] = json!({ "bench.cedar": obligations() });
+        }
     }
     bundle
 }
