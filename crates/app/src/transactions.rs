@@ -11,7 +11,7 @@ pub use view::{
     CauseView, ForkView, HistoryEntry, PollView, ResultView, SeenView, StepView, TransactionHead, TransactionView,
     UndoView,
 };
-pub(crate) use view::{Source, damaged, entries as entry_views, node_named, open, open_member};
+pub(crate) use view::{Source, damaged, entries as entry_views, member, node_named, open};
 pub use waits::{WaitKind, WaitView};
 
 use crate::app::App;

@@ -165,6 +165,10 @@ pub const DOCUMENTS_AT_ONCE: usize = 1;
 pub const PAGE_BYTES_MAX: usize = 2 << 20;
 /// Entries that are fetched at a time for a page: each may have a payload of [`PAYLOAD_BYTES_MAX`].
 pub const PAGE_STEP: usize = 8;
+/// Bytes of payloads, above which a store gives no further entries of a page, beyond the first [`PAGE_STEP`].
+pub const ENTRIES_BYTES_MAX: usize = 4 << 20;
+/// Entries that are fetched at a time for a replay.
+pub const REPLAY_STEP: usize = 512;
 /// Pages of entries that are read at a time in a tenant; others wait.
 pub const PAGES_AT_ONCE: usize = 1;
 /// Exports that are under way at a time in a tenant; one more is refused.

@@ -165,7 +165,12 @@ impl Tally {
             self.erased += 1;
             return None;
         };
-        let flip = match again(bundle, payload) {
+        self.count(again(bundle, payload))
+    }
+
+    /// Counts a decision that was taken again; gives the flip if it is one.
+    pub fn count(&mut self, again: Result<Option<Flip>, Unreplayable>) -> Option<Flip> {
+        let flip = match again {
             Ok(flip) => {
                 self.decisions += 1;
                 flip?

@@ -9,6 +9,8 @@ pub mod events;
 mod expiry;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod migration;
+#[cfg(any(feature = "sqlite", feature = "sim"))]
+mod page;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod requests;
@@ -137,7 +139,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// with `Bug` if the batch contradicts itself.
     fn commit(&self, batch: Batch) -> Answer<'_, (), CommitError>;
 
-    /// Entries from `from` on, in order; with payloads if asked.
+    /// Entries from `from` on, in order; with payloads if asked. Of more than `PAGE_STEP` it gives fewer than asked for
+    /// where payloads are large: a page ends with the log if it is empty.
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>>;
     /// Those of the log's entries that have these numbers, in order, with payloads; absent ones are left out.
     fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>>;

@@ -10,6 +10,7 @@ mod state;
 
 pub use inspect::Dump;
 
+use crate::page;
 use crate::{
     Answer, CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch,
     Store, StoreStats, TileRow, check, error,
@@ -351,7 +352,12 @@ impl Store for SimStore {
     }
 
     fn entries(&self, log: LogId, from: u64, limit: usize, payloads: bool) -> Answer<'_, Vec<EntryRow>> {
-        self.read("read entries", |state| Ok(state.entries(log, from, limit, payloads)))
+        self.read("read entries", |state| {
+            let (mut rows, mut wants) = (state.entries(log, from, limit, payloads), page::wants());
+            let count = rows.iter().take_while(|row| wants(row)).count();
+            rows.truncate(count);
+            Ok(rows)
+        })
     }
 
     fn entries_at(&self, log: LogId, numbers: Vec<u64>) -> Answer<'_, Vec<EntryRow>> {

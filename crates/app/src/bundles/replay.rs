@@ -3,17 +3,22 @@
 use super::{missing, parse};
 use crate::Error;
 use crate::app::App;
-use crate::transactions::{damaged, open_member};
-use chancery_base::limits::{PAGE_STEP, REPLAY_ENTRIES_MAX};
-use chancery_base::{Digest, Timestamp};
+use crate::transactions::{damaged, member};
+use chancery_base::limits::{REPLAY_ENTRIES_MAX, REPLAY_STEP};
+use chancery_base::{Digest, Timestamp, json};
 use chancery_ledger::Record;
-use chancery_policy::replay::{Flip, Tally};
+use chancery_policy::replay::{self, Flip, Tally, Unreplayable};
 use chancery_policy::{Bundle, Grant};
 use chancery_shard::row::EntryRow;
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Entries that are named of those that can't be replayed.
 pub const NAMED_MAX: usize = 100;
+/// Decisions that are known by their texts, and bytes that one of these has at most: 16 MiB in all.
+const KNOWN_MAX: usize = 2_048;
+const KNOWN_BYTES_MAX: usize = 8 << 10;
 /// Of a decision's payload, the decision; a decision that belongs to nothing else is the payload itself.
 const DECISION: &str = "decision";
 
@@ -75,18 +80,45 @@ impl Report {
         }
         self.flips.extend(self.tally.take(bundle, decision).map(|flip| (entry, flip)));
     }
+}
 
-    /// The same with entries as they are stored, of which no more is read than the decisions.
-    fn take_rows(&mut self, bundle: &Bundle, range: &Range, rows: &[EntryRow]) -> Result<(), Error> {
+/// A replay of entries as they are stored. What a step of a definition asks is often the same to the letter, and comes
+/// out the same: that is not decided twice.
+struct Run {
+    bundle: Arc<Bundle>,
+    range: Range,
+    report: Report,
+    known: HashMap<Box<[u8]>, Result<Option<Flip>, Unreplayable>>,
+}
+
+impl Run {
+    fn take(mut self, rows: &[EntryRow]) -> Result<Self, Error> {
         for row in rows {
             let record = Record::parse(&row.record).map_err(damaged("a record"))?;
-            if range.has(&record) {
-                let payload = row.payload.as_ref();
-                let decision = payload.map(|payload| open_member(&payload.sealed, DECISION)).transpose()?;
-                self.again(bundle, record.seq, decision.as_ref());
+            if !self.range.has(&record) {
+                continue;
+            }
+            match &row.payload {
+                None => self.report.again(&self.bundle, row.seq, None),
+                Some(payload) => {
+                    let again = self.again(member(&payload.sealed, DECISION)?)?;
+                    self.report.flips.extend(self.report.tally.count(again).map(|flip| (row.seq, flip)));
+                }
             }
         }
-        Ok(())
+        Ok(self)
+    }
+
+    fn again(&mut self, decision: &[u8]) -> Result<Result<Option<Flip>, Unreplayable>, Error> {
+        if let Some(known) = self.known.get(decision) {
+            return Ok(known.clone());
+        }
+        let value = json::parse(decision, decision.len()).map_err(damaged("a payload"))?;
+        let again = replay::again(&self.bundle, &value);
+        if self.known.len() < KNOWN_MAX && decision.len() <= KNOWN_BYTES_MAX {
+            self.known.insert(decision.into(), again.clone());
+        }
+        Ok(again)
     }
 }
 
@@ -97,19 +129,26 @@ impl Report {
 /// If there is no such bundle, or it no longer loads.
 pub async fn replay(app: &App, grant: &Grant, digest: Digest, range: Range) -> Result<Replayed, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let (bundle, _) = parse(&row.source)?;
+    let bundle = Arc::new(parse(&row.source)?.0);
     let tenant = app.tenant(grant)?;
     let end = range.to.unwrap_or(u64::MAX).min(tenant.head().size);
     let last = end.min(range.from.saturating_add(REPLAY_ENTRIES_MAX));
-    let (mut report, mut from) = (Report::default(), range.from);
-    while from < last {
-        let step = usize::try_from(last - from).unwrap_or(PAGE_STEP).min(PAGE_STEP);
-        // Any of them may be large: it is one page of entries at a time in a tenant. It is never closed.
-        let _turn = tenant.pages.acquire().await;
-        let rows = app.store().entries(tenant.log, from, step, true).await?;
-        let Some(read) = rows.last().map(|row| row.seq) else { break };
-        report.take_rows(&bundle, &range, &rows)?;
+    let fetch = async |from: u64| {
+        let step = usize::try_from(last.saturating_sub(from)).unwrap_or(REPLAY_STEP).min(REPLAY_STEP);
+        if step == 0 { Ok(Vec::new()) } else { app.store().entries(tenant.log, from, step, true).await }
+    };
+    // It is never closed; it is given back when this returns.
+    let _turn = tenant.pages.acquire().await;
+    let mut run = Run { bundle, range, report: Report::default(), known: HashMap::new() };
+    let mut from = range.from;
+    let mut rows = fetch(from).await?;
+    while let Some(read) = rows.last().map(|row| row.seq) {
         from = read.saturating_add(1);
+        // Those that come next are read while these are decided.
+        let (next, taken) = tokio::join!(fetch(from), tokio::task::spawn_blocking(move || run.take(&rows)));
+        run = taken.map_err(|_| Error::Bug("a replay ended before it was over"))??;
+        rows = next?;
     }
+    let report = run.report;
     Ok(Replayed { report, next: (from < end).then_some(from) })
 }

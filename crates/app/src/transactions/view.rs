@@ -668,20 +668,19 @@ fn read<T: DeserializeOwned>(body: &Sealed, what: &'static str) -> Result<T, Err
 
 /// The JSON in sealed bytes.
 pub(crate) fn open(sealed: &Sealed) -> Result<Value, Error> {
-    let bytes = sealed.open().ok_or_else(|| Error::Damaged {
-        what: "a payload",
-        detail: format!("it is sealed under key `{}`", sealed.key),
-    })?;
-    json::parse(bytes, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
+    json::parse(opened(sealed)?, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
 }
 
-/// A member of what is sealed; where there is none all of it. No more is read than that.
-pub(crate) fn open_member(sealed: &Sealed, name: &str) -> Result<Value, Error> {
-    let member = sealed.open().and_then(Members::read).and_then(|members| members.text(name));
-    match member {
-        Some(text) => json::parse(text.as_bytes(), 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload")),
-        None => open(sealed),
-    }
+/// The text of a member of what is sealed; where there is none, of all of it.
+pub(crate) fn member<'s>(sealed: &'s Sealed, name: &str) -> Result<&'s [u8], Error> {
+    let bytes = opened(sealed)?;
+    Ok(Members::read(bytes).and_then(|members| members.text(name)).map_or(bytes, str::as_bytes))
+}
+
+fn opened(sealed: &Sealed) -> Result<&[u8], Error> {
+    sealed
+        .open()
+        .ok_or_else(|| Error::Damaged { what: "a payload", detail: format!("it is sealed under key `{}`", sealed.key) })
 }
 
 /// Says that stored bytes do not read.

@@ -11,6 +11,7 @@ use crate::{
     CheckpointRow, Count, EventReach, EventSearch, EventsFound, Found, Reach, RequestReach, RequestSearch, TileRow,
     error,
 };
+use chancery_base::limits::{ENTRIES_BYTES_MAX, PAGE_STEP};
 use chancery_base::{Digest, EvidenceId, Kind, Name, RequestId, TenantId, Timestamp, TransactionId};
 use chancery_shard::batch::{ControlRows, Loaded, LoadedTransaction, Sources, StoreError};
 use chancery_shard::row::{
@@ -423,7 +424,18 @@ pub(super) async fn entries(
     let Some(from) = i64::try_from(from).ok().filter(|_| from < LOG_ENTRIES_MAX) else { return Ok(Vec::new()) };
     let conn = connections.get("read entries").await?;
     let columns = if payloads { rows::ENTRY } else { rows::ENTRY_BARE };
-    let query = format!("SELECT {columns} FROM entries WHERE log = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+    let of_log = "FROM entries WHERE log = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+    let query = if payloads && limit > PAGE_STEP {
+        // As `page::wants`, of what is not sent before it is asked.
+        format!(
+            "SELECT {columns} FROM (SELECT *, row_number() OVER w AS place, \
+             sum(coalesce(octet_length(payload), 0)) OVER w - coalesce(octet_length(payload), 0) AS before \
+             FROM (SELECT * {of_log}) AS asked WINDOW w AS (ORDER BY seq)) AS page \
+             WHERE place <= {PAGE_STEP} OR before < {ENTRIES_BYTES_MAX} ORDER BY seq"
+        )
+    } else {
+        format!("SELECT {columns} {of_log}")
+    };
     let page: &[Param<'_>] = &[(&log.0, Type::INT8), (&from, Type::INT8), (&rows_max(limit), Type::INT8)];
     Ok(second(all(&conn, "read entries", &query, page, rows::entry).await?))
 }

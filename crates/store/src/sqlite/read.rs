@@ -1,6 +1,7 @@
 //! Reads: each on a connection of its own that cannot write, in one snapshot where there is more than one statement.
 
 use crate::events::Gather;
+use crate::page;
 use crate::scan::{BUNDLE, SHADOW};
 use crate::search::{self, Plan, Statement, Value};
 use crate::sqlite::fault::reading;
@@ -36,6 +37,23 @@ pub(super) fn all<T, P: Params>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Answer<Vec<T>> {
     let query = || conn.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<Vec<T>>>();
+    query().map_err(reading(operation))
+}
+
+/// The first rows of a query, for as long as they are wanted.
+fn all_while<T, P: Params>(
+    conn: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: P,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    mut wants: impl FnMut(&T) -> bool,
+) -> Answer<Vec<T>> {
+    let query = || {
+        let mut statement = conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        rows.take_while(|row| row.as_ref().map_or(true, &mut wants)).collect::<rusqlite::Result<Vec<T>>>()
+    };
     query().map_err(reading(operation))
 }
 
@@ -356,7 +374,7 @@ pub(super) fn entries(conn: &Connection, log: LogId, from: u64, limit: usize, pa
     let statement =
         format!("SELECT {columns} FROM entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3");
     let page = params![first, last, rows_max(limit)];
-    all(conn, "read entries", &statement, page, |row| Ok(rows::entry(row)?.1))
+    all_while(conn, "read entries", &statement, page, |row| Ok(rows::entry(row)?.1), page::wants())
 }
 
 pub(super) fn entries_at(conn: &Connection, log: LogId, numbers: &[u64]) -> Answer<Vec<EntryRow>> {

@@ -9,11 +9,12 @@ mod settings;
 
 use crate::fixture::*;
 use crate::subject::{Subject, block_on};
+use chancery_base::limits::{ENTRIES_BYTES_MAX, PAGE_STEP};
 use chancery_base::{Kind, Timestamp};
 use chancery_shard::row::*;
 use chancery_shard::search::Search;
 use chancery_shard::{Batch, Call, CommitError, Loaded, Reply, StoreError};
-use chancery_store::{CheckpointRow, Count, Found, Reach, TileRow, carry_out};
+use chancery_store::{CheckpointRow, Count, Found, Reach, Store, TileRow, carry_out};
 use directory::{accounts_are_as_last_counted, the_directory_is_as_last_written};
 use events::{events_are_found_in_the_order_of_their_entries, what_is_no_event_of_the_batch_is_refused};
 use expiry::{a_large_family_goes_in_parts, only_what_has_ended_is_removed, what_is_final_is_found_by_family};
@@ -444,6 +445,32 @@ async fn what_only_waits_is_asleep(subject: &Subject) {
     assert_eq!(store.asleep(zero.id, None, 9).await.unwrap(), [wakes(1), wakes(3), wakes(5)]);
 }
 
+/// However many are asked for, no page has more than `PAGE_STEP` large payloads; whoever goes on gets all of them.
+async fn large_entries_end_a_page(store: &dyn Store) {
+    tenants(store, &[("large", 1)]).await;
+    let log = log(store, "large", 0).await;
+    let count = 2 * u64::try_from(PAGE_STEP).unwrap() + 3;
+    let mut batch = batch_of(&log, 3, 0, count);
+    for entry in &mut batch.entries {
+        entry.payload.as_mut().unwrap().sealed.bytes = vec![b'x'; ENTRIES_BYTES_MAX / 2];
+    }
+    let written = batch.entries.clone();
+    store.commit(batch).await.unwrap();
+    let (mut read, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let from = u64::try_from(read.len()).unwrap();
+        let page = store.entries(log.id, from, 100, true).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        pages.push(page.len());
+        read.extend(page);
+    }
+    assert_eq!(pages, [PAGE_STEP, PAGE_STEP, 3]);
+    assert!(read == written, "all of them, in order");
+    assert_eq!(store.entries(log.id, 0, 100, false).await.unwrap().len(), written.len());
+}
+
 async fn entries_come_in_pages(subject: &Subject) {
     let store = subject.store();
     tenants(store, &[("acme", 1)]).await;
@@ -458,6 +485,7 @@ async fn entries_come_in_pages(subject: &Subject) {
     let bare: Vec<_> = all.iter().map(|entry| EntryRow { payload: None, ..entry.clone() }).collect();
     assert_eq!(store.entries(system.id, 0, 9, false).await.unwrap(), bare);
     assert_eq!(store.entries(acme.id, 0, 9, true).await.unwrap().len(), 3);
+    large_entries_end_a_page(store).await;
 }
 
 async fn transactions_are_listed_newest_first(subject: &Subject) {
