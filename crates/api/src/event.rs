@@ -39,6 +39,10 @@ pub struct CloudEvent {
     /// `undo`, where the step's compensation emitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// The classes of data that the transaction had come to use, with blanks between: what the event may tell of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "health personal")]
+    pub taint: Option<String>,
     /// What it says; absent where that is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,

@@ -6,6 +6,7 @@ use crate::transactions::{damaged, open};
 use crate::{Error, clock};
 use chancery_base::limits::{EVENT_LOOKS_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX, PAGE_STEP};
 use chancery_base::{EventId, EventPattern, Name, Timestamp, TransactionId, json};
+use chancery_engine::definition::Classes;
 use chancery_engine::{Emission, Phase};
 use chancery_ledger::{Origin, Record};
 use chancery_policy::Grant;
@@ -61,6 +62,8 @@ pub struct Content {
     pub definition: Name,
     /// The step, or the clone of one: `ship[3]`.
     pub step: String,
+    /// The classes of data that the transaction had come to use.
+    pub taint: Classes,
     /// What it says.
     pub data: Value,
 }
@@ -172,7 +175,8 @@ fn view(origin: &Origin, row: &EventRow, entry: &EntryRow) -> Result<EventView, 
             let emission = payload.get_mut("event").map(Value::take).unwrap_or_default();
             let emission: Emission = serde_json::from_value(emission).map_err(damaged("an event"))?;
             let data = payload.get_mut("input").map(Value::take).ok_or_else(|| broken("input"))?;
-            Some(Content { definition: emission.definition, step: emission.step, data })
+            let Emission { definition, step, taint, .. } = emission;
+            Some(Content { definition, step, taint, data })
         }
     };
     Ok(EventView {

@@ -375,6 +375,9 @@ pub struct Emission {
     /// What it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The classes of data that the transaction had come to use, this step's among them.
+    #[serde(default, skip_serializing_if = "Classes::is_empty")]
+    pub taint: Classes,
     /// What it is called.
     #[serde(rename = "type")]
     pub event_type: EventType,

@@ -144,6 +144,7 @@ mod tests {
             transaction: format!("txn_{}", "2".repeat(32)).parse().unwrap(),
             step: Some("ship".to_owned()),
             phase: Some("undo".to_owned()),
+            taint: None,
             data,
         };
         let plain = event(None, None);

@@ -99,7 +99,8 @@ impl Transaction {
             (Some(Run::Decide(_)), Deed::Answered { .. }) => true,
             (Some(Run::Emit(emit)), Deed::Emitted(emission, _)) => {
                 let is_here = emission.definition == self.head.beginning.definition;
-                is_here && emission.step == self.name_of(node) && emission.event_type == emit.event_type
+                let is_its = emission.step == self.name_of(node) && emission.event_type == emit.event_type;
+                is_here && is_its && emission.taint == self.taint_at(node)
             }
             (
                 Some(

@@ -23,6 +23,14 @@ impl Transaction {
         taint
     }
 
+    /// The same with what a step uses, begun or not.
+    #[must_use]
+    pub fn taint_at(&self, node: NodeRef) -> Classes {
+        let mut taint = self.taint();
+        taint.extend(self.step_of(node).iter().flat_map(|step| step.classes.iter().cloned()));
+        taint
+    }
+
     /// Keeps what a child had come to use with the step that ran it.
     pub(super) fn taint_with(&mut self, node: NodeRef, event: &Event) {
         if let Event::Completed { taint, .. } = event

@@ -161,6 +161,7 @@ impl Run {
                     id: EventId::draw(self.now, &mut self.entropy),
                     step: definition.name_of(node).unwrap(),
                     subject: subject.clone(),
+                    taint: self.transaction.taint_at(node),
                     event_type: event_type.clone(),
                 };
                 let output = json!({ "id": emission.id.to_string() });

@@ -5,8 +5,8 @@ use crate::extract::invalid;
 use crate::failure::Failure;
 use chancery_api::event::{CloudEvent, Events, EventsQuery, SPEC_VERSION};
 use chancery_app::events::{EventView, EventsView, Query};
-use chancery_base::EventPattern;
 use chancery_base::limits::EVENT_SUBJECT_BYTES_MAX;
+use chancery_base::{EventPattern, Name};
 use chancery_engine::Phase;
 
 pub(crate) fn event_query(query: EventsQuery) -> Result<Query, Failure> {
@@ -26,11 +26,13 @@ pub(crate) fn events(view: EventsView) -> Events {
 
 fn event(view: EventView) -> CloudEvent {
     let mut source = format!("chancery://{}/{}", view.origin.cluster(), view.origin.tenant());
-    let (mut step, mut data) = (None, None);
+    let (mut step, mut taint, mut data) = (None, None, None);
     if let Some(content) = view.content {
         source.push('/');
         source.push_str(content.definition.as_str());
         step = Some(content.step);
+        let classes: Vec<&str> = content.taint.iter().map(Name::as_str).collect();
+        taint = Some(classes.join(" ")).filter(|classes| !classes.is_empty());
         data = Some(content.data).filter(|data| !data.is_null());
     }
     CloudEvent {
@@ -44,6 +46,7 @@ fn event(view: EventView) -> CloudEvent {
         transaction: view.transaction,
         step,
         phase: (view.phase != Phase::Do).then(|| view.phase.word().to_owned()),
+        taint,
         data,
     }
 }

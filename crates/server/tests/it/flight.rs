@@ -189,6 +189,25 @@ async fn data_that_was_read_taints_what_comes_after() {
     }
 }
 
+/// An event carries on what its transaction has come to use, and one of before that does not.
+#[tokio::test]
+async fn data_that_was_read_taints_the_events_that_come_after() {
+    let house = House::new().await;
+    push(&house, 1, json!({ "policies": NO_LEAK, "classes": ["personal", "public"] })).await;
+    house
+        .define(
+            "name: tells\nversion: 1\nsteps:\n  - {id: before, run: {emit: {type: thing.begun}}}\n  - {id: read, \
+             after: [before], classes: [public, personal], run: {worker: read}, irreversible: true}\n  - {id: tell, \
+             after: [read], run: {emit: {type: thing.told}}}\n",
+        )
+        .await;
+    house.post("/v1/transactions", &house.owner, &json!({ "definition": "tells" })).await;
+    house.done(&house.task("read").await, json!({})).await;
+    let events = house.get("/v1/events?wait=5s", &house.owner).await.json();
+    let taints: Vec<_> = events["items"].as_array().unwrap().iter().map(|event| event["taint"].as_str()).collect();
+    assert_eq!(taints, [None, Some("personal public")], "{events}");
+}
+
 #[tokio::test]
 async fn what_an_agent_read_taints_what_it_calls() {
     let house = House::new().await;

@@ -86,6 +86,7 @@ impl Shard {
             id: EventId::draw(work.now, &mut work.entropy),
             step,
             subject,
+            taint: member.taint_at(node),
             event_type,
         };
         let output = Document::shared(json!({ "id": emission.id.to_string() }));
