@@ -50,7 +50,9 @@ impl Shard {
             let count = match &obligation.demand {
                 Demand::Budget(spending) => of_budget(spending, beginning, offer, control),
                 Demand::Rate(pace) => of_rate(policy, pace, beginning),
-                Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) => continue,
+                Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Notify(_) => {
+                    continue;
+                }
             };
             match count.and_then(|count| self.charge(count, &charges, control, now)) {
                 Ok(Ok(charge)) => charges.push(charge),

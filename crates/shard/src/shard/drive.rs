@@ -2,8 +2,8 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
-use super::evidence;
 use super::judge::{Under, add_data};
+use super::lookup;
 use super::work::Work;
 use super::{Control, Shard, overrides, stops};
 use crate::input::{
@@ -134,7 +134,7 @@ impl Shard {
                 (judged.bundle, judged.decision)
             }
         };
-        let decision = evidence::held(decision, Some((id, intent.step.as_str())), control, work.now);
+        let decision = lookup::held(decision, Some((id, intent.step.as_str())), control, work.now);
         observe(&bundle, intent.action.as_str(), &decision, work);
         let decision_id = DecisionId::draw(work.now, &mut work.entropy);
         let standing = Standing { actor, decision: Some(&*decision) };
