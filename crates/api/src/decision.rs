@@ -202,6 +202,12 @@ pub enum Demand {
         /// For whom they are counted, such as `principal`.
         per: String,
     },
+    /// That notifiers tell of it once it is done.
+    Notify {
+        /// Which.
+        #[schema(value_type = Vec<String>)]
+        notifiers: Vec<Name>,
+    },
 }
 
 /// Why a decision is what it is.

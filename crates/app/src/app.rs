@@ -331,7 +331,7 @@ impl App {
         let loaded = self.store().transaction(&grant, id).await?;
         let starter = match loaded {
             Some(loaded) => Some(loaded.row.principal),
-            None => past::beginning(self, &grant, id).await?.map(|beginning| beginning.principal),
+            None => past::beginning(self.store().as_ref(), &grant, id).await?.map(|beginning| beginning.principal),
         };
         if let Some(starter) = starter {
             self.shared.starters.keep(&caller.tenant, id, starter);

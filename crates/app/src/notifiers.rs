@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::notify::{self, notice::Notice};
 use crate::page::{Page, Paged};
+use crate::tenant::Tenant;
 use crate::{Error, clock};
 use chancery_base::{EventId, Name, Secret};
 use chancery_policy::Grant;
@@ -53,7 +54,7 @@ pub fn get(app: &App, grant: &Grant, name: &Name) -> Result<NotifierView, Error>
     let tenant = app.tenant(grant)?;
     let control = tenant.control()?;
     let (notifier, _) = control.notifiers.get(name).ok_or_else(|| missing(name))?;
-    Ok(NotifierView { notifier: notifier.clone(), retrying: tenant.notifying.of(name) })
+    Ok(view(&tenant, notifier))
 }
 
 /// A page of the tenant's notifiers, by name.
@@ -64,9 +65,7 @@ pub fn list(app: &App, grant: &Grant, page: &Page<Name>) -> Result<Paged<Notifie
     let tenant = app.tenant(grant)?;
     let control = tenant.control()?;
     let later = control.notifiers.iter().filter(|(name, _)| page.after.as_ref().is_none_or(|after| *name > after));
-    let views = later
-        .take(page.rows() + 1)
-        .map(|(name, (notifier, _))| NotifierView { notifier: notifier.clone(), retrying: tenant.notifying.of(name) });
+    let views = later.take(page.rows() + 1).map(|(_, (notifier, _))| view(&tenant, notifier));
     Ok(Paged::cut(views.collect(), page.rows(), |view| view.notifier.name.clone()))
 }
 
@@ -84,6 +83,11 @@ pub async fn test(app: &App, grant: &Grant, name: &Name) -> Result<Result<(), St
     let notice = Notice::test(grant.tenant(), id, now, grant.principal());
     let by = (&notifier.settings.channel, secret.as_ref());
     Ok(notify::tell(&tenant, &app.config().target_guard, by, &notice).await)
+}
+
+fn view(tenant: &Tenant, known: &Notifier) -> NotifierView {
+    let board = &tenant.notifying;
+    NotifierView { notifier: board.standing(known), retrying: board.retrying(&known.name) }
 }
 
 fn missing(name: &Name) -> Error {

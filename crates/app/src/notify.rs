@@ -1,4 +1,5 @@
-//! Telling people: reads the tenant's log behind the commits, and tells of what its notifiers are set on.
+//! Telling people: reads the tenant's log behind the commits, and tells of what its notifiers are set on, and of the
+//! permits whose obligations name them.
 //!
 //! INVARIANT: what is told of is committed, and what is not known to be told is told again: a notifier moves on by an
 //! entry, after the receiver has taken it. A crash in between tells the same twice, under one id.
@@ -13,6 +14,7 @@ use chancery_base::{Name, PrincipalId, Secret, Timestamp};
 use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::control::Control;
+use chancery_shard::entry::{ToldPermit, is_told};
 use chancery_shard::input::{Change, Command, ControlChange};
 use chancery_shard::notifier::{Channel, Notified, Notifier, NotifierSettings};
 use chancery_store::Store;
@@ -47,25 +49,60 @@ pub struct Retry {
     pub next_at: Timestamp,
 }
 
-/// What is tried again, by notifier.
+/// How notifiers do, beside what the control state says of them.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<Name, Retry>>);
+pub(crate) struct Board(Mutex<BTreeMap<Name, Posted>>);
+
+/// How one does.
+#[derive(Debug, Default)]
+struct Posted {
+    /// As it was committed when it last came further: the control state may be older.
+    came: Option<Notifier>,
+    /// What is tried again.
+    retry: Option<Retry>,
+}
 
 impl Board {
-    pub(crate) fn of(&self, name: &Name) -> Option<Retry> {
-        self.lock().get(name).cloned()
+    /// What a notifier tries again.
+    pub(crate) fn retrying(&self, name: &Name) -> Option<Retry> {
+        self.lock().get(name)?.retry.clone()
     }
 
-    fn put(&self, name: &Name, retry: Option<Retry>) {
-        match retry {
-            Some(retry) => drop(self.lock().insert(name.clone(), retry)),
-            None => drop(self.lock().remove(name)),
+    /// A notifier as it stands, of which the control state may not know how far it came.
+    pub(crate) fn standing(&self, known: &Notifier) -> Notifier {
+        match self.lock().get(&known.name).and_then(|posted| posted.came.as_ref()) {
+            Some(came) if came.next > known.next => {
+                Notifier { settings: known.settings.clone(), password: known.password, ..came.clone() }
+            }
+            Some(_) | None => known.clone(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Retry>> {
+    /// A notifier came further.
+    pub(crate) fn came(&self, notifier: Notifier) {
+        let name = notifier.name.clone();
+        self.lock().entry(name).or_default().came = Some(notifier);
+    }
+
+    fn retry(&self, name: &Name, retry: Option<Retry>) {
+        self.lock().entry(name.clone()).or_default().retry = retry;
+    }
+
+    /// Forgets those that are gone.
+    fn keep(&self, known: &BTreeMap<Name, (Notifier, Option<Secret>)>) {
+        self.lock().retain(|name, _| known.contains_key(name));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Posted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An entry that is told of.
+struct Found {
+    record: Record,
+    /// What it permits, where it is a permit that has the notifier tell of it.
+    permit: Option<ToldPermit>,
 }
 
 /// Everything that the task works with.
@@ -88,7 +125,7 @@ struct Standing {
 
 /// What a look at a notifier came to.
 enum Turn {
-    /// It moved on: the control state is another.
+    /// It moved on.
     Moved,
     /// Nothing to do before this time, if one is given, or before the log grows.
     Rests(Option<Instant>),
@@ -125,11 +162,13 @@ impl Notifications {
     async fn look(&self, standings: &mut BTreeMap<Name, Standing>, size: u64) -> Option<Instant> {
         let Ok(control) = self.tenant.control() else { return Some(clock::instant() + STORE_AGAIN) };
         standings.retain(|name, _| control.notifiers.contains_key(name));
+        self.tenant.notifying.keep(&control.notifiers);
         let mut wake: Option<Instant> = None;
         for (name, (notifier, secret)) in &control.notifiers {
-            let standing = standings.entry(name.clone()).or_insert_with(|| Standing::of(notifier));
-            standing.follow(notifier);
-            let turn = match self.turn(notifier, secret.as_ref(), standing, (&*control, size)).await {
+            let notifier = self.tenant.notifying.standing(notifier);
+            let standing = standings.entry(name.clone()).or_insert_with(|| Standing::of(&notifier));
+            standing.follow(&notifier);
+            let turn = match self.turn(&notifier, secret.as_ref(), standing, (&*control, size)).await {
                 Ok(turn) => turn,
                 Err(error) => {
                     warn!(tenant = %self.tenant.id, notifier = %name, "notifier `{name}` could not go on: {error}");
@@ -155,16 +194,20 @@ impl Notifications {
         if let Some(at) = standing.retry_at.filter(|at| *at > clock::instant()) {
             return Ok(Turn::Rests(Some(at)));
         }
-        let Some(record) = self.next(notifier, standing, size).await? else {
+        let Some(found) = self.next(notifier, standing, size).await? else {
             if standing.next.saturating_sub(notifier.next) >= NOTIFIER_PASSES_AFTER {
                 return self.moved(notifier, Notified::Nothing(standing.next), standing).await;
             }
             let is_more = standing.next < size;
             return Ok(Turn::Rests(is_more.then(clock::instant)));
         };
-        let entry = record.seq;
+        let entry = found.record.seq;
         let grant = Grant::system("to tell people what is asked of them", self.tenant.id.clone());
-        let notice = Notice::of(&record, (&self.tenant.id, self.store.as_ref(), &grant), control).await?;
+        let from = (&self.tenant.id, self.store.as_ref(), &grant);
+        let notice = match &found.permit {
+            Some(permit) => Some(Notice::of_permit(&found.record, permit, from, control).await?),
+            None => Notice::of(&found.record, from, control).await?,
+        };
         // What it was about is kept no longer: there is nothing to tell.
         let Some(notice) = notice else {
             return self.moved(notifier, Notified::Nothing(entry + 1), standing).await;
@@ -181,7 +224,7 @@ impl Notifications {
                 }
                 let wait = BACKOFF_MAX.min(BACKOFF * 2_u32.saturating_pow(standing.attempts - 1));
                 let (attempts, next_at) = (standing.attempts, clock::now().plus(wait));
-                self.tenant.notifying.put(&notifier.name, Some(Retry { entry, attempts, error, next_at }));
+                self.tenant.notifying.retry(&notifier.name, Some(Retry { entry, attempts, error, next_at }));
                 standing.retry_at = Some(clock::instant() + wait);
                 Ok(Turn::Rests(standing.retry_at))
             }
@@ -194,7 +237,7 @@ impl Notifications {
         notifier: &Notifier,
         standing: &mut Standing,
         size: u64,
-    ) -> Result<Option<Record>, crate::Error> {
+    ) -> Result<Option<Found>, crate::Error> {
         let many = usize::try_from(size.saturating_sub(standing.next)).unwrap_or(usize::MAX).min(NOTIFIER_LOOKS);
         if many == 0 {
             return Ok(None);
@@ -202,11 +245,27 @@ impl Notifications {
         for row in self.store.entries(self.tenant.log, standing.next, many, false).await? {
             let record = Record::parse(&row.record).map_err(crate::transactions::damaged("a record"))?;
             if notifier.settings.tells_of(record.kind.as_str()) {
-                return Ok(Some(record));
+                return Ok(Some(Found { record, permit: None }));
+            }
+            if let Some(permit) = self.permit(&record, &notifier.name).await? {
+                return Ok(Some(Found { record, permit: Some(permit) }));
             }
             standing.next = row.seq + 1;
         }
         Ok(None)
+    }
+
+    /// What an entry permits, if its permit has the notifier tell of it.
+    async fn permit(&self, record: &Record, notifier: &Name) -> Result<Option<ToldPermit>, crate::Error> {
+        if !is_told(record) {
+            return Ok(None);
+        }
+        let rows = self.store.entries(self.tenant.log, record.seq, 1, true).await?;
+        // What was erased tells nothing.
+        let Some(payload) = rows.first().and_then(|row| row.payload.as_ref()) else { return Ok(None) };
+        let damaged = crate::transactions::damaged("a permit's payload");
+        let bytes = payload.sealed.open().ok_or_else(|| damaged("it is under a key that is not here"))?;
+        ToldPermit::read(bytes, notifier).map_err(crate::transactions::damaged("a permit's payload"))
     }
 
     /// Tells, once.
@@ -229,7 +288,7 @@ impl Notifications {
         let change = ControlChange { actor: PrincipalId::SYSTEM, change };
         self.tenant.pump.ask(Command::Control(Box::new(change))).await?;
         (standing.attempts, standing.retry_at) = (0, None);
-        self.tenant.notifying.put(&notifier.name, None);
+        self.tenant.notifying.retry(&notifier.name, None);
         Ok(Turn::Moved)
     }
 }

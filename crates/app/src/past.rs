@@ -12,6 +12,7 @@ use chancery_shard::entry::Recorded;
 use chancery_shard::input::Refusal;
 use chancery_shard::replay;
 use chancery_shard::row::EntryRow;
+use chancery_store::Store;
 use std::sync::Arc;
 
 /// Entries that are read at a time: each may have a large payload.
@@ -29,8 +30,12 @@ pub(crate) async fn or_expired<T>(app: &App, grant: &Grant, answer: Result<T, Er
 }
 
 /// How a transaction began; none where the tenant has no entry of it.
-pub(crate) async fn beginning(app: &App, grant: &Grant, id: TransactionId) -> Result<Option<Arc<Beginning>>, Error> {
-    let first = app.store().history(grant, id, 0, 1).await?;
+pub(crate) async fn beginning(
+    store: &dyn Store,
+    grant: &Grant,
+    id: TransactionId,
+) -> Result<Option<Arc<Beginning>>, Error> {
+    let first = store.history(grant, id, 0, 1).await?;
     let Some((_, row)) = first.first() else { return Ok(None) };
     let Event::Started { beginning, .. } = event(row)? else {
         return Err(damaged("a transaction")(format!("the first entry of {id} is not its start")));
@@ -45,7 +50,7 @@ pub(crate) async fn node(
     id: TransactionId,
     step: &str,
 ) -> Result<Option<(NodeRef, bool)>, Error> {
-    let beginning = beginning(app, grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
+    let beginning = beginning(app.store().as_ref(), grant, id).await?.ok_or(Error::Refused(Refusal::Missing(id)))?;
     let tenant = app.tenant(grant)?;
     let version = Some(beginning.version);
     let definition = tenant.definitions.resolve(app, grant, &tenant, &beginning.definition, version).await?;

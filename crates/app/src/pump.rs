@@ -332,6 +332,7 @@ impl Pump {
                     }
                     self.tenant.controlled(control);
                 }
+                Effect::Notified(notifier) => self.tenant.notifying.came(*notifier),
                 // Whoever had it made takes it in.
                 Effect::TenantCreated(tenant) => debug!(%tenant, "tenant `{tenant}` was made"),
                 Effect::Observed(observation) => measure::observed(&observation),

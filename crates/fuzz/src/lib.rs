@@ -7,11 +7,13 @@
 
 pub mod body;
 mod callback;
+mod capability;
 mod check;
 mod cron;
 mod definition;
 mod entry;
 mod exchange;
+mod export;
 mod expression;
 mod json;
 mod note;
@@ -42,7 +44,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "json", run: json::json },
     Target { name: "definition", run: definition::definition },
     Target { name: "expression", run: expression::expression },
@@ -58,6 +60,8 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "search", run: search::search },
     Target { name: "cron", run: cron::cron },
     Target { name: "table", run: table::table },
+    Target { name: "export", run: export::export },
+    Target { name: "capability", run: capability::capability },
 ];
 
 /// Runs the target of this name.

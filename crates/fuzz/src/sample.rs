@@ -1,5 +1,11 @@
 //! A log and tokens whose keys only this module has: what anything else makes of them is a forgery.
 
+mod capability;
+mod export;
+
+pub use capability::{Capabilities, capabilities};
+pub use export::{Export, exports, verify};
+
 use crate::check::{find, sure};
 use crate::tile::merkle_tree_hash;
 use chancery_base::{

@@ -5,8 +5,8 @@ mod table;
 mod text;
 
 use crate::policy::SEPARATOR;
-use crate::sample;
-use chancery_base::limits::{EXPRESSION_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::sample::{self, Export};
+use chancery_base::limits::{CAPABILITY_BYTES_MAX, EXPRESSION_BYTES_MAX, RECORD_BYTES_MAX};
 use std::collections::BTreeMap;
 
 /// A file of a corpus: target, name, content.
@@ -103,6 +103,8 @@ fn ledger() -> Vec<(&'static str, Vec<u8>)> {
     let mut texts = records();
     texts.extend(receipts());
     texts.extend(checkpoints());
+    texts.extend(exports());
+    texts.extend(capabilities());
     for token in &sample::tokens().tokens {
         let done = format!("[{{\"task\":\"{token}\",\"output\":null}}]");
         texts.push(("callback", format!("{{\"token\":\"{token}\",\"output\":{{\"id\":1}}}}")));
@@ -139,6 +141,35 @@ fn receipts() -> Vec<(&'static str, String)> {
     }
     receipts.push(log.receipt(13, 10, true).to_text());
     receipts.into_iter().map(|text| ("receipt", text)).collect()
+}
+
+fn exports() -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    for Export { text, .. } in sample::exports() {
+        files.push(text.clone());
+        files.extend(changed(text, text::EXPORT_CHANGES));
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let cut = lines.split_last().map(|(_, before)| before.concat());
+        let moved = lines.iter().rev().copied().collect::<String>();
+        files.extend(cut.into_iter().chain([moved]));
+    }
+    files.into_iter().map(|text| ("export", text)).collect()
+}
+
+fn capabilities() -> Vec<(&'static str, String)> {
+    let known = sample::capabilities();
+    let mut tokens: Vec<String> = known.issued.iter().map(|(_, token)| token.clone()).collect();
+    tokens.extend(known.narrowed.iter().cloned());
+    tokens.push(known.strange.clone());
+    if let Some(token) = tokens.first().cloned() {
+        tokens.extend(changed(&token, text::CAPABILITY_CHANGES));
+        tokens.extend([token.trim_end_matches('=').to_owned(), format!("{token}{token}"), format!("{token}\n")]);
+        let (half, _) = token.split_at(token.len() / 8 * 4);
+        tokens.push(half.to_owned());
+    }
+    tokens.extend(text::CAPABILITIES.iter().map(|text| (*text).to_owned()));
+    tokens.push("A".repeat(CAPABILITY_BYTES_MAX + 4));
+    tokens.into_iter().map(|text| ("capability", text)).collect()
 }
 
 fn checkpoints() -> Vec<(&'static str, String)> {

@@ -14,10 +14,11 @@ use crate::obligation::{Approval, Demand, Obligation};
 use crate::over::{Overridden, Override};
 use crate::request::Request;
 use crate::risk::Risk;
-use chancery_base::{Digest, json};
+use chancery_base::{Digest, Name, json};
 use facts::Facts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// What was decided.
@@ -255,6 +256,12 @@ impl Decision {
     #[must_use]
     pub fn is_permit(&self) -> bool {
         self.outcome == Outcome::Permit
+    }
+
+    /// The notifiers that tell of what is done by it.
+    #[must_use]
+    pub fn told(&self) -> BTreeSet<&Name> {
+        self.obligations.iter().flat_map(|obligation| obligation.demand.told()).collect()
     }
 
     /// What the entry keeps, as canonical JSON: outcome, reasons, errors and obligations, the digests, the risk, and the

@@ -41,6 +41,8 @@ pub enum Demand {
     Budget(Spending),
     /// That so much is handed out in so much time, and no more.
     Rate(Pace),
+    /// That these notifiers tell of it once it is done.
+    Notify(BTreeSet<Name>),
 }
 
 /// An approval that is demanded.
@@ -195,7 +197,22 @@ impl Demand {
             Self::Limits(_) => "limits",
             Self::Budget(_) => "budget",
             Self::Rate(_) => "rate",
+            Self::Notify(_) => "notify",
         }
+    }
+
+    /// The notifiers that tell of what is done.
+    pub fn told(&self) -> impl Iterator<Item = &Name> {
+        let notifiers = match self {
+            Self::Notify(notifiers) => Some(notifiers),
+            Self::Approval(_)
+            | Self::Evidence(_)
+            | Self::Mask(_)
+            | Self::Limits(_)
+            | Self::Budget(_)
+            | Self::Rate(_) => None,
+        };
+        notifiers.into_iter().flatten()
     }
 }
 
@@ -257,6 +274,10 @@ impl Obligation {
             Demand::Limits(limits) => Map::from_iter([("limits".to_owned(), Value::Object(limits.to_json()))]),
             Demand::Budget(spending) => spending.to_json(),
             Demand::Rate(pace) => pace.to_json(),
+            Demand::Notify(notifiers) => {
+                let notifiers: Value = notifiers.iter().map(Name::as_str).collect();
+                Map::from_iter([("notifiers".to_owned(), notifiers)])
+            }
         };
         map.insert("kind".to_owned(), self.demand.word().into());
         if let Some(policy) = &self.policy {
@@ -327,7 +348,8 @@ impl Handed {
     pub fn of(obligations: &[Obligation]) -> Self {
         obligations.iter().fold(Self::default(), |mut all, obligation| {
             match &obligation.demand {
-                Demand::Approval(_) | Demand::Evidence(_) | Demand::Budget(_) | Demand::Rate(_) => {}
+                Demand::Approval(_) | Demand::Evidence(_) | Demand::Budget(_) | Demand::Rate(_) | Demand::Notify(_) => {
+                }
                 Demand::Mask(fields) => all.mask.extend(fields.iter().cloned()),
                 Demand::Limits(limits) => all.limits = all.limits.and(limits),
             }

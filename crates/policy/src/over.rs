@@ -1,6 +1,6 @@
 //! Overrides: people answer for what policy denies. What was denied, and why, is kept.
 
-use crate::decide::{Effect, Outcome, Reason};
+use crate::decide::{Effect, Reason};
 use chancery_base::OverrideId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -84,14 +84,14 @@ pub struct Overridden {
 }
 
 impl Overridden {
-    /// What policy said: an override changes nothing but a deny.
-    pub const ORIGINAL: Outcome = Outcome::Deny;
+    /// What policy said, in the word of the API: an override changes nothing but a deny.
+    const ORIGINAL: &str = "denied";
 
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "justification": self.by.justification,
             "kind": self.by.kind.word(),
-            "original": Self::ORIGINAL.word(),
+            "original": Self::ORIGINAL,
             "override": self.by.id.to_string(),
             "reasons": self.reasons.iter().map(Reason::to_json).collect::<Vec<_>>(),
         })

@@ -7,9 +7,11 @@ mod encode;
 pub(crate) mod overrides;
 mod requests;
 pub(crate) mod schedules;
+mod told;
 
 pub use decode::{DecodeError, Recorded, decode};
 pub(crate) use encode::{EntryWriter, OfTransaction};
+pub use told::{ToldPermit, is_told};
 
 use chancery_ledger::Word;
 

@@ -422,6 +422,8 @@ pub enum Effect {
     Grown(u64, bool),
     /// The tenant's control state is another now.
     Control(Arc<crate::control::Control>),
+    /// A notifier came further.
+    Notified(Box<crate::notifier::Notifier>),
     /// A tenant was made: its shards can be run.
     TenantCreated(TenantId),
     /// The shard can't go on: another owns the log.

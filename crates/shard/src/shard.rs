@@ -15,7 +15,6 @@ mod demands;
 mod desk;
 mod dispatch;
 mod drive;
-mod evidence;
 mod exchange;
 mod expiry;
 mod family;
@@ -26,6 +25,7 @@ mod judge;
 mod limit;
 mod line;
 mod load;
+mod lookup;
 mod overrides;
 mod request;
 mod resting;
@@ -167,6 +167,7 @@ pub struct Shard {
     limits: Limits,
     /// What was counted of budgets and rates, also by what is being built and by what is on its way.
     accounts: Accounts,
+    came: change::notifiers::Came,
     /// The stops may be others than when workers were told last.
     has_new_stops: bool,
     schedules: Schedules,
@@ -210,6 +211,7 @@ impl Shard {
             index: Index::default(),
             limits: Limits::default(),
             accounts: Accounts::default(),
+            came: BTreeMap::new(),
             has_new_stops: false,
             schedules: Schedules::default(),
             expiry: Expiries::default(),
@@ -517,6 +519,7 @@ impl Shard {
             Ok((control, accounts)) => {
                 let control = Arc::new(control);
                 self.accounts = accounts;
+                self.came.clear();
                 if let Some(log) = &mut self.log {
                     log.control_epoch = control.epoch;
                 }
@@ -708,6 +711,7 @@ impl Shard {
         self.index = Index::default();
         self.limits.look();
         self.accounts = Accounts::default();
+        self.came.clear();
         self.schedules = Schedules::default();
         self.expiry.forget();
         self.asked.clear();

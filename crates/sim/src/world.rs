@@ -289,6 +289,7 @@ impl World {
                 Effect::Settled(..)
                 | Effect::Grown(..)
                 | Effect::Control(_)
+                | Effect::Notified(_)
                 | Effect::TenantCreated(_)
                 | Effect::Expired(_)
                 | Effect::Observed(_) => {}

@@ -48,6 +48,16 @@ impl Range {
             Self::Reserved => "reserved",
         }
     }
+
+    /// How who runs the node lets it, where it can be let.
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Metadata => "",
+            Self::Loopback | Self::Private | Self::LinkLocal | Self::Multicast | Self::Reserved => {
+                " without --allow-target-network"
+            }
+        }
+    }
 }
 
 /// Addresses of metadata services that no link-local range covers.
@@ -66,7 +76,7 @@ pub struct Guard {
 
 /// An address that is not connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is a {} address, which this server may not call", range.word())]
+#[error("{address} is a {} address, which this server may not call{}", range.word(), range.flag())]
 pub struct Refused {
     address: IpAddr,
     range: Range,
@@ -350,7 +360,10 @@ mod tests {
             assert_eq!(guard.check_named(address.parse().unwrap()).is_ok(), may, "{address}");
         }
         let why = Guard::default().check("10.0.0.1".parse().unwrap()).unwrap_err();
-        assert_eq!(why.to_string(), "10.0.0.1 is a private address, which this server may not call");
+        let said = "10.0.0.1 is a private address, which this server may not call without --allow-target-network";
+        assert_eq!(why.to_string(), said);
+        let never = Guard::default().check("169.254.169.254".parse().unwrap()).unwrap_err();
+        assert!(never.to_string().ends_with("is a metadata address, which this server may not call"), "{never}");
     }
 
     #[test]

@@ -197,7 +197,11 @@ impl HttpTarget {
         let not_allowed = |message: String| Box::new(StepError::fatal(error_type::TARGET_NOT_ALLOWED, message));
         if !self.allow.permits(url) {
             let origin = url.origin().ascii_serialization();
-            return Err(not_allowed(format!("{origin} is not among the targets that this server may call")));
+            let message = format!(
+                "{origin} is not among the targets that this server may call: it was started without \
+                 --allow-http-target {origin}"
+            );
+            return Err(not_allowed(message));
         }
         // The step waited for a place at the target that its text names: it must be the one that is called.
         if TargetId::of_url(text) != TargetId::of_url(url.as_str()) {

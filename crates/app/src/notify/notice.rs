@@ -1,11 +1,15 @@
-//! What is told: what is asked, by whom, until when, and how to answer. No payload, and nothing secret.
+//! What is told: what is asked, by whom, until when, and how to answer; or what was permitted to whom. No input, no output,
+//! and nothing secret.
 
-use crate::Error;
 use crate::transactions::damaged;
-use chancery_base::{OverrideId, PrincipalId, RequestId, TenantId, Timestamp};
+use crate::{Error, past};
+use chancery_base::{OverrideId, PrincipalId, RequestId, TenantId, Timestamp, TransactionId};
+use chancery_engine::NodeRef;
+use chancery_engine::definition::{Definition, StepIndex};
 use chancery_ledger::Record;
 use chancery_policy::Grant;
 use chancery_shard::control::Control;
+use chancery_shard::entry::ToldPermit;
 use chancery_shard::over::{Override, OverrideOn};
 use chancery_shard::row::RequestRow;
 use chancery_shard::rows;
@@ -35,10 +39,7 @@ impl Notice {
         control: &Control,
     ) -> Result<Option<Self>, Error> {
         let word = |name: &str| record.data.get_word(name).map(str::to_owned);
-        let who = |id: PrincipalId| match control.directory.principal(&id) {
-            Some(principal) => format!("{} ({id})", principal.name),
-            None => id.to_string(),
-        };
+        let who = |id| who(control, id);
         let told = if let Some(id) = word("request_id").and_then(|id| id.parse::<RequestId>().ok()) {
             match store.request(grant, id).await? {
                 Some(row) => Some(of_request(record, &row, who)?),
@@ -48,7 +49,46 @@ impl Notice {
             let id = word("override").and_then(|id| id.parse::<OverrideId>().ok());
             id.and_then(|id| control.overrides.get(id)).map(|over| of_override(record, over, who))
         };
-        Ok(told.map(|(title, facts, command)| Self {
+        Ok(told.map(|told| Self::told(record, tenant, told)))
+    }
+
+    /// What a permit says that has the notifier tell of it.
+    pub(super) async fn of_permit(
+        record: &Record,
+        permit: &ToldPermit,
+        (tenant, store, grant): (&TenantId, &dyn Store, &Grant),
+        control: &Control,
+    ) -> Result<Self, Error> {
+        let principal = match permit.principal.id.parse() {
+            Ok(id) => who(control, id),
+            Err(_) => permit.principal.to_string(),
+        };
+        let mut facts = vec![
+            ("principal", principal),
+            ("action", permit.action.clone()),
+            ("resource", permit.resource.to_string()),
+        ];
+        facts.extend((record.actor != PrincipalId::SYSTEM).then(|| ("by", who(control, record.actor))));
+        if let Some(id) = record.refs.transaction {
+            let (of, step) = placed(record, permit.step.as_deref(), id, (store, grant)).await?;
+            facts.push(("transaction", id.to_string()));
+            facts.extend(of.map(|of| ("definition", of)));
+            facts.extend(step.map(|step| ("step", step)));
+        }
+        facts.extend(record.refs.attempt.map(|attempt| ("attempt", attempt.to_string())));
+        let (policies, reasons): (Vec<_>, Vec<_>) = permit.because.iter().cloned().unzip();
+        for (fact, texts) in [("obligation", policies), ("reason", reasons)] {
+            let texts: Vec<String> = texts.into_iter().flatten().collect();
+            facts.extend((!texts.is_empty()).then(|| (fact, texts.join("; "))));
+        }
+        facts.extend(record.refs.decision.map(|id| ("decision", id.to_string())));
+        facts.push(("entry", record.seq.to_string()));
+        let title = format!("{} {} was permitted", permit.action, permit.resource);
+        Ok(Self::told(record, tenant, (title, facts, None)))
+    }
+
+    fn told(record: &Record, tenant: &TenantId, (title, facts, command): Told) -> Self {
+        Self {
             id: format!("{}/{}", record.log, record.seq).replace('/', "."),
             event: record.kind.as_str().to_owned(),
             title,
@@ -56,7 +96,7 @@ impl Notice {
             tenant: tenant.clone(),
             facts,
             command,
-        }))
+        }
     }
 
     /// One that says that telling works.
@@ -104,6 +144,34 @@ impl Notice {
             "command": self.command,
         })
     }
+}
+
+/// A principal, by the name that the directory has for it.
+fn who(control: &Control, id: PrincipalId) -> String {
+    match control.directory.principal(&id) {
+        Some(principal) => format!("{} ({id})", principal.name),
+        None => id.to_string(),
+    }
+}
+
+/// Of which definition a permit's transaction is, and of which step it is: its name, or where that is not known its
+/// number.
+async fn placed(
+    record: &Record,
+    named: Option<&str>,
+    id: TransactionId,
+    (store, grant): (&dyn Store, &Grant),
+) -> Result<(Option<String>, Option<String>), Error> {
+    let node = record.refs.step.map(|step| NodeRef { step: StepIndex(step), clone: record.refs.clone.unwrap_or(0) });
+    let known = || named.map(str::to_owned).or_else(|| node.map(|node| node.to_string()));
+    let Some(beginning) = past::beginning(store, grant, id).await? else { return Ok((None, known())) };
+    let (name, version) = (&beginning.definition, beginning.version);
+    let of = Some(format!("{name} {version}"));
+    let (None, Some(node)) = (named, node) else { return Ok((of, known())) };
+    let row = store.definition(grant, name, Some(version)).await?;
+    let row = row.ok_or_else(|| damaged("a transaction")(format!("there is no definition {name} {version}")))?;
+    let definition = Definition::from_canonical(&row.source).map_err(damaged("a definition"))?;
+    Ok((of, definition.name_of(node).or_else(known)))
 }
 
 /// A title, facts, and the command to answer with where it can be answered still.

@@ -6,7 +6,7 @@ use crate::input;
 use crate::output::{fields, reason_line};
 use crate::session::Session;
 use chancery_api::decision::{Decide, DecideSubject, Decision, Demand, Obligation, Outcome, Resource, Risk, RiskLevel};
-use chancery_base::PrincipalId;
+use chancery_base::{Name, PrincipalId};
 use serde_json::Value;
 
 /// Ask the tenant's policy whether somebody may do something; the decision is recorded. Exits 1 if it is denied.
@@ -146,6 +146,10 @@ pub(crate) fn demand_line(obligation: &Obligation) -> String {
             format!("{} of the budget `{budget}`", amount.as_deref().unwrap_or("1"))
         }
         Demand::Rate { limit, window, per } => format!("at most {limit} in {window}, per {per}"),
+        Demand::Notify { notifiers } => {
+            let notifiers: Vec<&str> = notifiers.iter().map(Name::as_str).collect();
+            format!("that it is told by {}", notifiers.join(", "))
+        }
     };
     let by = obligation.policy.as_ref().map(|policy| format!(" ({policy})")).unwrap_or_default();
     let reason = obligation.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -26,6 +26,8 @@ mod headers;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod mail_tls;
+#[cfg(test)]
 mod notifier;
 #[cfg(test)]
 mod offline;
@@ -41,6 +43,8 @@ mod postgres;
 #[path = "../../../store/tests/support/postgres.rs"]
 #[expect(dead_code, reason = "the store's tests use the rest")]
 mod postgres_server;
+#[cfg(test)]
+mod receiver;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! `chancery notifier`: a webhook and mail tell what is asked of people, across kills of the server, and lose none.
 
+use crate::receiver::{header, listen, smtp, webhook};
 use crate::support::{Server, ask, run, wait_for, write};
 use chancery_base::webhook::{ID, SIGNATURE, SigningSecret, TIMESTAMP};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/starter");
 const ASK: &str = "
@@ -15,79 +14,6 @@ steps:
   - {id: approve, run: {request: {title: Pay it?, role: finance, sla: 4h}}, with: {iban: secret-iban}}
 ";
 const WHY: [&str; 2] = ["--justification", "checked against invoice 4711"];
-
-/// What was told to a server of the test's own, a text a message.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<String>>>);
-
-impl Heard {
-    fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn has(&self, text: &str) -> Option<String> {
-        self.all().into_iter().find(|heard| heard.contains(text))
-    }
-}
-
-/// Serves each connection by `serve`, which gives what it heard.
-fn listen(at: &str, serve: fn(TcpStream) -> Option<String>) -> (SocketAddr, Heard) {
-    let listener = TcpListener::bind(at).unwrap();
-    let (addr, heard) = (listener.local_addr().unwrap(), Heard::default());
-    let into = heard.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let into = into.clone();
-            std::thread::spawn(move || into.0.lock().unwrap().extend(stream.ok().and_then(serve)));
-        }
-    });
-    (addr, heard)
-}
-
-/// Takes POSTs: head and body.
-fn webhook(stream: TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let mut text = String::new();
-    while !text.ends_with("\r\n\r\n") {
-        (reader.read_line(&mut text).ok()? > 0).then_some(())?;
-    }
-    let length = header(&text, "content-length")?.parse().ok()?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-    reader.get_mut().write_all(answer).ok()?;
-    Some(text + &String::from_utf8(body).ok()?)
-}
-
-fn header(text: &str, name: &str) -> Option<String> {
-    let (head, _) = text.split_once("\r\n\r\n")?;
-    let lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
-}
-
-/// Takes mail: enough of SMTP for one message a connection.
-fn smtp(stream: TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let mut mail = String::new();
-    reader.get_mut().write_all(b"220 relay\r\n").ok()?;
-    loop {
-        let mut line = String::new();
-        (reader.read_line(&mut line).ok()? > 0).then_some(())?;
-        let answer: &[u8] = if line.starts_with("DATA") {
-            reader.get_mut().write_all(b"354 go on\r\n").ok()?;
-            while !mail.ends_with("\r\n.\r\n") {
-                reader.read_line(&mut mail).ok()?;
-            }
-            reader.get_mut().write_all(b"250 taken\r\n").ok()?;
-            return Some(mail);
-        } else if line.starts_with("EHLO") {
-            b"250-relay\r\n250 8BITMIME\r\n"
-        } else {
-            b"250 fine\r\n"
-        };
-        reader.get_mut().write_all(answer).ok()?;
-    }
-}
 
 /// A free port that nobody listens at yet.
 fn later() -> SocketAddr {
@@ -113,6 +39,15 @@ fn set_up(at: &Path, server: &Server, origin: &str, relay: &str) {
         .fails(2, &["`nothing` is nothing that is told of"]);
     ask(at, server, "ann", &["notifier", "delete", "desk"]).fails(4, &["notifier:set"]);
     ask(at, server, "acme", &["notifier", "test", "mail"]).fails(1, &[]);
+    // Who runs the node is told by which flag it could.
+    ask(at, server, "acme", &["notifier", "set", "far", "--webhook", "https://far.example/asked"]).succeeds();
+    let far = ask(at, server, "acme", &["notifier", "test", "far"]);
+    assert!(far.code == 1 && far.stdout.contains("--allow-http-target https://far.example"), "{far:?}");
+    let near = [&["notifier", "set", "far", "--smtp", "10.1.2.3:25", "--tls", "none"][..], &mail].concat();
+    ask(at, server, "acme", &near).succeeds();
+    let near = ask(at, server, "acme", &["notifier", "test", "far"]);
+    assert!(near.code == 1 && near.stdout.contains("--allow-target-network"), "{near:?}");
+    ask(at, server, "acme", &["notifier", "delete", "far"]).succeeds();
 }
 
 #[test]
@@ -154,7 +89,7 @@ fn what_is_asked_is_told_by_webhook_and_mail_and_a_kill_in_between_loses_none() 
     });
 
     server.kill();
-    let (_, mailed) = listen(&relay_text, smtp);
+    let (_, mailed) = listen(&relay_text, |stream| smtp(stream, true));
     let server = Server::start_saying(at, &serve, "second.err");
     let first = wait_for("mail after a kill", || mailed.has("request.opened"));
     for text in ["Subject: [chancery acme]", "To: ann@example.org", "chancery request approve req_", "Pay it?"] {
@@ -179,4 +114,79 @@ fn what_is_asked_is_told_by_webhook_and_mail_and_a_kill_in_between_loses_none() 
         of.collect::<std::collections::BTreeSet<_>>().len()
     };
     assert_eq!(ids(&hooked.all()), 2, "what is told twice has one id");
+}
+
+const SCHEMA: &str = "
+entity User, Service, Agent = { name: String };
+entity Definition;
+entity Step in [Definition];
+action start, run, pay appliesTo { principal: [User, Service, Agent], resource: [Definition, Step], context: {} };
+";
+const HEARD: &str = "
+@id(\"dear\") @obligation(\"notify\") @notifier(\"desk\") @reason(\"the desk hears of every payment\")
+permit (principal, action == Action::\"pay\", resource);
+";
+const PAYS: &str = "
+name: pays
+version: 1
+steps:
+  - {id: seen, run: noop}
+  - {id: pay, action: pay, after: [seen], run: noop, with: {iban: secret-iban}}
+";
+
+/// What is permitted under it is told of though the notifier is set on something else; before it is there nothing is.
+#[test]
+fn an_obligation_has_a_notifier_tell_of_what_it_permits_and_denies_while_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    run(at, &["init", "--data", "data", "--key-file", "system.key"]).succeeds();
+    let (hook, hooked) = listen("127.0.0.1:0", webhook);
+    let origin = format!("http://{hook}");
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--allow-http-target", &origin];
+    let server = Server::start(at, &[&serve[..], &["--allow-target-network", "127.0.0.0/8"]].concat());
+    ask(at, &server, "system", &["tenant", "create", "acme", "--key-out", "acme.key"]).succeeds();
+    let policies = "permit (principal, action, resource);";
+    let bundle = "name: heard\nschema: s.cedarschema\npolicies: [p.cedar]\nobligations: [o.cedar]\n";
+    let files = [("bundle.yaml", bundle), ("s.cedarschema", SCHEMA), ("p.cedar", policies), ("o.cedar", HEARD)];
+    for (name, text) in files {
+        write(at, name, text, 0o644);
+    }
+    ask(at, &server, "acme", &["bundle", "push", ".", "--activate"]).succeeds();
+    write(at, "pays.yaml", PAYS, 0o644);
+    ask(at, &server, "acme", &["definition", "push", "pays.yaml"]).succeeds();
+
+    let why = "obligation `dear` demands notify: there is no notifier `desk`";
+    let denied = ask(at, &server, "acme", &["tx", "start", "pays", "--wait", "30s", "-o", "json"]);
+    assert!(denied.code != 0 && denied.stdout.contains(why), "{denied:?}");
+    let question = ["decide", "--action", "pay", "--resource", "Step::pays/pay"];
+    let asked = ask(at, &server, "acme", &question);
+    assert!(asked.code == 1 && asked.stdout.contains(why), "{asked:?}");
+
+    let url = format!("{origin}/told");
+    let set = ["notifier", "set", "desk", "--webhook", &url, "--event", "override.reviewed"];
+    ask(at, &server, "acme", &set).succeeds();
+    let asked = ask(at, &server, "acme", &question).succeeds().stdout;
+    assert!(asked.contains("that it is told by desk (dear): the desk hears of every payment"), "{asked}");
+    let started = ask(at, &server, "acme", &["tx", "start", "pays", "--wait", "30s", "-o", "json"]).succeeds().json();
+    let heard = wait_for("the webhook", || hooked.has("step.dispatched"));
+    let (_, body) = heard.split_once("\r\n\r\n").unwrap();
+    let told: serde_json::Value = serde_json::from_str(body).unwrap();
+    let facts = ["transaction", "definition", "step", "action", "resource", "obligation", "reason"];
+    let expected = [
+        started["id"].as_str().unwrap(),
+        "pays 1",
+        "pay",
+        "pay",
+        "Step::\"pays/pay\"",
+        "dear",
+        "the desk hears of every payment",
+    ];
+    assert_eq!(facts.map(|fact| told["facts"][fact].as_str().unwrap()), expected, "{body}");
+    assert_eq!(told["title"], "pay Step::\"pays/pay\" was permitted");
+    assert!(!body.contains("secret-iban"), "no input is told: {body}");
+    let listed = || ask(at, &server, "acme", &["notifier", "list", "-o", "json"]).succeeds().json()["items"][0].clone();
+    wait_for("the entry that it told", || (listed()["told"] == 1).then_some(()));
+    assert_eq!(hooked.all().len(), 1, "neither the other step nor the question is told of");
+    assert_eq!(server.stop(), 0);
+    run(at, &["verify", "--data", "data"]).succeeds();
 }

@@ -138,10 +138,16 @@ impl Server {
 
     /// The same, with what it says in a file of this name.
     pub(crate) fn start_saying<S: AsRef<OsStr>>(dir: &Path, args: &[S], said: &str) -> Self {
+        Self::start_with(dir, args, said, &[])
+    }
+
+    /// The same, with this in its environment.
+    pub(crate) fn start_with<S: AsRef<OsStr>>(dir: &Path, args: &[S], said: &str, with: &[(&str, &OsStr)]) -> Self {
         let said = dir.join(said);
         let file = std::fs::File::create(&said).expect("its log can be made");
         let mut child = command(dir, args)
             .env("NO_COLOR", "1")
+            .envs(with.iter().copied())
             .stderr(file)
             .stdout(Stdio::null())
             .spawn()

@@ -485,3 +485,23 @@ pub(super) const NAMES: &[&str] = &[
     "example.org/acme/0/0\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n",
     "example.org/acme/0/0\n9007199254740993\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n",
 ];
+
+/// What changes an export.
+pub(super) const EXPORT_CHANGES: &[(&str, &str)] =
+    &[("\n", "\r\n"), ("size", "sizf"), ("\"seq\\\":1", "\"seq\\\":2"), ("a yearly audit", "a monthly audit")];
+
+/// What changes a capability token.
+pub(super) const CAPABILITY_CHANGES: &[(&str, &str)] = &[("A", "B"), ("C", "-"), ("E", "_"), ("g", "G"), ("=", "")];
+
+/// What is no capability token, or hardly one.
+pub(super) const CAPABILITIES: &[&str] = &[
+    "",
+    "?",
+    "AAAA",
+    "EgA=",
+    "CAESAA==",
+    "EjQKIAoIc29tZS1kYXQ=",
+    "biscuit:EgA=",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+];

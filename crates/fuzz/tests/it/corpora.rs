@@ -72,7 +72,7 @@ macro_rules! replays {
     };
 }
 
-replays! { json definition expression bundle body exchange callback record receipt checkpoint proof tile search cron table }
+replays! { json definition expression bundle body exchange callback record receipt checkpoint proof tile search cron table export capability }
 
 #[test]
 fn every_body_that_a_route_takes_is_fuzzed() {

@@ -3,7 +3,7 @@
 use super::{Approval, Artefact, Demand, FieldPath, Limits, Obligation, Pace, Scope, Spending};
 use crate::amount::Amount;
 use chancery_base::duration;
-use chancery_base::limits::{NAME_BYTES_MAX, REQUEST_APPROVERS_MAX};
+use chancery_base::limits::{NAME_BYTES_MAX, NOTIFIERS_MAX, REQUEST_APPROVERS_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,8 +34,9 @@ pub(crate) fn read(
         "limits" => (&["timeout", "paths", "commands", "network", "cpu", "memory"], limits),
         "budget" => (&["budget", "amount", "cost"], budget),
         "rate" => (&["limit", "window", "per"], rate),
+        "notify" => (&["notifier"], notify),
         other => {
-            let all = "`approval`, `evidence`, `mask`, `limits`, `budget` and `rate`";
+            let all = "`approval`, `evidence`, `mask`, `limits`, `budget`, `rate` and `notify`";
             return Err(format!("there is no obligation `{other}`: there are {all}"));
         }
     };
@@ -135,6 +136,21 @@ fn rate(annotations: &Annotations<'_>) -> Result<Demand, String> {
         return Err(format!("a rate says how many, in what time and for whom: {example}"));
     };
     Ok(Demand::Rate(Pace { limit, window, per }))
+}
+
+fn notify(annotations: &Annotations<'_>) -> Result<Demand, String> {
+    let notifiers = annotations.read("notifier", |text| {
+        let names = parts(text).map(|part| part.parse().map_err(|err| format!("{err}")));
+        let names = names.collect::<Result<BTreeSet<_>, String>>()?;
+        match names.len() {
+            0..=NOTIFIERS_MAX => Ok(names),
+            many => Err(format!("it names {many}, and a tenant has at most {NOTIFIERS_MAX}")),
+        }
+    })?;
+    match notifiers.filter(|notifiers| !notifiers.is_empty()) {
+        Some(notifiers) => Ok(Demand::Notify(notifiers)),
+        None => Err("an obligation `notify` says who tells of it: `@notifier(\"finance\")`".to_owned()),
+    }
 }
 
 /// `500m`, or whole processors: thousandths of one.

@@ -100,9 +100,12 @@ fn paranoid_asks_for_an_approval_of_what_is_irreversible_or_risky() {
         assert!(decision.is_permit(), "{}", decision.explanation());
         let demands = decision.obligations.iter().map(|obligation| match &obligation.demand {
             Demand::Approval(approval) => (approval.approvers, obligation.reason.clone().unwrap_or_default()),
-            Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
-                panic!("{obligation:?}")
-            }
+            Demand::Evidence(_)
+            | Demand::Mask(_)
+            | Demand::Limits(_)
+            | Demand::Budget(_)
+            | Demand::Rate(_)
+            | Demand::Notify(_) => panic!("{obligation:?}"),
         });
         demands.collect::<Vec<_>>()
     };

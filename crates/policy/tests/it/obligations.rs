@@ -1,7 +1,7 @@
 //! Obligations: what is demanded of what is permitted.
 
 use crate::support::{directory, document, object, parse, request};
-use chancery_base::{Digest, EvidenceId};
+use chancery_base::{Digest, EvidenceId, Name};
 use chancery_policy::replay::{Unreplayable, again};
 use chancery_policy::{
     Artefact, Bundle, Citation, Decision, Demand, FieldPath, Handed, Limits, Obligation, Outcome, Reason, Scope,
@@ -74,9 +74,12 @@ fn evidence_is_cited_or_the_permit_becomes_a_denial() {
         .iter()
         .map(|obligation| match &obligation.demand {
             Demand::Evidence(artefact) => (artefact.name.as_str(), artefact.scope, artefact.cited),
-            Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
-                panic!("{obligation:?}")
-            }
+            Demand::Approval(_)
+            | Demand::Mask(_)
+            | Demand::Limits(_)
+            | Demand::Budget(_)
+            | Demand::Rate(_)
+            | Demand::Notify(_) => panic!("{obligation:?}"),
         })
         .collect();
     assert_eq!(demanded, [("dpia", Scope::Transaction, None), ("use", Scope::Tenant, None)]);
@@ -87,9 +90,12 @@ fn evidence_is_cited_or_the_permit_becomes_a_denial() {
             let demand = Demand::Evidence(Artefact { cited: Some(cited), ..artefact.clone() });
             Obligation { demand, ..obligation.clone() }
         }
-        Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
-            obligation.clone()
-        }
+        Demand::Approval(_)
+        | Demand::Mask(_)
+        | Demand::Limits(_)
+        | Demand::Budget(_)
+        | Demand::Rate(_)
+        | Demand::Notify(_) => obligation.clone(),
     };
     let met = decision.with_obligations(decision.obligations.iter().map(cite).collect());
     let payload: Value = serde_json::from_str(met.payload()).unwrap();
@@ -162,6 +168,25 @@ fn budgets_and_rates_say_what_they_count() {
 }
 
 #[test]
+fn all_notifiers_that_apply_are_to_tell_once_each() {
+    let decision = decided(
+        PERMIT,
+        "@id(\"seen\") @obligation(\"notify\") @notifier(\"finance, desk\") @reason(\"it is dear\") permit \
+         (principal, action, resource);
+         @obligation(\"notify\") @notifier(\"desk,\") permit (principal, action, resource);
+         @obligation(\"notify\") @notifier(\"law\") permit (principal is User, action, resource);",
+    );
+    let json: Vec<Value> = decision.obligations.iter().map(Obligation::to_json).collect();
+    let expected = [
+        json!({ "kind": "notify", "policy": "seen", "reason": "it is dear", "notifiers": ["desk", "finance"] }),
+        json!({ "kind": "notify", "policy": "obligation1", "notifiers": ["desk"] }),
+    ];
+    assert_eq!(json, expected);
+    assert_eq!(decision.told().into_iter().map(Name::as_str).collect::<Vec<_>>(), ["desk", "finance"]);
+    assert_eq!(Handed::of(&decision.obligations), Handed::default(), "the worker is told nothing of it");
+}
+
+#[test]
 fn a_mask_takes_away_what_it_names() {
     let decision = decided(
         PERMIT,
@@ -206,6 +231,10 @@ fn what_is_no_obligation_is_refused_and_said_why() {
         ("@obligation(\"rate\") @limit(\"0\")", "@limit: `0` is no whole number from 1 on"),
         ("@obligation(\"rate\") @window(\"week\")", "@window: `week` is no window"),
         ("@obligation(\"rate\") @per(\"team\")", "@per: `team` is none of"),
+        ("@obligation(\"notify\")", "an obligation `notify` says who tells of it"),
+        ("@obligation(\"notify\") @notifier(\" , \")", "an obligation `notify` says who tells of it"),
+        ("@obligation(\"notify\") @notifier(\"a b\")", "@notifier: ` ` is not allowed in a name"),
+        ("@obligation(\"notify\") @notifier(\"a\") @event(\"b\")", "an obligation `notify` has no `@event`"),
     ] {
         let err = with(PERMIT, &json!(format!("{annotations} {all}"))).unwrap_err();
         assert!(err.contains(expected), "expected {expected:?} in {err:?}");
@@ -216,6 +245,9 @@ fn what_is_no_obligation_is_refused_and_said_why() {
         "x".repeat(129)
     );
     assert!(with(PERMIT, &json!(long)).unwrap_err().contains("has an `@id` of at most 128 bytes"));
+    let names: String = (0..33).map(|number| format!("n{number},")).collect();
+    let many = format!("@obligation(\"notify\") @notifier(\"{names}\") {all}");
+    assert!(with(PERMIT, &json!(many)).unwrap_err().contains("it names 33, and a tenant has at most 32"));
     let forbid = "@obligation(\"approval\") forbid (principal, action, resource);";
     assert!(with(PERMIT, &json!(forbid)).unwrap_err().contains("an obligation is a `permit`"));
     let misplaced = "@obligation(\"approval\") permit (principal, action, resource);";

@@ -38,7 +38,7 @@ fn what_policy_denies_is_permitted_and_the_original_is_kept() {
     for (policies, why) in [("", "no policy permits"), (FORBID, "not on Fridays")] {
         let payload = check(&bundle(policies), &directory(), |_| (), Outcome::Permit);
         let overridden = &payload["overridden"];
-        assert_eq!((&overridden["original"], &overridden["kind"]), (&json!("deny"), &json!("emergency_bypass")));
+        assert_eq!((&overridden["original"], &overridden["kind"]), (&json!("denied"), &json!("emergency_bypass")));
         assert_eq!(overridden["override"], over().id.to_string());
         assert!(overridden["reasons"][0]["text"].as_str().unwrap().contains(why), "{overridden}");
         assert_eq!(payload["reasons"][0]["policy"], over().id.to_string());

@@ -133,6 +133,7 @@ pub(super) fn obligation(obligation: &policy::Obligation) -> Obligation {
             policy::Demand::Rate(pace) => {
                 Demand::Rate { limit: pace.limit, window: pace.window.to_string(), per: pace.per.to_string() }
             }
+            policy::Demand::Notify(notifiers) => Demand::Notify { notifiers: notifiers.iter().cloned().collect() },
         },
     }
 }

@@ -28,12 +28,14 @@ permit (principal, action, resource);
 const OBLIGATIONS: &str = "
 @id(\"demand-errs\") @obligation(\"limits\") @timeout(\"30s\") permit (principal, action == Action::\"run\", resource)
   when { context has amount && context.amount * 9223372036854775807 > 0 };
+@id(\"heard\") @obligation(\"notify\") @notifier(\"nobody\") permit (principal, action == Action::\"run\", resource)
+  when { context has purpose && context.purpose == \"audit\" };
 ";
 
 fn bundle() -> Value {
     json!({
         "name": "closed", "version": 1, "schema": SCHEMA, "policies": POLICIES, "obligations": OBLIGATIONS,
-        "classes": ["public"], "purposes": ["billing"],
+        "classes": ["public"], "purposes": ["audit", "billing"],
     })
 }
 
@@ -85,6 +87,11 @@ async fn questions_that_can_not_be_answered_are_denied() {
             "an unknown class",
             json!({ "action": "run", "resource": step, "context": { "classes": ["secret"] } }),
             "no class of data `secret`",
+        ),
+        (
+            "a notifier that is missing",
+            json!({ "action": "run", "resource": step, "context": { "purpose": "audit" } }),
+            "obligation `heard` demands notify: there is no notifier `nobody`",
         ),
         (
             "an unknown purpose",

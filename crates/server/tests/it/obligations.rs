@@ -1,6 +1,7 @@
 //! Obligations and modes, as those see them who start, ask, and work.
 
 use crate::house::House;
+use crate::http::Call;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "
@@ -119,6 +120,35 @@ async fn a_decision_tells_what_is_demanded() {
     let approved = ask(&house, "start").await;
     assert_eq!((&approved["permitted"], &approved["outcome"]), (&json!(true), &json!("approved")));
     assert!(approved.get("obligations").is_none());
+}
+
+/// Who hears of it is told of what is done, not of a question, and the entry of what is done says that there is somebody.
+#[tokio::test]
+async fn what_notifiers_tell_of_is_permitted_at_once_and_its_entry_says_so() {
+    let obligations = "
+        @id(\"heard\") @obligation(\"notify\") @notifier(\"desk\") @reason(\"it is dear\")
+        permit (principal, action == Action::\"run\", resource);";
+    let house = ready(json!({ "obligations": obligations })).await;
+    let notifier = json!({ "channel": { "kind": "webhook", "url": "https://a.example/told" } });
+    let set = Call::new("PUT", "/v1/notifiers/desk").key(&house.owner).json(&notifier);
+    assert_eq!(set.send(house.addr).await.status, 200);
+    let demanded = json!([{ "kind": "notify", "policy": "heard", "reason": "it is dear", "notifiers": ["desk"] }]);
+    let asked = ask(&house, "run").await;
+    assert_eq!((&asked["outcome"], &asked["obligations"]), (&json!("conditional"), &demanded));
+    let subject = json!({ "type": "Service", "id": house.principal("shop", &["service"]).await.0 });
+    let body = json!({ "subject": subject, "action": { "name": "run" },
+                       "resource": { "type": "Step", "id": "pays/pay" } });
+    let answer = house.post("/access/v1/evaluation", &house.owner, &body).await.json();
+    assert_eq!((&answer["decision"], &answer["context"]["access_request"]["obligations"]), (&json!(false), &demanded));
+
+    start(&house).await;
+    let pay = task(&house, "pay").await;
+    assert!(pay.get("limits").is_none(), "the worker has no part in it: {pay}");
+    let history = house.get("/v1/ledger/entries?limit=1000", &house.owner).await.json();
+    let records = history["items"].as_array().unwrap().iter().map(|entry| entry["record"].as_str().unwrap());
+    let records: Vec<Value> = records.map(|record| serde_json::from_str(record).unwrap()).collect();
+    let told = records.iter().filter(|record| record["data"]["notify"] == 1).map(|record| &record["kind"]);
+    assert_eq!(told.collect::<Vec<_>>(), ["step.dispatched"], "{records:#?}");
 }
 
 /// A start waits for nobody: what demands it is not passed over.

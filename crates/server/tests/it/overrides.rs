@@ -101,7 +101,7 @@ async fn one_act_goes_through_and_the_original_is_kept() {
     let entries = stage.entries().await;
     let permit = entries.iter().rev().find(|(record, _)| record["kind"] == "transaction.started").unwrap();
     let overridden = &permit.1["decision"]["overridden"];
-    assert_eq!((&overridden["override"], &overridden["original"]), (&json!(id), &json!("deny")), "{}", permit.1);
+    assert_eq!((&overridden["override"], &overridden["original"]), (&json!(id), &json!("denied")), "{}", permit.1);
     assert!(overridden["reasons"][0]["text"].as_str().unwrap().contains("nobody starts this"), "{overridden}");
 }
 

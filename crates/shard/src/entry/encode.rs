@@ -1,6 +1,7 @@
 //! Events as entries.
 
 use super::kind;
+use super::told::NOTIFY;
 use crate::payload::Payload;
 use crate::row::{EntryRow, PayloadRow, Sealed};
 use chancery_base::{DecisionId, Digest, Document, Entropy, PrincipalId, Salt, Timestamp, TransactionId};
@@ -239,6 +240,16 @@ pub(super) fn of_decision(data: Data, decision: Option<&Decision>, salt: &Salt) 
     }
 }
 
+/// The same of a permit by which something is done, and how many notifiers are to tell of it: who tells sees it without
+/// the payload, which has their names.
+fn of_permit(data: Data, decision: Option<&Decision>, salt: &Salt) -> Data {
+    let data = of_decision(data, decision, salt);
+    match decision.map(|decision| u64::try_from(decision.told().len())) {
+        None | Some(Ok(0) | Err(_)) => data,
+        Some(Ok(notifiers)) => data.count(NOTIFY, notifiers),
+    }
+}
+
 pub(super) fn salted(salt: &Salt, document: &Document) -> Digest {
     salt.digest(document.canonical().as_bytes())
 }
@@ -323,7 +334,7 @@ fn draft(event: &Event, decision: Option<&Decision>, salt: &Salt) -> Draft {
 }
 
 fn draft_started(beginning: &Beginning, input: &Document, decision: Option<&Decision>, salt: &Salt) -> Draft {
-    let data = of_decision(Data::new(), decision, salt)
+    let data = of_permit(Data::new(), decision, salt)
         .digest("definition", beginning.digest)
         .digest("input", salted(salt, input))
         .count("version", u64::from(beginning.version));
@@ -338,7 +349,7 @@ fn draft_started(beginning: &Beginning, input: &Document, decision: Option<&Deci
 
 /// The permit, and with the first one the intent and its undo: one entry.
 fn draft_permitted(permitted: &Permitted, decision: Option<&Decision>, salt: &Salt) -> Draft {
-    let data = of_decision(Data::new(), decision, salt)
+    let data = of_permit(Data::new(), decision, salt)
         .int("deadline", permitted.deadline.as_micros())
         .count("driver", u64::from(permitted.driver))
         .digest("input", salted(salt, &permitted.input));
@@ -373,7 +384,7 @@ fn draft_dispatched(
     decision: Option<&Decision>,
     salt: &Salt,
 ) -> Draft {
-    let data = of_decision(Data::new(), decision, salt).int("deadline", deadline.as_micros());
+    let data = of_permit(Data::new(), decision, salt).int("deadline", deadline.as_micros());
     let payload = Some(with_conditions(conditions, decision).document("input", input).finish());
     Draft { kind: dispatched_kind(phase), data: data.digest("input", salted(salt, input)), payload }
 }
@@ -416,15 +427,15 @@ fn draft_polled(output: &Document, next_at: Option<Timestamp>) -> Draft {
 /// An answer with the decision that it is, or an event with the permit that let it out: one entry each. An undo's permit
 /// stands with its step.
 fn draft_carried_out(done: &CarriedOut, decision: Option<&Decision>, salt: &Salt) -> Draft {
-    let (data, payload) = (of_decision(Data::new(), decision, salt), with_decision(Payload::new(), decision));
+    let payload = with_decision(Payload::new(), decision);
     let (kind, data, payload) = match &done.deed {
         Deed::Answered { permitted, bytes } => {
             let kind = if *permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };
-            (kind, data.count("bytes", *bytes), payload)
+            (kind, of_decision(Data::new(), decision, salt).count("bytes", *bytes), payload)
         }
         Deed::Emitted(emission, input) => {
-            let data = data.word("event", &emission.id).digest("input", salted(salt, input));
-            let data = data.word("phase", done.phase.word());
+            let data = of_permit(Data::new(), decision, salt).word("event", &emission.id);
+            let data = data.digest("input", salted(salt, input)).word("phase", done.phase.word());
             (kind::EVENT_EMITTED, data, payload.serialize("event", emission).document("input", input))
         }
     };

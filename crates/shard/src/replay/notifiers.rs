@@ -28,12 +28,14 @@ impl NotifierSeen {
 }
 
 impl Replay {
-    /// What happened to a notifier, if that is what the entry says.
+    /// What happened to a notifier, if that is what the entry says; whether it raises the control epoch. That it came
+    /// further does not.
     pub(super) fn notifier(&mut self, payload: &Map<String, Value>, record: &Record) -> Result<bool, ReplayError> {
         if !record.kind.as_str().starts_with("notifier.") {
             return Ok(false);
         }
         let name: Name = typed(payload, "name")?;
+        let raises = matches!(record.kind.as_str(), "notifier.set" | "notifier.deleted");
         let before = self.notifiers.remove(&name);
         let entry = || record.data.get_int("entry").and_then(|entry| u64::try_from(entry).ok());
         let came = |notified: Notified| before.as_ref().and_then(|before| before.after(&notified, record.at));
@@ -66,7 +68,7 @@ impl Replay {
             _ => return Err(ReplayError::Dangling(format!("notifier `{name}`"))),
         };
         self.notifiers.extend(after.map(|after| (name, after)));
-        Ok(true)
+        Ok(raises)
     }
 
     /// The notifiers, as their rows are.

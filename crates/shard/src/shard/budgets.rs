@@ -62,7 +62,9 @@ impl Shard {
             let count = match &obligation.demand {
                 Demand::Budget(spending) => of_budget(spending, beginning, basis, control),
                 Demand::Rate(pace) => of_rate(policy, pace, beginning),
-                Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) => continue,
+                Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Notify(_) => {
+                    continue;
+                }
             };
             match count.and_then(|count| self.charge(count, (&charges, basis.returned), control, now)) {
                 Ok(Ok(charge)) => charges.push(charge),

@@ -5,7 +5,7 @@ mod bundles;
 mod evidence;
 mod exports;
 mod maintenance;
-mod notifiers;
+pub(super) mod notifiers;
 mod overrides;
 mod queues;
 mod retention;
@@ -71,10 +71,10 @@ impl Shard {
                 return evidence::add(actor, (*id, terms, *until), content.as_deref(), control, work);
             }
             Change::NotifierSet { name, settings, password } => {
-                return notifiers::set(actor, name, settings, password.as_ref(), control, work);
+                return self.notifier_set(actor, name, (settings, password.as_ref()), control, work);
             }
             Change::NotifierDelete(name) => return notifiers::delete(actor, name, control, work),
-            Change::Notified { name, notified } => return notifiers::notified(name, notified, control, work),
+            Change::Notified { name, notified } => return self.notified(name, notified, control, work),
             Change::OverrideRequest { id, kind, on, until, justification } => {
                 return overrides::request(actor, *id, (*kind, on, *until), justification, control, work);
             }

@@ -33,8 +33,8 @@ pub(super) fn unmet(decision: &Decision, deed: Deed) -> Option<String> {
             (Demand::Approval(_), Deed::Child | Deed::Emitted | Deed::Driven) => return None,
             (Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_), Deed::Driven) => return None,
             (Demand::Budget(_) | Demand::Rate(_), Deed::Asked) => return None,
-            // Whether it is there is looked up: see `evidence`.
-            (Demand::Evidence(_), _) => return None,
+            // Whether it is there is looked up: see `lookup`.
+            (Demand::Evidence(_) | Demand::Notify(_), _) => return None,
             (Demand::Approval(_), Deed::Start) => "a start waits for nobody: demand it of a step",
             (Demand::Approval(_), Deed::Asked) => "nobody has approved it",
             (Demand::Budget(_) | Demand::Rate(_), Deed::Start | Deed::Child) => {
@@ -67,7 +67,12 @@ pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery
             risk: None,
             justification_min: 0,
         }),
-        Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => None,
+        Demand::Evidence(_)
+        | Demand::Mask(_)
+        | Demand::Limits(_)
+        | Demand::Budget(_)
+        | Demand::Rate(_)
+        | Demand::Notify(_) => None,
     })
 }
 

@@ -6,9 +6,9 @@ mod inline;
 use super::budgets::{Basis, Counted};
 use super::demands::{self, Deed, unmet};
 use super::desk::{CallId, Lease, LeaseKey};
-use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::{Under, add_data, add_data_of_step};
+use super::lookup;
 use super::overrides;
 use super::work::Work;
 use super::{Control, Shard};
@@ -159,7 +159,7 @@ impl Shard {
         let act = Act { transaction: beginning.id, step: None };
         let ask = start_question(member, question);
         let decision = self.decisions.judge(bundle, (control, Some(&act)), ask, work);
-        let decision = evidence::held(decision, None, control, work.now);
+        let decision = lookup::held(decision, None, control, work.now);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
             overrides::used(&decision, id, act, control, work);
@@ -366,7 +366,7 @@ impl Shard {
         };
         let failure = judged.failure();
         let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
-        let decision = evidence::held(judged.decision, Some((key.transaction, step)), control, work.now);
+        let decision = lookup::held(judged.decision, Some((key.transaction, step)), control, work.now);
         observe(&judged.bundle, action, &decision, work);
         if !decision.is_permit() {
             return Ok(denied(decision, failure));
@@ -527,7 +527,8 @@ impl Shard {
                         Some(stop) => Arc::new(stop.decision(bundle.digest(), request)),
                         None => self.decisions.judge(bundle, (control, None), |_| request.clone(), work),
                     };
-                    let (decision, lack) = match evidence::cited(&decision, None, control, work.now) {
+                    let decision = lookup::told(decision, control);
+                    let (decision, lack) = match lookup::cited(&decision, None, control, work.now) {
                         Ok(cited) => (cited.map_or(decision, Arc::new), None),
                         Err(reason) => (decision, Some(reason.text)),
                     };

@@ -3,8 +3,8 @@
 use super::budgets::{Basis, Counted};
 use super::demands::{Deed, approvals_of, conditions_of, timeout, unmet};
 use super::dispatch::{BUNDLE_LOST, Standing, observe};
-use super::evidence;
 use super::judge::{Under, add_data};
+use super::lookup;
 use super::work::Work;
 use super::{Control, Shard, overrides, stops};
 use crate::input::{
@@ -148,7 +148,7 @@ impl Shard {
                 (judged.bundle, judged.decision)
             }
         };
-        let decision = evidence::held(decision, Some((id, intent.step.as_str())), control, work.now);
+        let decision = lookup::held(decision, Some((id, intent.step.as_str())), control, work.now);
         observe(&bundle, intent.action.as_str(), &decision, work);
         let standing = Standing { actor, decision: Some(&*decision) };
         match self.may_begin((id, node), (&intent, input), standing, control, work)? {

@@ -3,9 +3,9 @@
 
 use super::demands::{Deed, unmet};
 use super::dispatch::{BUNDLE_LOST, START, Standing, act_of, observe, start_question, start_request};
-use super::evidence;
 use super::index::{Place, ReadyKey};
 use super::judge::Under;
+use super::lookup;
 use super::overrides;
 use super::work::Work;
 use super::{Control, Shard, State};
@@ -403,7 +403,7 @@ impl Shard {
             let failure = judged.failure();
             // It is the step that has a transaction already, whose evidence counts.
             let of = member.step_of(node).map(|step| (parent, step.id.as_str()));
-            let decision = evidence::held(judged.decision, of, control, work.now);
+            let decision = lookup::held(judged.decision, of, control, work.now);
             observe(&judged.bundle, START, &decision, work);
             (decision, failure)
         }))

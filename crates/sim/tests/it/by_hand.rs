@@ -15,6 +15,7 @@ mod headers;
 mod inline;
 mod inputs;
 mod maintenance;
+mod notify;
 mod originals;
 mod overlap;
 mod overrides;

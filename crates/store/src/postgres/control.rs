@@ -319,6 +319,7 @@ fn place(row: &ControlRow) -> Option<(&'static str, String)> {
         ControlRow::Budget(row) => Some((BUDGETS.0, row.name.to_string())),
         ControlRow::Evidence(row, _) => Some((EVIDENCE.0, row.id.to_string())),
         ControlRow::Notifier(row) => Some((NOTIFIERS.0, row.name.to_string())),
+        ControlRow::NotifierGone(name) => Some((NOTIFIERS.0, name.to_string())),
         ControlRow::Override(row) => Some((OVERRIDES.0, row.id.to_string())),
         ControlRow::Schedule(row) => Some((SCHEDULES.0, row.name.to_string())),
         ControlRow::ScheduleGone(name) => Some((SCHEDULES.0, name.to_string())),
@@ -330,7 +331,6 @@ fn place(row: &ControlRow) -> Option<(&'static str, String)> {
         | ControlRow::StopGone(_)
         | ControlRow::BudgetGone(_)
         | ControlRow::EvidenceGone(_)
-        | ControlRow::NotifierGone(_)
         | ControlRow::OverrideGone(_)
         | ControlRow::Retention(_)
         | ControlRow::RetentionGone

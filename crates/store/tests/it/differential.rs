@@ -160,8 +160,7 @@ fn control(tenant: &str, kind: u8, number: u8) -> ControlRow {
         // Nor one that the same batch may have written.
         28 => ControlRow::OverrideGone(over(version + 100, "").id),
         29 => ControlRow::Notifier(notifier(version, &number.to_string())),
-        // Nor one that the same batch may have set.
-        30 => ControlRow::NotifierGone(notifier(version + 100, "").name),
+        30 => ControlRow::NotifierGone(notifier(version, "").name),
         // On another log than the platform's it is refused.
         _ => {
             let name = format!("{tenant}-{}", number % 3);

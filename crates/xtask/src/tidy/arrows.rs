@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("crates/sdk", &[&["base", "api", "capability"]]),
     ("crates/cli", &[PURE, &["server", "app", "sdk", "api", "capability"]]),
     ("crates/sim", &[PURE, &["store"]]),
-    ("crates/fuzz", &[PURE, &["api"]]),
+    ("crates/fuzz", &[PURE, &["api", "capability"]]),
     ("crates/xtask", &[]),
     ("bench", &[PURE, &["app", "store", "server", "sdk", "api"]]),
 ];

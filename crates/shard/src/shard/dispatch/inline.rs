@@ -4,9 +4,9 @@
 use super::{BUNDLE_LOST, Permit, Standing, add_built_ins, observe};
 use crate::input::Refusal;
 use crate::shard::demands;
-use crate::shard::evidence;
 use crate::shard::index::{Place, ReadyKey};
 use crate::shard::judge::{Judgement, Under};
+use crate::shard::lookup;
 use crate::shard::work::Work;
 use crate::shard::{Control, Shard};
 use chancery_base::{DecisionId, Document, EventId, EventType, PrincipalId};
@@ -153,7 +153,7 @@ impl Shard {
         let judged = self.decisions.judge_in_flight(under, (control, None), ask, work);
         let Judgement { bundle, decision, .. } = judged.ok_or_else(|| unput(BUNDLE_LOST.to_owned()))?;
         let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
-        let decision = evidence::held(decision, Some((key.transaction, step)), control, work.now);
+        let decision = lookup::held(decision, Some((key.transaction, step)), control, work.now);
         if decision.misfit {
             return Err(unput(decision.explanation()));
         }

@@ -36,7 +36,7 @@ pub(crate) struct Tenant {
     /// What the worker takes from.
     pub(crate) queues: Vec<Queue>,
     pub(crate) watch: Rc<Watch>,
-    logs: Vec<LogId>,
+    pub(crate) logs: Vec<LogId>,
     definitions: BTreeMap<String, Arc<Definition>>,
 }
 
@@ -224,6 +224,7 @@ impl Hand {
             }
             Effect::Grown(..)
             | Effect::Control(_)
+            | Effect::Notified(_)
             | Effect::TenantCreated(_)
             | Effect::Fenced
             | Effect::Observed(_)

@@ -68,10 +68,12 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let erased = ControlRow::EvidenceGone(evidence(3, "").id);
     let lifted = ControlRow::StopGone(stop(3, "").id);
     let made_room = ControlRow::OverrideGone(over(3, "").id);
+    // One comes further, and is deleted in the same batch.
+    let told = ControlRow::Notifier(notifier(4, "further"));
     let untold = ControlRow::NotifierGone(notifier(4, "").name);
     let deleted = ControlRow::BudgetGone(budget(3, "").name);
     let revoked = ControlRow::Credential(credential(1, true));
-    let revoked = vec![revoked, gone, forgotten, lifted, deleted, erased, untold, made_room];
+    let revoked = vec![revoked, gone, forgotten, lifted, deleted, erased, told, untold, made_room];
     store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();

@@ -1,5 +1,5 @@
-//! Evidence that obligations demand of what is about to be done: it is looked up in the control state, so that what is
-//! permitted cites what it rests on, in the same commit.
+//! What obligations demand to be there when something is about to be done: evidence, and notifiers that tell of it. It is
+//! looked up in the control state, so that what is permitted rests on what holds in the same commit.
 
 use super::Control;
 use super::demands::name;
@@ -10,12 +10,26 @@ use std::sync::Arc;
 /// The step that something is demanded of; none: a start or a question, of which there is no transaction yet.
 pub(super) type OfStep<'a> = Option<(TransactionId, &'a str)>;
 
-/// The decision with what meets its demands for evidence, or the denial that it is where some is lacking.
+/// The decision with the evidence that it demands, or the denial that it is where something is lacking.
 pub(super) fn held(decision: Arc<Decision>, of: OfStep<'_>, control: &Control, now: Timestamp) -> Arc<Decision> {
+    let decision = told(decision, control);
     match cited(&decision, of, control, now) {
         Ok(None) => decision,
         Ok(Some(cited)) => Arc::new(cited),
         Err(reason) => Arc::new(decision.lacking(reason)),
+    }
+}
+
+/// The decision, or the denial that it is where a notifier is not there that is to tell of it: nobody would hear of it.
+pub(super) fn told(decision: Arc<Decision>, control: &Control) -> Arc<Decision> {
+    let lack = decision.obligations.iter().find_map(|obligation| {
+        let notifier = obligation.demand.told().find(|notifier| !control.notifiers.contains_key(*notifier))?;
+        let text = format!("{} demands notify: there is no notifier `{notifier}`", name(obligation));
+        Some(Reason { policy: obligation.policy.clone(), effect: None, text })
+    });
+    match lack {
+        Some(reason) => Arc::new(decision.lacking(reason)),
+        None => decision,
     }
 }
 
@@ -40,9 +54,12 @@ pub(super) fn cited(
             let cited = Some(Citation { id: found.id, digest: found.terms.digest });
             Ok(Obligation { demand: Demand::Evidence(Artefact { cited, ..artefact.clone() }), ..obligation.clone() })
         }
-        Demand::Approval(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Budget(_) | Demand::Rate(_) => {
-            Ok(obligation.clone())
-        }
+        Demand::Approval(_)
+        | Demand::Mask(_)
+        | Demand::Limits(_)
+        | Demand::Budget(_)
+        | Demand::Rate(_)
+        | Demand::Notify(_) => Ok(obligation.clone()),
     };
     let met = decision.obligations.iter().map(meet).collect::<Result<Vec<_>, Reason>>()?;
     Ok(Some(decision.with_obligations(met)))
