@@ -48,7 +48,7 @@ pub(super) fn set(
     let data = Data::new().bool("password", notifier.password);
     let payload = Payload::new().text("name", name.as_str()).serialize("settings", settings);
     work.control.push(ControlRow::Notifier(notifier.row(secret)));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::NOTIFIER_SET, actor, data, Some(payload.finish()))))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn delete(actor: PrincipalId, name: &Name, control: &Control, work: &
     }
     let payload = Payload::new().text("name", name.as_str());
     work.control.push(ControlRow::NotifierGone(name.clone()));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::NOTIFIER_DELETED, actor, Data::new(), Some(payload.finish()))))
 }
 
@@ -75,7 +75,7 @@ pub(super) fn notified(name: &Name, notified: &Notified, control: &Control, work
     };
     let payload = payload.text("name", name.as_str());
     work.control.push(ControlRow::Notifier(after.row(secret.clone())));
-    work.raises = true;
+    work.raise();
     let data = Data::new().count("entry", entry);
     Ok(Some(work.write_control(kind, PrincipalId::SYSTEM, data, Some(payload.finish()))))
 }
