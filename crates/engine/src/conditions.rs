@@ -59,7 +59,7 @@ pub struct AccountId {
 pub enum AccountOf {
     /// A budget: what is out is reserved, and settled or returned when it comes in.
     Budget(Name),
-    /// The rate that an obligation demands, by its id: what went out stays counted.
+    /// The rate that an obligation demands, by its id and its window: what went out stays counted.
     Rate(String),
 }
 

@@ -207,6 +207,7 @@ impl Transaction {
     pub fn start_with(&mut self, decision: DecisionId, signal: Option<Signal>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         signal.as_ref().map_or(Ok(()), |signal| self.takes(signal))?;
         let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
+        self.head.input_seq = cx.seq;
         cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
         cx.seq += 1;
         if let Some(signal) = signal {

@@ -22,8 +22,9 @@ pub struct Batch {
     pub size: u64,
     /// Guard: the control epoch under which every decision in it was taken.
     pub control_epoch: u64,
-    /// Whether the commit raises the control epoch of every log of the tenant.
-    pub raises_control_epoch: bool,
+    /// By how much the commit raises the control epoch of every log of the tenant: by one an entry that changes the
+    /// control state, so that it can be computed from the entries.
+    pub raises_control_epoch: u64,
     /// New entries, in order, from `size` on.
     pub entries: Vec<EntryRow>,
     /// Touched transactions, each once, as they are after the batch.
@@ -56,7 +57,7 @@ impl Batch {
             epoch: log.epoch,
             size: log.size,
             control_epoch: log.control_epoch,
-            raises_control_epoch: false,
+            raises_control_epoch: 0,
             entries: Vec::new(),
             transactions: Vec::new(),
             steps: Vec::new(),

@@ -167,6 +167,7 @@ impl Transaction {
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
+        self.head.input_seq = cx.seq;
         cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
         cx.seq += 1;
         for inherited in inherited {

@@ -138,7 +138,9 @@ fn of_budget<'a>(
 
 /// What a step takes of a rate: one hand-out.
 fn of_rate<'a>(policy: &str, pace: &Pace, beginning: &Beginning) -> Result<Count<'a>, String> {
-    let id = AccountId { holder: holder(&pace.per, beginning)?, of: AccountOf::Rate(policy.to_owned()) };
+    // What began under another bundle goes on beside it: a window of another length is an account of its own.
+    let of = AccountOf::Rate(format!("{policy}/{}", pace.window));
+    let id = AccountId { holder: holder(&pace.per, beginning)?, of };
     Ok(Count { id, opened: None, window: Some(pace.window), limit: pace.limit, amount: 1, cost: None })
 }
 

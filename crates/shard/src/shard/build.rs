@@ -128,7 +128,7 @@ impl Shard {
             self.handle(&input, &control, &mut work);
             work.held.inputs.push(input);
         }
-        if !work.raises {
+        if !work.raises() {
             self.hand_out(&control, &mut work);
             self.expire(&control, &mut work);
             self.erase_evidence(&control, &mut work);
@@ -185,7 +185,7 @@ impl Shard {
         }
         let pending = Pending {
             size_after: work.seq(),
-            raises: work.raises,
+            raises: work.raises(),
             emits: !work.events.is_empty(),
             rests_on_memory: work.rests_on_memory,
             held: work.held,
@@ -196,7 +196,7 @@ impl Shard {
             epoch,
             size,
             control_epoch,
-            raises_control_epoch: work.raises,
+            raises_control_epoch: work.raised,
             entries: work.entries,
             transactions,
             steps,

@@ -167,7 +167,7 @@ fn principal_set(
 fn principal_entry(actor: PrincipalId, kind: Word, principal: &Principal, work: &mut Work) -> Result<u64, Refusal> {
     principal.check().map_err(|err| Refusal::Invalid(err.to_string()))?;
     work.control.push(ControlRow::Principal(principal_row(principal)));
-    work.raises = true;
+    work.raise();
     let data = Data::new().bool("suspended", principal.suspended);
     let payload = Payload::new().serialize("principal", principal);
     Ok(work.write_control(kind, actor, data, Some(payload.finish())))
@@ -200,7 +200,7 @@ fn key_entry(actor: PrincipalId, kind: Word, row: CredentialRow, work: &mut Work
     };
     let payload = Payload::new().text("hash", &row.hash.to_string()).text("principal", &row.principal.to_string());
     work.control.push(ControlRow::Credential(row));
-    work.raises = true;
+    work.raise();
     work.write_control(kind, actor, data, Some(payload.finish()))
 }
 
@@ -225,7 +225,7 @@ fn register(actor: PrincipalId, definition: &Arc<Definition>, control: &Control,
     let data = Data::new().digest("definition", row.digest).count("version", u64::from(row.version));
     let payload = Payload::new().text("source", &String::from_utf8_lossy(&row.source));
     work.control.push(ControlRow::Definition(row));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::DEFINITION_REGISTERED, actor, data, Some(payload.finish()))))
 }
 

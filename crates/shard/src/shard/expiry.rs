@@ -127,7 +127,7 @@ impl Shard {
 
     /// Removes what was found, at the end of a batch.
     pub(super) fn expire(&mut self, control: &Control, work: &mut Work) {
-        if work.raises || work.is_closed || work.is_full() {
+        if work.raises() || work.is_closed || work.is_full() {
             return;
         }
         let (Some(page), Some(expiry)) = (self.expiry.page.take(), self.config.expiry) else { return };

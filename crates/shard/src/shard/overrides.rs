@@ -58,7 +58,7 @@ pub(super) fn used(decision: &Decision, id: DecisionId, act: Act, control: &Cont
 /// Something happens to an override: its entry, its row and a new control epoch.
 pub(super) fn happens(over: &Override, event: &OverrideEvent, actor: PrincipalId, work: &mut Work) -> u64 {
     work.control.push(ControlRow::Override(over.row()));
-    work.raises = true;
+    work.raise();
     note(over, event, actor, work)
 }
 

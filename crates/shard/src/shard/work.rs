@@ -61,7 +61,8 @@ pub(super) struct Work {
     /// It takes no further input: what it removes must not be written by it as well.
     pub(super) is_closed: bool,
     pub(super) control: Vec<ControlRow>,
-    pub(super) raises: bool,
+    /// How many of its entries change the control state.
+    pub(super) raised: u64,
     pub(super) rests_on_memory: bool,
     pub(super) held: Held,
     pub(super) staged: Vec<Staged>,
@@ -91,7 +92,7 @@ impl Work {
             gone: Gone::default(),
             is_closed: false,
             control: Vec::new(),
-            raises: false,
+            raised: 0,
             rests_on_memory: false,
             held: Held::default(),
             staged: Vec::new(),
@@ -114,7 +115,16 @@ impl Work {
     /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
     /// in the batch after that.
     pub(super) fn takes_more(&self) -> bool {
-        !self.raises && !self.is_closed && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
+        !self.raises() && !self.is_closed && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
+    }
+    /// An entry of it changes the control state.
+    pub(super) const fn raise(&mut self) {
+        self.raised += 1;
+    }
+
+    /// Whether it changes the control state.
+    pub(super) const fn raises(&self) -> bool {
+        self.raised > 0
     }
 
     /// Writes what `staged` holds as entries of a transaction.

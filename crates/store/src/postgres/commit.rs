@@ -43,7 +43,7 @@ fn is_question(batch: &Batch) -> bool {
     let writes_rows = !transactions.is_empty() || !steps.is_empty() || !keys.is_empty() || !control.is_empty();
     let writes_rows = writes_rows || !labels.is_empty() || !events.is_empty() || !gone.transactions.is_empty();
     let writes_rows = writes_rows || !requests.is_empty() || !accounts.is_empty();
-    entries.is_empty() && !writes_rows && !batch.raises_control_epoch
+    entries.is_empty() && !writes_rows && batch.raises_control_epoch == 0
 }
 
 /// Answers it by reading: what was true when it was read is all that a write would say, too.
@@ -132,7 +132,7 @@ fn statement(batch: &Batch) -> Result<Statement<'_>, StoreError> {
 
 fn guard<'a>(statement: &mut Statement<'a>, batch: &'a Batch) -> Result<(), StoreError> {
     let size = statement.bind(int(check::size_after(batch)?), Type::INT8);
-    let raise = statement.bind(i64::from(batch.raises_control_epoch), Type::INT8);
+    let raise = statement.bind(int(batch.raises_control_epoch), Type::INT8);
     let id = statement.bind(batch.log.0, Type::INT8);
     let epoch = statement.bind(int(batch.epoch), Type::INT8);
     let before = statement.bind(int(batch.size), Type::INT8);
@@ -145,12 +145,13 @@ fn guard<'a>(statement: &mut Statement<'a>, batch: &'a Batch) -> Result<(), Stor
              RETURNING id, tenant"
         ),
     );
-    if batch.raises_control_epoch {
+    if batch.raises_control_epoch > 0 {
         statement.part(
             "raised",
-            "UPDATE logs SET control_epoch = logs.control_epoch + 1 FROM guard \
-             WHERE logs.tenant = guard.tenant AND logs.id <> guard.id RETURNING 1"
-                .to_owned(),
+            format!(
+                "UPDATE logs SET control_epoch = logs.control_epoch + {raise} FROM guard \
+                 WHERE logs.tenant = guard.tenant AND logs.id <> guard.id RETURNING 1"
+            ),
         );
     }
     Ok(())

@@ -23,7 +23,7 @@ pub(super) fn batch(state: &mut State, batch: &Batch, sabotage: Option<Sabotage>
         state.logs = logs;
     }
     for log in state.logs.values_mut().filter(|log| log.tenant == tenant) {
-        log.control_epoch += u64::from(batch.raises_control_epoch);
+        log.control_epoch += batch.raises_control_epoch;
         if log.id == batch.log {
             log.size = check::size_after(batch).map_err(CommitError::Failed)?;
         }

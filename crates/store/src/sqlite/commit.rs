@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 const GUARD: &str = "UPDATE logs SET size = ?1, control_epoch = control_epoch + ?2 \
      WHERE id = ?3 AND epoch = ?4 AND size = ?5 AND control_epoch = ?6 RETURNING tenant";
 
-const RAISE_OTHERS: &str = "UPDATE logs SET control_epoch = control_epoch + 1 WHERE tenant = ?1 AND id <> ?2";
+const RAISE_OTHERS: &str = "UPDATE logs SET control_epoch = control_epoch + ?3 WHERE tenant = ?1 AND id <> ?2";
 
 const ENTRY: &str = "INSERT INTO entries \
      (position, transaction_id, n, record, salt, payload_key, payload_nonce, payload, subject) \
@@ -87,14 +87,14 @@ pub(super) fn apply(conn: &Connection, batch: &Batch) -> Result<(), WriteError> 
 fn guard(conn: &Connection, batch: &Batch) -> Result<TenantId, WriteError> {
     let sql = during(COMMIT);
     let size = check::size_after(batch)?;
-    let raise = i64::from(batch.raises_control_epoch);
+    let raise = batch.raises_control_epoch;
     let expected = params![size, raise, batch.log.0, batch.epoch, batch.size, batch.control_epoch];
     let mut statement = conn.prepare_cached(GUARD).map_err(&sql)?;
     let tenant = statement.query_row(expected, rows::tenant_id).optional().map_err(&sql)?;
     let Some(tenant) = tenant else { return Err(mismatch(conn, batch)?) };
-    if batch.raises_control_epoch {
+    if raise > 0 {
         let mut statement = conn.prepare_cached(RAISE_OTHERS).map_err(&sql)?;
-        statement.execute(params![tenant.as_str(), batch.log.0]).map_err(&sql)?;
+        statement.execute(params![tenant.as_str(), batch.log.0, raise]).map_err(&sql)?;
     }
     Ok(tenant)
 }

@@ -135,7 +135,7 @@ async fn a_failed_guard_writes_nothing(subject: &Subject) {
         steps: vec![step(2, 0, "ready")],
         keys: vec![key(KeyScope::Start, 1, 2)],
         control: vec![ControlRow::Principal(principal_row(1, "{}")), ControlRow::Bundle(bundle("b", 1))],
-        raises_control_epoch: true,
+        raises_control_epoch: 1,
         ..batch_of(log, 2, 0, 2)
     };
     let before = subject.dump();
@@ -274,7 +274,7 @@ async fn a_conflict_at_the_end_undoes_the_beginning(subject: &Subject) {
         steps: vec![step(1, 0, "ready")],
         keys: vec![key(KeyScope::Start, 1, 1)],
         control: vec![ControlRow::Bundle(bundle("b", 1)), ControlRow::Definition(definition("a", 1))],
-        raises_control_epoch: true,
+        raises_control_epoch: 1,
         ..batch_of(&log, 1, 0, 4)
     };
     assert_eq!(failed(store.commit(conflict).await), Kind::Conflict);
@@ -285,7 +285,7 @@ async fn raising_the_control_epoch_reaches_every_log_of_the_tenant(subject: &Sub
     let store = subject.store();
     tenants(store, &[("acme", 3), ("other", 1)]).await;
     let zero = log(store, "acme", 0).await;
-    store.commit(Batch { raises_control_epoch: true, ..Batch::after(&zero) }).await.unwrap();
+    store.commit(Batch { raises_control_epoch: 1, ..Batch::after(&zero) }).await.unwrap();
     let logs = store.logs().await.unwrap();
     let epochs: Vec<_> = logs.iter().map(|log| (log.tenant.as_str(), log.shard, log.control_epoch)).collect();
     assert_eq!(epochs, [("system", 0, 0), ("acme", 0, 1), ("acme", 1, 1), ("acme", 2, 1), ("other", 0, 0)]);

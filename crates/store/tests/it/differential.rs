@@ -182,7 +182,7 @@ impl Plan {
             epoch: log.epoch + off(2),
             size,
             control_epoch: log.control_epoch + off(3),
-            raises_control_epoch: self.raises,
+            raises_control_epoch: u64::from(self.raises) * 2,
             entries,
             transactions: self
                 .transactions

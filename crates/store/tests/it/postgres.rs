@@ -188,7 +188,7 @@ fn a_stale_owner_that_wakes_writes_nothing() {
                 ControlRow::Principal(principal_row(1, "{}")),
                 ControlRow::Definition(definition("order", 1)),
             ],
-            raises_control_epoch: true,
+            raises_control_epoch: 1,
             ..batch_of(&before, 1, 0, 3)
         };
         assert_eq!(stale.commit(written).await, fenced);

@@ -41,7 +41,7 @@ impl Shard {
             work.accounts.extend(self.accounts.close(name));
         }
         work.control.push(ControlRow::Budget(budget.row(name)));
-        work.raises = true;
+        work.raise();
         let payload = Payload::new().text("budget", name.as_str()).serialize("terms", terms);
         Ok(Some(work.write_control(kind::BUDGET_SET, actor, Data::new(), Some(payload.finish()))))
     }
@@ -59,7 +59,7 @@ impl Shard {
         }
         work.accounts.extend(self.accounts.close(name));
         work.control.push(ControlRow::BudgetGone(name.clone()));
-        work.raises = true;
+        work.raise();
         let payload = Payload::new().text("budget", name.as_str());
         Ok(Some(work.write_control(kind::BUDGET_DELETED, actor, Data::new(), Some(payload.finish()))))
     }

@@ -60,7 +60,7 @@ pub(super) fn activate(
         return Err(Refusal::NotActivated(reasons));
     }
     work.control.push(ControlRow::ActiveBundle(bundle.digest()));
-    work.raises = true;
+    work.raise();
     let data = Data::new().digest("bundle", bundle.digest());
     let data = if denies == 0 { data } else { data.count("denies", denies) };
     Ok(Some(work.write_control(kind::BUNDLE_ACTIVATED, actor, data, None)))
@@ -123,7 +123,7 @@ fn expect_enough(trust: &Trust) -> Result<(), Refusal> {
 
 fn write(actor: PrincipalId, trust: &Trust, (kind, payload): (Word, Payload), work: &mut Work) -> u64 {
     work.control.push(if trust.is_empty() { ControlRow::TrustGone } else { ControlRow::Trust(trust.row()) });
-    work.raises = true;
+    work.raise();
     work.write_control(kind, actor, Data::new(), Some(payload.finish()))
 }
 
@@ -134,7 +134,7 @@ pub(super) fn shadow(actor: PrincipalId, bundle: Option<&Bundle>, control: &Cont
         return None;
     }
     work.control.push(ControlRow::ShadowBundle(digest));
-    work.raises = true;
+    work.raise();
     let data = digest.map_or_else(Data::new, |digest| Data::new().digest("bundle", digest));
     Some(work.write_control(kind::BUNDLE_SHADOWED, actor, data, None))
 }

@@ -43,7 +43,7 @@ pub(super) fn add(
     let payload = Payload::new().serialize("terms", terms);
     let content = content.map(|content| EvidenceContentRow { id, body: Sealed::plain(content.to_vec()) });
     work.control.push(ControlRow::Evidence(evidence.row(), content));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::EVIDENCE_ADDED, actor, data, Some(payload.finish()))))
 }
 
@@ -67,13 +67,13 @@ fn check_content(terms: &Terms, content: Option<&[u8]>) -> Result<(), Refusal> {
 impl Shard {
     /// Erases what has come to its end, with an entry for each, at the end of a batch.
     pub(in crate::shard) fn erase_evidence(&self, control: &Control, work: &mut Work) {
-        if work.raises || work.is_closed || work.is_full() || !self.keeps_evidence() {
+        if work.raises() || work.is_closed || work.is_full() || !self.keeps_evidence() {
             return;
         }
         for id in control.evidence.ended(work.now).take(EVIDENCE_ERASED_AT_ONCE) {
             let data = Data::new().word("evidence", id_word(id.to_string()));
             work.control.push(ControlRow::EvidenceGone(id));
-            work.raises = true;
+            work.raise();
             work.write_control(kind::EVIDENCE_EXPIRED, PrincipalId::SYSTEM, data, None);
         }
     }

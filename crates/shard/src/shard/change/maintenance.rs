@@ -27,7 +27,7 @@ pub(super) fn set(
         (kind::MAINTENANCE_ENDED, ControlRow::MaintenanceOver)
     };
     work.control.push(row);
-    work.raises = true;
+    work.raise();
     let payload = Payload::new().text("justification", justification);
     Some(work.write_control(kind, actor, Data::new(), Some(payload.finish())))
 }

@@ -61,7 +61,7 @@ impl Shard {
         let data = Data::new().bool("password", notifier.password);
         let payload = Payload::new().text("name", name.as_str()).serialize("settings", settings);
         work.control.push(ControlRow::Notifier(notifier.row(secret)));
-        work.raises = true;
+        work.raise();
         Ok(Some(work.write_control(kind::NOTIFIER_SET, actor, data, Some(payload.finish()))))
     }
 
@@ -91,7 +91,7 @@ pub(super) fn delete(actor: PrincipalId, name: &Name, control: &Control, work: &
     }
     let payload = Payload::new().text("name", name.as_str());
     work.control.push(ControlRow::NotifierGone(name.clone()));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::NOTIFIER_DELETED, actor, Data::new(), Some(payload.finish()))))
 }
 

@@ -38,6 +38,6 @@ pub(super) fn set(
     } else {
         ControlRow::Queue(settings.row(queue))
     });
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::QUEUE_CHANGED, actor, Data::new(), Some(payload.finish()))))
 }

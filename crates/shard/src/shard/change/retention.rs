@@ -21,7 +21,7 @@ pub(super) fn set(actor: PrincipalId, retention: &Retention, control: &Control, 
     } else {
         ControlRow::Retention(retention.row())
     });
-    work.raises = true;
+    work.raise();
     let payload = Payload::new().serialize("settings", retention);
     Ok(Some(work.write_control(kind::RETENTION_CHANGED, actor, Data::new(), Some(payload.finish()))))
 }

@@ -34,6 +34,6 @@ pub(super) fn set(
     let data = Data::new().count("version", u64::from(row.version));
     let payload = Payload::new().document("values", settings.values());
     work.control.push(ControlRow::Settings(row));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::SETTINGS_CHANGED, actor, data, Some(payload.finish()))))
 }

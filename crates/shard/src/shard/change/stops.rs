@@ -39,7 +39,7 @@ pub(super) fn set(
     let data = Data::new().word("on", on.word()).word("stop", id_word(id.to_string()));
     let payload = Payload::new().text("justification", justification).serialize("on", on);
     work.control.push(ControlRow::Stop(stop.row()));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::STOP_SET, actor, data, Some(payload.finish()))))
 }
 
@@ -71,6 +71,6 @@ pub(super) fn lift(actor: PrincipalId, id: StopId, justification: &str, control:
     let data = Data::new().word("stop", id_word(id.to_string()));
     let payload = Payload::new().text("justification", justification);
     work.control.push(ControlRow::StopGone(id));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::STOP_LIFTED, actor, data, Some(payload.finish()))))
 }

@@ -37,7 +37,7 @@ pub(super) fn set(
     let state = TargetState { settings: settings.clone(), ..before };
     let payload = Payload::new().serialize("settings", settings).text("target", target.as_str());
     work.control.push(ControlRow::Target(state.row(target)));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::TARGET_CHANGED, actor, Data::new(), Some(payload.finish()))))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn force(
     let data = Data::new().word("forced", word(forced));
     let payload = Payload::new().text("justification", justification).text("target", target.as_str());
     work.control.push(ControlRow::Target(state.row(target)));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::TARGET_FORCED, actor, data, Some(payload.finish()))))
 }
 
@@ -106,7 +106,7 @@ pub(super) fn issue(
     let target = row.target.as_ref().map(TargetId::as_str);
     let payload = Payload::new().text("hash", &row.secret.digest().to_string()).maybe_text("target", target);
     work.control.push(ControlRow::SigningSecret(row));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::SIGNING_SECRET_ISSUED, actor, data, Some(payload.finish()))))
 }
 
@@ -116,6 +116,6 @@ pub(super) fn retire(actor: PrincipalId, id: SigningSecretId, control: &Control,
     }
     let data = Data::new().word("secret", id_word(id.to_string()));
     work.control.push(ControlRow::SigningSecretGone(id));
-    work.raises = true;
+    work.raise();
     Ok(Some(work.write_control(kind::SIGNING_SECRET_RETIRED, actor, data, None)))
 }

@@ -90,7 +90,11 @@ impl Shard {
             event_type,
         };
         let output = Document::shared(json!({ "id": emission.id.to_string() }));
-        let conditions = decision.as_deref().and_then(|decision| demands::conditions_of(decision, Vec::new()));
+        // What undoes a step goes out under the conditions of the step.
+        let conditions = match &decision {
+            Some(decision) => demands::conditions_of(decision, Vec::new()),
+            None => offer.conditions.clone(),
+        };
         let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()));
         let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))

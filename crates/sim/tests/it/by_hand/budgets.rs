@@ -295,6 +295,24 @@ fn what_is_over_a_rate_waits_for_its_next_window() {
     replays(&tenant);
 }
 
+/// A transaction is counted by the bundle that it began under, beside what counts since.
+#[test]
+fn a_rate_of_another_window_is_counted_apart() {
+    let (_tenant, mut hand) = obliged(RATE, None);
+    let old = spend(&mut hand, 1);
+    oblige(&mut hand, 2, &RATE.replace("10s", "1m"));
+    let new = [spend(&mut hand, 1), spend(&mut hand, 1)];
+    let tasks = hand.take();
+    assert_eq!(tasks.len(), 3, "{tasks:?}");
+    for task in tasks.iter().filter(|task| new.contains(&task.transaction)) {
+        assert_eq!(hand.report(task, output(json!(null))), Ack::Recorded);
+    }
+    hand.wait(Duration::from_secs(20));
+    assert_eq!(hand.take_one("pay").transaction, old, "its lease lapsed, and its ten seconds are others");
+    spend(&mut hand, 1);
+    assert!(hand.take_as("two").is_empty(), "two went out within the minute");
+}
+
 #[test]
 fn a_start_and_a_second_shard_count_nothing() {
     let of_all =

@@ -283,3 +283,33 @@ fn ten_thousand_events_are_let_out_in_batches_that_are_bounded() {
     assert_eq!(tenant.store.dump().events.len(), 10_000);
     replays(&tenant);
 }
+
+const UNDONE_BY_EVENT: &str = r#"{"name": "undone", "version": 1, "steps": [
+    {"id": "pay", "run": {"worker": "w"}, "with": {"card": "${{ input.card }}", "cents": 5},
+        "compensate": {"run": {"emit": {"type": "order.unpaid"}}, "with": {"card": "${{ input.card }}", "cents": 5}}},
+    {"id": "last", "after": ["pay"], "run": {"worker": "w"}, "retry": {"attempts": 1}}
+]}"#;
+
+/// A compensation goes out under the conditions of its step, also where it calls nobody.
+#[test]
+fn an_event_that_undoes_a_step_lacks_what_is_masked_of_it() {
+    let tenant = Tenant::new(1, &[UNDONE_BY_EVENT]);
+    let obligations = "@id(\"hide\") @obligation(\"mask\") @fields(\"card\") permit (principal, action == Action::\"run\", resource);";
+    let document =
+        json!({"name": "strict", "version": 1, "schema": SCHEMA, "policies": POLICIES, "obligations": obligations});
+    let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
+    let mut hand = tenant.hand(0);
+    for change in in_force(&bundle) {
+        assert!(hand.change(change).is_ok());
+    }
+    let id = hand.start("undone", json!({ "card": "4711" }), None, None).unwrap();
+    let pay = hand.take_one("pay");
+    assert_eq!(pay.input.value(), &json!({ "cents": 5 }));
+    hand.report(&pay, ReportedOutcome::Completed(Document::shared(json!(null))));
+    let last = hand.take_one("last");
+    hand.report(&last, ReportedOutcome::Failed(StepError::fatal("Refused", "no")));
+    assert_eq!(hand.settled(id).0, Status::Compensated);
+    let entries = entries(&tenant, id);
+    let (_, undone) = entries.iter().find(|(record, _)| record.kind.as_str() == "event.emitted").unwrap();
+    assert!(undone.to_string().contains("cents") && !undone.to_string().contains("4711"), "{undone}");
+}

@@ -180,7 +180,7 @@ fn that_a_notifier_came_further_is_no_new_control_state_and_is_never_lost() {
     };
     push(&mut hand, told("desk", next + 2));
     let batch = hand.send();
-    assert!(!batch.raises_control_epoch);
+    assert_eq!(batch.raises_control_epoch, 0);
     push(&mut hand, told("desk", next + 3));
     let url = "https://other.example/told";
     let again = Change::NotifierSet { name: name("desk"), settings: Box::new(settings(url)), password: None };

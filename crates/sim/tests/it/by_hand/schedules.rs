@@ -154,7 +154,7 @@ fn it_starts_on_time_in_one_commit_with_its_entry() {
     }
     let batch = batch.unwrap();
     assert_eq!((batch.entries.len(), batch.transactions.len(), batch.control.len(), batch.keys.len()), (2, 1, 1, 1));
-    assert!(!batch.raises_control_epoch);
+    assert_eq!(batch.raises_control_epoch, 0);
     hand.commit(batch);
     assert_eq!(kinds(&tenant, before), ["transaction.started", "schedule.fired"]);
     assert_eq!(times(&tenant), [60]);

@@ -61,7 +61,7 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     tenants(store, &[("acme", 1)]).await;
     let log = log_of(store, "acme", 0).await;
     let control = directory();
-    store.commit(Batch { control, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
+    store.commit(Batch { control, raises_control_epoch: 1, ..Batch::after(&log) }).await.unwrap();
     let log = log_of(store, "acme", 0).await;
     let gone = ControlRow::SigningSecretGone(signing_secret(1).id);
     let forgotten = ControlRow::QueueGone(queue(3, "").queue);
@@ -74,7 +74,7 @@ pub(super) async fn the_directory_is_as_last_written(subject: &Subject) {
     let deleted = ControlRow::BudgetGone(budget(3, "").name);
     let revoked = ControlRow::Credential(credential(1, true));
     let revoked = vec![revoked, gone, forgotten, lifted, deleted, erased, told, untold, made_room];
-    store.commit(Batch { control: revoked, raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
+    store.commit(Batch { control: revoked, raises_control_epoch: 1, ..Batch::after(&log) }).await.unwrap();
 
     let control = store.control(log.id).await.unwrap();
     assert_eq!(control.maintenance, Some(maintenance("old")));

@@ -17,7 +17,7 @@ pub(super) async fn settings_are_kept_version_by_version(subject: &Subject) {
     let set = |version| vec![ControlRow::Settings(settings(version))];
     for version in 1..=3 {
         let log = crate::fixture::log(store, "acme", 0).await;
-        store.commit(Batch { control: set(version), raises_control_epoch: true, ..Batch::after(&log) }).await.unwrap();
+        store.commit(Batch { control: set(version), raises_control_epoch: 1, ..Batch::after(&log) }).await.unwrap();
     }
     assert_eq!(store.control(log.id).await.unwrap().settings, Some(settings(3)));
     assert_eq!(store.settings(&acme, None).await.unwrap(), Some(settings(3)));
