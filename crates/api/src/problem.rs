@@ -1,7 +1,7 @@
 //! The catalogue of problems (RFC 9457): what can go wrong, under which name, with which status.
 
 use crate::bundle::Impact;
-use crate::decision::Reason;
+use crate::decision::{Reason, Risk};
 use chancery_base::{DecisionId, Kind, TransactionId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -40,6 +40,9 @@ pub struct Problem {
     /// Why it denied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// How risky what was denied is, where the bundle has risk tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Box<Risk>>,
     /// Where a document or body is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
@@ -227,6 +230,7 @@ impl Problem {
             transaction: None,
             decision: None,
             reasons: Vec::new(),
+            risk: None,
             errors: Vec::new(),
             impact: None,
             retry_after: None,

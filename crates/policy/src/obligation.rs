@@ -230,17 +230,18 @@ impl Limits {
         }
     }
 
-    /// As JSON: what is not limited is left out, times are texts such as `30s`.
+    /// As JSON: what is not limited is left out, times are texts such as `30s`. The members stand in their canonical
+    /// order, for each hand-out writes them.
     #[must_use]
     pub fn to_json(&self) -> Map<String, Value> {
         let set = |set: &Option<BTreeSet<String>>| set.as_ref().map(|set| set.iter().map(String::as_str).collect());
         let members: [(&str, Option<Value>); 6] = [
-            ("timeout", self.timeout.map(|timeout| duration::format(timeout).into())),
-            ("paths", set(&self.paths)),
             ("commands", set(&self.commands)),
-            ("network", set(&self.network)),
             ("cpu", self.cpu.map(Value::from)),
             ("memory", self.memory.map(Value::from)),
+            ("network", set(&self.network)),
+            ("paths", set(&self.paths)),
+            ("timeout", self.timeout.map(|timeout| duration::format(timeout).into())),
         ];
         members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

@@ -46,7 +46,7 @@ pub(crate) use overrides::{asked, over, override_kind, override_query};
 pub(crate) use people::{created_tenant, issued_key, key, new_principal, patch, principal};
 pub(crate) use queues::{queue, queue_settings};
 pub use records::simulated;
-pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question};
+pub(crate) use records::{consistency, decision, entry, health, inclusion, log, question, risk};
 pub(crate) use replays::simulate_bundle;
 pub use replays::{replay_flip, replayed};
 pub(crate) use reports::{access_row, oversight, responsibility, separation};

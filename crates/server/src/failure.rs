@@ -1,5 +1,6 @@
 //! What went wrong: words for the caller and, apart from them, words for the log.
 
+use crate::convert;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -141,6 +142,7 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Denied(decision) => Problem {
             decision: Some(decision.id),
             reasons: decision.reasons.iter().map(reason).collect(),
+            risk: decision.risk.as_ref().map(convert::risk).map(Box::new),
             ..Problem::new(ProblemKind::PolicyDenied, detail)
         },
         Refusal::Stopped(decision) => Problem {

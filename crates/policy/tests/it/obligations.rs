@@ -273,6 +273,22 @@ fn limits() -> impl Strategy<Value = Limits> {
     )
 }
 
+/// They are written with each hand-out: what is not in its canonical order is read and written anew there.
+#[test]
+fn limits_stand_in_their_canonical_order() {
+    let set = |text: &str| Some(BTreeSet::from([text.to_owned()]));
+    let limits = Limits {
+        timeout: Some(Duration::from_secs(1)),
+        paths: set("/tmp"),
+        commands: set("ls"),
+        network: set("a.example"),
+        cpu: Some(1),
+        memory: Some(2),
+    };
+    let text = serde_json::to_string(&limits.to_json()).unwrap();
+    assert!(chancery_base::json::is_canonical(&text), "{text}");
+}
+
 proptest! {
     #[test]
     fn limits_together_are_the_same_in_any_order_and_never_wider(one in limits(), other in limits(), third in limits()) {

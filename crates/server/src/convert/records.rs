@@ -138,7 +138,7 @@ pub(super) fn obligation(obligation: &policy::Obligation) -> Obligation {
     }
 }
 
-fn risk(risk: &policy::Risk) -> Risk {
+pub(crate) fn risk(risk: &policy::Risk) -> Risk {
     Risk {
         score: risk.score,
         level: match risk.level {

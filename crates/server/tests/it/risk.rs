@@ -138,6 +138,7 @@ async fn starts_and_hand_outs_are_decided_by_their_risk() {
         (refused.slug(), refused.problem().reasons[0].text.as_str()),
         ("403 policy-denied".to_owned(), "too risky")
     );
+    assert_eq!(refused.problem().risk.unwrap().score, 71);
     let recorded = decisions(&house).await;
     assert_eq!(recorded[0]["risk"]["rows"][1]["id"], json!("forbidden"));
     assert_eq!(recorded[0]["request"]["context"], json!({ "risk": 71 }));
