@@ -104,7 +104,7 @@ impl From<Error> for Failure {
                 Problem { transaction: Some(id), ..Problem::new(ProblemKind::Expired, detail) }
             }
             Error::WouldDeny(impact) => {
-                let impact = Some(Box::new(crate::convert::impact(*impact)));
+                let impact = Some(Box::new(convert::impact(*impact)));
                 Problem { impact, ..Problem::new(ProblemKind::WouldDeny, detail) }
             }
             Error::Conflict(_) => Problem::new(ProblemKind::Conflict, detail),
