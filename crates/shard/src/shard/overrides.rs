@@ -5,8 +5,9 @@ use super::work::Work;
 use super::{Control, Shard};
 use crate::over::{Act, Override, OverrideEvent, Used};
 use crate::row::ControlRow;
-use chancery_base::{DecisionId, PrincipalId, Timestamp};
+use chancery_base::{DecisionId, OverrideId, PrincipalId, Timestamp};
 use chancery_policy::{Bundle, Decision, Request};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Decisions {
@@ -37,10 +38,17 @@ impl Decisions {
 }
 
 /// Something is done by a decision: if an override is why it may be, that is an entry, and one that is for one act has
-/// had it.
+/// had it. Where two bundles have to permit, one may be why either does.
 pub(super) fn used(decision: &Decision, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
-    let Some(overridden) = &decision.overridden else { return };
-    let Some(before) = control.overrides.get(overridden.by.id) else { return };
+    let pinned = decision.also.pinned.as_ref().and_then(|pinned| pinned.overridden.as_ref());
+    let both = decision.overridden.iter().chain(pinned).map(|overridden| overridden.by.id);
+    for over in both.collect::<BTreeSet<_>>() {
+        used_one(over, id, act.clone(), control, work);
+    }
+}
+
+fn used_one(over: OverrideId, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
+    let Some(before) = control.overrides.get(over) else { return };
     let is_again = work.overridden.iter().any(|(used, _)| *used == before.id);
     let event = OverrideEvent::Used(Used { act: act.clone(), decision: id });
     match before.clone().after(&event, PrincipalId::SYSTEM, work.now) {
