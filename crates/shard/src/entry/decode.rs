@@ -5,8 +5,8 @@ use chancery_base::json::{self, Members};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::definition::{Classes, StepIndex};
 use chancery_engine::{
-    Beginning, CarriedOut, ChildStart, Deed, Emission, Event, Failure, Inherited, NodeRef, Permitted, Phase, Signal,
-    Status, StepError, Stood,
+    Beginning, CarriedOut, ChildStart, Conditions, Deed, Emission, Event, Failure, Inherited, NodeRef, Permitted,
+    Phase, Signal, Status, StepError, Stood,
 };
 use chancery_ledger::Record;
 use serde_json::{Map, Value};
@@ -158,8 +158,12 @@ impl Reader<'_> {
             decision: self.decision()?,
             input: self.value("input")?,
             deadline: Timestamp::from_micros(deadline),
-            conditions: self.payload.text("conditions").map(|_| self.typed("conditions").map(Arc::new)).transpose()?,
+            conditions: self.conditions()?,
         })
+    }
+
+    fn conditions(&self) -> Result<Option<Arc<Conditions>>, DecodeError> {
+        self.payload.text("conditions").map(|_| self.typed("conditions").map(Arc::new)).transpose()
     }
 
     fn permitted(&self) -> Result<Event, DecodeError> {
@@ -241,7 +245,7 @@ impl Reader<'_> {
         if self.record.data.get_word("event") != Some(emission.id.to_string().as_str()) {
             return Err(self.fail("data.event"));
         }
-        let deed = Deed::Emitted(emission, self.value("input")?);
+        let deed = Deed::Emitted(emission, self.value("input")?, self.conditions()?);
         self.carried_out(phase.ok_or_else(|| self.fail("data.phase"))?, deed)
     }
 

@@ -403,13 +403,17 @@ fn draft_polled(output: &Document, next_at: Option<Timestamp>) -> Draft {
 /// An answer with the decision that it is, or an event with the permit that let it out: one entry each. An undo's permit
 /// stands with its step.
 fn draft_carried_out(done: &CarriedOut, decision: Option<&Decision>, salt: &Salt) -> Draft {
-    let (data, payload) = (of_decision(Data::new(), decision, salt), with_decision(Payload::new(), decision));
+    let payload = match &done.deed {
+        Deed::Emitted(_, _, Some(conditions)) => Payload::new().serialize("conditions", conditions),
+        Deed::Emitted(_, _, None) | Deed::Answered { .. } => Payload::new(),
+    };
+    let (data, payload) = (of_decision(Data::new(), decision, salt), with_decision(payload, decision));
     let (kind, data, payload) = match &done.deed {
         Deed::Answered { permitted, bytes } => {
             let kind = if *permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };
             (kind, data.count("bytes", *bytes), payload)
         }
-        Deed::Emitted(emission, input) => {
+        Deed::Emitted(emission, input, _) => {
             let data = data.word("event", &emission.id).digest("input", salted(salt, input));
             let data = data.word("phase", done.phase.word());
             (kind::EVENT_EMITTED, data, payload.serialize("event", emission).document("input", input))
