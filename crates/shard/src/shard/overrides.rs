@@ -30,7 +30,10 @@ impl Decisions {
         }
         // One that this batch has used up is another's act.
         let taken = |id| work.overridden.iter().any(|(used, of)| *used == id && Some(of) != act);
-        match control.overrides.covering(&request, act, work.now, taken) {
+        let now = work.now;
+        #[cfg(feature = "sabotage")]
+        let now = work.sabotage_time_of_overrides(now);
+        match control.overrides.covering(&request, act, now, taken) {
             Some(over) => Arc::new(self.decide_overridden(bundle, &control.directory, &request, &over.in_force())),
             None => decision,
         }
@@ -51,7 +54,10 @@ fn used_one(over: OverrideId, id: DecisionId, act: Act, control: &Control, work:
     let Some(before) = control.overrides.get(over) else { return };
     let is_again = work.overridden.iter().any(|(used, _)| *used == before.id);
     let event = OverrideEvent::Used(Used { act: act.clone(), decision: id });
-    match before.clone().after(&event, PrincipalId::SYSTEM, work.now) {
+    let now = work.now;
+    #[cfg(feature = "sabotage")]
+    let now = work.sabotage_time_of_overrides(now);
+    match before.clone().after(&event, PrincipalId::SYSTEM, now) {
         Ok(over) if over != *before && !is_again => {
             work.overridden.push((over.id, act));
             happens(&over, &event, PrincipalId::SYSTEM, work);
@@ -79,12 +85,20 @@ fn note(over: &Override, event: &OverrideEvent, actor: PrincipalId, work: &mut W
 impl Shard {
     /// When an override expires.
     pub(super) fn next_override(&self) -> Option<Timestamp> {
+        #[cfg(feature = "sabotage")]
+        if self.breaks(super::Sabotage::UseExpired) {
+            return None;
+        }
         self.control.as_ref().filter(|_| !self.draining)?.overrides.next_expiry()
     }
 
     /// Overrides whose time has come.
     pub(super) fn expire_overrides(&self, control: &Control, work: &mut Work) {
         if self.draining || control.overrides.next_expiry().is_none_or(|at| at > work.now) {
+            return;
+        }
+        #[cfg(feature = "sabotage")]
+        if self.breaks(super::Sabotage::UseExpired) {
             return;
         }
         for before in control.overrides.expired(work.now) {

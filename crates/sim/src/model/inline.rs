@@ -18,7 +18,7 @@ impl Model {
             Phase::Do => {
                 let goes_forward = !transaction.turned && !transaction.confirming;
                 ensure(goes_forward, || "carried out though the transaction does no more".to_owned())?;
-                ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+                ensure(record.data.get_digest("bundle") == self.decides(transaction), || {
                     "decided by another bundle".to_owned()
                 })?;
                 let step = transaction.definition.step(node.step).ok_or("an unknown step")?;
