@@ -358,8 +358,8 @@ pub enum Deed {
         /// Bytes of the decision's payload.
         bytes: u64,
     },
-    /// An event was emitted.
-    Emitted(Emission, Arc<Document>),
+    /// An event was emitted: which, what it says, and what was demanded of it.
+    Emitted(Emission, Arc<Document>, Option<Arc<Conditions>>),
 }
 
 /// An event that a step emitted, but for what it says.
@@ -388,7 +388,7 @@ impl Deed {
     #[must_use]
     pub const fn emission(&self) -> Option<&Emission> {
         match self {
-            Self::Emitted(emission, _) => Some(emission),
+            Self::Emitted(emission, ..) => Some(emission),
             Self::Answered { .. } => None,
         }
     }
@@ -397,7 +397,7 @@ impl Deed {
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Answered { bytes, .. } => *bytes,
-            Self::Emitted(_, data) => u64::try_from(data.canonical().len()).unwrap_or(u64::MAX),
+            Self::Emitted(_, data, _) => u64::try_from(data.canonical().len()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -758,7 +758,7 @@ fn check_salted(record: &Record, recorded: &Recorded, row: &crate::row::PayloadR
             | RequestFact::Withdrawn => return Ok(()),
         },
         Recorded::Event(Event::CarriedOut(done)) => match &done.deed {
-            Deed::Emitted(_, input) => input,
+            Deed::Emitted(_, input, _) => input,
             Deed::Answered { .. } => return Ok(()),
         },
         Recorded::Event(_) | Recorded::Other(_) => return Ok(()),

@@ -110,6 +110,26 @@ faults! {
     RequestWithdrawn = "request withdrawn",
     /// Somebody spoke to a request who may not, or too late, and was refused.
     SayRefused = "say refused",
+    /// A budget was set, or set otherwise.
+    BudgetSet = "budget set",
+    /// A budget was deleted.
+    BudgetDeleted = "budget deleted",
+    /// What was asked for did not fit a budget.
+    BudgetShort = "budget short",
+    /// What was reserved was settled.
+    Settled = "settled",
+    /// Less was settled than was reserved.
+    SettledBelow = "settled below what was reserved",
+    /// What was reserved was returned.
+    Returned = "returned",
+    /// Evidence was added.
+    EvidenceAdded = "evidence added",
+    /// Evidence that was demanded was not there.
+    EvidenceLacking = "evidence lacking",
+    /// People answered for what policy denies.
+    Overridden = "overridden",
+    /// An override expired.
+    OverrideExpired = "override expired",
 }
 
 /// How often each kind occurred.

@@ -6,6 +6,7 @@
 
 mod faults;
 mod judge;
+mod law;
 mod material;
 mod model;
 mod reference;
@@ -68,6 +69,8 @@ pub enum Material {
     Forked,
     /// Varied ones and ones of which some steps fan out, of which people are asked, who answer as they like.
     Asked,
+    /// Varied ones, ones that fan out and TCCs, of which bundles demand something: budgets, rates, masks, limits, evidence.
+    Governed,
 }
 
 /// What a run is kept to, so that a failing one can be made smaller.

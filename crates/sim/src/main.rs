@@ -54,6 +54,9 @@ struct Arguments {
     /// Sagas that ask people.
     #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned"])]
     asked: bool,
+    /// Sagas and TCCs of which bundles demand something, and for which people answer.
+    #[arg(long, conflicts_with_all = ["wide", "varied", "open", "tcc", "children", "fanned", "asked"])]
+    governed: bool,
     /// Attempts of each queue that the tenants let out at once.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         (arguments.scheduled, Material::Scheduled),
         (arguments.forked, Material::Forked),
         (arguments.asked, Material::Asked),
+        (arguments.governed, Material::Governed),
     ];
     let asked = sorts.into_iter().find(|(is_asked, _)| *is_asked);
     let material = asked.map_or(Material::Narrow, |(_, material)| material);
@@ -205,6 +209,7 @@ impl Tally {
             Material::Scheduled => " --scheduled",
             Material::Forked => " --forked",
             Material::Asked => " --asked",
+            Material::Governed => " --governed",
         };
         let queues = options.bounds.concurrency.map(|most| format!(" --concurrency {most}")).unwrap_or_default();
         let kept = options.bounds.retention.map(|ms| format!(" --retention {ms}")).unwrap_or_default();
@@ -235,6 +240,7 @@ fn keep(seed: u64, options: &Options, folder: &Path) -> Result<PathBuf, String> 
         Material::Scheduled => "scheduled",
         Material::Forked => "forked",
         Material::Asked => "asked",
+        Material::Governed => "governed",
     };
     let path = folder.join(format!("{sort}-{seed}.json"));
     let text = serde_json::to_string_pretty(&case).map_err(|err| err.to_string())?;

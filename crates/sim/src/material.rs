@@ -1,6 +1,7 @@
 //! What runs are made of: definitions and bundles. Read once, shared by all runs.
 
 use crate::Material;
+use crate::law::Law;
 use crate::reference::Plan;
 use crate::rng::Rng;
 use chancery_base::{PrincipalId, json};
@@ -34,6 +35,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     static FANNED: OnceLock<Pool> = OnceLock::new();
     static FORKED: OnceLock<Pool> = OnceLock::new();
     static ASKED: OnceLock<Pool> = OnceLock::new();
+    static GOVERNED: OnceLock<Pool> = OnceLock::new();
     let (pool, number, plan): (_, _, fn(usize) -> Plan) = match material {
         Material::Narrow | Material::Scheduled => (&NARROW, rng.index(DEFINITIONS), Plan::narrow),
         Material::Wide => (&WIDE, rng.index(WIDE_DEFINITIONS), Plan::wide),
@@ -44,6 +46,7 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
         Material::Fanned => (&FANNED, rng.index(WIDE_DEFINITIONS), Plan::fanned),
         Material::Forked => (&FORKED, rng.index(WIDE_DEFINITIONS), Plan::forked),
         Material::Asked => (&ASKED, rng.index(WIDE_DEFINITIONS), Plan::asked),
+        Material::Governed => (&GOVERNED, rng.index(WIDE_DEFINITIONS), Plan::governed),
     };
     let mut pool = pool.get_or_init(Pool::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = pool.get(&number) {
@@ -52,6 +55,20 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     let planned = read(&Arc::new(plan(number)))?;
     pool.insert(number, planned.clone());
     Ok(planned)
+}
+
+/// One of the laws that runs are under, and the bundle that says it.
+pub(crate) fn draw_law(rng: &mut Rng) -> Result<(Arc<Law>, Arc<Bundle>), String> {
+    static LAWS: OnceLock<Mutex<BTreeMap<usize, (Arc<Law>, Arc<Bundle>)>>> = OnceLock::new();
+    let number = rng.index(DEFINITIONS);
+    let mut pool = LAWS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = pool.get(&number) {
+        return Ok(known.clone());
+    }
+    let law = Law::draw(number);
+    let bundle = law.bundle()?;
+    pool.insert(number, (Arc::new(law), Arc::clone(&bundle)));
+    pool.get(&number).cloned().ok_or_else(|| format!("law {number} is gone"))
 }
 
 /// The definition of a plan.

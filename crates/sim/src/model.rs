@@ -2,11 +2,15 @@
 //!
 //! It shares with the shard only the reading of entries. What must hold is said here a second time, from the outside.
 
+mod books;
 mod entries;
+mod evidence;
 mod expiry;
 mod family;
 mod fork;
+mod governed;
 mod inline;
+mod overrides;
 mod replies;
 mod requests;
 mod schedules;
@@ -42,6 +46,7 @@ pub(crate) struct Model {
     pub(crate) transactions: BTreeMap<TransactionId, TransactionModel>,
     pub(crate) counts: Counts,
     pub(crate) schedules: schedules::Schedules,
+    governed: governed::Governed,
     tenants: BTreeMap<TenantId, TenantModel>,
     definitions: BTreeMap<Digest, (Arc<Definition>, Arc<Plan>)>,
     /// What the reference model is told wrong.
@@ -115,6 +120,7 @@ pub(crate) struct TransactionModel {
     pub(crate) is_paused: bool,
     principal: PrincipalId,
     bundle: Digest,
+    labels: BTreeMap<String, String>,
     business_key: Option<String>,
     parent: Option<TransactionId>,
     /// The version of the settings that it sees.
@@ -196,6 +202,7 @@ impl Model {
             self.observe(&row, &store.entries_since(row.id, seen))?;
         }
         self.schedules_agree()?;
+        self.accounts_agree(store)?;
         for id in std::mem::take(&mut self.changed) {
             if self.expired.contains(&id) {
                 match store.standing(id) {
@@ -288,6 +295,13 @@ impl TransactionModel {
     /// Whether a step that is called so is recorded.
     pub(crate) fn has_step(&self, name: &str) -> bool {
         self.steps.values().any(|step| step.name == name)
+    }
+
+    /// What its steps and their clones are called, each with what its step is.
+    pub(crate) fn step_names(&self) -> Vec<(String, String)> {
+        let whole = |node: &NodeRef| self.definition.step(node.step).map(|step| step.id.to_string());
+        let names = self.steps.iter().filter_map(|(node, step)| Some((step.name.clone(), whole(node)?)));
+        names.collect()
     }
 
     /// What a step, or a clone of one, is called.

@@ -7,6 +7,7 @@
 mod child;
 mod fan;
 mod fork;
+mod handed;
 mod inline;
 mod open;
 mod plan;
@@ -20,6 +21,7 @@ mod variable;
 mod wait;
 mod wrong;
 
+pub(crate) use handed::Handed;
 pub(crate) use plan::ROLE;
 pub use plan::{
     ConfirmPlan, OnErrorPlan, OpenPlan, OutputPlan, Plan, PolicyPlan, ReadPlan, RequestPlan, RetryPlan, RunPlan,
@@ -35,6 +37,7 @@ use chancery_engine::{Event, Failure, NodeRef, Phase, RequestFact, Status, StepE
 use plan::FINAL;
 use serde_json::Value;
 use stand::Over;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,6 +195,8 @@ pub(crate) struct Saga {
     facts: Vec<(Timestamp, Fact)>,
     /// What the setting is for it.
     setting: Option<u64>,
+    /// Under what each unit was handed out last.
+    handed: BTreeMap<usize, Handed>,
     wrong: Option<WrongRule>,
 }
 
@@ -209,7 +214,8 @@ impl Saga {
         let clones =
             plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
         let units = wholes.chain(clones).collect();
-        Self { plan, units, number, began, starts, inherits: Vec::new(), facts: Vec::new(), setting: None, wrong }
+        let (inherits, facts, handed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { plan, units, number, began, starts, inherits, facts, setting: None, handed, wrong }
     }
 
     /// What a unit is of, as it is planned.
@@ -515,7 +521,7 @@ impl Saga {
         };
         let next = self.attempts(*step, *phase) + 1;
         ensure(*attempt == next, || format!("attempt {next} is next"))?;
-        let until = timeout.map(|timeout| at.plus(Duration::from_millis(timeout)));
+        let until = timeout.map(|timeout| self.out_until(*step, at, timeout));
         ensure(until == Some(*deadline), || format!("its deadline should be {until:?}"))
     }
 
@@ -624,9 +630,10 @@ impl Saga {
                 ensure(*phase == Phase::Do && is_over, || "its rounds are not over".to_owned())?;
                 false
             }
-            // No definition of the simulation asks the active bundle.
-            Failure::DeniedAnew => return Err("only the bundle of its beginning decides it".to_owned()),
-            Failure::Denied => {
+            Failure::DeniedAnew if !self.plan.is_latest => {
+                return Err("only the bundle of its beginning decides it".to_owned());
+            }
+            Failure::Denied | Failure::DeniedAnew => {
                 let denied = matches!(self.facts.last(), Some((_, Fact::Denied { step: of })) if of == step);
                 ensure(*phase == Phase::Do && denied, || "it was not denied".to_owned())?;
                 false
@@ -675,7 +682,8 @@ fn is(due: Due, fact: &Fact) -> bool {
             matches!(fact, Fact::Failed { step, failure: Failure::Exhausted, .. } if *step == over)
         }
         Due::FailDenied(denied) => {
-            matches!(fact, Fact::Failed { step, failure: Failure::Denied, .. } if *step == denied)
+            let is_denied = |failure: &Failure| matches!(failure, Failure::Denied | Failure::DeniedAnew);
+            matches!(fact, Fact::Failed { step, failure, .. } if *step == denied && is_denied(failure))
         }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Everything that happens is an event at a time; chance decides what, and all chance comes from the seed.
 
+mod budgets;
 mod clients;
 mod drivers;
 mod finale;
 mod forks;
+mod governors;
 mod requests;
 mod schedules;
 mod servers;
@@ -19,6 +21,7 @@ use crate::reference::{Plan, schedule};
 use crate::rng::Rng;
 use crate::{Material, Options, Report, Stats};
 use chancery_base::Timestamp;
+use chancery_policy::Bundle;
 use chancery_shard::batch::Batch;
 use chancery_shard::input::{Command, Effect, Input, Refusal, ReplyTo, Response};
 use chancery_shard::row::LogRow;
@@ -29,6 +32,7 @@ use servers::{Server, ServerId};
 use setup::Tenant;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use workers::{Sent, WorkerId, WorkerState};
 
@@ -89,6 +93,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) stats: Stats,
     pub(crate) tenants: Vec<Tenant>,
+    /// What tenants may put into force; the first is in force when they begin.
+    pub(crate) bundles: Vec<Arc<Bundle>>,
     /// Every shard's log, and whose it is.
     pub(crate) places: Vec<(LogRow, usize)>,
     pub(crate) servers: BTreeMap<ServerId, Server>,
@@ -142,6 +148,7 @@ impl World {
             ),
             stats: Stats::default(),
             tenants: Vec::new(),
+            bundles: Vec::new(),
             places: Vec::new(),
             servers: BTreeMap::new(),
             workers: BTreeMap::new(),

@@ -58,9 +58,9 @@ impl Transaction {
     ) -> Result<(), IllegalEvent> {
         let CarriedOut { node, phase, attempt, decision, deed, output } = done;
         self.expect_that(self.moves() && self.does(*node, *phase, deed), event)?;
-        let input = match deed {
-            Deed::Answered { .. } => None,
-            Deed::Emitted(_, data) => Some(data.digest()),
+        let (input, conditions) = match deed {
+            Deed::Answered { .. } => (None, None),
+            Deed::Emitted(_, data, conditions) => (Some(data.digest()), conditions.clone()),
         };
         match phase {
             Phase::Do => {
@@ -73,6 +73,7 @@ impl Transaction {
                 state.started_at.get_or_insert(now);
                 state.decision = Some(*decision);
                 state.input = input;
+                state.conditions = conditions;
             }
             Phase::Undo | Phase::Confirm => {
                 self.expect_closing(*node, *phase, event)?;
@@ -97,7 +98,7 @@ impl Transaction {
         let is_whole = node.clone == 0 && step.each.is_some();
         let does = match (step.run_of(phase), deed) {
             (Some(Run::Decide(_)), Deed::Answered { .. }) => true,
-            (Some(Run::Emit(emit)), Deed::Emitted(emission, _)) => {
+            (Some(Run::Emit(emit)), Deed::Emitted(emission, ..)) => {
                 let is_here = emission.definition == self.head.beginning.definition;
                 let is_its = emission.step == self.name_of(node) && emission.event_type == emit.event_type;
                 is_here && is_its && emission.taint == self.taint_at(node)

@@ -165,7 +165,7 @@ impl Run {
                     event_type: event_type.clone(),
                 };
                 let output = json!({ "id": emission.id.to_string() });
-                (Deed::Emitted(emission, Arc::clone(&offer.input)), output)
+                (Deed::Emitted(emission, Arc::clone(&offer.input), offer.conditions.clone()), output)
             }
             other => panic!("{other:?}"),
         };

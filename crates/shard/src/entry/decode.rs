@@ -257,7 +257,7 @@ impl Reader<'_> {
         if self.record.data.get_word("event") != Some(emission.id.to_string().as_str()) {
             return Err(self.fail("data.event"));
         }
-        let deed = Deed::Emitted(emission, self.value("input")?);
+        let deed = Deed::Emitted(emission, self.value("input")?, self.conditions()?);
         self.carried_out(phase.ok_or_else(|| self.fail("data.phase"))?, deed)
     }
 

@@ -427,13 +427,17 @@ fn draft_polled(output: &Document, next_at: Option<Timestamp>) -> Draft {
 /// An answer with the decision that it is, or an event with the permit that let it out: one entry each. An undo's permit
 /// stands with its step.
 fn draft_carried_out(done: &CarriedOut, decision: Option<&Decision>, salt: &Salt) -> Draft {
-    let payload = with_decision(Payload::new(), decision);
+    let conditions = match &done.deed {
+        Deed::Emitted(_, _, conditions) => conditions.as_deref(),
+        Deed::Answered { .. } => None,
+    };
+    let payload = with_conditions(conditions, decision);
     let (kind, data, payload) = match &done.deed {
         Deed::Answered { permitted, bytes } => {
             let kind = if *permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };
             (kind, of_decision(Data::new(), decision, salt).count("bytes", *bytes), payload)
         }
-        Deed::Emitted(emission, input) => {
+        Deed::Emitted(emission, input, _) => {
             let data = of_permit(Data::new(), decision, salt).word("event", &emission.id);
             let data = data.digest("input", salted(salt, input)).word("phase", done.phase.word());
             (kind::EVENT_EMITTED, data, payload.serialize("event", emission).document("input", input))

@@ -91,7 +91,10 @@ impl Shard {
         if !self.accounts.has_room(&id, now) {
             return Err("the tenant has as many accounts as one may have".to_owned());
         }
-        let account = self.accounts.at(&id, Span::around(opened, window, now));
+        let span = Span::around(opened, window, now);
+        #[cfg(feature = "sabotage")]
+        let span = self.sabotage_span(&id, span);
+        let account = self.accounts.at(&id, span);
         let with_it: u64 = taken.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
         let gives_back = |charge: &&Charge| charge.account == id && charge.is_reserved() && account.is_of(charge);
         let freed: u64 = returned.iter().filter(gives_back).map(|charge| charge.amount).sum();

@@ -165,6 +165,10 @@ impl Shard {
             | State::Stopped => log.size,
         };
         let mut work = Box::new(Work::new(now, entropy, log.origin.clone(), log.epoch, size));
+        #[cfg(feature = "sabotage")]
+        {
+            work.sabotage = self.config.sabotage;
+        }
         if size == 0 {
             self.open_log(&mut work, &control.tenant);
         }
@@ -392,6 +396,10 @@ impl Shard {
             let request = rows::request_row(self.config.log, member, &event.event);
             work.requests.extend(request.map(|row| (row.id, row)));
             for movement in movements(member, &event.event) {
+                #[cfg(feature = "sabotage")]
+                if self.sabotage_forgets(&movement) {
+                    continue;
+                }
                 work.accounts.extend(movement.apply(&mut self.accounts, work.now));
             }
         }

@@ -350,6 +350,8 @@ impl Shard {
         let resource = resource_of(member, key.node, resource.as_ref());
         let (principal, context) = (beginning.principal.into(), context.clone());
         let irreversible = member.step_of(key.node).is_some_and(|step| step.irreversible);
+        #[cfg(feature = "sabotage")]
+        let irreversible = irreversible && !self.breaks(super::Sabotage::HideIrreversible);
         let request = Request { principal, action: action.clone(), resource, context, irreversible };
         if let Some(stop) = self.stop_on(member, action, control) {
             return Ok(denied(stop.decision(beginning.bundle, &request), Failure::Denied));
@@ -366,7 +368,9 @@ impl Shard {
         };
         let failure = judged.failure();
         let step = member.step_of(key.node).map_or("", |step| step.id.as_str());
-        let decision = lookup::held(judged.decision, Some((key.transaction, step)), control, work.now);
+        let decision = lookup::held(Arc::clone(&judged.decision), Some((key.transaction, step)), control, work.now);
+        #[cfg(feature = "sabotage")]
+        let decision = self.sabotage_held(decision, &judged.decision);
         observe(&judged.bundle, action, &decision, work);
         if !decision.is_permit() {
             return Ok(denied(decision, failure));
@@ -406,6 +410,8 @@ impl Shard {
         };
         let deadline = work.now.plus(demands::timeout(offer.timeout, conditions.as_deref()));
         let input = demands::masked(&offer.input, conditions.as_deref());
+        #[cfg(feature = "sabotage")]
+        let (deadline, input) = (self.sabotage_deadline(deadline, offer, work.now), self.sabotage_input(input, offer));
         let outgoing =
             Outgoing { decision: decision_id, input: Arc::clone(&input), deadline, conditions: conditions.clone() };
         let attempt =

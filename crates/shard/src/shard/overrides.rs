@@ -5,8 +5,9 @@ use super::work::Work;
 use super::{Control, Shard};
 use crate::over::{Act, Override, OverrideEvent, Used};
 use crate::row::ControlRow;
-use chancery_base::{DecisionId, PrincipalId, Timestamp};
+use chancery_base::{DecisionId, OverrideId, PrincipalId, Timestamp};
 use chancery_policy::{Bundle, Decision, Request};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Decisions {
@@ -29,7 +30,10 @@ impl Decisions {
         }
         // One that this batch has used up is another's act.
         let taken = |id| work.overridden.iter().any(|(used, of)| *used == id && Some(of) != act);
-        match control.overrides.covering(&request, act, work.now, taken) {
+        let now = work.now;
+        #[cfg(feature = "sabotage")]
+        let now = work.sabotage_time_of_overrides(now);
+        match control.overrides.covering(&request, act, now, taken) {
             Some(over) => Arc::new(self.decide_overridden(bundle, &control.directory, &request, &over.in_force())),
             None => decision,
         }
@@ -37,13 +41,23 @@ impl Decisions {
 }
 
 /// Something is done by a decision: if an override is why it may be, that is an entry, and one that is for one act has
-/// had it.
+/// had it. Where two bundles have to permit, one may be why either does.
 pub(super) fn used(decision: &Decision, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
-    let Some(overridden) = &decision.overridden else { return };
-    let Some(before) = control.overrides.get(overridden.by.id) else { return };
+    let pinned = decision.also.pinned.as_ref().and_then(|pinned| pinned.overridden.as_ref());
+    let both = decision.overridden.iter().chain(pinned).map(|overridden| overridden.by.id);
+    for over in both.collect::<BTreeSet<_>>() {
+        used_one(over, id, act.clone(), control, work);
+    }
+}
+
+fn used_one(over: OverrideId, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
+    let Some(before) = control.overrides.get(over) else { return };
     let is_again = work.overridden.iter().any(|(used, _)| *used == before.id);
     let event = OverrideEvent::Used(Used { act: act.clone(), decision: id });
-    match before.clone().after(&event, PrincipalId::SYSTEM, work.now) {
+    let now = work.now;
+    #[cfg(feature = "sabotage")]
+    let now = work.sabotage_time_of_overrides(now);
+    match before.clone().after(&event, PrincipalId::SYSTEM, now) {
         Ok(over) if over != *before && !is_again => {
             work.overridden.push((over.id, act));
             happens(&over, &event, PrincipalId::SYSTEM, work);
@@ -71,12 +85,20 @@ fn note(over: &Override, event: &OverrideEvent, actor: PrincipalId, work: &mut W
 impl Shard {
     /// When an override expires.
     pub(super) fn next_override(&self) -> Option<Timestamp> {
+        #[cfg(feature = "sabotage")]
+        if self.breaks(super::Sabotage::UseExpired) {
+            return None;
+        }
         self.control.as_ref().filter(|_| !self.draining)?.overrides.next_expiry()
     }
 
     /// Overrides whose time has come.
     pub(super) fn expire_overrides(&self, control: &Control, work: &mut Work) {
         if self.draining || control.overrides.next_expiry().is_none_or(|at| at > work.now) {
+            return;
+        }
+        #[cfg(feature = "sabotage")]
+        if self.breaks(super::Sabotage::UseExpired) {
             return;
         }
         for before in control.overrides.expired(work.now) {

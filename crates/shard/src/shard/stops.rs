@@ -45,6 +45,10 @@ impl Shard {
         action: &str,
         control: &'a Control,
     ) -> Option<&'a Stop> {
+        #[cfg(feature = "sabotage")]
+        if self.breaks(super::Sabotage::IgnoreStops) {
+            return None;
+        }
         self.stop_of(transaction, control).or_else(|| control.stops.on_action(action))
     }
 

@@ -68,6 +68,9 @@ pub(super) struct Work {
     pub(super) staged: Vec<Staged>,
     /// Overrides that were for one act, which this batch does.
     pub(super) overridden: Vec<(OverrideId, Act)>,
+    /// Which rule is broken.
+    #[cfg(feature = "sabotage")]
+    pub(super) sabotage: Option<super::Sabotage>,
     /// Rows of steps that what happened in it has changed.
     pub(super) steps: usize,
     /// Bytes of the payloads of its entries.
@@ -97,6 +100,8 @@ impl Work {
             held: Held::default(),
             staged: Vec::new(),
             overridden: Vec::new(),
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
             steps: 0,
             bytes: 0,
         }
@@ -112,11 +117,6 @@ impl Work {
         self.entries.len() >= BATCH_ENTRIES_MAX || self.bytes >= BATCH_BYTES_MAX || self.steps >= BATCH_STEPS_MAX
     }
 
-    /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
-    /// in the batch after that.
-    pub(super) fn takes_more(&self) -> bool {
-        !self.raises() && !self.is_closed && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
-    }
     /// An entry of it changes the control state.
     pub(super) const fn raise(&mut self) {
         self.raised += 1;
@@ -125,6 +125,12 @@ impl Work {
     /// Whether it changes the control state.
     pub(super) const fn raises(&self) -> bool {
         self.raised > 0
+    }
+
+    /// Whether it takes a further input. What comes after a change of the control state is decided under the new one,
+    /// in the batch after that.
+    pub(super) fn takes_more(&self) -> bool {
+        !self.raises() && !self.is_closed && !self.is_full() && self.held.inputs.len() < BATCH_INPUTS_MAX
     }
 
     /// Writes what `staged` holds as entries of a transaction.

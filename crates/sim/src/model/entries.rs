@@ -61,6 +61,9 @@ impl Model {
         if record.kind.as_str().starts_with("stop.") {
             return self.follow_stop(record, &payload);
         }
+        if self.follow_governed(record, &payload)? {
+            return Ok(());
+        }
         let tenant = self.tenants.entry(record.log.tenant().clone()).or_default();
         match record.kind.as_str() {
             "principal.created" | "principal.changed" => {
@@ -102,7 +105,8 @@ impl Model {
 
     fn event(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
         let id = record.refs.transaction.ok_or("no transaction")?;
-        if let Event::Started { .. } = event {
+        if let Event::Started { beginning, .. } = event {
+            self.begins_governed(record, beginning, payload)?;
             return self.started(row, record, event, payload);
         }
         let transaction = self.transactions.get(&id).ok_or("its transaction has not begun")?;
@@ -122,6 +126,7 @@ impl Model {
             self.has_room(id, node.step, *phase)?;
             self.reaches_unstopped(transaction, node.step, *phase)?;
         }
+        self.govern(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         self.apply(record, event, payload).map_err(|why| format!("{id}: {why}"))?;
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.entries += 1;
@@ -183,6 +188,7 @@ impl Model {
             is_paused: false,
             principal: beginning.principal,
             bundle: beginning.bundle,
+            labels: beginning.labels.clone(),
             business_key: beginning.business_key.clone(),
             parent: beginning.parent.as_ref().map(|parent| parent.id),
             settings,
@@ -397,7 +403,7 @@ impl Model {
         ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
             format!("handed out while {} is suspended", transaction.principal)
         })?;
-        ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+        ensure(record.data.get_digest("bundle") == self.decides(transaction), || {
             "decided by another bundle".to_owned()
         })?;
         let goes_forward = !transaction.turned && !transaction.confirming;
@@ -433,7 +439,7 @@ impl Model {
         ensure(!self.is_suspended(&transaction.tenant, transaction.principal), || {
             format!("permitted while {} is suspended", transaction.principal)
         })?;
-        ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+        ensure(record.data.get_digest("bundle") == self.decides(transaction), || {
             "decided by another bundle".to_owned()
         })?;
         ensure(!transaction.turned, || "permitted though the transaction goes backward".to_owned())?;
@@ -612,7 +618,8 @@ impl Model {
                 })?;
                 // Past a pivot it does not turn: whether it is past one, the reference model knows.
                 self.with(record, |transaction| {
-                    transaction.turned |= is_last && !is_optional && !transaction.has_pivot();
+                    let turns = is_last && !is_optional && !failure.parks();
+                    transaction.turned |= turns && !transaction.has_pivot();
                 })
             }
             Phase::Undo => self.with_step(record, |step| {

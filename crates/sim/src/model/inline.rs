@@ -18,7 +18,7 @@ impl Model {
             Phase::Do => {
                 let goes_forward = !transaction.turned && !transaction.confirming;
                 ensure(goes_forward, || "carried out though the transaction does no more".to_owned())?;
-                ensure(record.data.get_digest("bundle") == Some(transaction.bundle), || {
+                ensure(record.data.get_digest("bundle") == self.decides(transaction), || {
                     "decided by another bundle".to_owned()
                 })?;
                 let step = transaction.definition.step(node.step).ok_or("an unknown step")?;
@@ -54,7 +54,7 @@ impl Model {
 /// An event is permitted in its entry; an answer is the decision in its entry, and says no to whoever is suspended.
 fn decided(deed: &Deed, output: &Value, record: &Record, payload: Option<&[u8]>, is_suspended: bool) -> Check {
     match deed {
-        Deed::Emitted(emission, _) => {
+        Deed::Emitted(emission, ..) => {
             permitted(payload)?;
             ensure(!is_suspended, || "emitted for somebody who is suspended".to_owned())?;
             let id = Value::from(emission.id.to_string());

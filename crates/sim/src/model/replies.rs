@@ -62,6 +62,7 @@ impl Model {
     pub(crate) fn delivered(&mut self, task: &Task) -> Check {
         let attempt = task.token.attempt;
         let name = format!("{} attempt {} of {}", task.step, task.attempt, task.transaction);
+        self.delivers_governed(task).map_err(|why| format!("reference: law: {name}: {why}"))?;
         let state = self.attempt(&attempt).ok_or_else(|| format!("{name} was let out without a durable permit"))?;
         ensure(state.decision == task.decision, || format!("{name} was let out under another decision"))?;
         ensure(state.deadline == task.deadline, || format!("{name} was let out with another deadline"))?;
@@ -179,6 +180,8 @@ impl Model {
             }
             // Nobody knows it any more.
             Ack::Refused if self.expired.contains(&attempt.transaction) => Ok(()),
+            // A token is made of what was handed out, and of the next attempt less may be masked.
+            Ack::Refused if self.may_be_masked_otherwise(attempt) => Ok(()),
             Ack::Refused => Err(format!("the report of {name} was refused")),
         }
     }

@@ -47,7 +47,7 @@ impl Saga {
                 let fails = !permitted && self.is_told(WrongRule::DenialFails);
                 ensure(!fails, || "it was answered with no".to_owned())
             }
-            (Some(RunPlan::Emit), Deed::Emitted(emission, data)) => {
+            (Some(RunPlan::Emit), Deed::Emitted(emission, data, _)) => {
                 ensure(self.has_input(step), || "what it says can't be known".to_owned())?;
                 self.takes(step, data)?;
                 self.takes_setting(step, data)?;
@@ -63,7 +63,7 @@ impl Saga {
         let stage = self.undo_stage(step);
         ensure(self.closing(step) == phase && stage == UndoStage::Ready, || format!("its undo is {stage:?}"))?;
         self.has_room(phase)?;
-        let Deed::Emitted(emission, _) = deed else { return Err("an undo asks nothing".to_owned()) };
+        let Deed::Emitted(emission, ..) = deed else { return Err("an undo asks nothing".to_owned()) };
         self.is_event(emission.event_type.as_str(), emission.subject.as_deref(), "sim.undone")
     }
 

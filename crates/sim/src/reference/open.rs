@@ -150,6 +150,7 @@ impl Saga {
             units: self.units.clone(),
             inherits: self.inherits.clone(),
             facts: self.facts.get(..self.facts.len() - back).unwrap_or_default().to_vec(),
+            handed: self.handed.clone(),
             ..*self
         });
         moments.into_iter().all(|moment| moment.may_commit().is_ok())

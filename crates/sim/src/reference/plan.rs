@@ -4,6 +4,7 @@
 mod closing;
 mod draw;
 mod family;
+mod governed;
 mod inline;
 mod read;
 mod request;
@@ -51,6 +52,9 @@ pub struct Plan {
     /// It is a TCC: its steps are participants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcc: Option<TccPlan>,
+    /// Its steps are decided under the bundle that is active, not under that of its beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_latest: bool,
     /// What its steps run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Self>,
@@ -166,6 +170,12 @@ pub struct StepPlan {
     /// Who has to say yes before it is handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<RequestPlan>,
+    /// It says to policy which step it is, and the transaction's number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub says_deed: bool,
+    /// Policy is told that it can't be undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_irreversible: bool,
 }
 
 /// How a step is undone.
@@ -389,6 +399,7 @@ impl Plan {
             on_error: None,
             open: None,
             tcc: None,
+            is_latest: false,
             children: Vec::new(),
             read: None,
         }
@@ -412,6 +423,9 @@ impl Plan {
         } else {
             let steps = steps.map(|(index, step)| step.document(index, self.is_first_setter(index)));
             document.insert("steps".to_owned(), steps.collect());
+        }
+        if self.is_latest {
+            document.insert("policy".to_owned(), json!("latest"));
         }
         if let Some(concurrency) = self.concurrency {
             document.insert("concurrency".to_owned(), json!(concurrency));
@@ -548,6 +562,8 @@ impl StepPlan {
             takes_variable: false,
             takes_setting: false,
             approval: None,
+            says_deed: false,
+            is_irreversible: false,
         }
     }
 
@@ -575,6 +591,8 @@ impl StepPlan {
             step.insert("each".to_owned(), json!(format!("${{{{ {elements:?}.filter(x, x <= input.n) }}}}")));
         }
         step.extend(self.approval.map(|approval| ("approval".to_owned(), approval.approval())));
+        step.extend(self.deed(index));
+        step.extend(self.is_irreversible.then(|| ("irreversible".to_owned(), json!(true))));
         step.extend(self.window.map(|window| ("concurrency".to_owned(), json!(window))));
         step.extend(self.poll.iter().flat_map(|poll| poll.document(index)));
         step.extend(self.adds.map(|adds| ("set".to_owned(), variable::sum(adds, is_first))));
@@ -598,6 +616,7 @@ impl StepPlan {
         let mut participant = Map::new();
         participant.insert("id".to_owned(), json!(format!("s{index}")));
         participant.insert("try".to_owned(), Value::Object(self.forward()));
+        participant.extend(self.deed(index));
         if let Some(above) = self.above {
             participant.insert("when".to_owned(), json!(format!("${{{{ input.n > {above} }}}}")));
         }
@@ -607,6 +626,12 @@ impl StepPlan {
             participant.insert("optional".to_owned(), json!(true));
         }
         Value::Object(participant)
+    }
+
+    /// What it says to policy.
+    fn deed(&self, index: usize) -> Option<(String, Value)> {
+        let context = json!({ "n": "${{ input.n }}", "step": index });
+        self.says_deed.then(|| ("context".to_owned(), context))
     }
 
     /// What it does on the way forward.

@@ -30,7 +30,8 @@ impl Saga {
 
     /// Whether a step, or a clone of it, was handed the setting as it was when the transaction began.
     pub(super) fn takes_setting(&self, asked: usize, input: &Value) -> Check {
-        let expected = self.setting.filter(|_| self.step(asked).is_some_and(|step| step.takes_setting));
+        let takes = self.step(asked).is_some_and(|step| step.takes_setting) && !self.is_masked(asked, "g");
+        let expected = self.setting.filter(|_| takes);
         let found = input.get("g").and_then(Value::as_u64);
         ensure(expected == found, || format!("its setting is {found:?}, not {expected:?}"))
     }

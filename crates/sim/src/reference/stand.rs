@@ -86,6 +86,8 @@ impl Saga {
             Fact::Cancelled | Fact::Lost | Fact::Recalled => true,
             Fact::OutputFailed | Fact::TimedOut if is_decided => self.is_told(WrongRule::TurnPastDecision),
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
+            // What only the active bundle denies waits for a person.
+            Fact::Failed { failure: Failure::DeniedAnew, .. } => false,
             Fact::Failed { step, phase: Phase::Do, retry_at: None, .. } => {
                 !self.is_optional(*step) && !self.is_past_pivot(at + 1, past)
             }

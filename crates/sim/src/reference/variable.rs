@@ -65,7 +65,8 @@ impl Saga {
     /// Whether a step, or a clone of it, was handed the variable as it is where the step begins.
     pub(super) fn takes(&self, asked: usize, input: &Value) -> Check {
         let variable = self.variable(&self.plan.all_before(self.step_of(asked)));
-        let variable = variable.filter(|_| self.step(asked).is_some_and(|step| step.takes_variable));
+        let takes = self.step(asked).is_some_and(|step| step.takes_variable) && !self.is_masked(asked, "v");
+        let variable = variable.filter(|_| takes);
         let found = input.get("v").and_then(Value::as_u64);
         ensure(variable == found, || format!("its variable is {found:?}, not {variable:?}"))
     }

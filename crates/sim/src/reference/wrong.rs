@@ -121,6 +121,26 @@ pub enum WrongRule {
     AskForGood,
     /// What was put off is due when it was due.
     ForgetDeferral,
+    /// What is masked is in the input all the same.
+    MaskNothing,
+    /// An attempt has all the time that its step says.
+    IgnoreLimits,
+    /// Nothing is reserved of a budget.
+    ReserveNothing,
+    /// What failed stays reserved.
+    KeepWhatFailed,
+    /// What was done costs all that was reserved.
+    IgnoreCost,
+    /// Windows never end.
+    OneWindow,
+    /// Evidence of the tenant as a whole counts for any transaction.
+    AnyEvidence,
+    /// An override is good after its time.
+    ForgetExpiry,
+    /// What is for one act is for all.
+    OverrideAll,
+    /// What nothing permits is denied, whatever the mode.
+    IgnoreMode,
 }
 
 impl WrongRule {
@@ -148,6 +168,20 @@ impl WrongRule {
     /// Every one that is about requests to people.
     pub const OF_REQUESTS: [Self; 5] =
         [Self::OneYesLess, Self::AskNobody, Self::YesForOneAttempt, Self::AskForGood, Self::ForgetDeferral];
+
+    /// Every one that is about what bundles say, and what is counted, shown and answered for because of that.
+    pub const OF_LAWS: [Self; 10] = [
+        Self::MaskNothing,
+        Self::IgnoreLimits,
+        Self::ReserveNothing,
+        Self::KeepWhatFailed,
+        Self::IgnoreCost,
+        Self::OneWindow,
+        Self::AnyEvidence,
+        Self::ForgetExpiry,
+        Self::OverrideAll,
+        Self::IgnoreMode,
+    ];
 
     /// Every one that is about forks.
     pub const OF_FORKS: [Self; 2] = [Self::TakeOverUndone, Self::TakeOverAfter];

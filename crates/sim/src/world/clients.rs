@@ -50,6 +50,7 @@ pub(crate) enum Purpose {
     Signal(TransactionId, Option<String>),
     Request(Said),
     Control { place: usize, fault: Option<Fault> },
+    Govern { place: usize, fault: Option<Fault> },
     Ask { place: usize },
     Schedule { place: usize },
     Exchange(u64),
@@ -93,6 +94,10 @@ impl World {
         if self.has_requests() {
             self.speak()?;
             self.speak()?;
+        }
+        if self.has_laws() {
+            self.govern()?;
+            self.govern()?;
         }
         match self.rng.below(100) {
             0..60 => self.start_new(),
@@ -339,8 +344,7 @@ impl World {
     }
 
     fn activate(&mut self) -> Check {
-        let bundles = material::bundles()?;
-        let Some(bundle) = self.rng.pick(&bundles).cloned() else { return Ok(()) };
+        let Some(bundle) = self.rng.pick(&self.bundles).cloned() else { return Ok(()) };
         let tenant = self.rng.index(self.tenants.len());
         self.change(tenant, material::activate(&bundle), Fault::BundleActivated)
     }
@@ -385,6 +389,7 @@ impl World {
                 self.model.signal_acknowledged(to, id.as_deref(), existing)
             }
             (Purpose::Request(said), answer) => self.heard_said(&said, answer),
+            (Purpose::Govern { place, fault }, answer) => self.heard_governor(place, fault, answer),
             (Purpose::Operation(id, name), Ok(_)) => self.model.operation_acknowledged(id, name),
             (Purpose::Control { place, fault }, Ok(Response::Done { seq })) => {
                 if let Some(fault) = fault.filter(|_| seq.is_some()) {

@@ -2,7 +2,6 @@
 //! amount to.
 
 use super::World;
-use crate::material;
 use crate::model::Check;
 use chancery_ledger::Record;
 use chancery_shard::replay::{self, Replay, TenantRows, TransactionRows};
@@ -25,6 +24,7 @@ impl World {
                 return Err(format!("{id} was acknowledged and is missing"));
             }
         }
+        self.model.books_are_settled()?;
         let dump = self.store.dump();
         self.stats.entries = dump.logs.iter().map(|log| log.size).sum();
         self.stats.expired = u64::try_from(self.model.expired.len()).unwrap_or(0);
@@ -49,7 +49,7 @@ impl World {
                 }
             }
             if !reads_anew {
-                material::bundles()?.iter().for_each(|bundle| replay.know_bundle(bundle));
+                self.bundles.iter().for_each(|bundle| replay.know_bundle(bundle));
             }
             if shard > 0 || !reads_anew {
                 // Its transactions run what was registered on the tenant's first log.
@@ -69,7 +69,8 @@ impl World {
         let mut stored: Vec<KeyRow> = stored.into_iter().cloned().collect();
         stored.sort_by_key(|row| (row.scope, row.slot, row.key));
         same("keys", &keys.into_values().collect::<Vec<_>>(), &stored)?;
-        self.check_control(tenant, &of_tenant)
+        self.check_control(tenant, &of_tenant)?;
+        self.check_governed(tenant, &of_tenant)
     }
 
     fn check_control(&self, tenant: usize, rows: &TenantRows) -> Check {
@@ -102,12 +103,6 @@ impl World {
         let trust = Scan::trust(store, None, usize::MAX).map_err(failed)?;
         let trust: Vec<_> = trust.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
         same("trust", &rows.trust.clone().into_iter().collect::<Vec<_>>(), &trust)?;
-        let budgets = Scan::budgets(store, None, usize::MAX).map_err(failed)?;
-        let budgets: Vec<_> = budgets.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
-        same("budgets", &rows.budgets.values().cloned().collect::<Vec<_>>(), &budgets)?;
-        let accounts = Scan::accounts(store, None, usize::MAX).map_err(failed)?;
-        let accounts: Vec<_> = accounts.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
-        same("accounts", &rows.accounts.values().cloned().collect::<Vec<_>>(), &accounts)?;
         let pointers = Scan::pointers(store).map_err(failed)?;
         let active: Vec<_> = pointers.into_iter().filter(|row| row.tenant == *of).map(|row| Some(row.digest)).collect();
         same("active bundle", std::slice::from_ref(&rows.active_bundle), &active)?;
@@ -121,6 +116,27 @@ impl World {
         let logs = Scan::logs(store).map_err(failed)?;
         let epochs: Vec<u64> = logs.iter().filter(|log| log.tenant == *of).map(|log| log.control_epoch).collect();
         same("control epoch", &vec![rows.control_epoch; epochs.len()], &epochs)
+    }
+}
+
+impl World {
+    /// What is counted, shown and answered for.
+    fn check_governed(&self, tenant: usize, rows: &TenantRows) -> Check {
+        let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
+        let failed = |err: chancery_shard::StoreError| err.to_string();
+        let (of, store) = (&state.id, &self.store);
+        let budgets = Scan::budgets(store, None, usize::MAX).map_err(failed)?;
+        let budgets: Vec<_> = budgets.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("budgets", &rows.budgets.values().cloned().collect::<Vec<_>>(), &budgets)?;
+        let accounts = Scan::accounts(store, None, usize::MAX).map_err(failed)?;
+        let accounts: Vec<_> = accounts.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("accounts", &rows.accounts.values().cloned().collect::<Vec<_>>(), &accounts)?;
+        let evidence = Scan::evidence(store, None, usize::MAX).map_err(failed)?;
+        let evidence: Vec<_> = evidence.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("evidence", &rows.evidence.values().cloned().collect::<Vec<_>>(), &evidence)?;
+        let overrides = Scan::overrides(store, None, usize::MAX).map_err(failed)?;
+        let overrides: Vec<_> = overrides.into_iter().filter(|(owner, _)| owner == of).map(|(_, row)| row).collect();
+        same("overrides", &rows.overrides.values().cloned().collect::<Vec<_>>(), &overrides)
     }
 }
 

@@ -28,7 +28,8 @@ impl World {
     pub(super) fn tend_schedules(&mut self) -> Check {
         if self.strikes(Fault::ClockSetForward, 40) {
             self.count(Fault::ClockSetForward);
-            self.set_forward();
+            let by = self.far();
+            self.set_forward(by);
         }
         let tenant = self.rng.index(self.tenants.len());
         let name = self.rng.pick(&NAMES).copied().unwrap_or("noon");
@@ -106,15 +107,19 @@ impl World {
         }
     }
 
-    /// The clock is set forward. Servers look at it at once; all else goes on as far apart as it was.
-    fn set_forward(&mut self) {
+    /// From seconds to days.
+    fn far(&mut self) -> Duration {
         let by = match self.rng.below(4) {
             0 => self.rng.between(2, 55),
             1 => self.rng.between(61, 400),
             2 => self.rng.between(600, 3 * 3_600),
             _ => self.rng.between(3_600, 30 * 3_600),
         };
-        let by = Duration::from_secs(by);
+        Duration::from_secs(by)
+    }
+
+    /// The clock is set forward. Servers look at it at once; all else goes on as far apart as it was.
+    pub(super) fn set_forward(&mut self, by: Duration) {
         self.trace(|_| format!("the clock is set forward by {by:?}"));
         self.now = self.now.plus(by);
         self.clients.calm_at = self.clients.calm_at.plus(by);

@@ -2,7 +2,6 @@
 
 use super::{Event, LEASE, World};
 use crate::faults::Fault;
-use crate::material;
 use crate::model::Check;
 use chancery_base::{Entropy, Timestamp};
 use chancery_shard::batch::{Batch, Call, CommitError, Reply};
@@ -45,7 +44,7 @@ impl World {
         let mut shard = Shard::new(config);
         // Reading bundles and definitions takes longer than all else: most servers get them as they are.
         if !self.rng.permille(10) {
-            material::bundles().iter().flatten().for_each(|bundle| shard.know(bundle));
+            self.bundles.iter().for_each(|bundle| shard.know(bundle));
             let tenant = self.places.get(place).and_then(|(_, tenant)| self.tenants.get(*tenant));
             let definitions = tenant.map_or(&[][..], |tenant| &tenant.definitions);
             definitions.iter().for_each(|definition| shard.know_definition(definition));

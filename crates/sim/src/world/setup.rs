@@ -1,13 +1,14 @@
 //! What a run begins with: tenants and their shards, principals, definitions and bundles.
 
 use super::clients::Purpose;
-use super::{Event, World};
+use super::{Event, World, budgets};
+use crate::law::BUDGETS;
 use crate::material::{self, Planned};
 use crate::model::Check;
 use crate::reference::{Plan, ROLE};
 use chancery_base::{Entropy, Name, PrincipalId, PrincipalKind, TenantId};
 use chancery_engine::definition::Definition;
-use chancery_policy::Principal;
+use chancery_policy::{Bundle, Principal};
 use chancery_shard::Origin;
 use chancery_shard::batch::{Batch, Call, Reply, StoreError};
 use chancery_shard::input::{Change, Command, ControlChange};
@@ -20,6 +21,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+/// How many laws a run has.
+const LAWS: usize = 3;
 
 #[derive(Debug)]
 pub(crate) struct Tenant {
@@ -45,9 +49,13 @@ impl World {
         let Reply::Owned(Ok(log)) = self.store.answer(Call::Own { log: log.id }, "set-up") else {
             return Err("the log of system can't be owned".to_owned());
         };
+        self.bundles = self.bundles_of_run()?;
         let shards: &[(&str, u16)] = match self.rng.below(4) {
             0 => &[("acme", 1)],
             1 => &[("acme", 1), ("zeta", 1)],
+            // What is counted, and what people answer for, is so on a tenant's first shard.
+            2 if self.has_laws() => &[("acme", 1)],
+            _ if self.has_laws() => &[("acme", 1), ("zeta", 1)],
             2 => &[("acme", 2)],
             _ => &[("acme", 2), ("zeta", 1)],
         };
@@ -90,7 +98,7 @@ impl World {
             principal(PrincipalKind::Agent, "buyer"),
             principal(PrincipalKind::Service, "worker"),
         ];
-        if self.has_requests() {
+        if self.has_requests() || self.has_laws() {
             let role: Name = ROLE.parse().map_err(|err| format!("{err}"))?;
             let roles = [vec![role.clone()], vec![role], Vec::new()];
             let people = ["ben", "cleo", "dan"].into_iter().zip(roles).map(|(name, roles)| {
@@ -101,14 +109,44 @@ impl World {
             drop(principals.splice(1..1, people));
         }
         let (definitions, roots) = self.definitions()?;
-        let [open, strict] = material::bundles()?;
         let created = principals.iter().cloned().map(Change::PrincipalCreate);
         let registered = definitions.iter().cloned().map(Change::Register);
-        let bundles = [material::push(&open), material::push(&strict), material::activate(&open)];
+        let bundles = self.bundles.iter().map(material::push).chain(self.bundles.first().map(material::activate));
+        let bundles: Vec<Change> = bundles.collect();
         let limited = self.limited_queues()?;
-        let changes = created.chain(registered).chain(bundles).chain(limited).collect();
+        let budgets = self.first_budgets()?;
+        let changes = created.chain(registered).chain(bundles).chain(limited).chain(budgets).collect();
         self.tenants.push(Tenant { id, places: Vec::new(), principals, definitions, roots, changes, is_set_up: false });
         Ok(())
+    }
+
+    /// What may be put into force.
+    fn bundles_of_run(&mut self) -> Check<Vec<Arc<Bundle>>> {
+        if !self.has_laws() {
+            return material::bundles().map(Vec::from);
+        }
+        let mut bundles: Vec<Arc<Bundle>> = Vec::new();
+        while bundles.len() < LAWS {
+            let (law, bundle) = material::draw_law(&mut self.rng)?;
+            if bundles.iter().all(|other| other.digest() != bundle.digest()) {
+                self.model.know_law(bundle.digest(), law);
+                bundles.push(bundle);
+            }
+        }
+        Ok(bundles)
+    }
+
+    /// Budgets that a tenant begins with.
+    fn first_budgets(&mut self) -> Check<Vec<Change>> {
+        let names = BUDGETS.into_iter().filter(|_| self.has_laws());
+        let names: Vec<&str> = names.collect();
+        let mut changes = Vec::new();
+        for name in names {
+            if self.rng.permille(850) {
+                changes.push(budgets::set(name, &mut self.rng)?);
+            }
+        }
+        Ok(changes)
     }
 
     /// What a tenant says of its queues.

@@ -22,7 +22,8 @@ impl World {
             | Material::Children
             | Material::Fanned
             | Material::Forked
-            | Material::Asked => true,
+            | Material::Asked
+            | Material::Governed => true,
         }
     }
 

@@ -12,7 +12,7 @@ use chancery_shard::input::{
     Ack, Command, Exchange, Exchanged, Queue, Refusal, Report, ReportedOutcome, Response, Task, Worker,
 };
 use chancery_shard::{TaskToken, TokenKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -294,10 +294,28 @@ impl World {
         self.wake(id, at);
     }
 
+    /// What something cost: a number, nothing, or what is none.
+    fn cost(&mut self) -> Option<Value> {
+        if !self.has_laws() {
+            return None;
+        }
+        match self.rng.below(8) {
+            0 => None,
+            1 => Some(json!(-1)),
+            2 => Some(json!("dear")),
+            3 => Some(json!(1.5)),
+            4 => Some(json!(1_000)),
+            _ => Some(json!(self.rng.below(6))),
+        }
+    }
+
     /// What will come of a task, and when.
     fn plan(&mut self, id: WorkerId, task: &Task) -> Held {
         let now = self.now;
-        let output = json!({ "attempt": task.attempt, "by": id.0, "step": task.step.as_str() });
+        let mut output = json!({ "attempt": task.attempt, "by": id.0, "step": task.step.as_str() });
+        if let Some((cost, output)) = self.cost().zip(output.as_object_mut()) {
+            output.insert("cost".to_owned(), cost);
+        }
         let done = ReportedOutcome::Completed(Document::shared(output));
         if self.is_calm {
             return Held { until: now, outcome: done, is_hung: false, later: None };

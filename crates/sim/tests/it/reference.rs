@@ -47,6 +47,13 @@ fn asked() -> Options {
     Options { material: Material::Asked, ..Options::default() }
 }
 
+/// How many of which bundles demand something.
+const GOVERNED_SEEDS: u64 = 500;
+
+fn governed() -> Options {
+    Options { material: Material::Governed, ..Options::default() }
+}
+
 fn varied() -> Options {
     Options { material: Material::Varied, ..Options::default() }
 }
@@ -72,8 +79,10 @@ fn every_wrong_rule_is_caught() {
     let of_polls = WrongRule::OF_POLLS.map(|rule| (rule, varied()));
     let of_forks = WrongRule::OF_FORKS.map(|rule| (rule, forked()));
     let of_requests = WrongRule::OF_REQUESTS.map(|rule| (rule, asked()));
+    let of_laws = WrongRule::OF_LAWS.map(|rule| (rule, governed()));
     let of_all = of_others.into_iter().chain(of_tcc).chain(of_clones).chain(of_children);
-    for (rule, right) in of_all.chain(of_schedules).chain(of_polls).chain(of_forks).chain(of_requests) {
+    let of_all = of_all.chain(of_schedules).chain(of_polls).chain(of_forks).chain(of_requests).chain(of_laws);
+    for (rule, right) in of_all {
         let wrong = Options { wrong_rule: Some(rule), ..right.clone() };
         let caught = (0..SEEDS).find_map(|seed| run(seed, &wrong).violation.map(|why| (seed, why)));
         let Some((seed, why)) = caught else { panic!("{rule:?} is not caught in {SEEDS} seeds") };
@@ -229,6 +238,36 @@ fn people_are_asked_as_the_reference_says() {
     for seed in 0..seeds {
         let report = run(seed, &asked());
         assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --asked --seed {seed} -v");
+        occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
+    }
+    println!("{faults:?}: {occurred:?}");
+    assert!(occurred.iter().all(|count| *count > seeds / 10), "{faults:?}: {occurred:?}");
+}
+
+/// What is settled and reserved never exceeds a budget; what is masked is not shown; evidence that is demanded is there;
+/// who asks for an override does not grant it, and none is used after its time.
+#[test]
+fn what_bundles_demand_is_kept_to_as_the_reference_says() {
+    let seeds = std::env::var("CHANCERY_SEEDS").map_or(GOVERNED_SEEDS, |seeds| seeds.parse::<u64>().unwrap() / 4);
+    let faults = [
+        Fault::BudgetSet,
+        Fault::BudgetDeleted,
+        Fault::BudgetShort,
+        Fault::Settled,
+        Fault::SettledBelow,
+        Fault::Returned,
+        Fault::EvidenceAdded,
+        Fault::EvidenceLacking,
+        Fault::Overridden,
+        Fault::OverrideExpired,
+        Fault::SayRefused,
+        Fault::ClockSetForward,
+        Fault::CrashAfter,
+    ];
+    let mut occurred = [0; 13];
+    for seed in 0..seeds {
+        let report = run(seed, &governed());
+        assert_eq!(report.violation, None, "seed {seed}: cargo run -p chancery-sim -- --governed --seed {seed} -v");
         occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
     }
     println!("{faults:?}: {occurred:?}");

@@ -1,6 +1,6 @@
 //! Builds that break one rule are caught: the simulation can fail.
 
-use chancery_sim::{Bounds, Options, ShardSabotage, StoreSabotage, run};
+use chancery_sim::{Bounds, Material, Options, ShardSabotage, StoreSabotage, run};
 use std::panic::catch_unwind;
 
 /// In so many seeds each must be caught.
@@ -16,7 +16,8 @@ fn check(name: &str, options: &Options) {
     let caught = (0..SEEDS).find_map(|seed| why(seed).map(|why| (seed, why)));
     let Some((seed, why)) = caught else { panic!("{name} is not caught in {SEEDS} seeds") };
     println!("{name}: caught by seed {seed}: {why}");
-    assert_eq!(run(seed, &Options::default()).violation, None, "seed {seed} fails without it, too");
+    let right = Options { shard_sabotage: None, store_sabotage: None, ..options.clone() };
+    assert_eq!(run(seed, &right).violation, None, "seed {seed} fails without it, too");
 }
 
 fn shard(sabotage: ShardSabotage) -> Options {
@@ -52,6 +53,63 @@ fn what_goes_too_early_is_caught() {
 #[test]
 fn a_late_answer_that_is_taken_is_caught() {
     check("take a late answer", &shard(ShardSabotage::TakeLateAnswer));
+}
+
+/// What bundles demand: each rule that a shard breaks is one that is judged from the outside.
+#[track_caller]
+fn check_governed(name: &str, sabotage: ShardSabotage) {
+    let bounds = Bounds { stops: sabotage == ShardSabotage::IgnoreStops, ..Bounds::default() };
+    check(name, &Options { material: Material::Governed, bounds, ..shard(sabotage) });
+}
+
+#[test]
+fn a_reservation_that_is_forgotten_is_caught() {
+    check_governed("reserve nothing", ShardSabotage::ReserveNothing);
+}
+
+#[test]
+fn what_failed_and_stays_reserved_is_caught() {
+    check_governed("return nothing", ShardSabotage::ReturnNothing);
+}
+
+#[test]
+fn a_window_that_is_kept_is_caught() {
+    check_governed("keep the window", ShardSabotage::KeepWindow);
+}
+
+#[test]
+fn what_is_masked_and_shown_is_caught() {
+    check_governed("show what is masked", ShardSabotage::ShowMasked);
+}
+
+#[test]
+fn more_time_than_an_attempt_may_have_is_caught() {
+    check_governed("ignore limits of time", ShardSabotage::IgnoreTimeLimit);
+}
+
+#[test]
+fn what_goes_out_without_its_evidence_is_caught() {
+    check_governed("pass without evidence", ShardSabotage::PassWithoutEvidence);
+}
+
+#[test]
+fn what_cannot_be_undone_and_is_let_out_is_caught() {
+    check_governed("hide that it can't be undone", ShardSabotage::HideIrreversible);
+}
+
+#[test]
+fn an_override_that_is_good_after_its_time_is_caught() {
+    check_governed("use what has expired", ShardSabotage::UseExpired);
+}
+
+#[test]
+fn who_grants_what_they_asked_for_is_caught() {
+    check_governed("grant one's own", ShardSabotage::GrantOwn);
+}
+
+#[test]
+fn what_goes_out_though_it_is_stopped_is_caught() {
+    check_governed("ignore stops", ShardSabotage::IgnoreStops);
 }
 
 #[test]

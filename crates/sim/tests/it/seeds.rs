@@ -81,6 +81,7 @@ fn no_hand_out_outruns_a_stop_whatever_goes_wrong() {
         (Material::Tcc, " --tcc"),
         (Material::Children, " --children"),
         (Material::Fanned, " --fanned"),
+        (Material::Governed, " --governed"),
     ];
     for (material, sort) in sorts {
         let mut lifted = 0;
@@ -108,6 +109,7 @@ fn what_has_ended_goes_and_nothing_else_whatever_goes_wrong() {
         (Material::Children, " --children"),
         (Material::Fanned, " --fanned"),
         (Material::Asked, " --asked"),
+        (Material::Governed, " --governed"),
     ];
     for (material, sort) in sorts {
         let mut expired = 0;
@@ -137,9 +139,9 @@ fn run_all(seeds: u64) -> Vec<Report> {
     reports
 }
 
-/// What only happens to open transactions, to schedules, to what is forked and to what asks people, which have seeds of
-/// their own.
-const OF_OTHERS: [Fault; 14] = [
+/// What only happens to open transactions, to schedules, to what is forked, to what asks people and where bundles demand
+/// something, which have seeds of their own.
+const OF_OTHERS: [Fault; 24] = [
     Fault::Stopped,
     Fault::StopLifted,
     Fault::Polled,
@@ -154,6 +156,16 @@ const OF_OTHERS: [Fault; 14] = [
     Fault::RequestExpired,
     Fault::RequestWithdrawn,
     Fault::SayRefused,
+    Fault::BudgetSet,
+    Fault::BudgetDeleted,
+    Fault::BudgetShort,
+    Fault::Settled,
+    Fault::SettledBelow,
+    Fault::Returned,
+    Fault::EvidenceAdded,
+    Fault::EvidenceLacking,
+    Fault::Overridden,
+    Fault::OverrideExpired,
 ];
 
 /// A simulation in which something never goes wrong says nothing about it.

@@ -19,7 +19,7 @@ output: {fast: '${{ vars.fast }}', event: '${{ steps.tell.?output.?id }}'}
 fn emitted(run: &Run) -> Vec<(String, Option<String>, Value)> {
     let of = |event: &Event| {
         let Event::CarriedOut(done) = event else { return None };
-        let Deed::Emitted(emission, data) = &done.deed else { return None };
+        let Deed::Emitted(emission, data, _) = &done.deed else { return None };
         Some((emission.event_type.to_string(), emission.subject.clone(), data.value().clone()))
     };
     run.events.iter().filter_map(|staged| of(&staged.event)).collect()

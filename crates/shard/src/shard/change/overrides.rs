@@ -59,6 +59,8 @@ pub(super) fn say(
         (OverrideSay::Review, note) => OverrideEvent::Reviewed(note),
     };
     let said = before.clone().after(&event, actor, work.now);
+    #[cfg(feature = "sabotage")]
+    let said = work.sabotage_said(said, before, (&event, actor));
     let over = said.map_err(|refusal| refused(actor, refusal, work))?;
     Ok(Some(happens(&over, &event, actor, work)))
 }

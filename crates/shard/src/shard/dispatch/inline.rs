@@ -95,7 +95,7 @@ impl Shard {
             Some(decision) => demands::conditions_of(decision, Vec::new()),
             None => offer.conditions.clone(),
         };
-        let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()));
+        let deed = Deed::Emitted(emission, demands::masked(&offer.input, conditions.as_deref()), conditions);
         let standing = Standing { decision: decision.as_deref(), ..Standing::system() };
         self.run(id, standing, work, |member, cx| member.carry_out(node, phase, decision_id, deed, output, cx))
     }

@@ -290,18 +290,24 @@ const UNDONE_BY_EVENT: &str = r#"{"name": "undone", "version": 1, "steps": [
     {"id": "last", "after": ["pay"], "run": {"worker": "w"}, "retry": {"attempts": 1}}
 ]}"#;
 
-/// A compensation goes out under the conditions of its step, also where it calls nobody.
-#[test]
-fn an_event_that_undoes_a_step_lacks_what_is_masked_of_it() {
-    let tenant = Tenant::new(1, &[UNDONE_BY_EVENT]);
-    let obligations = "@id(\"hide\") @obligation(\"mask\") @fields(\"card\") permit (principal, action == Action::\"run\", resource);";
-    let document =
-        json!({"name": "strict", "version": 1, "schema": SCHEMA, "policies": POLICIES, "obligations": obligations});
+/// A tenant whose bundle masks the card, and a shard of its.
+fn masking(definition: &str) -> (Tenant, Hand) {
+    let tenant = Tenant::new(1, &[definition]);
+    let mask = "@id(\"hide\") @obligation(\"mask\") @fields(\"card\") \
+        permit (principal, action == Action::\"run\", resource);";
+    let document = json!({"name": "strict", "version": 1, "schema": SCHEMA, "policies": POLICIES, "obligations": mask});
     let bundle = Arc::new(Bundle::parse(&json::canonical(&document)).unwrap());
     let mut hand = tenant.hand(0);
     for change in in_force(&bundle) {
         assert!(hand.change(change).is_ok());
     }
+    (tenant, hand)
+}
+
+/// A compensation goes out under the conditions of its step, also where it calls nobody.
+#[test]
+fn an_event_that_undoes_a_step_lacks_what_is_masked_of_it() {
+    let (tenant, mut hand) = masking(UNDONE_BY_EVENT);
     let id = hand.start("undone", json!({ "card": "4711" }), None, None).unwrap();
     let pay = hand.take_one("pay");
     assert_eq!(pay.input.value(), &json!({ "cents": 5 }));
@@ -312,4 +318,24 @@ fn an_event_that_undoes_a_step_lacks_what_is_masked_of_it() {
     let entries = entries(&tenant, id);
     let (_, undone) = entries.iter().find(|(record, _)| record.kind.as_str() == "event.emitted").unwrap();
     assert!(undone.to_string().contains("cents") && !undone.to_string().contains("4711"), "{undone}");
+}
+
+/// The same of a step that emits, where somebody is called to undo it.
+#[test]
+fn what_undoes_an_event_lacks_what_is_masked_of_it() {
+    let undone = UNDONE_BY_EVENT
+        .replace(
+            r#""run": {"worker": "w"}, "with": {"card""#,
+            r#""run": {"emit": {"type": "order.paid"}}, "with": {"card""#,
+        )
+        .replace(r#""run": {"emit": {"type": "order.unpaid"}}"#, r#""run": {"worker": "undo"}"#);
+    let (tenant, mut hand) = masking(&undone);
+    let id = hand.start("undone", json!({ "card": "4711" }), None, None).unwrap();
+    let last = hand.take_one("last");
+    hand.report(&last, ReportedOutcome::Failed(StepError::fatal("Refused", "no")));
+    let undo = hand.take_one("pay");
+    assert_eq!(undo.input.value(), &json!({ "cents": 5 }));
+    hand.report(&undo, ReportedOutcome::Completed(Document::shared(json!(null))));
+    assert_eq!(hand.settled(id).0, Status::Compensated);
+    replays(&tenant);
 }

@@ -102,6 +102,28 @@ fn an_exception_lets_all_out_until_its_time_has_come() {
     assert_eq!(hand.settled(late).0, Status::Failed);
 }
 
+/// Where two bundles have to permit, an override that one of them needs is had, whatever the other says.
+#[test]
+fn what_only_the_pinned_bundle_denies_uses_an_override_up() {
+    let both = TWO_STEPS.replace(r#""version": 1,"#, r#""version": 1, "policy": "both","#);
+    let tenant = Tenant::new(1, &[&both]);
+    let mut hand = tenant.hand(0);
+    for (name, policies) in [("starts", STARTS), ("open", "permit (principal, action, resource);")] {
+        let document = json!({"name": name, "version": 1, "schema": SCHEMA, "policies": policies});
+        for change in in_force(&Arc::new(Bundle::parse(&json::canonical(&document)).unwrap())) {
+            assert!(hand.change(change).is_ok());
+        }
+        if name == "starts" {
+            for n in [1, 2] {
+                hand.start("two", json!({ "n": n }), None, None).unwrap();
+            }
+        }
+    }
+    granted(&mut hand, &tenant, OverrideKind::EmergencyBypass);
+    let tasks = hand.take();
+    assert_eq!(tasks.len(), 1, "it was for one act: {tasks:?}");
+}
+
 /// The entry that says that it was used is not the one that has the input.
 #[test]
 fn what_began_under_an_override_has_its_own_input() {
