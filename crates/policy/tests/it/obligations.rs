@@ -178,8 +178,8 @@ fn all_notifiers_that_apply_are_to_tell_once_each() {
     );
     let json: Vec<Value> = decision.obligations.iter().map(Obligation::to_json).collect();
     let expected = [
-        json!({ "kind": "notify", "policy": "seen", "reason": "it is dear", "notifiers": ["desk", "finance"] }),
         json!({ "kind": "notify", "policy": "obligation1", "notifiers": ["desk"] }),
+        json!({ "kind": "notify", "policy": "seen", "reason": "it is dear", "notifiers": ["desk", "finance"] }),
     ];
     assert_eq!(json, expected);
     assert_eq!(decision.told().into_iter().map(Name::as_str).collect::<Vec<_>>(), ["desk", "finance"]);
