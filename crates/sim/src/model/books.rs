@@ -116,7 +116,8 @@ impl Book {
             let beside = charges.iter().filter(|other| other.account == charge.account);
             let used = sums.reserved + sums.settled + beside.map(|other| other.amount).sum::<u64>();
             let is_rate = charge.is_rate();
-            if used + charge.amount <= charge.limit {
+            // Nothing fits always, also where the limit was lowered below what is used.
+            if charge.amount == 0 || used + charge.amount <= charge.limit {
                 charges.push(charge);
             } else if is_rate {
                 waits = true;
@@ -194,7 +195,8 @@ impl Book {
             *(if is_reserved { &mut sums.reserved } else { &mut sums.settled }) +=
                 if is_forgotten { 0 } else { charge.amount };
             let used = sums.reserved + sums.settled;
-            ensure(used <= charge.limit, || format!("{used} of {} are used: {:?}", charge.limit, charge.account))?;
+            let fits = charge.amount == 0 || used <= charge.limit;
+            ensure(fits, || format!("{used} of {} are used: {:?}", charge.limit, charge.account))?;
         }
         if !charges.is_empty() {
             self.at = Some(at);

@@ -7,7 +7,7 @@ use crate::Material;
 use crate::faults::Fault;
 use crate::law::{BUDGETS, EVIDENCE};
 use crate::model::Check;
-use chancery_base::{Digest, EvidenceId, OverrideId, PrincipalId, TransactionId};
+use chancery_base::{Digest, EvidenceId, OverrideId, PrincipalId, PrincipalKind, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_policy::{EntityRef, OverrideKind};
 use chancery_shard::evidence::{BoundTo, Terms};
@@ -31,11 +31,11 @@ impl World {
         }
         let tenant = self.rng.index(self.tenants.len());
         match self.rng.below(100) {
-            0..22 => self.set_budget(tenant),
-            22..26 => self.delete_budget(tenant),
-            26..48 => self.add_evidence(tenant),
-            48..68 => self.ask_override(tenant),
-            68..100 => self.say_override(tenant),
+            0..18 => self.set_budget(tenant),
+            18..22 => self.delete_budget(tenant),
+            22..38 => self.add_evidence(tenant),
+            38..64 => self.ask_override(tenant),
+            64..100 => self.say_override(tenant),
             _ => Ok(()),
         }
     }
@@ -62,6 +62,14 @@ impl World {
     fn somebody_of(&mut self, tenant: usize) -> Option<PrincipalId> {
         let principals = self.tenants.get(tenant).map(|tenant| &tenant.principals)?;
         self.rng.pick(principals).map(|principal| principal.id)
+    }
+
+    /// Mostly a person.
+    fn person_of(&mut self, tenant: usize) -> Option<PrincipalId> {
+        let principals = self.tenants.get(tenant).map(|tenant| &tenant.principals)?;
+        let ids = principals.iter().map(|principal| principal.id);
+        let people: Vec<PrincipalId> = ids.filter(|id| id.kind() == PrincipalKind::User).collect();
+        if self.rng.permille(700) { self.rng.pick(&people).copied() } else { self.somebody_of(tenant) }
     }
 
     /// Evidence of the tenant as a whole, of a transaction, or of a step: of what runs as well as of what has ended.
@@ -108,7 +116,7 @@ impl World {
     fn ask_override(&mut self, tenant: usize) -> Check {
         let kind = self.rng.pick(&OverrideKind::ALL).copied().unwrap_or(OverrideKind::EmergencyBypass);
         let on = if self.rng.permille(350) { self.on_step(tenant) } else { self.on_access(tenant) };
-        let Some((on, actor)) = on.zip(self.somebody_of(tenant)) else { return Ok(()) };
+        let Some((on, actor)) = on.zip(self.person_of(tenant)) else { return Ok(()) };
         let until = match self.rng.below(20) {
             0 => self.now,
             1 => self.now.plus(Duration::from_secs(25 * 3_600)),
@@ -162,7 +170,7 @@ impl World {
         // Of the newest most is said.
         let from = if self.rng.permille(700) { known.len().saturating_sub(4) } else { 0 };
         let id = self.rng.pick(known.get(from..).unwrap_or_default()).copied();
-        let Some((id, actor)) = id.zip(self.somebody_of(tenant)) else { return Ok(()) };
+        let Some((id, actor)) = id.zip(self.person_of(tenant)) else { return Ok(()) };
         let say = match self.rng.below(100) {
             0..62 => OverrideSay::Grant,
             62..68 => OverrideSay::Refuse,

@@ -264,6 +264,7 @@ fn what_bundles_demand_is_kept_to_as_the_reference_says() {
         Fault::ClockSetForward,
         Fault::CrashAfter,
     ];
+    // How often each was, of all seeds.
     let mut occurred = [0; 13];
     for seed in 0..seeds {
         let report = run(seed, &governed());
@@ -271,7 +272,7 @@ fn what_bundles_demand_is_kept_to_as_the_reference_says() {
         occurred.iter_mut().zip(faults).for_each(|(count, fault)| *count += report.faults.of(fault));
     }
     println!("{faults:?}: {occurred:?}");
-    assert!(occurred.iter().all(|count| *count > seeds / 10), "{faults:?}: {occurred:?}");
+    assert!(occurred.iter().all(|count| *count > seeds / 20), "{faults:?}: {occurred:?}");
 }
 
 #[test]
