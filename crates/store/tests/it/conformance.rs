@@ -447,7 +447,6 @@ async fn what_only_waits_is_asleep(subject: &Subject) {
 
 /// However many are asked for, no page has more than `PAGE_STEP` large payloads; whoever goes on gets all of them.
 async fn large_entries_end_a_page(store: &dyn Store) {
-    tenants(store, &[("large", 1)]).await;
     let log = log(store, "large", 0).await;
     let count = 2 * u64::try_from(PAGE_STEP).unwrap() + 3;
     let mut batch = batch_of(&log, 3, 0, count);
@@ -473,7 +472,7 @@ async fn large_entries_end_a_page(store: &dyn Store) {
 
 async fn entries_come_in_pages(subject: &Subject) {
     let store = subject.store();
-    tenants(store, &[("acme", 1)]).await;
+    tenants(store, &[("acme", 1), ("large", 1)]).await;
     let (system, acme) = (log(store, "system", 0).await, log(store, "acme", 0).await);
     store.commit(batch_of(&system, 1, 0, 5)).await.unwrap();
     store.commit(batch_of(&acme, 2, 0, 3)).await.unwrap();

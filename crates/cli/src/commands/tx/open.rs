@@ -48,7 +48,7 @@ pub(crate) struct BeginArgs {
 Examples:
   chancery tx step txn_… --driver 1 --id hotel --input '{\"hotel\": \"Alba\"}' \\
       --action hotels.book --undo hotels.cancel -- ./book-hotel
-  chancery tx step txn_… --driver 1 --id pay --action pay --wait 2h -- ./pay   # people approve it
+  chancery tx step txn_… --driver 1 --id pay --wait 2h -- ./pay   # people approve it
   chancery tx step txn_… --driver 1 --id hotel -o json     # then: chancery tx outcome")]
 pub(crate) struct StepArgs {
     /// Which transaction.
