@@ -451,7 +451,9 @@ async fn large_entries_end_a_page(store: &dyn Store) {
     let count = 2 * u64::try_from(PAGE_STEP).unwrap() + 3;
     let mut batch = batch_of(&log, 3, 0, count);
     for entry in &mut batch.entries {
-        entry.payload.as_mut().unwrap().sealed.bytes = vec![b'x'; ENTRIES_BYTES_MAX / 2];
+        let mut large = payload(entry.seq);
+        large.sealed.bytes = vec![b'x'; ENTRIES_BYTES_MAX / 2];
+        entry.payload = Some(large);
     }
     let written = batch.entries.clone();
     store.commit(batch).await.unwrap();
