@@ -179,8 +179,10 @@ fn bundle(variant: Variant) -> Value {
     match variant {
         Variant::Plain => {}
         Variant::Obliged => {
-            bundle["version"] = json!(2);
-            bundle["obligations"] = json!({ "bench.cedar": obligations() });
+            let more = [("version", json!(2)), ("obligations", json!({ "bench.cedar": obligations() }))];
+            bundle.as_object_mut().into_iter().for_each(|bundle| {
+                bundle.extend(more.clone().map(|(key, value)| (key.to_owned(), value)));
+            });
         }
     }
     bundle

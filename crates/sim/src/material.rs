@@ -57,9 +57,12 @@ pub(crate) fn draw(material: Material, rng: &mut Rng) -> Result<Planned, String>
     Ok(planned)
 }
 
+/// A law, and the bundle that says it.
+type Laid = (Arc<Law>, Arc<Bundle>);
+
 /// One of the laws that runs are under, and the bundle that says it.
-pub(crate) fn draw_law(rng: &mut Rng) -> Result<(Arc<Law>, Arc<Bundle>), String> {
-    static LAWS: OnceLock<Mutex<BTreeMap<usize, (Arc<Law>, Arc<Bundle>)>>> = OnceLock::new();
+pub(crate) fn draw_law(rng: &mut Rng) -> Result<Laid, String> {
+    static LAWS: OnceLock<Mutex<BTreeMap<usize, Laid>>> = OnceLock::new();
     let number = rng.index(DEFINITIONS);
     let mut pool = LAWS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = pool.get(&number) {

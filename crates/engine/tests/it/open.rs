@@ -173,11 +173,9 @@ impl Run {
         let nodes = self.transaction.nodes().map(|(node, state)| (node, state.clone(), output(state.output_seq)));
         let declared = self.transaction.nodes().map(|(_, state)| {
             let seq = usize::try_from(state.intent_seq.unwrap()).unwrap();
-            match &self.events[seq].event {
-                Event::Permitted(permitted) => (permitted.intent.clone().unwrap(), Arc::clone(&permitted.input)),
-                Event::Requested(requested) => asked::declared(requested),
-                other => panic!("no permit at {seq}: {other:?}"),
-            }
+            let event = &self.events[seq].event;
+            let (_, intent) = event.declares().unwrap_or_else(|| panic!("no step begins at {seq}: {event:?}"));
+            (Arc::new(intent.clone()), asked::input_of(event))
         });
         let head = self.transaction.head().clone();
         let parts =

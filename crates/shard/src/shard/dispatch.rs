@@ -162,7 +162,7 @@ impl Shard {
         let decision = lookup::held(decision, None, control, work.now);
         let unmet = unmet(&decision, Deed::Start);
         if decision.is_permit() && unmet.is_none() {
-            overrides::used(&decision, id, act, control, work);
+            overrides::used(&decision, id, &act, control, work);
             observe(bundle, START, &decision, work);
             return Ok(decision);
         }
@@ -384,7 +384,7 @@ impl Shard {
         match self.count(key.transaction, &Basis::of(offer), &decision, control, work.now) {
             Counted::Fits(charges) => {
                 let id = DecisionId::draw(work.now, &mut work.entropy);
-                overrides::used(&decision, id, act, control, work);
+                overrides::used(&decision, id, &act, control, work);
                 Ok(Permit::Granted(id, Some(decision), charges))
             }
             Counted::Waits(until) => {

@@ -158,7 +158,7 @@ impl Shard {
                 let conditions = conditions_of(&decision, charges);
                 let deadline = work.now.plus(timeout(intent.timeout(), conditions.as_deref()));
                 let outgoing = Outgoing { decision: decision_id, input: Arc::clone(input), deadline, conditions };
-                overrides::used(&decision, decision_id, act, control, work);
+                overrides::used(&decision, decision_id, &act, control, work);
                 self.run(id, standing, work, |member, cx| member.permit(node, &intent, outgoing, cx))?;
                 self.permit_of(id, (node, true), control).map(Stepped::Permitted)
             }

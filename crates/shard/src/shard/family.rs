@@ -372,7 +372,7 @@ impl Shard {
             decision: decision_id,
             input: child.input_digest(),
         };
-        overrides::used(&decision, decision_id, act, control, work);
+        overrides::used(&decision, decision_id, &act, control, work);
         self.run(id, Standing::system(), work, |member, cx| member.start_child(start, cx))?;
         self.running += 1;
         self.join(&child);

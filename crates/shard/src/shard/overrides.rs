@@ -42,15 +42,15 @@ impl Decisions {
 
 /// Something is done by a decision: if an override is why it may be, that is an entry, and one that is for one act has
 /// had it. Where two bundles have to permit, one may be why either does.
-pub(super) fn used(decision: &Decision, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
+pub(super) fn used(decision: &Decision, id: DecisionId, act: &Act, control: &Control, work: &mut Work) {
     let pinned = decision.also.pinned.as_ref().and_then(|pinned| pinned.overridden.as_ref());
     let both = decision.overridden.iter().chain(pinned).map(|overridden| overridden.by.id);
     for over in both.collect::<BTreeSet<_>>() {
-        used_one(over, id, act.clone(), control, work);
+        used_one(over, id, act, control, work);
     }
 }
 
-fn used_one(over: OverrideId, id: DecisionId, act: Act, control: &Control, work: &mut Work) {
+fn used_one(over: OverrideId, id: DecisionId, act: &Act, control: &Control, work: &mut Work) {
     let Some(before) = control.overrides.get(over) else { return };
     let is_again = work.overridden.iter().any(|(used, _)| *used == before.id);
     let event = OverrideEvent::Used(Used { act: act.clone(), decision: id });
@@ -59,7 +59,7 @@ fn used_one(over: OverrideId, id: DecisionId, act: Act, control: &Control, work:
     let now = work.sabotage_time_of_overrides(now);
     match before.clone().after(&event, PrincipalId::SYSTEM, now) {
         Ok(over) if over != *before && !is_again => {
-            work.overridden.push((over.id, act));
+            work.overridden.push((over.id, act.clone()));
             happens(&over, &event, PrincipalId::SYSTEM, work);
         }
         Ok(over) => {

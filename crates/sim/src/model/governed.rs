@@ -225,7 +225,7 @@ impl Model {
         let tenant = self.governed.of.get_mut(&transaction.tenant).ok_or("an unknown tenant")?;
         let verdict = match law.says(&deed) {
             Verdict::LeftOpen if self.wrong_rule == Some(WrongRule::IgnoreMode) => Verdict::Deny,
-            verdict => verdict,
+            verdict @ (Verdict::Permit | Verdict::LeftOpen | Verdict::Deny) => verdict,
         };
         is_permitted(verdict, &decided, &mut tenant.overrides, &of, (out.decision, record))?;
         for rule in law.demands(&deed) {

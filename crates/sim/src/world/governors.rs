@@ -78,10 +78,10 @@ impl World {
         let name = name.parse().map_err(|err| format!("{err}"))?;
         let bound = match self.rng.below(3) {
             0 => None,
-            other => self.open_of(tenant).and_then(|transaction| {
+            other => self.open_of(tenant).map(|transaction| {
                 let step = (other == 1).then(|| self.step_of(transaction)).flatten();
                 let step = step.and_then(|(_, whole)| whole.parse().ok());
-                Some(BoundTo { transaction, step })
+                BoundTo { transaction, step }
             }),
         };
         let until = self.now.plus(Duration::from_millis(self.rng.between(1_500, 40_000)));

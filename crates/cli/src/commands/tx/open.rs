@@ -15,7 +15,7 @@ use chancery_base::{Document, Name, TransactionId, duration};
 use chancery_sdk::{Client, Start};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long it is until a step that waits is asked for again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -231,14 +231,15 @@ pub(crate) async fn step(args: StepArgs, session: &Session) -> Result<Exit, CliE
 
 /// Asks for a step until it waits no more, or for so long.
 async fn ask(client: &Client, id: TransactionId, step: &OpenStep, wait: Duration) -> Result<OpenStepped, CliError> {
-    let until = Instant::now() + wait;
+    let mut left = wait;
     loop {
         let stepped = client.open_step(id, step).await?;
-        let left = until.saturating_duration_since(Instant::now());
         if stepped.outcome != Stepped::Waits || left.is_zero() {
             return Ok(stepped);
         }
-        tokio::time::sleep(PAUSE.min(left)).await;
+        let pause = PAUSE.min(left);
+        tokio::time::sleep(pause).await;
+        left -= pause;
     }
 }
 

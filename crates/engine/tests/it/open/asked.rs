@@ -2,17 +2,19 @@
 
 use super::*;
 use chancery_base::RequestId;
-use chancery_engine::{
-    AccountId, AccountOf, Charge, Demand, Gate, Person, RequestFact, RequestStatus, Requested, Say, StepState,
-};
+use chancery_engine::{AccountId, AccountOf, Charge, Demand, Gate, Person, RequestFact, RequestStatus, Say, StepState};
 use std::collections::BTreeSet;
 
 const WHY: &str = "seen the invoice, and it is ours";
 
-/// What was declared of a step when people were asked.
-pub(super) fn declared(requested: &Requested) -> (Arc<Intent>, Arc<Document>) {
-    let RequestFact::Opened { input, opener: Some(opener), .. } = &requested.fact else { panic!("{requested:?}") };
-    (opener.intent.clone().unwrap(), Arc::clone(input))
+/// The input of the step that an event is the first of.
+pub(super) fn input_of(event: &Event) -> Arc<Document> {
+    if let Event::Permitted(permitted) = event {
+        return Arc::clone(&permitted.input);
+    }
+    let Event::Requested(requested) = event else { panic!("{event:?}") };
+    let RequestFact::Opened { input, .. } = &requested.fact else { panic!("{requested:?}") };
+    Arc::clone(input)
 }
 
 impl Run {

@@ -139,7 +139,7 @@ fn take_over(drive: &mut Drive, id: TransactionId) -> Option<u32> {
     let again = |drive: &mut Drive| match call(drive, id, Driving::Resume) {
         Ok(Driven::Resumed(resumed)) => Ok(Some(resumed.heard.driver)),
         Err(Refusal::Illegal(_)) => Ok(None),
-        other => Err(other),
+        other => Err(Box::new(other)),
     };
     again(drive).or_else(|_| again(drive)).unwrap()
 }
