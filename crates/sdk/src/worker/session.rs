@@ -86,6 +86,9 @@ pub(super) struct Session {
     /// Outcomes in a call that is not answered yet.
     sent: BTreeMap<CallId, Vec<Finished>>,
     takings: BTreeMap<CallId, Taking>,
+    /// Tasks that began while taking calls were under way, by the last of these. Such a call says nothing of them, so
+    /// its answer may bring them once more, also after they are over.
+    crossed: BTreeMap<CallId, BTreeSet<String>>,
     taken_at: Option<Duration>,
     /// After a lost call nothing is sent until then.
     quiet_until: Duration,
@@ -106,6 +109,7 @@ impl Session {
             finished: VecDeque::new(),
             sent: BTreeMap::new(),
             takings: BTreeMap::new(),
+            crossed: BTreeMap::new(),
             taken_at: None,
             quiet_until: Duration::ZERO,
             losses: 0,
@@ -175,6 +179,7 @@ impl Session {
         for task in response.tasks {
             self.accept(task, &mut answer.begin);
         }
+        self.forget_crossed();
         if !answer.begin.is_empty() {
             self.parted = false;
             self.fresh = answer.begin.iter().map(|task| task.task.clone()).collect();
@@ -194,6 +199,7 @@ impl Session {
         if let Some(taking) = self.takings.remove(&id) {
             // Whoever has nothing left need not wait for a server that is away to say goodbye to it.
             self.parted |= taking.farewell;
+            self.forget_crossed();
         }
         self.losses = self.losses.saturating_add(1);
         let pause = Duration::from_millis(50).saturating_mul(1 << self.losses.min(7));
@@ -209,14 +215,26 @@ impl Session {
         if self.knows(&task.task) {
             return;
         }
+        if let Some(last) = self.takings.last_key_value().map(|(id, _)| *id) {
+            self.crossed.entry(last).or_default().insert(task.task.clone());
+        }
         self.running.insert(task.task.clone(), queue);
         begin.push(task);
     }
 
-    /// Whether a task is here already, running or waiting to be acknowledged.
+    /// Whether a task is here already: running, waiting to be acknowledged, or over since a call left that may bring
+    /// it again.
     fn knows(&self, task: &str) -> bool {
         let mut outcomes = self.finished.iter().chain(self.sent.values().flatten());
-        self.running.contains_key(task) || outcomes.any(|finished| finished.report.task == task)
+        self.running.contains_key(task)
+            || self.crossed.values().any(|tasks| tasks.contains(task))
+            || outcomes.any(|finished| finished.report.task == task)
+    }
+
+    /// Once every taking call that a task crossed has its answer, none can bring it again.
+    fn forget_crossed(&mut self) {
+        let first = self.takings.first_key_value().map(|(id, _)| *id);
+        self.crossed.retain(|last, _| first.is_some_and(|first| first <= *last));
     }
 
     fn acknowledge(&mut self, id: CallId, response: &Exchanged, answer: &mut Answer) {
