@@ -77,7 +77,7 @@ impl Overrides {
             }
             "override.revoked" => {
                 by_person()?;
-                ensure(is_open, || format!("it is {over:?}"))?;
+                ensure(is_open && !over.is_reviewed, || format!("it is {over:?}"))?;
                 over.is_over = true;
             }
             "override.expired" => {
@@ -132,7 +132,7 @@ impl Over {
     fn is_good(&self, at: Timestamp, wrong: Option<WrongRule>) -> bool {
         let is_in_time = at < self.until || wrong == Some(WrongRule::ForgetExpiry);
         let is_over = self.is_over && wrong != Some(WrongRule::ForgetExpiry);
-        self.granted_by.is_some() && !is_over && is_in_time
+        self.granted_by.is_some() && !is_over && !self.is_reviewed && is_in_time
     }
 
     fn is_free_for(&self, act: &Act, wrong: Option<WrongRule>) -> bool {
