@@ -34,7 +34,9 @@ impl Decision {
         debug_assert!(also.pinned.as_ref().is_none_or(|pinned| pinned.is_permit()), "it has not permitted");
         let mut decision = self.clone();
         for obligation in also.pinned.iter().flat_map(|pinned| &pinned.obligations) {
-            if !decision.obligations.contains(obligation) {
+            // The same demand of the same policy for another reason is one demand.
+            let is_it = |known: &Obligation| known.policy == obligation.policy && known.demand == obligation.demand;
+            if !decision.obligations.iter().any(is_it) {
                 decision.obligations.push(obligation.clone());
             }
         }

@@ -42,6 +42,16 @@ struct Count<'a> {
     cost: Option<&'a Amount>,
 }
 
+impl Count<'_> {
+    /// Has what the other demands of the same account hold, too.
+    fn tighten(&mut self, other: &Self) {
+        self.limit = self.limit.min(other.limit);
+        self.amount = self.amount.max(other.amount);
+        // Two ways to say what was spent leave all of it.
+        self.cost = self.cost.filter(|cost| other.cost == Some(*cost));
+    }
+}
+
 impl Shard {
     /// Counts a hand-out where its obligations say, if it fits everywhere: nothing is taken yet.
     pub(super) fn count(
@@ -55,21 +65,16 @@ impl Shard {
         let Some(member) = self.members.get(&id).filter(|_| !decision.obligations.is_empty()) else {
             return Counted::Fits(Vec::new());
         };
-        let beginning = &member.head().beginning;
-        let (mut charges, mut waits) = (Vec::new(), None);
-        for obligation in &decision.obligations {
-            let policy = obligation.policy.as_deref().unwrap_or_default();
-            let count = match &obligation.demand {
-                Demand::Budget(spending) => of_budget(spending, beginning, basis, control),
-                Demand::Rate(pace) => of_rate(policy, pace, beginning),
-                Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Notify(_) => {
-                    continue;
-                }
-            };
-            match count.and_then(|count| self.charge(count, (&charges, basis.returned), control, now)) {
+        let counts = match counts_of(decision, &member.head().beginning, basis, control) {
+            Ok(counts) => counts,
+            Err(why) => return Counted::Denied(why),
+        };
+        let (mut charges, mut waits) = (Vec::with_capacity(counts.len()), None);
+        for (policy, count) in counts {
+            match self.charge(count, (&charges, basis.returned), control, now) {
                 Ok(Ok(charge)) => charges.push(charge),
                 Ok(Err(until)) => waits = waits.max(Some(until)),
-                Err(why) => return Counted::Denied(format!("obligation `{policy}`: {why}")),
+                Err(why) => return Counted::Denied(demanded_by(policy, why)),
             }
         }
         waits.map_or(Counted::Fits(charges), Counted::Waits)
@@ -109,6 +114,37 @@ impl Shard {
         let cost = cost.map(|cost| cost.text().to_owned());
         Ok(Ok(Charge { account: id, amount, cost, opened, since, until }))
     }
+}
+
+/// What is counted, by the policies that demand it. Where two bundles have a say, the two forms of one policy count the
+/// same hand-out: once, by the stricter.
+fn counts_of<'a>(
+    decision: &'a Decision,
+    beginning: &Beginning,
+    basis: &Basis<'_>,
+    control: &Control,
+) -> Result<Vec<(&'a str, Count<'a>)>, String> {
+    let mut counts: Vec<(&str, Count<'_>)> = Vec::new();
+    for obligation in &decision.obligations {
+        let policy = obligation.policy.as_deref().unwrap_or_default();
+        let count = match &obligation.demand {
+            Demand::Budget(spending) => of_budget(spending, beginning, basis, control),
+            Demand::Rate(pace) => of_rate(policy, pace, beginning),
+            Demand::Approval(_) | Demand::Evidence(_) | Demand::Mask(_) | Demand::Limits(_) | Demand::Notify(_) => {
+                continue;
+            }
+        };
+        let count = count.map_err(|why| demanded_by(policy, why))?;
+        match counts.iter_mut().find(|(of, known)| *of == policy && known.id == count.id) {
+            Some((_, known)) => known.tighten(&count),
+            None => counts.push((policy, count)),
+        }
+    }
+    Ok(counts)
+}
+
+fn demanded_by(policy: &str, why: impl std::fmt::Display) -> String {
+    format!("obligation `{policy}`: {why}")
 }
 
 /// What a step takes of a budget.

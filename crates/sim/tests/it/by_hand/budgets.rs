@@ -63,7 +63,11 @@ fn set(hand: &mut Hand, terms: BudgetTerms) {
 
 /// A tenant with a budget of 100 cents a principal, and a hand of it.
 fn obliged(obligations: &str, window: Option<&str>) -> (Tenant, Hand) {
-    let tenant = Tenant::new(1, &[SPEND]);
+    obliged_to(SPEND, obligations, window)
+}
+
+fn obliged_to(definition: &str, obligations: &str, window: Option<&str>) -> (Tenant, Hand) {
+    let tenant = Tenant::new(1, &[definition]);
     let mut hand = hand_of(&tenant, Timestamp::from_micros(1_795_246_020_000_000));
     oblige(&mut hand, 1, obligations);
     set(&mut hand, terms(window));
@@ -311,6 +315,25 @@ fn a_rate_of_another_window_is_counted_apart() {
     assert_eq!(hand.take_one("pay").transaction, old, "its lease lapsed, and its ten seconds are others");
     spend(&mut hand, 1);
     assert!(hand.take_as("two").is_empty(), "two went out within the minute");
+}
+
+/// Where two bundles have to permit, what both count of one hand-out is one count, by the stricter of the two.
+#[test]
+fn under_both_bundles_a_hand_out_is_counted_once() {
+    let both = SPEND.replace(r#""version": 1,"#, r#""version": 1, "policy": "both","#);
+    let (tenant, mut hand) = obliged_to(&both, &format!("{BUDGET}\n{}", RATE.replace("\"2\"", "\"3\"")), None);
+    for _ in 0..4 {
+        spend(&mut hand, 10);
+    }
+    let dearer = BUDGET.replace("(\"context.amount\")", "(\"context.amount * 2\")");
+    oblige(&mut hand, 2, &format!("{dearer}\n{RATE}"));
+    let tasks = hand.take();
+    assert_eq!(tasks.len(), 2, "the active bundle lets two go at once: {tasks:?}");
+    let reserved = |accounts: Vec<Account>| accounts.iter().map(Account::used).collect::<Vec<_>>();
+    assert_eq!(reserved(accounts(&tenant)), [40, 2]);
+    hand.report(&tasks[0], output(json!({ "cost": 5 })));
+    assert_eq!(reserved(accounts(&tenant)), [25, 2], "both say in the same way what was spent");
+    replays(&tenant);
 }
 
 #[test]
