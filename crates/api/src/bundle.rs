@@ -1,5 +1,6 @@
 //! Policy bundles.
 
+use crate::Fault;
 use crate::decision::{Decide, Obligation, Reason};
 use chancery_base::{Digest, Name, PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,9 @@ pub struct Activated {
     /// What it denies of the transactions that ran.
     #[serde(default)]
     pub impact: Impact,
+    /// Budgets and notifiers that its obligations name and that are not there: what they apply to is denied until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
 }
 
 /// How many running transactions a bundle may deny a step of.

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 ///
 /// One that names queues is the instance's single *taking* call: it replaces the one before, which is answered empty;
 /// its `want` is all the capacity that the instance has; and tasks that it neither holds nor reports are taken for not
-/// arrived and sent again. One without queues only reports. Only one without `done` is held.
+/// arrived and sent again. So a task may come twice: with the answer to a call, and with that to the one that replaced it,
+/// though it was reported in between; its token tells. One without queues only reports. Only one without `done` is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {

@@ -1,6 +1,7 @@
 //! Bundles of the tenant's policy: checking, pushing, activating, looking at them.
 
 mod impact;
+mod lacks;
 pub mod replay;
 mod signed;
 
@@ -119,6 +120,8 @@ pub struct Activated {
     pub entry: Option<u64>,
     /// What it denies of what ran.
     pub impact: Impact,
+    /// What its obligations name that the tenant does not have.
+    pub warnings: Vec<Fault>,
 }
 
 /// Puts a pushed bundle in the shadow, or none: from when this returns it is asked beside the one that counts, and what it
@@ -156,6 +159,7 @@ pub async fn activate(app: &App, grant: &Grant, digest: Digest, accept: u64) -> 
     if impact.transactions > accept {
         return Err(Error::WouldDeny(Box::new(impact)));
     }
+    let warnings = lacks::of(&bundle, &control);
     let change = Change::BundleActivate {
         bundle: Arc::new(bundle),
         pushed_by: row.pushed_by,
@@ -167,7 +171,7 @@ pub async fn activate(app: &App, grant: &Grant, digest: Digest, accept: u64) -> 
             metrics::counter!("chancery_denials_total", "reason" => "rule").increment(1);
         }
     })?;
-    Ok(Activated { digest, entry, impact })
+    Ok(Activated { digest, entry, impact, warnings })
 }
 
 /// Makes that bundle the active one which was so before: in force when this returns. The ledger says which it

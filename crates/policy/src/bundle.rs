@@ -155,6 +155,11 @@ impl Bundle {
         self.inner.loaded.policies.keys().map(AsRef::as_ref)
     }
 
+    /// What its obligations demand, in the order of their ids.
+    pub fn demands(&self) -> impl Iterator<Item = &Obligation> {
+        self.inner.loaded.obligations.values()
+    }
+
     /// The obligations' ids, in order.
     pub fn obligations(&self) -> impl Iterator<Item = &str> {
         self.inner.loaded.obligations.keys().map(AsRef::as_ref)

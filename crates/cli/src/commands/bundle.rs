@@ -191,13 +191,11 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Push(args) => push(args, session).await,
         Command::Activate(args) => {
             let activated = session.client()?.bundle_activate(args.digest, args.accept.accept).await?;
-            session.out.show(&activated, activated_line)?;
-            Ok(Exit::Ok)
+            show_activated(&activated, session)
         }
         Command::Rollback(args) => {
             let activated = session.client()?.bundle_rollback(args.accept.accept).await?;
-            session.out.show(&activated, activated_line)?;
-            Ok(Exit::Ok)
+            show_activated(&activated, session)
         }
         Command::Shadow(args) => shadow(args, session).await,
         Command::List(args) => list(args, session).await,
@@ -255,12 +253,13 @@ async fn push(args: PushArgs, session: &Session) -> Result<Exit, CliError> {
     let client = session.client()?;
     let note = signatures(&args.path, args.signatures.as_deref())?;
     let pushed = push_signed(&source, note.as_ref(), &client).await?;
-    warn(session, "bundle", &pushed);
+    warn(session, "bundle", &pushed.warnings);
     if !args.activate {
         session.out.show(&pushed, registered_line)?;
         return Ok(Exit::Ok);
     }
     let activated = client.bundle_activate(pushed.digest, args.accept.accept).await?;
+    warn(session, "bundle", &activated.warnings);
     session.out.show(&PushedAndActive { pushed, activated }, |body| {
         format!("{}\n{}", registered_line(&body.pushed), activated_line(&body.activated))
     })?;
@@ -308,6 +307,12 @@ async fn next_version(source: &Source, client: &Client) -> Result<u32, CliError>
         return Ok(newest.version);
     }
     newest.version.checked_add(1).ok_or_else(|| CliError::Usage("the versions of this bundle are used up".to_owned()))
+}
+
+fn show_activated(activated: &Activated, session: &Session) -> Result<Exit, CliError> {
+    warn(session, "bundle", &activated.warnings);
+    session.out.show(activated, activated_line)?;
+    Ok(Exit::Ok)
 }
 
 fn activated_line(body: &Activated) -> String {

@@ -150,7 +150,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         Command::Check(args) => check(&args, session),
         Command::Push(args) => {
             let registered = push(&args.file, &session.client()?).await?;
-            warn(session, "definition", &registered);
+            warn(session, "definition", &registered.warnings);
             session.out.show(&registered, registered_line)?;
             Ok(Exit::Ok)
         }
@@ -270,9 +270,9 @@ pub(super) fn parse(file: &Path, source: &Source) -> Result<(Definition, Vec<Fou
 }
 
 /// Tells what of a document that was taken is probably not meant; in JSON it is part of the data.
-pub(crate) fn warn(session: &Session, document: &str, registered: &Registered) {
+pub(crate) fn warn(session: &Session, document: &str, warnings: &[Fault]) {
     if session.out.is_table() {
-        registered.warnings.iter().for_each(|fault| session.out.say(&fault_line(document, fault)));
+        warnings.iter().for_each(|fault| session.out.say(&fault_line(document, fault)));
     }
 }
 

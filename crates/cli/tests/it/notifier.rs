@@ -151,7 +151,9 @@ fn an_obligation_has_a_notifier_tell_of_what_it_permits_and_denies_while_there_i
     for (name, text) in files {
         write(at, name, text, 0o644);
     }
-    ask(at, &server, "acme", &["bundle", "push", ".", "--activate"]).succeeds();
+    let pushed = ask(at, &server, "acme", &["bundle", "push", ".", "--activate"]).succeeds();
+    let warning = "obligation `dear`: there is no notifier `desk`: what it applies to is denied until there is one";
+    assert!(pushed.stderr.contains(warning), "{pushed:?}");
     write(at, "pays.yaml", PAYS, 0o644);
     ask(at, &server, "acme", &["definition", "push", "pays.yaml"]).succeeds();
 
@@ -165,6 +167,8 @@ fn an_obligation_has_a_notifier_tell_of_what_it_permits_and_denies_while_there_i
     let url = format!("{origin}/told");
     let set = ["notifier", "set", "desk", "--webhook", &url, "--event", "override.reviewed"];
     ask(at, &server, "acme", &set).succeeds();
+    let again = ask(at, &server, "acme", &["bundle", "push", ".", "--activate"]).succeeds();
+    assert!(!again.stderr.contains("there is no notifier"), "{again:?}");
     let asked = ask(at, &server, "acme", &question).succeeds().stdout;
     assert!(asked.contains("that it is told by desk (dear): the desk hears of every payment"), "{asked}");
     let started = ask(at, &server, "acme", &["tx", "start", "pays", "--wait", "30s", "-o", "json"]).succeeds().json();

@@ -80,8 +80,9 @@ pub(crate) fn signer(key: &signers::VerifierKey) -> Signer {
 }
 
 pub(crate) fn activated(activated: bundles::Activated) -> Activated {
-    let bundles::Activated { digest, entry, impact } = activated;
-    Activated { digest, entry, impact: self::impact(impact) }
+    let bundles::Activated { digest, entry, impact, warnings } = activated;
+    let warnings = warnings.into_iter().map(fault).collect();
+    Activated { digest, entry, impact: self::impact(impact), warnings }
 }
 
 pub(crate) fn impact(impact: bundles::Impact) -> Impact {

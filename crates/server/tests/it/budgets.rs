@@ -156,3 +156,21 @@ async fn what_is_no_budget_is_refused_and_one_that_is_deleted_is_gone() {
     let result = stage.house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &stage.house.owner).await.json();
     assert!(result["cause"]["error"]["message"].as_str().unwrap().contains("there is no budget `refunds`"), "{result}");
 }
+
+#[tokio::test]
+async fn who_activates_a_bundle_is_told_of_the_budget_that_it_lacks() {
+    let stage = Stage::new().await;
+    let bundles = stage.house.get("/v1/bundles", &stage.house.owner).await.json();
+    let active = bundles["items"].as_array().unwrap().iter().find(|bundle| bundle["active"] == true).unwrap();
+    let path = format!("/v1/bundles/{}/activate", active["digest"].as_str().unwrap());
+    let activate = async || stage.house.post(&path, &stage.house.owner, &Value::Null).await.json();
+    let warned = activate().await;
+    let warning = json!([{
+        "path": "obligation `refunds-a-day`",
+        "message": "there is no budget `refunds`: what it applies to is denied until there is one",
+        "rule": "missing",
+    }]);
+    assert_eq!(warned["warnings"], warning, "{warned}");
+    assert_eq!(stage.put(&terms()).await.status, 200);
+    assert_eq!(activate().await.get("warnings"), None);
+}
