@@ -1,6 +1,7 @@
 //! What a bundle may say and probably does not mean.
 
 use crate::bundle::{Bundle, BundleError, on_a_large_stack};
+use crate::mode::Mode;
 use crate::scan::line_column;
 use crate::words;
 use cedar_policy::{
@@ -78,6 +79,8 @@ pub struct Step {
     pub resource_type: Option<String>,
     /// Whether it has a compensation, which its own permit authorises.
     pub has_undo: bool,
+    /// Whether it can't be undone, so that not even a permissive bundle permits it where no policy does.
+    pub irreversible: bool,
 }
 
 /// What of a bundle is probably not meant, in order of place; and of the steps that it is to decide about.
@@ -238,7 +241,7 @@ impl<'a> Linter<'a> {
     fn actions(&self, warnings: &mut Vec<Warning>) {
         let applicable: BTreeSet<EntityUid> =
             self.bundle.schema().request_envs().map(|environment| environment.action().clone()).collect();
-        for action in &applicable {
+        for action in applicable.iter().filter(|action| !self.is_permissive(action.id().unescaped())) {
             let permits =
                 |policy: &Scoped<'_>| policy.policy.effect() == Effect::Permit && policy.actions.contains(action);
             if !self.policies.iter().any(permits) {
@@ -249,8 +252,19 @@ impl<'a> Linter<'a> {
         }
     }
 
+    /// Whether an action is permitted that no policy permits.
+    fn is_permissive(&self, action: &str) -> bool {
+        match self.bundle.mode(action) {
+            Mode::Permissive => true,
+            Mode::Strict | Mode::Paranoid => false,
+        }
+    }
+
     fn step(&self, step: &Step) -> Option<Warning> {
-        let Step { definition, step: id, action, resource_type, has_undo } = step;
+        let Step { definition, step: id, action, resource_type, has_undo, irreversible } = step;
+        if self.is_permissive(action) && !irreversible {
+            return None;
+        }
         let warning =
             |rule, message| Some(Warning { file: definition.clone(), place: None, policy: None, rule, message });
         let Some(uid) = self.bundle.action(action) else {
@@ -321,7 +335,13 @@ mod tests {
         action write appliesTo { principal: [User], resource: [Order] };";
 
     fn warnings(policies: &str, steps: &[Step]) -> Vec<String> {
-        let document = json!({ "name": "a", "version": 1, "schema": SCHEMA, "policies": { "p.cedar": policies } });
+        warnings_in("strict", policies, steps)
+    }
+
+    fn warnings_in(mode: &str, policies: &str, steps: &[Step]) -> Vec<String> {
+        let document = json!({
+            "name": "a", "version": 1, "schema": SCHEMA, "mode": mode, "policies": { "p.cedar": policies },
+        });
         let bundle = Bundle::parse(&json::canonical(&document)).unwrap_or_else(|err| panic!("{err}"));
         lint(&bundle, steps)
             .unwrap()
@@ -384,6 +404,7 @@ mod tests {
             action: action.to_owned(),
             resource_type: Some("Step".to_owned()),
             has_undo,
+            irreversible: false,
         };
         let steps = [step("read", true), step("fly", false), Step { resource_type: None, ..step("read", true) }];
         assert_eq!(
@@ -394,6 +415,12 @@ mod tests {
                  compensation, which the same permit authorises",
                 "schema [unpermitted-action] no policy permits `write`",
             ]
+        );
+        // What is permissive permits them, but for what can't be undone.
+        let steps = [step("fly", false), Step { irreversible: true, ..step("write", false) }];
+        assert_eq!(
+            warnings_in("permissive", policies, &steps),
+            ["order [unpermitted-step] nobody could run step `s`: no policy permits `write` there"]
         );
     }
 }

@@ -57,6 +57,7 @@ fn steps(dir: &Path) -> Result<Vec<Step>, CliError> {
             action: step.action.to_string(),
             resource_type: step.resource.is_none().then(|| "Step".to_owned()),
             has_undo: step.compensate.is_some(),
+            irreversible: step.irreversible,
         }));
     }
     Ok(steps)
