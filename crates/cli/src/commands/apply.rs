@@ -1,6 +1,7 @@
 //! `chancery apply`, `chancery diff`
 
 mod act;
+mod budget;
 mod folder;
 mod plan;
 
@@ -13,7 +14,8 @@ use serde::Serialize;
 use std::io::{BufRead as _, IsTerminal as _, stdin};
 use std::path::PathBuf;
 
-/// Bring a tenant to what a folder says: definitions, bundles, the policy in force, targets, queues, schedules, settings.
+/// Bring a tenant to what a folder says: definitions, bundles, the policy in force, budgets, targets, queues, schedules,
+/// settings.
 ///
 /// The plan is shown first, and it asks before anything is done. Everything is checked here before the first change, and
 /// done in the order of the plan; what fails ends it, and the same again goes on. It never deletes: what the folder does
@@ -50,7 +52,7 @@ pub(crate) struct DiffArgs {
 
 #[derive(Debug, clap::Args)]
 struct FolderArgs {
-    /// The folder, with `definitions/`, `bundles/NAME/`, `policy/`, `targets/`, `queues/`, `schedules/`,
+    /// The folder, with `definitions/`, `bundles/NAME/`, `policy/`, `budgets/`, `targets/`, `queues/`, `schedules/`,
     /// `settings.yaml`: as many of them as there are.
     #[arg(short = 'f', long = "folder", value_name = "DIR")]
     folder: PathBuf,

@@ -16,6 +16,7 @@ pub(super) async fn act(item: &Item, accept: Option<u64>, client: &Client) -> Re
         }
         Act::Target(id, settings) => client.target_set(id, settings).await.map(drop),
         Act::Queue(name, settings) => client.queue_set(name, settings).await.map(drop),
+        Act::Budget(name, set) => client.budget_set(name, set).await.map(drop),
         Act::Definition(path) => {
             definition::push(path, client).await?;
             Ok(())

@@ -1,11 +1,13 @@
 //! A folder that says what a tenant is to be like, read and checked.
 
+use super::budget;
 use crate::bundle_source::{self, Source, value_of};
 use crate::commands::bundle::signatures_beside;
 use crate::commands::definition;
 use crate::definition_source;
 use crate::error::CliError;
 use crate::input;
+use chancery_api::budget::SetBudget;
 use chancery_api::queue::QueueSettings;
 use chancery_api::schedule::ScheduleTerms;
 use chancery_api::target::TargetSettings;
@@ -20,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What such a folder may have in it, beside notes for people.
-const PARTS: [&str; 8] =
-    ["definitions", "bundles", "policy", "targets", "queues", "schedules", "settings.yaml", "settings.json"];
+const PARTS: [&str; 9] =
+    ["definitions", "bundles", "policy", "budgets", "targets", "queues", "schedules", "settings.yaml", "settings.json"];
 /// Keys whose values are times, which can be written in several ways.
 const TIMES: [&str; 8] = ["wait", "timeout", "rate_per", "slow", "open", "every", "offset", "catch_up_window"];
 
@@ -43,6 +45,7 @@ pub(super) struct Folder {
     pub(super) settings: Option<Map<String, Value>>,
     pub(super) targets: Vec<(TargetId, TargetSettings)>,
     pub(super) queues: Vec<(Name, QueueSettings)>,
+    pub(super) budgets: Vec<(Name, SetBudget)>,
     pub(super) definitions: Vec<DefinitionFile>,
     pub(super) bundles: Vec<BundleFolder>,
     /// The bundle that is to be in force.
@@ -63,6 +66,7 @@ pub(super) fn read(dir: &Path) -> Result<Folder, CliError> {
         settings: settings.map(|path| settings_file(&path)).transpose()?,
         targets: things(named("targets")?, "target")?,
         queues: things(named("queues")?, "queue")?,
+        budgets: budgets(&dir.join("budgets"), things(named("budgets")?, "budget")?)?,
         definitions,
         bundles: bundles.into_iter().map(bundle).collect::<Result<_, _>>()?,
         policy: has("policy").map(bundle).transpose()?,
@@ -156,6 +160,14 @@ where
     }
     once(key, seen.into_iter())?;
     Ok(things)
+}
+
+fn budgets(dir: &Path, said: Vec<(Name, SetBudget)>) -> Result<Vec<(Name, SetBudget)>, CliError> {
+    let checked = |(name, set): (Name, SetBudget)| match budget::checked(set) {
+        Ok(set) => Ok((name, set)),
+        Err(error) => Err(CliError::faulty(dir, format!("budget `{name}`: {error}"))),
+    };
+    said.into_iter().map(checked).collect()
 }
 
 /// Nothing is said twice, for then it would depend on the order.

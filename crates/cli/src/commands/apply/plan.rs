@@ -1,7 +1,9 @@
 //! What it takes to bring a tenant to what a folder says.
 
+use super::budget;
 use super::folder::{BundleFolder, DefinitionFile, Folder};
 use crate::error::CliError;
+use chancery_api::budget::SetBudget;
 use chancery_api::bundle::BundleSummary;
 use chancery_api::definition::DefinitionSummary;
 use chancery_api::queue::QueueSettings;
@@ -29,6 +31,7 @@ pub(super) enum Act {
     Settings(Map<String, Value>),
     Target(TargetId, TargetSettings),
     Queue(Name, QueueSettings),
+    Budget(Name, SetBudget),
     Definition(PathBuf),
     Push(Value),
     Activate(Digest),
@@ -78,6 +81,10 @@ pub(super) async fn plan(folder: Folder, client: &Client) -> Result<Plan, CliErr
         let (sign, details) = compared(there.as_ref(), &settings);
         items.push(item((sign, "queue", name.to_string()), details, Act::Queue(name, settings)));
     }
+    // Before the policy that demands them.
+    for (name, set) in folder.budgets {
+        items.push(budget::planned(name, set, client).await?);
+    }
     if !folder.definitions.is_empty() {
         let registered = client.definitions().all().await?;
         let of = |file| of_definition(file, &registered);
@@ -102,12 +109,12 @@ pub(super) async fn plan(folder: Folder, client: &Client) -> Result<Plan, CliErr
     Ok(Plan { items })
 }
 
-fn item((sign, kind, name): (Sign, &'static str, String), details: Vec<String>, act: Act) -> Item {
+pub(super) fn item((sign, kind, name): (Sign, &'static str, String), details: Vec<String>, act: Act) -> Item {
     Item { sign, kind, name, details, act: (sign != Sign::Same).then_some(act) }
 }
 
 /// What is there; none where there is no such thing.
-fn found<T>(answer: Result<T, SdkError>) -> Result<Option<T>, CliError> {
+pub(super) fn found<T>(answer: Result<T, SdkError>) -> Result<Option<T>, CliError> {
     match answer {
         Ok(there) => Ok(Some(there)),
         Err(error) if error.kind() == Kind::Missing => Ok(None),
@@ -116,7 +123,7 @@ fn found<T>(answer: Result<T, SdkError>) -> Result<Option<T>, CliError> {
 }
 
 /// What becomes of it, and in which of its fields it changes.
-fn compared<T: Serialize + PartialEq>(there: Option<&T>, wanted: &T) -> (Sign, Vec<String>) {
+pub(super) fn compared<T: Serialize + PartialEq>(there: Option<&T>, wanted: &T) -> (Sign, Vec<String>) {
     let fields = |thing: &T| match serde_json::to_value(thing) {
         Ok(Value::Object(fields)) => fields,
         Ok(_) | Err(_) => Map::new(),
