@@ -1,5 +1,6 @@
 //! The node: what it serves, who may call it.
 
+use crate::bundles::ReadBundles;
 use crate::config::Config;
 use crate::grants::Grants;
 use crate::inputs::{Inputs, NodeBytes};
@@ -106,6 +107,7 @@ struct Shared {
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
     key_index: KeyIndex,
     input_bytes: NodeBytes,
+    read_bundles: ReadBundles,
     starters: Starters,
     /// Held while a tenant is taken in, so that none is taken in twice.
     adopting: Mutex<()>,
@@ -145,6 +147,7 @@ impl App {
             tenants: ArcSwap::default(),
             key_index: KeyIndex::default(),
             input_bytes: NodeBytes::default(),
+            read_bundles: ReadBundles::default(),
             starters: Starters::default(),
             adopting: Mutex::new(()),
             creating: Mutex::new(()),
@@ -405,6 +408,10 @@ impl App {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
+    }
+
+    pub(crate) fn read_bundles(&self) -> &ReadBundles {
+        &self.shared.read_bundles
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

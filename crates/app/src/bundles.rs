@@ -2,10 +2,12 @@
 
 mod impact;
 mod lacks;
+mod read;
 pub mod replay;
 mod signed;
 
 pub use impact::{Impact, WouldDeny};
+pub(crate) use read::ReadBundles;
 
 use crate::Error;
 use crate::app::App;
@@ -219,7 +221,7 @@ fn pointers(app: &App, grant: &Grant) -> Result<[Option<Digest>; 2], Error> {
 /// If there is no such bundle, or it no longer loads.
 pub async fn simulate(app: &App, grant: &Grant, digest: Digest, question: Question) -> Result<Decision, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let (bundle, _) = parse(&row.source)?;
+    let bundle = app.read_bundles().of(&row)?;
     let control = app.tenant(grant)?.control()?;
     let request = crate::decisions::alone(app, grant, &bundle, question).await;
     Ok(chancery_shard::decide(&bundle, &control.directory, &request))

@@ -1,6 +1,6 @@
 //! Decisions of the past under another bundle.
 
-use super::{missing, parse};
+use super::missing;
 use crate::Error;
 use crate::app::App;
 use crate::transactions::{damaged, member};
@@ -129,7 +129,7 @@ impl Run {
 /// If there is no such bundle, or it no longer loads.
 pub async fn replay(app: &App, grant: &Grant, digest: Digest, range: Range) -> Result<Replayed, Error> {
     let row = app.store().bundle(grant, digest).await?.ok_or_else(|| missing(digest))?;
-    let bundle = Arc::new(parse(&row.source)?.0);
+    let bundle = app.read_bundles().of(&row)?;
     let tenant = app.tenant(grant)?;
     let end = range.to.unwrap_or(u64::MAX).min(tenant.head().size);
     let last = end.min(range.from.saturating_add(REPLAY_ENTRIES_MAX));
