@@ -206,6 +206,8 @@ async fn a_step_waits_for_the_approval_that_is_demanded() {
     let answer = json!({ "answer": "approved", "justification": WHY });
     let path = format!("/v1/requests/{request}/answer");
     assert_eq!(house.post(&path, &house.owner, &answer).await.status, 403, "who asked does not answer");
+    let curt = json!({ "answer": "approved", "justification": "fine" });
+    assert_eq!(house.post(&path, &ann, &curt).await.slug(), "400 justification-too-short");
     assert_eq!(house.post(&path, &ann, &answer).await.status, 200);
     let pay = task(&house, "pay").await;
     assert_eq!(pay["input"], json!({ "card": { "name": "Ada" }, "amount": 7 }));

@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use crate::http::Call;
+use chancery_base::Timestamp;
 use chancery_policy::{Bundle, Outcome, decide_again};
 use serde_json::{Value, json};
 
@@ -160,6 +161,37 @@ async fn starts_and_hand_outs_are_decided_by_their_risk() {
             _ => assert_eq!(recorded[0]["risk"]["score"], json!(if amount == 5 { 17 } else { 40 })),
         }
     }
+}
+
+/// Who is asked sees the risk that the tables gave, and has as long as it leaves; unless the step's author says more.
+#[tokio::test]
+async fn how_risky_it_is_says_how_long_people_have() {
+    let house = House::new().await;
+    let mut document = bundle(&json!([tables()[0]]));
+    document["policies"] = json!("permit (principal, action, resource);");
+    document["obligations"] = json!(
+        "@id(\"eyes\") @obligation(\"approval\") permit (principal, action == Action::\"pay\", resource)
+         when { context.amount > 100 };"
+    );
+    house.decide_by(&document).await;
+    house.define(PAY).await;
+    let approved = |name: &str, more: &str| {
+        let approval = format!("irreversible: true, approval: {{reason: it is dear{more}}}}}");
+        PAY.replace("name: pay", &format!("name: {name}")).replace("irreversible: true}", &approval)
+    };
+    house.define(&approved("asks", "")).await;
+    house.define(&approved("knows", ", risk: 20")).await;
+    let start = async |definition: &str, amount: u64| {
+        let body = json!({ "definition": definition, "input": { "amount": amount } });
+        let started = house.post("/v1/transactions", &house.owner, &body).await.json();
+        let path = format!("/v1/requests?transaction={}", started["id"].as_str().unwrap());
+        let found = house.get(&path, &house.owner).await.json()["items"][0].clone();
+        let time = |name: &str| found[name].as_str().unwrap().parse::<Timestamp>().unwrap();
+        (found["risk"].clone(), time("due_at").since(time("opened_at")).as_secs() / 3_600)
+    };
+    assert_eq!(start("pay", 500).await, (json!(90), 2), "what an obligation demands");
+    assert_eq!(start("asks", 5).await, (json!(10), 72), "what the step demands");
+    assert_eq!(start("knows", 5).await, (json!(20), 72));
 }
 
 #[tokio::test]

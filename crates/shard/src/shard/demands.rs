@@ -1,5 +1,6 @@
 //! What obligations demand, where something is about to be done: what it goes out with, and why it can't be done.
 
+use chancery_base::limits::REQUEST_JUSTIFICATION_MIN;
 use chancery_base::{Document, duration};
 use chancery_engine::{Charge, Conditions, RequestKind};
 use chancery_policy::{Decision, Demand, FieldPath, Handed, Obligation};
@@ -64,8 +65,8 @@ pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery
             role: approval.role.clone(),
             sla: approval.within,
             reason: obligation.reason.clone().unwrap_or_else(|| format!("{} demands it", name(obligation))),
-            risk: None,
-            justification_min: 0,
+            risk: risk_of(decision),
+            justification_min: REQUEST_JUSTIFICATION_MIN,
         }),
         Demand::Evidence(_)
         | Demand::Mask(_)
@@ -74,6 +75,11 @@ pub(super) fn approvals_of(decision: &Decision) -> impl Iterator<Item = chancery
         | Demand::Rate(_)
         | Demand::Notify(_) => None,
     })
+}
+
+/// The risk, 0 to 100, where the bundle has tables that say so.
+pub(super) fn risk_of(decision: &Decision) -> Option<u8> {
+    decision.risk.as_ref().map(|risk| risk.score)
 }
 
 /// What obligations demand of what goes out, and what was counted for it; none where they demand nothing.

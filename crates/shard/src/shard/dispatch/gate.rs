@@ -6,7 +6,7 @@
 
 use crate::input::Refusal;
 use crate::shard::Shard;
-use crate::shard::demands::{approvals_of, conditions_of, masked};
+use crate::shard::demands::{approvals_of, conditions_of, masked, risk_of};
 use crate::shard::dispatch::Standing;
 use crate::shard::index::ReadyKey;
 use crate::shard::work::Work;
@@ -29,6 +29,8 @@ impl Shard {
         let member = self.members.get(&id).ok_or(Refusal::Missing(id))?;
         match member.demand(node) {
             Ok(demand) => {
+                // Its author may say what the risk is; else the bundle's tables do.
+                let demand = demand.map(|demand| Demand { risk: demand.risk.or(risk_of(decision)), ..demand });
                 let demands: Vec<Demand> = demand.into_iter().chain(approvals_of(decision)).collect();
                 let input = masked(input, conditions_of(decision, Vec::new()).as_deref());
                 self.are_met(key, &demands, &input, decision, work)
