@@ -357,21 +357,28 @@ pub fn write_string(text: &str, out: &mut String) {
 /// How many bytes stand before the first that a string escapes, which is ASCII.
 fn plain(text: &str) -> usize {
     let special = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
-    let (words, _) = text.as_bytes().as_chunks::<8>();
-    let before = words.iter().take_while(|word| !any_special(u64::from_ne_bytes(**word))).count() * 8;
-    let rest = text.as_bytes().get(before..).unwrap_or_default();
-    before + rest.iter().position(special).unwrap_or(rest.len())
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        if let Some(at) = first_special(u64::from_le_bytes(*word)) {
+            return number * 8 + at;
+        }
+    }
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Whether one of eight bytes is one that a string escapes: of each byte the highest bit is set where it borrows.
-const fn any_special(word: u64) -> bool {
+/// Which of eight bytes, the lowest first, is the first that a string escapes. The highest bit of a byte is set where it
+/// borrows: of those above the first it may be without being one.
+const fn first_special(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
     const fn below(word: u64, bound: u8) -> u64 {
         word.wrapping_sub(ONES * bound as u64) & !word & HIGHEST
     }
     let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
-    below(word, 0x20) | below(quote, 1) | below(backslash, 1) != 0
+    match below(word, 0x20) | below(quote, 1) | below(backslash, 1) {
+        0 => None,
+        found => Some(found.trailing_zeros() as usize / 8),
+    }
 }
 
 fn write_escaped(character: char, out: &mut String) {

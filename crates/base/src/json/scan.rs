@@ -169,9 +169,13 @@ impl<'a> Scanner<'a> {
 
 /// The order of names, given as they stand between their quotes: by UTF-16 code units of what they mean.
 fn order(one: &str, other: &str) -> Ordering {
-    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii() && byte != b'\\');
-    if plain(one) && plain(other) {
-        return one.cmp(other);
+    let of_ascii = |byte: Option<&u8>| byte.is_none_or(|byte| byte.is_ascii() && *byte != b'\\');
+    let pairs = one.bytes().zip(other.bytes());
+    let same = pairs.take_while(|(a, b)| a == b && *a != b'\\').count();
+    let (a, b) = (one.as_bytes().get(same), other.as_bytes().get(same));
+    // What stands for itself up to where they differ is in the order of its bytes; an end is before all.
+    if of_ascii(a) && of_ascii(b) {
+        return a.cmp(&b);
     }
     // INVARIANT: both were read as strings, so they mean something.
     let meant = |name: &str| serde_json::from_str::<String>(&format!("\"{name}\"")).unwrap_or_default();
