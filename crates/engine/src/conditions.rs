@@ -15,11 +15,11 @@ pub struct Conditions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<Charge>,
     /// What the worker keeps within, as it is told.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub limits: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "no_limits")]
+    pub limits: Arc<Map<String, Value>>,
     /// The fields that the input lacks: dotted paths.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub mask: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "no_mask")]
+    pub mask: Arc<BTreeSet<String>>,
 }
 
 /// What was counted for an attempt when it was handed out, and where.
@@ -36,7 +36,8 @@ pub struct Charge {
     /// Of a budget: the number of the entry with which its accounts began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened: Option<u64>,
-    /// Since when the account counts.
+    /// Since when the account counts; the epoch where it never begins anew.
+    #[serde(default = "epoch", skip_serializing_if = "is_epoch")]
     pub since: Timestamp,
     /// When it begins anew; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +49,7 @@ pub struct Charge {
 #[serde(deny_unknown_fields)]
 pub struct AccountId {
     /// For whom: a principal, a definition, a label's value; empty for the tenant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub holder: String,
     /// Of what.
     pub of: AccountOf,
@@ -89,7 +91,24 @@ impl Conditions {
             return Some(Arc::clone(conditions));
         }
         let Self { charges: _, limits, mask } = &**conditions;
-        let lasting = Self { charges: Vec::new(), limits: limits.clone(), mask: mask.clone() };
+        let lasting = Self { charges: Vec::new(), limits: Arc::clone(limits), mask: Arc::clone(mask) };
         Some(lasting).filter(|lasting| !lasting.is_empty()).map(Arc::new)
     }
+}
+
+const fn epoch() -> Timestamp {
+    Timestamp::EPOCH
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_epoch(at: &Timestamp) -> bool {
+    *at == Timestamp::EPOCH
+}
+
+fn no_limits(limits: &Arc<Map<String, Value>>) -> bool {
+    limits.is_empty()
+}
+
+fn no_mask(mask: &Arc<BTreeSet<String>>) -> bool {
+    mask.is_empty()
 }

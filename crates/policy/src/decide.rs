@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::directory::{Directory, Principal};
 use crate::index::Answer;
 use crate::mode::Mode;
-use crate::obligation::{Approval, Demand, Obligation};
+use crate::obligation::{Approval, Demand, Handed, Obligation};
 use crate::over::{Overridden, Override};
 use crate::request::Request;
 use crate::risk::Risk;
@@ -93,6 +93,7 @@ pub struct Decision {
     pub entities: Digest,
     /// Digest of the canonical JSON of `request` in the payload.
     pub request: Digest,
+    handed: Handed,
     payload: Box<str>,
 }
 
@@ -171,9 +172,10 @@ pub(crate) fn decide_for(
         bundle: bundle.digest(),
         entities: Digest::of(entities_text.as_bytes()),
         request: Digest::of(request_text.as_bytes()),
+        handed: Handed::default(),
         payload: Box::default(),
     };
-    decision.payload = decision.write(&entities_text, refused.as_deref(), &request_text);
+    decision.settle(&entities_text, refused.as_deref(), &request_text);
     decision
 }
 
@@ -218,9 +220,10 @@ impl Decision {
             bundle,
             entities: Digest::of(entities.as_bytes()),
             request: Digest::of(asked.as_bytes()),
+            handed: Handed::default(),
             payload: Box::default(),
         };
-        decision.payload = decision.write(&entities, Some(&why), &asked);
+        decision.settle(&entities, Some(&why), &asked);
         decision
     }
 
@@ -249,13 +252,25 @@ impl Decision {
         let before: Value = serde_json::from_str(&self.payload).unwrap_or_default();
         let part = |key: &str| before.get(key).map(json::canonical_text).unwrap_or_default();
         let refused = refused.or_else(|| before.get("refused").and_then(Value::as_str));
-        self.payload = self.write(&part("entities"), refused, &part("request"));
+        self.settle(&part("entities"), refused, &part("request"));
+    }
+
+    /// Works out what goes with it, now that its parts are as they are.
+    fn settle(&mut self, entities: &str, refused: Option<&str>, request: &str) {
+        self.handed = Handed::of(&self.obligations);
+        self.payload = self.write(entities, refused, request);
     }
 
     /// Whether it permits.
     #[must_use]
     pub fn is_permit(&self) -> bool {
         self.outcome == Outcome::Permit
+    }
+
+    /// What its obligations demand of what is handed out.
+    #[must_use]
+    pub const fn handed(&self) -> &Handed {
+        &self.handed
     }
 
     /// The notifiers that tell of what is done by it.

@@ -13,6 +13,7 @@ use crate::window::{Per, Window};
 use chancery_base::{Digest, EvidenceId, Name, duration};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An obligation that applies.
@@ -334,27 +335,29 @@ impl Artefact {
     }
 }
 
-/// What obligations demand together of what is handed out.
+/// What obligations demand together of what is handed out, as workers are told and entries say it. It is made once for
+/// a decision, on which many hand-outs may rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handed {
-    /// The fields that it lacks.
-    pub mask: BTreeSet<FieldPath>,
-    /// What it keeps within.
-    pub limits: Limits,
+    /// The fields that it lacks: dotted paths.
+    pub mask: Arc<BTreeSet<String>>,
+    /// What it keeps within, as [`Limits::to_json`] says it.
+    pub limits: Arc<Map<String, Value>>,
 }
 
 impl Handed {
     /// All of them together.
     #[must_use]
-    pub fn of(obligations: &[Obligation]) -> Self {
-        obligations.iter().fold(Self::default(), |mut all, obligation| {
+    pub(crate) fn of(obligations: &[Obligation]) -> Self {
+        let (mut mask, mut all) = (BTreeSet::new(), Limits::default());
+        for obligation in obligations {
             match &obligation.demand {
                 Demand::Approval(_) | Demand::Evidence(_) | Demand::Budget(_) | Demand::Rate(_) | Demand::Notify(_) => {
                 }
-                Demand::Mask(fields) => all.mask.extend(fields.iter().cloned()),
-                Demand::Limits(limits) => all.limits = all.limits.and(limits),
+                Demand::Mask(fields) => mask.extend(fields.iter().map(|path| path.as_str().to_owned())),
+                Demand::Limits(limits) => all = all.and(limits),
             }
-            all
-        })
+        }
+        Self { mask: Arc::new(mask), limits: Arc::new(all.to_json()) }
     }
 }

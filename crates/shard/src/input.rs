@@ -367,7 +367,7 @@ pub struct Task {
     /// What to do it with.
     pub input: Arc<Document>,
     /// What policy has it keep within; empty: nothing.
-    pub limits: Map<String, Value>,
+    pub limits: Arc<Map<String, Value>>,
     /// The same for every attempt; of a step that polls, for every attempt of a round.
     pub idempotency_key: String,
     /// For a compensation: the key of the step that it undoes; for a round after the first, the key of that.

@@ -14,6 +14,14 @@ impl Payload {
         Self { text: String::from("{"), last: "" }
     }
 
+    /// With room for so many bytes of members, beside what stands around a few of them.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        const AROUND: usize = 64;
+        let mut text = String::with_capacity(bytes + AROUND);
+        text.push('{');
+        Self { text, last: "" }
+    }
+
     pub(crate) fn text(mut self, key: &'static str, text: &str) -> Self {
         self.key(key);
         json::write_string(text, &mut self.text);
@@ -35,9 +43,13 @@ impl Payload {
 
     /// Something that serialises; what it gives is brought into canonical form.
     pub(crate) fn serialize(self, key: &'static str, value: &impl serde::Serialize) -> Self {
+        self.canonical(key, &Self::text_of(value))
+    }
+
+    /// What that gives.
+    pub(crate) fn text_of(value: &impl serde::Serialize) -> String {
         // Types of ours serialise: they have text keys and finite numbers.
-        let text = json::canonical_of(value);
-        self.canonical(key, text.as_deref().unwrap_or("null"))
+        json::canonical_of(value).unwrap_or_else(|_| "null".to_owned())
     }
 
     pub(crate) fn maybe_text(self, key: &'static str, text: Option<&str>) -> Self {

@@ -12,6 +12,7 @@ use chancery_engine::definition::{Method, OnError, Retry, TIMEOUT_DEFAULT};
 use chancery_engine::{Intent, IntentResource, IntentTarget, IntentUndo};
 use chancery_shard::input::{self, Report, ReportedOutcome};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Reads a duration that the caller wrote under a name.
@@ -104,7 +105,7 @@ pub(crate) fn open_stepped(stepped: input::Stepped) -> OpenStepped {
                 unknown: permit.unknown,
                 decision: permit.decision,
                 deadline: permit.deadline,
-                limits: permit.limits,
+                limits: Arc::unwrap_or_clone(permit.limits),
             };
             OpenStepped { permit: Some(permit), ..nothing(Stepped::Permitted) }
         }

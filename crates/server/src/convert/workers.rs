@@ -7,6 +7,7 @@ use chancery_app::exchange::{Answered, Call};
 use chancery_engine::StepError;
 use chancery_shard::input::{self, Queue, Report, ReportedOutcome};
 use chancery_shard::token::TaskToken;
+use serde_json::Map;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ fn task(task: &input::Task, capability: Option<String>) -> Task {
         phase: phase(task.phase),
         attempt: task.attempt,
         input: Arc::clone(&task.input),
-        limits: task.limits.clone(),
+        limits: Map::clone(&task.limits),
         idempotency_key: task.idempotency_key.clone(),
         forward_key: task.forward_key.clone(),
         forward_unknown: task.forward_unknown,

@@ -65,8 +65,19 @@ impl Account {
         self.settled.saturating_add(self.reserved)
     }
 
+    const fn empty(id: AccountId, span: Span) -> Self {
+        Self { id, reserved: 0, settled: 0, span }
+    }
+
+    fn take(&mut self, charge: &Charge) {
+        match charge.account.of {
+            AccountOf::Budget(_) => self.reserved = self.reserved.saturating_add(charge.amount),
+            AccountOf::Rate(_) => self.settled = self.settled.saturating_add(charge.amount),
+        }
+    }
+
     /// Whether something was counted in its time.
-    pub(crate) fn is_of(&self, charge: &Charge) -> bool {
+    fn is_of(&self, charge: &Charge) -> bool {
         self.span == Span::of(charge)
     }
 
@@ -128,8 +139,16 @@ impl Accounts {
     /// How it stands in this time. Time does not go back: where it counts in a later one, it stands as it does there.
     #[must_use]
     pub fn at(&self, id: &AccountId, span: Span) -> Account {
-        let known = self.of.get(id).filter(|account| account.span >= span);
-        known.cloned().unwrap_or_else(|| Account { id: id.clone(), reserved: 0, settled: 0, span })
+        self.known_at(id, span).cloned().unwrap_or_else(|| Account::empty(id.clone(), span))
+    }
+
+    /// What is taken of its limit in this time, as [`Accounts::at`], and that time.
+    pub(crate) fn used_at(&self, id: &AccountId, span: Span) -> (u64, Span) {
+        self.known_at(id, span).map_or((0, span), |account| (account.used(), account.span))
+    }
+
+    fn known_at(&self, id: &AccountId, span: Span) -> Option<&Account> {
+        self.of.get(id).filter(|account| account.span >= span)
     }
 
     /// Whether it can be counted in.
@@ -141,19 +160,16 @@ impl Accounts {
 
     /// Reserves what is handed out; of a rate, it stays counted. Gives the accounts that changed or went.
     pub fn take(&mut self, charge: &Charge, now: Timestamp) -> Vec<AccountId> {
-        let mut account = self.at(&charge.account, Span::of(charge));
-        match charge.account.of {
-            AccountOf::Budget(_) => account.reserved = account.reserved.saturating_add(charge.amount),
-            AccountOf::Rate(_) => account.settled = account.settled.saturating_add(charge.amount),
+        let (id, span) = (&charge.account, Span::of(charge));
+        let mut touched = vec![id.clone()];
+        if let Some(account) = self.of.get_mut(id).filter(|account| account.span >= span) {
+            account.take(charge);
+            return touched;
         }
-        let before = self.of.get(&charge.account).map(|account| account.span);
-        let mut touched = vec![charge.account.clone()];
-        if before != Some(account.span) {
-            self.forget(&charge.account);
-            touched.extend(self.sweep(now));
-            self.ends.extend(account.span.until.map(|until| (until, account.id.clone())));
-        }
-        self.of.insert(account.id.clone(), account);
+        self.forget(id);
+        touched.extend(self.sweep(now));
+        self.ends.extend(span.until.map(|until| (until, id.clone())));
+        self.of.entry(id.clone()).or_insert_with(|| Account::empty(id.clone(), span)).take(charge);
         touched
     }
 

@@ -353,7 +353,8 @@ fn draft_permitted(permitted: &Permitted, decision: Option<&Decision>, salt: &Sa
         .int("deadline", permitted.deadline.as_micros())
         .count("driver", u64::from(permitted.driver))
         .digest("input", salted(salt, &permitted.input));
-    let payload = with_conditions(permitted.conditions.as_deref(), decision).document("input", &permitted.input);
+    let (conditions, input) = (permitted.conditions.as_deref(), &permitted.input);
+    let payload = with_conditions(conditions, decision, input.canonical().len()).document("input", input);
     let payload = with_intent(payload, permitted.intent.as_deref(), &permitted.returned);
     Draft { kind: kind::STEP_DISPATCHED, data, payload: Some(payload.finish()) }
 }
@@ -367,11 +368,14 @@ pub(super) fn with_intent(payload: Payload, intent: Option<&Intent>, returned: &
     if returned.is_empty() { payload } else { payload.serialize("returned", &returned) }
 }
 
-fn with_conditions(conditions: Option<&Conditions>, decision: Option<&Decision>) -> Payload {
-    let payload = Payload::new();
+/// A payload of these, with room for so many bytes of what follows them.
+fn with_conditions(conditions: Option<&Conditions>, decision: Option<&Decision>, room: usize) -> Payload {
+    let conditions = conditions.map(Payload::text_of);
+    let known = conditions.as_ref().map_or(0, String::len) + decision.map_or(0, |decision| decision.payload().len());
+    let payload = Payload::with_room(known + room);
     with_decision(
         match conditions {
-            Some(conditions) => payload.serialize("conditions", conditions),
+            Some(conditions) => payload.canonical("conditions", &conditions),
             None => payload,
         },
         decision,
@@ -385,7 +389,8 @@ fn draft_dispatched(
     salt: &Salt,
 ) -> Draft {
     let data = of_permit(Data::new(), decision, salt).int("deadline", deadline.as_micros());
-    let payload = Some(with_conditions(conditions, decision).document("input", input).finish());
+    let payload = with_conditions(conditions, decision, input.canonical().len()).document("input", input);
+    let payload = Some(payload.finish());
     Draft { kind: dispatched_kind(phase), data: data.digest("input", salted(salt, input)), payload }
 }
 
@@ -431,7 +436,7 @@ fn draft_carried_out(done: &CarriedOut, decision: Option<&Decision>, salt: &Salt
         Deed::Emitted(_, _, conditions) => conditions.as_deref(),
         Deed::Answered { .. } => None,
     };
-    let payload = with_conditions(conditions, decision);
+    let payload = with_conditions(conditions, decision, done.output.canonical().len());
     let (kind, data, payload) = match &done.deed {
         Deed::Answered { permitted, bytes } => {
             let kind = if *permitted { kind::DECISION_PERMITTED } else { kind::DECISION_DENIED };

@@ -125,7 +125,7 @@ pub struct Permit {
     /// Without an outcome by then it is unknown.
     pub deadline: Timestamp,
     /// What its driver keeps within.
-    pub limits: Map<String, Value>,
+    pub limits: Arc<Map<String, Value>>,
 }
 
 /// Until when a driver has to be heard.

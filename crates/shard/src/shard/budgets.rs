@@ -99,18 +99,18 @@ impl Shard {
         let span = Span::around(opened, window, now);
         #[cfg(feature = "sabotage")]
         let span = self.sabotage_span(&id, span);
-        let account = self.accounts.at(&id, span);
+        let (used, span) = self.accounts.used_at(&id, span);
         let with_it: u64 = taken.iter().filter(|charge| charge.account == id).map(|charge| charge.amount).sum();
-        let gives_back = |charge: &&Charge| charge.account == id && charge.is_reserved() && account.is_of(charge);
+        let gives_back = |charge: &&Charge| charge.account == id && charge.is_reserved() && span == Span::of(charge);
         let freed: u64 = returned.iter().filter(gives_back).map(|charge| charge.amount).sum();
-        let left = limit.saturating_sub(account.used().saturating_sub(freed).saturating_add(with_it));
+        let left = limit.saturating_sub(used.saturating_sub(freed).saturating_add(with_it));
         if amount > left {
-            return match (&id.of, account.span.until) {
+            return match (&id.of, span.until) {
                 (AccountOf::Rate(_), Some(until)) => Ok(Err(until)),
                 (AccountOf::Rate(_) | AccountOf::Budget(_), until) => Err(short(&id, control, (left, amount), until)),
             };
         }
-        let Span { opened, since, until } = account.span;
+        let Span { opened, since, until } = span;
         let cost = cost.map(|cost| cost.text().to_owned());
         Ok(Ok(Charge { account: id, amount, cost, opened, since, until }))
     }

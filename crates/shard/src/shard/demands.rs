@@ -87,11 +87,8 @@ pub(super) fn conditions_of(decision: &Decision, charges: Vec<Charge>) -> Option
     if decision.obligations.is_empty() {
         return None;
     }
-    let Handed { mask, limits } = Handed::of(&decision.obligations);
-    let mask = mask.iter().map(|path| path.as_str().to_owned()).collect();
-    Some(Conditions { charges, mask, limits: limits.to_json() })
-        .filter(|conditions| !conditions.is_empty())
-        .map(Arc::new)
+    let Handed { mask, limits } = decision.handed().clone();
+    Some(Conditions { charges, limits, mask }).filter(|conditions| !conditions.is_empty()).map(Arc::new)
 }
 
 /// The input without what the conditions mask.
@@ -100,7 +97,7 @@ pub(super) fn masked(input: &Arc<Document>, conditions: Option<&Conditions>) -> 
         return Arc::clone(input);
     };
     let mut value = input.value().clone();
-    for path in &conditions.mask {
+    for path in conditions.mask.iter() {
         FieldPath::from_text(path).remove(&mut value);
     }
     Document::shared(value)
