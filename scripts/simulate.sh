@@ -8,14 +8,14 @@ seeds=$1 log=$2 range=${3:-50000} jobs=${4:-1}
 touch "$log"
 cargo build --release --quiet -p chancery-sim
 binary=${CARGO_TARGET_DIR:-target}/release/chancery-sim
-# Of each range of seeds one in nine has definitions of up to six steps; the others wide, varied, open and fanned
-# ones, TCCs, sagas whose steps run others, schedules, and forks.
+# Of each range of seeds one in eleven has definitions of up to six steps; the others wide, varied, open and fanned
+# ones, TCCs, sagas whose steps run others, schedules, forks, sagas that ask people, and governed ones.
 for ((first = 0; first < seeds; first += range)); do
     grep -q "^range $first $range: .* 0 failures" "$log" && continue
     from=$first
-    for sort in narrow wide varied open tcc fanned children scheduled forked; do
-        part=$((range / 9)) sort_flag=("--$sort")
-        [ "$sort" = narrow ] && part=$((range - 8 * part)) sort_flag=()
+    for sort in narrow wide varied open tcc fanned children scheduled forked asked governed; do
+        part=$((range / 11)) sort_flag=("--$sort")
+        [ "$sort" = narrow ] && part=$((range - 10 * part)) sort_flag=()
         since=$SECONDS
         out=$("$binary" --seed "$from" --seeds "$part" --jobs "$jobs" "${sort_flag[@]}" --all) || true
         grep -E '^(seed|  replay|  smallest)' <<<"$out" >>"$log" || true
