@@ -1,6 +1,7 @@
 //! How two bundles differ, in words.
 
 use crate::bundle::Bundle;
+use crate::index::Index;
 use crate::types::Record;
 use crate::words;
 use cedar_policy::Policy;
@@ -14,6 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Part {
     /// A policy, by its id.
     Policy,
+    /// An obligation, by its id.
+    Obligation,
+    /// A risk table, by its name.
+    RiskTable,
     /// An entity type of the schema.
     EntityType,
     /// An action of the schema.
@@ -32,6 +37,8 @@ impl Part {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Policy => "policy",
+            Self::Obligation => "obligation",
+            Self::RiskTable => "risk table",
             Self::EntityType => "entity type",
             Self::Action => "action",
             Self::Entity => "entity",
@@ -68,13 +75,15 @@ pub struct Difference {
 /// The things of one part by name, each in lines of words.
 type Lines = BTreeMap<String, Vec<String>>;
 
-/// Every difference between two bundles: policies, schema, entities, tests, other keys.
+/// Every difference between two bundles: policies, obligations, risk tables, schema, entities, tests, other keys.
 #[must_use]
 pub fn between(before: &Bundle, after: &Bundle) -> Vec<Difference> {
     let of = |bundle: &Bundle| {
         let document = json::parse(bundle.canonical(), BUNDLE_BYTES_MAX).unwrap_or_default();
         [
-            (Part::Policy, policies(bundle)),
+            (Part::Policy, policies(Some(bundle.index()), words::scope)),
+            (Part::Obligation, policies(bundle.obligation_index(), demanded_of)),
+            (Part::RiskTable, risk_tables(&document)),
             (Part::EntityType, entity_types(bundle)),
             (Part::Action, actions(bundle)),
             (Part::Entity, entities(bundle)),
@@ -105,15 +114,35 @@ fn compare(part: Part, before: &Lines, after: &Lines) -> Vec<Difference> {
     names.into_iter().filter_map(difference).collect()
 }
 
-fn policies(bundle: &Bundle) -> Lines {
+fn policies(index: Option<&Index>, scope: fn(&Policy) -> String) -> Lines {
     let lines = |policy: &Policy| {
         let conditions = Some(words::conditions(policy)).filter(|text| !text.is_empty());
         let annotations = policy.annotations().filter(|(key, _)| *key != "id");
         let annotations = annotations.map(|(key, value)| format!("@{key}({value:?})"));
-        [words::scope(policy)].into_iter().chain(conditions).chain(annotations).collect()
+        [scope(policy)].into_iter().chain(conditions).chain(annotations).collect()
     };
-    let all = bundle.index().policies().policies();
+    let all = index.into_iter().flat_map(|index| index.policies().policies());
     all.map(|policy| (AsRef::<str>::as_ref(policy.id()).to_owned(), lines(policy))).collect()
+}
+
+/// An obligation is written as a permit, and permits nothing.
+fn demanded_of(obligation: &Policy) -> String {
+    let scope = words::scope(obligation);
+    format!("is demanded of {}", scope.strip_prefix("permits ").unwrap_or(&scope))
+}
+
+fn risk_tables(document: &Value) -> Lines {
+    let tables = document.get("risk").and_then(|risk| risk.get("tables")).and_then(Value::as_array);
+    let lines = |table: &Value| {
+        let rows = table.get("rows").and_then(Value::as_array).into_iter().flatten();
+        let rows = rows.map(|row| format!("row {row}"));
+        members(table, &["name", "rows"]).into_iter().chain(rows).collect()
+    };
+    tables
+        .into_iter()
+        .flatten()
+        .filter_map(|table| Some((table.get("name")?.as_str()?.to_owned(), lines(table))))
+        .collect()
 }
 
 fn entity_types(bundle: &Bundle) -> Lines {
@@ -167,7 +196,7 @@ fn tests(document: &Value) -> Lines {
 
 /// What is compared nowhere else.
 fn keys(document: &Value) -> Lines {
-    const ELSEWHERE: [&str; 6] = ["name", "version", "schema", "policies", "entities", "tests"];
+    const ELSEWHERE: [&str; 8] = ["name", "version", "schema", "policies", "obligations", "risk", "entities", "tests"];
     let all = document.as_object().into_iter().flatten().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str()));
     all.map(|(key, value)| (key.clone(), vec![value.to_string()])).collect()
 }
@@ -285,6 +314,40 @@ mod tests_of_differences {
                     ],
                 ),
                 (Part::Key, "description", Change::Added, &["\"d\""]),
+            ],
+        );
+    }
+
+    #[test]
+    fn obligations_and_risk_tables_are_told_one_by_one() {
+        let eyes = "@id(\"eyes\") @obligation(\"approval\") permit (principal is User, action, resource);";
+        let table = json!({ "name": "money", "version": 1, "hit_policy": "first",
+            "inputs": [{ "name": "id", "type": "string", "expression": "resource.id" }],
+            "outputs": [{ "name": "financial", "type": "integer" }], "rows": [{ "then": { "financial": 10 } }] });
+        check(
+            |document| {
+                document["obligations"] = json!(eyes);
+                document["risk"] = json!({ "tables": [table] });
+            },
+            &[
+                (
+                    Part::Obligation,
+                    "eyes",
+                    Change::Added,
+                    &["is demanded of every User everything on anything", "@obligation(\"approval\")"],
+                ),
+                (
+                    Part::RiskTable,
+                    "money",
+                    Change::Added,
+                    &[
+                        "hit_policy: \"first\"",
+                        "inputs: [{\"expression\":\"resource.id\",\"name\":\"id\",\"type\":\"string\"}]",
+                        "outputs: [{\"name\":\"financial\",\"type\":\"integer\"}]",
+                        "version: 1",
+                        "row {\"then\":{\"financial\":10}}",
+                    ],
+                ),
             ],
         );
     }
