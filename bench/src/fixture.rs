@@ -179,10 +179,10 @@ fn bundle(variant: Variant) -> Value {
     match variant {
         Variant::Plain => {}
         Variant::Obliged => {
-            let more = [("version", json!(2)), ("obligations", json!({ "bench.cedar": obligations() }))];
-            bundle.as_object_mut().into_iter().for_each(|bundle| {
-                bundle.extend(more.clone().map(|(key, value)| (key.to_owned(), value)));
-            });
+            if let Some(bundle) = bundle.as_object_mut() {
+                bundle.insert("version".to_owned(), json!(2));
+                bundle.insert("obligations".to_owned(), json!({ "bench.cedar": obligations() }));
+            }
         }
     }
     bundle
