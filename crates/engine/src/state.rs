@@ -31,6 +31,9 @@ pub struct Head {
     /// When the decision to confirm was taken.
     #[serde(default)]
     pub confirming_at: Option<Timestamp>,
+    /// The decision that permitted its start. What undoes or confirms a step that was never decided itself, since a
+    /// person settled it by hand, cites this one.
+    pub decision: DecisionId,
     /// The error that belongs to the cause.
     pub error: Option<StepError>,
     /// How many entries it has.
@@ -101,6 +104,7 @@ struct FlatHead<'a> {
     cause: Option<&'a Cause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirming_at: Option<Timestamp>,
+    decision: DecisionId,
     definition: &'a Name,
     digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,6 +169,7 @@ impl Serialize for Head {
             status,
             cause,
             confirming_at,
+            decision,
             error,
             entries,
             held,
@@ -207,6 +212,7 @@ impl Serialize for Head {
             business_key: business_key.as_deref(),
             cause: cause.as_ref(),
             confirming_at: *confirming_at,
+            decision: *decision,
             definition,
             digest: *digest,
             ended_at: *ended_at,
@@ -669,6 +675,7 @@ mod tests {
             beginning: Arc::new(beginning),
             status: Status::Parked,
             confirming_at: at,
+            decision: DecisionId::from_bytes([9; 16]),
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),
             error: error(),
             entries: 12,

@@ -139,12 +139,14 @@ pub struct Summary {
 }
 
 impl Transaction {
-    /// The state right after [`Event::Started`] at `now`, whose entry is number `seq` of the log.
+    /// The state right after [`Event::Started`] at `now`, whose entry is number `seq` of the log, where `decision`
+    /// permits it.
     #[must_use]
     pub fn begin(
         definition: Arc<Definition>,
         beginning: Arc<Beginning>,
         given: Given,
+        decision: DecisionId,
         now: Timestamp,
         seq: u64,
     ) -> Self {
@@ -157,6 +159,7 @@ impl Transaction {
             status: Status::Running,
             cause: None,
             confirming_at: None,
+            decision,
             error: None,
             entries: 1,
             held: false,
@@ -196,24 +199,29 @@ impl Transaction {
     ///
     /// # Errors
     /// Only for a defect.
-    pub fn start(&mut self, decision: DecisionId, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        self.start_with(decision, None, cx)
+    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.start_with(None, cx)
     }
 
     /// The same, with a signal that it begins with.
     ///
     /// # Errors
     /// If no step of the definition waits for such a signal; otherwise only for a defect.
-    pub fn start_with(&mut self, decision: DecisionId, signal: Option<Signal>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    pub fn start_with(&mut self, signal: Option<Signal>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         signal.as_ref().map_or(Ok(()), |signal| self.takes(signal))?;
-        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
-        self.head.input_seq = cx.seq;
-        cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
-        cx.seq += 1;
+        self.emit_started(cx);
         if let Some(signal) = signal {
             self.emit(Event::SignalReceived { signal }, cx)?;
         }
         self.advance(cx)
+    }
+
+    fn emit_started(&mut self, cx: &mut Cx<'_>) {
+        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
+        self.head.input_seq = cx.seq;
+        let event = Event::Started { beginning, input, decision: self.head.decision };
+        cx.out.push(Staged { event, seq: cx.seq, n: 0 });
+        cx.seq += 1;
     }
 
     /// What it runs.

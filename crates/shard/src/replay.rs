@@ -33,8 +33,8 @@ use crate::shard::{fork_hash, fork_request, key_hash, request_hash};
 use crate::stop::Stop;
 use crate::target::{Forced, TargetSettings, TargetState};
 use chancery_base::{
-    Digest, Document, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId, TargetId,
-    TenantId, Timestamp, TransactionId, digest,
+    DecisionId, Digest, Document, EvidenceId, KeyId, Name, OverrideId, PrincipalId, RequestId, SigningSecretId, StopId,
+    TargetId, TenantId, Timestamp, TransactionId, digest,
 };
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{Head, apply};
@@ -311,8 +311,8 @@ impl Replay {
         event: &Event,
         record: &Record,
     ) -> Result<Vec<TransactionRows>, ReplayError> {
-        if let Event::Started { beginning, input, .. } = event {
-            self.begin(id, beginning, input, record)?;
+        if let Event::Started { beginning, input, decision } = event {
+            self.begin(id, (beginning, *decision), input, record)?;
             return Ok(Vec::new());
         }
         self.check_family(id, event, record)?;
@@ -437,7 +437,7 @@ impl Replay {
     fn begin(
         &mut self,
         id: TransactionId,
-        beginning: &Arc<Beginning>,
+        (beginning, decision): (&Arc<Beginning>, DecisionId),
         input: &Arc<Document>,
         record: &Record,
     ) -> Result<(), ReplayError> {
@@ -458,7 +458,8 @@ impl Replay {
             }
         }
         let given = Given { input: Arc::clone(input), settings: self.settings_of(beginning)? };
-        let mut open = Transaction::begin(Arc::clone(definition), Arc::clone(beginning), given, record.at, record.seq);
+        let mut open =
+            Transaction::begin(Arc::clone(definition), Arc::clone(beginning), given, decision, record.at, record.seq);
         if open.parent().is_some() && self.waits_above(&open) != Some(Phase::Do) {
             return Err(ReplayError::Dangling(format!("a parent of {id}")));
         }

@@ -120,6 +120,8 @@ pub(crate) struct TransactionModel {
     pub(crate) is_paused: bool,
     principal: PrincipalId,
     bundle: Digest,
+    /// That of its start.
+    decision: DecisionId,
     labels: BTreeMap<String, String>,
     business_key: Option<String>,
     parent: Option<TransactionId>,
@@ -280,6 +282,13 @@ impl TransactionModel {
     /// What its driver does, where it is open.
     pub(crate) fn open_plan(&self) -> Option<Arc<Plan>> {
         self.saga.open_plan()
+    }
+
+    /// What undoes or confirms a step cites the step's decision, or the start's where a person settled by hand what was
+    /// never decided.
+    fn covers(&self, step: &StepModel, decision: DecisionId) -> Check {
+        let covering = step.decision.unwrap_or(self.decision);
+        ensure(covering == decision, || format!("it cites decision {decision}, what covers it is {covering}"))
     }
 
     /// Who started it.

@@ -197,10 +197,11 @@ impl Transaction {
         let is_inline = |step: &Step| step.run_of(*phase).is_some_and(Run::is_inline);
         let runs_other = self.step_of(node).is_some_and(|step| step.recalls_child() || is_inline(step));
         self.expect_that(self.moves() && !runs_other, event)?;
+        let covers = self.covering_decision(node);
         self.expect(node, event, |state| {
             matches!(state.undo.status, UndoStatus::Ready | UndoStatus::Backoff)
                 && state.undo.attempts + 1 == *attempt
-                && state.decision == Some(*decision)
+                && covers == *decision
         })?;
         let undo = &mut self.touch(node).undo;
         undo.status = UndoStatus::Dispatched;

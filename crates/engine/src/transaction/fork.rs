@@ -2,7 +2,7 @@
 
 use super::apply::IllegalEvent;
 use super::command::Refusal;
-use super::{Cx, Staged, Transaction};
+use super::{Cx, Transaction};
 use crate::conditions::Conditions;
 use crate::definition::{DefinitionKind, Mode, Run, StepIndex};
 use crate::event::Event;
@@ -11,7 +11,7 @@ use crate::node::NodeRef;
 use crate::state::StepState;
 use crate::status::StepStatus;
 use chancery_base::limits::{FORK_BYTES_MAX, FORK_NODES_MAX};
-use chancery_base::{DecisionId, Document, Timestamp};
+use chancery_base::{Document, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -160,16 +160,8 @@ impl Transaction {
     ///
     /// # Errors
     /// If that is not what its beginning says.
-    pub fn start_fork(
-        &mut self,
-        decision: DecisionId,
-        inherited: Vec<Inherited>,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Refusal> {
-        let (beginning, input) = (Arc::clone(&self.head.beginning), Arc::clone(&self.given.input));
-        self.head.input_seq = cx.seq;
-        cx.out.push(Staged { event: Event::Started { beginning, input, decision }, seq: cx.seq, n: 0 });
-        cx.seq += 1;
+    pub fn start_fork(&mut self, inherited: Vec<Inherited>, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.emit_started(cx);
         for inherited in inherited {
             self.emit(Event::Inherited(Box::new(inherited)), cx)?;
         }

@@ -77,10 +77,10 @@ impl Transaction {
             }
             Phase::Undo | Phase::Confirm => {
                 self.expect_closing(*node, *phase, event)?;
+                let covers = self.covering_decision(*node);
                 self.expect(*node, event, |state| {
                     let undo = &state.undo;
-                    let is_next = undo.status == UndoStatus::Ready && undo.attempts + 1 == *attempt;
-                    is_next && state.decision == Some(*decision)
+                    undo.status == UndoStatus::Ready && undo.attempts + 1 == *attempt && covers == *decision
                 })?;
                 let undo = &mut self.touch(*node).undo;
                 undo.attempts = *attempt;

@@ -90,9 +90,8 @@ impl Transaction {
     /// # Errors
     /// [`StepError::BAD_EXPRESSION`] if an expression fails, [`StepError::TOO_MANY_ENTRIES`] if the transaction is full.
     pub fn offer(&self, node: NodeRef, phase: Phase) -> Result<Offer, StepError> {
-        let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
-        let step = self.step_of(node).ok_or_else(missing)?;
-        let state = self.state(node).ok_or_else(missing)?;
+        let step = self.step_of(node).ok_or_else(|| lacking("such step"))?;
+        let state = self.state(node).ok_or_else(|| lacking("such clone of a step"))?;
         let forward_key = self.step_key(node);
         match phase {
             Phase::Do if self.is_full() => Err(StepError::fatal(
@@ -108,8 +107,7 @@ impl Transaction {
             )),
             Phase::Do => self.offer_do(node, step, state.ready_at, forward_key),
             Phase::Undo => {
-                let undo = step.compensate.as_ref().ok_or_else(missing)?;
-                let decision = state.decision.ok_or_else(missing)?;
+                let undo = step.compensate.as_ref().ok_or_else(|| lacking("compensation of the step"))?;
                 let scope = self.scope(node, step, state.undo.ready_at);
                 let output = self.output_of(node);
                 let forward_input = match (output, &undo.with) {
@@ -124,14 +122,13 @@ impl Transaction {
                     idempotency_key: format!("{forward_key}/undo"),
                     forward_key: Some(forward_key),
                     forward_unknown: state.status == StepStatus::Unknown,
-                    authorization: Authorization::Cite(decision),
+                    authorization: Authorization::Cite(self.covering_decision(node)),
                     conditions: Conditions::lasting(state.conditions.as_ref()),
                     capability: self.capability(node, step, phase)?,
                 })
             }
             Phase::Confirm => {
-                let confirm = step.confirm.as_ref().ok_or_else(missing)?;
-                let decision = state.decision.ok_or_else(missing)?;
+                let confirm = step.confirm.as_ref().ok_or_else(|| lacking("confirm of the step"))?;
                 let scope = self.scope(node, step, state.undo.ready_at);
                 let input = confirm.input(&scope, self.output_of(node))?;
                 Ok(Offer {
@@ -141,7 +138,7 @@ impl Transaction {
                     idempotency_key: format!("{forward_key}/confirm"),
                     forward_key: Some(forward_key),
                     forward_unknown: false,
-                    authorization: Authorization::Cite(decision),
+                    authorization: Authorization::Cite(self.covering_decision(node)),
                     conditions: Conditions::lasting(state.conditions.as_ref()),
                     capability: self.capability(node, step, phase)?,
                 })
@@ -157,6 +154,12 @@ impl Transaction {
         }
         let ready_at = self.state(node).and_then(|state| state.ready_at);
         Ok(step.capability_terms(&self.scope(node, step, ready_at))?)
+    }
+
+    /// The decision that covers a step's compensation or confirm: the step's own, or the start's where a person settled
+    /// by hand what was never decided, since its request was answered no or it could not be rendered.
+    pub(super) fn covering_decision(&self, node: NodeRef) -> DecisionId {
+        self.state(node).and_then(|state| state.decision).unwrap_or(self.head.decision)
     }
 
     /// Where an undo's input stands in the definition.
@@ -225,8 +228,7 @@ impl Transaction {
     /// # Errors
     /// If it depends on what is not there yet, or an expression fails.
     pub fn authorization(&self, node: NodeRef) -> Result<Authorization, StepError> {
-        let missing = || StepError::fatal(StepError::BAD_EXPRESSION, "the definition has no such step");
-        let step = self.step_of(node).ok_or_else(missing)?;
+        let step = self.step_of(node).ok_or_else(|| lacking("such step"))?;
         let ready_at = self.state(node).and_then(|state| state.ready_at);
         Ok(asked(step, &self.scope(node, step, ready_at))?)
     }
@@ -402,6 +404,10 @@ pub(super) fn bounded(value: Value, part: &str) -> Result<Document, StepError> {
     }
     let message = format!("{part}: {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are allowed");
     Err(StepError::fatal(StepError::BAD_EXPRESSION, message))
+}
+
+fn lacking(what: &str) -> StepError {
+    StepError::fatal(StepError::BAD_EXPRESSION, format!("the definition has no {what}"))
 }
 
 fn asked(step: &Step, scope: &Scope<'_>) -> Result<Authorization, BadExpression> {

@@ -74,10 +74,10 @@ impl Run {
             traceparent: None,
         };
         let given = Given::of_input(Document::shared(json!(1)));
-        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
-        let mut events = Vec::new();
         let decision = DecisionId::draw(now, &mut entropy);
-        transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, decision, now, 0);
+        let mut events = Vec::new();
+        transaction.start(&mut Cx { now, seq: 0, out: &mut events }).unwrap();
         Self { transaction, now, times: vec![now], events, entropy }
     }
 
@@ -159,10 +159,11 @@ impl Run {
 
     /// The recorded events give the same state again, and so do the parts that the store keeps.
     fn assert_replays(&self) {
-        let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
+        let Event::Started { beginning, input, decision } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(self.transaction.definition());
         let (beginning, given) = (Arc::clone(beginning), Given::of_input(Arc::clone(input)));
-        let mut again = Transaction::begin(Arc::clone(&definition), beginning, given.clone(), self.times[0], 0);
+        let at = self.times[0];
+        let mut again = Transaction::begin(Arc::clone(&definition), beginning, given.clone(), *decision, at, 0);
         for (staged, at) in self.events.iter().zip(&self.times).skip(1) {
             again.apply(&staged.event, *at, staged.seq).unwrap_or_else(|err| panic!("{err}"));
         }

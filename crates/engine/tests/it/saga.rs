@@ -68,10 +68,10 @@ impl Run {
             start_at: after.map(|after| now.plus(after)),
             traceparent: None,
         };
-        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
-        let mut events = Vec::new();
         let decision = DecisionId::draw(now, &mut entropy);
-        transaction.start(decision, &mut Cx { now, seq: 0, out: &mut events }).unwrap();
+        let mut transaction = Transaction::begin(definition, Arc::new(beginning), given, decision, now, 0);
+        let mut events = Vec::new();
+        transaction.start(&mut Cx { now, seq: 0, out: &mut events }).unwrap();
         let mut run = Self { transaction, now, events, entropy };
         run.hand_out();
         run
@@ -91,7 +91,10 @@ impl Run {
         while let Some(ready) = self.transaction.ready(self.now).first().copied() {
             let decision = match ready.phase {
                 Phase::Do => DecisionId::draw(self.now, &mut self.entropy),
-                Phase::Undo | Phase::Confirm => self.transaction.state(ready.node).unwrap().decision.unwrap(),
+                Phase::Undo | Phase::Confirm => {
+                    let of_step = self.transaction.state(ready.node).unwrap().decision;
+                    of_step.unwrap_or(self.transaction.head().decision)
+                }
             };
             let (step, phase) = (ready.node, ready.phase);
             let defined = self.transaction.step_of(step).unwrap();
@@ -282,12 +285,12 @@ impl Run {
 
     /// Applying the recorded events to a fresh state gives the same state: live and replay share one table.
     fn assert_replays(&self) {
-        let Event::Started { beginning, input, .. } = &self.events[0].event else { panic!("no start") };
+        let Event::Started { beginning, input, decision } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(self.transaction.definition());
         let at = Timestamp::from_micros(1_795_246_020_000_000);
         assert_eq!(*input, self.transaction.given().input);
         let given = self.transaction.given().clone();
-        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, at, 0);
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, *decision, at, 0);
         for staged in &self.events[1..] {
             // Times are not kept here: words and numbers must agree all the same.
             again.apply(&staged.event, self.now, staged.seq).unwrap_or_else(|err| panic!("{err}: {}", self.told()));
@@ -562,9 +565,10 @@ fn a_step_that_no_worker_takes_times_out() {
     let mut run = Run::new(definition, json!({}));
     let fresh = Run::new(definition, json!({}));
     // The same transaction with nobody to hand it to.
-    let Event::Started { beginning, input, .. } = &fresh.events[0].event else { panic!("no start") };
+    let Event::Started { beginning, input, decision } = &fresh.events[0].event else { panic!("no start") };
     let parts = (Arc::clone(fresh.transaction.definition()), Arc::clone(beginning));
-    run.transaction = Transaction::begin(parts.0, parts.1, Given::of_input(Arc::clone(input)), run.now, 0);
+    let given = Given::of_input(Arc::clone(input));
+    run.transaction = Transaction::begin(parts.0, parts.1, given, *decision, run.now, 0);
     run.events.truncate(1);
     assert_eq!(run.transaction.next_wake(run.now), Some(run.now.plus(Duration::from_secs(60))));
     run.now = run.now.plus(Duration::from_secs(60));

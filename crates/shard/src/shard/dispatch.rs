@@ -123,18 +123,18 @@ impl Shard {
         let Some(bundle) = &control.bundle else {
             return Err(Refusal::Denied(Arc::new(refused(start.actor, id, NO_BUNDLE, work))));
         };
-        let member = begin(start, bundle.digest(), &control.settings, work);
+        let member = begin(start, id, (bundle.digest(), &control.settings), work);
         start.signal.as_ref().map_or(Ok(()), |signal| member.takes(signal))?;
         if member.is_driven() && start.start_at.is_some() {
             return Err(Refusal::Invalid("an open transaction does not begin later: its driver is there".to_owned()));
         }
-        let decision = self.decide_start(&member, id, bundle, control, work)?;
+        let decision = self.decide_start(&member, bundle, control, work)?;
         self.keep_key(of_start, request, start.id, work);
         self.keep_key(of_business, [0; 32], start.id, work);
         self.enter(member, bundle, work);
         let standing = Standing { actor: start.actor, decision: Some(&*decision) };
         let signal = start.signal.clone();
-        self.run(start.id, standing, work, |transaction, cx| transaction.start_with(id, signal, cx))?;
+        self.run(start.id, standing, work, |transaction, cx| transaction.start_with(signal, cx))?;
         let status = self.members.get(&start.id).map_or(ShownStatus::Running, |member| member.shown());
         Ok(Response::Started { id: start.id, existing: false, status })
     }
@@ -143,12 +143,11 @@ impl Shard {
     pub(super) fn decide_start(
         &mut self,
         member: &Transaction,
-        id: DecisionId,
         bundle: &Bundle,
         control: &Control,
         work: &mut Work,
     ) -> Result<Arc<Decision>, Refusal> {
-        let beginning = &member.head().beginning;
+        let (beginning, id) = (&member.head().beginning, member.head().decision);
         let context = member.start_context().map_err(|err| Refusal::Invalid(err.message))?;
         let question = start_request(beginning, context);
         if let Some(stop) = self.stop_on(member, START, control) {
@@ -561,7 +560,12 @@ impl Shard {
     }
 }
 
-fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -> Transaction {
+fn begin(
+    start: &Start,
+    decision: DecisionId,
+    (bundle, settings): (Digest, &Arc<Settings>),
+    work: &Work,
+) -> Transaction {
     let beginning = Beginning {
         id: start.id,
         definition: start.definition.name.clone(),
@@ -583,7 +587,7 @@ fn begin(start: &Start, bundle: Digest, settings: &Arc<Settings>, work: &Work) -
         faults: start.faults.clone(),
     };
     let given = Given { input: Arc::clone(&start.input), settings: Arc::clone(settings) };
-    Transaction::begin(Arc::clone(&start.definition), Arc::new(beginning), given, work.now, work.seq())
+    Transaction::begin(Arc::clone(&start.definition), Arc::new(beginning), given, decision, work.now, work.seq())
 }
 
 /// The keyed hash of a key: an idempotency key counts within its business key.

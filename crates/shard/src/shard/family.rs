@@ -348,8 +348,7 @@ impl Shard {
             Ok(context) => context,
             Err(err) => return self.refuse_child(key, err, work).map(|_| ()),
         };
-        let decision_id = DecisionId::draw(work.now, &mut work.entropy);
-        let beginning = Arc::clone(&child.head().beginning);
+        let (beginning, decision_id) = (Arc::clone(&child.head().beginning), child.head().decision);
         let act = self.members.get(&id).map(|member| act_of(member, node)).ok_or(Refusal::Missing(id))?;
         let Some((decision, failure)) = self.judge_child((id, node), &child, context, (control, &act), work)? else {
             let (denial, why) = ((decision_id, Failure::Denied), BUNDLE_LOST.to_owned());
@@ -378,7 +377,7 @@ impl Shard {
         self.join(&child);
         self.definitions.entry(beginning.digest).or_insert_with(|| Arc::clone(child.definition()));
         self.members.insert(beginning.id, Box::new(child));
-        self.run(beginning.id, standing, work, |member, cx| member.start(decision_id, cx))
+        self.run(beginning.id, standing, work, |member, cx| member.start(cx))
     }
 
     /// What policy says to a child's start, and how its step fails where that is no. It is a step of the parent's, which
@@ -487,5 +486,6 @@ fn begin(
         version_asked: None,
     };
     let given = Given { input, ..parent.given().clone() };
-    Transaction::begin(Arc::clone(definition), Arc::new(beginning), given, work.now, work.seq() + 1)
+    let decision = DecisionId::draw(work.now, &mut work.entropy);
+    Transaction::begin(Arc::clone(definition), Arc::new(beginning), given, decision, work.now, work.seq() + 1)
 }

@@ -93,13 +93,13 @@ impl Shard {
             return Err(Refusal::Denied(Arc::new(refused(fork.actor, id, NO_BUNDLE, work))));
         };
         let source = self.members.get(&fork.source).ok_or(Refusal::Missing(fork.source))?;
-        let member = begin(fork, source, &inherited, (bundle.digest(), &control.settings), work);
-        let decision = self.decide_start(&member, id, bundle, control, work)?;
+        let member = begin((fork, id), source, &inherited, (bundle.digest(), &control.settings), work);
+        let decision = self.decide_start(&member, bundle, control, work)?;
         self.keep_key(Some(of_fork), request, fork.id, work);
         self.keep_key(of_business, [0; 32], fork.id, work);
         self.enter(member, bundle, work);
         let standing = Standing { actor: fork.actor, decision: Some(&*decision) };
-        self.run(fork.id, standing, work, |transaction, cx| transaction.start_fork(id, inherited, cx))?;
+        self.run(fork.id, standing, work, |transaction, cx| transaction.start_fork(inherited, cx))?;
         let status = self.members.get(&fork.id).map_or(ShownStatus::Running, |member| member.shown());
         Ok(Response::Started { id: fork.id, existing: false, status })
     }
@@ -118,7 +118,7 @@ fn business_key(control: &Control, source: &Transaction) -> Option<KeyOf> {
 /// A fork: of the version that its source ran, with its input, key and labels, under the bundle and with the settings
 /// that are in force.
 fn begin(
-    fork: &Fork,
+    (fork, decision): (&Fork, DecisionId),
     source: &Transaction,
     inherited: &[Inherited],
     (bundle, settings): (Digest, &Arc<Settings>),
@@ -153,5 +153,5 @@ fn begin(
         version_asked: None,
     };
     let given = Given { input: Arc::clone(&source.given().input), settings: Arc::clone(settings) };
-    Transaction::begin(Arc::clone(source.definition()), Arc::new(beginning), given, work.now, work.seq())
+    Transaction::begin(Arc::clone(source.definition()), Arc::new(beginning), given, decision, work.now, work.seq())
 }

@@ -137,7 +137,7 @@ impl Model {
     }
 
     fn started(&mut self, row: &LogRow, record: &Record, event: &Event, payload: Option<&[u8]>) -> Check {
-        let Event::Started { beginning, input, .. } = event else { return Ok(()) };
+        let Event::Started { beginning, input, decision } = event else { return Ok(()) };
         ensure(record.refs.n == Some(0) && !self.transactions.contains_key(&beginning.id), || "again".to_owned())?;
         self.begins(record, beginning)?;
         self.begins_unstopped(&row.tenant, beginning)?;
@@ -188,6 +188,7 @@ impl Model {
             is_paused: false,
             principal: beginning.principal,
             bundle: beginning.bundle,
+            decision: *decision,
             labels: beginning.labels.clone(),
             business_key: beginning.business_key.clone(),
             parent: beginning.parent.as_ref().map(|parent| parent.id),
@@ -510,7 +511,7 @@ impl Model {
         ensure(!state.undone, || "the step is undone already".to_owned())?;
         let is_tried = transaction.confirming && state.completed_n.is_some();
         ensure(!is_tried, || "it is to be confirmed".to_owned())?;
-        ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
+        transaction.covers(state, *decision)?;
         let steps = transaction.steps.iter().filter(|(other, _)| *other != node);
         // What may have been tried beside what is confirmed has no order.
         let in_sequence = !transaction.confirming
@@ -560,7 +561,7 @@ impl Model {
         ensure(transaction.confirming, || "nobody decided to confirm".to_owned())?;
         ensure(state.completed_n.is_some(), || "it was not tried".to_owned())?;
         ensure(!state.confirmed, || "it is confirmed already".to_owned())?;
-        ensure(state.decision == Some(*decision), || "it cites another decision than its step's".to_owned())?;
+        transaction.covers(state, *decision)?;
         let (at, deadline, decision) = (record.at, *deadline, *decision);
         let mut outcome = Ok(());
         self.with_step(record, |step| {

@@ -79,5 +79,5 @@ fn undoes(transaction: &TransactionModel, state: &StepModel, done: &CarriedOut) 
     ensure(state.may_have_run() && !state.undone, || "there is nothing to undo".to_owned())?;
     let is_out = transaction.steps.values().any(|step| step.is_out(Phase::Do));
     ensure(!is_out, || "a step is out".to_owned())?;
-    ensure(state.decision == Some(done.decision), || "it cites another decision than its step's".to_owned())
+    transaction.covers(state, done.decision)
 }

@@ -46,10 +46,10 @@ impl Run {
             traceparent: None,
         };
         let given = Given::of_input(Document::shared(input));
-        let transaction = Transaction::begin(definition, Arc::new(beginning), given, now, 0);
+        let decision = DecisionId::draw(now, &mut entropy);
+        let transaction = Transaction::begin(definition, Arc::new(beginning), given, decision, now, 0);
         let mut run = Self { transaction, now, entropy, events: Vec::new() };
-        let decision = run.decision();
-        run.cx(|transaction, cx| transaction.start(decision, cx)).unwrap();
+        run.cx(Transaction::start).unwrap();
         run
     }
 
@@ -228,10 +228,10 @@ impl Run {
 
     /// What applying the same events to a fresh state gives.
     fn check_replay(&self) {
-        let Event::Started { beginning, .. } = &self.events[0].event else { panic!("no start") };
+        let Event::Started { beginning, decision, .. } = &self.events[0].event else { panic!("no start") };
         let definition = Arc::clone(&self.transaction.definition);
         let (began, given) = (self.transaction.head.started_at, self.transaction.given.clone());
-        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, began, 0);
+        let mut again = Transaction::begin(definition, Arc::clone(beginning), given, *decision, began, 0);
         for staged in &self.events[1..] {
             again.apply(&staged.event, self.now, staged.seq).unwrap();
         }

@@ -35,10 +35,10 @@ impl Run {
     fn fork(&mut self, from: &str) -> Result<Self, ForkRefusal> {
         let Drawn { beginning, inherited } = self.drawn(from)?;
         let (definition, given) = (Arc::clone(self.transaction.definition()), self.transaction.given().clone());
-        let mut transaction = Transaction::begin(definition, beginning, given, self.now, 0);
         let (mut entropy, mut events) = (self.entropy.fork(), Vec::new());
         let decision = DecisionId::draw(self.now, &mut entropy);
-        transaction.start_fork(decision, inherited, &mut Cx { now: self.now, seq: 0, out: &mut events }).unwrap();
+        let mut transaction = Transaction::begin(definition, beginning, given, decision, self.now, 0);
+        transaction.start_fork(inherited, &mut Cx { now: self.now, seq: 0, out: &mut events }).unwrap();
         let mut run = Self { transaction, now: self.now, events, entropy };
         run.hand_out();
         Ok(run)
@@ -331,9 +331,10 @@ fn a_fork_begins_with_what_it_takes_over_and_nothing_else() {
     let mut source = Run::new(ORDER, json!({}));
     ["ok reserve", "ok charge", "terminate"].iter().for_each(|line| source.act(line));
     let Drawn { beginning, inherited } = source.drawn("ship").unwrap();
+    let decision = source.transaction.head().decision;
     let begin = || {
         let (definition, given) = (Arc::clone(source.transaction.definition()), source.transaction.given().clone());
-        Transaction::begin(definition, Arc::clone(&beginning), given, source.now, 0)
+        Transaction::begin(definition, Arc::clone(&beginning), given, decision, source.now, 0)
     };
     let take = |at: usize| Event::Inherited(Box::new(inherited[at].clone()));
     let mut fork = begin();

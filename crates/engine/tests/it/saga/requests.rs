@@ -4,8 +4,8 @@ use super::{Run, check};
 use chancery_base::limits::{REQUEST_OPEN_MAX, REQUEST_TURNS_MAX};
 use chancery_base::{Entropy, Name, PrincipalId, PrincipalKind, Timestamp};
 use chancery_engine::{
-    Event, Person, Refusal, RequestAt, RequestFact, RequestRefusal, RequestState, RequestStatus, Say, ShownStatus,
-    Status, StepStatus, Transaction,
+    Event, Person, Phase, Refusal, RequestAt, RequestFact, RequestRefusal, RequestState, RequestStatus, Say,
+    ShownStatus, Status, StepStatus, Transaction,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -74,9 +74,9 @@ fn refused(outcome: Result<(), Refusal>) -> RequestRefusal {
 
 /// Applies what was recorded, each at its time, to a fresh state.
 fn replayed(run: &Run, times: &[Timestamp]) -> Transaction {
-    let Event::Started { beginning, .. } = &run.events[0].event else { panic!("no start") };
+    let Event::Started { beginning, decision, .. } = &run.events[0].event else { panic!("no start") };
     let (definition, given) = (Arc::clone(run.transaction.definition()), run.transaction.given().clone());
-    let mut again = Transaction::begin(definition, Arc::clone(beginning), given, times[0], 0);
+    let mut again = Transaction::begin(definition, Arc::clone(beginning), given, *decision, times[0], 0);
     for (staged, at) in run.events.iter().zip(times).skip(1) {
         again.apply(&staged.event, *at, staged.seq).unwrap_or_else(|err| panic!("{err}: {}", run.told()));
     }
@@ -447,4 +447,28 @@ fn it_may_go_on_without_an_answer_where_it_says_so() {
         run.act(line);
     }
     assert_eq!(run.transaction.status(), Status::Completed);
+}
+
+/// What was never decided is covered by the decision about the start: it has to be undone all the same.
+#[test]
+fn what_was_settled_by_hand_though_people_said_no_can_be_undone() {
+    let yaml = "
+name: settled
+version: 1
+steps:
+  - {id: pay, pivot: true, retry: {attempts: 1}, run: {worker: w}}
+  - {id: ship, approval: {approvers: 1}, run: {worker: w}, compensate: {run: {worker: u}}}
+";
+    let run = script(
+        yaml,
+        "unknown pay; no ann ship; resolve ship; cancel; undone ship",
+        "dispatched pay, request opened ship, attempt failed pay, request answered ship, attempt failed ship, \
+         parked pay, resolved ship, parked pay, cancel requested, undo dispatched ship, undo completed ship, cancelled",
+    );
+    let cited = run.events.iter().find_map(|staged| match &staged.event {
+        Event::Dispatched { phase: Phase::Undo, decision, .. } => Some(*decision),
+        _ => None,
+    });
+    assert_eq!(cited, Some(run.transaction.head().decision));
+    assert_eq!(run.transaction.state(run.step("ship")).unwrap().decision, None);
 }
