@@ -16,6 +16,7 @@ use chancery_sdk::{Client, Start};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long it is until a step that waits is asked for again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -231,15 +232,14 @@ pub(crate) async fn step(args: StepArgs, session: &Session) -> Result<Exit, CliE
 
 /// Asks for a step until it waits no more, or for so long.
 async fn ask(client: &Client, id: TransactionId, step: &OpenStep, wait: Duration) -> Result<OpenStepped, CliError> {
-    let mut left = wait;
+    let since = Instant::now();
     loop {
         let stepped = client.open_step(id, step).await?;
+        let left = wait.saturating_sub(since.elapsed());
         if stepped.outcome != Stepped::Waits || left.is_zero() {
             return Ok(stepped);
         }
-        let pause = PAUSE.min(left);
-        tokio::time::sleep(pause).await;
-        left -= pause;
+        tokio::time::sleep(PAUSE.min(left)).await;
     }
 }
 
