@@ -3,7 +3,7 @@
 //! Each is written at nearly every commit, so their fields stand in the order of their names: what they serialise to is
 //! canonical JSON as it is, and need not be sorted.
 
-use crate::conditions::Conditions;
+use crate::conditions::{Charge, Conditions};
 use crate::definition::{Classes, Definition};
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
@@ -266,7 +266,7 @@ pub struct StepState {
     /// How many clones it has, once it fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clones: Option<u32>,
-    /// What policy demanded of its latest attempt.
+    /// What policy demanded of its latest attempt; what was counted for it is there while it is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Arc<Conditions>>,
     /// The decision that permitted its latest attempt, which its compensation cites; where there was none, the denial.
@@ -433,6 +433,18 @@ impl StepState {
     #[must_use]
     pub const fn took_effect(&self) -> bool {
         self.clones.is_none() && matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
+    }
+
+    /// Whether something was counted for an attempt that is out.
+    pub(crate) fn has_charges(&self) -> bool {
+        self.conditions.as_ref().is_some_and(|conditions| !conditions.charges.is_empty())
+    }
+
+    /// Takes what was counted; what else was demanded lasts.
+    pub(crate) fn take_charges(&mut self) -> Vec<Charge> {
+        let lasting = Conditions::lasting(self.conditions.as_ref());
+        let taken = std::mem::replace(&mut self.conditions, lasting);
+        taken.map_or_else(Vec::new, |conditions| Arc::unwrap_or_clone(conditions).charges)
     }
 
     /// The request of it that can be answered.

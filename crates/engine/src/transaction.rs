@@ -30,6 +30,7 @@ pub use offer::{Authorization, Call, Offer};
 pub use open::{Asked, OpenRefusal};
 pub use request::RequestAt;
 
+use crate::conditions::Charge;
 use crate::definition::{Definition, DefinitionKind, Step};
 use crate::event::{Beginning, Cause, Event, Signal, StepError};
 use crate::node::NodeRef;
@@ -457,6 +458,16 @@ impl Transaction {
             state: (self.definition.kind == DefinitionKind::Tcc)
                 .then(|| TccState::of(&self.head, self.nodes().map(|(_, state)| state))),
         }
+    }
+
+    /// Takes what was counted for an attempt, once it is out no more.
+    pub fn take_charges(&mut self, node: NodeRef) -> Vec<Charge> {
+        if !self.state(node).is_some_and(StepState::has_charges) {
+            return Vec::new();
+        }
+        // Its row is to be written; where the step stands does not rest on it.
+        self.touched.insert(node);
+        self.nodes.node_mut(node).state.take_charges()
     }
 
     /// Forgets what only a live run needs: in replay, what follows from an event is in the log itself.

@@ -318,10 +318,10 @@ impl Replay {
         self.check_family(id, event, record)?;
         let open = self.open.get_mut(&id).ok_or_else(|| ReplayError::Dangling(format!("transaction {id}")))?;
         open.apply(event, record.at, record.seq).map_err(|err| ReplayError::Illegal(err.to_string()))?;
-        open.settle_replay();
         for movement in movements(open, event) {
             movement.apply(&mut self.accounts, record.at);
         }
+        open.settle_replay();
         if let Some(row) = rows::request_row(self.log, open, event) {
             self.requests.entry(id).or_default().insert(row.id, row);
         }

@@ -2,9 +2,7 @@
 
 use super::Accounts;
 use chancery_base::{Document, Timestamp};
-use chancery_engine::{
-    AccountId, Charge, Event, NodeRef, Phase, RequestFact, Status, StepState, StepStatus, Transaction,
-};
+use chancery_engine::{AccountId, Charge, Event, NodeRef, Phase, RequestFact, Status, StepStatus, Transaction};
 use chancery_expr::{Scope, Tree};
 use chancery_policy::Amount;
 
@@ -31,8 +29,9 @@ impl Movement {
 }
 
 /// What an event moves, of a transaction to which it happened. An attempt is out from the event that hands it out to
-/// the one that says how it ended, or that its transaction was terminated: each is moved back once.
-pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movement> {
+/// the one that says how it ended, or that its transaction was terminated: what was counted for it is taken from the
+/// step then, so that each is moved back once.
+pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Movement> {
     match event {
         Event::Dispatched { phase: Phase::Do, conditions: Some(conditions), .. } => {
             conditions.charges.iter().cloned().map(Movement::Taken).collect()
@@ -56,15 +55,19 @@ pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movemen
             | RequestFact::Withdrawn => Vec::new(),
         },
         Event::Completed { node, phase: Phase::Do, output, .. } | Event::Polled { node, output, .. } => {
-            let settled = |charge: &Charge| Movement::Settled(charge.clone(), cost_of(charge, output));
-            charges_at(transaction, *node).iter().map(settled).collect()
+            let settled = |charge: Charge| {
+                let cost = cost_of(&charge, output);
+                Movement::Settled(charge, cost)
+            };
+            transaction.take_charges(*node).into_iter().map(settled).collect()
         }
         Event::AttemptFailed { node, phase: Phase::Do, failure, .. } if failure.was_dispatched() => {
-            charges_at(transaction, *node).iter().cloned().map(Movement::Returned).collect()
+            transaction.take_charges(*node).into_iter().map(Movement::Returned).collect()
         }
         Event::Ended { status: Status::Terminated, .. } => {
             let out = transaction.nodes().filter(|(_, state)| state.status == StepStatus::Dispatched);
-            out.flat_map(|(_, state)| charges_of(state)).cloned().map(Movement::Returned).collect()
+            let out: Vec<NodeRef> = out.map(|(node, _)| node).collect();
+            out.into_iter().flat_map(|node| transaction.take_charges(node)).map(Movement::Returned).collect()
         }
         Event::Dispatched { .. }
         | Event::Completed { .. }
@@ -100,14 +103,6 @@ pub(crate) fn movements(transaction: &Transaction, event: &Event) -> Vec<Movemen
         | Event::Parked { .. }
         | Event::Resumed { .. } => Vec::new(),
     }
-}
-
-fn charges_at(transaction: &Transaction, node: NodeRef) -> &[Charge] {
-    transaction.state(node).map_or(&[], charges_of)
-}
-
-fn charges_of(state: &StepState) -> &[Charge] {
-    state.conditions.as_ref().map_or(&[], |conditions| &conditions.charges)
 }
 
 /// What it cost, as its output says; all that was reserved where that can't be told, or is said to be more.

@@ -348,7 +348,7 @@ impl Shard {
         let mut cx = Cx { now: work.now, seq: work.seq(), out: &mut staged };
         let outcome = f(&mut member, &mut cx);
         work.staged = staged;
-        self.note(&member, before, work);
+        self.note(&mut member, before, work);
         let is_child = member.parent().is_some();
         let output = work.staged.last().and_then(|staged| staged.event.output().cloned());
         if !work.staged.is_empty() {
@@ -378,7 +378,7 @@ impl Shard {
     }
 
     /// Counts what happened, tells those who wait, and ends leases on what is no longer out.
-    fn note(&mut self, member: &Transaction, before: Status, work: &mut Work) {
+    fn note(&mut self, member: &mut Transaction, before: Status, work: &mut Work) {
         let id = member.id();
         for key in self.leases_on(member, before, work) {
             let is_out = member.is_leased(key.node, key.phase);

@@ -12,7 +12,7 @@ use chancery_shard::stop::StopOn;
 use chancery_shard::{Call, Config, Poll};
 use chancery_store::scan::Scan;
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -459,20 +459,11 @@ impl Game {
         self.die();
     }
 
-    /// Nothing exceeds the limit, and what is reserved is what is out.
+    /// Nothing exceeds the limit, and what is reserved is what steps have that are out: the others have nothing.
     fn check(&self) {
-        let ended: HashSet<TransactionId> = Scan::transactions(&self.tenant.store, None, usize::MAX)
-            .unwrap()
-            .into_iter()
-            .filter(|row| row.ended_at.is_some())
-            .map(|row| row.id)
-            .collect();
         let mut out = BTreeMap::<(AccountId, Span), u64>::new();
         for row in Scan::steps(&self.tenant.store, None, usize::MAX).unwrap() {
             let state: StepState = serde_json::from_slice(&row.body.bytes).unwrap();
-            if row.status != "dispatched" || ended.contains(&row.transaction) {
-                continue;
-            }
             for charge in state.conditions.iter().flat_map(|conditions| &conditions.charges) {
                 *out.entry((charge.account.clone(), Span::of(charge))).or_default() += charge.amount;
             }
