@@ -2,7 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
-use crate::{open, scale, side_by_side};
+use crate::{open, remote, scale, side_by_side};
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, budgets, bundles, definitions, tenants};
 use chancery_base::{Digest, Name, Secret, TenantId};
@@ -119,13 +119,22 @@ impl Node {
         let register = self.grant(Action::DefinitionRegister).await?;
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
         let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
-        let sagas = [local, saga("saga-remote-10", "remote", REMOTE_STEPS), open];
+        let sagas = [local, saga(remote::SAGA, "remote", REMOTE_STEPS), capable(), open];
         for definition in sagas.into_iter().chain(scale::definitions()).chain(side_by_side::definitions()) {
             let source = definition.to_string();
             definitions::register(&self.app, &register, source.as_bytes(), definitions::Format::Json).await?;
         }
         Ok(())
     }
+}
+
+/// The saga of remote steps, each with a capability token.
+fn capable() -> Value {
+    let mut saga = saga(remote::CAPABLE, "capable", REMOTE_STEPS);
+    for step in saga.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten() {
+        step["capability"] = json!(true);
+    }
+    saga
 }
 
 pub(crate) fn name(text: &str) -> Result<Name, Error> {

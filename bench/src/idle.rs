@@ -114,9 +114,9 @@ pub(crate) async fn measure(on_postgres: bool, left: Left) -> Result<Value, Erro
     let served = Served::start(&statements.role(), Some(&counter)).await?;
     let client = served.client()?;
     let mut worker = JoinSet::new();
-    worker.spawn(work(client.clone()));
+    worker.spawn(work(client.clone(), SAGA));
     for _ in 0..SAGAS {
-        one(&client).await?;
+        one(&client, SAGA).await?;
     }
     if statements.count(&counter)? == 0 {
         return Err(Error::Failed("a server that worked made no statement: they are not seen".to_owned()));

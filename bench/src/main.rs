@@ -246,6 +246,15 @@ async fn workloads(
             remote_with(clients, &arguments.peers, time, kept).await?;
         }
     }
+    if runs(remote::CAPABLE) {
+        for clients in REMOTE_CLIENTS.into_iter().filter(has) {
+            let without = remote::measure(remote::SAGA, clients, time).await?;
+            kept.figure(&without)?;
+            let mut figure = remote::measure(remote::CAPABLE, clients, time).await?;
+            figure.floor_ratio = figure.over(&without);
+            kept.figure(&figure)?;
+        }
+    }
     if runs(decision::DECISION) {
         for policies in decision::SIZES {
             for layout in decision::Layout::ALL {
@@ -314,7 +323,7 @@ async fn remote_with(
             }
         }
     }
-    let mut figure = remote::measure(clients, time).await?;
+    let mut figure = remote::measure(remote::SAGA, clients, time).await?;
     figure.floor_ratio = figure.over(&floor);
     figure.peer_ratio = first.and_then(|peer| figure.over(&peer));
     kept.figure(&figure)

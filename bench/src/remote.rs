@@ -1,4 +1,5 @@
 //! `saga-remote-10`: each client loops start → ten sequential steps → result over HTTP; one worker process on the SDK.
+//! `saga-capable-10`: the same where each task has a capability token, with which the worker proves who it is.
 
 use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, name, payload};
 use crate::harness::{Error, SyncCounter, rss_mib, this_program};
@@ -7,7 +8,7 @@ use crate::report::Figure;
 use chancery_app::data::Database;
 use chancery_base::Secret;
 use chancery_sdk::api::transaction::Status;
-use chancery_sdk::{Client, ClientOptions, Start, Task, Worker};
+use chancery_sdk::{Client, ClientOptions, HandlerError, Start, Task, Worker};
 use chancery_server::{ServerOptions, serve};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -21,6 +22,10 @@ use tokio::task::JoinSet;
 
 /// The workload's name, and its definition's.
 pub(crate) const SAGA: &str = "saga-remote-10";
+/// The same with capability tokens.
+pub(crate) const CAPABLE: &str = "saga-capable-10";
+/// What a service asks of a worker that shows it a token.
+const CHALLENGE: &[u8] = b"a challenge that is drawn for each call";
 /// Instances of the worker.
 pub(crate) const INSTANCES: u32 = 2;
 /// Tasks of a queue that it works on at a time.
@@ -124,20 +129,20 @@ impl Served {
     }
 }
 
-/// Runs the workload against a server in a child process.
-pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Error> {
+/// Runs one of the workloads against a server in a child process.
+pub(crate) async fn measure(saga: &'static str, clients: usize, time: Duration) -> Result<Figure, Error> {
     let dir = tempfile::tempdir()?;
     let syncs = SyncCounter::new(dir.path())?;
     let mut served = Served::start(&["server"], Some(&syncs)).await?;
     let client = served.client()?;
     let mut worker = JoinSet::new();
-    worker.spawn(work(client.clone()));
-    let mut load = Load::warm_up(vec![client; clients], time).await;
+    worker.spawn(work(client.clone(), saga));
+    let mut load = Load::warm_up(vec![Starter { client, saga }; clients], time).await;
     served.count_anew().await?;
     let syncs_before = syncs.count()?;
     load.count(time).await;
     let (rss_mib, synced) = (served.pid().map_or(0, rss_mib), syncs.count()? - syncs_before);
-    let figure = Figure { rss_mib, ..Figure::new(SAGA, clients, DURABILITY) };
+    let figure = Figure { rss_mib, ..Figure::new(saga, clients, DURABILITY) };
     let figure = load.end(figure, Some(synced)).await;
     if let Some(ended) = worker.try_join_next() {
         ended.map_err(|err| Error::Failed(err.to_string()))??;
@@ -148,23 +153,40 @@ pub(crate) async fn measure(clients: usize, time: Duration) -> Result<Figure, Er
     Ok(Figure { commit_p99_us: commits.get("commit_p99_us").and_then(Value::as_u64), ..figure? })
 }
 
-impl Caller for Client {
+/// Starts sagas of a definition.
+#[derive(Debug, Clone)]
+struct Starter {
+    client: Client,
+    saga: &'static str,
+}
+
+impl Caller for Starter {
     async fn call(&mut self) -> Result<(), Error> {
-        one(self).await
+        one(&self.client, self.saga).await
     }
 }
 
-pub(crate) async fn work(client: Client) -> Result<(), Error> {
+/// Works on the steps of one of the sagas.
+pub(crate) async fn work(client: Client, saga: &str) -> Result<(), Error> {
     let mut worker = Worker::new(client, "bench").concurrency(CONCURRENCY).instances(INSTANCES);
     for step in 0..REMOTE_STEPS {
-        worker = worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) });
+        worker = if saga == CAPABLE {
+            worker.handle(&format!("capable.{step}"), |task: Task| async move {
+                task.capability()?
+                    .prove(CHALLENGE)
+                    .map_err(|err| HandlerError::refused("Unproven", err.to_string()))?;
+                Ok(task.input)
+            })
+        } else {
+            worker.handle(&format!("remote.{step}"), |task: Task| async move { Ok(task.input) })
+        };
     }
     worker.run(std::future::pending()).await.map_err(|err| Error::Failed(err.to_string()))
 }
 
 /// One saga from its start to its end.
-pub(crate) async fn one(client: &Client) -> Result<(), Error> {
-    let start = Start::new(name(SAGA)?, payload()).wait(SAGA_MAX);
+pub(crate) async fn one(client: &Client, saga: &str) -> Result<(), Error> {
+    let start = Start::new(name(saga)?, payload()).wait(SAGA_MAX);
     let transaction = client.start(&start).await?;
     if transaction.status == Status::Completed {
         return Ok(());

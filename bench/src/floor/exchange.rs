@@ -9,7 +9,7 @@ use crate::fixture::{DURABILITY, Node, REMOTE_STEPS, payload};
 use crate::harness::{Error, SyncCounter, rss_mib, spawn};
 use crate::http::Http;
 use crate::load::{Load, Poster};
-use crate::remote::{Served, one, work};
+use crate::remote::{SAGA, Served, one, work};
 use crate::report::Figure;
 use chancery_app::data::Database;
 use http_body_util::{BodyExt as _, Full};
@@ -201,14 +201,14 @@ async fn learn() -> Result<Template, Error> {
     let node = Node::new(dir.path(), &Database::Embedded).await?;
     let (server, client) = crate::remote::serve_node(&node).await?;
     let mut worker = JoinSet::new();
-    worker.spawn(work(client.clone()));
+    worker.spawn(work(client.clone(), SAGA));
     for _ in 0..SAGAS_BEFORE {
-        one(&client).await?;
+        one(&client, SAGA).await?;
     }
     // The worker's call is open again then, so that the start and the first hand-out are one commit.
     tokio::time::sleep(Duration::from_millis(50)).await;
     node.store.keep();
-    one(&client).await?;
+    one(&client, SAGA).await?;
     let batches = node.store.take_batches();
     worker.abort_all();
     server.shutdown().await;
