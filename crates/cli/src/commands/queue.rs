@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Cell, Tone, fields};
 use crate::session::Session;
+use crate::show;
 use chancery_api::Page;
 use chancery_api::queue::{Queue, QueueSettings, QueueVersion};
 use chancery_base::{Name, duration};
@@ -149,7 +150,7 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
 }
 
 fn waited(queue: &Queue) -> Option<String> {
-    queue.waited_ms.map(|ms| duration::format(Duration::from_millis(ms)))
+    queue.waited_ms.map(|ms| show::micros(ms.saturating_mul(1_000)))
 }
 
 fn rate(settings: &QueueSettings) -> Option<String> {

@@ -13,10 +13,9 @@ use chancery_api::report::{
     AccessFinding, AccessRow, OversightReport, ReportQuery, ResponsibilityReport, SeparationPair, SeparationReport,
 };
 use chancery_base::limits::PACK_BYTES_MAX;
-use chancery_base::{Timestamp, duration, json};
+use chancery_base::{Timestamp, json};
 use clap::Subcommand;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// See who or what decided, who may do what, who could do two things that are kept apart.
 #[derive(Debug, Subcommand)]
@@ -197,7 +196,7 @@ fn oversight(report: &OversightReport) -> String {
     let overrides: Vec<String> = report.overrides.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     let rate = report.override_rate.map(|rate| format!("{:.2} %", rate * 100.0));
     let answer = report.answer.as_ref();
-    let took = |millis: u64| duration::format(Duration::from_millis(millis));
+    let took = |millis: u64| show::micros(millis.saturating_mul(1_000));
     fields(range(report.from, report.to, report.entries).into_iter().chain([
         ("decisions", Some(report.decisions.to_string())),
         ("denials", Some(report.denials.to_string())),
