@@ -13,6 +13,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 fn at_most(concurrency: u32) -> QueueSettings {
     QueueSettings { concurrency: Some(concurrency), ..QueueSettings::default() }
@@ -85,12 +86,18 @@ async fn what_is_set_is_seen_lasts_and_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_run_at_once_than_may_and_all_of_them_run() {
-    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (now, most, calls) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
     let (inside, seen) = (Arc::clone(&now), Arc::clone(&most));
+    // The first three wait for each other, so that all may be in at once however slow the machine is.
+    let together = Arc::new(Barrier::new(3));
     let closures = services(&Arc::default()).with(name("charge"), move |_| {
         let (inside, seen) = (Arc::clone(&inside), Arc::clone(&seen));
+        let (calls, together) = (Arc::clone(&calls), Arc::clone(&together));
         async move {
             seen.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            if calls.fetch_add(1, Ordering::SeqCst) < 3 {
+                together.wait().await;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
             inside.fetch_sub(1, Ordering::SeqCst);
             Ok(json!(1))
