@@ -248,11 +248,9 @@ async fn workloads(
     }
     if runs(remote::CAPABLE) {
         for clients in REMOTE_CLIENTS.into_iter().filter(has) {
-            let without = remote::measure(remote::SAGA, clients, time).await?;
-            kept.figure(&without)?;
-            let mut figure = remote::measure(remote::CAPABLE, clients, time).await?;
-            figure.floor_ratio = figure.over(&without);
-            kept.figure(&figure)?;
+            for figure in remote::measure_capable(clients, time).await? {
+                kept.figure(&figure)?;
+            }
         }
     }
     if runs(decision::DECISION) {
@@ -283,6 +281,11 @@ async fn workloads(
             }
         }
     }
+    of_the_ledger(runs, kept).await
+}
+
+/// Those that read what sagas wrote.
+async fn of_the_ledger(runs: impl Fn(&str) -> bool, kept: &mut Kept) -> Result<(), harness::Error> {
     if runs(replay::REPLAY) {
         for figures in replay::measure().await? {
             kept.line(&figures)?;

@@ -153,6 +153,14 @@ pub(crate) async fn measure(saga: &'static str, clients: usize, time: Duration) 
     Ok(Figure { commit_p99_us: commits.get("commit_p99_us").and_then(Value::as_u64), ..figure? })
 }
 
+/// The workload without capability tokens, and with them.
+pub(crate) async fn measure_capable(clients: usize, time: Duration) -> Result<[Figure; 2], Error> {
+    let without = measure(SAGA, clients, time).await?;
+    let mut capable = measure(CAPABLE, clients, time).await?;
+    capable.floor_ratio = capable.over(&without);
+    Ok([without, capable])
+}
+
 /// Starts sagas of a definition.
 #[derive(Debug, Clone)]
 struct Starter {

@@ -352,6 +352,12 @@ impl TransactionModel {
 }
 
 impl StepModel {
+    /// All steps of a definition.
+    fn all(definition: &Definition) -> BTreeMap<NodeRef, Self> {
+        let steps = definition.indices().zip(&definition.steps);
+        steps.map(|(index, step)| (index.into(), Self::of(step, index.into()))).collect()
+    }
+
     fn of(step: &Step, node: NodeRef) -> Self {
         let undo_on_error = step.compensate.as_ref().map(|undo| undo.on_error);
         Self { name: node.name(&step.id), undo_on_error, is_optional: step.optional, ..Self::default() }

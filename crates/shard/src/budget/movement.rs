@@ -55,11 +55,7 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
             | RequestFact::Withdrawn => Vec::new(),
         },
         Event::Completed { node, phase: Phase::Do, output, .. } | Event::Polled { node, output, .. } => {
-            let settled = |charge: Charge| {
-                let cost = cost_of(&charge, output);
-                Movement::Settled(charge, cost)
-            };
-            transaction.take_charges(*node).into_iter().map(settled).collect()
+            transaction.take_charges(*node).into_iter().map(|charge| settled(charge, output)).collect()
         }
         Event::AttemptFailed { node, phase: Phase::Do, failure, .. } if failure.was_dispatched() => {
             transaction.take_charges(*node).into_iter().map(Movement::Returned).collect()
@@ -103,6 +99,11 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
         | Event::Parked { .. }
         | Event::Resumed { .. } => Vec::new(),
     }
+}
+
+fn settled(charge: Charge, output: &Document) -> Movement {
+    let cost = cost_of(&charge, output);
+    Movement::Settled(charge, cost)
 }
 
 /// What it cost, as its output says; all that was reserved where that can't be told, or is said to be more.

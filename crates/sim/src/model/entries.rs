@@ -197,11 +197,7 @@ impl Model {
             entries: 1,
             turned: false,
             confirming: false,
-            steps: definition
-                .indices()
-                .zip(&definition.steps)
-                .map(|(index, step)| (index.into(), StepModel::of(step, index.into())))
-                .collect(),
+            steps: StepModel::all(definition),
             requests: BTreeMap::new(),
             saga,
         };

@@ -465,9 +465,9 @@ steps:
         "dispatched pay, request opened ship, attempt failed pay, request answered ship, attempt failed ship, \
          parked pay, resolved ship, parked pay, cancel requested, undo dispatched ship, undo completed ship, cancelled",
     );
-    let cited = run.events.iter().find_map(|staged| match &staged.event {
-        Event::Dispatched { phase: Phase::Undo, decision, .. } => Some(*decision),
-        _ => None,
+    let cited = run.events.iter().find_map(|staged| {
+        let Event::Dispatched { phase: Phase::Undo, decision, .. } = &staged.event else { return None };
+        Some(*decision)
     });
     assert_eq!(cited, Some(run.transaction.head().decision));
     assert_eq!(run.transaction.state(run.step("ship")).unwrap().decision, None);
