@@ -340,7 +340,7 @@ pub struct CarriedOut {
     pub phase: Phase,
     /// Which attempt, from 1.
     pub attempt: u32,
-    /// The decision: the answer, or what permitted it; a compensation cites its step's.
+    /// The decision: the answer, or what permitted it; a compensation cites its step's, or the start's where that has none.
     pub decision: DecisionId,
     /// What.
     pub deed: Deed,
@@ -433,7 +433,8 @@ pub enum Event {
         phase: Phase,
         /// Which attempt, from 1.
         attempt: u32,
-        /// The decision that permitted it; a compensation or a confirm cites its step's.
+        /// The decision that permitted it; a compensation or a confirm cites its step's, or the start's where that has
+        /// none.
         decision: DecisionId,
         /// What the worker got.
         input: Arc<Document>,

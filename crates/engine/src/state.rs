@@ -435,9 +435,9 @@ impl StepState {
         self.clones.is_none() && matches!(self.status, StepStatus::Completed | StepStatus::Unknown)
     }
 
-    /// Whether something was counted for an attempt that is out.
-    pub(crate) fn has_charges(&self) -> bool {
-        self.conditions.as_ref().is_some_and(|conditions| !conditions.charges.is_empty())
+    /// What was counted for an attempt that is out.
+    pub(crate) fn charges(&self) -> &[Charge] {
+        self.conditions.as_ref().map_or(&[], |conditions| &conditions.charges)
     }
 
     /// Takes what was counted; what else was demanded lasts.

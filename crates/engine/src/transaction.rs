@@ -462,7 +462,7 @@ impl Transaction {
 
     /// Takes what was counted for an attempt, once it is out no more.
     pub fn take_charges(&mut self, node: NodeRef) -> Vec<Charge> {
-        if !self.state(node).is_some_and(StepState::has_charges) {
+        if self.state(node).is_none_or(|state| state.charges().is_empty()) {
             return Vec::new();
         }
         // Its row is to be written; where the step stands does not rest on it.

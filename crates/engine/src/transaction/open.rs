@@ -200,7 +200,7 @@ impl Transaction {
     #[must_use]
     pub fn left(&self, node: NodeRef) -> &[Charge] {
         let left = self.state(node).filter(|state| state.status == StepStatus::Dispatched);
-        left.and_then(|state| state.conditions.as_ref()).map_or(&[], |conditions| &conditions.charges)
+        left.map_or(&[], StepState::charges)
     }
 
     /// Records that policy denies a step.

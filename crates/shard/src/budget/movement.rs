@@ -42,9 +42,8 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
             returned.chain(taken.cloned().map(Movement::Taken)).collect()
         }
         Event::Requested(requested) => match &requested.fact {
-            RequestFact::Opened { opener: Some(opener), .. } => {
-                opener.returned.iter().cloned().map(Movement::Returned).collect()
-            }
+            // What an attempt that the question takes the place of had is what the event says.
+            RequestFact::Opened { opener: Some(_), .. } => returned(transaction, requested.node),
             RequestFact::Opened { .. }
             | RequestFact::Acknowledged { .. }
             | RequestFact::Answered { .. }
@@ -58,12 +57,12 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
             transaction.take_charges(*node).into_iter().map(|charge| settled(charge, output)).collect()
         }
         Event::AttemptFailed { node, phase: Phase::Do, failure, .. } if failure.was_dispatched() => {
-            transaction.take_charges(*node).into_iter().map(Movement::Returned).collect()
+            returned(transaction, *node)
         }
         Event::Ended { status: Status::Terminated, .. } => {
             let out = transaction.nodes().filter(|(_, state)| state.status == StepStatus::Dispatched);
             let out: Vec<NodeRef> = out.map(|(node, _)| node).collect();
-            out.into_iter().flat_map(|node| transaction.take_charges(node)).map(Movement::Returned).collect()
+            out.into_iter().flat_map(|node| returned(transaction, node)).collect()
         }
         Event::Dispatched { .. }
         | Event::Completed { .. }
@@ -99,6 +98,10 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
         | Event::Parked { .. }
         | Event::Resumed { .. } => Vec::new(),
     }
+}
+
+fn returned(transaction: &mut Transaction, node: NodeRef) -> Vec<Movement> {
+    transaction.take_charges(node).into_iter().map(Movement::Returned).collect()
 }
 
 fn settled(charge: Charge, output: &Document) -> Movement {

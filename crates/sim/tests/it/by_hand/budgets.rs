@@ -94,6 +94,21 @@ pub(super) fn standing(tenant: &Tenant) -> (u64, u64) {
     (accounts[0].settled, accounts[0].reserved)
 }
 
+/// What is reserved is what the rows of steps have that are out: those of the others have nothing.
+pub(super) fn reserves_what_is_out(tenant: &Tenant) {
+    let mut out = BTreeMap::<(AccountId, Span), u64>::new();
+    for row in Scan::steps(&tenant.store, None, usize::MAX).unwrap() {
+        let state: StepState = serde_json::from_slice(&row.body.bytes).unwrap();
+        for charge in state.conditions.iter().flat_map(|conditions| &conditions.charges) {
+            *out.entry((charge.account.clone(), Span::of(charge))).or_default() += charge.amount;
+        }
+    }
+    for account in accounts(tenant) {
+        let expected = out.get(&(account.id.clone(), account.span)).copied().unwrap_or(0);
+        assert_eq!(account.reserved, expected, "{account:?}");
+    }
+}
+
 /// The payload of a transaction's entry of a kind.
 fn payload(tenant: &Tenant, id: TransactionId, kind: &str) -> String {
     let dump = tenant.store.dump();
@@ -459,20 +474,12 @@ impl Game {
         self.die();
     }
 
-    /// Nothing exceeds the limit, and what is reserved is what steps have that are out: the others have nothing.
+    /// Nothing exceeds the limit, and what is reserved is what steps have.
     fn check(&self) {
-        let mut out = BTreeMap::<(AccountId, Span), u64>::new();
-        for row in Scan::steps(&self.tenant.store, None, usize::MAX).unwrap() {
-            let state: StepState = serde_json::from_slice(&row.body.bytes).unwrap();
-            for charge in state.conditions.iter().flat_map(|conditions| &conditions.charges) {
-                *out.entry((charge.account.clone(), Span::of(charge))).or_default() += charge.amount;
-            }
-        }
         for account in accounts(&self.tenant) {
             assert!(account.used() <= LIMIT, "{account:?}");
-            let expected = out.get(&(account.id.clone(), account.span)).copied().unwrap_or(0);
-            assert_eq!(account.reserved, expected, "{account:?}");
         }
+        reserves_what_is_out(&self.tenant);
     }
 
     /// All that is left comes to its end.

@@ -1,6 +1,6 @@
 //! What policy demands of a driver's step, with owners that begin anew while people think.
 
-use super::budgets::{replays, standing};
+use super::budgets::{replays, reserves_what_is_out, standing};
 use super::hand::{Hand, Tenant, in_force, output};
 use chancery_base::{Document, Entropy, PrincipalId, PrincipalKind, TransactionId, json as canonical};
 use chancery_engine::definition::{Classes, StepIndex};
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-const ERRAND: &str = r#"{"name": "errand", "version": 1, "kind": "open", "grace": "5m"}"#;
+const ERRAND: &str = r#"{"name": "errand", "version": 1, "kind": "open", "grace": "5m", "policy": "latest"}"#;
 const SCHEMA: &str = "entity User, Service, Agent, Definition; entity Step in [Definition];
     entity Account = { @asserted cents?: Long };
     action start appliesTo { principal: [User, Service, Agent], resource: [Definition], context: {} };
@@ -23,13 +23,17 @@ const OBLIGATIONS: &str = "@id(\"dear\") @obligation(\"approval\") @sla(\"3h\")
     permit (principal, action == Action::\"pay\", resource);";
 const HOUR: Duration = Duration::from_secs(3_600);
 
+fn bundle(version: u32, obligations: &str) -> Arc<Bundle> {
+    let document = json!({ "name": "strict", "version": version, "schema": SCHEMA, "obligations": obligations,
+                           "policies": "permit (principal, action, resource);" });
+    Arc::new(Bundle::parse(&canonical::canonical(&document)).unwrap())
+}
+
 /// A tenant with a purse of 100 and somebody who approves.
 fn tenant() -> (Tenant, PrincipalId) {
     let tenant = Tenant::new(1, &[ERRAND]);
     let mut hand = tenant.hand(0);
-    let document = json!({ "name": "strict", "version": 1, "schema": SCHEMA, "obligations": OBLIGATIONS,
-                           "policies": "permit (principal, action, resource);" });
-    let bundle = Arc::new(Bundle::parse(&canonical::canonical(&document)).unwrap());
+    let bundle = bundle(1, OBLIGATIONS);
     let id = PrincipalId::draw(PrincipalKind::User, hand.now, &mut Entropy::from_seed([9; 32]));
     let (measure, per, unit) = (Measure::Amount, "tenant".parse().unwrap(), Some("cents".to_owned()));
     let terms = Box::new(BudgetTerms { limit: 100, measure, per, unit, window: None });
@@ -121,5 +125,28 @@ fn what_nobody_approves_in_time_is_refused_whoever_owns_the_log_then() {
     // Its driver had from the expiry on as long as it has to be heard.
     let hand = again(&tenant, hand, Duration::from_secs(301));
     assert_eq!(hand.settled(id).0, Status::Failed);
+    replays(&tenant);
+}
+
+/// What is out under a bundle that asked nobody is left by its driver, and another bundle asks before it goes on.
+#[test]
+fn what_people_are_asked_about_reserves_nothing_though_it_was_out_before() {
+    let (tenant, ann) = tenant();
+    let mut hand = tenant.hand(0);
+    let id = hand.start("errand", json!({}), None, None).unwrap();
+    let Stepped::Permitted(_) = pay(&mut hand, id, 1, 40) else { panic!("it is not dear") };
+    assert_eq!(standing(&tenant), (0, 40));
+    for change in in_force(&bundle(2, &OBLIGATIONS.replace(">= 50", ">= 10"))) {
+        hand.change(change).unwrap();
+    }
+    let Ok(Driven::Resumed(resumed)) = hand.drive(id, Driving::Resume) else { panic!("it is open") };
+    let driver = resumed.heard.driver;
+    let Stepped::Asked(asking) = pay(&mut hand, id, driver, 40) else { panic!("people are asked") };
+    assert_eq!(standing(&tenant), (0, 0));
+    reserves_what_is_out(&tenant);
+    assert_eq!(say(&mut hand, id, &asking, ann, Say::Approved), RequestStatus::Approved);
+    let Stepped::Permitted(second) = pay(&mut hand, id, driver, 40) else { panic!("it was approved") };
+    assert_eq!((second.attempt, second.unknown, standing(&tenant)), (2, true, (0, 40)));
+    reserves_what_is_out(&tenant);
     replays(&tenant);
 }
