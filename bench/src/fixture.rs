@@ -2,7 +2,7 @@
 
 use crate::harness::Error;
 use crate::observed::Observed;
-use crate::{open, remote, scale, side_by_side};
+use crate::{inprocess, open, remote, scale, side_by_side};
 use chancery_app::data::{DataDir, Database};
 use chancery_app::{About, App, Caller, Closures, Config, bootstrap, budgets, bundles, definitions, tenants};
 use chancery_base::{Digest, Name, Secret, TenantId};
@@ -118,7 +118,7 @@ impl Node {
         self.decide_by(Variant::Plain).await?;
         let register = self.grant(Action::DefinitionRegister).await?;
         let open = json!({ "name": open::OPEN, "version": 1, "kind": "open", "steps_max": open::STEPS });
-        let local = saga("saga-inprocess-3", "local", LOCAL_STEPS);
+        let local = saga(inprocess::SAGA, "local", LOCAL_STEPS);
         let sagas = [local, saga(remote::SAGA, "remote", REMOTE_STEPS), capable(), open];
         for definition in sagas.into_iter().chain(scale::definitions()).chain(side_by_side::definitions()) {
             let source = definition.to_string();

@@ -28,6 +28,11 @@ pub(crate) fn actor(id: PrincipalId) -> String {
     if id == PrincipalId::SYSTEM { "the platform".to_owned() } else { id.to_string() }
 }
 
+/// A span of milliseconds in the unit that reads best.
+pub(crate) fn millis(millis: u64) -> String {
+    micros(millis.saturating_mul(1_000))
+}
+
 /// A span of microseconds in the unit that reads best.
 pub(crate) fn micros(micros: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", micros / unit, micros % unit * 10 / unit);

@@ -150,7 +150,7 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
 }
 
 fn waited(queue: &Queue) -> Option<String> {
-    queue.waited_ms.map(|ms| show::micros(ms.saturating_mul(1_000)))
+    queue.waited_ms.map(show::millis)
 }
 
 fn rate(settings: &QueueSettings) -> Option<String> {

@@ -196,7 +196,6 @@ fn oversight(report: &OversightReport) -> String {
     let overrides: Vec<String> = report.overrides.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     let rate = report.override_rate.map(|rate| format!("{:.2} %", rate * 100.0));
     let answer = report.answer.as_ref();
-    let took = |millis: u64| show::micros(millis.saturating_mul(1_000));
     fields(range(report.from, report.to, report.entries).into_iter().chain([
         ("decisions", Some(report.decisions.to_string())),
         ("denials", Some(report.denials.to_string())),
@@ -209,9 +208,9 @@ fn oversight(report: &OversightReport) -> String {
         ("withdrawn", Some(requests.withdrawn.to_string())),
         ("deferred", Some(requests.deferred.to_string())),
         ("delegated", Some(requests.delegated.to_string())),
-        ("answered p50", answer.map(|answer| took(answer.p50_ms))),
-        ("answered p90", answer.map(|answer| took(answer.p90_ms))),
-        ("answered max", answer.map(|answer| took(answer.max_ms))),
+        ("answered p50", answer.map(|answer| show::millis(answer.p50_ms))),
+        ("answered p90", answer.map(|answer| show::millis(answer.p90_ms))),
+        ("answered max", answer.map(|answer| show::millis(answer.max_ms))),
     ]))
 }
 
