@@ -23,22 +23,25 @@ const OBLIGATIONS: &str = "@id(\"dear\") @obligation(\"approval\") @sla(\"3h\")
     permit (principal, action == Action::\"pay\", resource);";
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn bundle(version: u32, obligations: &str) -> Arc<Bundle> {
+/// Puts a bundle with these obligations into force.
+fn oblige(hand: &mut Hand, version: u32, obligations: &str) {
     let document = json!({ "name": "strict", "version": version, "schema": SCHEMA, "obligations": obligations,
                            "policies": "permit (principal, action, resource);" });
-    Arc::new(Bundle::parse(&canonical::canonical(&document)).unwrap())
+    for change in in_force(&Arc::new(Bundle::parse(&canonical::canonical(&document)).unwrap())) {
+        hand.change(change).unwrap();
+    }
 }
 
 /// A tenant with a purse of 100 and somebody who approves.
 fn tenant() -> (Tenant, PrincipalId) {
     let tenant = Tenant::new(1, &[ERRAND]);
     let mut hand = tenant.hand(0);
-    let bundle = bundle(1, OBLIGATIONS);
+    oblige(&mut hand, 1, OBLIGATIONS);
     let id = PrincipalId::draw(PrincipalKind::User, hand.now, &mut Entropy::from_seed([9; 32]));
     let (measure, per, unit) = (Measure::Amount, "tenant".parse().unwrap(), Some("cents".to_owned()));
     let terms = Box::new(BudgetTerms { limit: 100, measure, per, unit, window: None });
     let set = Change::BudgetSet { budget: "purse".parse().unwrap(), terms };
-    for change in in_force(&bundle).into_iter().chain([set, Change::PrincipalCreate(Principal::new(id, "ann"))]) {
+    for change in [set, Change::PrincipalCreate(Principal::new(id, "ann"))] {
         hand.change(change).unwrap();
     }
     drop(hand);
@@ -136,9 +139,7 @@ fn what_people_are_asked_about_reserves_nothing_though_it_was_out_before() {
     let id = hand.start("errand", json!({}), None, None).unwrap();
     let Stepped::Permitted(_) = pay(&mut hand, id, 1, 40) else { panic!("it is not dear") };
     assert_eq!(standing(&tenant), (0, 40));
-    for change in in_force(&bundle(2, &OBLIGATIONS.replace(">= 50", ">= 10"))) {
-        hand.change(change).unwrap();
-    }
+    oblige(&mut hand, 2, &OBLIGATIONS.replace(">= 50", ">= 10"));
     let Ok(Driven::Resumed(resumed)) = hand.drive(id, Driving::Resume) else { panic!("it is open") };
     let driver = resumed.heard.driver;
     let Stepped::Asked(asking) = pay(&mut hand, id, driver, 40) else { panic!("people are asked") };
