@@ -340,7 +340,8 @@ pub struct CarriedOut {
     pub phase: Phase,
     /// Which attempt, from 1.
     pub attempt: u32,
-    /// The decision: the answer, or what permitted it; a compensation cites its step's, or the start's where that has none.
+    /// The decision: the answer, or what permitted it; a compensation cites its step's, or the start's where that has
+    /// none.
     pub decision: DecisionId,
     /// What.
     pub deed: Deed,

@@ -29,8 +29,9 @@ impl Movement {
 }
 
 /// What an event moves, of a transaction to which it happened. An attempt is out from the event that hands it out to
-/// the one that says how it ended, or that its transaction was terminated: what was counted for it is taken from the
-/// step then, so that each is moved back once.
+/// the one that says how it ended, that people are asked before its step is done again, or that its transaction was
+/// terminated: what was counted for it is taken from the step then, so that each is moved back once. A permit that takes
+/// its place gave the step what was counted for itself, and says what it gives back.
 pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Movement> {
     match event {
         Event::Dispatched { phase: Phase::Do, conditions: Some(conditions), .. } => {
@@ -42,7 +43,7 @@ pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Mov
             returned.chain(taken.cloned().map(Movement::Taken)).collect()
         }
         Event::Requested(requested) => match &requested.fact {
-            // What an attempt that the question takes the place of had is what the event says.
+            // The event says it, too, for those who read the log.
             RequestFact::Opened { opener: Some(_), .. } => returned(transaction, requested.node),
             RequestFact::Opened { .. }
             | RequestFact::Acknowledged { .. }
