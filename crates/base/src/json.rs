@@ -11,6 +11,7 @@ pub use scan::{Members, is_canonical};
 use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
@@ -280,6 +281,29 @@ pub fn canonical_of(thing: &impl serde::Serialize) -> Result<String, serde_json:
         return Ok(text);
     }
     serde_json::to_value(thing).map(|value| canonical_text(&value))
+}
+
+/// The text of something whose type serialises canonically, which a test of that type shows.
+///
+/// # Errors
+/// If it does not serialise.
+pub fn written(thing: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(thing)?;
+    debug_assert!(is_canonical(&text), "not canonical as it serialises: {text}");
+    Ok(text)
+}
+
+/// Serialises something as its canonical text (RFC 8785): serde's `serialize_with` for members that hold values of other
+/// people in types that are written as they serialise. Only for JSON.
+///
+/// # Errors
+/// If it does not serialise.
+pub fn serialize_canonical<T: serde::Serialize, S: serde::Serializer>(
+    thing: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let text = canonical_of(thing).map_err(serde::ser::Error::custom)?;
+    serde::Serialize::serialize(&RawValue::from_string(text).map_err(serde::ser::Error::custom)?, serializer)
 }
 
 /// Appends the canonical form of a value (RFC 8785).

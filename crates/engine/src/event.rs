@@ -12,7 +12,9 @@ use crate::open::Intent;
 use crate::request::Requested;
 use crate::status::{CauseKind, Phase, Status};
 use chancery_base::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
-use chancery_base::{DecisionId, Digest, Document, EventId, EventType, Name, PrincipalId, Timestamp, TransactionId};
+use chancery_base::{
+    DecisionId, Digest, Document, EventId, EventType, Name, PrincipalId, Timestamp, TransactionId, json,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 #[serde(deny_unknown_fields)]
 pub struct StepError {
     /// For programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "json::serialize_canonical")]
     pub detail: Option<Box<Value>>,
     /// The target says that no further attempt can end otherwise.
     #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]

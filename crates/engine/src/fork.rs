@@ -36,7 +36,7 @@ pub struct Origin {
     /// The idempotency key under which it was done.
     pub key: String,
     /// What it set then: it is not asked again, since the settings may be others by now.
-    #[serde(default, skip_serializing_if = "Variables::is_empty")]
+    #[serde(default, skip_serializing_if = "Variables::is_empty", serialize_with = "json::serialize_canonical")]
     pub set: Variables,
     /// The transaction that did it.
     pub transaction: TransactionId,

@@ -437,14 +437,14 @@ impl StepState {
 
     /// What was counted for an attempt that is out.
     pub(crate) fn charges(&self) -> &[Charge] {
-        self.conditions.as_ref().map_or(&[], |conditions| &conditions.charges)
+        self.conditions.as_ref().map_or(&[], |conditions| conditions.charges())
     }
 
     /// Takes what was counted; what else was demanded lasts.
     pub(crate) fn take_charges(&mut self) -> Vec<Charge> {
         let lasting = Conditions::lasting(self.conditions.as_ref());
         let taken = std::mem::replace(&mut self.conditions, lasting);
-        taken.map_or_else(Vec::new, |conditions| Arc::unwrap_or_clone(conditions).charges)
+        taken.map_or_else(Vec::new, |conditions| Arc::unwrap_or_clone(conditions).into_charges())
     }
 
     /// The request of it that can be answered.
@@ -543,6 +543,7 @@ const fn is_no(number: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conditions::{AccountId, AccountOf};
     use crate::definition::StepIndex;
     use crate::fault::FaultKind;
     use crate::status::CauseKind;
@@ -561,7 +562,8 @@ mod tests {
 
     fn error() -> Option<StepError> {
         Some(StepError {
-            detail: Some(Box::new(json!({ "a": [1] }))),
+            // In another order and with other digits than serde writes them.
+            detail: Some(Box::new(json!({ "\u{ffff}": 1e-7, "\u{10000}": [1] }))),
             is_final: true,
             injected: true,
             message: "no \"more\"".to_owned(),
@@ -604,7 +606,7 @@ mod tests {
             items_seq: Some(7),
             origin: Some(Box::new(Origin {
                 key: "k/reserve".to_owned(),
-                set: [("v".to_owned(), json!(1))].into(),
+                set: [("v".to_owned(), json!({ "\u{ffff}": 1e-7, "\u{10000}": 1 }))].into(),
                 transaction: TransactionId::from_bytes([9; 16]),
             })),
             output_seq: Some(8),
@@ -616,10 +618,38 @@ mod tests {
             status: StepStatus::Completed,
             taint: taint(),
             undo,
-            conditions: Some(Arc::default()),
+            conditions: Some(Arc::new(conditions())),
             unknown: true,
             wake_at: at,
         });
+    }
+
+    fn conditions() -> Conditions {
+        let charge = |of, cost: Option<&str>| Charge {
+            account: AccountId { holder: "\u{10000}".to_owned(), of },
+            amount: 12,
+            cost: cost.map(str::to_owned),
+            opened: Some(3),
+            since: AT.unwrap(),
+            until: AT,
+        };
+        let (budget, rate) = (AccountOf::Budget("b".parse().unwrap()), AccountOf::Rate("p/1h".to_owned()));
+        let charges = vec![charge(budget, Some("output.n")), charge(rate, None)];
+        let limits = json!({ "cpu": 500, "network": ["a"], "timeout": "30s" }).as_object().unwrap().clone();
+        Conditions::new(charges, Arc::new(limits), Arc::new(["\u{10000}", "\u{ffff}"].map(str::to_owned).into()))
+    }
+
+    #[test]
+    fn what_is_demanded_reads_the_same_before_and_after_it_was_written() {
+        let (one, other) = (conditions(), conditions());
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(text, serde_json::to_string(&one).unwrap(), "the text that is kept");
+        assert_eq!((&one, serde_json::from_str::<Conditions>(&text).unwrap()), (&other, other.clone()));
+        let lasting = Conditions::lasting(Some(&Arc::new(one))).unwrap();
+        assert_eq!(serde_json::to_value(&*lasting).unwrap().get("charges"), None, "not the text with what was counted");
+        assert_eq!(serde_json::from_str::<Conditions>(&serde_json::to_string(&lasting).unwrap()).unwrap(), *lasting);
+        let strange = text.replacen('{', "{\"zzz\":1,", 1);
+        assert!(serde_json::from_str::<Conditions>(&strange).is_err(), "a member that nobody knows");
     }
 
     fn faults() -> Vec<Fault> {

@@ -52,6 +52,11 @@ impl Payload {
         json::canonical_of(value).unwrap_or_else(|_| "null".to_owned())
     }
 
+    /// The same of a type that is canonical as it serialises.
+    pub(crate) fn written(value: &impl serde::Serialize) -> String {
+        json::written(value).unwrap_or_else(|_| "null".to_owned())
+    }
+
     pub(crate) fn maybe_text(self, key: &'static str, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.text(key, text),

@@ -46,6 +46,11 @@ impl Sealed {
         Self::plain(json::canonical_of(thing).unwrap_or_default().into_bytes())
     }
 
+    /// What a thing is whose type is canonical as it serialises: it is not read through to see whether it is.
+    pub(crate) fn written(thing: &impl Serialize) -> Self {
+        Self::plain(json::written(thing).unwrap_or_default().into_bytes())
+    }
+
     /// What JSON says; none if this build can't read the bytes, or they are damaged.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = self.open()?;

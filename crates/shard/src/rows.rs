@@ -52,7 +52,7 @@ pub fn transaction_row(log: LogId, transaction: &Transaction) -> TransactionRow 
         input_seq: head.input_seq,
         output_seq: head.output_seq,
         kept: head.signals.iter().map(|kept| kept.seq).collect(),
-        body: Sealed::json(head),
+        body: Sealed::written(head),
         business_key: head.beginning.business_key.clone(),
         parent: head.beginning.parent.as_ref().map(|parent| parent.id),
         settings: head.beginning.settings,
@@ -123,7 +123,7 @@ pub fn step_row(head: &Head, node: NodeRef, state: &StepState) -> StepRow {
         output_seq: state.output_seq.or(state.items_seq),
         undo_seq: state.undo.output_seq,
         intent_seq: state.intent_seq,
-        body: Sealed::json(state),
+        body: Sealed::written(state),
     }
 }
 

@@ -90,7 +90,7 @@ impl Account {
     /// Its row.
     #[must_use]
     pub fn row(&self) -> AccountRow {
-        AccountRow { account: key(&self.id), body: Sealed::json(self) }
+        AccountRow { account: key(&self.id), body: Sealed::written(self) }
     }
 }
 

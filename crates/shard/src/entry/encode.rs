@@ -342,7 +342,7 @@ fn draft_started(beginning: &Beginning, input: &Document, decision: Option<&Deci
         Some(fork) => data.word("fork_of", Word::from(&fork.source)),
         None => data,
     };
-    let payload = Payload::new().serialize("beginning", beginning);
+    let payload = Payload::new().canonical("beginning", &Payload::written(beginning));
     let payload = with_decision(payload, decision).document("input", input);
     Draft { kind: kind::TRANSACTION_STARTED, data, payload: Some(payload.finish()) }
 }
@@ -370,7 +370,7 @@ pub(super) fn with_intent(payload: Payload, intent: Option<&Intent>, returned: &
 
 /// A payload of these, with room for so many bytes of what follows them.
 fn with_conditions(conditions: Option<&Conditions>, decision: Option<&Decision>, room: usize) -> Payload {
-    let conditions = conditions.map(Payload::text_of);
+    let conditions = conditions.map(Payload::written);
     let known = conditions.as_ref().map_or(0, String::len) + decision.map_or(0, |decision| decision.payload().len());
     let payload = Payload::with_room(known + room);
     with_decision(
