@@ -288,7 +288,10 @@ pub fn canonical_of(thing: &impl serde::Serialize) -> Result<String, serde_json:
 /// # Errors
 /// If it does not serialise.
 pub fn written(thing: &impl serde::Serialize) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string(thing)?;
+    // A row of a transaction or a step fits, so that it is not moved while it grows.
+    let mut text = Vec::with_capacity(512);
+    serde_json::to_writer(&mut text, thing)?;
+    let text = String::from_utf8(text).map_err(serde::ser::Error::custom)?;
     debug_assert!(is_canonical(&text), "not canonical as it serialises: {text}");
     Ok(text)
 }

@@ -1,33 +1,25 @@
 //! What policy demands of what is handed out.
 
 use chancery_base::{Name, Timestamp};
-use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What policy demanded of a step when it was handed out. Its compensation and its confirm, which its decision covers,
 /// go out under the same, but for what was counted: that is the step's own.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(from = "Demanded")]
-pub struct Conditions {
-    demanded: Demanded,
-    /// What is demanded as text: the entry that hands the step out and the step's row both have it.
-    text: OnceLock<Box<RawValue>>,
-}
-
-/// The parts, in the order of their names, as those of all that is written at each commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Demanded {
+pub struct Conditions {
+    /// What was counted for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    charges: Vec<Charge>,
+    pub charges: Vec<Charge>,
+    /// What the worker keeps within, as it is told.
     #[serde(default, skip_serializing_if = "no_limits")]
-    limits: Arc<Map<String, Value>>,
+    pub limits: Arc<Map<String, Value>>,
+    /// The fields that the input lacks: dotted paths.
     #[serde(default, skip_serializing_if = "no_mask")]
-    mask: Arc<BTreeSet<String>>,
+    pub mask: Arc<BTreeSet<String>>,
 }
 
 /// What was counted for an attempt when it was handed out, and where.
@@ -85,78 +77,22 @@ impl Charge {
 }
 
 impl Conditions {
-    /// These: what was counted, the limits as workers are told, and the dotted paths that are masked.
-    #[must_use]
-    pub const fn new(charges: Vec<Charge>, limits: Arc<Map<String, Value>>, mask: Arc<BTreeSet<String>>) -> Self {
-        Self { demanded: Demanded { charges, limits, mask }, text: OnceLock::new() }
-    }
-
-    /// What was counted for it.
-    #[must_use]
-    pub fn charges(&self) -> &[Charge] {
-        &self.demanded.charges
-    }
-
-    /// What the worker keeps within, as it is told.
-    #[must_use]
-    pub const fn limits(&self) -> &Arc<Map<String, Value>> {
-        &self.demanded.limits
-    }
-
-    /// The fields that the input lacks: dotted paths.
-    #[must_use]
-    pub fn mask(&self) -> &BTreeSet<String> {
-        &self.demanded.mask
-    }
-
-    /// What was counted, by itself.
-    #[must_use]
-    pub fn into_charges(self) -> Vec<Charge> {
-        self.demanded.charges
-    }
-
     /// Whether nothing is demanded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Demanded { charges, limits, mask } = &self.demanded;
-        charges.is_empty() && limits.is_empty() && mask.is_empty()
+        self.charges.is_empty() && self.limits.is_empty() && self.mask.is_empty()
     }
 
     /// What holds of a compensation, a confirm and a fork, too: all but what was counted.
     #[must_use]
     pub fn lasting(conditions: Option<&Arc<Self>>) -> Option<Arc<Self>> {
         let conditions = conditions?;
-        if conditions.charges().is_empty() {
+        if conditions.charges.is_empty() {
             return Some(Arc::clone(conditions));
         }
-        let Demanded { charges: _, limits, mask } = &conditions.demanded;
-        let lasting = Self::new(Vec::new(), Arc::clone(limits), Arc::clone(mask));
+        let Self { charges: _, limits, mask } = &**conditions;
+        let lasting = Self { charges: Vec::new(), limits: Arc::clone(limits), mask: Arc::clone(mask) };
         Some(lasting).filter(|lasting| !lasting.is_empty()).map(Arc::new)
-    }
-}
-
-impl PartialEq for Conditions {
-    fn eq(&self, other: &Self) -> bool {
-        self.demanded == other.demanded
-    }
-}
-
-impl Eq for Conditions {}
-
-impl From<Demanded> for Conditions {
-    fn from(demanded: Demanded) -> Self {
-        Self { demanded, text: OnceLock::new() }
-    }
-}
-
-/// As JSON, which is made once.
-impl Serialize for Conditions {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(text) = self.text.get() {
-            return text.serialize(serializer);
-        }
-        let text = to_raw_value(&self.demanded).map_err(S::Error::custom)?;
-        self.text.get_or_init(|| text).serialize(serializer)
     }
 }
 

@@ -35,10 +35,10 @@ impl Movement {
 pub(crate) fn movements(transaction: &mut Transaction, event: &Event) -> Vec<Movement> {
     match event {
         Event::Dispatched { phase: Phase::Do, conditions: Some(conditions), .. } => {
-            conditions.charges().iter().cloned().map(Movement::Taken).collect()
+            conditions.charges.iter().cloned().map(Movement::Taken).collect()
         }
         Event::Permitted(permitted) => {
-            let taken = permitted.conditions.iter().flat_map(|conditions| conditions.charges());
+            let taken = permitted.conditions.iter().flat_map(|conditions| &conditions.charges);
             let returned = permitted.returned.iter().cloned().map(Movement::Returned);
             returned.chain(taken.cloned().map(Movement::Taken)).collect()
         }

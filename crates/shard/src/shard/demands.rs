@@ -88,16 +88,16 @@ pub(super) fn conditions_of(decision: &Decision, charges: Vec<Charge>) -> Option
         return None;
     }
     let Handed { mask, limits } = decision.handed().clone();
-    Some(Conditions::new(charges, limits, mask)).filter(|conditions| !conditions.is_empty()).map(Arc::new)
+    Some(Conditions { charges, limits, mask }).filter(|conditions| !conditions.is_empty()).map(Arc::new)
 }
 
 /// The input without what the conditions mask.
 pub(super) fn masked(input: &Arc<Document>, conditions: Option<&Conditions>) -> Arc<Document> {
-    let Some(conditions) = conditions.filter(|conditions| !conditions.mask().is_empty()) else {
+    let Some(conditions) = conditions.filter(|conditions| !conditions.mask.is_empty()) else {
         return Arc::clone(input);
     };
     let mut value = input.value().clone();
-    for path in conditions.mask() {
+    for path in conditions.mask.iter() {
         FieldPath::from_text(path).remove(&mut value);
     }
     Document::shared(value)
@@ -105,7 +105,7 @@ pub(super) fn masked(input: &Arc<Document>, conditions: Option<&Conditions>) -> 
 
 /// How long an attempt may take under the conditions.
 pub(super) fn timeout(own: Duration, conditions: Option<&Conditions>) -> Duration {
-    let limit = conditions.and_then(|conditions| conditions.limits().get("timeout")).and_then(Value::as_str);
+    let limit = conditions.and_then(|conditions| conditions.limits.get("timeout")).and_then(Value::as_str);
     // What cannot be read is none that a bundle's reader took.
     limit.and_then(|text| duration::parse(text).ok()).map_or(own, |limit| own.min(limit))
 }

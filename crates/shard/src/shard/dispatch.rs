@@ -509,7 +509,7 @@ impl Shard {
             phase: key.phase,
             attempt,
             input: handed,
-            limits: conditions.map(|conditions| Arc::clone(conditions.limits())).unwrap_or_default(),
+            limits: conditions.map(|conditions| conditions.limits.clone()).unwrap_or_default(),
             idempotency_key: offer.idempotency_key.clone(),
             forward_key: offer.forward_key.clone(),
             forward_unknown: offer.forward_unknown,

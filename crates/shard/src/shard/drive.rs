@@ -230,7 +230,7 @@ impl Shard {
             unknown: state.unknown,
             decision,
             deadline,
-            limits: state.conditions.as_ref().map(|conditions| Arc::clone(conditions.limits())).unwrap_or_default(),
+            limits: state.conditions.as_ref().map(|conditions| conditions.limits.clone()).unwrap_or_default(),
         })
     }
 

@@ -242,7 +242,7 @@ impl Model {
             Counted::Waits => return Err("its rate has no room".to_owned()),
             Counted::Short(why) => return Err(why),
         };
-        let recorded = out.conditions.map_or(&[][..], Conditions::charges);
+        let recorded = out.conditions.map_or(&[][..], |conditions| &conditions.charges);
         tenant.book.reserve((id, out.node), charges, recorded, record.at)?;
         if !recorded.is_empty() {
             self.governed.touched.insert(record.log.tenant().clone());
@@ -261,7 +261,7 @@ impl Model {
         let Some(handed) = transaction.saga.handed(&out.node) else { return Ok(()) };
         let shown = handed.mask.iter().find(|path| has(out.input, path));
         ensure(shown.is_none(), || format!("{shown:?} is masked, and in {}", out.input))?;
-        let limits = out.conditions.map(Conditions::limits);
+        let limits = out.conditions.map(|conditions| &conditions.limits);
         let network = limits.and_then(|limits| limits.get("network")).and_then(Value::as_array);
         let network: Option<Vec<&str>> = network.map(|hosts| hosts.iter().filter_map(Value::as_str).collect());
         ensure(network == handed.network, || format!("its hosts are {network:?}, not {:?}", handed.network))?;

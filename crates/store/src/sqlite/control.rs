@@ -178,8 +178,9 @@ fn put(
          ON CONFLICT (tenant, {column}) DO UPDATE SET body_key = excluded.body_key, \
          body_nonce = excluded.body_nonce, body = excluded.body"
     );
-    conn.execute(&statement, params![tenant.as_str(), under, body.key, body.nonce, body.bytes])
-        .map_err(during(operation))?;
+    // Accounts are written at most commits: the statement is kept.
+    let mut statement = conn.prepare_cached(&statement).map_err(during(operation))?;
+    statement.execute(params![tenant.as_str(), under, body.key, body.nonce, body.bytes]).map_err(during(operation))?;
     Ok(())
 }
 

@@ -154,7 +154,7 @@ fn what_a_driver_left_gives_back_what_was_counted() {
         let Ok(Asked::Attempt(node)) = run.ask(1, &intent, &input) else { panic!("it may be tried") };
         let account = AccountId { holder: String::new(), of: AccountOf::Budget(name("refunds")) };
         let charge = Charge { account, amount: 7, cost: None, opened: Some(1), since: run.now, until: None };
-        let conditions = Conditions::new(vec![charge.clone()], Arc::default(), Arc::default());
+        let conditions = Conditions { charges: vec![charge.clone()], ..Conditions::default() };
         let outgoing = run.outgoing(input, Some(conditions));
         run.cx(|t, cx| t.permit(node, &intent, outgoing, cx)).unwrap();
         let driver = run.resume();

@@ -99,7 +99,7 @@ pub(super) fn reserves_what_is_out(tenant: &Tenant) {
     let mut out = BTreeMap::<(AccountId, Span), u64>::new();
     for row in Scan::steps(&tenant.store, None, usize::MAX).unwrap() {
         let state: StepState = serde_json::from_slice(&row.body.bytes).unwrap();
-        for charge in state.conditions.iter().flat_map(|conditions| conditions.charges()) {
+        for charge in state.conditions.iter().flat_map(|conditions| &conditions.charges) {
             *out.entry((charge.account.clone(), Span::of(charge))).or_default() += charge.amount;
         }
     }
