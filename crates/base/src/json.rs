@@ -8,7 +8,7 @@ mod scan;
 
 pub use scan::{Members, is_canonical};
 
-use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX};
+use crate::limits::{JSON_OBJECT_COUNTS, JSON_VALUE_BYTES, NESTING_MAX, STORED_NESTING_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::value::RawValue;
@@ -60,22 +60,27 @@ pub struct Parsed {
     pub values: usize,
 }
 
-/// Reads a value: UTF-8, no key twice, at most [`NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
+/// Reads a value: UTF-8, no key twice, at most [`STORED_NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
 ///
 /// It is for what has been taken before or comes from whoever runs this; what strangers send is for [`parse_within`].
 ///
 /// # Errors
 /// Says what is wrong, with line and column.
 pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Value, JsonError> {
-    parse_within(bytes, Bounds { bytes: max_bytes, values: usize::MAX }).map(|parsed| parsed.value)
+    let bounds = Bounds { bytes: max_bytes, values: usize::MAX };
+    parse_nested(bytes, bounds, STORED_NESTING_MAX).map(|parsed| parsed.value)
 }
 
-/// Reads a value as [`parse`] does and stops as soon as it has more values than `bounds` say: a text of small values
-/// takes many times its bytes in memory.
+/// Reads a value as [`parse`] does, at most [`NESTING_MAX`] deep, and stops as soon as it has more values than `bounds`
+/// say: a text of small values takes many times its bytes in memory.
 ///
 /// # Errors
 /// As [`parse`], or that there are too many values.
 pub fn parse_within(bytes: &[u8], bounds: Bounds) -> Result<Parsed, JsonError> {
+    parse_nested(bytes, bounds, NESTING_MAX)
+}
+
+fn parse_nested(bytes: &[u8], bounds: Bounds, nesting: usize) -> Result<Parsed, JsonError> {
     if bytes.len() > bounds.bytes {
         return Err(JsonError::TooLarge { bytes: bytes.len(), max: bounds.bytes });
     }
@@ -85,7 +90,7 @@ pub fn parse_within(bytes: &[u8], bounds: Bounds) -> Result<Parsed, JsonError> {
         None => JsonError::TooMany { max: bounds.values },
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Guarded { depth: 0, left: &left }.deserialize(&mut deserializer).map_err(wrong)?;
+    let value = Guarded { depth: 0, nesting, left: &left }.deserialize(&mut deserializer).map_err(wrong)?;
     deserializer.end().map_err(wrong)?;
     Ok(Parsed { value, values: bounds.values - left.get().unwrap_or(0) })
 }
@@ -106,6 +111,16 @@ pub fn memory(value: &Value) -> usize {
         }
 }
 
+/// How many lists and objects lie in one another.
+#[must_use]
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+    }
+}
+
 /// Reads a value into a type, guarded as [`parse`] is.
 ///
 /// # Errors
@@ -118,6 +133,8 @@ pub fn parse_as<T: serde::de::DeserializeOwned>(bytes: &[u8], max_bytes: usize) 
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     depth: usize,
+    /// How deep it may nest.
+    nesting: usize,
     /// What values may still count; none once they counted more.
     left: &'a Cell<Option<usize>>,
 }
@@ -129,10 +146,10 @@ impl Guarded<'_> {
     }
 
     fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        if self.depth >= NESTING_MAX {
-            return Err(E::custom(format_args!("nested deeper than {NESTING_MAX}")));
+        if self.depth >= self.nesting {
+            return Err(E::custom(format_args!("nested deeper than {}", self.nesting)));
         }
-        Ok(Self { depth: self.depth + 1, left: self.left })
+        Ok(Self { depth: self.depth + 1, ..*self })
     }
 }
 
@@ -237,7 +254,7 @@ pub fn normalize(value: Value) -> Result<Value, &'static str> {
 }
 
 fn normalize_at(value: Value, depth: usize) -> Result<Value, &'static str> {
-    if depth > NESTING_MAX {
+    if depth >= NESTING_MAX && (value.is_array() || value.is_object()) {
         return Err("nested deeper than 32");
     }
     Ok(match value {
@@ -454,7 +471,15 @@ mod tests {
         check("[1", "EOF while parsing a list at line 1 column 2");
         check("1 2", "trailing characters at line 1 column 3");
         let deep = "[".repeat(5000) + &"]".repeat(5000);
-        assert!(parse(deep.as_bytes(), 1 << 20).unwrap_err().to_string().starts_with("nested deeper than 32"));
+        assert!(parse(deep.as_bytes(), 1 << 20).unwrap_err().to_string().starts_with("nested deeper than 48"));
+        for (deep, is_taken) in [(NESTING_MAX, true), (NESTING_MAX + 1, false)] {
+            let text = "[".repeat(deep) + &"]".repeat(deep);
+            let bounds = Bounds { bytes: 1 << 10, values: 100 };
+            assert_eq!(parse_within(text.as_bytes(), bounds).is_ok(), is_taken);
+            let value = parse(text.as_bytes(), 1 << 10).unwrap();
+            assert_eq!((depth(&value), depth(&json!({ "a": value, "b": [] }))), (deep, deep + 1));
+            assert_eq!(normalize(value).is_ok(), is_taken);
+        }
         assert!(parse(b"\"\xff\"", 16).is_err());
         assert_eq!(parse(b"12345", 4), Err(JsonError::TooLarge { bytes: 5, max: 4 }));
     }

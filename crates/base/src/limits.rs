@@ -18,6 +18,11 @@ pub const JSON_OBJECT_COUNTS: usize = 6;
 pub const JSON_VALUE_BYTES: usize = 72;
 /// How deep JSON, CEL and Cedar may nest.
 pub const NESTING_MAX: usize = 32;
+/// How deep what a worker reports may nest: it lies four deep in the body of an exchange, which may nest as any may.
+pub const REPORT_NESTING_MAX: usize = NESTING_MAX - 4;
+/// How deep what is stored may nest: a value lies within its payload or row, and what a target answered within an error
+/// of a compensation of a step.
+pub const STORED_NESTING_MAX: usize = NESTING_MAX + 16;
 /// Operators in one CEL expression or one Cedar policy.
 pub const OPERATORS_MAX: usize = 256;
 /// Bytes of one CEL expression.

@@ -625,7 +625,8 @@ fn document_of(text: &[u8]) -> Result<Node, DefinitionError> {
         return Err(DefinitionError::one(Place::START, "the definition is not UTF-8"));
     };
     // JSON is judged as JSON, so that what it means does not depend on how YAML reads it.
-    let is_json = utf8.trim_start().starts_with('{') && json::parse(text, DEFINITION_BYTES_MAX).is_ok();
+    let bounds = json::Bounds { bytes: DEFINITION_BYTES_MAX, values: usize::MAX };
+    let is_json = utf8.trim_start().starts_with('{') && json::parse_within(text, bounds).is_ok();
     let parsed = if is_json { json_text::parse(utf8) } else { yaml::parse(utf8) };
     parsed.map_err(|err| DefinitionError::one(err.place, err.message))
 }

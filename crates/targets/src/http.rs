@@ -369,7 +369,8 @@ fn detail(status: StatusCode, body: Option<&[u8]>) -> Value {
     let body = body.filter(|body| !body.is_empty() && body.len() <= DETAIL_BYTES_MAX);
     let shown = body.and_then(|body| {
         let text = || std::str::from_utf8(body).ok().map(Value::from);
-        json::parse(body, DETAIL_BYTES_MAX).ok().or_else(text)
+        let bounds = json::Bounds { bytes: DETAIL_BYTES_MAX, values: JSON_VALUES_MAX };
+        json::parse_within(body, bounds).ok().map(|parsed| parsed.value).or_else(text)
     });
     if let Some(shown) = shown {
         detail.insert(String::from("body"), shown);

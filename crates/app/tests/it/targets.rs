@@ -1,12 +1,14 @@
 //! What steps reach over HTTP: breakers that hold steps back, settings that last, signatures, and answers that come
 //! later.
 
-use crate::house::{House, config};
+use crate::house::{House, config, name};
 use chancery_app::callbacks::{self, CallbackAck};
 use chancery_app::ledger::{self, EntryFilter};
+use chancery_app::signals::{self, SendSignal};
 use chancery_app::targets::{self, TargetHealth, TargetView};
 use chancery_app::transactions::{self, TransactionView};
 use chancery_app::{Config, Error, Page, signing};
+use chancery_base::limits::NESTING_MAX;
 use chancery_base::webhook::{Headers, SigningSecret, verify};
 use chancery_base::{Document, Kind, TargetId, Timestamp, TransactionId};
 use chancery_engine::StepError;
@@ -14,14 +16,15 @@ use chancery_policy::Action;
 use chancery_shard::TaskToken;
 use chancery_shard::input::ReportedOutcome;
 use chancery_shard::target::{Forced, TargetSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A service that answers with the statuses that it is told, then with 200, and keeps what it was asked.
+/// A service that answers with the statuses that it is told, then with 200, and keeps what it was asked. What it says at
+/// `/deep` nests as deep as values may.
 struct Service {
     origin: String,
     answers: Arc<Mutex<VecDeque<u16>>>,
@@ -83,12 +86,17 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, queue: &mut Arc
         }
         request.extend_from_slice(&part[..read]);
     }
-    seen.lock().unwrap().push(String::from_utf8(request).unwrap());
+    let request = String::from_utf8(request).unwrap();
+    let body = if request.starts_with("POST /deep") { deep().to_string() } else { r#"{"done":true}"#.to_owned() };
+    seen.lock().unwrap().push(request);
     let status = next(queue);
-    let body = r#"{"done":true}"#;
     let head = format!("HTTP/1.1 {status} So\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     drop(stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await);
     drop(stream.shutdown().await);
+}
+
+fn deep() -> Value {
+    (1..NESTING_MAX).fold(json!([]), |inner, _| json!([inner]))
 }
 
 fn next(queue: &mut Arc<Mutex<VecDeque<u16>>>) -> u16 {
@@ -299,4 +307,38 @@ async fn without_a_public_url_202_is_an_answer_like_any_other() {
     let done = house.run(json!({})).await;
     assert_eq!((done.head.status.word(), done.output), ("completed", Some(json!({"done": true}))));
     assert!(!service.asked.lock().unwrap()[0].contains("chancery-callback"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nests_as_deep_as_a_value_may_is_read_again_whoever_said_it() {
+    let service = Service::new(&[200, 200, 422]).await;
+    let house = House::with(service.config()).await;
+    let call = format!("method: POST, url: \"{}/deep\"", service.origin);
+    house
+        .register(&format!(
+            "name: order\nversion: 2\nsteps:\n  - id: call\n    run: {{http: {{{call}}}}}\n  - id: kept\n    \
+             run: {{http: {{{call}, keep: [content-length]}}}}\n    after: [call]\n  - id: hold\n    \
+             run: {{signal: {{name: go}}}}\n    after: [kept]\n  - id: refused\n    run: {{http: {{{call}}}}}\n    \
+             with: \"${{{{ steps.call.output }}}}\"\n    after: [hold]\n"
+        ))
+        .await;
+    let id = house.start(json!({}), None).await.unwrap();
+    service.until_asked(2).await;
+    let before = after_a_moment(&house, id).await;
+    let kept = json!({ "body": deep(), "headers": { "content-length": "64" } });
+    assert_eq!((&before.steps[0].output, &before.steps[1].output), (&Some(deep()), &Some(kept)));
+
+    let house = house.reopened(service.config()).await;
+    assert_eq!(after_a_moment(&house, id).await.steps, before.steps, "held by nobody, and read");
+    let signal = SendSignal { name: name("go"), id: None, payload: deep() };
+    signals::send(&house.app, &house.granted(Action::TransactionSignal).await, id, signal).await.unwrap();
+    let failed = house.wait(id).await;
+    assert_eq!((failed.head.status.word(), &failed.steps[2].output), ("failed", &Some(deep())));
+    let detail = failed.steps[3].error.as_ref().and_then(|error| error.detail.as_deref());
+    assert_eq!(detail, Some(&json!({ "body": deep(), "status": 422 })));
+    let house = house.reopened(service.config()).await;
+    assert_eq!(after_a_moment(&house, id).await.steps, failed.steps);
+    let grant = house.granted(Action::TransactionRead).await;
+    let history = transactions::history(&house.app, &grant, id, Page::default()).await.unwrap();
+    assert_eq!(history.items.len(), 11);
 }

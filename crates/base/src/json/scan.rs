@@ -3,7 +3,7 @@
 
 use super::{INTEGER_MAX, number, plain, write_string};
 use crate::Document;
-use crate::limits::NESTING_MAX;
+use crate::limits::STORED_NESTING_MAX;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl<'a> Scanner<'a> {
 
     fn array(&mut self, depth: usize) -> Option<()> {
         self.byte(b'[')?;
-        if depth >= NESTING_MAX {
+        if depth >= STORED_NESTING_MAX {
             return None;
         }
         if self.byte(b']').is_some() {
@@ -89,7 +89,7 @@ impl<'a> Scanner<'a> {
         if self.byte(b'}').is_some() {
             return Some(());
         }
-        if depth >= NESTING_MAX {
+        if depth >= STORED_NESTING_MAX {
             return None;
         }
         let mut last = None;
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn nests_as_deep_as_a_value_may() {
-        for depth in NESTING_MAX - 1..NESTING_MAX + 3 {
+        for depth in STORED_NESTING_MAX - 1..STORED_NESTING_MAX + 3 {
             for (open, inner, close) in
                 [("[", "1", "]"), ("[", "[]", "]"), ("{\"a\":", "{}", "}"), ("{\"a\":", "1", "}")]
             {

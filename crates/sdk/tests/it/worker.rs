@@ -4,6 +4,7 @@ use crate::server::{Book, Server, client, problem, task};
 use chancery_api::ProblemKind;
 use chancery_api::worker::Report;
 use chancery_base::Timestamp;
+use chancery_base::limits::REPORT_NESTING_MAX;
 use chancery_sdk::{Client, HandlerError, Task, Worker, WorkerError};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -141,13 +142,19 @@ async fn an_output_that_is_too_large_is_a_failure() {
     let server = Server::default();
     let listening = server.listen(0).await;
     let worker = worker(client(listening.address)).handle("large", |_| async { Ok("x".repeat(1 << 20)) });
+    let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    let worker = worker.handle("deep", move |_| async move { Ok(nested(REPORT_NESTING_MAX + 1)) });
+    let worker = worker.handle("taken", move |_| async move { Ok(nested(REPORT_NESTING_MAX)) });
     let running = run(worker.handle("fraction", |_| async { Ok(1e300) }));
-    server.offer(task("t1", "large", Value::Null));
-    server.offer(task("t2", "fraction", Value::Null));
-    let mut reports = server.reports(2).await;
+    for (task_id, queue) in [("t1", "large"), ("t2", "fraction"), ("t3", "deep"), ("t4", "taken")] {
+        server.offer(task(task_id, queue, Value::Null));
+    }
+    let mut reports = server.reports(4).await;
     reports.sort_by(|a, b| a.task.cmp(&b.task));
+    let taken = reports.pop().and_then(|report| report.output);
+    assert_eq!(taken.map(|output| output.value().clone()), Some(nested(REPORT_NESTING_MAX)));
     for report in reports {
-        let error = report.error.expect("neither is taken");
+        let error = report.error.expect("none is taken");
         assert_eq!((error.error_type.as_str(), error.unknown), ("BadOutput", true));
     }
     running.end().await.unwrap();

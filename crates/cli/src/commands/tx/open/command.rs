@@ -4,7 +4,7 @@ use crate::error::CliError;
 use chancery_api::open::OpenPermit;
 use chancery_api::worker::ReportError;
 use chancery_base::json;
-use chancery_base::limits::{PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX};
+use chancery_base::limits::{PAYLOAD_BYTES_MAX, REPORT_NESTING_MAX, TEXT_BYTES_MAX};
 use serde_json::Value;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt as _;
@@ -69,8 +69,9 @@ fn output(printed: &[u8]) -> Came {
     if text.is_empty() {
         return (Some(Value::Null), None);
     }
-    let value = json::parse(text.as_bytes(), PAYLOAD_BYTES_MAX);
-    (Some(value.unwrap_or_else(|_text| Value::from(text))), None)
+    let value = json::parse(text.as_bytes(), PAYLOAD_BYTES_MAX).ok();
+    let value = value.filter(|value| json::depth(value) <= REPORT_NESTING_MAX);
+    (Some(value.unwrap_or_else(|| Value::from(text))), None)
 }
 
 fn failure(kind: &str, mut message: String, unknown: bool) -> ReportError {
