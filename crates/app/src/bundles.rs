@@ -256,7 +256,7 @@ fn missing(digest: Digest) -> Error {
 }
 
 fn view(row: &BundleRow, [active, shadow]: [Option<Digest>; 2], trust: &Trust) -> Result<BundleView, Error> {
-    let source = json::parse(&row.source, limits::BUNDLE_BYTES_MAX).map_err(damaged("a bundle"))?;
+    let source = json::parse_stored(&row.source, limits::BUNDLE_BYTES_MAX).map_err(damaged("a bundle"))?;
     Ok(BundleView {
         name: row.name.clone(),
         version: row.version,

@@ -2,7 +2,7 @@
 //! attempt was handed out, and names it.
 
 use crate::app::App;
-use crate::{Error, clock};
+use crate::{Error, clock, payloads};
 use chancery_base::{PrincipalId, TenantId};
 use chancery_shard::input::{Ack, Command, Exchange, Report, ReportedOutcome, Response, Worker};
 use chancery_shard::token::TaskToken;
@@ -32,7 +32,7 @@ pub async fn report(
     let tenant = app.tenant_of(tenant).ok_or(Error::Unauthenticated)?;
     let is_report = outcome.is_some();
     // Who asks has the task, and accepts it.
-    let outcome = outcome.unwrap_or(ReportedOutcome::Accepted);
+    let outcome = payloads::reported(outcome.unwrap_or(ReportedOutcome::Accepted));
     let exchange = Exchange {
         worker: Worker { principal: PrincipalId::SYSTEM, instance: Arc::from("callback") },
         version: None,

@@ -116,7 +116,7 @@ pub(crate) fn missing(name: &Name, version: Option<u32>) -> Error {
 }
 
 fn view(row: &DefinitionRow) -> Result<DefinitionView, Error> {
-    let source = json::parse(&row.source, limits::DEFINITION_BYTES_MAX).map_err(damaged("a definition"))?;
+    let source = json::parse_stored(&row.source, limits::DEFINITION_BYTES_MAX).map_err(damaged("a definition"))?;
     Ok(DefinitionView {
         name: row.name.clone(),
         version: row.version,

@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::transactions::{self, ResultView};
-use crate::{Error, past};
-use chancery_base::limits::{PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX};
-use chancery_base::{Document, Name, TransactionId};
+use crate::{Error, past, payloads};
+use chancery_base::limits::TEXT_BYTES_MAX;
+use chancery_base::{Name, TransactionId};
 use chancery_engine::Intent;
 use chancery_policy::Grant;
 use chancery_shard::input::{Ack, Command, Drive, Driven, Driving, Heard, Permit, Report, Response, Resumed, Stepped};
@@ -28,7 +28,7 @@ pub struct Step {
 /// If what is declared is wrong, the transaction is not open or another drives it, or its definition does not allow it.
 pub async fn step(app: &App, grant: &Grant, id: TransactionId, step: Step) -> Result<Stepped, Error> {
     step.intent.check().map_err(Error::Invalid)?;
-    let input = bounded(step.input, "the input")?;
+    let input = payloads::taken(step.input, "the input")?;
     let tenant = app.tenant(grant)?;
     let held = tenant.inputs.hold_more(id, &input)?;
     let answer =
@@ -52,6 +52,7 @@ pub async fn outcome(app: &App, grant: &Grant, id: TransactionId, step: Name, re
     if report.task.attempt.transaction != id {
         return Err(Error::Missing(format!("task of step `{step}` with this token")));
     }
+    let report = Report { outcome: payloads::reported(report.outcome), ..report };
     match drive(app, grant, id, Driving::Outcome { step, report }).await? {
         Driven::Acknowledged(ack) => Ok(ack),
         Driven::Stepped(_) | Driven::Settled | Driven::Resumed(_) | Driven::Heard(_) => Err(OTHERWISE),
@@ -69,7 +70,7 @@ pub async fn commit(
     driver: u32,
     output: Value,
 ) -> Result<ResultView, Error> {
-    let output = bounded(output, "the output")?;
+    let output = payloads::taken(output, "the output")?;
     settle(app, grant, id, Driving::Commit { driver, output }).await
 }
 
@@ -135,13 +136,4 @@ async fn drive(app: &App, grant: &Grant, id: TransactionId, driving: Driving) ->
         | Response::Triggered(_)
         | Response::Done { .. } => Err(OTHERWISE),
     }
-}
-
-fn bounded(value: Value, what: &str) -> Result<Arc<Document>, Error> {
-    let document = Document::shared(value);
-    let bytes = document.canonical().len();
-    if bytes > PAYLOAD_BYTES_MAX {
-        return Err(Error::Invalid(format!("{what} has {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are allowed")));
-    }
-    Ok(document)
 }

@@ -1,7 +1,7 @@
 //! The worker exchange: one call both hands in and takes out.
 
 use crate::app::App;
-use crate::{Error, capabilities, clock};
+use crate::{Error, capabilities, clock, payloads};
 use chancery_base::limits::{CREDIT_MAX, EXCHANGE_QUEUES_MAX, EXCHANGE_TASKS_MAX, NAME_BYTES_MAX, VERSION_BYTES_MAX};
 use chancery_base::{Name, PublicKey};
 use chancery_policy::Grant;
@@ -61,7 +61,7 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Answered, 
         version: call.version.map(Arc::from),
         key: call.key,
         queues: call.queues.into_iter().map(|(name, want)| (Queue::Worker(name), want)).collect(),
-        done: call.done,
+        done: call.done.into_iter().map(kept).collect(),
         holding: call.holding,
         hold_until,
     });
@@ -79,6 +79,10 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Answered, 
         | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("an exchange was answered as something else")),
     }
+}
+
+fn kept(report: Report) -> Report {
+    Report { outcome: payloads::reported(report.outcome), ..report }
 }
 
 fn check(call: &Call) -> Result<(), Error> {

@@ -42,6 +42,7 @@ pub mod operations;
 pub mod overrides;
 mod page;
 mod past;
+mod payloads;
 pub mod principals;
 mod probe;
 mod pump;

@@ -7,9 +7,10 @@ mod taker;
 pub(crate) use book::Book;
 
 use crate::config::Config;
+use crate::payloads;
 use crate::tasks::Tasks;
 use crate::tenant::Tenant;
-use chancery_base::{Document, Name};
+use chancery_base::Name;
 use chancery_engine::StepError;
 use chancery_shard::input::{Queue, ReportedOutcome, Task};
 use serde_json::Value;
@@ -57,20 +58,10 @@ impl Closures {
     {
         let handler: Handler = Arc::new(move |task| {
             let outcome = closure(task);
-            Box::pin(async move { normalized(outcome.await) })
+            Box::pin(async move { payloads::said(outcome.await) })
         });
         self.handlers.insert(name, handler);
         self
-    }
-}
-
-/// An output that did not come through the JSON reader is brought into its form.
-fn normalized(outcome: Outcome) -> ReportedOutcome {
-    match outcome.map(chancery_base::json::normalize) {
-        Ok(Ok(output)) => ReportedOutcome::Completed(Document::shared(output)),
-        // It was done; that its output can't be kept is for people to know.
-        Ok(Err(problem)) => ReportedOutcome::Unknown(StepError::fatal("BadOutput", problem)),
-        Err(error) => ReportedOutcome::Failed(error),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::transactions::{self, TransactionView};
-use crate::{Error, past};
+use crate::{Error, past, payloads};
+use chancery_base::TransactionId;
 use chancery_base::limits::TEXT_BYTES_MAX;
-use chancery_base::{Document, TransactionId};
 use chancery_engine::ShownStatus;
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
@@ -127,7 +127,8 @@ pub async fn resolve(
     resolution: Resolution,
 ) -> Result<TransactionView, Error> {
     let operation = Reasoned::new(resolution.justification)?.operation(grant, id);
-    operate(app, grant, Command::Resolve(operation, resolution.step, Document::shared(resolution.output)), id).await
+    let output = payloads::taken(resolution.output, "the output")?;
+    operate(app, grant, Command::Resolve(operation, resolution.step, output), id).await
 }
 
 pub(crate) fn check(justification: &str) -> Result<(), Error> {

@@ -64,7 +64,7 @@ pub(crate) async fn of_row(app: &App, grant: &Grant, row: &TransactionRow) -> Re
 }
 
 fn view(row: &SettingsRow) -> Result<SettingsView, Error> {
-    let values = match json::parse(&row.source, SETTINGS_BYTES_MAX).map_err(damaged("settings"))? {
+    let values = match json::parse_stored(&row.source, SETTINGS_BYTES_MAX).map_err(damaged("settings"))? {
         Value::Object(values) => values,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             return Err(damaged("settings")(format!("version {} is no object", row.version)));

@@ -1,9 +1,9 @@
 //! Signals: messages for transactions that run.
 
 use crate::app::App;
-use crate::{Error, past};
+use crate::{Error, past, payloads};
 use chancery_base::limits::{KEY_BYTES_MAX, SIGNAL_BYTES_MAX};
-use chancery_base::{Document, Name, TransactionId};
+use chancery_base::{Name, TransactionId};
 use chancery_engine::{ShownStatus, Signal};
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
@@ -57,12 +57,7 @@ pub(crate) fn checked(signal: SendSignal) -> Result<Signal, Error> {
     if signal.id.as_ref().is_some_and(|id| !(1..=KEY_BYTES_MAX).contains(&id.len())) {
         return Err(Error::Invalid(format!("a signal's id has 1 to {KEY_BYTES_MAX} bytes")));
     }
-    let payload = Document::shared(signal.payload);
-    let bytes = payload.canonical().len();
-    if bytes > SIGNAL_BYTES_MAX {
-        let message = format!("the signal's payload has {bytes} bytes, at most {SIGNAL_BYTES_MAX} are allowed");
-        return Err(Error::Invalid(message));
-    }
+    let payload = payloads::taken_within(signal.payload, "the signal's payload", SIGNAL_BYTES_MAX)?;
     Ok(Signal { name: signal.name, id: signal.id, payload })
 }
 

@@ -19,9 +19,9 @@ use crate::page::{Page, Paged};
 use crate::settings;
 use crate::signals::{self, SendSignal};
 use crate::tenant::Tenant;
-use crate::{Error, clock, past};
+use crate::{Error, clock, past, payloads};
 use chancery_base::limits::{COUNT_LOOKS_MAX, COUNT_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, SEARCH_LOOKS_MAX};
-use chancery_base::{Document, Name, Slot, Timestamp, TransactionId};
+use chancery_base::{Name, Slot, Timestamp, TransactionId};
 use chancery_engine::definition::{Definition, DefinitionKind};
 use chancery_engine::{Fault, Headers, ShownStatus, Summary};
 use chancery_policy::Grant;
@@ -125,7 +125,7 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
         None => random_slot(&mut entropy),
     };
     let id = TransactionId::draw(clock::now(), slot, &mut entropy);
-    let document = Document::shared(start.input);
+    let document = payloads::taken(start.input, "the input")?;
     // A start that is sent again under its key must not signal again.
     let key = start.idempotency_key.clone();
     let signal = start.signal.map(|signal| signals::checked(SendSignal { id: signal.id.or(key), ..signal }));

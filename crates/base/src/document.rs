@@ -42,9 +42,9 @@ impl Document {
     }
 
     fn read(&self) -> Value {
-        // INVARIANT: without a value there is a text, and that was found to be what `parse` takes.
+        // INVARIANT: without a value there is a text, and that was found to be what `parse_stored` takes.
         let text = self.canonical.get().map_or("null", |text| text);
-        json::parse(text.as_bytes(), text.len()).unwrap_or_default()
+        json::parse_stored(text.as_bytes(), text.len()).unwrap_or_default()
     }
 
     /// The value, and no more.

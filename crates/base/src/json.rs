@@ -60,24 +60,37 @@ pub struct Parsed {
     pub values: usize,
 }
 
-/// Reads a value: UTF-8, no key twice, at most [`STORED_NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
+/// Reads a value: UTF-8, no key twice, at most [`NESTING_MAX`] deep, numbers within ±2⁵³, `max_bytes` at most.
 ///
-/// It is for what has been taken before or comes from whoever runs this; what strangers send is for [`parse_within`].
+/// It is for what whoever runs this gives; what strangers send is for [`parse_within`], and what has been taken and
+/// stored for [`parse_stored`].
 ///
 /// # Errors
 /// Says what is wrong, with line and column.
 pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Value, JsonError> {
-    let bounds = Bounds { bytes: max_bytes, values: usize::MAX };
-    parse_nested(bytes, bounds, STORED_NESTING_MAX).map(|parsed| parsed.value)
+    parse_nested(bytes, unbounded(max_bytes), NESTING_MAX).map(|parsed| parsed.value)
 }
 
-/// Reads a value as [`parse`] does, at most [`NESTING_MAX`] deep, and stops as soon as it has more values than `bounds`
-/// say: a text of small values takes many times its bytes in memory.
+/// Reads what is stored, as [`parse`] does, but at most [`STORED_NESTING_MAX`] deep: values that were taken lie in rows,
+/// payloads and records, which nest a little deeper than they do.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_stored(bytes: &[u8], max_bytes: usize) -> Result<Value, JsonError> {
+    parse_nested(bytes, unbounded(max_bytes), STORED_NESTING_MAX).map(|parsed| parsed.value)
+}
+
+/// Reads a value as [`parse`] does, and stops as soon as it has more values than `bounds` say: a text of small values
+/// takes many times its bytes in memory.
 ///
 /// # Errors
 /// As [`parse`], or that there are too many values.
 pub fn parse_within(bytes: &[u8], bounds: Bounds) -> Result<Parsed, JsonError> {
     parse_nested(bytes, bounds, NESTING_MAX)
+}
+
+fn unbounded(bytes: usize) -> Bounds {
+    Bounds { bytes, values: usize::MAX }
 }
 
 fn parse_nested(bytes: &[u8], bounds: Bounds, nesting: usize) -> Result<Parsed, JsonError> {
@@ -126,7 +139,18 @@ pub fn depth(value: &Value) -> usize {
 /// # Errors
 /// As [`parse`], or that the value does not have the type's form.
 pub fn parse_as<T: serde::de::DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, JsonError> {
-    let value = parse(bytes, max_bytes)?;
+    parse(bytes, max_bytes).and_then(typed)
+}
+
+/// Reads what is stored into a type, guarded as [`parse_stored`] is.
+///
+/// # Errors
+/// As [`parse_stored`], or that the value does not have the type's form.
+pub fn parse_stored_as<T: serde::de::DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, JsonError> {
+    parse_stored(bytes, max_bytes).and_then(typed)
+}
+
+fn typed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, JsonError> {
     serde_json::from_value(value).map_err(|err| JsonError::Syntax(err.to_string()))
 }
 
@@ -471,12 +495,15 @@ mod tests {
         check("[1", "EOF while parsing a list at line 1 column 2");
         check("1 2", "trailing characters at line 1 column 3");
         let deep = "[".repeat(5000) + &"]".repeat(5000);
-        assert!(parse(deep.as_bytes(), 1 << 20).unwrap_err().to_string().starts_with("nested deeper than 48"));
+        let says = |read: Result<Value, JsonError>| read.unwrap_err().to_string();
+        assert!(says(parse(deep.as_bytes(), 1 << 20)).starts_with("nested deeper than 32"));
+        assert!(says(parse_stored(deep.as_bytes(), 1 << 20)).starts_with("nested deeper than 48"));
         for (deep, is_taken) in [(NESTING_MAX, true), (NESTING_MAX + 1, false)] {
             let text = "[".repeat(deep) + &"]".repeat(deep);
             let bounds = Bounds { bytes: 1 << 10, values: 100 };
             assert_eq!(parse_within(text.as_bytes(), bounds).is_ok(), is_taken);
-            let value = parse(text.as_bytes(), 1 << 10).unwrap();
+            assert_eq!(parse(text.as_bytes(), 1 << 10).is_ok(), is_taken);
+            let value = parse_stored(text.as_bytes(), 1 << 10).unwrap();
             assert_eq!((depth(&value), depth(&json!({ "a": value, "b": [] }))), (deep, deep + 1));
             assert_eq!(normalize(value).is_ok(), is_taken);
         }

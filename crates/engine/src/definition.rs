@@ -578,7 +578,7 @@ impl Definition {
     #[must_use]
     pub fn document(&self) -> Value {
         // INVARIANT: `source` was written by `json::canonical`.
-        json::parse(&self.source, self.source.len()).unwrap_or(Value::Null)
+        json::parse_stored(&self.source, self.source.len()).unwrap_or(Value::Null)
     }
 
     /// A step.

@@ -225,7 +225,7 @@ impl<'e> Machine<'e> {
     /// The JSON value; `None` for an absent optional.
     pub(crate) fn make_json(&mut self, value: &Val<'_>, depth: usize) -> Result<Option<Value>, EvalError> {
         self.charge(1)?;
-        if depth > NESTING_MAX {
+        if depth >= NESTING_MAX && matches!(value, Val::List(_) | Val::Map(_)) {
             return Err(EvalError::NotAValue("it nests deeper than 32"));
         }
         Ok(Some(match value {

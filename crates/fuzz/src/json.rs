@@ -4,7 +4,7 @@ use crate::Verdict;
 use crate::check::{find, place, sure, words};
 use chancery_base::json::{
     Bounds, INTEGER_MAX, JsonError, Members, canonical, canonical_text, depth, is_canonical, normalize, parse,
-    parse_within,
+    parse_stored, parse_within,
 };
 use chancery_base::limits::NESTING_MAX;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use serde_json::Value;
 const BYTES_MAX: usize = 2_048;
 
 pub(crate) fn json(data: &[u8]) -> Verdict {
-    let value = match parse(data, BYTES_MAX) {
+    let value = match parse_stored(data, BYTES_MAX) {
         Ok(value) => value,
         Err(JsonError::TooLarge { bytes, max }) => {
             assert!(bytes == data.len() && max == BYTES_MAX && bytes > max, "a limit that was not reached");
@@ -41,6 +41,7 @@ pub(crate) fn json(data: &[u8]) -> Verdict {
     }
     let bounds = Bounds { bytes: BYTES_MAX, values: usize::MAX };
     assert_eq!(parse_within(data, bounds).is_ok(), is_shallow, "what strangers send nests too deep, or not");
+    assert_eq!(parse(data, BYTES_MAX).is_ok(), is_shallow, "what is given nests too deep, or not");
     Verdict::Taken
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn in_domain(value: &Value, depth: usize) {
 /// What is written reads back as the same value and is written the same again.
 pub(crate) fn canonical_is_one_form(value: &Value) {
     let bytes = canonical(value);
-    let back = sure(parse(&bytes, usize::MAX), "a canonical text is read");
+    let back = sure(parse_stored(&bytes, usize::MAX), "a canonical text is read");
     assert_eq!(&back, value, "a canonical text reads back as another value");
     assert_eq!(canonical(&back), bytes, "a canonical form is not its own");
 }

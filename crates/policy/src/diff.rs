@@ -79,7 +79,7 @@ type Lines = BTreeMap<String, Vec<String>>;
 #[must_use]
 pub fn between(before: &Bundle, after: &Bundle) -> Vec<Difference> {
     let of = |bundle: &Bundle| {
-        let document = json::parse(bundle.canonical(), BUNDLE_BYTES_MAX).unwrap_or_default();
+        let document = json::parse_stored(bundle.canonical(), BUNDLE_BYTES_MAX).unwrap_or_default();
         [
             (Part::Policy, policies(Some(bundle.index()), words::scope)),
             (Part::Obligation, policies(bundle.obligation_index(), demanded_of)),

@@ -165,7 +165,7 @@ impl<'a> Linter<'a> {
         let mut policies: Vec<Scoped<'a>> =
             bundle.index().policies().policies().map(|policy| scoped(bundle, policy)).collect();
         policies.sort_by(|a, b| a.id().cmp(b.id()));
-        let document = json::parse(bundle.canonical(), BUNDLE_BYTES_MAX).unwrap_or_default();
+        let document = json::parse_stored(bundle.canonical(), BUNDLE_BYTES_MAX).unwrap_or_default();
         let files = match document.get("policies") {
             Some(Value::String(text)) => vec![("policies".to_owned(), text.clone())],
             Some(Value::Object(files)) => {

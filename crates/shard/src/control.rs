@@ -213,7 +213,7 @@ fn trust(row: &TrustRow) -> Result<Trust, ControlError> {
 pub fn principal(row: &PrincipalRow) -> Result<Principal, ControlError> {
     let damaged = |what: &dyn std::fmt::Display| ControlError(format!("principal {}: {what}", row.id));
     let bytes = row.body.open().ok_or_else(|| damaged(&"its body is under a key that is not here"))?;
-    let principal: Principal = json::parse_as(bytes, bytes.len()).map_err(|err| damaged(&err))?;
+    let principal: Principal = json::parse_stored_as(bytes, bytes.len()).map_err(|err| damaged(&err))?;
     if principal.id == row.id { Ok(principal) } else { Err(damaged(&"its body is another's")) }
 }
 

@@ -54,7 +54,7 @@ impl Sealed {
     /// What JSON says; none if this build can't read the bytes, or they are damaged.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = self.open()?;
-        json::parse_as(bytes, bytes.len()).ok()
+        json::parse_stored_as(bytes, bytes.len()).ok()
     }
 
     /// The bytes, if this build can read them: key `none`, no nonce.

@@ -218,5 +218,5 @@ fn members<'p>(payloads: &BTreeMap<u64, &'p PayloadRow>, seq: u64) -> Result<jso
 
 fn open<T: DeserializeOwned>(part: &'static str, sealed: &Sealed) -> Result<T, RowError> {
     let bytes = sealed.open().ok_or(RowError::Sealed(part))?;
-    json::parse_as(bytes, bytes.len()).map_err(|err| RowError::Damaged { part, message: err.to_string() })
+    json::parse_stored_as(bytes, bytes.len()).map_err(|err| RowError::Damaged { part, message: err.to_string() })
 }

@@ -18,5 +18,5 @@ pub fn row(name: &Name, head: &Head) -> ScheduleRow {
 /// What is wrong with it.
 pub fn head(row: &ScheduleRow) -> Result<Head, String> {
     let bytes = row.body.open().ok_or("its body is under a key that is not here")?;
-    json::parse_as(bytes, bytes.len()).map_err(|err| err.to_string())
+    json::parse_stored_as(bytes, bytes.len()).map_err(|err| err.to_string())
 }

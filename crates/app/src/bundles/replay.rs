@@ -113,7 +113,7 @@ impl Run {
         if let Some(known) = self.known.get(decision) {
             return Ok(known.clone());
         }
-        let value = json::parse(decision, decision.len()).map_err(damaged("a payload"))?;
+        let value = json::parse_stored(decision, decision.len()).map_err(damaged("a payload"))?;
         let again = replay::again(&self.bundle, &value);
         if self.known.len() < KNOWN_MAX && decision.len() <= KNOWN_BYTES_MAX {
             self.known.insert(decision.into(), again.clone());

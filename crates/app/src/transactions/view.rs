@@ -668,7 +668,7 @@ fn read<T: DeserializeOwned>(body: &Sealed, what: &'static str) -> Result<T, Err
 
 /// The JSON in sealed bytes.
 pub(crate) fn open(sealed: &Sealed) -> Result<Value, Error> {
-    json::parse(opened(sealed)?, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
+    json::parse_stored(opened(sealed)?, 4 * limits::BODY_BYTES_MAX).map_err(damaged("a payload"))
 }
 
 /// The text of a member of what is sealed; where there is none, of all of it.

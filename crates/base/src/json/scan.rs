@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Whether a text is the canonical text of a value that [`super::parse`] takes: its one spelling.
+/// Whether a text is the canonical text of a value that [`super::parse_stored`] takes: its one spelling.
 #[must_use]
 pub fn is_canonical(text: &str) -> bool {
     let mut scanner = Scanner { rest: text };
@@ -186,12 +186,12 @@ fn order(one: &str, other: &str) -> Ordering {
 mod tests {
     use super::*;
     use crate::json::tests::any_value;
-    use crate::json::{canonical_text, parse};
+    use crate::json::{canonical_text, parse_stored};
     use proptest::prelude::*;
 
     /// What is canonical by definition: what reading and writing gives back.
     fn naive(text: &str) -> bool {
-        parse(text.as_bytes(), text.len()).is_ok_and(|value| canonical_text(&value) == text)
+        parse_stored(text.as_bytes(), text.len()).is_ok_and(|value| canonical_text(&value) == text)
     }
 
     #[test]

@@ -218,7 +218,7 @@ const FORM: fn(&'static str) -> ExportProblem = ExportProblem::Form;
 
 /// Reads a line's body.
 pub(super) fn read(body: &str) -> Result<Line, ExportProblem> {
-    let body: Body = json::parse_as(body.as_bytes(), EXPORT_LINE_BYTES_MAX).map_err(ExportProblem::Json)?;
+    let body: Body = json::parse_stored_as(body.as_bytes(), EXPORT_LINE_BYTES_MAX).map_err(ExportProblem::Json)?;
     match (body.manifest, body.entry, body.skip, body.closing, body.signature) {
         (Some(manifest), None, None, None, Some(signature)) => {
             let manifest = read_manifest(manifest)?;

@@ -74,7 +74,7 @@ fn write_entry(entry: &Proven) -> Value {
 }
 
 pub(super) fn read(text: &[u8]) -> Result<Receipt, ReceiptError> {
-    let file: File = json::parse_as(text, RECEIPT_BYTES_MAX).map_err(ReceiptError::Json)?;
+    let file: File = json::parse_stored_as(text, RECEIPT_BYTES_MAX).map_err(ReceiptError::Json)?;
     if file.format != FORMAT {
         return Err(ReceiptError::Form("its format is not `chancery-receipt/1`"));
     }

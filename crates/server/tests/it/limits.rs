@@ -312,6 +312,40 @@ async fn values_take_room_too() {
 }
 
 #[tokio::test]
+async fn a_payload_has_at_most_a_mebibyte() {
+    let house = House::new().await;
+    house.shop().await;
+    let text = |bytes: usize| json!("x".repeat(bytes));
+    let start = json!({ "definition": "order", "input": { "sku": "a", "text": text(1 << 20) } });
+    let refused = house.post("/v1/transactions", &house.owner, &start).await;
+    assert_eq!(refused.slug(), "400 invalid-request");
+    assert_eq!(refused.problem().detail, "the input has 1048597 bytes, at most 1048576 are allowed");
+    // One answer that is too large does not hold up the other of the same call.
+    let ids = [house.order(&house.owner).await, house.order(&house.owner).await];
+    let take = json!({ "worker": "w-1", "queues": [{ "name": "reserve", "want": 2 }], "wait": "5s" });
+    let tasks = house.exchange(&house.owner, take).await["tasks"].clone();
+    let of = |id: &String| {
+        let task = tasks.as_array().unwrap().iter().find(|task| task["transaction"] == json!(id));
+        task.unwrap_or_else(|| panic!("{id}: {tasks}"))["task"].clone()
+    };
+    let done = json!([
+        { "task": of(&ids[0]), "output": { "id": text(1 << 20) } },
+        { "task": of(&ids[1]), "output": { "id": 7 } },
+    ]);
+    let acks = house.exchange(&house.owner, json!({ "worker": "w-1", "done": done })).await["acks"].clone();
+    assert_eq!(acks, json!(ids.each_ref().map(|id| json!({ "task": of(id), "ack": "recorded" }))));
+    let result =
+        async |id: &String| house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &house.owner).await.json();
+    assert_eq!(result(&ids[1]).await["output"], json!({ "id": 7 }));
+    let large = result(&ids[0]).await;
+    let error = &large["steps"][0]["error"];
+    assert_eq!(error["type"], json!("BadOutput"), "{large}");
+    assert_eq!(error["message"], json!("the output has 1048585 bytes, at most 1048576 are taken"));
+    // It may have been done, so it was undone.
+    assert_eq!((&large["status"], &large["steps"][0]["status"]), (&json!("compensated"), &json!("unknown")), "{large}");
+}
+
+#[tokio::test]
 async fn inputs_of_running_transactions_have_so_much_room() {
     let house = House::new().await;
     house.shop().await;

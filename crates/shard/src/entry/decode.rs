@@ -60,7 +60,7 @@ pub fn decode(record: &Record, payload: Option<&[u8]>) -> Result<Recorded, Decod
 }
 
 fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    match json::parse(bytes, bytes.len()) {
+    match json::parse_stored(bytes, bytes.len()) {
         Ok(Value::Object(map)) => Some(map),
         Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => None,
     }

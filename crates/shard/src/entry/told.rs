@@ -68,7 +68,7 @@ impl ToldPermit {
     /// # Errors
     /// If it is no such payload.
     pub fn read(payload: &[u8], notifier: &Name) -> Result<Option<Self>, json::JsonError> {
-        let Payload { decision, event, intent } = json::parse_as(payload, payload.len())?;
+        let Payload { decision, event, intent } = json::parse_stored_as(payload, payload.len())?;
         let demands = decision.obligations.into_iter().filter(|demand| demand.notifiers.contains(notifier));
         let because: Vec<_> = demands.map(|demand| (demand.policy, demand.reason)).collect();
         let Asked { action, principal, resource } = decision.request;
