@@ -147,11 +147,12 @@ struct Counters {
 /// The store in a directory.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // INVARIANT: in this order. With the queues gone their threads end; then these are waited for; then another
-    // process may have the directory.
+    // INVARIANT: in this order. With the queues gone their threads end; then these are waited for, then the file that
+    // they wrote to is closed; then another process may have the directory.
     jobs: Jobs,
     readers: Readers,
     _threads: Threads,
+    _database: Arc<File>,
     _lock: File,
     counters: Arc<Counters>,
     gauge: Arc<Gauge>,
@@ -202,11 +203,16 @@ impl SqliteStore {
         })?;
         let fatal = Arc::new(Fatal { hook: Arc::clone(&options.on_fatal), reason: OnceLock::new() });
 
+        // INVARIANT: it is closed after every connection of `threads`: closing it releases SQLite's locks on the file,
+        // which are the process's.
+        let database = Arc::new(open::database(dir)?);
         // INVARIANT: the queues' other ends are dropped before `threads`, also where this returns early.
         let mut threads = Threads::default();
         let (readers, reads) = Readers::new();
         let (jobs, queue) = Jobs::new();
-        let (checkpointer, copy) = Checkpointer::new(open::checkpointer(dir)?, Arc::clone(&gauge), Arc::clone(&fatal));
+        let mover = open::checkpointer(dir)?;
+        let (checkpointer, copy) =
+            Checkpointer::new(mover, Arc::clone(&database), Arc::clone(&gauge), Arc::clone(&fatal));
         threads.start("store-wal", dir, copy)?;
         for _ in 0..options.readers.max(1) {
             let (conn, reads) = (open::reader(dir)?, Arc::clone(&reads));
@@ -215,7 +221,7 @@ impl SqliteStore {
         let writer = Writer { conn, queue, checkpointer, counters: Arc::clone(&counters), fatal };
         threads.start("store-write", dir, move || writer.run())?;
         let durability = options.durability;
-        Ok(Self { jobs, readers, _threads: threads, _lock: lock, counters, gauge, durability })
+        Ok(Self { jobs, readers, _threads: threads, _database: database, _lock: lock, counters, gauge, durability })
     }
 
     /// Opens what is in `dir` to be read only, whether or not a server has it.

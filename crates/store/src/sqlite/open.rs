@@ -276,6 +276,11 @@ pub(super) fn checkpointer(dir: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
+/// Opens the file of the database, to have it synced.
+pub(super) fn database(dir: &Path) -> Result<File, OpenError> {
+    File::open(dir.join(DATABASE)).map_err(|source| io_error("open the database's file", dir, source))
+}
+
 /// Opens a connection that reads, beside a writer or not.
 pub(super) fn reader(dir: &Path) -> Result<Connection, OpenError> {
     let path = dir.join(DATABASE);

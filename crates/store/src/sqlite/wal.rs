@@ -3,10 +3,16 @@
 //! Beside the writer it copies what the log holds each time that [`WAL_BYTES_STEP`] more are in it. The log begins
 //! anew only if all of it was copied and nothing was written meanwhile, which under load is never; so at
 //! [`WAL_BYTES_MAX`] the writer waits until it has.
+//!
+//! SQLite syncs the database only once it has copied all of the log, since nothing else may rely on the database
+//! before. What was copied until then would be written to the disk at once, in the way of every commit meanwhile; so
+//! each copy is synced by itself here.
 
 use crate::sqlite::Fatal;
 use crate::sqlite::fault::{extended, is_sync_failure};
 use rusqlite::Connection;
+use std::error::Error;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,7 +21,7 @@ use tracing::{debug, error, warn};
 /// Bytes in the log at which the writer waits for it to begin anew.
 pub(super) const WAL_BYTES_MAX: u64 = 64 << 20;
 /// Bytes in the log, not copied yet, at which they are.
-const WAL_BYTES_STEP: u64 = 4 << 20;
+const WAL_BYTES_STEP: u64 = 512 << 10;
 /// Bytes more in the log after which the writer waits again, if a read under way kept the log from beginning anew.
 const WAL_BYTES_RETRY: u64 = 16 << 20;
 /// Bytes of a page's header in the log.
@@ -89,13 +95,14 @@ impl Checkpointer {
     /// The writer's side, and what the thread is to run.
     pub(super) fn new(
         conn: Connection,
+        database: Arc<File>,
         gauge: Arc<Gauge>,
         fatal: Arc<Fatal>,
     ) -> (Self, impl FnOnce() + Send + 'static) {
         // One that waits is enough: it copies all that there is when its turn comes.
         let (requests, received) = sync_channel(1);
         let side = Self { requests, gauge: Arc::clone(&gauge), wait_at: WAL_BYTES_MAX };
-        (side, move || run(&conn, &received, &gauge, &fatal))
+        (side, move || Mover { conn, database, gauge, fatal }.run(&received))
     }
 
     /// Has the log copied if it is time, and waits for it if it is high time.
@@ -128,33 +135,95 @@ impl Checkpointer {
     }
 }
 
-fn run(conn: &Connection, requests: &Receiver<Request>, gauge: &Gauge, fatal: &Fatal) {
-    while let Ok(request) = requests.recv() {
-        match request {
-            Request::Passive => copy(conn, "PRAGMA wal_checkpoint(PASSIVE)", gauge, fatal),
-            Request::Restart(done) => {
-                copy(conn, "PRAGMA wal_checkpoint(RESTART)", gauge, fatal);
-                done.send(()).ok();
+/// The thread's side.
+struct Mover {
+    conn: Connection,
+    /// The file that `conn` writes to.
+    database: Arc<File>,
+    gauge: Arc<Gauge>,
+    fatal: Arc<Fatal>,
+}
+
+impl Mover {
+    fn run(self, requests: &Receiver<Request>) {
+        while let Ok(request) = requests.recv() {
+            match request {
+                Request::Passive => {
+                    self.copy("PRAGMA wal_checkpoint(PASSIVE)");
+                    self.sync();
+                }
+                Request::Restart(done) => {
+                    self.copy("PRAGMA wal_checkpoint(RESTART)");
+                    done.send(()).ok();
+                }
             }
         }
     }
+
+    fn copy(&self, pragma: &str) {
+        let answer = self.conn.query_row(pragma, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(2)?)));
+        match answer {
+            Ok((blocked, copied)) => {
+                self.gauge.copied.store(u64::try_from(copied).unwrap_or(0), Ordering::Relaxed);
+                if blocked {
+                    debug!("a read under way keeps the write-ahead log from beginning anew");
+                }
+            }
+            Err(failure) if is_sync_failure(extended(&failure)) => self.not_synced(&failure),
+            Err(failure) if failure.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                warn!("the disk is full: the write-ahead log cannot be moved into the database");
+            }
+            Err(failure) => error!("failed to move the write-ahead log into the database: {failure}"),
+        }
+    }
+
+    fn sync(&self) {
+        if let Err(failure) = self.database.sync_data() {
+            self.not_synced(&failure);
+        }
+    }
+
+    fn not_synced(&self, failure: &dyn Error) {
+        self.fatal.raise(&format!("failed to sync the database: {failure}"));
+    }
 }
 
-fn copy(conn: &Connection, pragma: &str, gauge: &Gauge, fatal: &Fatal) {
-    let answer = conn.query_row(pragma, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(2)?)));
-    match answer {
-        Ok((blocked, copied)) => {
-            gauge.copied.store(u64::try_from(copied).unwrap_or(0), Ordering::Relaxed);
-            if blocked {
-                debug!("a read under way keeps the write-ahead log from beginning anew");
-            }
-        }
-        Err(failure) if is_sync_failure(extended(&failure)) => {
-            fatal.raise(&format!("failed to sync the database: {failure}"));
-        }
-        Err(failure) if failure.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
-            warn!("the disk is full: the write-ahead log cannot be moved into the database");
-        }
-        Err(failure) => error!("failed to move the write-ahead log into the database: {failure}"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+    use std::sync::{Mutex, OnceLock};
+
+    /// Has what a database's log holds copied; gives what the store says of syncs of that file, once it does.
+    fn copied(file: impl FnOnce(&std::path::Path) -> File) -> (u64, Option<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).unwrap();
+        writer.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000))").unwrap();
+        let said = Arc::new(Mutex::new(None));
+        let hook = {
+            let said = Arc::clone(&said);
+            move |why: &str| *said.lock().unwrap() = Some(why.to_owned())
+        };
+        let fatal = Arc::new(Fatal { hook: Arc::new(hook), reason: OnceLock::new() });
+        let gauge = Arc::new(Gauge::new(4_096));
+        let conn = Connection::open(&path).unwrap();
+        let (side, run) = Checkpointer::new(conn, Arc::new(file(&path)), Arc::clone(&gauge), fatal);
+        side.nudge();
+        drop(side);
+        std::thread::spawn(run).join().unwrap();
+        let said = said.lock().unwrap().clone();
+        (gauge.copied.load(Ordering::Relaxed), said)
+    }
+
+    #[test]
+    fn what_was_copied_is_synced_or_the_process_ends() {
+        let (pages, said) = copied(|path| File::open(path).unwrap());
+        assert!(pages > 20 && said.is_none(), "{pages} {said:?}");
+        // A pipe cannot be synced.
+        let (pages, said) = copied(|_| File::from(OwnedFd::from(std::io::pipe().unwrap().0)));
+        assert!(pages > 20, "{pages}");
+        assert!(said.is_some_and(|why| why.starts_with("failed to sync the database: ")));
     }
 }
