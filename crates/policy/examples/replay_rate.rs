@@ -52,7 +52,8 @@ fn main() {
     for (what, bundle) in [("its own bundle", &old), ("another bundle", &new)] {
         let (mut tally, began) = (Tally::default(), Instant::now());
         for payload in payloads.iter().cycle().take(DECISIONS) {
-            tally.take(bundle, Some(payload));
+            let flip = tally.take(bundle, Some(payload));
+            flip.inspect(|flip| tally.flipped(flip));
         }
         let seconds = began.elapsed().as_secs_f64();
         let rate = DECISIONS as f64 / seconds;

@@ -31,7 +31,8 @@ pub struct Flip {
 /// What a decision was about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
-    /// The definition that the resource is, or is a step of; none for other resources.
+    /// The definition that the resource is, or is a step of. For other resources none, until whoever knows of which
+    /// transaction it was says it.
     pub definition: Option<String>,
     /// The principal.
     pub principal: String,
@@ -159,7 +160,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Decides again what an entry records, of which the payload may be gone; gives the flip if it is one.
+    /// Decides again what an entry records, of which the payload may be gone; gives the flip if it is one, which
+    /// [`Tally::flipped`] counts.
     pub fn take(&mut self, bundle: &Bundle, payload: Option<&Value>) -> Option<Flip> {
         let Some(payload) = payload else {
             self.erased += 1;
@@ -168,29 +170,27 @@ impl Tally {
         self.count(again(bundle, payload))
     }
 
-    /// Counts a decision that was taken again; gives the flip if it is one.
+    /// Counts a decision that was taken again; gives the flip if it is one, which [`Tally::flipped`] counts.
     pub fn count(&mut self, again: Result<Option<Flip>, Unreplayable>) -> Option<Flip> {
-        let flip = match again {
+        match again {
             Ok(flip) => {
                 self.decisions += 1;
-                flip?
+                return flip;
             }
-            Err(Unreplayable::Refused) => {
-                self.refused += 1;
-                return None;
-            }
-            Err(Unreplayable::Malformed) => {
-                self.malformed += 1;
-                return None;
-            }
-        };
-        self.flips.add(&flip);
+            Err(Unreplayable::Refused) => self.refused += 1,
+            Err(Unreplayable::Malformed) => self.malformed += 1,
+        }
+        None
+    }
+
+    /// Counts a flip.
+    pub fn flipped(&mut self, flip: &Flip) {
+        self.flips.add(flip);
         let key = (flip.asked.definition.clone(), flip.asked.principal.clone(), flip.asked.action.clone());
         if self.groups.len() < REPLAY_GROUPS_MAX || self.groups.contains_key(&key) {
-            self.groups.entry(key).or_default().add(&flip);
+            self.groups.entry(key).or_default().add(flip);
         } else {
-            self.others.add(&flip);
+            self.others.add(flip);
         }
-        Some(flip)
     }
 }

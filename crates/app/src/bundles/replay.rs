@@ -3,15 +3,15 @@
 use super::missing;
 use crate::Error;
 use crate::app::App;
-use crate::transactions::{damaged, member};
-use chancery_base::limits::{REPLAY_ENTRIES_MAX, REPLAY_STEP};
-use chancery_base::{Digest, Timestamp, json};
+use crate::transactions::{self, damaged, member};
+use chancery_base::limits::{REPLAY_ENTRIES_MAX, REPLAY_STEP, REPORT_FOLLOWED_MAX};
+use chancery_base::{Digest, Timestamp, TransactionId, json};
 use chancery_ledger::Record;
 use chancery_policy::replay::{self, Flip, Tally, Unreplayable};
 use chancery_policy::{Bundle, Grant};
 use chancery_shard::row::EntryRow;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Entries that are named of those that can't be replayed.
@@ -44,6 +44,17 @@ pub struct Report {
     pub flips: Vec<(u64, Flip)>,
     /// The entries of the first [`NAMED_MAX`] decisions whose payloads were erased.
     pub erased: Vec<u64>,
+    /// Flips that are not in the sums yet, each with the transaction that it was of.
+    found: Vec<Found>,
+    /// The definitions of transactions, as far as they were looked for.
+    definitions: HashMap<TransactionId, Option<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    entry: u64,
+    of: Option<TransactionId>,
+    flip: Flip,
 }
 
 /// A part of a replay.
@@ -67,18 +78,48 @@ impl Range {
 }
 
 impl Report {
-    /// Takes an entry, if it is a decision's of the range.
+    /// Takes an entry, if it is a decision's of the range. [`Report::settle`] puts what flips into the sums.
     pub fn take(&mut self, bundle: &Bundle, range: &Range, record: &Record, payload: Option<&Value>) {
         if range.has(record) {
-            self.again(bundle, record.seq, payload.map(|payload| payload.get(DECISION).unwrap_or(payload)));
+            let decision = payload.map(|payload| payload.get(DECISION).unwrap_or(payload));
+            let flip = self.tally.take(bundle, decision);
+            self.found(record, flip, decision.is_none());
         }
     }
 
-    fn again(&mut self, bundle: &Bundle, entry: u64, decision: Option<&Value>) {
-        if decision.is_none() && self.erased.len() < NAMED_MAX {
-            self.erased.push(entry);
+    fn found(&mut self, record: &Record, flip: Option<Flip>, is_erased: bool) {
+        if is_erased && self.erased.len() < NAMED_MAX {
+            self.erased.push(record.seq);
         }
-        self.flips.extend(self.tally.take(bundle, decision).map(|flip| (entry, flip)));
+        let of = record.refs.transaction;
+        self.found.extend(flip.map(|flip| Found { entry: record.seq, of, flip }));
+    }
+
+    /// The transactions whose definitions [`Report::settle`] has to be told of first, by [`Report::is_of`]: those of
+    /// flips whose resource does not say it.
+    #[must_use]
+    pub fn unknown(&self) -> BTreeSet<TransactionId> {
+        let unknown = self.found.iter().filter(|found| found.flip.asked.definition.is_none());
+        unknown.filter_map(|found| found.of).filter(|id| !self.definitions.contains_key(id)).collect()
+    }
+
+    /// Says which definition a transaction has, by the payload of its first entry; nothing where that was erased.
+    pub fn is_of(&mut self, id: TransactionId, first: Option<&Value>) {
+        if self.definitions.len() >= REPORT_FOLLOWED_MAX {
+            self.definitions.clear();
+        }
+        let definition = first.and_then(|payload| payload.pointer("/beginning/definition")).and_then(Value::as_str);
+        self.definitions.insert(id, definition.map(str::to_owned));
+    }
+
+    /// Puts what was found into the sums and the list of flips.
+    pub fn settle(&mut self) {
+        for Found { entry, of, mut flip } in std::mem::take(&mut self.found) {
+            let definition = || of.and_then(|id| self.definitions.get(&id).cloned().flatten());
+            flip.asked.definition = flip.asked.definition.or_else(definition);
+            self.tally.flipped(&flip);
+            self.flips.push((entry, flip));
+        }
     }
 }
 
@@ -98,13 +139,14 @@ impl Run {
             if !self.range.has(&record) {
                 continue;
             }
-            match &row.payload {
-                None => self.report.again(&self.bundle, row.seq, None),
+            let flip = match &row.payload {
+                None => self.report.tally.take(&self.bundle, None),
                 Some(payload) => {
                     let again = self.again(member(&payload.sealed, DECISION)?)?;
-                    self.report.flips.extend(self.report.tally.count(again).map(|flip| (row.seq, flip)));
+                    self.report.tally.count(again)
                 }
-            }
+            };
+            self.report.found(&record, flip, row.payload.is_none());
         }
         Ok(self)
     }
@@ -149,6 +191,13 @@ pub async fn replay(app: &App, grant: &Grant, digest: Digest, range: Range) -> R
         run = taken.map_err(|_error| Error::Bug("a replay ended before it was over"))??;
         rows = next?;
     }
-    let report = run.report;
+    let mut report = run.report;
+    for id in report.unknown() {
+        let history = app.store().history(grant, id, 0, 1).await?;
+        let first = history.first().and_then(|(_, row)| row.payload.as_ref());
+        let first = first.map(|payload| transactions::open(&payload.sealed)).transpose()?;
+        report.is_of(id, first.as_ref());
+    }
+    report.settle();
     Ok(Replayed { report, next: (from < end).then_some(from) })
 }

@@ -131,6 +131,50 @@ fn a_bundle_is_asked_and_past_decisions_are_taken_again_under_it() {
     assert_eq!(server.stop(), 0);
 }
 
+#[test]
+fn a_replay_sums_by_the_definition_of_a_step_that_names_its_resource() {
+    let dir = made();
+    let server = serve_acme(dir.path());
+    let ask = |args: &[&str]| ask(dir.path(), &server, "acme", args);
+    for (name, version, policies) in [("old", 1, OLD), ("new", 2, NEW)] {
+        bundle(
+            dir.path(),
+            name,
+            version,
+            &format!("{policies}permit (principal, action == Action::\"start\", resource);"),
+        );
+        let schema = std::fs::read_to_string(dir.path().join(name).join("s.cedarschema")).unwrap();
+        let start = "action start appliesTo {principal: [User, Service, Agent], resource: [Definition], context: {}};";
+        write(&dir.path().join(name), "s.cedarschema", &format!("{schema}{start}"), 0o644);
+    }
+    ask(&["bundle", "push", "old", "--activate"]).succeeds();
+    let step = "resource: {type: Order, id: \"17\"}, compensate: {run: noop}";
+    write(
+        dir.path(),
+        "parcel.yaml",
+        &format!("name: parcel\nversion: 1\nsteps:\n- {{id: go, run: noop, action: ship, {step}}}\n"),
+        0o644,
+    );
+    ask(&["definition", "push", "parcel.yaml"]).succeeds();
+    let done = ask(&["tx", "start", "parcel", "--wait", "10s", "-o", "json"]).succeeds().json();
+    ask(&["decide", "--action", "ship", "--resource", "Order::18"]).succeeds();
+    let history = ask(&["tx", "history", done["id"].as_str().unwrap(), "-o", "json"]).succeeds().json();
+    let after_start = (history["items"][0]["seq"].as_u64().unwrap() + 1).to_string();
+    let pushed = ask(&["bundle", "push", "new", "-o", "json"]).succeeds().json()["digest"].as_str().unwrap().to_owned();
+    // By a folder, which the command line asks, and by what the server has; with the start in the range and without.
+    for bundle in ["new", &pushed] {
+        for from in ["0", &after_start] {
+            let sums = ask(&["bundle", "replay", bundle, "--from-entry", from, "-o", "json"]).fails(1, &[]).json();
+            let groups = sums["groups"].as_array().unwrap();
+            let told: Vec<_> =
+                groups.iter().map(|group| (group["definition"].as_str(), &group["would_deny"])).collect();
+            assert_eq!(told, [(None, &1.into()), (Some("parcel"), &1.into())], "{bundle} from {from}: {sums}");
+            assert_eq!(sums["flips"].as_array().unwrap().len(), 2, "{sums}");
+        }
+    }
+    assert_eq!(server.stop(), 0);
+}
+
 /// The guide's patterns answer their own questions.
 #[test]
 fn the_patterns_of_the_policy_guide_hold() {

@@ -27,6 +27,7 @@ fn a_stricter_bundle_flips_what_it_denies() {
         let flip = tally.take(&new, Some(&payload));
         assert_eq!(flip.is_some(), amount > 5, "{amount}");
         if let Some(flip) = flip {
+            tally.flipped(&flip);
             assert_eq!((flip.before, flip.after), (Outcome::Permit, Outcome::Deny));
             assert_eq!((flip.asked.definition.as_deref(), flip.asked.action.as_str()), (Some("create-order"), "run"));
             assert_eq!((flip.reasons[0].policy.as_deref(), flip.reasons[0].text.as_str()), (Some("no"), "too much"));

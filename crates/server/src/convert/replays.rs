@@ -21,7 +21,7 @@ pub(crate) fn simulate_bundle(bytes: &[u8]) -> Result<SimulateBundle, Failure> {
 /// What became of decisions that were taken again, as the API writes it; there is no more of the range.
 #[must_use]
 pub fn replayed(bundle: Digest, report: Report) -> Replayed {
-    let Report { tally, flips, erased } = report;
+    let Report { tally, flips, erased, .. } = report;
     let Tally { decisions, flips: Flips { denied, permitted }, groups, others, .. } = tally;
     let mut groups: Vec<ReplayGroup> = groups.into_iter().map(group).collect();
     if others != Flips::default() {

@@ -116,24 +116,35 @@ async fn here(args: &Args, session: &Session) -> Result<Replayed, CliError> {
     let mut pages = client.entries(&query)?;
     let mut report = Report::default();
     let mut bar = Bar::new("entries", Instant::now());
-    'pages: while let Some(page) = pages.next().await? {
-        for entry in page {
-            if entry.seq >= end {
-                break 'pages;
-            }
+    let mut is_over = false;
+    while !is_over && let Some(page) = pages.next().await? {
+        is_over = page.iter().any(|entry| entry.seq >= end);
+        for entry in page.into_iter().filter(|entry| entry.seq < end) {
             bar.at(entry.seq.saturating_sub(args.from_entry), end.saturating_sub(args.from_entry));
             let unreadable = |reason: String| CliError::Unverified { what: format!("entry {}", entry.seq), reason };
             let record = Record::parse(entry.record.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
             report.take(&bundle, &range, &record, entry.payload.as_ref());
-            if session.out.is_table() {
-                for (entry, flip) in std::mem::take(&mut report.flips) {
-                    session.out.line(&line(&chancery_server::replay_flip(entry, flip)))?;
-                }
+        }
+        settle(&mut report, &client).await?;
+        if session.out.is_table() {
+            for (entry, flip) in std::mem::take(&mut report.flips) {
+                session.out.line(&line(&chancery_server::replay_flip(entry, flip)))?;
             }
         }
     }
     drop(bar);
     Ok(chancery_server::replayed(bundle.digest(), report))
+}
+
+/// Puts what was found into the sums, under the definitions of its transactions.
+async fn settle(report: &mut Report, client: &Client) -> Result<(), CliError> {
+    for id in report.unknown() {
+        let history = client.history(id).next().await?;
+        let first = history.as_ref().and_then(|page| page.first());
+        report.is_of(id, first.and_then(|entry| entry.payload.as_ref()));
+    }
+    report.settle();
+    Ok(())
 }
 
 /// The first entry after the range.
