@@ -105,9 +105,6 @@ impl Report {
 
     /// Says which definition a transaction has, by the payload of its first entry; nothing where that was erased.
     pub fn is_of(&mut self, id: TransactionId, first: Option<&Value>) {
-        if self.definitions.len() >= REPORT_FOLLOWED_MAX {
-            self.definitions.clear();
-        }
         let definition = first.and_then(|payload| payload.pointer("/beginning/definition")).and_then(Value::as_str);
         self.definitions.insert(id, definition.map(str::to_owned));
     }
@@ -119,6 +116,9 @@ impl Report {
             flip.asked.definition = flip.asked.definition.or_else(definition);
             self.tally.flipped(&flip);
             self.flips.push((entry, flip));
+        }
+        if self.definitions.len() >= REPORT_FOLLOWED_MAX {
+            self.definitions.clear();
         }
     }
 }
