@@ -61,8 +61,8 @@ fn bad_output(message: String) -> ReportedOutcome {
 }
 
 fn without_large_detail(error: StepError) -> StepError {
-    let fits = |detail: &Box<Value>| json::canonical_text(detail).len() <= PAYLOAD_BYTES_MAX;
-    StepError { detail: error.detail.filter(fits), ..error }
+    let detail = error.detail.filter(|detail| json::canonical_text(detail).len() <= PAYLOAD_BYTES_MAX);
+    StepError { detail, ..error }
 }
 
 #[cfg(test)]
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn an_error_goes_without_a_detail_that_can_not_be_kept() {
         let failed = |detail: Value| StepError { detail: Some(Box::new(detail)), ..StepError::new("E", "m") };
-        let detail_of = |outcome: ReportedOutcome| match outcome {
-            ReportedOutcome::Failed(error) => error.detail.map(|detail| *detail),
-            other => panic!("{other:?}"),
+        let detail_of = |outcome: ReportedOutcome| {
+            let ReportedOutcome::Failed(error) = outcome else { panic!("{outcome:?}") };
+            error.detail.map(|detail| *detail)
         };
         assert_eq!(detail_of(said(Err(failed(json!({ "at": 1.0 }))))), Some(json!({ "at": 1 })));
         for bad in [text(PAYLOAD_BYTES_MAX + 1), nested(NESTING_MAX + 1), json!(1e300)] {
