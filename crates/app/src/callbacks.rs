@@ -32,13 +32,13 @@ pub async fn report(
     let tenant = app.tenant_of(tenant).ok_or(Error::Unauthenticated)?;
     let is_report = outcome.is_some();
     // Who asks has the task, and accepts it.
-    let outcome = payloads::reported(outcome.unwrap_or(ReportedOutcome::Accepted));
+    let outcome = outcome.unwrap_or(ReportedOutcome::Accepted);
     let exchange = Exchange {
         worker: Worker { principal: PrincipalId::SYSTEM, instance: Arc::from("callback") },
         version: None,
         key: None,
         queues: Vec::new(),
-        done: vec![Report { task: token, outcome }],
+        done: vec![payloads::reported(Report { task: token, outcome })],
         holding: Vec::new(),
         hold_until: clock::now(),
     };

@@ -52,8 +52,7 @@ pub async fn outcome(app: &App, grant: &Grant, id: TransactionId, step: Name, re
     if report.task.attempt.transaction != id {
         return Err(Error::Missing(format!("task of step `{step}` with this token")));
     }
-    let report = Report { outcome: payloads::reported(report.outcome), ..report };
-    match drive(app, grant, id, Driving::Outcome { step, report }).await? {
+    match drive(app, grant, id, Driving::Outcome { step, report: payloads::reported(report) }).await? {
         Driven::Acknowledged(ack) => Ok(ack),
         Driven::Stepped(_) | Driven::Settled | Driven::Resumed(_) | Driven::Heard(_) => Err(OTHERWISE),
     }

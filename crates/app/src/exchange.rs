@@ -61,7 +61,7 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Answered, 
         version: call.version.map(Arc::from),
         key: call.key,
         queues: call.queues.into_iter().map(|(name, want)| (Queue::Worker(name), want)).collect(),
-        done: call.done.into_iter().map(kept).collect(),
+        done: call.done.into_iter().map(payloads::reported).collect(),
         holding: call.holding,
         hold_until,
     });
@@ -79,10 +79,6 @@ pub async fn exchange(app: &App, grant: &Grant, call: Call) -> Result<Answered, 
         | Response::Triggered(_)
         | Response::Done { .. } => Err(Error::Bug("an exchange was answered as something else")),
     }
-}
-
-fn kept(report: Report) -> Report {
-    Report { outcome: payloads::reported(report.outcome), ..report }
 }
 
 fn check(call: &Call) -> Result<(), Error> {

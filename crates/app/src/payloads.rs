@@ -4,7 +4,7 @@ use crate::Error;
 use chancery_base::limits::{NESTING_MAX, PAYLOAD_BYTES_MAX};
 use chancery_base::{Document, json};
 use chancery_engine::StepError;
-use chancery_shard::input::ReportedOutcome;
+use chancery_shard::input::{Report, ReportedOutcome};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,7 +29,11 @@ pub(crate) fn taken_within(value: Value, what: &str, bytes_max: usize) -> Result
 /// What a worker says of a task, as it can be kept. With an output that can't be, the step is unknown: it was done, and
 /// is undone if there is an undo. An error goes without a detail that can't. One such answer must not hold up those
 /// that travel with it.
-pub(crate) fn reported(outcome: ReportedOutcome) -> ReportedOutcome {
+pub(crate) fn reported(report: Report) -> Report {
+    Report { outcome: kept(report.outcome), ..report }
+}
+
+fn kept(outcome: ReportedOutcome) -> ReportedOutcome {
     match outcome {
         ReportedOutcome::Completed(output) => {
             let bytes = output.canonical().len();
@@ -46,7 +50,7 @@ pub(crate) fn reported(outcome: ReportedOutcome) -> ReportedOutcome {
 
 /// As [`reported`], of a closure, whose values did not come through the JSON reader: they are brought into its form.
 pub(crate) fn said(outcome: Result<Value, StepError>) -> ReportedOutcome {
-    reported(match outcome.map(json::normalize) {
+    kept(match outcome.map(json::normalize) {
         Ok(Ok(output)) => ReportedOutcome::Completed(Document::shared(output)),
         Ok(Err(problem)) => bad_output(format!("the output is no value: {problem}")),
         Err(error) => {
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_can_not_be_kept_is_unknown_and_says_why() {
-        let done = |value: Value| reported(ReportedOutcome::Completed(Document::shared(value)));
+        let done = |value: Value| kept(ReportedOutcome::Completed(Document::shared(value)));
         assert!(matches!(done(text(PAYLOAD_BYTES_MAX)), ReportedOutcome::Completed(_)));
         for (outcome, says) in [
             (done(text(PAYLOAD_BYTES_MAX + 1)), "the output has 1048577 bytes, at most 1048576 are taken"),
@@ -116,6 +120,6 @@ mod tests {
             assert_eq!(detail_of(said(Err(failed(bad)))), None);
         }
         let large = ReportedOutcome::Failed(failed(text(PAYLOAD_BYTES_MAX + 1)));
-        assert_eq!(detail_of(reported(large)), None);
+        assert_eq!(detail_of(kept(large)), None);
     }
 }

@@ -139,8 +139,10 @@ async fn here(args: &Args, session: &Session) -> Result<Replayed, CliError> {
 /// Puts what was found into the sums, under the definitions of its transactions.
 async fn settle(report: &mut Report, client: &Client) -> Result<(), CliError> {
     for id in report.unknown() {
-        let history = client.history(id).next().await?;
-        let first = history.as_ref().and_then(|page| page.first());
+        // By what permits the rest: `ledger:read`.
+        let query = EntriesQuery { transaction: Some(id), limit: Some(1), ..EntriesQuery::default() };
+        let page = client.entries(&query)?.next().await?;
+        let first = page.as_ref().and_then(|page| page.first());
         report.is_of(id, first.and_then(|entry| entry.payload.as_ref()));
     }
     report.settle();
