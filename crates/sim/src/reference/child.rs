@@ -68,12 +68,12 @@ impl Saga {
 
     /// Whether it was told to undo what it did.
     pub(crate) fn was_recalled(&self) -> bool {
-        self.facts.iter().any(|(_, fact)| *fact == Fact::Recalled)
+        self.facts.iter().any(|(_, fact)| matches!(fact, Fact::Recalled))
     }
 
     /// Whether what is about a child may happen; none: it is about something else.
     pub(super) fn may_of_child(&self, at: Timestamp, fact: &Fact) -> Option<Check> {
-        if *fact == Fact::Recalled {
+        if matches!(fact, Fact::Recalled) {
             return Some(self.may_be_recalled());
         }
         let goes_on = ensure(self.ended().is_none(), || "it has ended".to_owned());

@@ -2,6 +2,7 @@
 
 use super::plan::{Plan, RunPlan};
 use super::stand::Stage;
+use super::told::resumed;
 use super::{Fact, Saga, WrongRule};
 use crate::model::{Check, ensure};
 use crate::rng::Rng;
@@ -97,7 +98,7 @@ impl Saga {
     fn rounds_since_resumed(&self, asked: usize) -> u64 {
         let mut count = 0;
         for (at, (_, fact)) in self.facts.iter().enumerate() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(at) {
+            if resumed(fact) == Some(asked) && self.goes_forward_at(at) {
                 count = 0;
             }
             count += u64::from(matches!(fact, Fact::Polled { step, .. } if *step == asked));
@@ -116,7 +117,7 @@ impl Saga {
         if let Fact::Polled { step, next_at, .. } = fact {
             return (*step == asked).then_some(Stage::Waiting(*next_at));
         }
-        let begins = *fact == Fact::RoundBegan { step: asked };
+        let begins = matches!(fact, Fact::RoundBegan { step } if *step == asked);
         begins.then(|| Stage::Ready(self.not_before_resumed(at)))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::plan::{RequestPlan, RunPlan};
 use super::stand::Stage;
+use super::told::resumed;
 use super::{Due, Fact, Saga, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
@@ -78,7 +79,7 @@ impl Saga {
         let most = if self.is_told(WrongRule::OneYesLess) { most.saturating_sub(1).max(1) } else { most };
         let mut found = None;
         for (index, (at, fact)) in self.facts.iter().enumerate() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(index) {
+            if resumed(fact) == Some(asked) && self.goes_forward_at(index) {
                 found = None;
             }
             let Fact::Requested { step, said } = fact else { continue };

@@ -2,7 +2,7 @@
 
 use super::fork::{Taken, taken};
 use super::plan::{OnErrorPlan, PolicyPlan, TccPlan};
-use super::told::{began, waited, word};
+use super::told::{began, resumed, waited, word};
 use super::{Fact, Saga, Standing, WrongRule};
 use crate::model::{Check, ensure};
 use chancery_base::Timestamp;
@@ -81,10 +81,10 @@ impl Saga {
     }
 
     fn turns(&self, at: usize, fact: &Fact, past: &[Over]) -> bool {
-        let is_decided = self.decided().is_some_and(|decided| decided < at);
+        let is_decided = || self.decided().is_some_and(|decided| decided < at);
         match fact {
             Fact::Cancelled | Fact::Lost | Fact::Recalled => true,
-            Fact::OutputFailed | Fact::TimedOut if is_decided => self.is_told(WrongRule::TurnPastDecision),
+            Fact::OutputFailed | Fact::TimedOut if is_decided() => self.is_told(WrongRule::TurnPastDecision),
             Fact::OutputFailed | Fact::TimedOut => !self.is_past_pivot(at, past),
             // What only the active bundle denies waits for a person.
             Fact::Failed { failure: Failure::DeniedAnew, .. } => false,
@@ -123,7 +123,7 @@ impl Saga {
 
     /// Which fact is the decision to confirm.
     pub(super) fn decided(&self) -> Option<usize> {
-        self.facts.iter().position(|(_, fact)| *fact == Fact::Confirming)
+        self.facts.iter().position(|(_, fact)| matches!(fact, Fact::Confirming))
     }
 
     /// How what took effect at a step is closed, or may have.
@@ -135,7 +135,8 @@ impl Saga {
     /// Whether a pivot was over in one of these ways after so many facts, all of them of its way forward.
     pub(super) fn is_past_pivot(&self, facts: usize, ways: &[Over]) -> bool {
         let is_past = |step: usize| self.over_after(step, facts).is_some_and(|over| ways.contains(&over));
-        let mut pivots = self.all().filter(|step| self.step(*step).is_some_and(|step| step.is_pivot));
+        // Nothing happened to clones that are not there.
+        let mut pivots = (0..self.units.len()).filter(|unit| self.step(*unit).is_some_and(|step| step.is_pivot));
         !self.is_told(WrongRule::TurnPastPivot) && pivots.any(is_past)
     }
 
@@ -160,7 +161,7 @@ impl Saga {
                 Fact::HandedOut { step, .. } | Fact::ChildBegan { step, .. } | Fact::WaitBegan { step, .. }
                     if *step == asked
             );
-            if is_out || *fact == (Fact::Resumed { step: Some(asked) }) {
+            if is_out || resumed(fact) == Some(asked) {
                 return None;
             }
         }
@@ -185,16 +186,15 @@ impl Saga {
 
     /// Whether nothing is handed out until a person says so: something that would have turned it came past its pivot.
     pub(super) fn is_held(&self) -> bool {
-        let is_about = |fact: &&Fact| {
-            matches!(fact, Fact::OutputFailed | Fact::TimedOut) || **fact == (Fact::Resumed { step: None })
-        };
+        let is_about =
+            |fact: &&Fact| matches!(fact, Fact::OutputFailed | Fact::TimedOut | Fact::Resumed { step: None });
         let last = self.facts.iter().rev().map(|(_, fact)| fact).find(is_about);
         self.turn().is_none() && last.is_some_and(|fact| !matches!(fact, Fact::Resumed { .. }))
     }
 
     /// When its own time runs out.
     pub(super) fn times_out_at(&self) -> Option<Timestamp> {
-        let was = self.facts.iter().any(|(_, fact)| *fact == Fact::TimedOut);
+        let was = self.facts.iter().any(|(_, fact)| matches!(fact, Fact::TimedOut));
         let runs = self.ended().is_none() && self.turn().is_none() && self.parked().is_none();
         let lasts = self.plan.lasts.filter(|_| runs && !was && !self.is_told(WrongRule::IgnoreTimeout));
         let from = self.began.max(self.starts.unwrap_or(self.began));
@@ -312,7 +312,7 @@ impl Saga {
         for (at, (_, fact)) in self.facts.iter().enumerate() {
             let is_of_it = self.goes_forward_at(at) == (of == Phase::Do);
             let ends_round = of == Phase::Do && matches!(fact, Fact::Polled { step, .. } if *step == asked);
-            if *fact == (Fact::Resumed { step: Some(asked) }) && is_of_it || ends_round {
+            if resumed(fact) == Some(asked) && is_of_it || ends_round {
                 count = 0;
             }
             count += u64::from(began(fact) == Some((asked, of)));
@@ -395,10 +395,10 @@ impl Saga {
         if self.is_completed(asked) {
             return Stage::Completed;
         }
-        let lost = if self.is_unknown(asked) { Stage::Unknown } else { Stage::Cancelled };
+        let lost = || if self.is_unknown(asked) { Stage::Unknown } else { Stage::Cancelled };
         for (index, (at, fact)) in self.facts.iter().enumerate().rev() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(index) {
-                return if self.turn().is_some() { lost } else { Stage::Ready(self.not_before_resumed(*at)) };
+            if resumed(fact) == Some(asked) && self.goes_forward_at(index) {
+                return if self.turn().is_some() { lost() } else { Stage::Ready(self.not_before_resumed(*at)) };
             }
             if let Fact::HandedOut { step, phase: Phase::Do, deadline, .. } = fact
                 && *step == asked
@@ -409,10 +409,10 @@ impl Saga {
                 return Stage::Child;
             }
             if let Some(stage) = self.stage_of_rounds(asked, *at, fact) {
-                return if self.turn().is_some() { lost } else { stage };
+                return if self.turn().is_some() { lost() } else { stage };
             }
             if matches!(fact, Fact::Requested { step, .. } if *step == asked) {
-                return self.stage_of_request(asked, lost);
+                return self.stage_of_request(asked, lost());
             }
             if taken(fact, asked).is_some() {
                 return if self.is_unknown(asked) { Stage::Unknown } else { Stage::Failed };
@@ -420,21 +420,21 @@ impl Saga {
             if let Fact::WaitBegan { step, until } = fact
                 && *step == asked
             {
-                return if self.turn().is_some() { lost } else { Stage::Waiting(*until) };
+                return if self.turn().is_some() { lost() } else { Stage::Waiting(*until) };
             }
             if let Fact::Failed { step, phase: Phase::Do, retry_at, .. } = fact
                 && *step == asked
             {
                 return match retry_at {
                     Some(until) if self.turn().is_none() => Stage::Backoff(self.not_before_resumed(*until)),
-                    Some(_) => lost,
+                    Some(_) => lost(),
                     None if self.is_unknown(asked) => Stage::Unknown,
                     None => Stage::Failed,
                 };
             }
         }
         match (self.turn(), self.ready_since(asked)) {
-            (Some(_), _) => lost,
+            (Some(_), _) => lost(),
             (None, Some(since)) => Stage::Ready(self.not_before_resumed(since)),
             (None, None) => Stage::Pending,
         }
@@ -487,7 +487,7 @@ impl Saga {
     /// When it was over, as the number of the fact that ended it.
     pub(super) fn over(&self, asked: usize) -> Option<usize> {
         for (at, (_, fact)) in self.facts.iter().enumerate().rev() {
-            if *fact == (Fact::Resumed { step: Some(asked) }) && self.goes_forward_at(at) {
+            if resumed(fact) == Some(asked) && self.goes_forward_at(at) {
                 break;
             }
             if let Fact::Done { step, phase: Phase::Do, .. }
@@ -614,7 +614,7 @@ impl Saga {
     /// Whether it is its turn to be confirmed: all together, or one after the other as they were tried.
     fn begins_confirm(&self, asked: usize) -> bool {
         // What a person has tried again lets the others go on, as it did while it waited for that.
-        let is_resumed = |step| self.facts.iter().any(|(_, fact)| *fact == (Fact::Resumed { step: Some(step) }));
+        let is_resumed = |step| self.facts.iter().any(|(_, fact)| resumed(fact) == Some(step));
         let holds_up = |step: usize| match self.undo_told(step) {
             Some(UndoStage::Ready | UndoStage::Out(_) | UndoStage::Child | UndoStage::Backoff(_)) => !is_resumed(step),
             Some(UndoStage::Failed) => self.is_told(WrongRule::ConfirmAfterFailure),

@@ -25,6 +25,11 @@ pub(super) const fn waited(fact: &Fact) -> Option<usize> {
     if let Fact::TimeCame { step } = fact { *step } else { None }
 }
 
+/// The step that a person had tried again.
+pub(super) const fn resumed(fact: &Fact) -> Option<usize> {
+    if let Fact::Resumed { step } = fact { *step } else { None }
+}
+
 pub(super) const fn word(status: Status) -> &'static str {
     match status {
         Status::Running => "running",

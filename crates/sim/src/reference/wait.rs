@@ -27,7 +27,9 @@ impl Saga {
         let later = self.starts.filter(|at| *at > self.began && !self.is_told(WrongRule::StartAtOnce));
         match later {
             None => Some(self.began),
-            Some(_) => self.facts.iter().find(|(_, fact)| *fact == (Fact::TimeCame { step: None })).map(|(at, _)| *at),
+            Some(_) => {
+                self.facts.iter().find(|(_, fact)| matches!(fact, Fact::TimeCame { step: None })).map(|(at, _)| *at)
+            }
         }
     }
 
