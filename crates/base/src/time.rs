@@ -11,16 +11,17 @@ pub struct Timestamp(i64);
 
 /// Why a text is not a [`Timestamp`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a time is RFC 3339 in UTC, such as 2026-11-21T07:27:00.000000Z")]
+#[error("a time is RFC 3339 in UTC, such as 2026-11-21T07:27:00.000000Z, from 1970 to 2255-06-05T23:47:34.740992Z")]
 pub struct TimestampError;
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last instant that every calendar library can name: 9999-12-30T21:59:59.999999Z.
-    pub const MAX: Self = Self(253_402_207_199_999_999);
+    /// The last instant of which entries can have the microseconds, since JSON's whole numbers are sure up to 2⁵³:
+    /// 2255-06-05T23:47:34.740992Z.
+    pub const MAX: Self = Self(crate::json::INTEGER_MAX);
 
-    /// The instant this many microseconds after the epoch; beyond the end of the year 9999 it is [`Timestamp::MAX`], before 1970 the epoch.
+    /// The instant this many microseconds after the epoch; after [`Timestamp::MAX`] it is that, before 1970 the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         if micros > Self::MAX.0 {
@@ -208,7 +209,7 @@ mod tests {
         for (micros, text) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (1_795_246_020_000_001, "2026-11-21T07:27:00.000001Z"),
-            (Timestamp::MAX.0, "9999-12-30T21:59:59.999999Z"),
+            (Timestamp::MAX.0, "2255-06-05T23:47:34.740992Z"),
         ] {
             assert_eq!(Timestamp(micros).to_string(), text);
             assert_eq!(text.parse(), Ok(Timestamp(micros)));
@@ -261,6 +262,8 @@ mod tests {
             ("2026-13-01T07:27:00.000000Z", None),
             ("2026-11-21T24:00:00.000000Z", None),
             ("99999999999999999999999999Z", None),
+            ("2255-06-05T23:47:34.740993Z", None),
+            ("9999-12-31T00:00:00Z", None),
             ("", None),
         ] {
             let read = text.parse::<Timestamp>().ok().map(|instant| instant.to_string());
