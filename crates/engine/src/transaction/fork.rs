@@ -4,7 +4,7 @@ use super::apply::IllegalEvent;
 use super::command::Refusal;
 use super::{Cx, Transaction};
 use crate::conditions::Conditions;
-use crate::definition::{DefinitionKind, Mode, Run, StepIndex};
+use crate::definition::{Definition, DefinitionKind, Mode, Run, StepIndex};
 use crate::event::Event;
 use crate::fork::{ForkRefusal, Inherited, Origin, Stood};
 use crate::node::NodeRef;
@@ -12,7 +12,7 @@ use crate::state::StepState;
 use crate::status::StepStatus;
 use chancery_base::limits::{FORK_BYTES_MAX, FORK_NODES_MAX};
 use chancery_base::{Document, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The steps that a fork does anew; it takes over the others.
@@ -62,14 +62,14 @@ impl Transaction {
         let mut steps = self.definition.indices().zip(&self.definition.steps);
         let from = steps.find(|(_, step)| step.id.as_str() == named).map(|(index, _)| index);
         let no_step = || ForkRefusal::NoStep(named.chars().take(128).collect());
-        let mut anew = Anew::new();
-        self.add_after(from.ok_or_else(no_step)?, &mut anew);
+        let (mut anew, users) = (Anew::new(), users(&self.definition));
+        add_after(from.ok_or_else(no_step)?, &self.definition, &users, &mut anew);
         let unended: Vec<StepIndex> =
             self.definition.indices().filter(|step| !anew.contains(step) && !self.stands(*step)).collect();
         anew.extend(&unended);
         for step in unended {
             let mut after = Anew::new();
-            self.add_after(step, &mut after);
+            add_after(step, &self.definition, &users, &mut after);
             // INVARIANT: what is taken over comes after nothing that is done anew, so that all it was made from is as
             // it was; and what took effect is never done again unless whoever forks says so.
             if let Some(stands) = after.iter().find(|other| !anew.contains(other) && self.has_effect(**other)) {
@@ -79,16 +79,6 @@ impl Transaction {
             anew.extend(after);
         }
         Ok(anew)
-    }
-
-    /// Adds a step and all that comes after it.
-    fn add_after(&self, step: StepIndex, all: &mut Anew) {
-        let mut open = vec![step];
-        while let Some(step) = open.pop() {
-            if all.insert(step) {
-                open.extend(self.definition.step(step).into_iter().flat_map(|step| &step.dependents));
-            }
-        }
     }
 
     /// Whether a step is over, and nothing of it was undone, or may have been. What people said does not stand: they were
@@ -253,6 +243,31 @@ impl Transaction {
             if step.after.iter().all(|before| self.is_done((*before).into())) {
                 self.make_ready(index.into(), now);
             }
+        }
+    }
+}
+
+/// The steps that use what a step gives, where no `after` says so: by layers one may use any of the layers before.
+type Users = BTreeMap<StepIndex, Vec<StepIndex>>;
+
+fn users(definition: &Definition) -> Users {
+    let mut users = Users::new();
+    for (index, step) in definition.indices().zip(&definition.steps).filter(|_| definition.mode == Mode::Layers) {
+        let set = step.variables.iter().flat_map(|(_, setters)| setters);
+        for used in step.reads.iter().chain(set) {
+            users.entry(*used).or_default().push(index);
+        }
+    }
+    users
+}
+
+/// Adds a step and all that comes after it or is made from it.
+fn add_after(step: StepIndex, definition: &Definition, users: &Users, all: &mut Anew) {
+    let mut open = vec![step];
+    while let Some(step) = open.pop() {
+        if all.insert(step) {
+            open.extend(definition.step(step).into_iter().flat_map(|step| &step.dependents));
+            open.extend(users.get(&step).into_iter().flatten());
         }
     }
 }

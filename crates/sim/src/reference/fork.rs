@@ -2,7 +2,7 @@
 
 use super::plan::RunPlan;
 use super::stand::{Over, Stage};
-use super::{Fact, Plan, Saga, WrongRule};
+use super::{Fact, Plan, Saga, StepPlan, WrongRule};
 use chancery_engine::{Inherited, StepStatus};
 use std::collections::BTreeSet;
 
@@ -109,19 +109,20 @@ impl Saga {
         Ok(taken)
     }
 
-    /// A step and all that comes after it.
+    /// A step and all that comes after it, or is made from it: by layers one may use what it does not name.
     fn with_all_after(&self, from: usize) -> BTreeSet<usize> {
         let mut all = BTreeSet::from([from]);
         if self.is_told(WrongRule::TakeOverAfter) {
             return all;
         }
-        // Each step comes after steps before it in the list.
-        for (index, step) in self.plan.steps.iter().enumerate() {
-            if step.after.iter().any(|before| all.contains(before)) {
-                all.insert(index);
-            }
+        loop {
+            let is_next = |(index, step): &(usize, &StepPlan)| {
+                let of = self.plan.made_from(*index);
+                !all.contains(index) && step.after.iter().chain(&of).any(|before| all.contains(before))
+            };
+            let Some((next, _)) = self.plan.steps.iter().enumerate().find(is_next) else { return all };
+            all.insert(next);
         }
-        all
     }
 
     /// A step as a whole, and its clones.

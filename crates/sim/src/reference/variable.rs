@@ -56,6 +56,14 @@ impl Plan {
         all
     }
 
+    /// The steps that a step is made from: that of its input, and those that set the variable before it.
+    pub(super) fn made_from(&self, step: usize) -> BTreeSet<usize> {
+        let Some(plan) = self.steps.get(step) else { return BTreeSet::new() };
+        let takes = plan.takes_variable || plan.adds.is_some();
+        let before = if takes { self.all_before(step) } else { BTreeSet::new() };
+        self.setters(&before).map(|(setter, _)| setter).chain(plan.input_of).collect()
+    }
+
     pub(super) fn has_variable(&self) -> bool {
         self.steps.iter().any(|step| step.adds.is_some())
     }

@@ -314,6 +314,35 @@ steps:
 }
 
 #[test]
+fn layers_that_were_made_from_what_is_done_anew_are_done_anew() {
+    let by = |used: &str| {
+        format!(
+            "
+name: layers
+version: 1
+mode: layers
+steps:
+  - {{id: a, run: {{worker: w}}}}
+  - {{id: b, run: {{worker: w}}, set: {{of: '${{{{ steps.b.output.of }}}}'}}}}
+  - {{id: c, after: [a], run: {{worker: w}}, with: '${{{{ {used} }}}}'}}
+  - {{id: d, after: [c], run: {{worker: w}}}}
+  - {{id: e, after: [a], run: {{worker: w}}}}
+"
+        )
+    };
+    for used in ["steps.b.output.of", "vars.of"] {
+        check(
+            &by(used),
+            "ok a; ok b; ok c; ok e; ok d",
+            "b",
+            "ok b; ok c; ok d",
+            "inherited a, inherited e, dispatched b, completed b, dispatched c, completed c, dispatched d, completed d, \
+             completed",
+        );
+    }
+}
+
+#[test]
 fn a_fork_past_a_pivot_goes_forward_only() {
     let pivoted = ORDER.replace("compensate: {run: {worker: u}, with: {of: '${{ transaction.id }}'}}", "pivot: true");
     let fork = check(
