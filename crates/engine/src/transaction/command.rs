@@ -317,10 +317,19 @@ impl Transaction {
         for node in held.into_iter().chain(stuck.into_iter().map(Some)) {
             self.emit(Event::Resumed { node, justification: justification.to_owned() }, cx)?;
             if let Some(node) = node.filter(|_| self.head.cause.is_none()) {
-                self.begin_to_wait(node, cx)?;
+                self.begin_again(node, cx)?;
             }
         }
         self.advance(cx)
+    }
+
+    /// Has a step that is tried again begin. Of one that never began nobody knows whether its condition holds: it may
+    /// have failed over that.
+    fn begin_again(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if node.clone == 0 && self.state(node).is_some_and(|state| state.started_at.is_none()) {
+            self.ask_when(node, cx)?;
+        }
+        self.begin_to_wait(node, cx)
     }
 
     /// Counts a step that waits for a person, or the compensation that does, as done, by hand.
@@ -382,8 +391,26 @@ impl Transaction {
         })
     }
 
-    /// Records a failed attempt, and when the next one may be handed out.
+    /// Records a failed attempt, and when the next one may be handed out; then what follows.
     pub(super) fn fail(
+        &mut self,
+        node: NodeRef,
+        phase: Phase,
+        failure: Failure,
+        error: StepError,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        self.record_failure(node, phase, failure, error, cx)?;
+        self.advance(cx)
+    }
+
+    /// Records that a step can't be done, in what [`Transaction::advance`] does: what follows is its next turn. Were it
+    /// the same one's, as many calls would lie within one another as a definition has steps.
+    pub(super) fn mark_failed(&mut self, node: NodeRef, error: StepError, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        self.record_failure(node, Phase::Do, Failure::Refused, error, cx)
+    }
+
+    fn record_failure(
         &mut self,
         node: NodeRef,
         phase: Phase,
@@ -393,8 +420,7 @@ impl Transaction {
     ) -> Result<(), Refusal> {
         let attempt = self.attempts(node, phase);
         let retry_at = self.retry_at(node, phase, failure, &error, cx.now);
-        self.emit(Event::AttemptFailed { node, phase, attempt, failure, error, retry_at }, cx)?;
-        self.advance(cx)
+        Ok(self.emit(Event::AttemptFailed { node, phase, attempt, failure, error, retry_at }, cx)?)
     }
 
     fn retry_at(
@@ -444,7 +470,7 @@ impl Transaction {
             Ok(true) if is_ready => self.fan_out(node, cx),
             Ok(true) => Ok(()),
             Ok(false) => Ok(self.emit(Event::Skipped { node }, cx)?),
-            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => self.mark_failed(node, error, cx),
         }
     }
 
@@ -454,7 +480,7 @@ impl Transaction {
             return Ok(());
         }
         let Err(error) = self.evaluate_set(node, None, cx.now) else { return Ok(()) };
-        self.fail(node, Phase::Do, Failure::Refused, error, cx)
+        self.mark_failed(node, error, cx)
     }
 
     /// Gives a step with `each` its clones.
@@ -462,7 +488,7 @@ impl Transaction {
         match self.evaluate_each(node) {
             Ok(None) => Ok(()),
             Ok(Some(items)) => Ok(self.emit(Event::Expanded { node, items: Arc::new(items) }, cx)?),
-            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => self.mark_failed(node, error, cx),
         }
     }
 

@@ -83,11 +83,11 @@ impl Transaction {
         if self.is_full() {
             let message = "the transaction has as many entries as one may have";
             let error = StepError::fatal(StepError::TOO_MANY_ENTRIES, message);
-            return self.fail(node, Phase::Do, Failure::Refused, error, cx);
+            return self.mark_failed(node, error, cx);
         }
         match self.what_to_ask(node, cx.now) {
             Ok((terms, input)) => self.open_request(node, (terms, Arc::new(input)), None, cx),
-            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => self.mark_failed(node, error, cx),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::node::NodeRef;
 use crate::state::KeptSignal;
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::limits::{BATCH_TIMEOUTS_MAX, SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX};
-use chancery_base::{Document, Timestamp};
+use chancery_base::{Document, Name, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Transaction {
             return Err(Refusal::Status { operation: "signal", status });
         }
         self.takes(&signal)?;
-        if self.head.signals.len() >= SIGNALS_KEPT_MAX || self.is_full() {
+        if !self.has_room_for(&signal) || self.is_full() {
             return Err(Refusal::TooManySignals);
         }
         self.emit(Event::SignalReceived { signal }, cx)?;
@@ -120,7 +120,7 @@ impl Transaction {
         match until {
             Ok(Some(until)) if waits_for_time => self.emit(Event::TimerStarted { node, until }, cx)?,
             Ok(until) => self.emit(Event::SignalAwaited { node, until }, cx)?,
-            Err(error) => return self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => return self.mark_failed(node, error, cx),
         }
         // Its time may have come already.
         if self.is_due(node, cx.now) && waits_for_time {
@@ -133,7 +133,7 @@ impl Transaction {
     fn end_wait(&mut self, node: NodeRef, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         match self.evaluate_set(node, Some(&Value::Null), cx.now) {
             Ok(_) => Ok(self.emit(Event::TimerFired { node: Some(node) }, cx)?),
-            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => self.mark_failed(node, error, cx),
         }
     }
 
@@ -143,14 +143,14 @@ impl Transaction {
         let payload = self.signal_for(node).and_then(|at| self.kept.get(at)).cloned();
         match self.evaluate_set(node, payload.as_ref().map(|payload| payload.value()), cx.now) {
             Ok(_) => Ok(self.emit(Event::SignalTaken { node, signal }, cx)?),
-            Err(error) => self.fail(node, Phase::Do, Failure::Refused, error, cx),
+            Err(error) => self.mark_failed(node, error, cx),
         }
     }
 
     /// Where the signal lies that a step would take.
     pub(super) fn signal_for(&self, node: NodeRef) -> Option<usize> {
         let waits = self.state(node).is_some_and(|state| state.status == StepStatus::Waiting);
-        self.head.signals.iter().position(|kept| waits && self.awaits(node, kept))
+        self.head.signals.iter().position(|kept| waits && self.awaits(node, &kept.name))
     }
 
     /// What a signal says that is kept no longer.
@@ -166,14 +166,20 @@ impl Transaction {
         }
         self.head.signals.iter().find_map(|kept| {
             let waiting = self.active.all(Class::Waiting).map(|(_, node)| node);
-            let node = waiting.filter(|node| self.awaits(*node, kept)).min()?;
+            let node = waiting.filter(|node| self.awaits(*node, &kept.name)).min()?;
             Some((node, kept.seq))
         })
     }
 
-    fn awaits(&self, node: NodeRef, kept: &KeptSignal) -> bool {
-        let signal = self.step_of(node).and_then(Step::signal);
-        signal.is_some_and(|signal| signal.name == kept.name)
+    fn awaits(&self, node: NodeRef, name: &Name) -> bool {
+        self.step_of(node).and_then(Step::signal).is_some_and(|signal| signal.name == *name)
+    }
+
+    /// Whether a signal may come: so many are kept, and one that a step waits for now is not.
+    fn has_room_for(&self, signal: &Signal) -> bool {
+        let goes_on = self.moves() && self.head.status == Status::Running;
+        let mut waiting = self.active.all(Class::Waiting).map(|(_, node)| node);
+        self.head.signals.len() < SIGNALS_KEPT_MAX || goes_on && waiting.any(|node| self.awaits(node, &signal.name))
     }
 
     pub(super) fn waits_for_time(&self, node: NodeRef) -> bool {
@@ -290,7 +296,7 @@ impl Transaction {
     }
 
     fn apply_signal(&mut self, signal: &Signal, event: &Event, seq: u64) -> Result<(), IllegalEvent> {
-        let has_room = self.head.signals.len() < SIGNALS_KEPT_MAX;
+        let has_room = self.has_room_for(signal);
         let is_new = signal.id.as_ref().is_none_or(|id| !self.has_come(id));
         let is_wanted = self.head.cause.is_none() && self.takes(signal).is_ok();
         self.expect_that(has_room && is_new && is_wanted, event)?;

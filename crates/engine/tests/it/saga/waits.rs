@@ -1,7 +1,7 @@
 //! Steps that wait, starts that come later, and pauses.
 
 use super::{Run, check};
-use chancery_base::limits::{SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX};
+use chancery_base::limits::{SIGNAL_IDS_KEPT_MAX, SIGNALS_KEPT_MAX, STEPS_MAX};
 use chancery_base::{Document, Timestamp};
 use chancery_engine::{Refusal, ShownStatus, Signal, Status, StepStatus};
 use serde_json::{Value, json};
@@ -84,6 +84,16 @@ fn a_wait_that_is_none_fails_its_step() {
         "dispatched reserve, completed reserve, attempt failed rest, undo dispatched reserve, undo completed reserve, \
          compensated",
     );
+}
+
+#[test]
+fn what_no_entry_could_say_is_no_time_to_wait_for() {
+    let yaml = COOL_OFF.replace("1h", "'${{ input.rest }}'");
+    for (rest, goes) in [("2255-06-05T23:47:34.740992Z", true), ("2255-06-05T23:47:34.740993Z", false)] {
+        let mut run = Run::new(&yaml, json!({ "rest": rest }));
+        run.act("ok reserve");
+        assert_eq!(run.transaction.status(), if goes { Status::Running } else { Status::Compensating }, "{rest}");
+    }
 }
 
 #[test]
@@ -211,6 +221,22 @@ fn signals_have_their_limits() {
 }
 
 #[test]
+fn the_signal_that_is_waited_for_comes_however_many_are_kept() {
+    let yaml = TWICE.replace("{signal: {name: go}}}\n  - {id: second", "{signal: {name: first}}}\n  - {id: second");
+    let mut run = Run::new(&yaml, json!({}));
+    for _ in 0..SIGNALS_KEPT_MAX {
+        run.act("signal go");
+    }
+    assert_eq!(run.cx(|t, cx| t.signal(signal("go", None), cx)), Err(Refusal::TooManySignals));
+    run.act("pause");
+    assert_eq!(run.cx(|t, cx| t.signal(signal("first", None), cx)), Err(Refusal::TooManySignals), "it would be kept");
+    run.act("resume");
+    run.act("signal first");
+    assert_eq!(run.transaction.status(), Status::Completed);
+    run.assert_replays();
+}
+
+#[test]
 fn nothing_moves_while_it_is_paused() {
     check(
         COOL_OFF,
@@ -335,4 +361,43 @@ steps:
     let mut run = Run::new(yaml, json!({}));
     run.act("ok pay");
     assert!(run.transaction.next_wake(Timestamp::MAX).is_some());
+}
+
+#[test]
+fn as_many_steps_as_there_may_be_fail_at_once_on_a_small_stack() {
+    let waits = |number| {
+        format!("  - {{id: s{number}, after: [t], on_failure: continue, run: {{wait: '${{{{ input.x }}}}'}}}}\n")
+    };
+    let rest: String = (1..STEPS_MAX).map(waits).collect();
+    let yaml = format!("name: many\nversion: 1\nsteps:\n  - {{id: t, run: {{wait: 2s}}}}\n{rest}");
+    let failed = std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
+        let mut run = Run::new(&yaml, json!({}));
+        run.act("wait 2s");
+        (run.told().matches("attempt failed").count(), run.transaction.status())
+    });
+    // The first one is a wait that ends.
+    assert_eq!(failed.unwrap().join().unwrap(), (STEPS_MAX - 1, Status::Completed));
+}
+
+#[test]
+fn what_is_tried_again_and_never_began_is_asked_whether_it_is_to() {
+    for run in ["worker: w", "signal: {name: go}"] {
+        let yaml = format!(
+            "
+name: guarded
+version: 1
+steps:
+  - {{id: p, run: {{worker: w}}, pivot: true}}
+  - {{id: s, after: [p], when: '${{{{ steps.p.output.of == \"q\" }}}}', run: {{{run}}}}}
+"
+        );
+        let broken = yaml.replace("output.of == \"q\"", "output.total > 100");
+        check(
+            &broken,
+            json!({}),
+            "ok p; retry",
+            "dispatched p, completed p, attempt failed s, parked s, resumed s, attempt failed s, parked s",
+        );
+        check(&yaml, json!({}), "ok p", "dispatched p, completed p, skipped s, completed");
+    }
 }
