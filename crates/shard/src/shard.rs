@@ -179,6 +179,8 @@ pub struct Shard {
     after_control: Vec<Effect>,
     /// The time of the newest batch.
     latest: Timestamp,
+    /// When the store was asked what it has not answered yet.
+    asked_at: Option<Timestamp>,
 }
 
 impl Shard {
@@ -220,6 +222,7 @@ impl Shard {
             effects: Vec::new(),
             after_control: Vec::new(),
             latest: Timestamp::EPOCH,
+            asked_at: None,
         }
     }
 
@@ -280,6 +283,14 @@ impl Shard {
     /// Says what is to be done next. One call is out at a time: asked again before its reply, the shard goes on as far
     /// as it can and waits.
     pub fn poll(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
+        let poll = self.go_on(now, entropy);
+        if matches!(poll, Poll::Call(_)) {
+            self.asked_at = Some(now);
+        }
+        poll
+    }
+
+    fn go_on(&mut self, now: Timestamp, entropy: &mut Entropy) -> Poll {
         loop {
             match &self.state {
                 State::Own
@@ -332,6 +343,10 @@ impl Shard {
 
     /// Gives the reply to the call that is out.
     pub fn reply(&mut self, reply: Reply, now: Timestamp) {
+        if self.is_store_away(now) {
+            self.desk.extend_leases(now.plus(self.config.lease));
+        }
+        self.asked_at = None;
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Own) else { return };
         match (waiting, reply) {
             (Waiting::Own, Reply::Owned(Ok(log))) => {
@@ -377,6 +392,11 @@ impl Shard {
             ) => self.unavailable(&err, now),
             (_, _) => self.unavailable(&out_of_turn(), now),
         }
+    }
+
+    /// Whether the store has kept everybody waiting for a good part of a lease.
+    fn is_store_away(&self, now: Timestamp) -> bool {
+        self.asked_at.is_some_and(|at| now.since(at) > self.config.lease / 2)
     }
 
     /// Takes the effects that may go out now.
@@ -562,6 +582,8 @@ impl Shard {
                 self.desk.drop_lease(key);
             }
         }
+        // While it was away no worker was heard: those that are left have as long as after a restart.
+        self.desk.extend_leases(now.plus(self.config.lease));
         self.state = State::Asleep(None);
     }
 

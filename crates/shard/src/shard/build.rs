@@ -12,7 +12,7 @@ use crate::payload::Payload;
 use crate::row::{KeyRow, KeyScope};
 use crate::rows;
 use crate::shard::dispatch::{KeyOf, Standing};
-use crate::shard::schedules::{Turn, asks_to_start};
+use crate::shard::schedules::{Turn, asks_to_start, overlap_asked};
 use chancery_base::limits::BATCH_INPUTS_MAX;
 use chancery_base::{Entropy, PrincipalId, Timestamp, TransactionId, digest};
 use chancery_engine::{Answer, Cx, Event, NodeRef, Phase, ShownStatus, Signal, Status, Transaction};
@@ -69,8 +69,11 @@ impl Shard {
             }
             Command::Request(command) => needs.transactions.extend(Some(command.transaction).filter(is_unknown)),
             Command::Drive(drive) => needs.transactions.extend(Some(drive.id).filter(is_unknown)),
-            Command::Schedule(command) => self.needs_of_schedule(&command.name, asks_to_start(command), needs),
-            Command::Fire(name) => self.needs_of_schedule(name, Some(Turn::Due), needs),
+            Command::Schedule(command) => {
+                let (turn, overlap) = (asks_to_start(command), overlap_asked(command));
+                self.needs_of_schedule(&command.name, turn, overlap, needs);
+            }
+            Command::Fire(name) => self.needs_of_schedule(name, Some(Turn::Due), None, needs),
             Command::RevokeCapability(_, attempt) => {
                 needs.transactions.extend(Some(attempt.transaction).filter(is_unknown));
             }
@@ -232,6 +235,15 @@ impl Shard {
             }
             let outcome = self.run(id, Standing::system(), work, Transaction::time_out);
             debug_assert!(outcome.is_ok(), "{outcome:?}");
+        }
+        self.lapse(work);
+    }
+
+    /// Ends the leases that lapsed. While the store keeps everybody waiting nobody is answered, and so none renews: none
+    /// lapses until it has answered.
+    fn lapse(&mut self, work: &mut Work) {
+        if self.is_store_away(work.now) {
+            return;
         }
         let lapsed_by = work.now;
         #[cfg(feature = "sabotage")]

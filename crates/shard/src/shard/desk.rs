@@ -238,6 +238,17 @@ impl Desk {
         }
     }
 
+    /// Has every lease last until then at least.
+    pub(super) fn extend_leases(&mut self, until: Timestamp) {
+        while let Some((at, key)) = self.lapses.first().copied().filter(|(at, _)| *at < until) {
+            self.lapses.remove(&(at, key));
+            self.lapses.insert((until, key));
+            if let Some(lease) = self.leases.get_mut(&key) {
+                lease.until = until;
+            }
+        }
+    }
+
     /// The leases on attempts of a transaction.
     pub(super) fn leases_of(&self, transaction: TransactionId) -> Vec<LeaseKey> {
         let first = LeaseKey { transaction, node: NodeRef::MIN, phase: Phase::Do };

@@ -84,11 +84,19 @@ impl Shard {
     }
 
     pub(super) fn start(&mut self, reply: ReplyTo, start: &Start, control: &Control, work: &mut Work) {
-        let answer = self.try_start(start, control, work);
+        let answer = self.try_start(start, None, control, work);
         work.reply(reply, answer);
     }
 
-    pub(super) fn try_start(&mut self, start: &Start, control: &Control, work: &mut Work) -> Result<Response, Refusal> {
+    /// Starts a transaction, unless one is there. What it `replaces` may have its business key: whoever calls ends that
+    /// one once the other is there.
+    pub(super) fn try_start(
+        &mut self,
+        start: &Start,
+        replaces: Option<TransactionId>,
+        control: &Control,
+        work: &mut Work,
+    ) -> Result<Response, Refusal> {
         let [of_start, of_business] = self.keys_of(start);
         let request = request_hash(
             &control.tenant.hash_key,
@@ -101,6 +109,7 @@ impl Shard {
             return if is_same { self.started_before(id, start, work) } else { Err(Refusal::KeyReused(id)) };
         }
         if let Some(Some(row)) = of_business.and_then(|key| self.keys.get(&key))
+            && replaces != Some(row.transaction)
             && self.members.get(&row.transaction).is_some_and(|member| !member.status().is_ended())
         {
             work.rests_on_memory = true;

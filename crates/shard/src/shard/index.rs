@@ -227,7 +227,7 @@ impl Index {
     /// The next that is to be looked at, if it is ready still.
     pub(super) fn next_fresh(&mut self) -> Option<ReadyKey> {
         while let Some((place, key)) = self.fresh.pop_front() {
-            if matches!(place, Place::Queue(_)) && self.has(&place, key) {
+            if matches!(place, Place::Queue(_) | Place::Keyed(_)) && self.has(&place, key) {
                 return Some(key);
             }
         }

@@ -8,7 +8,7 @@ mod change;
 mod fire;
 mod prepare;
 
-pub(super) use change::{asks_to_start, lets_work_end};
+pub(super) use change::{asks_to_start, lets_work_end, overlap_asked};
 
 use super::Shard;
 use crate::batch::StoreError;

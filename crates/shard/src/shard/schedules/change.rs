@@ -22,6 +22,11 @@ pub(in crate::shard) const fn asks_to_start(command: &ScheduleCommand) -> Option
     }
 }
 
+/// The overlap that it asks for instead of the schedule's own.
+pub(in crate::shard) const fn overlap_asked(command: &ScheduleCommand) -> Option<Overlap> {
+    if let ScheduleAsk::Trigger { overlap } = command.ask { overlap } else { None }
+}
+
 /// Whether it keeps work from beginning.
 pub(in crate::shard) const fn lets_work_end(command: &ScheduleCommand) -> bool {
     match command.ask {

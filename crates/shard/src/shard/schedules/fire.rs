@@ -143,12 +143,7 @@ impl Shard {
         if ends.is_some() {
             self.may(start.actor, Action::TransactionTerminate, control, work)?;
         }
-        // What runs may have the business key; else it goes only when the other is there.
-        let ends_first = start.business_key.is_some();
-        if let Some(id) = ends.filter(|_| ends_first) {
-            self.terminate_for(name, id, start.actor, work);
-        }
-        let id = match self.try_start(&start, control, work)? {
+        let id = match self.try_start(&start, ends, control, work)? {
             Response::Started { id, .. } => id,
             Response::Exchanged(_)
             | Response::Operated(_)
@@ -161,7 +156,8 @@ impl Shard {
                 return Err(Refusal::Invalid("a start was answered as something else".to_owned()));
             }
         };
-        if let Some(ended) = ends.filter(|ended| !ends_first && *ended != id) {
+        // It goes only when the other is there: one that is refused replaces nothing.
+        if let Some(ended) = ends.filter(|ended| *ended != id) {
             self.terminate_for(name, ended, start.actor, work);
         }
         Ok(id)

@@ -23,12 +23,19 @@ struct Wanted {
 }
 
 impl Shard {
-    /// What a look at a schedule, or a start of it, needs of the store.
-    pub(in crate::shard) fn needs_of_schedule(&self, name: &Name, turn: Option<Turn>, needs: &mut Needs) {
+    /// What a look at a schedule, or a start of it, needs of the store. By hand it may be started with another `overlap`
+    /// than its own.
+    pub(in crate::shard) fn needs_of_schedule(
+        &self,
+        name: &Name,
+        turn: Option<Turn>,
+        overlap: Option<Overlap>,
+        needs: &mut Needs,
+    ) {
         let (Some(turn), Some(head)) = (turn, self.schedules.head(name)) else { return };
         needs.transactions.extend(head.transaction.filter(|id| self.is_unknown(*id)));
         // What is terminated takes all that runs below it along.
-        if let (Some(running), Overlap::TerminateRunning) = (head.transaction, head.terms.overlap) {
+        if let (Some(running), Overlap::TerminateRunning) = (head.transaction, overlap.unwrap_or(head.terms.overlap)) {
             self.absent_below(running, &mut needs.transactions);
         }
         let prepared = self.schedules.prepared.get(&(name.clone(), turn));

@@ -206,3 +206,31 @@ fn a_time_that_comes_while_a_batch_gathers_is_not_lost() {
     hand.wait(Duration::from_secs(1));
     assert_eq!(hand.settled(waits).0, Status::Failed, "no worker took it in time");
 }
+
+#[test]
+fn no_lease_lapses_while_the_store_keeps_everybody_waiting() {
+    for fault in [None, Some(Fault::Fail), Some(Fault::UnknownLost)] {
+        let tenant = Tenant::new(1, &[ONE_STEP]);
+        let mut hand = tenant.hand(0);
+        let id = hand.start("one", json!({}), None, None).unwrap();
+        let task = hand.take_one("only");
+        push_start(&mut hand, None);
+        let batch = hand.send();
+        // For longer than a lease nobody is answered, and others go on asking.
+        hand.now = hand.now.plus(Duration::from_secs(15));
+        push_start(&mut hand, None);
+        hand.go_on();
+        if let Some(fault) = fault {
+            tenant.store.fault_next(fault);
+        }
+        hand.commit(batch);
+        hand.wait(Duration::from_secs(1));
+        assert_eq!(hand.report(&task, output(json!(1))), Ack::Recorded, "{fault:?}");
+        assert_eq!(hand.settled(id).0, Status::Completed);
+        // Whoever says nothing once it answers again loses what it has.
+        let again = hand.start("one", json!({}), None, None).unwrap();
+        let other = hand.take().into_iter().find(|task| task.transaction == again).unwrap();
+        hand.wait(Duration::from_secs(11));
+        assert_eq!(hand.report(&other, output(json!(1))), Ack::Superseded, "{fault:?}");
+    }
+}

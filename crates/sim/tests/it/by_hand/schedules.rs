@@ -1,7 +1,7 @@
 //! Schedules: what starts by itself, once for each of its times, whatever happens to shards, commits and clocks.
 
 use super::hand::{Hand, Tenant, output};
-use chancery_base::{Document, Name, Timestamp, TransactionId};
+use chancery_base::{Document, Name, StopId, Timestamp, TransactionId};
 use chancery_engine::definition::Definition;
 use chancery_engine::schedule::{CatchUp, Head, Overlap, Terms, When};
 use chancery_engine::{Headers, Status};
@@ -9,6 +9,7 @@ use chancery_ledger::Record;
 use chancery_shard::input::*;
 use chancery_shard::replay::Replay;
 use chancery_shard::row::LogId;
+use chancery_shard::stop::StopOn;
 use chancery_shard::{Config, Poll};
 use chancery_store::scan::Scan;
 use chancery_store::sim::Fault;
@@ -309,6 +310,39 @@ fn what_still_runs_is_cancelled_or_terminated_for_what_comes() {
     hand.wait(Duration::from_secs(130));
     assert_eq!(times(&tenant), [60, 120]);
     assert_eq!(hand.settled(started(&tenant)[0].0).0, Status::Terminated);
+}
+
+#[test]
+fn what_is_refused_replaces_nothing() {
+    let tenant = Tenant::new(1, &[KEYED]);
+    let mut hand = tenant.hand(0);
+    let terms = Terms { overlap: Overlap::TerminateRunning, ..terms("keyed") };
+    create(&tenant, &mut hand, "tick", terms, json!({"key": "k", "due": "${{ schedule.due }}"}));
+    hand.wait(Duration::from_secs(130));
+    assert_eq!(came(&tenant), ["fired", "fired"], "one takes the key of the other");
+    let [first, second] = [0, 1].map(|at| started(&tenant)[at].0);
+    assert_eq!(hand.settled(first).0, Status::Terminated);
+    let id = StopId::draw(hand.now, &mut hand.entropy);
+    let on = StopOn::Action(name("start"));
+    hand.change(Change::StopSet { id, on, justification: "a look".to_owned() }).unwrap();
+    hand.wait(MINUTE);
+    assert_eq!(came(&tenant), ["fired", "fired", "denied"]);
+    assert!(matches!(hand.row(second).0, "running"), "nothing came for it: {:?}", hand.row(second));
+}
+
+#[test]
+fn what_is_terminated_by_hand_takes_along_what_sleeps_below_it() {
+    let parent = r#"{"name": "parent", "version": 1, "steps": [{"id": "of", "run": {"transaction": "napper"}}]}"#;
+    let napper = r#"{"name": "napper", "version": 1, "steps": [{"id": "nap", "run": {"wait": "1h"}}]}"#;
+    let tenant = Tenant::new(1, &[parent, napper]);
+    let mut hand = tenant.hand(0);
+    let terms = Terms { overlap: Overlap::Skip, ..terms("parent") };
+    create(&tenant, &mut hand, "tick", terms, json!({"due": "${{ schedule.due }}"}));
+    hand.wait(Duration::from_secs(70));
+    let child = Scan::transactions(&tenant.store, None, 9).unwrap().iter().find(|row| row.parent.is_some()).unwrap().id;
+    assert_eq!(hand.row(child).0, "waiting");
+    ask(&tenant, &mut hand, "tick", ScheduleAsk::Trigger { overlap: Some(Overlap::TerminateRunning) }).unwrap();
+    assert_eq!(hand.row(child).0, "terminated");
 }
 
 /// Nothing of it was handed out, so a cancel ends it at once.

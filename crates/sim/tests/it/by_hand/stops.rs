@@ -103,6 +103,19 @@ fn what_waits_is_denied_though_no_worker_ever_asks_for_it() {
 }
 
 #[test]
+fn what_waits_for_a_worker_with_a_key_is_denied_too() {
+    let capable = TWO_STEPS.replace(r#""run": {"worker": "w"}"#, r#""run": {"worker": "w"}, "capability": {}"#);
+    let tenant = Tenant::new(1, &[&capable]);
+    for on in denying(&tenant) {
+        let mut hand = tenant.hand(0);
+        let waiting = hand.start("two", json!({"n": 1}), None, None).unwrap();
+        let id = stop(&mut hand, &on);
+        assert_eq!(hand.settled(waiting).0, Status::Failed, "{on}");
+        lift(&mut hand, id);
+    }
+}
+
+#[test]
 fn the_next_step_is_denied_and_compensations_go_on() {
     let tenant = Tenant::new(1, &[TWO_STEPS]);
     for on in denying(&tenant) {
