@@ -29,9 +29,13 @@ pub mod postgres;
 #[cfg(feature = "fence-sqlite")]
 pub mod sqlite;
 
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+use chancery_base::Digest;
 use chancery_base::Kind;
 use chancery_base::limits::{KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use serde_json::Value;
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+use std::borrow::Cow;
 
 /// What a participant's fence says to an undo.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +80,7 @@ pub enum FenceError<E: std::error::Error + 'static> {
         #[source]
         source: E,
     },
-    /// The key is empty or longer than [`KEY_BYTES_MAX`] bytes and a step's name.
+    /// The key is empty, or longer than any that a server gives.
     #[error("a fence key has 1 to {FENCE_KEY_BYTES_MAX} bytes, this one has {0}")]
     Key(usize),
     /// The result is larger than a payload may be.
@@ -90,8 +94,12 @@ pub enum FenceError<E: std::error::Error + 'static> {
     Damaged(String),
 }
 
-/// Bytes of a forward key: a start's key, a slash and a step's name.
-const FENCE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX * 2;
+/// Bytes of a forward key at most: a business key and a start's key, each escaped, and a step's name for each level of
+/// children.
+const FENCE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX * 16;
+/// Bytes of a key that is kept as it is. Databases' indices take no more than some thousand.
+#[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
+const FENCE_KEY_BYTES_KEPT: usize = KEY_BYTES_MAX * 2;
 
 impl<E: std::error::Error + 'static> FenceError<E> {
     /// What it means to the caller.
@@ -112,9 +120,15 @@ impl<E: std::error::Error + 'static> FenceError<E> {
     }
 }
 
+/// What stands for a key in the table: a long one is told by its digest.
 #[cfg(any(feature = "fence-postgres", feature = "fence-sqlite"))]
-fn check_key<E: std::error::Error + 'static>(key: &str) -> Result<(), FenceError<E>> {
-    if key.is_empty() || key.len() > FENCE_KEY_BYTES_MAX { Err(FenceError::Key(key.len())) } else { Ok(()) }
+fn row_key<E: std::error::Error + 'static>(key: &str) -> Result<Cow<'_, str>, FenceError<E>> {
+    match key.len() {
+        1..=FENCE_KEY_BYTES_KEPT => Ok(Cow::Borrowed(key)),
+        // A key has a slash, so none is the digest of another.
+        1..=FENCE_KEY_BYTES_MAX => Ok(Cow::Owned(Digest::of(key.as_bytes()).to_string())),
+        bytes => Err(FenceError::Key(bytes)),
+    }
 }
 
 /// The key of the row that says that it was confirmed. No forward key is empty before a slash, so none is this one.

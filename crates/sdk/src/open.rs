@@ -330,9 +330,13 @@ impl Open {
         let mut pause = WAIT_MIN;
         loop {
             let stepped = self.client.open_step(self.id, asks).await?;
-            self.pulse.heard();
             match stepped.outcome {
-                Stepped::Permitted | Stepped::Completed | Stepped::Denied | Stepped::Refused => return Ok(stepped),
+                Stepped::Permitted | Stepped::Denied => {
+                    self.pulse.heard();
+                    return Ok(stepped);
+                }
+                // What writes no entry is no sign of life: whoever only waits goes on to give some.
+                Stepped::Completed | Stepped::Refused => return Ok(stepped),
                 Stepped::Waits => tokio::time::sleep(pause).await,
             }
             pause = WAIT_MAX.min(pause * 2);

@@ -34,7 +34,7 @@
 
 pub use super::{Confirm, Undo};
 
-use super::{check_key, confirmed, from_text, to_text};
+use super::{confirmed, from_text, row_key, to_text};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
@@ -91,7 +91,7 @@ pub async fn prepare(db: &Client) -> Result<(), FenceError> {
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub async fn forward<'tx>(tx: &'tx Transaction<'tx>, key: &str) -> Result<Forward<'tx>, FenceError> {
-    check_key(key)?;
+    let key = &*row_key(key)?;
     if insert(tx, key, false).await? {
         return Ok(Forward::Permit(Permit { tx, key: key.to_owned() }));
     }
@@ -124,7 +124,7 @@ impl Permit<'_> {
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub async fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, FenceError> {
-    check_key(forward_key)?;
+    let forward_key = &*row_key(forward_key)?;
     if insert(tx, forward_key, true).await? {
         return Ok(Undo::NothingDone);
     }
@@ -147,7 +147,7 @@ pub async fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, Fence
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub async fn confirm(tx: &Transaction<'_>, forward_key: &str) -> Result<Confirm, FenceError> {
-    check_key(forward_key)?;
+    let forward_key = &*row_key(forward_key)?;
     // Waits for whatever is under way with the step, and holds its row from here on.
     let statement = "UPDATE chancery_fence SET undone = false WHERE key = $1 AND NOT undone RETURNING result";
     let row = tx.query_typed_opt(statement, &[(&forward_key, Type::TEXT)]).await.map_err(FenceError::write)?;

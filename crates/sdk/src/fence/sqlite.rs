@@ -62,7 +62,7 @@
 
 pub use super::{Confirm, Undo};
 
-use super::{check_key, confirmed, from_text, to_text};
+use super::{confirmed, from_text, row_key, to_text};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ pub fn prepare(db: &Connection) -> Result<(), FenceError> {
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub fn forward<'tx>(tx: &'tx Transaction<'tx>, key: &str) -> Result<Forward<'tx>, FenceError> {
-    check_key(key)?;
+    let key = &*row_key(key)?;
     if insert(tx, key, false)? {
         return Ok(Forward::Permit(Permit { tx, key: key.to_owned() }));
     }
@@ -136,7 +136,7 @@ impl Permit<'_> {
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, FenceError> {
-    check_key(forward_key)?;
+    let forward_key = &*row_key(forward_key)?;
     if insert(tx, forward_key, true)? {
         return Ok(Undo::NothingDone);
     }
@@ -157,7 +157,7 @@ pub fn undo(tx: &Transaction<'_>, forward_key: &str) -> Result<Undo, FenceError>
 /// # Errors
 /// If the key is out of range or the database refuses. Roll back then.
 pub fn confirm(tx: &Transaction<'_>, forward_key: &str) -> Result<Confirm, FenceError> {
-    check_key(forward_key)?;
+    let forward_key = &*row_key(forward_key)?;
     // Writes first, as the others do, so that it holds the write lock before it reads.
     let is_first = insert(tx, &confirmed(forward_key), false)?;
     match maybe_read(tx, forward_key)? {

@@ -346,8 +346,21 @@ fn bad_keys_and_large_results_are_refused() {
     sqlite::prepare(&db).unwrap();
     let tx = db.transaction().unwrap();
     assert!(matches!(sqlite::forward(&tx, ""), Err(FenceError::Key(0))));
-    assert!(matches!(sqlite::undo(&tx, &"k".repeat(513)), Err(FenceError::Key(513))));
+    assert!(matches!(sqlite::undo(&tx, &"k".repeat(4_097)), Err(FenceError::Key(4097))));
     let Forward::Permit(permit) = sqlite::forward(&tx, &"k".repeat(512)).unwrap() else { panic!("it is the first") };
     let large = json!("x".repeat(1 << 20));
     assert!(matches!(permit.done(large), Err(FenceError::ResultTooLarge(_))));
+}
+
+#[test]
+fn keys_as_long_as_a_server_gives_are_told_apart() {
+    let mut db = Connection::open_in_memory().unwrap();
+    sqlite::prepare(&db).unwrap();
+    let [one, other] = ["a", "b"].map(|end| format!("{}/{end}", "k".repeat(4_000)));
+    let tx = db.transaction().unwrap();
+    let Forward::Permit(permit) = sqlite::forward(&tx, &one).unwrap() else { panic!("it is the first") };
+    permit.done(json!(7)).unwrap();
+    assert!(matches!(sqlite::forward(&tx, &one).unwrap(), Forward::AlreadyDone(result) if result == json!(7)));
+    assert!(matches!(sqlite::undo(&tx, &other).unwrap(), Undo::NothingDone));
+    assert!(matches!(sqlite::undo(&tx, &one).unwrap(), Undo::Needed { result } if result == json!(7)));
 }

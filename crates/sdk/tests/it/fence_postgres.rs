@@ -252,7 +252,7 @@ async fn what_is_out_of_range_is_refused_and_what_is_unrecorded_is_null() {
     let mut db = database.connect().await;
     let tx = db.transaction().await.unwrap();
     assert!(matches!(postgres::forward(&tx, "").await, Err(FenceError::Key(0))));
-    assert!(matches!(postgres::undo(&tx, &"k".repeat(513)).await, Err(FenceError::Key(513))));
+    assert!(matches!(postgres::undo(&tx, &"k".repeat(4_097)).await, Err(FenceError::Key(4097))));
     let Forward::Permit(permit) = postgres::forward(&tx, &"k".repeat(512)).await.unwrap() else {
         panic!("it is the first")
     };
