@@ -135,6 +135,17 @@ pub(crate) struct Pump {
     drained: Option<oneshot::Sender<()>>,
 }
 
+/// However it ends, nobody may take its tenant for one that is served: a defect that unwinds it is no shutdown.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.tenant.unready();
+        if std::thread::panicking() {
+            let tenant = &self.tenant.id;
+            error!(%tenant, "a defect ended the shard of `{tenant}`: the node is not ready until it is restarted");
+        }
+    }
+}
+
 /// A call to the store that is out.
 type Out = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
@@ -209,7 +220,6 @@ impl Pump {
                 self.replied(reply);
             }
         }
-        self.tenant.unready();
         debug!(tenant = %self.tenant.id, "the pump ends");
     }
 

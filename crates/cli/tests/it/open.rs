@@ -185,6 +185,12 @@ fn a_shell_script_drives_it() {
     write(dir.path(), "trip.yaml", TRIP, 0o644);
     ask(&["definition", "check", "trip.yaml"]).succeeds();
     ask(&["definition", "push", "trip.yaml"]).succeeds();
+    // What goes on by itself has no driver, and is not begun to find that out.
+    write(dir.path(), "alone.yaml", "{name: alone, version: 1, steps: [{id: a, run: noop}]}", 0o644);
+    ask(&["definition", "push", "alone.yaml"]).succeeds();
+    ask(&["tx", "begin", "alone"]).fails(2, &["`alone` is a saga", "chancery tx start alone"]);
+    let none = ask(&["tx", "list", "definition:alone", "-o", "json"]).succeeds().json();
+    assert_eq!(none["items"], json!([]));
     let begin = ["tx", "begin", "plan-trip", "--idempotency-key", "trip-19", "-o", "json"];
     let begun = ask(&begin).succeeds().json();
     let (id, driver) = (begun["id"].as_str().unwrap(), begun["driver"].to_string());

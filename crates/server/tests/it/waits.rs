@@ -3,6 +3,7 @@
 use crate::house::House;
 use crate::http::Call;
 use serde_json::json;
+use std::time::Duration;
 
 const CART: &str = "
 name: cart
@@ -26,6 +27,23 @@ async fn cart_house() -> (House, String) {
 
 fn id_of(answer: &crate::http::Answer) -> String {
     answer.json()["id"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+}
+
+#[tokio::test]
+async fn whoever_waited_in_vain_is_told_how_it_stands_then() {
+    let (house, shop) = cart_house().await;
+    let start = json!({ "definition": "cart", "input": { "cart": "c-7" } });
+    let id = id_of(&house.post("/v1/transactions", &shop, &start).await);
+    let path = format!("/v1/transactions/{id}/result?wait=2s");
+    let waiting = house.get(&path, &shop);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        house.post(&format!("/v1/transactions/{id}/signals"), &shop, &json!({ "name": "add", "payload": 1 })).await
+    };
+    let (result, sent) = tokio::join!(waiting, meanwhile);
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    let (status, steps) = (&result.json()["status"], &result.json()["steps"]);
+    assert_eq!((status, &steps[0]["status"]), (&json!("waiting"), &json!("completed")), "{steps}");
 }
 
 #[tokio::test]

@@ -189,11 +189,12 @@ pub(crate) struct HeartbeatArgs {
 
 pub(crate) async fn begin(args: BeginArgs, session: &Session) -> Result<Exit, CliError> {
     let input = args.input.as_deref().map(|text| input::json_value("--input", text)).transpose()?;
+    let client = session.client()?;
+    expect_open(&client, &args.definition).await?;
     let mut start = Start::new(args.definition, input.unwrap_or(Value::Null));
     if let Some(key) = args.idempotency_key {
         start = start.idempotency_key(key);
     }
-    let client = session.client()?;
     let started = client.start(&start).await?;
     if started.driver.is_some() || started.status.is_final() {
         session.out.show(&started, show::started)?;
@@ -201,6 +202,16 @@ pub(crate) async fn begin(args: BeginArgs, session: &Session) -> Result<Exit, Cl
     }
     // It had begun before: the script runs again.
     take_over(&TakeOverArgs { id: started.id }, session).await
+}
+
+/// What is not open goes on by itself once it has begun: it is refused before.
+async fn expect_open(client: &Client, name: &Name) -> Result<(), CliError> {
+    let definition = client.definition_get(name, None).await?;
+    let kind = definition.source.get("kind").and_then(Value::as_str).unwrap_or("saga");
+    if kind == "open" {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!("`{name}` is a {kind}, which has no driver: start it with `chancery tx start {name}`")))
 }
 
 pub(crate) async fn take_over(args: &TakeOverArgs, session: &Session) -> Result<Exit, CliError> {
