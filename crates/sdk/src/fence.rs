@@ -125,9 +125,9 @@ impl<E: std::error::Error + 'static> FenceError<E> {
 fn row_key<E: std::error::Error + 'static>(key: &str) -> Result<Cow<'_, str>, FenceError<E>> {
     match key.len() {
         1..=FENCE_KEY_BYTES_KEPT => Ok(Cow::Borrowed(key)),
+        bytes if bytes == 0 || bytes > FENCE_KEY_BYTES_MAX => Err(FenceError::Key(bytes)),
         // A key has a slash, so none is the digest of another.
-        1..=FENCE_KEY_BYTES_MAX => Ok(Cow::Owned(Digest::of(key.as_bytes()).to_string())),
-        bytes => Err(FenceError::Key(bytes)),
+        _ => Ok(Cow::Owned(Digest::of(key.as_bytes()).to_string())),
     }
 }
 

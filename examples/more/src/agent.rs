@@ -7,7 +7,7 @@
 
 use crate::trip::{Booking, Wish};
 use chancery_sdk::api::open::OpenPermit;
-use chancery_sdk::{Client, Error, HandlerError, Name, Open, OpenError, Start};
+use chancery_sdk::{Client, Error, HandlerError, Name, Open, OpenError, Start, TransactionId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -64,7 +64,10 @@ where
     B: AsyncFn(Tool, OpenPermit, Wish) -> Result<Option<Booking>, HandlerError>,
 {
     let start = Start::new(name("plan-trip")?, json!(request)).idempotency_key(&request.trip);
-    let open = client.begin(&start).await?;
+    let open = match client.begin(&start).await {
+        Err(OpenError::Ended(ended)) => return came_to(client, ended.id).await,
+        begun => begun?,
+    };
     let why = match search(&open, request, &book).await {
         Ok(Ok(plan)) => {
             open.commit(&plan).await?;
@@ -77,6 +80,18 @@ where
     };
     open.abort(why).await?;
     Ok(Outcome::GaveUp(why))
+}
+
+/// What a trip came to that is over already: whoever runs the agent again is told the same.
+async fn came_to(client: &Client, id: TransactionId) -> Result<Outcome, OpenError> {
+    let step = name("plan-trip")?;
+    match client.wait(id).await?.output {
+        Some(plan) => {
+            let plan = serde_json::from_value(plan).map_err(|source| OpenError::Recorded { step, source })?;
+            Ok(Outcome::Planned(plan))
+        }
+        None => Ok(Outcome::GaveUp("it gave up before")),
+    }
 }
 
 /// Looks for a trip, and says why there is none.

@@ -142,6 +142,9 @@ struct Faults<'a> {
 /// What `lint -o json` writes.
 #[derive(Debug, Serialize)]
 struct Linted {
+    /// Of documents that are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Found>,
     warnings: Vec<Found>,
 }
 
@@ -210,20 +213,33 @@ fn check(args: &FileArgs, session: &Session) -> Result<Exit, CliError> {
 }
 
 fn lint(args: &LintArgs, session: &Session) -> Result<Exit, CliError> {
-    let mut warnings = Vec::new();
+    let (mut warnings, mut errors, mut faulty) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
         match parse(file, &definition_source::read(file)?) {
             Ok((_, found)) => warnings.extend(found),
-            Err(error) => return report_faults(session, error),
+            // The others are looked at all the same.
+            Err(CliError::Faulty { document, faults }) => {
+                faulty.push(document);
+                errors.extend(faults);
+            }
+            Err(error) => return Err(error),
         }
     }
-    report_warnings(session, warnings)
+    if errors.is_empty() {
+        return report_warnings(session, warnings);
+    }
+    if session.out.is_table() {
+        warnings.iter().for_each(|found| session.out.say(&fault_line(&found.file, &found.fault)));
+        return Err(CliError::Faulty { document: faulty.join(", "), faults: errors });
+    }
+    session.out.show(&Linted { errors, warnings }, |_| String::new())?;
+    Ok(Exit::Failed)
 }
 
 /// What a linter found; exits 1 if that is anything.
 pub(crate) fn report_warnings(session: &Session, warnings: Vec<Found>) -> Result<Exit, CliError> {
     let exit = if warnings.is_empty() { Exit::Ok } else { Exit::Failed };
-    session.out.show(&Linted { warnings }, |linted| match linted.warnings.as_slice() {
+    session.out.show(&Linted { errors: Vec::new(), warnings }, |linted| match linted.warnings.as_slice() {
         [] => "nothing to say".to_owned(),
         warnings => {
             let lines = warnings.iter().map(|found| fault_line(&found.file, &found.fault));

@@ -200,7 +200,7 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     let status = match (&step.state, &step.clones) {
         (Some(state), _) => state.replace('_', " "),
         (None, Some(clones)) => format!("{status}: {}", clones_text(clones)),
-        (None, None) => format!("{status}{}", rounds_text(step.poll)),
+        (None, None) => format!("{status}{}", rounds_text(step.poll, step.status == "completed")),
     };
     let status = match &step.inherited_from {
         Some(_) => format!("{status} (taken over)"),
@@ -231,10 +231,11 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     ]
 }
 
-/// How many rounds were not enough: ` after 3 of 100 rounds`.
-fn rounds_text(poll: Option<Polling>) -> String {
+/// How many rounds there were: ` after 3 of 100 rounds`. The one that was enough is one more than those that were not.
+fn rounds_text(poll: Option<Polling>, is_enough: bool) -> String {
+    let rounds = poll.map_or(0, |poll| poll.rounds + u32::from(is_enough));
     match poll {
-        Some(poll) if poll.rounds > 0 => format!(" after {} of {} rounds", poll.rounds, poll.at_most),
+        Some(poll) if rounds > 0 => format!(" after {rounds} of {} rounds", poll.at_most),
         Some(_) | None => String::new(),
     }
 }

@@ -107,7 +107,11 @@ fn the_linter_warns_and_check_says_so_too() {
     let ran = run(dir.path(), &["definition", "check", "x.yaml"]).succeeds();
     assert!(ran.stdout.starts_with(line) && ran.stdout.contains("\nx 1 is sound: 2 steps, "), "{ran:#?}");
     write(dir.path(), "z.yaml", "name: x", 0o644);
-    run(dir.path(), &["definition", "lint", "x.yaml", "z.yaml"]).fails(1, &["z.yaml:1:1: `steps` is missing"]);
+    // One that is none hides nothing of the others.
+    let all = ["definition", "lint", "z.yaml", "x.yaml"];
+    run(dir.path(), &all).fails(1, &["x.yaml:4:3: steps[0]: `a` stays done", "z.yaml:1:1: `steps` is missing"]);
+    let found = run(dir.path(), &[&all[..], &["-o", "json"]].concat()).fails(1, &[]).json();
+    assert_eq!((&found["errors"][0]["file"], &found["warnings"][0]["file"]), (&"z.yaml".into(), &"x.yaml".into()));
 }
 
 #[test]

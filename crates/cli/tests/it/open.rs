@@ -186,7 +186,7 @@ fn a_shell_script_drives_it() {
     ask(&["definition", "check", "trip.yaml"]).succeeds();
     ask(&["definition", "push", "trip.yaml"]).succeeds();
     // What goes on by itself has no driver, and is not begun to find that out.
-    write(dir.path(), "alone.yaml", "{name: alone, version: 1, steps: [{id: a, run: noop}]}", 0o644);
+    write(dir.path(), "alone.yaml", "name: alone\nversion: 1\nsteps:\n- {id: a, run: noop}\n", 0o644);
     ask(&["definition", "push", "alone.yaml"]).succeeds();
     ask(&["tx", "begin", "alone"]).fails(2, &["`alone` is a saga", "chancery tx start alone"]);
     let none = ask(&["tx", "list", "definition:alone", "-o", "json"]).succeeds().json();

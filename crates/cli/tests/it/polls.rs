@@ -52,7 +52,7 @@ async fn a_worker_is_asked_until_it_says_enough() {
     );
     let id = started.split_whitespace().find(|word| word.starts_with("txn_")).unwrap().to_owned();
     let shown = ask(&["tx", "get", &id]).succeeds().stdout;
-    assert!(shown.contains("completed after 1 of 3 rounds"), "{shown}");
+    assert!(shown.contains("completed after 2 of 3 rounds"), "{shown}");
     let history = ask(&["tx", "history", &id]).succeeds().stdout;
     assert!(history.contains("step.polled") && history.contains("timer.fired"), "{history}");
 

@@ -212,7 +212,7 @@ async fn a_request_is_put_off_until_a_time_that_may_be() {
     let path = format!("/v1/requests/{request}/defer");
     let until = |until: &str| json!({ "until": until, "justification": "the auditor is back on Monday" });
     assert_eq!(house.post(&path, &ann, &until("2001-01-01T00:00:00Z")).await.slug(), "400 invalid-request");
-    assert_eq!(house.post(&path, &ann, &until("2999-01-01T00:00:00Z")).await.slug(), "400 invalid-request");
+    assert_eq!(house.post(&path, &ann, &until("2222-01-01T00:00:00Z")).await.slug(), "400 invalid-request");
     let opened: String =
         house.get(&format!("/v1/requests/{request}"), &ann).await.json()["opened_at"].as_str().unwrap().to_owned();
     let opened: chancery_base::Timestamp = opened.parse().unwrap();

@@ -97,12 +97,12 @@ async fn a_cart_is_filled_by_signals() {
 #[tokio::test]
 async fn a_signal_that_cannot_be_taken_is_refused() {
     let (house, shop) = cart_house().await;
-    let start = json!({ "definition": "cart", "input": { "cart": "c-1" }, "start_at": "2999-01-01T00:00:00Z" });
+    let start = json!({ "definition": "cart", "input": { "cart": "c-1" }, "start_at": "2222-01-01T00:00:00Z" });
     let started = house.post("/v1/transactions", &shop, &start).await;
     let id = id_of(&started);
     let view = house.get(&format!("/v1/transactions/{id}"), &shop).await.json();
     assert_eq!((&view["status"], &view["waiting_for"][0]["what"]), (&json!("waiting"), &json!("start")));
-    assert_eq!(view["waiting_for"][0]["until"], json!("2999-01-01T00:00:00.000000Z"));
+    assert_eq!(view["waiting_for"][0]["until"], json!("2222-01-01T00:00:00.000000Z"));
     let path = format!("/v1/transactions/{id}/signals");
     for (body, slug) in [
         (json!({ "name": "remove" }), "400 invalid-request"),
