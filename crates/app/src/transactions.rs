@@ -295,7 +295,8 @@ async fn wait_until(app: &App, grant: &Grant, id: TransactionId, until: Instant)
     if view.is_settled() || until <= clock::instant() {
         return Ok(view);
     }
-    // Whether it settled or the time is over: it may have gone on meanwhile.
+    // Whether it settles or the time is over, it may go on meanwhile: its view, which has its input, is not kept for long.
+    drop(view);
     drop(tokio::time::timeout_at(until, watcher.settled()).await);
     get(app, grant, id).await
 }
