@@ -295,7 +295,7 @@ async fn wait_until(app: &App, grant: &Grant, id: TransactionId, until: Instant)
     if view.is_settled() || until <= clock::instant() {
         return Ok(view);
     }
-    // Whether it settles or the time is over, it may go on meanwhile: its view, which has its input, is not kept for long.
+    // Whether it settles or the time is over, it may go on meanwhile: this view, which has its input, is given up.
     drop(view);
     drop(tokio::time::timeout_at(until, watcher.settled()).await);
     get(app, grant, id).await
