@@ -40,5 +40,5 @@ pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
     Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Offer, OpenRefusal, Outgoing,
-    Parts, Ready, Refusal, RequestAt, Staged, Summary, Transaction,
+    Parts, Ready, Refusal, RequestAt, Staged, Summary, Transaction, queue_ends,
 };

@@ -4,7 +4,7 @@
 //! canonical JSON as it is, and need not be sorted.
 
 use crate::conditions::{Charge, Conditions};
-use crate::definition::{Classes, Definition};
+use crate::definition::{Classes, Definition, Step};
 use crate::event::{Beginning, Cause, Parent, StepError};
 use crate::fault::Fault;
 use crate::fork::{Fork, Origin};
@@ -70,6 +70,10 @@ pub struct Head {
     /// Where it is parked: the step, or the step whose compensation, failed for good; none: its time ran out or its
     /// output failed, past its pivot.
     pub parked_at: Option<NodeRef>,
+    /// Since when there is a place again where `concurrency` had left none: for all (0), and for the clones of a step
+    /// with one of its own (its index and 1), in this order. Nobody waits for a worker before that.
+    #[serde(default)]
+    pub room_since: Vec<(u32, Timestamp)>,
     /// Bytes of the data of the events that its steps emitted, and of the decisions that they asked for.
     #[serde(default)]
     pub written: u64,
@@ -137,6 +141,8 @@ struct FlatHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<Timestamp>,
     principal: PrincipalId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    room_since: &'a [(u32, Timestamp)],
     #[serde(skip_serializing_if = "Option::is_none")]
     settings: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -184,6 +190,7 @@ impl Serialize for Head {
             open,
             output_seq,
             parked_at,
+            room_since,
             written,
         } = self;
         let Beginning {
@@ -232,6 +239,7 @@ impl Serialize for Head {
             parked_at: *parked_at,
             paused_at: *paused_at,
             principal: *principal,
+            room_since,
             settings: *settings,
             signal_marks,
             signals,
@@ -409,7 +417,8 @@ impl StepState {
 }
 
 /// What took effect, or may have, and is not undone, of a transaction that goes or went backward; of one that decided
-/// to confirm, what may have taken effect and is to be cancelled. A step that waited or asked a question took none.
+/// to confirm, what may have taken effect and is to be cancelled. A step that waited or asked a question took none, nor
+/// did one that only reads or does nothing, unless it says how it is undone.
 pub fn left_undone<'a>(
     definition: &Definition,
     head: &Head,
@@ -418,7 +427,11 @@ pub fn left_undone<'a>(
     if head.cause.is_none() && head.confirming_at.is_none() {
         return Vec::new();
     }
-    let without_effect = |node: NodeRef| definition.step(node.step).is_some_and(|step| step.run.is_without_effect());
+    let without_effect = |node: NodeRef| {
+        let of_step =
+            |step: &Step| step.run.is_without_effect() || step.compensate.is_none() && step.run.leaves_nothing();
+        definition.step(node.step).is_some_and(of_step)
+    };
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
     let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
     let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !without_effect(*node)).map(|(node, _)| node);
@@ -709,6 +722,7 @@ mod tests {
             decision: DecisionId::from_bytes([9; 16]),
             cause: Some(Cause { kind: CauseKind::StepFailed, step: Some(StepIndex(1).into()) }),
             error: error(),
+            room_since: vec![(0, at.unwrap()), (10, at.unwrap())],
             entries: 12,
             started_at: at.unwrap(),
             ended_at: at,

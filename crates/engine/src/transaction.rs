@@ -19,6 +19,7 @@ mod offer;
 mod open;
 mod poll;
 mod request;
+mod room;
 mod taint;
 mod wait;
 
@@ -29,6 +30,7 @@ pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
 pub use open::{Asked, OpenRefusal};
 pub use request::RequestAt;
+pub use room::queue_ends;
 
 use crate::conditions::Charge;
 use crate::definition::{Definition, DefinitionKind, Step};
@@ -39,7 +41,7 @@ use crate::settings::Settings;
 use crate::state::{Head, StepState, left_undone};
 use crate::status::{Phase, ShownStatus, Status, StepStatus, UndoStatus};
 use crate::tcc::TccState;
-use active::{Active, Class, SHARED};
+use active::{Active, Class};
 use chancery_base::{DecisionId, Document, Timestamp, TransactionId};
 use nodes::Nodes;
 use open::Open;
@@ -175,6 +177,7 @@ impl Transaction {
             open: is_open.then_some(OpenHead { driver: 1, heard_at: now }),
             output_seq: None,
             parked_at: None,
+            room_since: Vec::new(),
             written: 0,
         };
         let mut transaction = Self {
@@ -259,7 +262,7 @@ impl Transaction {
     #[must_use]
     pub fn shown(&self) -> ShownStatus {
         let status = self.head.status;
-        let waits = self.head.begins_at.is_some() || self.active.any(&[Class::Waiting]);
+        let waits = self.head.begins_at.is_some() || self.active.any(&[Class::Waiting, Class::Signal]);
         match status {
             Status::Running | Status::Confirming | Status::Compensating if self.head.paused_at.is_some() => {
                 ShownStatus::Paused
@@ -356,59 +359,6 @@ impl Transaction {
         self.touched.len()
     }
 
-    /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
-    pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
-        let (goes_forward, waiting, again, out) = match self.head.status {
-            Status::Running | Status::Confirming | Status::Compensating if !self.moves() => return Vec::new(),
-            Status::Running => (true, Class::Ready, Class::Backoff, [Class::Out, Class::Child]),
-            Status::Confirming | Status::Compensating => {
-                (false, Class::UndoReady, Class::UndoBackoff, [Class::UndoOut, Class::UndoChild])
-            }
-            Status::Parked
-            | Status::Completed
-            | Status::Compensated
-            | Status::Failed
-            | Status::Cancelled
-            | Status::Terminated => return Vec::new(),
-        };
-        let room = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
-        let room = room.saturating_sub(out.iter().map(|class| self.active.count(*class)).sum());
-        let mut ready = self.waiting((waiting, again), goes_forward, (SHARED, room), now);
-        let windows = self.active.windows().filter(|_| goes_forward);
-        let shared = ready.len();
-        for (window, free) in windows {
-            ready.extend(self.waiting((waiting, again), goes_forward, (window, free.min(room)), now));
-        }
-        if ready.len() > shared {
-            ready.sort_unstable();
-            ready.truncate(room);
-        }
-        self.add_inline(&mut ready, now);
-        ready
-    }
-
-    /// What waits in a window, as far as there is room in it.
-    fn waiting(
-        &self,
-        (waiting, again): (Class, Class),
-        goes_forward: bool,
-        (window, room): (u32, usize),
-        now: Timestamp,
-    ) -> Vec<Ready> {
-        let found = |class| {
-            let due = self.active.within(class, window, i64::MIN..=now.as_micros()).take(room);
-            let phase = move |node| if goes_forward { Phase::Do } else { self.closing(node) };
-            due.map(move |(since, node)| Ready { since: Timestamp::from_micros(since), node, phase: phase(node) })
-        };
-        let mut ready: Vec<Ready> = found(waiting).collect();
-        if self.active.count(again) > 0 {
-            ready.extend(found(again));
-            ready.sort_unstable();
-            ready.truncate(room);
-        }
-        ready
-    }
-
     /// When it next needs a look though nothing arrives: a deadline, a retry, a wait for a worker that lasts too long.
     /// A function of the state alone, so that the row that keeps it can be computed from the entries.
     #[must_use]
@@ -427,10 +377,11 @@ impl Transaction {
             return None;
         }
         let moves = self.moves();
-        let waits: &[Class] = if moves { &[Class::Backoff, Class::QueueEnd, Class::UndoBackoff] } else { &[] };
+        let waits: &[Class] = if moves { &[Class::Backoff, Class::UndoBackoff] } else { &[] };
         let classes = waits.iter().chain(&[Class::Out, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
         let own = self.times_out_at().into_iter().chain(self.loses_driver_at());
+        let own = own.chain(self.queue_ends().map(|(at, _)| at));
         let of_all = own.filter(|at| past.is_none_or(|past| *at > past));
         // What waits for nobody but for its time is not over because its time has come: it has yet to be looked at.
         let fires = if moves { self.fires_at() } else { None };

@@ -209,6 +209,7 @@ const fn illegal(refusal: &EngineRefusal) -> ProblemKind {
         | EngineRefusal::PastPivot(_)
         | EngineRefusal::Confirming
         | EngineRefusal::OtherStep { .. }
+        | EngineRefusal::NoStep
         | EngineRefusal::Paused
         | EngineRefusal::NotPaused
         | EngineRefusal::NotOut { .. }

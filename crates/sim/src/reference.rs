@@ -13,6 +13,7 @@ mod open;
 mod plan;
 mod poll;
 mod request;
+mod room;
 pub(crate) mod schedule;
 mod setting;
 mod stand;
@@ -197,6 +198,8 @@ pub(crate) struct Saga {
     setting: Option<u64>,
     /// Under what each unit was handed out last.
     handed: BTreeMap<usize, Handed>,
+    /// Since when there is a place again where there was none: for all, and for the clones of a step.
+    room_since: BTreeMap<Option<usize>, Timestamp>,
     wrong: Option<WrongRule>,
 }
 
@@ -214,8 +217,8 @@ impl Saga {
         let clones =
             plan.steps.iter().enumerate().flat_map(|(at, step)| (1..=most(step)).map(move |clone| (at, clone)));
         let units = wholes.chain(clones).collect();
-        let (inherits, facts, handed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { plan, units, number, began, starts, inherits, facts, setting: None, handed, wrong }
+        let (inherits, facts, handed, room_since) = (Vec::new(), Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { plan, units, number, began, starts, inherits, facts, setting: None, handed, room_since, wrong }
     }
 
     /// What a unit is of, as it is planned.
@@ -277,8 +280,15 @@ impl Saga {
         } else {
             fact
         };
-        self.facts.push((at, fact));
+        self.push(at, [fact]);
         Ok(())
+    }
+
+    /// What one entry says.
+    fn push<const N: usize>(&mut self, at: Timestamp, facts: [Fact; N]) {
+        let full = self.full();
+        self.facts.extend(facts.map(|fact| (at, fact)));
+        self.note_room(&full, at);
     }
 
     /// When something happened to it last.
@@ -605,13 +615,12 @@ impl Saga {
                 true
             }
             Failure::QueueTimedOut => {
-                let stage = self.stage(*step);
-                let (Stage::Ready(since) | Stage::Backoff(since)) = stage else {
-                    return Err(format!("it is {stage:?}"));
-                };
-                let until = since.plus(Duration::from_secs(plan.queue_timeout));
-                let is_over = until <= at && self.moves() && !plan.is_inline();
-                ensure(*phase == Phase::Do && is_over, || format!("it may wait until {until}"))?;
+                let ends = self.queue_ends();
+                let end = ends.iter().find(|(unit, _)| unit == step).map(|(_, end)| *end);
+                let is_over = end.is_some_and(|end| end <= at);
+                ensure(*phase == Phase::Do && is_over, || {
+                    format!("it is {:?}, and may wait until {end:?}", self.stage(*step))
+                })?;
                 false
             }
             Failure::SignalTimedOut => {

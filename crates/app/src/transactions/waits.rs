@@ -3,7 +3,7 @@
 use chancery_base::Timestamp;
 use chancery_base::limits::WAITS_SHOWN_MAX;
 use chancery_engine::definition::{Definition, Run, Step};
-use chancery_engine::{Fault, Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus};
+use chancery_engine::{Fault, Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus, queue_ends};
 use std::time::Duration;
 
 /// What is waited for.
@@ -96,11 +96,12 @@ pub(super) fn waiting_for<'a>(
         let until = (!rests).then(|| open.heard_at.plus(frame.grace));
         found.push(whole(WaitKind::Driver, open.heard_at, until));
     }
+    let ends = queue_ends(definition, head, nodes.clone());
     let (mut of_steps, mut last) = (Vec::new(), head.started_at);
     for (node, step, state) in nodes {
         last = last.max(state.ended_at.unwrap_or(last));
         if of_steps.len() < WAITS_SHOWN_MAX {
-            of_steps.extend(forward(node, step, state, head));
+            of_steps.extend(forward(node, step, state, (head, ends.get(&node).copied())));
             of_steps.extend(closing(node, step, state, head));
         }
     }
@@ -115,7 +116,12 @@ pub(super) fn waiting_for<'a>(
     found
 }
 
-fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option<WaitView> {
+fn forward(
+    node: NodeRef,
+    step: &Step,
+    state: &StepState,
+    (head, queue_end): (&Head, Option<Timestamp>),
+) -> Option<WaitView> {
     // What the driver of an open transaction calls is its own affair; what for, it has said.
     let is_driven = head.open.is_some();
     let called = || Some(if is_driven { format!("action {}", step.action) } else { step.run.describe() });
@@ -124,10 +130,8 @@ fn forward(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         StepStatus::Ready if step.run.child().is_some() => (WaitKind::Child, called(), state.ready_at, None),
         // Nobody is waited for: its turn comes in this shard.
         StepStatus::Ready if step.run.is_inline() => return None,
-        StepStatus::Ready => {
-            let until = state.ready_at.map(|at| at.plus(step.queue_timeout));
-            (WaitKind::Worker, called(), state.ready_at, until)
-        }
+        // Where `concurrency` has no place for it, its time for a worker has not begun.
+        StepStatus::Ready => (WaitKind::Worker, called(), state.ready_at, queue_end),
         StepStatus::Dispatched if step.run.child().is_some() => {
             (WaitKind::Child, state.child.map(|child| child.to_string()), began, None)
         }

@@ -24,14 +24,14 @@ pub(super) enum Class {
     Inline,
     /// Its next attempt waits for that time: after one that failed, or for a fault that delays it.
     Backoff,
-    /// Its wait for a worker has then lasted too long.
-    QueueEnd,
     /// It is out, until then.
     Out,
     /// Its child runs.
     Child,
-    /// It waits for a time, for its next round, for people who were asked, or for a signal until then.
+    /// It waits for a time, for its next round, or for people who were asked, until then.
     Waiting,
+    /// It waits for a signal, until then.
+    Signal,
     /// It waits no more, and people are asked still.
     Asked,
     /// Its compensation, or its confirm, waits for a worker, since then.
@@ -87,7 +87,7 @@ struct Fan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Keys {
     node: NodeRef,
-    found: [Option<(Class, i64)>; 3],
+    found: [Option<(Class, i64)>; 2],
     is_finished: bool,
     is_out: bool,
     concurrency: Option<u32>,
@@ -115,7 +115,10 @@ impl Keys {
             // A child has a time of its own, or none.
             StepStatus::Dispatched if step.run.child().is_some() => Some((Class::Child, 0)),
             StepStatus::Dispatched => Some((Class::Out, rank(state.wake_at))),
-            StepStatus::Waiting => Some((Class::Waiting, state.wake_at.map_or(i64::MAX, Timestamp::as_micros))),
+            StepStatus::Waiting => {
+                let class = if step.signal().is_some() { Class::Signal } else { Class::Waiting };
+                Some((class, state.wake_at.map_or(i64::MAX, Timestamp::as_micros)))
+            }
             StepStatus::Failed | StepStatus::Unknown if !step.optional => Some((Class::Stuck, 0)),
             StepStatus::Pending
             | StepStatus::Expanded
@@ -125,16 +128,11 @@ impl Keys {
             | StepStatus::Skipped
             | StepStatus::Cancelled => None,
         };
-        // No worker is waited for by a step as a whole, nor by one that runs a child or that nobody is called for.
-        let is_queued = !fans_out && step.run.child().is_none() && !step.run.is_inline();
-        let queued_at = state.queued_since().filter(|_| is_queued);
-        let queue_end = queued_at.map(|since| since.plus(delays.forward).plus(step.queue_timeout).as_micros());
-        let queue_end = queue_end.map(|at| (Class::QueueEnd, at));
         // A pivot has no compensation.
         let effect = if step.pivot { pivot_key(state) } else { undo_key(step, state, policy, (closing, delays)) };
         Self {
             node,
-            found: [forward, queue_end, effect.filter(|_| !fans_out)],
+            found: [forward, effect.filter(|_| !fans_out)],
             is_finished: is_finished(step, state),
             is_out: state.status == StepStatus::Dispatched,
             concurrency: step.each.as_ref().and_then(|each| each.concurrency),
@@ -149,10 +147,10 @@ impl Keys {
                 Class::Ready
                 | Class::Inline
                 | Class::Backoff
-                | Class::QueueEnd
                 | Class::Out
                 | Class::Child
                 | Class::Waiting
+                | Class::Signal
                 | Class::Asked
                 | Class::UndoReady
                 | Class::UndoBackoff
@@ -218,7 +216,7 @@ pub(super) const fn is_finished(step: &Step, state: &StepState) -> bool {
 pub(super) const SHARED: u32 = 0;
 
 /// The window of a step's clones.
-const fn window_of(step: StepIndex) -> u32 {
+pub(super) const fn window_of(step: StepIndex) -> u32 {
     step.0.saturating_add(1)
 }
 

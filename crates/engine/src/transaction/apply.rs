@@ -27,7 +27,7 @@ impl Transaction {
     /// If the event can't happen in this state; then nothing of use is left of the transaction.
     pub fn apply(&mut self, event: &Event, now: Timestamp, seq: u64) -> Result<(), IllegalEvent> {
         self.expect_that(self.goes_on(event), event)?;
-        let n = self.head.entries;
+        let (n, full) = (self.head.entries, self.full_windows());
         match event {
             Event::Started { .. } => return Err(self.illegal(event)),
             Event::Dispatched { node, phase: Phase::Do, .. } => self.apply_dispatched(*node, event, now)?,
@@ -94,6 +94,7 @@ impl Transaction {
         self.place_touched();
         self.start_undos(now);
         self.place_touched();
+        self.note_room(&full, now);
         Ok(())
     }
 

@@ -9,6 +9,9 @@ use crate::state::StepState;
 use crate::status::{CauseKind, Phase, Status, StepStatus, UndoStatus};
 use chancery_base::Timestamp;
 
+/// Where a step is still under way though the transaction has turned.
+const FORWARD: [Class; 4] = [Class::Out, Class::Child, Class::Waiting, Class::Signal];
+
 impl Transaction {
     /// Whether a pivot took effect, or may have, or the decision to confirm was taken: from there on it does not turn
     /// by itself.
@@ -66,7 +69,7 @@ impl Transaction {
         match self.head.status {
             Status::Running => {
                 let goes_on = self.active.any(&[Class::Out, Class::Child]);
-                let waits = [Class::Ready, Class::Inline, Class::Backoff, Class::Waiting];
+                let waits = [Class::Ready, Class::Inline, Class::Backoff, Class::Waiting, Class::Signal];
                 if goes_on || !self.head.held && self.active.any(&waits) {
                     return None;
                 }
@@ -195,14 +198,13 @@ impl Transaction {
     fn starts_more(&self) -> bool {
         let is_parallel = self.definition.compensation == CompensationPolicy::BestEffortParallel;
         let busy = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild, Class::UndoStuck];
-        !self.active.any(&[Class::Out, Class::Child, Class::Waiting]) && (is_parallel || !self.active.any(&busy))
+        !self.active.any(&FORWARD) && (is_parallel || !self.active.any(&busy))
     }
 
     /// Whether a step is still out, or a compensation is under way.
     fn is_undoing(&self) -> bool {
-        let forward = [Class::Out, Class::Child, Class::Waiting];
         let back = [Class::UndoReady, Class::UndoBackoff, Class::UndoOut, Class::UndoChild];
-        self.active.any(&forward) || self.active.any(&back)
+        self.active.any(&FORWARD) || self.active.any(&back)
     }
 
     /// The nodes that took effect, or may have, and whose compensation has not begun; the last is undone first.

@@ -5,7 +5,7 @@ use super::apply::IllegalEvent;
 use super::open::OpenRefusal;
 use super::{Cx, Transaction};
 use crate::conditions::Conditions;
-use crate::definition::{OnError, Retry};
+use crate::definition::{OnError, Retry, Run};
 use crate::event::{Event, Failure, StepError};
 use crate::fork::ForkRefusal;
 use crate::node::NodeRef;
@@ -40,6 +40,12 @@ pub enum Refusal {
         /// What was asked for.
         asked: String,
     },
+    /// It waits for a person at no step.
+    #[error(
+        "no step waits for a person: the transaction's time ran out, or its output failed; `retry` has it go on, `terminate` \
+         ends it"
+    )]
+    NoStep,
     /// A driver's call.
     #[error(transparent)]
     Open(#[from] OpenRefusal),
@@ -86,6 +92,7 @@ impl Refusal {
             | Self::PastPivot(_)
             | Self::Confirming
             | Self::OtherStep { .. }
+            | Self::NoStep
             | Self::Paused
             | Self::NotPaused
             | Self::NotOut { .. } => Kind::Conflict,
@@ -237,8 +244,10 @@ impl Transaction {
             let message = "no answer before the deadline; whether the attempt took effect is unknown";
             return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
         }
-        let node = self.active.due(Class::QueueEnd, now).filter(|_| self.moves())?;
-        let error = StepError::new(StepError::QUEUE_TIMEOUT, "no worker took the step in time");
+        let (_, node) = self.queue_ends().filter(|(at, _)| *at <= now).min()?;
+        let is_http = self.step_of(node).is_some_and(|step| matches!(step.run, Run::Http(_)));
+        let message = if is_http { "its target had no room in time" } else { "no worker took the step in time" };
+        let error = StepError::new(StepError::QUEUE_TIMEOUT, message);
         Some((node, Phase::Do, Failure::QueueTimedOut, error))
     }
 
@@ -345,7 +354,10 @@ impl Transaction {
     ) -> Result<(), Refusal> {
         let status = self.head.status;
         let first = self.head.parked_at.or_else(|| self.stuck().next()).filter(|_| !status.is_ended());
-        let Some(first) = first else { return Err(Refusal::Status { operation: "resolve", status }) };
+        let Some(first) = first else {
+            let is_parked = status == Status::Parked;
+            return Err(if is_parked { Refusal::NoStep } else { Refusal::Status { operation: "resolve", status } });
+        };
         let found = self.find(named);
         let Some(node) = found.filter(|node| self.is_stuck(*node, self.phase_at(*node))) else {
             let asked = named.chars().take(128).collect();

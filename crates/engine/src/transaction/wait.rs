@@ -15,6 +15,9 @@ use chancery_base::{Document, Name, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
+/// What waits for nothing but its time, or for a signal.
+const WAITING: [Class; 2] = [Class::Waiting, Class::Signal];
+
 impl Transaction {
     /// Takes a signal in; whether one with its id had come before, and this one changed nothing.
     ///
@@ -75,8 +78,9 @@ impl Transaction {
 
     /// When something that waits for nothing but its time has to be looked at.
     pub(super) fn fires_at(&self) -> Option<Timestamp> {
-        let timed = self.active.of(Class::Waiting, i64::MIN..=Timestamp::MAX.as_micros()).next();
-        timed.map(|(at, _)| Timestamp::from_micros(at)).into_iter().chain(self.head.begins_at).min()
+        let first = |class| self.active.of(class, i64::MIN..=Timestamp::MAX.as_micros()).next();
+        let timed = WAITING.into_iter().filter_map(first).map(|(at, _)| Timestamp::from_micros(at));
+        timed.chain(self.head.begins_at).min()
     }
 
     /// Fires what is due: the start, waits, rounds, and signals that did not come; of these only so many at once.
@@ -86,8 +90,9 @@ impl Transaction {
             self.advance(cx)?;
         }
         for _ in 0..BATCH_TIMEOUTS_MAX {
-            let due = self.active.due(Class::Waiting, cx.now).filter(|_| self.moves());
-            let Some(node) = due.filter(|_| !self.head.status.is_settled()) else { break };
+            let first = |class| self.active.of(class, i64::MIN..=cx.now.as_micros()).next();
+            let due = WAITING.into_iter().filter_map(first).min().filter(|_| self.moves());
+            let Some((_, node)) = due.filter(|_| !self.head.status.is_settled()) else { break };
             if self.asks(node) {
                 self.remind_or_expire(node, cx)?;
             } else if self.polls(node) {
@@ -165,7 +170,7 @@ impl Transaction {
             return None;
         }
         self.head.signals.iter().find_map(|kept| {
-            let waiting = self.active.all(Class::Waiting).map(|(_, node)| node);
+            let waiting = self.active.all(Class::Signal).map(|(_, node)| node);
             let node = waiting.filter(|node| self.awaits(*node, &kept.name)).min()?;
             Some((node, kept.seq))
         })
@@ -178,7 +183,7 @@ impl Transaction {
     /// Whether a signal may come: so many are kept, and one that a step waits for now is not.
     fn has_room_for(&self, signal: &Signal) -> bool {
         let goes_on = self.moves() && self.head.status == Status::Running;
-        let mut waiting = self.active.all(Class::Waiting).map(|(_, node)| node);
+        let mut waiting = self.active.all(Class::Signal).map(|(_, node)| node);
         self.head.signals.len() < SIGNALS_KEPT_MAX || goes_on && waiting.any(|node| self.awaits(node, &signal.name))
     }
 

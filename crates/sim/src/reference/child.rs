@@ -48,7 +48,7 @@ impl Saga {
     /// Whether something of what it did, or may have done, is left where it ended.
     pub(crate) fn leaves_something(&self) -> bool {
         let is_left = |step: usize| {
-            let is_nothing = self.step(step).is_some_and(super::StepPlan::is_without_effect);
+            let is_nothing = self.step(step).is_some_and(super::StepPlan::leaves_nothing);
             let took = matches!(self.stage(step), Stage::Completed | Stage::Unknown);
             took && !self.is_whole(step) && !self.is_undone(step) && !is_nothing
         };

@@ -64,10 +64,8 @@ impl Saga {
 
     /// So many clones of one step may be out.
     pub(super) fn has_window(&self, asked: usize) -> Check {
-        let Some(most) = self.step(asked).and_then(|step| step.window) else { return Ok(()) };
-        let most = if self.is_told(WrongRule::LessWindow) { most.saturating_sub(1).max(1) } else { most };
-        let clones = self.clones(self.step_of(asked)).unwrap_or_default();
-        let out = clones.into_iter().filter(|clone| matches!(self.stage(*clone), Stage::Out(_) | Stage::Child)).count();
-        ensure(u64::try_from(out).is_ok_and(|out| out < most), || format!("{out} clones are out, {most} may be"))
+        let Some(most) = self.window(asked) else { return Ok(()) };
+        let out = self.clones_out(self.step_of(asked));
+        ensure(out < most, || format!("{out} clones are out, {most} may be"))
     }
 }

@@ -35,8 +35,9 @@ impl Saga {
             Phase::Undo | Phase::Confirm => self.may_emit_undo(step, phase, deed)?,
         }
         let input = Arc::new(Value::Null);
-        self.facts.push((at, Fact::HandedOut { step, phase, attempt, deadline: at, input }));
-        self.facts.push((at, Fact::Done { step, phase, attempt }));
+        // One entry: it takes no place in between.
+        let out = Fact::HandedOut { step, phase, attempt, deadline: at, input };
+        self.push(at, [out, Fact::Done { step, phase, attempt }]);
         Ok(())
     }
 

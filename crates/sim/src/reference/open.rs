@@ -151,6 +151,7 @@ impl Saga {
             inherits: self.inherits.clone(),
             facts: self.facts.get(..self.facts.len() - back).unwrap_or_default().to_vec(),
             handed: self.handed.clone(),
+            room_since: self.room_since.clone(),
             ..*self
         });
         moments.into_iter().all(|moment| moment.may_commit().is_ok())

@@ -460,10 +460,8 @@ impl Saga {
             Phase::Do => matches!(self.stage(*step), Stage::Out(_) | Stage::Child),
             Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_) | UndoStage::Child),
         };
-        let out = self.all().filter(is_out).count();
-        let most = self.plan.concurrency.unwrap_or(8);
-        let most = if self.is_told(WrongRule::LessConcurrency) { most.saturating_sub(1).max(1) } else { most };
-        ensure(u64::try_from(out).is_ok_and(|out| out < most), || format!("{out} are out, {most} may be"))
+        let (out, most) = (self.all().filter(is_out).count(), self.places());
+        ensure(out < most, || format!("{out} are out, {most} may be"))
     }
 
     /// Until when an attempt is out.
@@ -674,6 +672,7 @@ impl Saga {
         let of_steps = self.all().flat_map(|step| self.wakes(step));
         let start = self.starts.filter(|_| self.begun_at().is_none() && self.turn().is_none() && self.moves());
         let own = self.times_out_at().into_iter().chain(self.lost_at()).chain(start);
+        let own = own.chain(self.queue_ends().into_iter().map(|(_, at)| at));
         let wake_at = of_steps.chain(own).filter(|_| !rests).min();
         let mut units: Vec<usize> = self.all().collect();
         units.sort_by_key(|unit| self.place(*unit));
@@ -683,17 +682,13 @@ impl Saga {
 
     /// When a step needs a look though nobody calls.
     fn wakes(&self, step: usize) -> Vec<Timestamp> {
-        let queue_timeout = self.step(step).map_or(0, |step| step.queue_timeout);
-        let waits_until = |since: Timestamp| since.plus(Duration::from_secs(queue_timeout));
         let mut wakes = match self.stage(step) {
             Stage::Ready(_) | Stage::Backoff(_) | Stage::Waiting(_) if !self.moves() => Vec::new(),
             Stage::Waiting(until) => until.into_iter().collect(),
             // No worker is waited for.
-            Stage::Child => Vec::new(),
-            Stage::Ready(_) if self.runs_child(step) => Vec::new(),
-            Stage::Ready(_) | Stage::Backoff(_) if self.is_inline(step, Phase::Do) => Vec::new(),
-            Stage::Ready(since) => vec![waits_until(since)],
-            Stage::Backoff(until) => vec![until, waits_until(until)],
+            Stage::Child | Stage::Ready(_) => Vec::new(),
+            Stage::Backoff(_) if self.is_inline(step, Phase::Do) => Vec::new(),
+            Stage::Backoff(until) => vec![until],
             Stage::Out(deadline) => vec![deadline],
             Stage::Pending
             | Stage::Expanded

@@ -79,6 +79,8 @@ pub enum WrongRule {
     OneCloneLess,
     /// One clone fewer of a step is out at once.
     LessWindow,
+    /// To wait for a place is to wait for a worker.
+    WaitForPlace,
     /// What comes after a step that fanned out does not wait for its clones.
     IgnoreClones,
     /// What the last step added to the variable is lost.
@@ -187,7 +189,7 @@ impl WrongRule {
     pub const OF_FORKS: [Self; 2] = [Self::TakeOverUndone, Self::TakeOverAfter];
 
     /// Every one that is about steps that fan out.
-    pub const OF_CLONES: [Self; 3] = [Self::OneCloneLess, Self::LessWindow, Self::IgnoreClones];
+    pub const OF_CLONES: [Self; 4] = [Self::OneCloneLess, Self::LessWindow, Self::WaitForPlace, Self::IgnoreClones];
 
     /// Every one that is about other sagas or open transactions.
     pub const ALL: [Self; 30] = [

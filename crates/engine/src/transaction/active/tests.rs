@@ -6,7 +6,7 @@ use crate::event::{Beginning, Event, Failure, StepError};
 use crate::headers::Headers;
 use crate::status::{Phase, Status};
 use crate::transaction::nodes::LOOKS;
-use crate::transaction::{Answer, Cx, Given, Outgoing, Parts, Ready, Staged};
+use crate::transaction::{Answer, Cx, Given, Outgoing, Parts, Ready, Staged, queue_ends};
 use chancery_base::{DecisionId, Document, Entropy, PrincipalId, PrincipalKind, Slot, TransactionId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -181,9 +181,10 @@ impl Run {
             return None;
         }
         let is_held = transaction.head.held;
+        let nodes = transaction.nodes().map(|(node, state)| (node, transaction.step_of(node).unwrap(), state));
+        let ends = queue_ends(&transaction.definition, &transaction.head, nodes);
         let of_nodes = transaction.nodes().flat_map(|(node, state)| {
-            let timeout = transaction.step_of(node).unwrap().queue_timeout;
-            let queued = state.queued_since().map(|since| since.plus(timeout)).filter(|_| !is_held);
+            let queued = ends.get(&node).copied().filter(|_| !is_held);
             let next = state.wake_at.filter(|_| !is_held || state.status == StepStatus::Dispatched);
             let undo = state.undo.wake_at.filter(|_| !is_held || state.undo.status == UndoStatus::Dispatched);
             [queued, next, undo].into_iter().flatten()

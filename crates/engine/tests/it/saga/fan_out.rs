@@ -2,7 +2,7 @@
 
 use super::*;
 use chancery_base::limits::{BATCH_TIMEOUTS_MAX, CLONES_MAX, TRANSACTION_CLONES_MAX};
-use chancery_engine::StepStatus;
+use chancery_engine::{Status, StepStatus};
 use std::collections::BTreeSet;
 
 const FAN: &str = "
@@ -170,14 +170,58 @@ fn clones_that_waited_too_long_fail_so_many_at_once() {
     let optional = "    retry: {attempts: 1}\n    queue_timeout: 1s\n    on_failure: continue\n";
     let mut run = Run::new(&FAN.replace("    retry: {attempts: 1}\n", optional), parcels(BATCH_TIMEOUTS_MAX + 10));
     run.act("ok a");
+    // Two are out; one of them is done, and nobody takes another.
+    run.answer("ship[0]", Phase::Do, Answer::Completed(Document::shared(Value::Null)));
     run.now = run.now.plus(Duration::from_secs(2));
     let before = run.events.len();
     run.cx(Transaction::time_out).unwrap();
     assert_eq!((run.events.len() - before, run.transaction.is_overdue(run.now)), (BATCH_TIMEOUTS_MAX, true));
-    // Two are out.
     run.cx(Transaction::time_out).unwrap();
     assert_eq!((run.events.len() - before, run.transaction.is_overdue(run.now)), (BATCH_TIMEOUTS_MAX + 8, false));
     assert_eq!(run.transaction.next_wake(run.now), run.transaction.wake_at());
+}
+
+#[test]
+fn to_wait_for_a_place_is_not_to_wait_for_a_worker() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let times = "    retry: {attempts: 1}\n    timeout: 20m\n    queue_timeout: 1m\n";
+    let mut run = Run::new(&FAN.replace("    retry: {attempts: 1}\n", times), parcels(5));
+    run.act("ok a");
+    let began = run.now;
+    // Two of its window of two are out: the others have no place, however long that takes.
+    for line in ["wait 10m", "ok ship[0]", "wait 9m", "ok ship[1]"] {
+        run.act(line);
+    }
+    assert_eq!(run.transaction.wake_at(), Some(began.plus(minutes(30))), "the end of what was handed out first");
+    // There is a place, and now it waits for a worker.
+    run.answer("ship[2]", Phase::Do, Answer::Completed(Document::shared(Value::Null)));
+    assert_eq!(run.transaction.wake_at(), Some(began.plus(minutes(20))));
+    run.hand_out();
+    assert_eq!(run.told().matches("dispatched ship").count(), 5);
+
+    let yaml = "name: x\nversion: 1\nconcurrency: 1\nsteps:\n  - {id: a, run: {worker: w}, timeout: 20m}\n  \
+                - {id: b, after: [], run: {worker: w}, queue_timeout: 1m}\n  \
+                - {id: c, after: [], run: {worker: w}, queue_timeout: 2m}\n";
+    let mut run = Run::new(yaml, Value::Null);
+    run.act("wait 10m");
+    run.answer("a", Phase::Do, Answer::Completed(Document::shared(Value::Null)));
+    // Of two that wait one has the place; the other's time begins where the first leaves it a place.
+    assert_eq!(run.transaction.wake_at(), Some(run.now.plus(minutes(1))));
+    run.hand_out();
+    for line in ["wait 10s", "ok b", "ok c"] {
+        run.act(line);
+    }
+    assert_eq!(run.transaction.status(), Status::Completed);
+    run.assert_replays();
+    // Nobody takes it.
+    let mut run = Run::new(yaml, Value::Null);
+    run.act("wait 10m");
+    run.answer("a", Phase::Do, Answer::Completed(Document::shared(Value::Null)));
+    run.act("wait 1m");
+    assert_eq!(
+        run.transaction.head().error.as_ref().map(|error| error.r#type.as_str()),
+        Some(StepError::QUEUE_TIMEOUT)
+    );
 }
 
 #[test]

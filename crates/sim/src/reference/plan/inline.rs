@@ -55,4 +55,9 @@ impl StepPlan {
     pub(crate) fn is_without_effect(&self) -> bool {
         self.is_passive() || self.run == RunPlan::Decide
     }
+
+    /// Whether nothing of it can be left: it has no effect, or does nothing and says no undo.
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        self.is_without_effect() || self.run == RunPlan::Noop && self.undo.is_none()
+    }
 }

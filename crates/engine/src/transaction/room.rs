@@ -1,0 +1,172 @@
+//! What `concurrency` leaves room for, and how long that waits for a worker.
+//!
+//! A step's `queue_timeout` counts while a worker might take it. Where `concurrency` leaves no place nobody may, so what
+//! waits begins to wait for a worker when there is a place: the head says since when. Of what waits those that are
+//! handed out next are asked alone; the time of the others is over no sooner.
+
+use super::active::{Class, SHARED, window_of};
+use super::{Ready, Transaction};
+use crate::definition::{Definition, Step};
+use crate::node::NodeRef;
+use crate::state::{Head, StepState};
+use crate::status::{Phase, Status, StepStatus};
+use chancery_base::Timestamp;
+use std::collections::BTreeMap;
+
+impl Transaction {
+    /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
+    pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
+        let goes_forward = match self.head.status {
+            Status::Running | Status::Confirming | Status::Compensating if !self.moves() => return Vec::new(),
+            Status::Running => true,
+            Status::Confirming | Status::Compensating => false,
+            Status::Parked
+            | Status::Completed
+            | Status::Compensated
+            | Status::Failed
+            | Status::Cancelled
+            | Status::Terminated => return Vec::new(),
+        };
+        let mut ready = self.in_room(goes_forward, now.as_micros());
+        self.add_inline(&mut ready, now);
+        ready
+    }
+
+    /// What waits until a time at most, in order, as far as there is room. It is the same at any later time, but for
+    /// what began to wait since.
+    fn in_room(&self, goes_forward: bool, until: i64) -> Vec<Ready> {
+        let classes =
+            if goes_forward { [Class::Ready, Class::Backoff] } else { [Class::UndoReady, Class::UndoBackoff] };
+        let room = self.room(goes_forward);
+        let mut ready = self.waiting(classes, goes_forward, (SHARED, room), until);
+        let windows = self.active.windows().filter(|_| goes_forward);
+        let shared = ready.len();
+        for (window, free) in windows {
+            ready.extend(self.waiting(classes, goes_forward, (window, free.min(room)), until));
+        }
+        if ready.len() > shared {
+            ready.sort_unstable();
+            ready.truncate(room);
+        }
+        ready
+    }
+
+    /// How many more may be out.
+    fn room(&self, goes_forward: bool) -> usize {
+        let out = if goes_forward { [Class::Out, Class::Child] } else { [Class::UndoOut, Class::UndoChild] };
+        let most = usize::try_from(self.definition.concurrency).unwrap_or(usize::MAX);
+        most.saturating_sub(out.iter().map(|class| self.active.count(*class)).sum())
+    }
+
+    /// What waits in a window, as far as there is room in it.
+    fn waiting(
+        &self,
+        [waiting, again]: [Class; 2],
+        goes_forward: bool,
+        (window, room): (u32, usize),
+        until: i64,
+    ) -> Vec<Ready> {
+        let found = |class| {
+            let due = self.active.within(class, window, i64::MIN..=until).take(room);
+            let phase = move |node| if goes_forward { Phase::Do } else { self.closing(node) };
+            due.map(move |(since, node)| Ready { since: Timestamp::from_micros(since), node, phase: phase(node) })
+        };
+        let mut ready: Vec<Ready> = found(waiting).collect();
+        if self.active.count(again) > 0 {
+            ready.extend(found(again));
+            ready.sort_unstable();
+            ready.truncate(room);
+        }
+        ready
+    }
+
+    /// When those that a worker may take next have waited for one too long.
+    pub(super) fn queue_ends(&self) -> impl Iterator<Item = (Timestamp, NodeRef)> {
+        let waits = self.head.status == Status::Running && self.moves();
+        let any = waits && self.active.any(&[Class::Ready, Class::Backoff]);
+        let next = if any { self.in_room(true, i64::MAX) } else { Vec::new() };
+        next.into_iter().filter_map(|Ready { since, node, .. }| {
+            let step = self.step_of(node).filter(|step| waits_for_worker(step))?;
+            self.state(node)?.queued_since()?;
+            Some((queue_end(&self.head, (node, step), since), node))
+        })
+    }
+
+    const fn may_go_forward(&self) -> bool {
+        matches!(self.head.status, Status::Running | Status::Parked)
+    }
+
+    /// The windows that have no place.
+    pub(super) fn full_windows(&self) -> Vec<u32> {
+        if !self.may_go_forward() {
+            return Vec::new();
+        }
+        let own = self.active.windows().filter(|(_, free)| *free == 0).map(|(window, _)| window);
+        (self.room(true) == 0).then_some(SHARED).into_iter().chain(own).collect()
+    }
+
+    /// Notes since when there is room where there was none before.
+    pub(super) fn note_room(&mut self, were_full: &[u32], now: Timestamp) {
+        if were_full.is_empty() && self.head.room_since.is_empty() {
+            return;
+        }
+        let are_full = self.full_windows();
+        let freed = |window: &u32| were_full.contains(window) && !are_full.contains(window);
+        let (active, goes_forward) = (&self.active, self.may_go_forward());
+        let waits = |asked: u32| asked == SHARED || active.windows().any(|(window, _)| window == asked);
+        self.head.room_since.retain(|(window, _)| goes_forward && waits(*window) && !freed(window));
+        self.head
+            .room_since
+            .extend(were_full.iter().filter(|window| freed(window) && waits(**window)).map(|window| (*window, now)));
+        self.head.room_since.sort_unstable();
+    }
+}
+
+/// Nobody is waited for by what the shard does itself, nor by what runs a transaction.
+fn waits_for_worker(step: &Step) -> bool {
+    step.run.child().is_none() && !step.run.is_inline()
+}
+
+fn queue_end(head: &Head, (node, step): (NodeRef, &Step), since: Timestamp) -> Timestamp {
+    let own = own_window(node, step).map(|(window, _)| window);
+    let is_of = |window: u32| window == SHARED || Some(window) == own;
+    let rooms = head.room_since.iter().filter(|(window, _)| is_of(*window));
+    let since = rooms.fold(since, |since, (_, at)| since.max(*at));
+    since.plus(step.queue_timeout)
+}
+
+/// The window that a clone has of its own, and how many may be out there.
+fn own_window(node: NodeRef, step: &Step) -> Option<(u32, usize)> {
+    let most = step.each.as_ref()?.concurrency?;
+    Some((window_of(node.step), usize::try_from(most).unwrap_or(usize::MAX)))
+}
+
+/// When the steps that a worker may take next have waited for one too long, of a transaction that goes forward, from
+/// its rows. Those for which `concurrency` leaves no place are not there.
+#[must_use]
+pub fn queue_ends<'a>(
+    definition: &Definition,
+    head: &Head,
+    nodes: impl Iterator<Item = (NodeRef, &'a Step, &'a StepState)>,
+) -> BTreeMap<NodeRef, Timestamp> {
+    let mut room = usize::try_from(definition.concurrency).unwrap_or(usize::MAX);
+    let (mut out, mut waiting) = (BTreeMap::<u32, usize>::new(), Vec::new());
+    for (node, step, state) in nodes {
+        let is_whole = step.each.is_some() && node.clone == 0;
+        if state.status == StepStatus::Dispatched {
+            room = room.saturating_sub(1);
+            *out.entry(window_of(node.step)).or_default() += 1;
+        } else if let Some(since) = state.queued_since().filter(|_| !is_whole && !step.run.is_inline()) {
+            waiting.push((since, node, step));
+        }
+    }
+    waiting.sort_unstable_by_key(|(since, node, _)| (*since, *node));
+    waiting.retain(|(_, node, step)| {
+        let Some((window, most)) = own_window(*node, step) else { return true };
+        let out = out.entry(window).or_default();
+        *out += 1;
+        *out <= most
+    });
+    let next = waiting.into_iter().take(room).filter(|(_, _, step)| waits_for_worker(step));
+    next.map(|(since, node, step)| (node, queue_end(head, (node, step), since))).collect()
+}
