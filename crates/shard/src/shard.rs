@@ -525,7 +525,6 @@ impl Shard {
 
     fn control_loaded(&mut self, rows: &ControlRows, now: Timestamp) {
         self.decisions.clear();
-        self.family.forget_missing();
         let bundles = &mut self.bundles;
         let control = Control::from_rows(rows, |digest, source| {
             if let Some(Some(known)) = bundles.get(&digest) {
@@ -553,6 +552,7 @@ impl Shard {
                 self.effects.push(Effect::Control(Arc::clone(&control)));
                 self.effects.append(&mut self.after_control);
                 self.control = Some(control);
+                self.forget_unused();
                 self.state = if self.is_recovered { State::Open } else { State::Recover(None) };
             }
             Err(err) => {

@@ -89,9 +89,9 @@ impl Family {
         self.versions.insert(version, digest);
     }
 
-    /// A definition may have been registered since.
-    pub(super) fn forget_missing(&mut self) {
-        self.versions.retain(|_, digest| digest.is_some());
+    /// A definition may have been registered since, and of others only those that are known say which version they are.
+    pub(super) fn forget_versions(&mut self, is_known: impl Fn(&Digest) -> bool) {
+        self.versions.retain(|_, digest| digest.as_ref().is_some_and(&is_known));
     }
 
     /// Whether something has to be loaded before all that could be done is done.

@@ -6,8 +6,10 @@ use crate::batch::{Loaded, StoreError};
 use crate::control;
 use crate::row::SettingsRow;
 use crate::rows;
-use chancery_base::Timestamp;
+use chancery_base::{Digest, Timestamp};
 use chancery_engine::{Phase, Settings};
+use chancery_policy::Bundle;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Shard {
@@ -72,6 +74,19 @@ impl Shard {
         })?;
         self.settings.insert(row.version, settings);
         Ok(())
+    }
+
+    /// Forgets the definitions and bundles that nobody in memory has: they are read again for whoever comes. What was
+    /// read before the log's transactions came is for them.
+    pub(super) fn forget_unused(&mut self) {
+        if self.is_recovered {
+            self.definitions.retain(|_, definition| Arc::strong_count(definition) > 1);
+            let pinned: HashSet<Digest> = self.members.values().map(|member| member.head().beginning.bundle).collect();
+            let has_use = |bundle: &Arc<Bundle>| Arc::strong_count(bundle) > 1;
+            self.bundles.retain(|digest, bundle| pinned.contains(digest) || bundle.as_ref().is_some_and(has_use));
+        }
+        let definitions = &self.definitions;
+        self.family.forget_versions(|digest| definitions.contains_key(digest));
     }
 
     /// The settings of a version; none where that is not here.

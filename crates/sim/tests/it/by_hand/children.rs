@@ -369,6 +369,39 @@ fn the_newest_version_is_the_one_when_the_step_begins() {
 }
 
 #[test]
+fn a_definition_that_nobody_has_leaves_memory_and_is_read_again() {
+    let order = ORDER.replace(r#""parcel"}"#, r#""parcel", "version": 1}"#);
+    assert_ne!(order, ORDER);
+    let tenant = Tenant::new(1, &[&order, PARCEL]);
+    let mut hand = tenant.hand(0);
+    let newer = |version: u32| {
+        let text = PARCEL.replace(r#""version": 1"#, &format!(r#""version": {version}"#));
+        Arc::new(Definition::parse(text.as_bytes()).unwrap())
+    };
+    assert!(hand.change(Change::Register(newer(2))).is_ok());
+    let mut known = newer(3);
+    hand.shard.know_definition(&known);
+    let unused = Arc::downgrade(&known);
+    known = newer(4);
+    assert!(unused.upgrade().is_some());
+    for _ in 0..2 {
+        let id = hand.start("order", json!({}), None, None).unwrap();
+        ok(&mut hand, "reserve");
+        // Its child's definition is of an older version, which is looked up; with a change of the tenant it is forgotten
+        // but where somebody has it.
+        assert!(hand.change(Change::Register(Arc::clone(&known))).is_ok());
+        assert!(unused.upgrade().is_none());
+        ["pack", "label", "bill"].iter().for_each(|step| ok(&mut hand, step));
+        assert_eq!(hand.settled(id).0, Status::Completed);
+        known = newer(known.version + 1);
+        assert!(hand.change(Change::Register(Arc::clone(&known))).is_ok());
+        known = newer(known.version + 1);
+    }
+    assert!(children(&tenant, hand.start("order", json!({}), None, None).unwrap()).is_empty());
+    replays(&tenant);
+}
+
+#[test]
 fn a_child_that_runs_survives_its_server() {
     let (tenant, _, id) = begun(&[ORDER, PARCEL], &["reserve"]);
     for step in ["pack", "label", "bill"] {
