@@ -226,6 +226,8 @@ impl<'de> Visitor<'de> for Guarded<'_> {
         while let Some(element) = seq.next_element_seed(self.deeper()?)? {
             out.push(element);
         }
+        // Many short lists would take several times what they count: room is made in fours.
+        out.shrink_to_fit();
         Ok(Value::Array(out))
     }
 

@@ -83,7 +83,10 @@ impl<'t> Reader<'t> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                Some(Event::SequenceEnd) => return Ok(Data::List(items)),
+                Some(Event::SequenceEnd) => {
+                    items.shrink_to_fit();
+                    return Ok(Data::List(items));
+                }
                 Some(event) => items.push(self.node(event, depth + 1)?),
                 None => return self.fail("the list does not end"),
             }
@@ -96,6 +99,8 @@ impl<'t> Reader<'t> {
         loop {
             let Some(event) = self.next()? else { return self.fail("the map does not end") };
             if event == Event::MappingEnd {
+                // Most have few, and room for more is made in fours.
+                entries.shrink_to_fit();
                 return Ok(Data::Map(entries));
             }
             let place = self.place;

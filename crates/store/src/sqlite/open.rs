@@ -244,7 +244,7 @@ fn writable(dir: &Path, path: &Path, durability: Durability) -> Result<Connectio
         conn.pragma_update(None, "trusted_schema", false)?;
         conn.pragma_update(None, "temp_store", "memory")?;
         // KiB: room for the pages of a usual merge. Those of a larger one spill into the log before its commit.
-        conn.pragma_update(None, "cache_size", -24_576)
+        conn.pragma_update(None, "cache_size", -16_384)
     };
     check_identity(dir, path, &conn)?;
     set_up(&conn).map_err(|error| sql_error("set the database up", dir, error))?;
