@@ -6,6 +6,7 @@ use chancery_base::time::TimestampError;
 use chancery_base::{Digest, Timestamp, json};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,17 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+/// `NAME=VALUE` pairs of which no name stands twice: which of the two was meant nobody knows.
+pub(crate) fn once(flag: &str, pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, CliError> {
+    let mut once = BTreeMap::new();
+    for (name, value) in pairs {
+        if once.insert(name.clone(), value.clone()).is_some() {
+            return Err(CliError::Usage(format!("{flag}: `{name}` stands twice")));
+        }
+    }
+    Ok(once)
 }
 
 /// `NAME=VALUE` pairs as attributes: a value that is JSON is that, any other is text.

@@ -82,7 +82,9 @@ where
 {
     match value {
         Some(value) if !range.contains(&value) => {
-            Err(format!("{name}: {value}, it may be {} to {}", range.start(), range.end()))
+            // As whoever sets it knows it, who says how long in words.
+            let (name, unit) = name.strip_suffix("_ms").map_or((name, ""), |name| (name, " ms"));
+            Err(format!("{name}: {value}{unit}, it may be {} to {}{unit}", range.start(), range.end()))
         }
         Some(_) | None => Ok(()),
     }
@@ -145,7 +147,7 @@ mod tests {
         for (text, why) in [
             (r#"{"concurrency":0}"#, "concurrency: 0, it may be 1 to 1000"),
             (r#"{"failure_percent":102}"#, "failure_percent: 102, it may be 1 to 101"),
-            (r#"{"timeout_ms":86400001}"#, "timeout_ms: 86400001, it may be 1 to 86400000"),
+            (r#"{"timeout_ms":86400001}"#, "timeout: 86400001 ms, it may be 1 to 86400000 ms"),
             (r#"{"calls_min":21,"window":20}"#, "calls_min: 21, but only the last 20 calls count"),
         ] {
             assert_eq!(of(text), Err(why.to_owned()));

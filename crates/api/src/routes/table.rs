@@ -152,7 +152,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Post, "/v1/transactions", "transaction_start", Action("transaction:start"))
         .summary("Start a transaction; 200 where the idempotency key had started it")
         .with(&[
-            header("Idempotency-Key", "The same key with the same body gives the same transaction."),
+            header("Idempotency-Key", "The same key with the same body gives the same transaction; where the definition has a business key, for each of these."),
             header("traceparent", "W3C Trace Context, handed on to the workers."),
         ])
         .takes(Body::Json("StartTransaction"))

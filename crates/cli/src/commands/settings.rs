@@ -119,7 +119,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
 async fn one(name: &str, session: &Session) -> Result<Exit, CliError> {
     let settings = session.client()?.settings().await?;
     let Some(value) = settings.values.get(name) else {
-        return Err(CliError::Usage(format!("`{name}` is not set; `chancery settings get` lists what is")));
+        return Err(CliError::Missing(format!("`{name}` is not set; `chancery settings get` lists what is")));
     };
     session.out.show(value, shown)?;
     Ok(Exit::Ok)

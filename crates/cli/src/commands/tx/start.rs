@@ -35,7 +35,8 @@ pub(crate) struct StartArgs {
     /// The input: JSON, @FILE, or - for the standard input; without it null.
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
-    /// The same key with the same input gives the same transaction, however often it is started.
+    /// The same key with the same input gives the same transaction, however often it is started. Where the definition
+    /// has a business key, that is so for each of these.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Something to search by. Can be repeated.
@@ -88,10 +89,10 @@ pub(crate) async fn start(args: StartArgs, session: &Session) -> Result<Exit, Cl
     if let Some(key) = args.idempotency_key {
         start = start.idempotency_key(key);
     }
-    for (name, value) in args.label {
+    for (name, value) in input::once("--label", &args.label)? {
         start = start.label(name, value);
     }
-    for (name, value) in args.header {
+    for (name, value) in input::once("--header", &args.header)? {
         start = start.header(name, value);
     }
     if let Some(at) = args.at {
