@@ -179,6 +179,21 @@ async fn a_lost_driver_aborts_and_one_that_lives_does_not() {
 }
 
 #[test]
+fn a_command_may_take_longer_than_its_driver_may_say_nothing() {
+    let (server, dir) = dev();
+    let ask = |args: &[&str]| run(dir.path(), args);
+    write(dir.path(), "hasty.yaml", &HASTY.replace("grace: 3s", "grace: 2s"), 0o644);
+    ask(&["definition", "push", "hasty.yaml"]).succeeds();
+    let begun = ask(&["tx", "begin", "hasty-trip", "-o", "json"]).succeeds().json();
+    let id = begun["id"].as_str().unwrap();
+    let step = ["tx", "step", id, "--driver", "1", "--id", "slow", "--", "sh", "-c", "sleep 6; echo done"];
+    ask(&step).succeeds();
+    ask(&["tx", "commit", id, "--driver", "1"]).succeeds();
+    assert!(ask(&["tx", "history", id]).succeeds().stdout.contains("driver.heard"));
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
 fn a_shell_script_drives_it() {
     let (server, dir) = dev();
     let ask = |args: &[&str]| run(dir.path(), args);

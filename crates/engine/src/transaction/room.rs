@@ -7,11 +7,13 @@
 use super::active::{Class, SHARED, window_of};
 use super::{Ready, Transaction};
 use crate::definition::{Definition, Step};
+use crate::fault::Fault;
 use crate::node::NodeRef;
 use crate::state::{Head, StepState};
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl Transaction {
     /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
@@ -110,15 +112,23 @@ impl Transaction {
         if were_full.is_empty() && self.head.room_since.is_empty() {
             return;
         }
+        // Each list is in the order of the windows, and the shared one is the first.
+        let has = |windows: &[u32], window: u32| windows.binary_search(&window).is_ok();
         let are_full = self.full_windows();
-        let freed = |window: &u32| were_full.contains(window) && !are_full.contains(window);
-        let (active, goes_forward) = (&self.active, self.may_go_forward());
-        let waits = |asked: u32| asked == SHARED || active.windows().any(|(window, _)| window == asked);
-        self.head.room_since.retain(|(window, _)| goes_forward && waits(*window) && !freed(window));
-        self.head
-            .room_since
-            .extend(were_full.iter().filter(|window| freed(window) && waits(**window)).map(|window| (*window, now)));
+        let own: Vec<u32> = self.active.windows().map(|(window, _)| window).collect();
+        let goes_forward = self.may_go_forward();
+        let waits = |window: u32| goes_forward && (window == SHARED || has(&own, window));
+        let freed = were_full.iter().copied().filter(|window| !has(&are_full, *window) && waits(*window));
+        let freed: Vec<u32> = freed.collect();
+        self.head.room_since.retain(|(window, _)| waits(*window) && !has(&freed, *window));
+        self.head.room_since.extend(freed.into_iter().map(|window| (window, now)));
         self.head.room_since.sort_unstable();
+    }
+
+    /// Whether it waits for a worker still.
+    pub(super) fn is_queued(&self, node: NodeRef) -> bool {
+        let waits = self.head.status == Status::Running && self.moves();
+        waits && self.state(node).is_some_and(|state| state.queued_since().is_some())
     }
 }
 
@@ -157,7 +167,10 @@ pub fn queue_ends<'a>(
             room = room.saturating_sub(1);
             *out.entry(window_of(node.step)).or_default() += 1;
         } else if let Some(since) = state.queued_since().filter(|_| !is_whole && !step.run.is_inline()) {
-            waiting.push((since, node, step));
+            let faults = &head.beginning.faults;
+            let delay = |name: &str| Fault::delay_of(faults, (step.id.as_str(), name), Phase::Do, state.attempts + 1);
+            let delay = if faults.is_empty() { Duration::ZERO } else { delay(&node.name(&step.id)) };
+            waiting.push((since.plus(delay), node, step));
         }
     }
     waiting.sort_unstable_by_key(|(since, node, _)| (*since, *node));

@@ -1,5 +1,6 @@
 //! Driving an open transaction from a shell script: begin, step, commit or abort.
 
+mod alive;
 mod command;
 
 use crate::error::CliError;
@@ -7,6 +8,7 @@ use crate::exit::Exit;
 use crate::input;
 use crate::session::Session;
 use crate::show;
+use alive::alive;
 use chancery_api::open::{
     OpenAbort, OpenCommit, OpenHttp, OpenOutcome, OpenResource, OpenStep, OpenStepped, OpenUndo, Stepped,
 };
@@ -226,7 +228,7 @@ pub(crate) async fn step(args: StepArgs, session: &Session) -> Result<Exit, CliE
     let wait = args.wait.unwrap_or_default();
     let step = asked(args)?;
     let client = session.client()?;
-    let stepped = ask(&client, id, &step, wait).await?;
+    let stepped = alive(&client, id, step.driver, ask(&client, id, &step, wait)).await?;
     let (Stepped::Permitted, Some(permit), false) = (stepped.outcome, &stepped.permit, command.is_empty()) else {
         session.out.show(&stepped, show::stepped)?;
         return Ok(match stepped.outcome {
@@ -235,7 +237,8 @@ pub(crate) async fn step(args: StepArgs, session: &Session) -> Result<Exit, CliE
             Stepped::Waits => Exit::Unavailable,
         });
     };
-    let (output, error) = command::run(&command, &step.input, permit, &failed_on).await?;
+    let done = command::run(&command, &step.input, permit, &failed_on);
+    let (output, error) = alive(&client, id, step.driver, done).await?;
     let outcome = OpenOutcome { task: permit.task.clone(), output: output.map(Document::shared), error };
     let ack = client.open_outcome(id, &step.id, &outcome).await?.ack;
     said(session, &outcome, ack)
