@@ -433,7 +433,12 @@ pub fn left_undone<'a>(
         definition.step(node.step).is_some_and(of_step)
     };
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
-    let is_left = |state: &StepState| state.took_effect() && !state.undo.is_done() && counts(state);
+    // What was out when it was terminated may have taken effect, and nobody waits for it any more.
+    let was_out = |state: &StepState| head.status == Status::Terminated && state.status == StepStatus::Dispatched;
+    let is_left = |state: &StepState| {
+        let took_effect = state.took_effect() && !state.undo.is_done();
+        (took_effect || was_out(state)) && counts(state)
+    };
     let left = nodes.into_iter().filter(|(node, state)| is_left(state) && !without_effect(*node)).map(|(node, _)| node);
     // In one order, wherever the nodes come from.
     let mut left: Vec<NodeRef> = left.collect();

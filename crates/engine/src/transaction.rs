@@ -68,6 +68,8 @@ pub struct Transaction {
     fresh: Vec<NodeRef>,
     /// Nodes whose rows are to be written.
     touched: BTreeSet<NodeRef>,
+    /// No wait for a worker is over before then. It is of this stay in memory, and no part of the state.
+    queues_from: Option<Timestamp>,
 }
 
 /// What a transaction is given when it begins, and keeps, beside what its [`Beginning`] says.
@@ -191,6 +193,7 @@ impl Transaction {
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),
+            queues_from: None,
         };
         if begins_at.is_none() && !transaction.is_inheriting() {
             transaction.ready_all(now);
@@ -381,7 +384,8 @@ impl Transaction {
         let classes = waits.iter().chain(&[Class::Out, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
         let own = self.times_out_at().into_iter().chain(self.loses_driver_at());
-        let own = own.chain(self.queue_ends().map(|(at, _)| at));
+        let held = self.queues_from.filter(|_| past.is_some());
+        let own = own.chain(self.queue_ends().map(|(at, _)| held.map_or(at, |held| at.max(held))));
         let of_all = own.filter(|at| past.is_none_or(|past| *at > past));
         // What waits for nobody but for its time is not over because its time has come: it has yet to be looked at.
         let fires = if moves { self.fires_at() } else { None };

@@ -28,6 +28,6 @@ pub mod telemetry;
 
 pub use convert::{replay_flip, replayed, simulated};
 pub use failure::reason;
-pub use listener::{ServeError, Server, serve};
+pub use listener::{Listening, ServeError, Server, listen, serve};
 pub use options::{CallLimits, ConnectionLimits, ServerOptions, Shares};
 pub use router::RouterError;

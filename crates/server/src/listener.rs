@@ -87,11 +87,28 @@ pub enum ServeError {
     Entropy(#[from] EntropyError),
 }
 
+/// An address that is listened on: whoever connects waits until [`Listening::serve`].
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    options: ServerOptions,
+}
+
 /// Listens and serves until [`Server::shutdown`].
 ///
 /// # Errors
-/// If the address is not loopback and `insecure_remote` is off, if it is in use, or if it can't be listened on.
+/// As [`listen`] and [`Listening::serve`].
 pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeError> {
+    listen(options).await?.serve(app)
+}
+
+/// Listens, and serves nobody yet. Before an application is opened, which takes the logs from whoever had them: one that
+/// can't listen should not do that.
+///
+/// # Errors
+/// If the address is not loopback and `insecure_remote` is off, if it is in use, or if it can't be listened on.
+pub async fn listen(options: ServerOptions) -> Result<Listening, ServeError> {
     let listen = options.listen;
     if !listen.ip().is_loopback() {
         if !options.insecure_remote {
@@ -109,14 +126,25 @@ pub async fn serve(app: App, options: ServerOptions) -> Result<Server, ServeErro
         }
     })?;
     let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { listen, source })?;
-    let node = node(app, options, local_addr)?;
-    let routes = router(&node)?;
-    let tasks = Tasks::new();
-    tasks.spawn(fold_metrics(Arc::clone(&node), tasks.clone()));
-    let drain = node.options.drain;
-    tasks.spawn(accept(listener, node, routes, tasks.clone()));
-    info!(listen = %local_addr, "listening on http://{local_addr}");
-    Ok(Server { local_addr, tasks, drain })
+    Ok(Listening { listener, local_addr, options })
+}
+
+impl Listening {
+    /// Serves until [`Server::shutdown`].
+    ///
+    /// # Errors
+    /// Only for a defect, or where the system gives no randomness.
+    pub fn serve(self, app: App) -> Result<Server, ServeError> {
+        let Self { listener, local_addr, options } = self;
+        let node = node(app, options, local_addr)?;
+        let routes = router(&node)?;
+        let tasks = Tasks::new();
+        tasks.spawn(fold_metrics(Arc::clone(&node), tasks.clone()));
+        let drain = node.options.drain;
+        tasks.spawn(accept(listener, node, routes, tasks.clone()));
+        info!(listen = %local_addr, "listening on http://{local_addr}");
+        Ok(Server { local_addr, tasks, drain })
+    }
 }
 
 /// What the routes share.

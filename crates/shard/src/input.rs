@@ -611,7 +611,7 @@ pub enum Refusal {
     #[error("the outcome is unknown: the store did not answer")]
     Unknown,
     /// The shard is being given up.
-    #[error("the server is shutting down")]
+    #[error("this server does not serve the tenant: it is shutting down, or another has taken over")]
     Stopping,
 }
 

@@ -344,7 +344,9 @@ impl Shard {
     /// Gives the reply to the call that is out.
     pub fn reply(&mut self, reply: Reply, now: Timestamp) {
         if self.is_store_away(now) {
-            self.desk.extend_leases(now.plus(self.config.lease));
+            let until = now.plus(self.config.lease);
+            self.desk.extend_leases(until);
+            self.members.values_mut().for_each(|member| member.hold_queues(until));
         }
         self.asked_at = None;
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Own) else { return };

@@ -13,7 +13,7 @@ use crate::show;
 use chancery_api::Fault;
 use chancery_api::definition::{Checked, Registered};
 use chancery_base::Name;
-use chancery_engine::definition::{Definition, Problem, Rule, SCHEMA};
+use chancery_engine::definition::{Definition, DefinitionKind, Problem, Rule, SCHEMA};
 use chancery_sdk::Client;
 use chancery_sdk::client::Language;
 use clap::{Subcommand, ValueEnum};
@@ -159,6 +159,11 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
         }
         Command::Graph(args) => {
             let (definition, _) = parse(&args.file, &definition_source::read(&args.file)?)?;
+            if definition.kind == DefinitionKind::Open {
+                let why =
+                    format!("`{}` is open: its driver adds the steps, so there are none to draw", definition.name);
+                return Err(CliError::Usage(why));
+            }
             session.out.line(&match args.format {
                 GraphFormat::Dot => definition.graph_dot(),
                 GraphFormat::Mermaid => definition.graph_mermaid(),

@@ -11,7 +11,7 @@ use chancery_app::{App, Closures, Config, Guard, Network};
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{TargetId, duration};
 use chancery_server::telemetry::{LogFormat, install_logs};
-use chancery_server::{Server, ServerOptions, serve};
+use chancery_server::{Server, ServerOptions, listen};
 use clap::ValueEnum;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
     drain: Duration,
     /// How long a hand-out lives without a sign of its worker.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = lease)]
     lease: Duration,
     /// How the log is written: text to the standard error, JSON to the standard output.
     #[arg(long, value_enum, default_value_t = LogStyle::Text)]
@@ -87,6 +87,8 @@ pub(crate) struct Args {
 
 /// What one shard may have running.
 const RUNNING_MAX: u32 = 100_000;
+/// What a lease is at least.
+const LEASE_MIN: Duration = Duration::from_millis(100);
 const _: () = assert!(RUNNING_MAX as usize == ACTIVE_TRANSACTIONS_MAX);
 
 /// How the log is written.
@@ -96,6 +98,16 @@ enum LogStyle {
     Text,
     /// One object a line.
     Json,
+}
+
+/// A lease that a worker can renew in time.
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration::parse(text).map_err(|error| error.to_string())?;
+    if lease >= LEASE_MIN {
+        Ok(lease)
+    } else {
+        Err("it is 100ms at least: workers renew it three times within it".to_owned())
+    }
 }
 
 /// A URL that others can put a path behind.
@@ -117,6 +129,8 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     let targets = args.allow_http_target.join(",").parse();
     let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
     let mut signals = StopSignals::listen()?;
+    let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
+    let listening = listen(options).await?;
     let mut database = args.database.read()?;
     if let Database::Postgres(options) = &mut database {
         options.connections = args.database_connections.into();
@@ -135,8 +149,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
         ..Config::new(data.cluster(), args.node)
     };
     let app = App::open(config, data.keys, data.store, Closures::new()).await?;
-    let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
-    let server = match serve(app.clone(), options).await {
+    let server = match listening.serve(app.clone()) {
         Ok(server) => server,
         Err(error) => {
             app.shutdown().await?;

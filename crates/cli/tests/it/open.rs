@@ -199,6 +199,7 @@ fn a_shell_script_drives_it() {
     let ask = |args: &[&str]| run(dir.path(), args);
     write(dir.path(), "trip.yaml", TRIP, 0o644);
     ask(&["definition", "check", "trip.yaml"]).succeeds();
+    ask(&["definition", "graph", "trip.yaml"]).fails(2, &["`plan-trip` is open", "none to draw"]);
     ask(&["definition", "push", "trip.yaml"]).succeeds();
     // What goes on by itself has no driver, and is not begun to find that out.
     write(dir.path(), "alone.yaml", "name: alone\nversion: 1\nsteps:\n- {id: a, run: noop}\n", 0o644);

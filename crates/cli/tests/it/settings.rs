@@ -37,6 +37,6 @@ fn settings_are_set_shown_and_taken_out() {
     ask(&["set", "API_TOKEN=x"]).fails(2, &["called like a secret", "settings are in the ledger"]);
     ask(&["set", "PAYMENTS"]).fails(2, &["write it as NAME=VALUE"]);
     ask(&["set", "PAYMENTS=null"]).fails(2, &["chancery settings unset"]);
-    ask(&["get", "NOTHING"]).fails(2, &["`NOTHING` is not set"]);
+    ask(&["get", "NOTHING"]).fails(3, &["`NOTHING` is not set"]);
     assert_eq!(server.stop(), 0);
 }

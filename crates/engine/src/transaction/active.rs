@@ -81,6 +81,8 @@ struct Fan {
     concurrency: Option<u32>,
     unfinished: usize,
     out: usize,
+    /// When the last of them began.
+    moved_at: Option<Timestamp>,
 }
 
 /// What the set says of one node.
@@ -90,6 +92,7 @@ struct Keys {
     found: [Option<(Class, i64)>; 2],
     is_finished: bool,
     is_out: bool,
+    began_at: Option<Timestamp>,
     concurrency: Option<u32>,
 }
 
@@ -135,6 +138,7 @@ impl Keys {
             found: [forward, effect.filter(|_| !fans_out)],
             is_finished: is_finished(step, state),
             is_out: state.status == StepStatus::Dispatched,
+            began_at: state.started_at,
             concurrency: step.each.as_ref().and_then(|each| each.concurrency),
         }
     }
@@ -241,6 +245,7 @@ impl Active {
             fan.concurrency = keys.concurrency;
             fan.unfinished += usize::from(!keys.is_finished);
             fan.out += usize::from(keys.is_out);
+            fan.moved_at = fan.moved_at.max(keys.began_at);
         }
         for key in keys.iter() {
             look();
@@ -286,6 +291,11 @@ impl Active {
     /// Whether every clone of a step lets what comes after the step go on.
     pub(super) fn are_finished(&self, step: StepIndex) -> bool {
         self.fans.get(&step).is_none_or(|fan| fan.unfinished == 0)
+    }
+
+    /// When the last clone of a step began.
+    pub(super) fn moved_at(&self, step: StepIndex) -> Option<Timestamp> {
+        self.fans.get(&step)?.moved_at
     }
 
     /// The windows in which clones may wait, and how many more of each may be out.

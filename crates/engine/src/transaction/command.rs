@@ -254,7 +254,9 @@ impl Transaction {
             }
         };
         let node = node.or_else(|| {
-            let mut due: Vec<_> = self.queue_ends().filter(|(at, _)| *at <= now).collect();
+            let is_held = self.queues_from.is_some_and(|from| now < from);
+            let ends = self.queue_ends().filter(|(at, _)| *at <= now && !is_held);
+            let mut due: Vec<_> = ends.collect();
             due.sort_unstable_by(|a, b| b.cmp(a));
             queued.extend(due.into_iter().map(|(_, node)| node));
             queued.pop()

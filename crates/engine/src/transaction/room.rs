@@ -1,8 +1,10 @@
 //! What `concurrency` leaves room for, and how long that waits for a worker.
 //!
 //! A step's `queue_timeout` counts while a worker might take it. Where `concurrency` leaves no place nobody may, so what
-//! waits begins to wait for a worker when there is a place: the head says since when. Of what waits those that are
-//! handed out next are asked alone; the time of the others is over no sooner.
+//! waits begins to wait for a worker when there is a place: the head says since when there is one again. Of the
+//! clones of a step each that begins lets the others move up, and their time begins anew: there is a worker, and it takes
+//! one after the other. Of what waits those alone are asked that are handed out next; what is behind other steps that no
+//! worker takes shares their time.
 
 use super::active::{Class, SHARED, window_of};
 use super::{Ready, Transaction};
@@ -90,12 +92,18 @@ impl Transaction {
         next.into_iter().filter_map(|Ready { since, node, .. }| {
             let step = self.step_of(node).filter(|step| waits_for_worker(step))?;
             self.state(node)?.queued_since()?;
-            Some((queue_end(&self.head, (node, step), since), node))
+            let moved_at = self.active.moved_at(node.step).filter(|_| node.clone > 0);
+            Some((queue_end(&self.head, (node, step), since.max(moved_at.unwrap_or(since))), node))
         })
     }
 
     const fn may_go_forward(&self) -> bool {
         matches!(self.head.status, Status::Running | Status::Parked)
+    }
+
+    /// Has no wait for a worker be over before then: until now there was nobody whom one could ask.
+    pub fn hold_queues(&mut self, until: Timestamp) {
+        self.queues_from = self.queues_from.max(Some(until));
     }
 
     /// The windows that have no place.
@@ -161,7 +169,12 @@ pub fn queue_ends<'a>(
 ) -> BTreeMap<NodeRef, Timestamp> {
     let mut room = usize::try_from(definition.concurrency).unwrap_or(usize::MAX);
     let (mut out, mut waiting) = (BTreeMap::<u32, usize>::new(), Vec::new());
+    let mut moved_at = BTreeMap::<u32, Timestamp>::new();
     for (node, step, state) in nodes {
+        if let Some(began) = state.started_at.filter(|_| node.clone > 0) {
+            let last = moved_at.entry(window_of(node.step)).or_insert(began);
+            *last = began.max(*last);
+        }
         let is_whole = step.each.is_some() && node.clone == 0;
         if state.status == StepStatus::Dispatched {
             room = room.saturating_sub(1);
@@ -181,5 +194,9 @@ pub fn queue_ends<'a>(
         *out <= most
     });
     let next = waiting.into_iter().take(room).filter(|(_, _, step)| waits_for_worker(step));
-    next.map(|(since, node, step)| (node, queue_end(head, (node, step), since))).collect()
+    let end = |(since, node, step): (Timestamp, NodeRef, &Step)| {
+        let moved_at = moved_at.get(&window_of(node.step)).filter(|_| node.clone > 0);
+        (node, queue_end(head, (node, step), since.max(moved_at.copied().unwrap_or(since))))
+    };
+    next.map(|(since, node, step)| end((since, node, step))).collect()
 }

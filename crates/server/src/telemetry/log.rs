@@ -6,7 +6,7 @@
 use chancery_app::clock;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -51,7 +51,10 @@ pub fn install_logs(format: LogFormat, filter: &str) -> Result<(), LogError> {
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Json => registry.with(JsonLines).try_init()?,
-        LogFormat::Text => registry.with(tracing_subscriber::fmt::layer().with_writer(io::stderr)).try_init()?,
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+            registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()?;
+        }
     }
     Ok(())
 }

@@ -32,8 +32,12 @@ impl Shard {
             let definition = definition.ok_or_else(|| damaged(format!("{id}: its definition is missing")))?;
             let settings = self.settings_of(transaction.row.settings);
             let settings = settings.ok_or_else(|| damaged(format!("{id}: its settings are missing")))?;
-            let member = rows::transaction(&transaction, Arc::clone(definition), settings)
+            let mut member = rows::transaction(&transaction, Arc::clone(definition), settings)
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
+            // While nobody served, no worker could come for what waits: it has as long as leases have.
+            if !self.is_recovered {
+                member.hold_queues(now.plus(self.config.lease));
+            }
             self.join(&member);
             self.wanted_bundles.insert(member.head().beginning.bundle);
             self.index.awake(id, transaction.row.wake_at);

@@ -1,7 +1,7 @@
 //! The places that `concurrency` leaves, and how long those that may have one wait for a worker.
 
 use super::stand::Stage;
-use super::{Saga, WrongRule};
+use super::{Fact, Saga, WrongRule};
 use chancery_base::Timestamp;
 use chancery_engine::Phase;
 use std::collections::BTreeMap;
@@ -55,6 +55,19 @@ impl Saga {
         self.room_since.extend(freed.map(|window| (*window, at)));
     }
 
+    /// When the last of the clones began that a unit is one of.
+    fn moved_at(&self, unit: usize) -> Option<Timestamp> {
+        let (step, is_clone) = (self.step_of(unit), self.place(unit).is_some_and(|(_, clone)| clone > 0));
+        let clones = self.clones(step).filter(|_| is_clone)?;
+        let began = |fact: &Fact| match fact {
+            Fact::HandedOut { step, phase: Phase::Do, attempt: 1, .. } | Fact::ChildBegan { step, attempt: 1, .. } => {
+                clones.contains(step)
+            }
+            _ => false,
+        };
+        self.facts.iter().rev().find(|(_, fact)| began(fact)).map(|(at, _)| *at)
+    }
+
     /// Those that a worker may take next, and until when each waits for one.
     pub(super) fn queue_ends(&self) -> Vec<(usize, Timestamp)> {
         if !self.moves() || self.turn().is_some() || self.parked().is_some() {
@@ -80,6 +93,8 @@ impl Saga {
                 let rooms = [None, self.window(unit).map(|_| step)];
                 let is_told = self.is_told(WrongRule::WaitForPlace);
                 let rooms = rooms.iter().filter_map(|window| self.room_since.get(window)).filter(|_| !is_told);
+                let moved = self.moved_at(unit).filter(|_| !is_told);
+                let rooms = rooms.chain(moved.as_ref());
                 let timeout = self.step(unit).map_or(0, |step| step.queue_timeout);
                 ends.push((unit, rooms.fold(since, |since, at| since.max(*at)).plus(Duration::from_secs(timeout))));
             }

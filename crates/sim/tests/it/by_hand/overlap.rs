@@ -208,6 +208,30 @@ fn a_time_that_comes_while_a_batch_gathers_is_not_lost() {
 }
 
 #[test]
+fn what_waited_while_nobody_served_has_time_to_be_taken() {
+    let short = ONE_STEP.replace(r#""run""#, r#""queue_timeout": "6s", "run""#);
+    assert_ne!(short, ONE_STEP);
+    for is_taken in [true, false] {
+        let tenant = Tenant::new(1, &[&short]);
+        let mut hand = tenant.hand(0);
+        let id = hand.start("one", json!({}), None, None).unwrap();
+        let (now, lease) = (hand.now.plus(Duration::from_secs(8)), Duration::from_secs(10));
+        let mut hand = tenant.hand_at(0, now);
+        hand.wait(Duration::from_secs(1));
+        let status = |tenant: &Tenant| tenant.store.dump().transactions.iter().find(|row| row.id == id).unwrap().status;
+        assert_eq!(status(&tenant), "running");
+        if is_taken {
+            let task = hand.take_one("only");
+            hand.report(&task, output(json!(1)));
+            assert_eq!(hand.settled(id).0, Status::Completed);
+        } else {
+            hand.wait(lease);
+            assert_eq!(hand.settled(id).0, Status::Failed);
+        }
+    }
+}
+
+#[test]
 fn no_lease_lapses_while_the_store_keeps_everybody_waiting() {
     for fault in [None, Some(Fault::Fail), Some(Fault::UnknownLost)] {
         let tenant = Tenant::new(1, &[ONE_STEP]);
