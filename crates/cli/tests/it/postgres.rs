@@ -61,6 +61,23 @@ fn verify(dir: &Path) -> Ran {
 }
 
 #[test]
+fn a_second_server_that_can_not_listen_leaves_the_first_its_logs() {
+    let (dir, _postgres, _) = database();
+    let dir = dir.path();
+    init(dir, "data").succeeds();
+    let server = Server::start(dir, &SERVE);
+    set_up(dir, &server);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let second = |address: &str| {
+        run(dir, &["serve", "--data", "data", "--database-url-file", "database.url", "--listen", address])
+    };
+    second(address).fails(5, &["is in use"]);
+    second("0.0.0.0:0").fails(2, &["--allow-remote"]);
+    complete(dir, &server);
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
 fn everything_works_and_outlives_the_deaths_of_server_and_database() {
     let (dir, postgres, _) = database();
     let dir = dir.path();
