@@ -59,11 +59,10 @@ impl Saga {
     fn moved_at(&self, unit: usize) -> Option<Timestamp> {
         let (step, is_clone) = (self.step_of(unit), self.place(unit).is_some_and(|(_, clone)| clone > 0));
         let clones = self.clones(step).filter(|_| is_clone)?;
-        let began = |fact: &Fact| match fact {
-            Fact::HandedOut { step, phase: Phase::Do, attempt: 1, .. } | Fact::ChildBegan { step, attempt: 1, .. } => {
-                clones.contains(step)
-            }
-            _ => false,
+        let began = |fact: &Fact| {
+            let is_out =
+                matches!(fact, Fact::HandedOut { step, phase: Phase::Do, attempt: 1, .. } if clones.contains(step));
+            is_out || matches!(fact, Fact::ChildBegan { step, attempt: 1, .. } if clones.contains(step))
         };
         self.facts.iter().rev().find(|(_, fact)| began(fact)).map(|(at, _)| *at)
     }
