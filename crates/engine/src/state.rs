@@ -427,11 +427,8 @@ pub fn left_undone<'a>(
     if head.cause.is_none() && head.confirming_at.is_none() {
         return Vec::new();
     }
-    let without_effect = |node: NodeRef| {
-        let of_step =
-            |step: &Step| step.run.is_without_effect() || step.compensate.is_none() && step.run.leaves_nothing();
-        definition.step(node.step).is_some_and(of_step)
-    };
+    let leaves_nothing = |step: &Step| step.compensate.is_none() && step.run.leaves_nothing();
+    let without_effect = |node: NodeRef| definition.step(node.step).is_some_and(leaves_nothing);
     let counts = |state: &StepState| head.cause.is_some() || head.closing(state) == Phase::Undo;
     // What was out when it was terminated may have taken effect, and nobody waits for it any more.
     let was_out = |state: &StepState| head.status == Status::Terminated && state.status == StepStatus::Dispatched;

@@ -82,11 +82,6 @@ impl Run {
             | Self::Transaction(_) => false,
         }
     }
-
-    /// Whether what it does changes nothing anywhere: there is nothing of it that could be left.
-    pub(crate) const fn is_without_effect(&self) -> bool {
-        matches!(self, Self::Decide(_)) || self.is_passive()
-    }
 }
 
 impl Question {

@@ -293,9 +293,9 @@ impl Active {
         self.fans.get(&step).is_none_or(|fan| fan.unfinished == 0)
     }
 
-    /// When the last clone of a step began.
-    pub(super) fn moved_at(&self, step: StepIndex) -> Option<Timestamp> {
-        self.fans.get(&step)?.moved_at
+    /// When the last of the clones began that a node is one of.
+    pub(super) fn moved_at(&self, node: NodeRef) -> Option<Timestamp> {
+        self.fans.get(&node.step).filter(|_| node.clone > 0)?.moved_at
     }
 
     /// The windows in which clones may wait, and how many more of each may be out.

@@ -42,8 +42,8 @@ pub enum Refusal {
     },
     /// It waits for a person at no step.
     #[error(
-        "no step waits for a person: the transaction's time ran out, or its output failed; `retry` has it go on, `terminate` \
-         ends it"
+        "no step waits for a person: the transaction's time ran out, or its output failed; `retry` has it go on, \
+         `terminate` ends it"
     )]
     NoStep,
     /// A driver's call.
@@ -215,12 +215,12 @@ impl Transaction {
             self.advance(cx)?;
         }
         self.fire(cx)?;
-        let mut queued = Vec::new();
+        let mut unserved = Vec::new();
         for _ in 0..BATCH_TIMEOUTS_MAX {
             if self.head.status.is_settled() {
                 break;
             }
-            let Some((node, phase, failure, error)) = self.overdue(cx.now, &mut queued) else { break };
+            let Some((node, phase, failure, error)) = self.overdue(cx.now, &mut unserved) else { break };
             self.fail(node, phase, failure, error, cx)?;
         }
         Ok(())
@@ -237,30 +237,15 @@ impl Transaction {
         own.any(|at| at <= now) || self.overdue(now, &mut Vec::new()).is_some()
     }
 
-    /// The first of what is overdue. Failed, it is so no longer. `queued` is what waited for a worker too long when that
-    /// was looked for last, the first at its end.
-    fn overdue(&self, now: Timestamp, queued: &mut Vec<NodeRef>) -> Option<(NodeRef, Phase, Failure, StepError)> {
+    /// The first of what is overdue. Failed, it is so no longer. `unserved` is for [`Transaction::next_unserved`].
+    fn overdue(&self, now: Timestamp, unserved: &mut Vec<NodeRef>) -> Option<(NodeRef, Phase, Failure, StepError)> {
         let forward = self.active.due(Class::Out, now).map(|node| (node, Phase::Do));
         let late = forward.or_else(|| self.active.due(Class::UndoOut, now).map(|node| (node, self.closing(node))));
         if let Some((node, phase)) = late {
             let message = "no answer before the deadline; whether the attempt took effect is unknown";
             return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
         }
-        let node = loop {
-            let Some(node) = queued.pop() else { break None };
-            // Another's failure may have ended its wait.
-            if self.is_queued(node) {
-                break Some(node);
-            }
-        };
-        let node = node.or_else(|| {
-            let is_held = self.queues_from.is_some_and(|from| now < from);
-            let ends = self.queue_ends().filter(|(at, _)| *at <= now && !is_held);
-            let mut due: Vec<_> = ends.collect();
-            due.sort_unstable_by(|a, b| b.cmp(a));
-            queued.extend(due.into_iter().map(|(_, node)| node));
-            queued.pop()
-        })?;
+        let node = self.next_unserved(now, unserved)?;
         let is_http = self.step_of(node).is_some_and(|step| matches!(step.run, Run::Http(_)));
         let message = if is_http { "its target had no room in time" } else { "no worker took the step in time" };
         let error = StepError::new(StepError::QUEUE_TIMEOUT, message);

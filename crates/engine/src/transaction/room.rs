@@ -92,8 +92,7 @@ impl Transaction {
         next.into_iter().filter_map(|Ready { since, node, .. }| {
             let step = self.step_of(node).filter(|step| waits_for_worker(step))?;
             self.state(node)?.queued_since()?;
-            let moved_at = self.active.moved_at(node.step).filter(|_| node.clone > 0);
-            Some((queue_end(&self.head, (node, step), since.max(moved_at.unwrap_or(since))), node))
+            Some((queue_end(&self.head, (node, step), since, self.active.moved_at(node)), node))
         })
     }
 
@@ -133,10 +132,23 @@ impl Transaction {
         self.head.room_since.sort_unstable();
     }
 
-    /// Whether it waits for a worker still.
-    pub(super) fn is_queued(&self, node: NodeRef) -> bool {
+    /// The next that has waited for a worker too long. `found` is what had when that was looked for last, the first at
+    /// its end.
+    pub(super) fn next_unserved(&self, now: Timestamp, found: &mut Vec<NodeRef>) -> Option<NodeRef> {
         let waits = self.head.status == Status::Running && self.moves();
-        waits && self.state(node).is_some_and(|state| state.queued_since().is_some())
+        while let Some(node) = found.pop() {
+            // Another's failure may have ended its wait.
+            if waits && self.state(node).is_some_and(|state| state.queued_since().is_some()) {
+                return Some(node);
+            }
+        }
+        if self.queues_from.is_some_and(|from| now < from) {
+            return None;
+        }
+        let mut due: Vec<_> = self.queue_ends().filter(|(at, _)| *at <= now).collect();
+        due.sort_unstable_by(|a, b| b.cmp(a));
+        found.extend(due.into_iter().map(|(_, node)| node));
+        found.pop()
     }
 }
 
@@ -145,11 +157,12 @@ fn waits_for_worker(step: &Step) -> bool {
     step.run.child().is_none() && !step.run.is_inline()
 }
 
-fn queue_end(head: &Head, (node, step): (NodeRef, &Step), since: Timestamp) -> Timestamp {
+/// When a step that waits since then has waited for a worker too long, where its siblings began so far.
+fn queue_end(head: &Head, (node, step): (NodeRef, &Step), since: Timestamp, moved_at: Option<Timestamp>) -> Timestamp {
     let own = own_window(node, step).map(|(window, _)| window);
     let is_of = |window: u32| window == SHARED || Some(window) == own;
     let rooms = head.room_since.iter().filter(|(window, _)| is_of(*window));
-    let since = rooms.fold(since, |since, (_, at)| since.max(*at));
+    let since = rooms.map(|(_, at)| *at).chain(moved_at).fold(since, Timestamp::max);
     since.plus(step.queue_timeout)
 }
 
@@ -168,17 +181,18 @@ pub fn queue_ends<'a>(
     nodes: impl Iterator<Item = (NodeRef, &'a Step, &'a StepState)>,
 ) -> BTreeMap<NodeRef, Timestamp> {
     let mut room = usize::try_from(definition.concurrency).unwrap_or(usize::MAX);
-    let (mut out, mut waiting) = (BTreeMap::<u32, usize>::new(), Vec::new());
-    let mut moved_at = BTreeMap::<u32, Timestamp>::new();
+    // Of clones by their steps: how many are out, and when the last one began.
+    let (mut out, mut moved_at) = (BTreeMap::<_, usize>::new(), BTreeMap::<_, Option<Timestamp>>::new());
+    let mut waiting = Vec::new();
     for (node, step, state) in nodes {
-        if let Some(began) = state.started_at.filter(|_| node.clone > 0) {
-            let last = moved_at.entry(window_of(node.step)).or_insert(began);
-            *last = began.max(*last);
+        if node.clone > 0 {
+            let last = moved_at.entry(node.step).or_default();
+            *last = state.started_at.max(*last);
         }
         let is_whole = step.each.is_some() && node.clone == 0;
         if state.status == StepStatus::Dispatched {
             room = room.saturating_sub(1);
-            *out.entry(window_of(node.step)).or_default() += 1;
+            *out.entry(node.step).or_default() += 1;
         } else if let Some(since) = state.queued_since().filter(|_| !is_whole && !step.run.is_inline()) {
             let faults = &head.beginning.faults;
             let delay = |name: &str| Fault::delay_of(faults, (step.id.as_str(), name), Phase::Do, state.attempts + 1);
@@ -188,15 +202,12 @@ pub fn queue_ends<'a>(
     }
     waiting.sort_unstable_by_key(|(since, node, _)| (*since, *node));
     waiting.retain(|(_, node, step)| {
-        let Some((window, most)) = own_window(*node, step) else { return true };
-        let out = out.entry(window).or_default();
+        let Some((_, most)) = own_window(*node, step) else { return true };
+        let out = out.entry(node.step).or_default();
         *out += 1;
         *out <= most
     });
     let next = waiting.into_iter().take(room).filter(|(_, _, step)| waits_for_worker(step));
-    let end = |(since, node, step): (Timestamp, NodeRef, &Step)| {
-        let moved_at = moved_at.get(&window_of(node.step)).filter(|_| node.clone > 0);
-        (node, queue_end(head, (node, step), since.max(moved_at.copied().unwrap_or(since))))
-    };
-    next.map(|(since, node, step)| end((since, node, step))).collect()
+    let moved_at = |node: NodeRef| moved_at.get(&node.step).filter(|_| node.clone > 0).copied().flatten();
+    next.map(|(since, node, step)| (node, queue_end(head, (node, step), since, moved_at(node)))).collect()
 }

@@ -15,9 +15,6 @@ use chancery_base::{Document, Name, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What waits for nothing but its time, or for a signal.
-const WAITING: [Class; 2] = [Class::Waiting, Class::Signal];
-
 impl Transaction {
     /// Takes a signal in; whether one with its id had come before, and this one changed nothing.
     ///
@@ -78,9 +75,14 @@ impl Transaction {
 
     /// When something that waits for nothing but its time has to be looked at.
     pub(super) fn fires_at(&self) -> Option<Timestamp> {
-        let first = |class| self.active.of(class, i64::MIN..=Timestamp::MAX.as_micros()).next();
-        let timed = WAITING.into_iter().filter_map(first).map(|(at, _)| Timestamp::from_micros(at));
-        timed.chain(self.head.begins_at).min()
+        let timed = self.first_waiting(Timestamp::MAX).map(|(at, _)| Timestamp::from_micros(at));
+        timed.into_iter().chain(self.head.begins_at).min()
+    }
+
+    /// The first that waits until a time at most, and until when.
+    fn first_waiting(&self, until: Timestamp) -> Option<(i64, NodeRef)> {
+        let first = |class| self.active.of(class, i64::MIN..=until.as_micros()).next();
+        [Class::Waiting, Class::Signal].into_iter().filter_map(first).min()
     }
 
     /// Fires what is due: the start, waits, rounds, and signals that did not come; of these only so many at once.
@@ -90,8 +92,7 @@ impl Transaction {
             self.advance(cx)?;
         }
         for _ in 0..BATCH_TIMEOUTS_MAX {
-            let first = |class| self.active.of(class, i64::MIN..=cx.now.as_micros()).next();
-            let due = WAITING.into_iter().filter_map(first).min().filter(|_| self.moves());
+            let due = self.first_waiting(cx.now).filter(|_| self.moves());
             let Some((_, node)) = due.filter(|_| !self.head.status.is_settled()) else { break };
             if self.asks(node) {
                 self.remind_or_expire(node, cx)?;

@@ -28,8 +28,12 @@ impl Saga {
         clones.into_iter().filter(|clone| self.is_at_work(*clone)).count()
     }
 
-    fn is_at_work(&self, unit: usize) -> bool {
+    pub(super) fn is_at_work(&self, unit: usize) -> bool {
         matches!(self.stage(unit), Stage::Out(_) | Stage::Child)
+    }
+
+    fn at_work(&self) -> usize {
+        self.all().filter(|unit| self.is_at_work(*unit)).count()
     }
 
     /// Where there is no place: for all, and for the clones of a step.
@@ -37,8 +41,7 @@ impl Saga {
         if self.turn().is_some() {
             return Vec::new();
         }
-        let is_full = self.units.len() >= self.places()
-            && self.all().filter(|unit| self.is_at_work(*unit)).count() >= self.places();
+        let is_full = self.units.len() >= self.places() && self.at_work() >= self.places();
         let mut full = Vec::from_iter(is_full.then_some(None));
         let with_window = (0..self.plan.steps.len()).filter_map(|step| Some((step, self.window(step)?)));
         full.extend(with_window.filter(|(step, most)| self.clones_out(*step) >= *most).map(|(step, _)| Some(step)));
@@ -79,7 +82,7 @@ impl Saga {
             }
         }
         waiting.sort_unstable();
-        let mut room = self.places().saturating_sub(self.all().filter(|unit| self.is_at_work(*unit)).count());
+        let mut room = self.places().saturating_sub(self.at_work());
         let (mut taken, mut ends) = (BTreeMap::<usize, usize>::new(), Vec::new());
         for (since, _, unit) in waiting {
             let step = self.step_of(unit);

@@ -457,7 +457,7 @@ impl Saga {
 
     pub(super) fn has_room(&self, phase: Phase) -> Check {
         let is_out = |step: &usize| match phase {
-            Phase::Do => matches!(self.stage(*step), Stage::Out(_) | Stage::Child),
+            Phase::Do => self.is_at_work(*step),
             Phase::Undo | Phase::Confirm => matches!(self.undo_stage(*step), UndoStage::Out(_) | UndoStage::Child),
         };
         let (out, most) = (self.all().filter(is_out).count(), self.places());
@@ -479,7 +479,7 @@ impl Saga {
     }
 
     pub(super) fn is_any_out(&self) -> bool {
-        self.all().any(|step| matches!(self.stage(step), Stage::Out(_) | Stage::Child))
+        self.all().any(|step| self.is_at_work(step))
     }
 
     /// When it was over, as the number of the fact that ended it.
