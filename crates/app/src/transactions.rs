@@ -46,7 +46,8 @@ pub struct Start {
     pub version: Option<u32>,
     /// Its input, as [`chancery_base::json::parse`] gives it.
     pub input: Value,
-    /// The same key with the same body gives the same transaction; where the definition has a business key, for each of these. 1 to [`KEY_BYTES_MAX`] bytes.
+    /// The same key with the same body gives the same transaction; where the definition has a business key, for each of
+    /// these. 1 to [`KEY_BYTES_MAX`] bytes.
     pub idempotency_key: Option<String>,
     /// For people to search by; at most [`LABELS_MAX`].
     pub labels: BTreeMap<String, String>,

@@ -39,7 +39,7 @@ use chancery_api::open::{
 use chancery_api::transaction::StartedTransaction;
 use chancery_api::worker::Ack;
 use chancery_base::{DecisionId, Document, Name, RequestId, TransactionId, duration};
-use pulse::Pulse;
+pub use pulse::Pulse;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

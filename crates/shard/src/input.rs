@@ -124,7 +124,8 @@ pub struct Start {
     pub version_asked: Option<u32>,
     /// Its input, in the domain of values.
     pub input: Arc<Document>,
-    /// The same key with the same body gives the same transaction; where the definition has a business key, for each of these.
+    /// The same key with the same body gives the same transaction; where the definition has a business key, for each of
+    /// these.
     pub idempotency_key: Option<String>,
     /// One running transaction per key: the definition's `key`, evaluated.
     pub business_key: Option<String>,

@@ -87,9 +87,9 @@ pub(crate) struct Args {
 
 /// What one shard may have running.
 const RUNNING_MAX: u32 = 100_000;
+const _: () = assert!(RUNNING_MAX as usize == ACTIVE_TRANSACTIONS_MAX);
 /// What a lease is at least.
 const LEASE_MIN: Duration = Duration::from_millis(100);
-const _: () = assert!(RUNNING_MAX as usize == ACTIVE_TRANSACTIONS_MAX);
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,16 +8,19 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-/// Beats until it is dropped, stopped, or the driver is none any more.
+/// Has the driver of an open transaction heard until it is dropped, or the driver is none any more: for who drives one by
+/// the calls of [`Client`]. An [`Open`](super::Open) has its own.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub struct Pulse {
     heard_at: Arc<Mutex<Instant>>,
     beating: Mutex<JoinSet<()>>,
 }
 
 impl Pulse {
-    /// Beats three times within the time after which a driver counts as lost.
-    pub(super) fn start(client: Client, id: TransactionId, driver: u32, grace: Duration) -> Self {
+    /// Beats three times within the time after which a driver counts as lost; not at all if that is zero. The driver was
+    /// heard just now.
+    #[must_use]
+    pub fn start(client: Client, id: TransactionId, driver: u32, grace: Duration) -> Self {
         let heard_at = Arc::new(Mutex::new(Instant::now()));
         let mut beating = JoinSet::new();
         if !grace.is_zero() {

@@ -3,47 +3,47 @@
 
 use chancery_base::{Kind, TransactionId};
 use chancery_sdk::Client;
-use std::pin::pin;
+use chancery_sdk::open::Pulse;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// What takes less needs no sign: each is an entry.
 const FIRST: Duration = Duration::from_secs(1);
-/// Between two where nobody says how long the driver may say nothing: while it is paused, or where it may not be read.
-const USUAL: Duration = Duration::from_secs(10);
-/// Between two at least.
-const LEAST: Duration = Duration::from_millis(200);
+/// How long the driver may say nothing, where it may not be read.
+const GRACE_UNREAD: Duration = Duration::from_secs(30);
+/// Between two looks while nobody says how long that is: while it is paused it can't be lost.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Does something, and has the driver heard three times within its grace meanwhile.
+/// Does something, and has the driver heard meanwhile.
 pub(super) async fn alive<T>(client: &Client, id: TransactionId, driver: u32, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let mut beats = pin!(beat(client, id, driver));
     tokio::select! {
-        done = &mut work => return done,
-        () = &mut beats => {}
+        done = work => done,
+        never = beat(client, id, driver) => match never {},
     }
-    // Another drives it now, or it has ended: the call that follows says so.
-    work.await
 }
 
-/// Until the driver is none any more.
-async fn beat(client: &Client, id: TransactionId, driver: u32) {
+async fn beat(client: &Client, id: TransactionId, driver: u32) -> Infallible {
     tokio::time::sleep(FIRST).await;
-    let mut every = None;
-    loop {
-        if every.is_none() {
-            every = grace(client, id).await.map(|grace| (grace / 3).max(LEAST));
-        }
-        match client.open_heartbeat(id, driver).await {
-            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Missing | Kind::Denied) => return,
-            // One that is not heard for another reason is followed by the next.
-            Ok(_) | Err(_) => tokio::time::sleep(every.unwrap_or(USUAL)).await,
-        }
-    }
+    let grace = grace(client, id).await;
+    // When it was heard last nobody knows. If this is not taken, the pulse says why, or the call that follows does.
+    drop(client.open_heartbeat(id, driver).await);
+    let _pulse = Pulse::start(client.clone(), id, driver, grace);
+    std::future::pending().await
 }
 
 /// How long the driver may say nothing.
-async fn grace(client: &Client, id: TransactionId) -> Option<Duration> {
-    let transaction = client.get(id).await.ok()?;
-    let driver = transaction.waiting_for.iter().find(|wait| wait.what == "driver")?;
-    Some(driver.until?.since(driver.since))
+async fn grace(client: &Client, id: TransactionId) -> Duration {
+    loop {
+        match client.get(id).await {
+            Ok(transaction) => {
+                let driver = transaction.waiting_for.iter().find(|wait| wait.what == "driver");
+                if let Some((since, until)) = driver.and_then(|wait| Some((wait.since, wait.until?))) {
+                    return until.since(since);
+                }
+            }
+            Err(error) if error.kind() == Kind::Denied => return GRACE_UNREAD,
+            Err(_) => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
