@@ -71,6 +71,8 @@ pub enum Overlap {
     Skip,
     /// One time waits for the end, others are left out.
     BufferOne,
+    /// Each waits for the end of the one before, 1,000 at most, others are left out.
+    BufferAll,
     /// It starts all the same.
     Allow,
     /// What runs is cancelled, and the time waits for its end.
@@ -142,10 +144,10 @@ pub struct Schedule {
     pub note: Option<String>,
     /// When it is due next: five times, in a list one.
     pub next: Vec<DueTime>,
-    /// A time that waits for the end of what runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub waiting: Option<Timestamp>,
+    /// Times that wait for the end of what runs, in their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, format = DateTime)]
+    pub waiting: Vec<Timestamp>,
     /// What it started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

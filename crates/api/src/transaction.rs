@@ -276,6 +276,9 @@ pub struct StartedTransaction {
     pub definition: Name,
     /// Which version.
     pub version: u32,
+    /// Whether it was there before: the start, or the fork, had been made under its key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
     /// What it is doing: `running`, unless the start waited or had been made before.
     pub status: Status,
     /// Of an open transaction that began with this call: the number that its driver names in each call. One that had

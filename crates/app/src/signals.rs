@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::{Error, past, payloads};
 use chancery_base::limits::{KEY_BYTES_MAX, SIGNAL_BYTES_MAX};
-use chancery_base::{Name, TransactionId};
+use chancery_base::{Digest, Name, TransactionId};
 use chancery_engine::{ShownStatus, Signal};
 use chancery_policy::Grant;
 use chancery_shard::input::{Command, Operation, Response};
@@ -61,9 +61,36 @@ pub(crate) fn checked(signal: SendSignal) -> Result<Signal, Error> {
     Ok(Signal { name: signal.name, id: signal.id, payload })
 }
 
+/// A signal that a start brings. Without an id of its own it has one of the start's key and what it says: a start that is
+/// sent again must not signal again, and one that says something else must.
+pub(crate) fn of_start(signal: Signal, key: Option<&str>) -> Signal {
+    let said = |key: &str| {
+        let parts = [key, "\0", signal.name.as_str(), "\0", signal.payload.canonical()];
+        Digest::of_parts(&parts.map(str::as_bytes)).to_string()
+    };
+    let id = signal.id.clone().or_else(|| key.map(said));
+    Signal { id, ..signal }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_says_something_else_signals_anew() {
+        let signal = |sku: &str, id: Option<&str>| {
+            let asked = SendSignal {
+                name: "add".parse().unwrap(),
+                id: id.map(str::to_owned),
+                payload: serde_json::json!({ "sku": sku }),
+            };
+            of_start(checked(asked).unwrap(), Some("cart-9")).id.unwrap()
+        };
+        assert_eq!(signal("chair", None), signal("chair", None));
+        assert_ne!(signal("chair", None), signal("table", None));
+        assert_eq!(signal("chair", Some("s-1")), "s-1");
+        assert!(signal("chair", None).len() <= KEY_BYTES_MAX);
+    }
 
     #[test]
     fn a_signal_has_its_limits() {

@@ -127,10 +127,8 @@ async fn prepare(app: &App, grant: &Grant, start: Start) -> Result<Prepared, Err
     };
     let id = TransactionId::draw(clock::now(), slot, &mut entropy);
     let document = payloads::taken(start.input, "the input")?;
-    // A start that is sent again under its key must not signal again.
-    let key = start.idempotency_key.clone();
-    let signal = start.signal.map(|signal| signals::checked(SendSignal { id: signal.id.or(key), ..signal }));
-    let signal = signal.transpose()?;
+    let signal = start.signal.map(signals::checked).transpose()?;
+    let signal = signal.map(|signal| signals::of_start(signal, start.idempotency_key.as_deref()));
     let takes_room = tenant.inputs.hold(id, &document)?;
     let command = Command::Start(Box::new(input::Start {
         id,

@@ -424,6 +424,8 @@ pub const SCHEDULE_WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const SCHEDULE_CATCH_UP_MAX: u128 = 7 * 24 * 60;
 /// What came of its latest times, as many as a schedule keeps.
 pub const SCHEDULE_RECENT_MAX: usize = 10;
+/// Times of one schedule that wait for the end of what it started.
+pub const SCHEDULE_WAITING_MAX: usize = 1_000;
 /// Schedules that are looked at for one batch: what each of them starts is held until that is committed.
 pub const SCHEDULES_AT_ONCE: usize = 32;
 /// The next times of a schedule that are shown.

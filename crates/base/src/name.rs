@@ -14,7 +14,16 @@ pub enum NameError {
     /// A character that names do not have.
     #[error("`{0}` is not allowed in a name: use a-z, A-Z, 0-9, `-`, `_`, `.`, and begin with a letter or digit")]
     Character(char),
+    /// Empty, or longer than [`TENANT_BYTES_MAX`] bytes.
+    #[error("a tenant's name has 1 to {TENANT_BYTES_MAX} bytes, this one has {0}")]
+    TenantLength(usize),
+    /// A character that names of tenants do not have.
+    #[error("`{0}` is not allowed in a tenant's name: use a-z, 0-9, `-`, and begin with a letter or digit")]
+    TenantCharacter(char),
 }
+
+/// Bytes of a tenant's name: it is a part of log origins.
+const TENANT_BYTES_MAX: usize = 63;
 
 /// A name of a definition, step, worker, bundle or label: letters, digits, `-`, `_`, `.`; the first one a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +78,13 @@ impl FromStr for TenantId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        check(text, 63, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-').map(Self)
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let checked = check(text, TENANT_BYTES_MAX, allowed);
+        checked.map(Self).map_err(|error| match error {
+            NameError::Length(bytes) => NameError::TenantLength(bytes),
+            NameError::Character(bad) => NameError::TenantCharacter(bad),
+            NameError::TenantLength(_) | NameError::TenantCharacter(_) => error,
+        })
     }
 }
 
@@ -107,7 +122,8 @@ mod tests {
         assert_eq!("-a".parse::<Name>(), Err(NameError::Character('-')));
         assert_eq!("".parse::<Name>(), Err(NameError::Length(0)));
         assert_eq!("a".repeat(129).parse::<Name>(), Err(NameError::Length(129)));
-        assert_eq!("Acme".parse::<TenantId>(), Err(NameError::Character('A')));
+        assert_eq!("Acme".parse::<TenantId>(), Err(NameError::TenantCharacter('A')));
+        assert_eq!("".parse::<TenantId>(), Err(NameError::TenantLength(0)));
         assert!("inventory.reserve".parse::<Name>().is_ok());
     }
 }

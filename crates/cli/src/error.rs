@@ -240,6 +240,9 @@ fn data_hint(error: &DataDirError) -> Option<String> {
         DataDirError::Database(error) if error.kind() == Kind::Busy => {
             "is the database up, and does its address name the right host, user and password?".to_owned()
         }
+        DataDirError::Database(error) if error.kind() == Kind::Broken => {
+            "does the database exist, and may the user connect to it and make tables there?".to_owned()
+        }
         DataDirError::Store(_)
         | DataDirError::Database(_)
         | DataDirError::Read(_)

@@ -26,6 +26,31 @@ pub(crate) fn parse(text: &str) -> Result<Fault, String> {
     Ok(Fault { step: step.to_owned(), phase, attempts, fault: read_kind(fault)? })
 }
 
+/// A fault as [`parse`] reads it.
+pub(crate) fn text(fault: &Fault) -> String {
+    let phase = match fault.phase {
+        Phase::Do => "",
+        Phase::Undo => "/undo",
+        Phase::Confirm => "/confirm",
+    };
+    let attempts = match &fault.attempts {
+        first if *first == FaultAttempts::default() => String::new(),
+        FaultAttempts::Every(AllAttempts::All) => "@all".to_owned(),
+        FaultAttempts::These(these) => {
+            format!("@{}", these.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        }
+    };
+    let kind = match &fault.fault {
+        FaultKind::Error(InjectedError { error_type, is_final: true, .. }) => format!("final:{error_type}"),
+        FaultKind::Error(InjectedError { error_type, unknown: true, .. }) => format!("unknown:{error_type}"),
+        FaultKind::Error(InjectedError { error_type, .. }) => format!("error:{error_type}"),
+        FaultKind::LoseAnswer(_) => "lose".to_owned(),
+        FaultKind::Repeat(_) => "repeat".to_owned(),
+        FaultKind::Delay(delay) => format!("delay:{delay}"),
+    };
+    format!("{}{phase}{attempts}={kind}", fault.step)
+}
+
 fn read_attempts(text: &str) -> Result<FaultAttempts, String> {
     if text == "all" {
         return Ok(FaultAttempts::Every(AllAttempts::All));
@@ -66,7 +91,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &Value) {
-        let read = parse(text).map(|fault| serde_json::to_value(fault).unwrap());
+        let read = parse(text);
+        if let Ok(fault) = &read {
+            assert_eq!(parse(&super::text(fault)).as_ref(), Ok(fault), "{text}");
+        }
+        let read = read.map(|fault| serde_json::to_value(fault).unwrap());
         assert_eq!(read.unwrap_or_else(Value::from), *expected, "{text}");
     }
 

@@ -111,7 +111,7 @@ pub(crate) fn once(flag: &str, pairs: &[(String, String)]) -> Result<BTreeMap<St
 }
 
 /// `NAME=VALUE` pairs as attributes: a value that is JSON is that, any other is text.
-pub(crate) fn attributes(pairs: &[(String, String)]) -> Map<String, Value> {
+pub(crate) fn attributes(flag: &str, pairs: &[(String, String)]) -> Result<Map<String, Value>, CliError> {
     let value = |text: &str| json::parse(text.as_bytes(), PAYLOAD_BYTES_MAX).unwrap_or_else(|_text| Value::from(text));
-    pairs.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+    Ok(once(flag, pairs)?.into_iter().map(|(name, text)| (name, value(&text))).collect())
 }

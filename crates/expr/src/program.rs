@@ -106,9 +106,41 @@ fn parse(text: &str) -> Result<Program, ExprError> {
 fn first_error(text: &str, errors: &cel::ParseErrors) -> ExprError {
     let Some(first) = errors.errors.first() else { return ExprError::at(text, 0, "this is not an expression") };
     let (line, column) = first.pos;
-    let message = first.msg.strip_prefix("Syntax error: ").unwrap_or(&first.msg);
+    let message = in_words(first.msg.strip_prefix("Syntax error: ").unwrap_or(&first.msg));
     let at_least_one = |number: isize| usize::try_from(number).unwrap_or(0).max(1);
-    ExprError { message: message.to_owned(), line: at_least_one(line), column: at_least_one(column) }
+    ExprError { message, line: at_least_one(line), column: at_least_one(column) }
+}
+
+/// What a generated parser says, as people would: it names the tokens of its grammar.
+fn in_words(message: &str) -> String {
+    let said = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('\''));
+    let token = |rest: &str, end: &str| rest.split_once(end).map(|(token, _)| token.to_owned());
+    let unexpected = said("mismatched input ").or_else(|| said("extraneous input "));
+    if let Some(token) = unexpected.and_then(|rest| token(rest, "' expecting ")) {
+        return not_here(&token);
+    }
+    if let Some(input) = said("no viable alternative at input ").and_then(|rest| rest.strip_suffix('\'')) {
+        return not_here(input);
+    }
+    if let Some(text) = said("token recognition error at: ").and_then(|rest| rest.strip_suffix('\'')) {
+        return format!("`{text}` has no meaning in an expression");
+    }
+    if let Some((missing, at)) = said("missing ").and_then(|rest| rest.split_once("' at '")) {
+        let at = at.trim_end_matches('\'');
+        return if at == END {
+            format!("`{missing}` is missing at the end")
+        } else {
+            format!("`{missing}` is missing before `{at}`")
+        };
+    }
+    message.to_owned()
+}
+
+/// What the parser calls the end of the text.
+const END: &str = "<EOF>";
+
+fn not_here(token: &str) -> String {
+    if token == END { "the expression ends too early".to_owned() } else { format!("`{token}` is not expected here") }
 }
 
 impl fmt::Debug for Program {

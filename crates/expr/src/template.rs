@@ -122,6 +122,19 @@ impl Template {
         }
     }
 
+    /// The text with which it begins whatever its expressions are worth, and whether that is all of it.
+    #[must_use]
+    pub fn begins(&self) -> (&str, bool) {
+        match &self.part {
+            Part::Literal(Value::String(text)) => (text, true),
+            Part::Text(pieces) => match pieces.first() {
+                Some(Piece::Literal(text)) => (text, false),
+                Some(Piece::Hole(_)) | None => ("", false),
+            },
+            Part::Literal(_) | Part::Hole(_) | Part::List(_) | Part::Map(_) => ("", false),
+        }
+    }
+
     /// The expression if the template is one and nothing else.
     #[must_use]
     pub const fn as_program(&self) -> Option<&Program> {

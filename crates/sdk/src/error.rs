@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{}: {}", .0.title, .0.detail)]
     Problem(Box<Problem>),
     /// The server answered with something else than Chancery does, such as a proxy's page.
-    #[error("failed to {operation}: the server answered with status {status}, which is no answer of Chancery")]
+    #[error("the server answered `{operation}` with status {status}, which is no answer of Chancery")]
     Foreign {
         /// What was asked, such as `transaction_start`.
         operation: &'static str,
@@ -27,7 +27,7 @@ pub enum Error {
         status: u16,
     },
     /// The server could not be reached, or fell silent. A call that changes something may have done so.
-    #[error("failed to {operation}: no answer from {server}")]
+    #[error("no answer from {server} to `{operation}`")]
     Unreachable {
         /// What was asked.
         operation: &'static str,
@@ -38,7 +38,7 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The server fell silent in the middle of an answer.
-    #[error("failed to {operation}: {server} fell silent")]
+    #[error("{server} fell silent over `{operation}`")]
     Silent {
         /// What was asked.
         operation: &'static str,
@@ -46,7 +46,7 @@ pub enum Error {
         server: String,
     },
     /// The server's answer is not what this version understands.
-    #[error("failed to {operation}: the answer is not understood")]
+    #[error("the answer to `{operation}` is not understood")]
     Answer {
         /// What was asked.
         operation: &'static str,
@@ -55,7 +55,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The request can't be written.
-    #[error("failed to {operation}: {reason}")]
+    #[error("{operation}: {reason}")]
     Request {
         /// What was to be asked.
         operation: &'static str,

@@ -6,6 +6,9 @@ use chancery_engine::definition::{Definition, Run, Step};
 use chancery_engine::{Fault, Head, NodeRef, Phase, Status, StepState, StepStatus, UndoStatus, queue_ends};
 use std::time::Duration;
 
+/// Characters of a URL that a wait names.
+const URL_CHARS_SHOWN: usize = 120;
+
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitKind {
@@ -31,6 +34,8 @@ pub enum WaitKind {
     Round,
     /// A worker that takes it.
     Worker,
+    /// Room at the target of an HTTP call: its rate, its bulkhead, its circuit breaker.
+    Target,
     /// The answer of an attempt that is out.
     Answer,
     /// A child, which runs, undoes what it did, or waits for a person itself.
@@ -53,6 +58,7 @@ impl WaitKind {
             Self::Delay => "delay",
             Self::Round => "round",
             Self::Worker => "worker",
+            Self::Target => "target",
             Self::Answer => "answer",
             Self::Child => "child",
         }
@@ -124,30 +130,28 @@ fn forward(
 ) -> Option<WaitView> {
     // What the driver of an open transaction calls is its own affair; what for, it has said.
     let is_driven = head.open.is_some();
-    let called = || Some(if is_driven { format!("action {}", step.action) } else { step.run.describe() });
+    let name = || Some(if is_driven { format!("action {}", step.action) } else { called(&step.run) });
     let began = state.started_at.or(state.ready_at);
     let (kind, name, since, until) = match state.status {
-        StepStatus::Ready if step.run.child().is_some() => (WaitKind::Child, called(), state.ready_at, None),
+        StepStatus::Ready if step.run.child().is_some() => (WaitKind::Child, name(), state.ready_at, None),
         // Nobody is waited for: its turn comes in this shard.
         StepStatus::Ready if step.run.is_inline() => return None,
         // Where `concurrency` has no place for it, its time for a worker has not begun.
-        StepStatus::Ready => (WaitKind::Worker, called(), state.ready_at, queue_end),
+        StepStatus::Ready => (taker(&step.run), name(), state.ready_at, queue_end),
         StepStatus::Dispatched if step.run.child().is_some() => {
             (WaitKind::Child, state.child.map(|child| child.to_string()), began, None)
         }
         StepStatus::Dispatched => {
-            (WaitKind::Answer, called(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
+            (WaitKind::Answer, name(), state.wake_at.map(|at| before(at, step.timeout)), state.wake_at)
         }
-        StepStatus::Backoff => (WaitKind::Retry, called(), began, state.wake_at),
+        StepStatus::Backoff => (WaitKind::Retry, name(), began, state.wake_at),
         StepStatus::Waiting if state.open_request().is_some() => {
             let request = state.open_request();
             let id = request.map(|request| request.id.to_string());
             (WaitKind::Request, id, request.map(|request| request.opened_at), request.map(|request| request.due_at))
         }
         StepStatus::Waiting => match (&step.run, &step.poll) {
-            (_, Some(poll)) => {
-                (WaitKind::Round, called(), state.wake_at.map(|at| before(at, poll.every)), state.wake_at)
-            }
+            (_, Some(poll)) => (WaitKind::Round, name(), state.wake_at.map(|at| before(at, poll.every)), state.wake_at),
             (Run::Signal(signal), None) => (WaitKind::Signal, Some(signal.name.to_string()), began, state.wake_at),
             (
                 Run::Wait(_)
@@ -162,7 +166,7 @@ fn forward(
             ) => (WaitKind::Time, None, began, state.wake_at),
         },
         StepStatus::Failed | StepStatus::Unknown if head.cause.is_none() && !step.optional => {
-            (WaitKind::Person, called(), state.ended_at, None)
+            (WaitKind::Person, name(), state.ended_at, None)
         }
         StepStatus::Pending
         | StepStatus::Expanded
@@ -200,7 +204,7 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         UndoStatus::Ready if recalls => (WaitKind::Child, undo.ready_at, None),
         UndoStatus::Dispatched if recalls => (WaitKind::Child, began, None),
         UndoStatus::Ready if step.run_of(phase).is_some_and(Run::is_inline) => return None,
-        UndoStatus::Ready => (WaitKind::Worker, undo.ready_at, None),
+        UndoStatus::Ready => (step.run_of(phase).map_or(WaitKind::Worker, taker), undo.ready_at, None),
         UndoStatus::Dispatched => (WaitKind::Answer, undo.wake_at.map(|at| before(at, timeout)), undo.wake_at),
         UndoStatus::Backoff => (WaitKind::Retry, began, undo.wake_at),
         UndoStatus::Failed if parks => (WaitKind::Person, undo.ended_at, None),
@@ -210,7 +214,7 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
     };
     let name = match state.child.filter(|_| kind == WaitKind::Child) {
         Some(child) => Some(child.to_string()),
-        None => step.run_of(phase).map(Run::describe),
+        None => step.run_of(phase).map(called),
     };
     let view = WaitView { kind, step: Some(node.name(&step.id)), phase, name, since: since?, until };
     let queued = match undo.status {
@@ -224,6 +228,20 @@ fn closing(node: NodeRef, step: &Step, state: &StepState, head: &Head) -> Option
         | UndoStatus::Skipped => None,
     };
     Some(delayed(view, step, queued, (head, undo.attempts)))
+}
+
+/// Who takes what is ready.
+const fn taker(run: &Run) -> WaitKind {
+    if matches!(run, Run::Http(_)) { WaitKind::Target } else { WaitKind::Worker }
+}
+
+/// What is called, in a few words: of a URL what is known before its expressions are.
+fn called(run: &Run) -> String {
+    let Run::Http(http) = run else { return run.describe() };
+    let (url, is_all) = http.url.begins();
+    let shown: String = url.chars().take(URL_CHARS_SHOWN).collect();
+    let rest = if is_all && shown.len() == url.len() { "" } else { "…" };
+    format!("{} {shown}{rest}", run.describe())
 }
 
 /// So long before an instant.

@@ -67,17 +67,14 @@ impl Question {
     /// The question that the command line asks.
     pub(crate) fn read(self) -> Result<Decide, CliError> {
         let context = self.context.as_deref().map(|text| input::json_object("--context", text)).transpose()?;
-        let subject = self.subject.map(|(entity_type, id)| DecideSubject {
-            entity_type,
-            id,
-            attributes: input::attributes(&self.subject_attribute),
-        });
+        let attributes = input::attributes("--subject-attribute", &self.subject_attribute)?;
+        let subject = self.subject.map(|(entity_type, id)| DecideSubject { entity_type, id, attributes });
         let (entity_type, id) = self.resource;
         Ok(Decide {
             principal: self.principal,
             subject,
             action: self.action,
-            resource: Resource { entity_type, id, attributes: input::attributes(&self.attribute) },
+            resource: Resource { entity_type, id, attributes: input::attributes("--attribute", &self.attribute)? },
             context: context.unwrap_or_default(),
         })
     }

@@ -144,13 +144,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Exit, Cli
 
 async fn create(args: CreateArgs, session: &Session) -> Result<Exit, CliError> {
     let client = session.client()?;
+    let attributes = input::attributes("--attribute", &args.attribute)?;
     let file = args.key_out.as_deref().map(NewKeyFile::create).transpose()?;
-    let new = CreatePrincipal {
-        kind: args.kind.into(),
-        name: args.name,
-        roles: args.role,
-        attributes: input::attributes(&args.attribute),
-    };
+    let new = CreatePrincipal { kind: args.kind.into(), name: args.name, roles: args.role, attributes };
     let made = client.principal_create(&new).await?;
     if let Some(file) = file {
         file.write(&client.key_issue(made.id, None).await?.key.into_secret())?;
@@ -169,7 +165,7 @@ async fn set(args: SetArgs, session: &Session) -> Result<Exit, CliError> {
     if !args.attribute.is_empty() || !args.remove_attribute.is_empty() {
         let mut all = client.principal_get(args.principal).await?.attributes;
         all.retain(|name, _| !args.remove_attribute.contains(name));
-        all.extend(input::attributes(&args.attribute));
+        all.extend(input::attributes("--attribute", &args.attribute)?);
         attributes = Some(all);
     }
     let change = ChangePrincipal { name: args.name, roles, attributes, suspended: None };

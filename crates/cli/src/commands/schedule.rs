@@ -42,7 +42,8 @@ Examples:
   chancery schedule create sync --definition sync --every 15m --overlap buffer-one
   chancery schedule create launch --definition launch --at 2030-01-01T09:00:00+01:00
   chancery schedule create daily --definition report --cron @daily \\
-    --input '{\"day\": \"${{ schedule.local }}\"}' --catch-up all --catch-up-window 3d")]
+    --input '{\"day\": \"${{ schedule.local }}\"}' --overlap buffer-all \\
+    --catch-up all --catch-up-window 3d")]
 pub(crate) struct TermsArgs {
     /// Its name.
     name: Name,
@@ -193,6 +194,8 @@ enum OverlapArg {
     Skip,
     /// One time waits for the end, others are left out.
     BufferOne,
+    /// Each waits for the end of the one before, 1000 at most; others are left out.
+    BufferAll,
     /// It starts all the same.
     Allow,
     /// What runs is cancelled, and the time waits for its end.
@@ -208,7 +211,7 @@ enum CatchUpArg {
     None,
     /// For the newest of them.
     Last,
-    /// For each of them, oldest first.
+    /// For each of them, oldest first, as --overlap has it: with skip only the first, with buffer-all one after the other.
     All,
 }
 
@@ -270,6 +273,7 @@ const fn overlap(overlap: OverlapArg) -> Overlap {
     match overlap {
         OverlapArg::Skip => Overlap::Skip,
         OverlapArg::BufferOne => Overlap::BufferOne,
+        OverlapArg::BufferAll => Overlap::BufferAll,
         OverlapArg::Allow => Overlap::Allow,
         OverlapArg::CancelRunning => Overlap::CancelRunning,
         OverlapArg::TerminateRunning => Overlap::TerminateRunning,

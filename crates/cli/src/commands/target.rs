@@ -216,6 +216,11 @@ fn breaker(breaker: &chancery_api::target::Breaker) -> String {
     }
 }
 
+/// A share of calls from which on the breaker opens.
+fn percent(share: u32) -> String {
+    if share > 100 { "never opens it".to_owned() } else { format!("{share} %") }
+}
+
 fn one(target: &Target) -> String {
     let calls = target.calls.as_ref();
     let of_calls = |calls: &chancery_api::target::Calls| {
@@ -236,5 +241,13 @@ fn one(target: &Target) -> String {
         ("concurrency", limits.concurrency.map(|count| count.to_string())),
         ("timeout", limits.timeout),
         ("rate", rate),
+        ("wait", limits.wait),
+        ("window", limits.window.map(|calls| format!("the last {calls} calls"))),
+        ("calls-min", limits.calls_min.map(|calls| calls.to_string())),
+        ("failure", limits.failure_percent.map(percent)),
+        ("slow", limits.slow_percent.map(percent)),
+        ("slower than", limits.slow),
+        ("open for", limits.open),
+        ("probes", limits.probes.map(|calls| calls.to_string())),
     ])
 }

@@ -4,6 +4,7 @@ use super::{actor, time};
 use crate::output::{Cell, Output};
 use chancery_api::ledger::Entry;
 use chancery_ledger::Record;
+use serde_json::Value;
 
 /// Entries of a log.
 pub(crate) fn entries(out: &Output, items: &[Entry]) -> String {
@@ -25,7 +26,7 @@ pub(crate) fn entries(out: &Output, items: &[Entry]) -> String {
 
 /// A transaction's entries; `steps` are its steps' ids, which a record names by number.
 pub(crate) fn history(out: &Output, items: &[Entry], steps: &[String]) -> String {
-    let mut grid = out.grid(&["N", "SEQ", "AT", "KIND", "STEP", "ATTEMPT", "DECISION"]);
+    let mut grid = out.grid(&["N", "SEQ", "AT", "KIND", "STEP", "ATTEMPT", "DECISION", "BY", "WHY"]);
     for item in items {
         let record = Record::parse(item.record.as_bytes()).ok();
         let refs = record.as_ref().map(|record| &record.refs);
@@ -43,7 +44,22 @@ pub(crate) fn history(out: &Output, items: &[Entry], steps: &[String]) -> String
             Cell::from(step),
             Cell::from(refs.and_then(|refs| refs.attempt).map(|attempt| attempt.to_string())),
             Cell::from(refs.and_then(|refs| refs.decision).map(|decision| decision.to_string())),
+            Cell::from(record.as_ref().map(|record| actor(record.actor))),
+            Cell::from(why(item)),
         ]);
     }
     grid.text_or("no entries")
+}
+
+/// Why it was done, in the words of whoever did it, or what went wrong.
+fn why(entry: &Entry) -> Option<String> {
+    let payload = entry.payload.as_ref()?;
+    let fork = payload.pointer("/beginning/fork/justification");
+    let words = fork.or_else(|| payload.get("justification")).and_then(Value::as_str);
+    if let Some(words) = words.filter(|words| !words.is_empty()) {
+        return Some(words.to_owned());
+    }
+    let error = payload.get("error")?;
+    let part = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    Some([part("type"), part("message")].into_iter().flatten().collect::<Vec<_>>().join(": "))
 }

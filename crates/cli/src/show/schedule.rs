@@ -3,6 +3,7 @@
 use super::time;
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::schedule::{Firing, Schedule, ScheduleTerms, TriggeredSchedule};
+use chancery_base::Timestamp;
 
 /// A page of schedules.
 pub(crate) fn schedules(out: &Output, items: &[Schedule]) -> String {
@@ -41,7 +42,7 @@ pub(crate) fn schedule(out: &Output, schedule: &Schedule) -> String {
         ("window", terms.catch_up_window.clone()),
         ("input", Some(terms.input.to_string()).filter(|input| input != "null")),
         ("owner", Some(schedule.owner.to_string())),
-        ("waiting", schedule.waiting.map(time)),
+        ("waiting", waiting(&schedule.waiting)),
         ("transaction", schedule.transaction.map(|id| id.to_string())),
         ("fired", Some(schedule.fired.to_string())),
         ("error", schedule.error.as_ref().map(|error| format!("{}: {}", time(error.due), error.message))),
@@ -81,12 +82,18 @@ pub(crate) fn triggered(triggered: &TriggeredSchedule) -> String {
     }
 }
 
+/// The first of the times that wait, and how many more.
+fn waiting(times: &[Timestamp]) -> Option<String> {
+    let (first, more) = times.split_first()?;
+    Some(if more.is_empty() { time(*first) } else { format!("{} and {} more", time(*first), more.len()) })
+}
+
 fn state(schedule: &Schedule) -> (&'static str, Tone) {
     if schedule.paused {
         ("paused", Tone::Busy)
     } else if schedule.error.is_some() {
         ("failing", Tone::Bad)
-    } else if schedule.waiting.is_some() {
+    } else if !schedule.waiting.is_empty() {
         ("waiting", Tone::Busy)
     } else if schedule.next.is_empty() {
         ("done", Tone::Plain)

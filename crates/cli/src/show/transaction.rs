@@ -3,12 +3,12 @@
 use super::waits::waiting_for;
 use super::{micros, time};
 use crate::commands::{Branch, Summary};
+use crate::fault;
 use crate::output::{Cell, Output, Tone, fields};
 use chancery_api::transaction::{
-    Cause, Compensation, Fault, FaultKind, Polling, StartedTransaction, Status, Step, StepError, Transaction,
-    TransactionCount, TransactionSummary,
+    Cause, Compensation, Fault, Polling, StartedTransaction, Status, Step, StepError, Transaction, TransactionCount,
+    TransactionSummary,
 };
-use chancery_api::worker::Phase;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -89,6 +89,7 @@ pub(crate) fn started(body: &StartedTransaction) -> String {
     fields([
         ("transaction", Some(body.id.to_string())),
         ("definition", Some(format!("{} {}", body.definition, body.version))),
+        ("existing", body.existing.then(|| "it was there before, under this key".to_owned())),
         ("status", Some(headline(body.status, body.state.as_deref(), body.parked_at.as_deref(), body.cause.as_ref()))),
         ("driver", body.driver.map(|driver| driver.to_string())),
         ("output", body.output.as_ref().filter(|output| !output.is_null()).map(short)),
@@ -133,21 +134,9 @@ fn pairs(of: &BTreeMap<String, String>) -> Option<String> {
     Some(all.join(" ")).filter(|all| !all.is_empty())
 }
 
-/// What its starter asked to go wrong, by step.
+/// What its starter asked to go wrong, as it is asked for.
 fn faults_text(faults: &[Fault]) -> String {
-    let kind = |fault: &Fault| match &fault.fault {
-        FaultKind::Error(error) => format!("error {}", error.error_type),
-        FaultKind::LoseAnswer(_) => "lose the answer".to_owned(),
-        FaultKind::Repeat(_) => "repeat".to_owned(),
-        FaultKind::Delay(delay) => format!("delay {delay}"),
-    };
-    let phase = |fault: &Fault| match fault.phase {
-        Phase::Do => "",
-        Phase::Undo => "/undo",
-        Phase::Confirm => "/confirm",
-    };
-    let one = |fault: &Fault| format!("{}{}: {}", fault.step, phase(fault), kind(fault));
-    faults.iter().map(one).collect::<Vec<_>>().join(", ")
+    faults.iter().map(fault::text).collect::<Vec<_>>().join(" ")
 }
 
 /// A table of steps, of participants, or of the clones of a step.

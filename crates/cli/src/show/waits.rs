@@ -6,6 +6,9 @@ use crate::output::{Cell, Output, fields};
 use chancery_api::transaction::{SentSignal, TransactionState, WaitingFor};
 use chancery_api::worker::Phase;
 
+/// How many of the things that a transaction waits for a table names.
+const WAITS_SHOWN: usize = 5;
+
 /// What became of a signal.
 pub(crate) fn signal(body: &SentSignal) -> String {
     let what = if body.existing { "one with this id had come before" } else { "recorded" };
@@ -48,7 +51,10 @@ pub(crate) fn state(out: &Output, body: &TransactionState) -> String {
 
 /// What a transaction waits for, one a line.
 pub(crate) fn waiting_for(waits: &[WaitingFor]) -> Option<String> {
-    let lines: Vec<String> = waits.iter().map(line).collect();
+    let mut lines: Vec<String> = waits.iter().take(WAITS_SHOWN).map(line).collect();
+    // What fanned out waits for very much of one kind; JSON has it all.
+    let more = waits.len().saturating_sub(WAITS_SHOWN);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
@@ -61,7 +67,16 @@ fn line(wait: &WaitingFor) -> String {
         };
         format!("{of}step `{step}`: ")
     });
-    let name = wait.name.as_ref().map_or_else(String::new, |name| format!(" `{name}`"));
+    let name = wait.name.as_ref().map_or_else(String::new, |name| {
+        let of = match wait.what.as_str() {
+            "answer" | "retry" | "round" | "delay" => " of",
+            "person" => " for",
+            _ => "",
+        };
+        // `worker pay.charge` says itself that it is a worker.
+        let name = name.strip_prefix(&wait.what).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(name);
+        format!("{of} `{name}`")
+    });
     let until = wait.until.map_or_else(String::new, |until| format!(", until {}", time(until)));
     format!("{step}{}{name} since {}{until}", wait.what, time(wait.since))
 }

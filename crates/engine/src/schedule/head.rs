@@ -1,7 +1,7 @@
 //! What a schedule is, as its events make it: one table of transitions, for running and for replay.
 
-use super::{Event, Reason, Terms};
-use chancery_base::limits::SCHEDULE_RECENT_MAX;
+use super::{Event, Overlap, Reason, Terms};
+use chancery_base::limits::{SCHEDULE_RECENT_MAX, SCHEDULE_WAITING_MAX};
 use chancery_base::{PrincipalId, Timestamp, TransactionId};
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +25,9 @@ pub struct Head {
     /// The next time that it is due; none while it is paused, and when it never is again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
-    /// A time that waits for the end of what runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<Timestamp>,
+    /// Times that wait for the end of what runs, in their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Timestamp>,
     /// The transaction that it started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionId>,
@@ -167,7 +167,8 @@ pub fn apply(head: Option<Head>, event: &Event, at: Timestamp, seq: u64) -> Resu
             if head.paused.is_some() {
                 return Err(IllegalEvent::Paused);
             }
-            (head.paused, head.next, head.waiting) = (Some(note.clone()), None, None);
+            (head.paused, head.next) = (Some(note.clone()), None);
+            head.waiting.clear();
         }
         Event::Resumed { next, .. } => {
             if head.paused.take().is_none() {
@@ -176,7 +177,11 @@ pub fn apply(head: Option<Head>, event: &Event, at: Timestamp, seq: u64) -> Resu
             head.next = *next;
         }
         Event::Buffered { due, next } => {
-            (head.waiting, head.next) = (Some(*due), *next);
+            head.next = *next;
+            // What is asked for at one instant is one time.
+            if !head.waiting.contains(due) {
+                head.waiting.push(*due);
+            }
             head.note(Firing { due: *due, until: None, at, came: Came::Buffered, transaction: None });
         }
         Event::Fired { due, transaction, next, by_hand: _ } => {
@@ -206,7 +211,7 @@ impl Head {
             input_seq: seq,
             paused: None,
             next,
-            waiting: None,
+            waiting: Vec::new(),
             transaction: None,
             fired: 0,
             recent: Vec::new(),
@@ -214,11 +219,19 @@ impl Head {
         }
     }
 
+    /// Whether one more time may wait for the end of what runs, under an overlap by which times wait.
+    pub(super) const fn has_room(&self, overlap: Overlap) -> bool {
+        let most = match overlap {
+            Overlap::BufferOne | Overlap::CancelRunning => 1,
+            Overlap::BufferAll => SCHEDULE_WAITING_MAX,
+            Overlap::Skip | Overlap::Allow | Overlap::TerminateRunning => usize::MAX,
+        };
+        self.waiting.len() < most
+    }
+
     fn dealt_with(&mut self, due: Timestamp, next: Option<Timestamp>) {
         self.next = next;
-        if self.waiting == Some(due) {
-            self.waiting = None;
-        }
+        self.waiting.retain(|waiting| *waiting != due);
     }
 
     fn note(&mut self, firing: Firing) {

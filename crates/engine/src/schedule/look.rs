@@ -57,8 +57,8 @@ pub enum ByHand {
 #[must_use]
 pub fn look(head: &Head, calendar: &Calendar, now: Timestamp, runs: bool) -> Look {
     let running = head.transaction.filter(|_| runs);
-    if let (Some(due), None) = (head.waiting, running) {
-        return Look::Start { due, ends: None, next: head.next };
+    if let (Some(due), None) = (head.waiting.first(), running) {
+        return Look::Start { due: *due, ends: None, next: head.next };
     }
     let Some(due) = head.next.filter(|due| *due <= now) else { return Look::Nothing };
     if let Some(until) = missed(head, calendar, due, now) {
@@ -72,8 +72,8 @@ pub fn look(head: &Head, calendar: &Calendar, now: Timestamp, runs: bool) -> Loo
         (_, None) | (Overlap::Allow, Some(_)) => Look::Start { due, ends: None, next },
         (Overlap::TerminateRunning, Some(running)) => Look::Start { due, ends: Some(running), next },
         (Overlap::Skip, Some(_)) => skip,
-        (Overlap::BufferOne | Overlap::CancelRunning, Some(_)) if head.waiting.is_some() => skip,
-        (Overlap::BufferOne, Some(_)) => Look::Buffer { due, cancels: None, next },
+        (overlap, Some(_)) if !head.has_room(overlap) => skip,
+        (Overlap::BufferOne | Overlap::BufferAll, Some(_)) => Look::Buffer { due, cancels: None, next },
         (Overlap::CancelRunning, Some(running)) => Look::Buffer { due, cancels: Some(running), next },
     }
 }
@@ -103,10 +103,8 @@ pub fn by_hand(head: &Head, overlap: Option<Overlap>, runs: bool) -> ByHand {
         (_, None) | (Overlap::Allow, Some(_)) => ByHand::Start(None),
         (Overlap::TerminateRunning, Some(running)) => ByHand::Start(Some(running)),
         (Overlap::Skip, Some(running)) => ByHand::Refuse(running),
-        (Overlap::BufferOne | Overlap::CancelRunning, Some(running)) if head.waiting.is_some() => {
-            ByHand::Refuse(running)
-        }
-        (Overlap::BufferOne, Some(_)) => ByHand::Buffer(None),
+        (overlap, Some(running)) if !head.has_room(overlap) => ByHand::Refuse(running),
+        (Overlap::BufferOne | Overlap::BufferAll, Some(_)) => ByHand::Buffer(None),
         (Overlap::CancelRunning, Some(running)) => ByHand::Buffer(Some(running)),
     }
 }

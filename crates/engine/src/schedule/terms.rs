@@ -72,6 +72,9 @@ pub enum Overlap {
     Skip,
     /// One time waits for the end, others are left out.
     BufferOne,
+    /// Each waits for the end of the one before, others are left out beyond
+    /// [`SCHEDULE_WAITING_MAX`](chancery_base::limits::SCHEDULE_WAITING_MAX).
+    BufferAll,
     /// It starts all the same.
     Allow,
     /// What runs is cancelled, and the time waits for its end as with `buffer-one`.
@@ -122,6 +125,7 @@ macro_rules! words {
 words!(Overlap {
     Skip => "skip",
     BufferOne => "buffer-one",
+    BufferAll => "buffer-all",
     Allow => "allow",
     CancelRunning => "cancel-running",
     TerminateRunning => "terminate-running",

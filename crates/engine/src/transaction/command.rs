@@ -246,10 +246,24 @@ impl Transaction {
             return Some((node, phase, Failure::TimedOut, StepError::new(StepError::TIMEOUT, message)));
         }
         let node = self.next_unserved(now, unserved)?;
+        Some((node, Phase::Do, Failure::QueueTimedOut, self.not_taken(node)))
+    }
+
+    /// What is wrong where a step was not taken in time; it is no news that stands alone if an attempt failed before.
+    fn not_taken(&self, node: NodeRef) -> StepError {
         let is_http = self.step_of(node).is_some_and(|step| matches!(step.run, Run::Http(_)));
-        let message = if is_http { "its target had no room in time" } else { "no worker took the step in time" };
-        let error = StepError::new(StepError::QUEUE_TIMEOUT, message);
-        Some((node, Phase::Do, Failure::QueueTimedOut, error))
+        let message =
+            if is_http { "its target had no room for a call in time" } else { "no worker took the step in time" };
+        let message = match self.state(node).and_then(|state| state.error.as_ref()) {
+            Some(StepError { r#type, message: before, .. }) if before.is_empty() => {
+                format!("{message}; the attempt before failed with {type}")
+            }
+            Some(StepError { r#type, message: before, .. }) => {
+                format!("{message}; the attempt before failed with {type}: {before}")
+            }
+            None => message.to_owned(),
+        };
+        StepError::new(StepError::QUEUE_TIMEOUT, message)
     }
 
     /// Records that policy denied a ready step: [`Failure::Denied`], or [`Failure::DeniedAnew`], which has a person say

@@ -75,13 +75,10 @@ fn the_deepest_expressions_evaluate_on_a_small_stack() {
 #[test]
 fn bad_expressions_say_what_and_where() {
     check("", "1:1: the expression is empty");
-    check(
-        "a +",
-        "1:4: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}",
-    );
-    check("a\n + \u{e9}", "2:4: token recognition error at: '\u{e9}'");
-    check("'abc", "1:1: token recognition error at: ''abc'");
-    check("a b", "1:3: extraneous input 'b' expecting <EOF>");
+    check("a +", "1:4: the expression ends too early");
+    check("a\n + \u{e9}", "2:4: `\u{e9}` has no meaning in an expression");
+    check("'abc", "1:1: `'abc` has no meaning in an expression");
+    check("a b", "1:3: `b` is not expected here");
     check("M{a: 1}", "1:2: messages are not supported: write a map");
     check("1e300", "1:1: a number beyond ±2^53");
     check("has(a)", "1:5: `has` takes a field, as `has(a.b)`");

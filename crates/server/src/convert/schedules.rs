@@ -67,6 +67,7 @@ pub(crate) const fn overlap(overlap: Overlap) -> schedules::Overlap {
     match overlap {
         Overlap::Skip => schedules::Overlap::Skip,
         Overlap::BufferOne => schedules::Overlap::BufferOne,
+        Overlap::BufferAll => schedules::Overlap::BufferAll,
         Overlap::Allow => schedules::Overlap::Allow,
         Overlap::CancelRunning => schedules::Overlap::CancelRunning,
         Overlap::TerminateRunning => schedules::Overlap::TerminateRunning,
@@ -144,6 +145,7 @@ const fn wire_overlap(overlap: schedules::Overlap) -> Overlap {
     match overlap {
         schedules::Overlap::Skip => Overlap::Skip,
         schedules::Overlap::BufferOne => Overlap::BufferOne,
+        schedules::Overlap::BufferAll => Overlap::BufferAll,
         schedules::Overlap::Allow => Overlap::Allow,
         schedules::Overlap::CancelRunning => Overlap::CancelRunning,
         schedules::Overlap::TerminateRunning => Overlap::TerminateRunning,

@@ -188,11 +188,12 @@ pub(crate) fn transaction(view: TransactionView) -> Transaction {
     }
 }
 
-pub(crate) fn started(view: ResultView) -> StartedTransaction {
+pub(crate) fn started(existing: bool, view: ResultView) -> StartedTransaction {
     StartedTransaction {
         id: view.id,
         definition: view.definition,
         version: view.version,
+        existing,
         status: status(view.status),
         driver: view.driver.map(|(driver, _)| driver),
         grace: view.driver.map(|(_, grace)| chancery_base::duration::format(grace)),

@@ -45,7 +45,7 @@ pub(crate) async fn commit(
     Json(body): Json<OpenCommit>,
 ) -> Result<Ok200<StartedTransaction>, Failure> {
     let result = driving::commit(&node.app, &grant, id, body.driver, body.output).await?;
-    Ok(Ok200(convert::started(result)))
+    Ok(Ok200(convert::started(false, result)))
 }
 
 pub(crate) async fn abort(
@@ -55,7 +55,7 @@ pub(crate) async fn abort(
     Json(body): Json<OpenAbort>,
 ) -> Result<Ok200<StartedTransaction>, Failure> {
     let result = driving::abort(&node.app, &grant, id, body.driver, body.reason).await?;
-    Ok(Ok200(convert::started(result)))
+    Ok(Ok200(convert::started(false, result)))
 }
 
 pub(crate) async fn resume(

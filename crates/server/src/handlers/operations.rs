@@ -99,7 +99,7 @@ pub(crate) async fn fork(
     let hold = wait(body.wait.as_deref())?;
     let (started, result) =
         transactions::fork(&node.app, &grant, id, convert::fork(body, key, traceparent), hold).await?;
-    Ok(Made { existing: started.existing, body: convert::started(result) })
+    Ok(Made { existing: started.existing, body: convert::started(started.existing, result) })
 }
 
 pub(crate) async fn bulk(

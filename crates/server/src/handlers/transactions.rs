@@ -37,7 +37,7 @@ pub(crate) async fn start(
     }
     let start = convert::start(body, key, traceparent)?;
     let (started, result) = transactions::run(&node.app, &grant, start, hold).await?;
-    Ok(Made { existing: started.existing, body: convert::started(result) })
+    Ok(Made { existing: started.existing, body: convert::started(started.existing, result) })
 }
 
 pub(crate) async fn list(

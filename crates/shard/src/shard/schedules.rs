@@ -107,7 +107,7 @@ impl Schedules {
 
     fn put(&mut self, name: &Name, head: Head) {
         self.forget_awaited(name);
-        if let (Some(_), Some(id)) = (head.waiting, head.transaction) {
+        if let (Some(_), Some(id)) = (head.waiting.first(), head.transaction) {
             self.awaited.insert(id, name.clone());
         }
         self.place(name, head.next);
@@ -149,7 +149,7 @@ impl Shard {
                     return self.unavailable(&err, now);
                 }
             };
-            let waits = head.waiting.is_some();
+            let waits = !head.waiting.is_empty();
             self.schedules.put(&row.name, head);
             if waits {
                 // What it waits for may have ended while nobody looked.

@@ -53,9 +53,26 @@ struct Schedule {
     /// Since when it is paused.
     paused: Option<Timestamp>,
     next: Option<Timestamp>,
-    waiting: Option<Timestamp>,
+    waiting: Vec<Timestamp>,
     /// What it started last.
     transaction: Option<TransactionId>,
+}
+
+impl Schedule {
+    /// Whether it is the turn of this time, of those that wait.
+    fn is_first(&self, due: Timestamp) -> bool {
+        self.waiting.first() == Some(&due)
+    }
+
+    /// Whether a time waits that comes while something runs; if not it is left out. None if it starts all the same.
+    fn holds(&self, overlap: Overlap) -> Option<bool> {
+        match overlap {
+            Overlap::Skip => Some(false),
+            Overlap::BufferOne | Overlap::CancelRunning => Some(self.waiting.is_empty()),
+            Overlap::BufferAll => Some(self.waiting.len() < 1_000),
+            Overlap::Allow | Overlap::TerminateRunning => None,
+        }
+    }
 }
 
 /// What an entry says of a time.
@@ -75,7 +92,7 @@ impl Schedules {
 
     /// Those that are due some time.
     pub(crate) fn active(&self) -> Vec<(TenantId, String)> {
-        let is_active = |schedule: &Schedule| schedule.next.is_some() || schedule.waiting.is_some();
+        let is_active = |schedule: &Schedule| schedule.next.is_some() || !schedule.waiting.is_empty();
         self.of.iter().filter(|(_, schedule)| is_active(schedule)).map(|(key, _)| key.clone()).collect()
     }
 
@@ -107,7 +124,8 @@ impl Model {
         match kind {
             "schedule.paused" => {
                 ensure(schedule.paused.is_none(), || "it is paused".to_owned())?;
-                (schedule.paused, schedule.next, schedule.waiting) = (Some(at), None, None);
+                (schedule.paused, schedule.next) = (Some(at), None);
+                schedule.waiting.clear();
                 Ok(())
             }
             "schedule.resumed" => {
@@ -152,7 +170,7 @@ impl Model {
         ensure(old.is_some() == is_change, || format!("it was {old:?}"))?;
         let (paused, transaction) = old.map_or((None, None), |old| (old.paused, old.transaction));
         let next = next.filter(|_| paused.is_none());
-        let new = Schedule { plan, owner, paused, next, waiting: None, transaction };
+        let new = Schedule { plan, owner, paused, next, waiting: Vec::new(), transaction };
         self.schedules.of.insert(key.clone(), new);
         Ok(())
     }
@@ -172,7 +190,7 @@ impl Model {
         if dealt.by_hand {
             return Ok(schedule.next);
         }
-        if schedule.waiting == Some(dealt.due) {
+        if schedule.is_first(dealt.due) {
             ensure(!self.last_runs(schedule), || "what runs has not ended".to_owned())?;
             return Ok(schedule.next);
         }
@@ -188,7 +206,7 @@ impl Model {
             return Ok(next);
         }
         let is_owed = schedule.plan.is_owed(dealt.due, dealt.at, self.wrong_rule);
-        ensure(schedule.waiting == Some(dealt.due) || is_owed, || format!("{} is missed: {schedule:?}", dealt.due))?;
+        ensure(schedule.is_first(dealt.due) || is_owed, || format!("{} is missed: {schedule:?}", dealt.due))?;
         let may = !self.last_runs(schedule) || schedule.plan.overlap(self.wrong_rule) == Overlap::Allow;
         ensure(may, || format!("what it started last has not ended: {schedule:?}"))?;
         Ok(next)
@@ -211,7 +229,7 @@ impl Model {
         let own_key = format!("schedule/{}/{}", key.1, dealt.due);
         let started = self.start_keys.get(&(key.0.clone(), None, own_key.clone()));
         ensure(started == Some(&transaction), || format!("under {own_key} {started:?} was started"))?;
-        let is_waiting = schedule.waiting == Some(dealt.due);
+        let is_waiting = schedule.is_first(dealt.due);
         let is_late = dealt.due.plus(Duration::from_secs(60)) < dealt.at;
         let denied = self.is_denied(&key.0, schedule.owner)?;
         let is_new = self.schedules.unsaid.remove(&transaction).is_some();
@@ -234,17 +252,17 @@ impl Model {
         let next = self.in_turn(schedule, dealt)?;
         ensure(next == dealt.next, || format!("its next time is {next:?}, not {:?}", dealt.next))?;
         let overlap = schedule.plan.overlap(self.wrong_rule);
-        let waits = schedule.waiting.is_none() && self.last_runs(schedule);
+        let waits = self.last_runs(schedule);
         ensure(waits, || format!("nothing keeps {} from being started for: {schedule:?}", dealt.due))?;
         // Somebody who asks out of turn may say what holds.
         if !dealt.by_hand {
-            ensure(matches!(overlap, Overlap::BufferOne | Overlap::CancelRunning), || format!("it is to {overlap:?}"))?;
+            ensure(schedule.holds(overlap) == Some(true), || format!("it is to {overlap:?}: {schedule:?}"))?;
             let is_owed = schedule.plan.is_owed(dealt.due, dealt.at, self.wrong_rule);
             ensure(is_owed, || format!("{} is missed: {schedule:?}", dealt.due))?;
             let cancelled = schedule.transaction.filter(|_| overlap == Overlap::CancelRunning);
             self.schedules.to_cancel.extend(cancelled);
         }
-        self.dealt_with(key, dealt, |schedule| schedule.waiting = Some(dealt.due))
+        self.dealt_with(key, dealt, |schedule| schedule.waiting.push(dealt.due))
     }
 
     fn skipped(&mut self, key: &(TenantId, String), dealt: Dealt, record: &Record) -> Check {
@@ -258,7 +276,7 @@ impl Model {
                 // What ends for it ends only if it is permitted.
                 let next = self.in_turn(schedule, dealt)?;
                 let is_owed = schedule.plan.is_owed(dealt.due, dealt.at, wrong);
-                ensure(schedule.waiting == Some(dealt.due) || is_owed, || format!("{} is missed", dealt.due))?;
+                ensure(schedule.is_first(dealt.due) || is_owed, || format!("{} is missed", dealt.due))?;
                 next
             }
             ("missed" | "overlap", Some(until)) => {
@@ -267,12 +285,9 @@ impl Model {
                 let holds = if reason == "missed" {
                     !schedule.plan.is_owed(last, dealt.at, wrong)
                 } else {
-                    let waits = match schedule.plan.overlap(wrong) {
-                        Overlap::Skip => true,
-                        Overlap::BufferOne | Overlap::CancelRunning => schedule.waiting.is_some(),
-                        Overlap::Allow | Overlap::TerminateRunning => false,
-                    };
-                    waits && last <= dealt.at && self.last_runs(schedule)
+                    schedule.holds(schedule.plan.overlap(wrong)) == Some(false)
+                        && last <= dealt.at
+                        && self.last_runs(schedule)
                 };
                 ensure(holds, || format!("{} to {last} are left out as {reason}: {schedule:?}", dealt.due))?;
                 schedule.plan.next(before(until), wrong)
@@ -292,9 +307,7 @@ impl Model {
     fn dealt_with(&mut self, key: &(TenantId, String), dealt: Dealt, change: impl FnOnce(&mut Schedule)) -> Check {
         let schedule = self.schedules.of.get_mut(key).ok_or("there is none")?;
         schedule.next = dealt.next;
-        if schedule.waiting == Some(dealt.due) {
-            schedule.waiting = None;
-        }
+        schedule.waiting.retain(|waiting| *waiting != dealt.due);
         change(schedule);
         Ok(())
     }
@@ -318,7 +331,7 @@ impl Model {
             ensure(!is_owed, || format!("reference: schedule {name} is not looked at: {schedule:?}"))?;
             let last = schedule.transaction.and_then(|id| self.transactions.get(&id));
             let ended = last.filter(|last| last.ended.is_some()).and_then(|last| last.saga.last_at());
-            let waits = schedule.waiting.is_some() && ended.is_some_and(|ended| ended <= until);
+            let waits = !schedule.waiting.is_empty() && ended.is_some_and(|ended| ended <= until);
             ensure(!waits, || format!("reference: what schedule {name} waits for has ended: {schedule:?}"))?;
         }
         Ok(())

@@ -37,6 +37,14 @@ pub(crate) async fn fork(args: ForkArgs, session: &Session) -> Result<Exit, CliE
     if let Some(key) = args.idempotency_key {
         fork = fork.idempotency_key(key);
     }
-    let started = session.client()?.fork(args.id, &fork).await?;
+    let client = session.client()?;
+    let started = client.fork(args.id, &fork).await?;
+    // Whoever may fork it and not read it does without.
+    if let Ok(source) = client.get(args.id).await
+        && !source.left_undone.is_empty()
+    {
+        let stands = source.left_undone.join(", ");
+        session.out.say(&format!("note: of {} this stands, and neither it nor the fork undoes it: {stands}", args.id));
+    }
     shown(session, &started, args.wait).await
 }

@@ -15,7 +15,7 @@ use chancery_api::open::{
 use chancery_api::worker::{Ack, ReportError};
 use chancery_base::{Document, Name, TransactionId, duration};
 use chancery_sdk::{Client, Start};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -271,7 +271,7 @@ fn asked(args: StepArgs) -> Result<OpenStep, CliError> {
             Some(OpenUndo { worker, http, input: undo_input.map(Document::shared), ..OpenUndo::default() })
         }
     };
-    let attributes: Map<String, Value> = input::attributes(&args.attribute);
+    let attributes = input::attributes("--attribute", &args.attribute)?;
     Ok(OpenStep {
         driver: args.driver,
         id: args.step,

@@ -290,7 +290,7 @@ fn expressions_use_only_what_is_known_where_they_stand() {
     check_step(
         "    with: {k: '${{ 1 + }}', l: ['${{ nope(1) }}']}\n",
         &[
-            "6:15: steps[0].with.k: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER} (column 8)",
+            "6:15: steps[0].with.k: the expression ends too early (column 8)",
             "6:33: steps[0].with.l[0]: unknown function `nope` (column 9)",
         ],
     );

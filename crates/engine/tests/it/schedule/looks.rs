@@ -1,5 +1,6 @@
 //! What becomes of the times that have come: late, together, and while clocks are set.
 
+use chancery_base::limits::SCHEDULE_WAITING_MAX;
 use chancery_base::{Entropy, PrincipalId, Slot, Timestamp, TransactionId};
 use chancery_engine::Headers;
 use chancery_engine::schedule::{
@@ -158,9 +159,34 @@ fn what_runs_and_what_comes_meanwhile() {
     };
     assert_eq!(run(Overlap::Skip), (vec!["fired", "overlap", "overlap"], vec![60]));
     assert_eq!(run(Overlap::BufferOne), (vec!["fired", "buffered", "overlap"], vec![60, 120]));
+    assert_eq!(run(Overlap::BufferAll), (vec!["fired", "buffered", "buffered"], vec![60, 120]));
     assert_eq!(run(Overlap::CancelRunning), (vec!["fired", "buffered", "overlap"], vec![60, 120]));
     assert_eq!(run(Overlap::Allow), (vec!["fired", "fired", "fired"], vec![60, 120, 180]));
     assert_eq!(run(Overlap::TerminateRunning), (vec!["fired", "fired", "fired"], vec![60, 120, 180]));
+}
+
+#[test]
+fn with_buffer_all_what_was_missed_starts_one_after_the_other() {
+    let mut run = Run::new(terms(Overlap::BufferAll, CatchUp::All, 3_600), at(0));
+    let mut runs = false;
+    run.look(at(300), &mut runs);
+    assert_eq!(run.came(), ["fired", "buffered", "buffered", "buffered", "buffered"]);
+    assert_eq!(run.head.waiting, [120, 180, 240, 300].map(at));
+    for seconds in [301, 302, 303, 304] {
+        run.look(at(seconds), &mut false);
+    }
+    assert_eq!((run.fired(), run.head.waiting.len()), (vec![60, 120, 180, 240, 300], 0));
+}
+
+#[test]
+fn so_many_times_wait_and_no_more() {
+    let mut run = Run::new(terms(Overlap::BufferAll, CatchUp::All, 7 * 86_400), at(0));
+    run.look(at(60), &mut false);
+    let last = 60 * i64::try_from(SCHEDULE_WAITING_MAX + 2).unwrap();
+    run.look(at(last), &mut true);
+    assert_eq!((run.head.waiting.len(), run.head.waiting.last()), (SCHEDULE_WAITING_MAX, Some(&at(last - 60))));
+    assert_eq!(run.came().last(), Some(&"overlap"));
+    assert!(matches!(by_hand(&run.head, None, true), ByHand::Refuse(_)));
 }
 
 #[test]
@@ -177,8 +203,9 @@ fn what_is_to_end_is_named() {
     assert_eq!(by_hand(&run.head, Some(Overlap::Skip), true), ByHand::Refuse(first));
     assert_eq!(by_hand(&run.head, Some(Overlap::CancelRunning), true), ByHand::Buffer(Some(first)));
     assert_eq!(by_hand(&run.head, Some(Overlap::Skip), false), ByHand::Start(None));
-    run.head.waiting = Some(at(61));
+    run.head.waiting = vec![at(61)];
     assert_eq!(by_hand(&run.head, Some(Overlap::BufferOne), true), ByHand::Refuse(first));
+    assert_eq!(by_hand(&run.head, Some(Overlap::BufferAll), true), ByHand::Buffer(None));
 }
 
 #[test]
@@ -187,9 +214,9 @@ fn a_pause_drops_what_waits_and_a_resumption_begins_anew() {
     let mut runs = false;
     run.look(at(60), &mut runs);
     run.look(at(120), &mut runs);
-    assert_eq!(run.head.waiting, Some(at(120)));
+    assert_eq!(run.head.waiting, [at(120)]);
     run.happens(Event::Paused { note: "a test".to_owned() }, at(130));
-    assert_eq!((run.head.waiting, run.head.next), (None, None));
+    assert_eq!((run.head.waiting.len(), run.head.next), (0, None));
     run.look(at(1_000), &mut false);
     let next = run.calendar.next(at(1_001));
     run.happens(Event::Resumed { note: String::new(), next }, at(1_001));

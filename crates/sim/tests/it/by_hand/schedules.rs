@@ -288,7 +288,19 @@ fn what_still_runs_holds_back_what_comes() {
     finish(&mut next);
     next.run();
     assert_eq!(times(&tenant), [60, 120], "it starts when what ran has ended");
-    assert_eq!(head(&tenant, "tick").waiting, None);
+    assert!(head(&tenant, "tick").waiting.is_empty());
+
+    let (tenant, mut hand) = ticking(|terms| terms.overlap = Overlap::BufferAll);
+    hand.wait(Duration::from_secs(190));
+    assert_eq!((times(&tenant), came(&tenant)), (vec![60], vec!["fired", "buffered", "buffered"]));
+    let mut next = tenant.hand_at(0, hand.now);
+    finish(&mut next);
+    next.run();
+    assert_eq!(times(&tenant), [60, 120], "one after the other");
+    finish(&mut next);
+    next.run();
+    assert_eq!(times(&tenant), [60, 120, 180]);
+    assert!(head(&tenant, "tick").waiting.is_empty());
 
     let (tenant, mut hand) = ticking(|terms| terms.overlap = Overlap::Skip);
     hand.wait(Duration::from_secs(130));
