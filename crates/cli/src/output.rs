@@ -154,7 +154,9 @@ pub(crate) fn fault_line(document: &str, fault: &Fault) -> String {
 }
 
 fn problem_lines(problem: &Problem, text: &mut String) {
-    for fault in &problem.errors {
+    // The detail says all of a single fault that there is to say.
+    let is_said = |fault: &&Fault| problem.errors.len() == 1 && problem.detail.ends_with(&fault.message);
+    for fault in problem.errors.iter().filter(|fault| !is_said(fault)) {
         put(text, format_args!("\n  {}", fault_line("document", fault)));
     }
     for reason in &problem.reasons {

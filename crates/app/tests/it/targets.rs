@@ -152,6 +152,8 @@ async fn an_open_breaker_holds_steps_back_and_burns_nothing_also_after_a_restart
     let held = after_a_moment(&house, id).await;
     let (call, other) = (&held.steps[0], &held.steps[1]);
     assert_eq!((call.status.word(), call.attempts, other.status.word()), ("ready", 0, "completed"));
+    let wait = held.waiting_for.iter().map(|wait| (wait.kind.word(), wait.name.clone().unwrap())).collect::<Vec<_>>();
+    assert_eq!(wait, [("target", format!("http POST {}/x", service.origin))]);
     let grant = house.granted(Action::TransactionRead).await;
     let history = transactions::history(&house.app, &grant, id, Page::default()).await.unwrap();
     assert_eq!((history.items.len(), service.asked()), (3, 0), "start and `other`, and nothing of what waits");

@@ -11,6 +11,14 @@ steps:
 output: '${{ steps.car.output }}'
 ";
 
+const TOUR: &str = "
+name: tour
+version: 1
+steps:
+  - {id: bus, run: {emit: {type: tour.booked}}}
+  - {id: guide, after: [bus], run: noop}
+";
+
 #[test]
 fn what_has_ended_goes_on_from_a_step() {
     let dir = tempfile::tempdir().unwrap();
@@ -30,8 +38,23 @@ fn what_has_ended_goes_on_from_a_step() {
     let again = ask(&[&fork[..], &["--idempotency-key", "f", "-o", "json"]].concat()).succeeds().json();
     let id = again["id"].as_str().unwrap();
     assert_eq!((&again["status"], &again["output"]["id"]), (&"completed".into(), &7.into()));
+    assert_eq!(again["existing"], true);
+    let history = ask(&["tx", "history", id]).succeeds().stdout;
+    let began = history.lines().find(|line| line.contains("transaction.started")).unwrap();
+    assert!(began.contains("usr_") && began.ends_with("a better car"), "{history}");
     ask(&fork).fails(5, &["was forked before", id]);
     let shown = ask(&["tx", "get", source]).succeeds();
     assert!(shown.stdout.contains("forked by") && shown.stdout.contains(id), "{shown:#?}");
+
+    // What stands of the source, and is done anew, is named.
+    std::fs::write(dir.path().join("tour.yaml"), TOUR).unwrap();
+    ask(&["definition", "push", "tour.yaml"]).succeeds();
+    let failing = ["tx", "start", "tour", "--fault", "guide=final:Ill", "--wait", "30s", "-o", "json"];
+    let failed = run(dir.path(), &failing).fails(1, &[]).json();
+    assert_eq!(failed["left_undone"], serde_json::json!(["bus"]));
+    let id = failed["id"].as_str().unwrap();
+    let forked = ask(&["tx", "fork", id, "--from", "bus", "--reason", "another guide", "--wait", "30s"]).succeeds();
+    let note = format!("note: of {id} this stands, and neither it nor the fork undoes it: bus");
+    assert!(forked.stderr.contains(&note), "{forked:#?}");
     assert_eq!(server.stop(), 0);
 }

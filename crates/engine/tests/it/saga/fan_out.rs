@@ -225,6 +225,19 @@ fn to_wait_for_a_place_is_not_to_wait_for_a_worker() {
 }
 
 #[test]
+fn what_no_worker_took_names_the_attempt_before() {
+    let yaml = "name: x\nversion: 1\nsteps:\n  - {id: a, run: {worker: w}, queue_timeout: 1m, \
+                retry: {attempts: 3, backoff: 1s, jitter: 0}}\n";
+    let mut run = Run::new(yaml, Value::Null);
+    run.act("fail a Away");
+    run.act("wait 62s");
+    let error = run.transaction.head().error.clone().unwrap();
+    assert_eq!(error.r#type, StepError::QUEUE_TIMEOUT);
+    assert_eq!(error.message, "no worker took the step in time; the attempt before failed with Away: it broke");
+    run.assert_replays();
+}
+
+#[test]
 fn clones_stand_still_while_it_is_paused_as_steps_do() {
     let yaml = FAN.replace("    retry: {attempts: 1}\n", "    retry: {attempts: 2, backoff: 1s, jitter: 0}\n");
     let mut run = Run::new(&yaml, parcels(3));
