@@ -446,7 +446,8 @@ impl App {
 
     /// Whether the store answered when it was asked last. Does not wait for it.
     pub(crate) fn store_answers(&self) -> bool {
-        self.shared.probe.answers(&self.shared.store, &self.shared.tasks)
+        let served = self.shared.tenants.load_full();
+        self.shared.probe.answers(&self.shared.store, &served, &self.shared.tasks)
     }
 
     /// Whether it was told to shut down.

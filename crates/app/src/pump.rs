@@ -46,6 +46,8 @@ enum Message {
     Gauges(oneshot::Sender<Gauges>),
     /// Begin nothing more, and say when nothing is out any more.
     Drain(oneshot::Sender<()>),
+    /// The log is owned under this epoch.
+    Seen(u64),
 }
 
 /// The two ends of a shard's queue.
@@ -76,6 +78,11 @@ impl Inlet {
         // Where the queue is closed the sender is dropped with it.
         drop(self.queue.send(Message::Drain(send)).await);
         receive
+    }
+
+    /// Tells the shard under which epoch its log is owned. One that has no room is busy, and finds out by itself.
+    pub(crate) fn seen(&self, epoch: u64) {
+        drop(self.queue.try_send(Message::Seen(epoch)));
     }
 
     /// The shard's numbers of the moment; none where it has been given up.
@@ -252,6 +259,7 @@ impl Pump {
             }
             // Nobody is there any more: then nobody needs to know.
             Message::Gauges(waiter) => drop(waiter.send(self.shard.gauges())),
+            Message::Seen(epoch) => self.shard.seen(epoch),
             Message::Drain(waiter) => {
                 self.shard.drain();
                 self.drained = Some(waiter);

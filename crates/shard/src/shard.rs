@@ -406,6 +406,22 @@ impl Shard {
         std::mem::take(&mut self.effects)
     }
 
+    /// Somebody has seen the log owned under this epoch. If that is another's, and no call is out that would say so, the
+    /// shard ends as it does when a commit finds out.
+    pub fn seen(&mut self, epoch: u64) {
+        let is_anothers = self.log.as_ref().is_some_and(|log| log.epoch < epoch);
+        if is_anothers && matches!(self.state, State::Open) {
+            self.fence();
+        }
+    }
+
+    fn fence(&mut self) {
+        let answers = self.desk.close_all();
+        self.effects.extend(answers);
+        self.effects.push(Effect::Fenced);
+        self.state = State::Fenced;
+    }
+
     /// Begins nothing from here on: no transaction, no step of a driver, no hand-out. What is out comes in.
     pub fn drain(&mut self) {
         self.draining = true;
@@ -664,10 +680,7 @@ impl Shard {
             CommitError::Fenced { .. } => {
                 self.refuse_inputs(&inputs, &Refusal::Stopping);
                 self.refuse_inputs(&inputs_after, &Refusal::Stopping);
-                let answers = self.desk.close_all();
-                self.effects.extend(answers);
-                self.effects.push(Effect::Fenced);
-                self.state = State::Fenced;
+                self.fence();
             }
             CommitError::Failed(err) => {
                 self.requeue(inputs_after);

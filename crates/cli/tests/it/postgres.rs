@@ -164,6 +164,23 @@ fn a_server_that_wakes_too_late_writes_nothing() {
 }
 
 #[test]
+fn a_server_that_is_replaced_while_it_has_nothing_to_do_is_not_ready() {
+    let (dir, _postgres, _) = database();
+    let dir = dir.path();
+    init(dir, "data").succeeds();
+    let first = Server::start_saying(dir, &SERVE, "first.err");
+    set_up(dir, &first);
+    assert_eq!(first.status("/health/ready"), 200);
+    let second = Server::start_saying(dir, &SERVE, "second.err");
+    wait_for("the first is not ready", || (first.status("/health/ready") == 503).then_some(()));
+    wait_for("it says why", || first.said().contains("another owns the log of `acme`").then_some(()));
+    assert_eq!(second.status("/health/ready"), 200);
+    complete(dir, &second);
+    first.stop();
+    assert_eq!(second.stop(), 0);
+}
+
+#[test]
 fn no_store_is_taken_for_another() {
     let (dir, postgres, _) = database();
     let dir = dir.path();
