@@ -39,6 +39,6 @@ pub use state::{Head, KeptSignal, StepState, UndoState, left_undone};
 pub use status::{CauseKind, Phase, ShownStatus, Status, StepStatus, UndoStatus};
 pub use tcc::{ParticipantState, TccState};
 pub use transaction::{
-    Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Offer, OpenRefusal, Outgoing,
-    Parts, Ready, Refusal, RequestAt, Staged, Summary, Transaction, queue_ends,
+    Answer, Asked, Authorization, Call, ChildEnd, Cx, Given, IllegalEvent, LoadError, Look, Offer, OpenRefusal,
+    Outgoing, Parts, Ready, Refusal, RequestAt, Staged, Summary, Transaction, queue_ends,
 };

@@ -30,7 +30,7 @@ pub use load::{LoadError, Parts};
 pub use offer::{Authorization, Call, Offer};
 pub use open::{Asked, OpenRefusal};
 pub use request::RequestAt;
-pub use room::queue_ends;
+pub use room::{Look, queue_ends};
 
 use crate::conditions::Charge;
 use crate::definition::{Definition, DefinitionKind, Step};
@@ -366,16 +366,12 @@ impl Transaction {
     /// A function of the state alone, so that the row that keeps it can be computed from the entries.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.wake_after(None)
+        self.wake_after(None, self.next_queue_end())
     }
 
-    /// As [`Transaction::wake_at`], leaving out what came to pass by `now` and waits for a worker since.
-    #[must_use]
-    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.wake_after(Some(now))
-    }
-
-    fn wake_after(&self, past: Option<Timestamp>) -> Option<Timestamp> {
+    /// When it next needs a look after `past`, where nothing is overdue then. `queue_end` is when the first that is next has
+    /// waited for a worker too long.
+    fn wake_after(&self, past: Option<Timestamp>, queue_end: Option<Timestamp>) -> Option<Timestamp> {
         if self.head.status.is_settled() {
             return None;
         }
@@ -385,7 +381,7 @@ impl Transaction {
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
         let own = self.times_out_at().into_iter().chain(self.loses_driver_at());
         let held = self.queues_from.filter(|_| past.is_some());
-        let own = own.chain(self.queue_ends().map(|(at, _)| held.map_or(at, |held| at.max(held))));
+        let own = own.chain(queue_end.map(|at| held.map_or(at, |held| at.max(held))));
         let of_all = own.filter(|at| past.is_none_or(|past| *at > past));
         // What waits for nobody but for its time is not over because its time has come: it has yet to be looked at.
         let fires = if moves { self.fires_at() } else { None };

@@ -229,12 +229,21 @@ impl Transaction {
     /// Whether [`Transaction::time_out`] has something to record.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.is_late(now, self.next_queue_end())
+    }
+
+    /// The same, where `queue_end` is when the first that is next has waited for a worker too long.
+    pub(super) fn is_late(&self, now: Timestamp, queue_end: Option<Timestamp>) -> bool {
         if self.head.status.is_settled() {
             return false;
         }
         let fires = self.fires_at().filter(|_| self.moves());
         let mut own = self.times_out_at().into_iter().chain(self.loses_driver_at()).chain(fires);
-        own.any(|at| at <= now) || self.overdue(now, &mut Vec::new()).is_some()
+        let is_out_late = |class| self.active.due(class, now).is_some();
+        own.any(|at| at <= now)
+            || is_out_late(Class::Out)
+            || is_out_late(Class::UndoOut)
+            || queue_end.is_some_and(|at| at <= now) && !self.are_queues_held(now)
     }
 
     /// The first of what is overdue. Failed, it is so no longer. `unserved` is for [`Transaction::next_unserved`].

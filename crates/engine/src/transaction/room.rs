@@ -14,26 +14,54 @@ use crate::node::NodeRef;
 use crate::state::{Head, StepState};
 use crate::status::{Phase, Status, StepStatus};
 use chancery_base::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// What a transaction has to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What can be handed out, what waits longest first.
+    pub ready: Vec<Ready>,
+    /// When it next needs a look though nothing arrives.
+    pub wake: Option<Timestamp>,
+}
 
 impl Transaction {
     /// What can be handed out at `now`, what waits longest first, as far as `concurrency` allows.
     pub fn ready(&self, now: Timestamp) -> Vec<Ready> {
-        let goes_forward = match self.head.status {
-            Status::Running | Status::Confirming | Status::Compensating if !self.moves() => return Vec::new(),
-            Status::Running => true,
-            Status::Confirming | Status::Compensating => false,
+        self.next().map_or_else(Vec::new, |next| self.ready_of(next, now))
+    }
+
+    /// What can be handed out at `now`, and when it needs a look though nothing arrives: at once where something is
+    /// overdue. One look at all that waits answers both.
+    #[must_use]
+    pub fn look(&self, now: Timestamp) -> Look {
+        let next = self.next();
+        let queue_end = next.as_deref().and_then(|next| self.first_queue_end(next));
+        let wake = if self.is_late(now, queue_end) { Some(now) } else { self.wake_after(Some(now), queue_end) };
+        Look { ready: next.map_or_else(Vec::new, |next| self.ready_of(next, now)), wake }
+    }
+
+    /// What is handed out next, whenever that is; none where nothing is.
+    fn next(&self) -> Option<Vec<Ready>> {
+        match self.head.status {
+            Status::Running | Status::Confirming | Status::Compensating if !self.moves() => None,
+            Status::Running => Some(self.in_room(true, i64::MAX)),
+            Status::Confirming | Status::Compensating => Some(self.in_room(false, i64::MAX)),
             Status::Parked
             | Status::Completed
             | Status::Compensated
             | Status::Failed
             | Status::Cancelled
-            | Status::Terminated => return Vec::new(),
-        };
-        let mut ready = self.in_room(goes_forward, now.as_micros());
-        self.add_inline(&mut ready, now);
-        ready
+            | Status::Terminated => None,
+        }
+    }
+
+    /// What of it can be at `now`: what comes later is behind it.
+    fn ready_of(&self, mut next: Vec<Ready>, now: Timestamp) -> Vec<Ready> {
+        next.truncate(next.partition_point(|ready| ready.since <= now));
+        self.add_inline(&mut next, now);
+        next
     }
 
     /// What waits until a time at most, in order, as far as there is room. It is the same at any later time, but for
@@ -84,16 +112,33 @@ impl Transaction {
         ready
     }
 
-    /// When those that a worker may take next have waited for one too long.
-    pub(super) fn queue_ends(&self) -> impl Iterator<Item = (Timestamp, NodeRef)> {
-        let waits = self.head.status == Status::Running && self.moves();
-        let any = waits && self.active.any(&[Class::Ready, Class::Backoff]);
-        let next = if any { self.in_room(true, i64::MAX) } else { Vec::new() };
-        next.into_iter().filter_map(|Ready { since, node, .. }| {
-            let step = self.step_of(node).filter(|step| waits_for_worker(step))?;
-            self.state(node)?.queued_since()?;
-            Some((queue_end(&self.head, (node, step), since, self.active.moved_at(node)), node))
-        })
+    /// When the first of what is next has waited for a worker too long: the first of each step, for what comes behind it
+    /// began to wait later.
+    pub(super) fn first_queue_end(&self, next: &[Ready]) -> Option<Timestamp> {
+        let (mut seen, mut last, mut first) = (BTreeSet::new(), None, None);
+        for ready in next {
+            let step = ready.node.step;
+            if last == Some(step) || seen.contains(&step) {
+                continue;
+            }
+            if let Some(end) = self.queue_end_of(ready) {
+                (last, first) = (Some(step), Some(first.map_or(end, |first| end.min(first))));
+                seen.insert(step);
+            }
+        }
+        first
+    }
+
+    /// The same of what it is that is next.
+    pub(super) fn next_queue_end(&self) -> Option<Timestamp> {
+        self.first_queue_end(&self.next()?)
+    }
+
+    /// When one that is next has waited for a worker too long; none if it waits for none.
+    fn queue_end_of(&self, Ready { since, node, .. }: &Ready) -> Option<Timestamp> {
+        let step = self.step_of(*node).filter(|step| self.head.status == Status::Running && waits_for_worker(step))?;
+        self.state(*node)?.queued_since()?;
+        Some(queue_end(&self.head, (*node, step), *since, self.active.moved_at(*node)))
     }
 
     const fn may_go_forward(&self) -> bool {
@@ -103,6 +148,11 @@ impl Transaction {
     /// Has no wait for a worker be over before then: until now there was nobody whom one could ask.
     pub fn hold_queues(&mut self, until: Timestamp) {
         self.queues_from = self.queues_from.max(Some(until));
+    }
+
+    /// Whether no wait for a worker is over yet, however long it was.
+    pub(super) fn are_queues_held(&self, now: Timestamp) -> bool {
+        self.queues_from.is_some_and(|from| now < from)
     }
 
     /// The windows that have no place.
@@ -142,10 +192,12 @@ impl Transaction {
                 return Some(node);
             }
         }
-        if self.queues_from.is_some_and(|from| now < from) {
+        if self.are_queues_held(now) {
             return None;
         }
-        let mut due: Vec<_> = self.queue_ends().filter(|(at, _)| *at <= now).collect();
+        let next = self.next().unwrap_or_default();
+        let end = |ready: &Ready| Some((self.queue_end_of(ready).filter(|at| *at <= now)?, ready.node));
+        let mut due: Vec<_> = next.iter().filter_map(end).collect();
         due.sort_unstable_by(|a, b| b.cmp(a));
         found.extend(due.into_iter().map(|(_, node)| node));
         found.pop()

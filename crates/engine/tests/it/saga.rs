@@ -570,7 +570,7 @@ fn a_step_that_no_worker_takes_times_out() {
     let given = Given::of_input(Arc::clone(input));
     run.transaction = Transaction::begin(parts.0, parts.1, given, *decision, run.now, 0);
     run.events.truncate(1);
-    assert_eq!(run.transaction.next_wake(run.now), Some(run.now.plus(Duration::from_secs(60))));
+    assert_eq!(run.transaction.look(run.now).wake, Some(run.now.plus(Duration::from_secs(60))));
     run.now = run.now.plus(Duration::from_secs(60));
     run.cx(Transaction::time_out).unwrap();
     assert!(run.told().ends_with("attempt failed a, failed"), "{}", run.told());

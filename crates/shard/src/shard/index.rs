@@ -6,7 +6,7 @@ use super::line::{Line, Rank};
 use crate::input::Queue;
 use chancery_base::{Name, TargetId, Timestamp, TransactionId};
 use chancery_engine::definition::Run;
-use chancery_engine::{NodeRef, Phase, Ready, Transaction};
+use chancery_engine::{Look, NodeRef, Phase, Ready, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Index {
     pub(super) fn refresh(&mut self, transaction: &Transaction, now: Timestamp) {
         let id = transaction.id();
         // What has come and was not dealt with is for the next batch.
-        let wake = if transaction.is_overdue(now) { Some(now) } else { transaction.next_wake(now) };
+        let Look { ready, wake } = transaction.look(now);
         let placed = self.placed.remove(&id).unwrap_or_default();
         if placed.wake != wake {
             self.timers.extend(wake.map(|at| (at, id)));
@@ -84,7 +84,7 @@ impl Index {
                 self.timers.remove(&(at, id));
             }
         }
-        let ready = self.refresh_ready(transaction, placed.ready, now);
+        let ready = self.refresh_ready(transaction, placed.ready, ready);
         let out = self.refresh_out(transaction, placed.out);
         if !ready.is_empty() || !out.is_empty() || wake.is_some() {
             self.placed.insert(id, Placed { ready, out, wake });
@@ -92,8 +92,7 @@ impl Index {
     }
 
     /// Much may be ready, of which one event changes little: what is ready still keeps its place and its rank.
-    fn refresh_ready(&mut self, transaction: &Transaction, before: Vec<Waiting>, now: Timestamp) -> Vec<Waiting> {
-        let ready = transaction.ready(now);
+    fn refresh_ready(&mut self, transaction: &Transaction, before: Vec<Waiting>, ready: Vec<Ready>) -> Vec<Waiting> {
         let mut after = Vec::with_capacity(ready.len());
         let mut gone = Vec::new();
         let mut before = before.into_iter().peekable();

@@ -131,9 +131,12 @@ impl Run {
         let loaded = Transaction::from_parts(self.parts()).unwrap();
         assert_eq!(loaded.active, transaction.active);
         assert_eq!(loaded.nodes.output_bytes(), transaction.nodes.output_bytes());
-        for past in [None, Some(self.now)] {
-            assert_eq!(transaction.wake_after(past), self.wake_by_scan(past), "past {past:?}");
-        }
+        let (wake, is_overdue) = (self.wake_by_scan(None), transaction.is_overdue(self.now));
+        assert_eq!(transaction.wake_at(), wake);
+        assert!(!is_overdue || wake.is_some_and(|at| at <= self.now), "it does not wake for what is overdue");
+        let look = transaction.look(self.now);
+        assert_eq!(look.wake, if is_overdue { Some(self.now) } else { self.wake_by_scan(Some(self.now)) });
+        assert_eq!(look.ready, transaction.ready(self.now));
         assert_eq!(transaction.ready(self.now), self.ready_by_scan());
         let states = || transaction.nodes().map(|(node, state)| (transaction.step_of(node).unwrap(), state));
         assert_eq!(transaction.active.is_finished(), states().all(|(step, state)| is_finished(step, state)));
@@ -346,7 +349,7 @@ fn cost_of_next(run: &mut Run) -> u64 {
     let ready = run.transaction.ready(run.now);
     run.hand_out(ready[0]);
     run.answer((ready[0].node, ready[0].phase), Answer::Completed(Document::shared(Value::Null)));
-    std::hint::black_box(run.transaction.next_wake(run.now));
+    std::hint::black_box(run.transaction.look(run.now).wake);
     run.transaction.take_touched();
     LOOKS.get() - before
 }

@@ -178,7 +178,7 @@ fn clones_that_waited_too_long_fail_so_many_at_once() {
     assert_eq!((run.events.len() - before, run.transaction.is_overdue(run.now)), (BATCH_TIMEOUTS_MAX, true));
     run.cx(Transaction::time_out).unwrap();
     assert_eq!((run.events.len() - before, run.transaction.is_overdue(run.now)), (BATCH_TIMEOUTS_MAX + 8, false));
-    assert_eq!(run.transaction.next_wake(run.now), run.transaction.wake_at());
+    assert_eq!(run.transaction.look(run.now).wake, run.transaction.wake_at());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn between_two_rounds_it_waits_as_what_waits_for_a_time_does() {
     let state = run.transaction.state(build).unwrap().clone();
     assert_eq!((state.status, state.rounds, state.output_seq), (StepStatus::Waiting, 1, None));
     assert_eq!((run.transaction.status(), run.transaction.shown()), (Status::Running, ShownStatus::Waiting));
-    assert_eq!((run.transaction.wake_at(), run.transaction.next_wake(run.now)), (Some(due), Some(due)));
+    assert_eq!((run.transaction.wake_at(), run.transaction.look(run.now).wake), (Some(due), Some(due)));
     run.act("wait 1h");
     let state = run.transaction.state(build).unwrap();
     assert_eq!((state.status, state.ready_at), (StepStatus::Dispatched, Some(run.now)), "however late, once");

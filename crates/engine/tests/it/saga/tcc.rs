@@ -276,7 +276,7 @@ fn its_time_runs_out_before_the_decision_and_after_it() {
     // What waits for its next attempt does not wake while it is parked, and goes on afterwards.
     let mut run = run(&timed, "ok a; ok b; wait 19500ms; confirmfail a; wait 500ms");
     assert_eq!(run.transaction.status(), Status::Parked);
-    assert_eq!(run.transaction.next_wake(run.now), None);
+    assert_eq!(run.transaction.look(run.now).wake, None);
     run.act("wait 1m");
     run.act("retry");
     run.act("confirmed a");

@@ -54,11 +54,10 @@ fn a_wait_is_over_at_its_time_and_calls_nobody() {
     assert_eq!((run.transaction.status(), run.transaction.shown()), (Status::Running, ShownStatus::Waiting));
     run.act("wait 59m");
     // What is due has yet to be looked at, however late it is.
-    let due = run.now.plus(Duration::from_secs(60));
     let late = run.now.plus(Duration::from_secs(600));
-    assert_eq!(run.transaction.next_wake(late), Some(due));
+    assert_eq!(run.transaction.look(late).wake, Some(late));
     run.act("wait 1d");
-    assert_eq!(run.transaction.next_wake(run.now).map(|at| at > run.now), Some(true), "the attempt's deadline is next");
+    assert_eq!(run.transaction.look(run.now).wake.map(|at| at > run.now), Some(true), "the attempt's deadline is next");
     assert_eq!(run.transaction.shown(), ShownStatus::Running);
 }
 
@@ -360,7 +359,7 @@ steps:
     );
     let mut run = Run::new(yaml, json!({}));
     run.act("ok pay");
-    assert!(run.transaction.next_wake(Timestamp::MAX).is_some());
+    assert!(run.transaction.look(Timestamp::MAX).wake.is_some());
 }
 
 #[test]
