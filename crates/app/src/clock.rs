@@ -32,6 +32,13 @@ pub fn instant_at(at: Timestamp) -> Instant {
     instant() + at.since(now()).min(AHEAD_MAX)
 }
 
+/// The point on the monotonic clock that is as far ahead as `at` is by the system's clock now, however far: for what is
+/// cut off then, and does not look again.
+#[must_use]
+pub fn deadline(at: Timestamp) -> Instant {
+    instant() + at.since(now())
+}
+
 /// Randomness from the operating system.
 ///
 /// # Errors

@@ -68,7 +68,7 @@ pub mod verify;
 mod watch;
 
 pub use app::{About, App, Caller, Keys};
-pub use chancery_targets::{Guard, InformationOptions, Network};
+pub use chancery_targets::{AllowList, Guard, InformationOptions, Network};
 pub use config::Config;
 pub use error::{Error, Fault};
 pub use local::Closures;

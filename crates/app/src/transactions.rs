@@ -170,7 +170,10 @@ impl Prepared {
                 Ok(Some(summary)) if definition.kind != DefinitionKind::Open => {
                     ResultView::settled(&summary, &definition)?
                 }
-                Ok(Some(_) | None) | Err(_) => get(app, grant, started.id).await?.into(),
+                Ok(Some(_) | None) | Err(_) => {
+                    let driver = ResultView::begun(started.id, started.status, &definition).driver;
+                    ResultView { driver, ..get(app, grant, started.id).await?.into() }
+                }
             },
             (false, None) => ResultView::begun(started.id, started.status, &definition),
         };

@@ -69,7 +69,7 @@ pub struct Transaction {
     /// Nodes whose rows are to be written.
     touched: BTreeSet<NodeRef>,
     /// No wait for a worker is over before then. It is of this stay in memory, and no part of the state.
-    queues_from: Option<Timestamp>,
+    held_until: Option<Timestamp>,
 }
 
 /// What a transaction is given when it begins, and keeps, beside what its [`Beginning`] says.
@@ -193,7 +193,7 @@ impl Transaction {
             active: Active::default(),
             displaced: Vec::new(),
             fresh: Vec::new(),
-            queues_from: None,
+            held_until: None,
         };
         if begins_at.is_none() && !transaction.is_inheriting() {
             transaction.ready_all(now);
@@ -379,9 +379,10 @@ impl Transaction {
         let waits: &[Class] = if moves { &[Class::Backoff, Class::UndoBackoff] } else { &[] };
         let classes = waits.iter().chain(&[Class::Out, Class::UndoOut]);
         let of_nodes = classes.filter_map(|class| self.active.next(*class, past));
-        let own = self.times_out_at().into_iter().chain(self.loses_driver_at());
-        let held = self.queues_from.filter(|_| past.is_some());
-        let own = own.chain(queue_end.map(|at| held.map_or(at, |held| at.max(held))));
+        let of_others = self.loses_driver_at().into_iter().chain(queue_end);
+        let held = self.held_until.filter(|_| past.is_some());
+        let of_others = of_others.map(|at| held.map_or(at, |held| at.max(held)));
+        let own = self.times_out_at().into_iter().chain(of_others);
         let of_all = own.filter(|at| past.is_none_or(|past| *at > past));
         // What waits for nobody but for its time is not over because its time has come: it has yet to be looked at.
         let fires = if moves { self.fires_at() } else { None };

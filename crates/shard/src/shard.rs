@@ -346,7 +346,7 @@ impl Shard {
         if self.is_store_away(now) {
             let until = now.plus(self.config.lease);
             self.desk.extend_leases(until);
-            self.members.values_mut().for_each(|member| member.hold_queues(until));
+            self.members.values_mut().for_each(|member| member.hold(until));
         }
         self.asked_at = None;
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Own) else { return };

@@ -195,6 +195,10 @@ impl HttpTarget {
     /// Whether a URL may be called: it is on the list, and not an address that may not be.
     fn check(&self, text: &str, url: &Url) -> Result<(), Box<StepError>> {
         let not_allowed = |message: String| Box::new(StepError::fatal(error_type::TARGET_NOT_ALLOWED, message));
+        if !url.username().is_empty() || url.password().is_some() {
+            let message = "a URL holds no user and no password: what it says is recorded";
+            return Err(Box::new(StepError::fatal(error_type::BAD_REQUEST, message)));
+        }
         if !self.allow.permits(url) {
             let origin = url.origin().ascii_serialization();
             let message = format!(
@@ -355,7 +359,7 @@ fn too_large() -> ReportedOutcome {
 
 fn refused(status: StatusCode, body: Option<&[u8]>) -> ReportedOutcome {
     let mut message = format!("the target answered {}", status.as_u16());
-    if status.is_redirection() {
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         message.push_str("; redirects are not followed");
     }
     let retryable = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();

@@ -306,11 +306,11 @@ impl Taker {
 
 /// Has a task worked on, until its deadline at most.
 async fn work(handler: Handler, task: Arc<Task>, tasks: Tasks) -> ReportedOutcome {
-    let until = clock::instant_at(task.deadline);
+    let until = clock::deadline(task.deadline);
     let worked = tasks.spawn(async move { tokio::time::timeout_at(until, handler(task)).await });
     let (kind, message) = match worked.await {
         Ok(Ok(outcome)) => return outcome,
-        Ok(Err(_)) => (StepError::TIMEOUT, "the handler did not end in time"),
+        Ok(Err(_)) => (StepError::TIMEOUT, "no answer before the attempt's deadline"),
         Err(_) => ("Panic", "the handler panicked"),
     };
     ReportedOutcome::Unknown(StepError::new(kind, message))

@@ -87,6 +87,9 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, queue: &mut Arc
         request.extend_from_slice(&part[..read]);
     }
     let request = String::from_utf8(request).unwrap();
+    if request.starts_with("POST /slow") {
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+    }
     let body = if request.starts_with("POST /deep") { deep().to_string() } else { r#"{"done":true}"#.to_owned() };
     seen.lock().unwrap().push(request);
     let status = next(queue);
@@ -169,6 +172,17 @@ async fn an_open_breaker_holds_steps_back_and_burns_nothing_also_after_a_restart
     assert_eq!(done.output, Some(json!({"done": true})));
     let view = look(&house, &service.target()).await;
     assert_eq!((view.health, view.waiting, view.origin.unwrap().health.calls), (TargetHealth::Healthy, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_take_as_long_as_its_step_says() {
+    let service = Service::new(&[]).await;
+    let house = House::with(service.config()).await;
+    let origin = &service.origin;
+    let step = format!("{{id: call, run: {{http: {{url: \"{origin}/slow\"}}}}, timeout: 20s, retry: {{attempts: 1}}}}");
+    house.register(&format!("name: order\nversion: 2\nsteps:\n  - {step}\n")).await;
+    let done = house.run(json!({})).await;
+    assert_eq!((done.head.status.word(), done.steps[0].attempts, service.asked()), ("completed", 1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

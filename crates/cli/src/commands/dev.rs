@@ -15,7 +15,7 @@ use crate::starter;
 use chancery_api::OneTimeKey;
 use chancery_api::principal::{CreatePrincipal, PrincipalKind};
 use chancery_app::data::DataDir;
-use chancery_app::{App, Config, Guard, bootstrap};
+use chancery_app::{AllowList, App, Config, Guard, bootstrap};
 use chancery_base::{Name, Secret, TenantId};
 use chancery_sdk::{Client, ClientOptions};
 use chancery_server::telemetry::{LogFormat, install_logs};
@@ -39,6 +39,7 @@ const TENANT: &str = "dev";
 Examples:
   chancery dev
   chancery dev --listen 127.0.0.1:8080
+  chancery dev --allow-http-target http://127.0.0.1:7001
   chancery dev --keep ./my-dev          # keep the store, and go on with it the next time")]
 pub(crate) struct Args {
     /// Where to listen, on loopback; port 0 takes any free one.
@@ -47,6 +48,9 @@ pub(crate) struct Args {
     /// Keep store and keys in this directory, and go on with them if they are there.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// An origin that steps may call over HTTP, such as `http://127.0.0.1:7001`. Can be repeated; else none.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_http_target: Vec<String>,
     /// What is logged to the standard error, such as `info`.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log_filter: String,
@@ -56,11 +60,13 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     if !args.listen.ip().is_loopback() {
         return Err(CliError::Usage("`chancery dev` listens on loopback only: use `chancery serve`".to_owned()));
     }
+    let targets = args.allow_http_target.join(",").parse();
+    let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
     install_logs(LogFormat::Text, &args.log_filter)?;
     let mut signals = StopSignals::listen()?;
     let written = starter::write(Path::new(starter::DIR))?;
     let place = Place::open(args.keep)?;
-    let (app, system_key) = open(&place).await?;
+    let (app, system_key) = open(&place, targets).await?;
     let options = ServerOptions { listen: args.listen, ..ServerOptions::default() };
     let server = match listen(app.clone(), options).await {
         Ok(server) => server,
@@ -88,7 +94,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
 }
 
 /// Opens the store, a new one with the tenant `system`; gives the key of that tenant's owner.
-async fn open(place: &Place) -> Result<(App, Secret), CliError> {
+async fn open(place: &Place, targets: AllowList) -> Result<(App, Secret), CliError> {
     let cluster: Name = TENANT.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
     let (data_dir, key_path) = (place.data(), place.key("system"));
     let is_new = !data_dir.exists();
@@ -96,8 +102,12 @@ async fn open(place: &Place) -> Result<(App, Secret), CliError> {
     if is_new {
         bootstrap::system(&data, &cluster).await?;
     }
-    let config =
-        Config { target_guard: Guard::with_loopback(), allow_faults: true, ..Config::new(data.cluster(), "dev") };
+    let config = Config {
+        targets,
+        target_guard: Guard::with_loopback(),
+        allow_faults: true,
+        ..Config::new(data.cluster(), "dev")
+    };
     let app = App::open(config, data.keys, data.store, starter::closures()?).await?;
     if !is_new {
         let key = crate::key_file::read(&key_path)?;

@@ -52,7 +52,11 @@ pub(crate) fn schedule(out: &Output, schedule: &Schedule) -> String {
         next.row([Cell::from(time(due.at)), Cell::from(due.local.clone())]);
     }
     text.push('\n');
-    text.push_str(&next.text_or("it is not due again"));
+    text.push_str(&next.text_or(if schedule.paused {
+        "it is due again once it is resumed"
+    } else {
+        "it is not due again"
+    }));
     if !schedule.recent.is_empty() {
         text.push('\n');
         text.push_str(&firings(out, &schedule.recent));

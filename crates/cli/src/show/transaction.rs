@@ -52,7 +52,11 @@ fn headline(status: Status, state: Option<&str>, parked_at: Option<&str>, cause:
         (None, None) if is_parked && state.is_some() => format!("{status}: its time ran out, it waits for a person"),
         (Some(step), Some(_)) => format!("{status}: the undo of step `{step}` waits for a person"),
         (Some(step), None) => format!("{status}: step `{step}` failed past the pivot and waits for a person"),
-        (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
+        (None, Some(cause)) => match cause_text(cause) {
+            // That it was cancelled the status says.
+            text if text == status => status,
+            text => format!("{status}: {}", text.strip_prefix(&format!("{status}: ")).unwrap_or(&text)),
+        },
         (None, None) if is_parked => format!("{status}: it is past its pivot and waits for a person"),
         (None, None) => status,
     }
@@ -206,6 +210,9 @@ fn step_cells(step: &Step) -> [Cell; 6] {
     let error = match (&step.error, undo_error) {
         (Some(error), None) if is_done => Some(format!("an earlier attempt: {}", error_text(error))),
         (Some(error), None) => Some(error_text(error)),
+        (None, Some(error)) if closing.is_some_and(|closing| closing.status == "completed") => {
+            Some(format!("{undo}, an earlier attempt: {}", error_text(error)))
+        }
         (None, Some(error)) => Some(format!("{undo}: {}", error_text(error))),
         (Some(error), Some(closing)) => Some(format!("{}; {undo}: {}", error_text(error), error_text(closing))),
         (None, None) => None,

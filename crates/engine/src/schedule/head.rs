@@ -157,6 +157,7 @@ pub fn apply(head: Option<Head>, event: &Event, at: Timestamp, seq: u64) -> Resu
             head = Head {
                 created_at: before.created_at,
                 paused: before.paused,
+                waiting: before.waiting,
                 transaction: before.transaction,
                 fired: before.fired,
                 recent: before.recent,
@@ -168,7 +169,6 @@ pub fn apply(head: Option<Head>, event: &Event, at: Timestamp, seq: u64) -> Resu
                 return Err(IllegalEvent::Paused);
             }
             (head.paused, head.next) = (Some(note.clone()), None);
-            head.waiting.clear();
         }
         Event::Resumed { next, .. } => {
             if head.paused.take().is_none() {

@@ -45,11 +45,13 @@ impl Zone {
         Self(TimeZone::UTC)
     }
 
-    /// The local time of an instant, such as `2026-03-29T03:00:00+02:00`.
+    /// The local time of an instant (RFC 3339), such as `2026-03-29T03:00:00+02:00`.
     #[must_use]
     pub fn show(&self, at: Timestamp) -> String {
         let offset = self.0.to_offset(instant(at));
-        format!("{}{offset}", offset.to_datetime(instant(at)))
+        let seconds = offset.seconds();
+        let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
+        format!("{}{sign}{:02}:{:02}", offset.to_datetime(instant(at)), minutes / 60, minutes % 60)
     }
 }
 

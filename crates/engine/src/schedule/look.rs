@@ -56,6 +56,9 @@ pub enum ByHand {
 /// [`Head::transaction`] has not ended.
 #[must_use]
 pub fn look(head: &Head, calendar: &Calendar, now: Timestamp, runs: bool) -> Look {
+    if head.paused.is_some() {
+        return Look::Nothing;
+    }
     let running = head.transaction.filter(|_| runs);
     if let (Some(due), None) = (head.waiting.first(), running) {
         return Look::Start { due: *due, ends: None, next: head.next };

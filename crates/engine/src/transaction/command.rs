@@ -210,7 +210,7 @@ impl Transaction {
             self.emit(Event::TimedOut, cx)?;
             self.advance(cx)?;
         }
-        if self.loses_driver_at().is_some_and(|at| at <= cx.now) {
+        if self.loses_driver_at().is_some_and(|at| at <= cx.now) && !self.is_held(cx.now) {
             self.emit(Event::DriverLost, cx)?;
             self.advance(cx)?;
         }
@@ -238,12 +238,13 @@ impl Transaction {
             return false;
         }
         let fires = self.fires_at().filter(|_| self.moves());
-        let mut own = self.times_out_at().into_iter().chain(self.loses_driver_at()).chain(fires);
+        let mut own = self.times_out_at().into_iter().chain(fires);
+        let mut of_others = self.loses_driver_at().into_iter().chain(queue_end);
         let is_out_late = |class| self.active.due(class, now).is_some();
         own.any(|at| at <= now)
             || is_out_late(Class::Out)
             || is_out_late(Class::UndoOut)
-            || queue_end.is_some_and(|at| at <= now) && !self.are_queues_held(now)
+            || of_others.any(|at| at <= now) && !self.is_held(now)
     }
 
     /// The first of what is overdue. Failed, it is so no longer. `unserved` is for [`Transaction::next_unserved`].
@@ -261,8 +262,11 @@ impl Transaction {
     /// What is wrong where a step was not taken in time; it is no news that stands alone if an attempt failed before.
     fn not_taken(&self, node: NodeRef) -> StepError {
         let is_http = self.step_of(node).is_some_and(|step| matches!(step.run, Run::Http(_)));
-        let message =
-            if is_http { "its target had no room for a call in time" } else { "no worker took the step in time" };
+        let message = if is_http {
+            "its target let no call through in time: see `chancery target show`"
+        } else {
+            "no worker took the step in time: see `chancery queue show`"
+        };
         let message = match self.state(node).and_then(|state| state.error.as_ref()) {
             Some(StepError { r#type, message: before, .. }) if before.is_empty() => {
                 format!("{message}; the attempt before failed with {type}")

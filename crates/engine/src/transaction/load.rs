@@ -111,7 +111,7 @@ impl Transaction {
             displaced: Vec::new(),
             fresh: Vec::new(),
             touched: BTreeSet::new(),
-            queues_from: None,
+            held_until: None,
         };
         transaction.place_all();
         transaction.set_all()?;

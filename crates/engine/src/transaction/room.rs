@@ -145,14 +145,14 @@ impl Transaction {
         matches!(self.head.status, Status::Running | Status::Parked)
     }
 
-    /// Has no wait for a worker be over before then: until now there was nobody whom one could ask.
-    pub fn hold_queues(&mut self, until: Timestamp) {
-        self.queues_from = self.queues_from.max(Some(until));
+    /// Has no wait for a worker or a driver be over before then: until now there was nobody whom they could ask.
+    pub fn hold(&mut self, until: Timestamp) {
+        self.held_until = self.held_until.max(Some(until));
     }
 
-    /// Whether no wait for a worker is over yet, however long it was.
-    pub(super) fn are_queues_held(&self, now: Timestamp) -> bool {
-        self.queues_from.is_some_and(|from| now < from)
+    /// Whether no wait for a worker or a driver is over yet, however long it was.
+    pub(super) fn is_held(&self, now: Timestamp) -> bool {
+        self.held_until.is_some_and(|until| now < until)
     }
 
     /// The windows that have no place.
@@ -192,7 +192,7 @@ impl Transaction {
                 return Some(node);
             }
         }
-        if self.are_queues_held(now) {
+        if self.is_held(now) {
             return None;
         }
         let next = self.next().unwrap_or_default();

@@ -385,6 +385,20 @@ fn abort_waits_until_open_permits_report_or_expire_then_compensates_in_reverse()
 }
 
 #[test]
+fn a_driver_that_nobody_could_hear_is_not_lost_at_once() {
+    let mut run = Run::new(FRAME);
+    let lease = Duration::from_secs(10);
+    let back = run.now.plus(3 * GRACE);
+    run.transaction.hold(back.plus(lease));
+    run.wait(3 * GRACE);
+    assert_eq!((run.transaction.status(), run.transaction.is_overdue(run.now)), (Status::Running, false));
+    assert_eq!(run.transaction.look(run.now).wake, Some(back.plus(lease)));
+    run.wait(lease);
+    assert_ne!(run.transaction.status(), Status::Running, "it had its time to say something");
+    run.assert_replays();
+}
+
+#[test]
 fn a_driver_is_lost_after_the_grace_and_not_before() {
     let mut run = Run::new(FRAME);
     run.done(1, "hotel");

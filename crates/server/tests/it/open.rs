@@ -37,6 +37,14 @@ async fn begun() -> (House, String, String) {
     (house, agent, path)
 }
 
+#[tokio::test]
+async fn who_begins_and_waits_is_the_driver_all_the_same() {
+    let (house, agent, _) = begun().await;
+    let body = json!({ "definition": "trip", "wait": "100ms" });
+    let begun = house.post("/v1/transactions", &agent, &body).await.json();
+    assert_eq!((&begun["driver"], &begun["grace"], &begun["status"]), (&json!(1), &json!("5m"), &json!("running")));
+}
+
 async fn put(house: &House, path: &str, key: &str, body: &Value) -> Answer {
     Call::new("PUT", path).key(key).json(body).send(house.addr).await
 }

@@ -36,7 +36,7 @@ impl Shard {
                 .map_err(|err| damaged(format!("{id}: {err}")))?;
             // While nobody served, no worker could come for what waits: it has as long as leases have.
             if !self.is_recovered {
-                member.hold_queues(now.plus(self.config.lease));
+                member.hold(now.plus(self.config.lease));
             }
             self.join(&member);
             self.wanted_bundles.insert(member.head().beginning.bundle);

@@ -249,7 +249,13 @@ impl Shard {
         match head {
             Some(head) => {
                 work.control.push(ControlRow::Schedule(schedule::row(name, &head)));
+                let goes_on =
+                    matches!(event, Event::Changed { .. } | Event::Resumed { .. }) && !head.waiting.is_empty();
                 self.schedules.put(name, head);
+                if goes_on {
+                    // What it waits for may have ended while it was paused.
+                    self.schedules.place(name, Some(work.now));
+                }
             }
             None => {
                 work.control.push(ControlRow::ScheduleGone(name.clone()));

@@ -59,6 +59,11 @@ struct Schedule {
 }
 
 impl Schedule {
+    /// Whether times wait that will start.
+    fn is_to_start(&self) -> bool {
+        self.paused.is_none() && !self.waiting.is_empty()
+    }
+
     /// Whether it is the turn of this time, of those that wait.
     fn is_first(&self, due: Timestamp) -> bool {
         self.waiting.first() == Some(&due)
@@ -92,7 +97,7 @@ impl Schedules {
 
     /// Those that are due some time.
     pub(crate) fn active(&self) -> Vec<(TenantId, String)> {
-        let is_active = |schedule: &Schedule| schedule.next.is_some() || !schedule.waiting.is_empty();
+        let is_active = |schedule: &Schedule| schedule.next.is_some() || schedule.is_to_start();
         self.of.iter().filter(|(_, schedule)| is_active(schedule)).map(|(key, _)| key.clone()).collect()
     }
 
@@ -125,7 +130,6 @@ impl Model {
             "schedule.paused" => {
                 ensure(schedule.paused.is_none(), || "it is paused".to_owned())?;
                 (schedule.paused, schedule.next) = (Some(at), None);
-                schedule.waiting.clear();
                 Ok(())
             }
             "schedule.resumed" => {
@@ -168,9 +172,10 @@ impl Model {
         ensure(expected.is_some() && expected == next, || format!("its next time is {expected:?}, not {next:?}"))?;
         let old = self.schedules.of.remove(key);
         ensure(old.is_some() == is_change, || format!("it was {old:?}"))?;
-        let (paused, transaction) = old.map_or((None, None), |old| (old.paused, old.transaction));
+        let (paused, waiting, transaction) =
+            old.map_or((None, Vec::new(), None), |old| (old.paused, old.waiting, old.transaction));
         let next = next.filter(|_| paused.is_none());
-        let new = Schedule { plan, owner, paused, next, waiting: Vec::new(), transaction };
+        let new = Schedule { plan, owner, paused, next, waiting, transaction };
         self.schedules.of.insert(key.clone(), new);
         Ok(())
     }
@@ -192,6 +197,7 @@ impl Model {
         }
         if schedule.is_first(dealt.due) {
             ensure(!self.last_runs(schedule), || "what runs has not ended".to_owned())?;
+            ensure(schedule.paused.is_none(), || "it is paused".to_owned())?;
             return Ok(schedule.next);
         }
         let is_next = schedule.next == Some(dealt.due) && schedule.paused.is_none();
@@ -331,7 +337,7 @@ impl Model {
             ensure(!is_owed, || format!("reference: schedule {name} is not looked at: {schedule:?}"))?;
             let last = schedule.transaction.and_then(|id| self.transactions.get(&id));
             let ended = last.filter(|last| last.ended.is_some()).and_then(|last| last.saga.last_at());
-            let waits = !schedule.waiting.is_empty() && ended.is_some_and(|ended| ended <= until);
+            let waits = schedule.is_to_start() && ended.is_some_and(|ended| ended <= until);
             ensure(!waits, || format!("reference: what schedule {name} waits for has ended: {schedule:?}"))?;
         }
         Ok(())

@@ -95,6 +95,10 @@ impl Summary {
 }
 
 pub(crate) async fn bulk(args: BulkArgs, session: &Session) -> Result<Exit, CliError> {
+    if args.search.trim().is_empty() {
+        let message = "a search is needed: without one it would be every transaction";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let client = session.client()?;
     let count = client.transaction_count(Some(args.search.clone())).await?;
     if args.dry_run {

@@ -233,7 +233,10 @@ fn what_no_worker_took_names_the_attempt_before() {
     run.act("wait 62s");
     let error = run.transaction.head().error.clone().unwrap();
     assert_eq!(error.r#type, StepError::QUEUE_TIMEOUT);
-    assert_eq!(error.message, "no worker took the step in time; the attempt before failed with Away: it broke");
+    assert_eq!(
+        error.message,
+        "no worker took the step in time: see `chancery queue show`; the attempt before failed with Away: it broke"
+    );
     run.assert_replays();
 }
 

@@ -27,7 +27,7 @@ fn expressions_see_the_schedule_and_its_time() {
     });
     let expected = json!({
         "due": "2026-11-21T01:30:00.000000Z",
-        "text": "report of nightly at 2026-11-21T02:30:00+01",
+        "text": "report of nightly at 2026-11-21T02:30:00+01:00",
         "zone": ["Europe/Berlin", 7],
         "is_nightly": true,
         "plain": {"a": null},

@@ -209,19 +209,20 @@ fn what_is_to_end_is_named() {
 }
 
 #[test]
-fn a_pause_drops_what_waits_and_a_resumption_begins_anew() {
+fn a_pause_keeps_what_waits_and_a_resumption_begins_anew() {
     let mut run = Run::new(terms(Overlap::BufferOne, CatchUp::All, 3_600), at(0));
     let mut runs = false;
     run.look(at(60), &mut runs);
     run.look(at(120), &mut runs);
     assert_eq!(run.head.waiting, [at(120)]);
     run.happens(Event::Paused { note: "a test".to_owned() }, at(130));
-    assert_eq!((run.head.waiting.len(), run.head.next), (0, None));
+    assert_eq!((run.head.waiting.as_slice(), run.head.next), (&[at(120)][..], None));
     run.look(at(1_000), &mut false);
     let next = run.calendar.next(at(1_001));
     run.happens(Event::Resumed { note: String::new(), next }, at(1_001));
+    run.look(at(1_002), &mut false);
     run.look(at(1_020), &mut false);
-    assert_eq!(run.fired(), [60, 1_020]);
+    assert_eq!(run.fired(), [60, 120, 1_020]);
     let head = || Some(run.head.clone());
     let illegal = |head, event| apply(head, &event, at(2_000), 9).unwrap_err();
     assert_eq!(illegal(None, Event::Deleted), IllegalEvent::Missing);
