@@ -97,19 +97,17 @@ async fn a_cart_is_filled_by_signals() {
 #[tokio::test]
 async fn a_start_that_is_sent_again_signals_once_and_one_that_says_something_else_anew() {
     let (house, shop) = cart_house().await;
-    let with = |sku: &str| {
+    let start = |sku: &str| {
         let signal = json!({ "name": "add", "payload": { "sku": sku } });
-        json!({ "definition": "cart", "input": { "cart": "c-1" }, "signal": signal, "idempotency_key": "k" })
+        let body = json!({ "definition": "cart", "input": { "cart": "c-1" }, "signal": signal });
+        Call::new("POST", "/v1/transactions").key(&shop).header("idempotency-key", "k").json(&body)
     };
-    let started = house.post("/v1/transactions", &shop, &with("a")).await;
-    assert_eq!((started.status, started.json().get("existing")), (201, None));
+    let started = start("a").send(house.addr).await;
+    assert_eq!((started.status, started.json().get("existing")), (201, None), "{}", started.text());
     let id = id_of(&started);
-    let again = house.post("/v1/transactions", &shop, &with("a")).await;
-    assert_eq!(
-        (again.status, &again.json()["existing"], &again.json()["status"]),
-        (200, &json!(true), &json!("waiting"))
-    );
-    assert_eq!(house.post("/v1/transactions", &shop, &with("b")).await.status, 200);
+    let again = start("a").send(house.addr).await.json();
+    assert_eq!((&again["existing"], &again["status"]), (&json!(true), &json!("waiting")), "{again}");
+    assert_eq!(start("b").send(house.addr).await.status, 200);
     let ended = house.get(&format!("/v1/transactions/{id}/result?wait=5s"), &shop).await.json();
     assert_eq!(ended["output"], json!([{ "sku": "a" }, { "sku": "b" }]));
 }

@@ -125,8 +125,10 @@ fn what_nobody_approves_in_time_is_refused_whoever_owns_the_log_then() {
     let Stepped::Refused(asking) = pay(&mut hand, id, 1, 60) else { panic!("nobody answered") };
     assert_eq!(asking.status, RequestStatus::Expired);
     assert!(asking.refusal.unwrap().contains("0 of 1 had said yes"));
-    // Its driver had from the expiry on as long as it has to be heard.
-    let hand = again(&tenant, hand, Duration::from_secs(301));
+    // Its driver had from the expiry on as long as it has to be heard, and a lease since somebody could hear it.
+    let mut hand = again(&tenant, hand, Duration::from_secs(301));
+    assert_eq!(hand.row(id).0, "running");
+    hand.wait(Duration::from_secs(60));
     assert_eq!(hand.settled(id).0, Status::Failed);
     replays(&tenant);
 }
