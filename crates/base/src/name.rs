@@ -14,7 +14,7 @@ pub enum NameError {
     /// A character that names do not have.
     #[error("`{0}` is not allowed in a name: use a-z, A-Z, 0-9, `-`, `_`, `.`, and begin with a letter or digit")]
     Character(char),
-    /// Empty, or longer than [`TENANT_BYTES_MAX`] bytes.
+    /// Empty, or longer than 63 bytes.
     #[error("a tenant's name has 1 to {TENANT_BYTES_MAX} bytes, this one has {0}")]
     TenantLength(usize),
     /// A character that names of tenants do not have.
