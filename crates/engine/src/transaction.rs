@@ -369,8 +369,8 @@ impl Transaction {
         self.wake_after(None, self.next_queue_end())
     }
 
-    /// When it next needs a look after `past`, where nothing is overdue then. `queue_end` is when the first that is next has
-    /// waited for a worker too long.
+    /// When it next needs a look after `past`, where nothing is overdue then. `queue_end` is when the first that is next
+    /// has waited for a worker too long.
     fn wake_after(&self, past: Option<Timestamp>, queue_end: Option<Timestamp>) -> Option<Timestamp> {
         if self.head.status.is_settled() {
             return None;

@@ -46,8 +46,8 @@ impl Transaction {
     fn next(&self) -> Option<Vec<Ready>> {
         match self.head.status {
             Status::Running | Status::Confirming | Status::Compensating if !self.moves() => None,
-            Status::Running => Some(self.in_room(true, i64::MAX)),
-            Status::Confirming | Status::Compensating => Some(self.in_room(false, i64::MAX)),
+            Status::Running => Some(self.in_room(true)),
+            Status::Confirming | Status::Compensating => Some(self.in_room(false)),
             Status::Parked
             | Status::Completed
             | Status::Compensated
@@ -64,17 +64,16 @@ impl Transaction {
         next
     }
 
-    /// What waits until a time at most, in order, as far as there is room. It is the same at any later time, but for
-    /// what began to wait since.
-    fn in_room(&self, goes_forward: bool, until: i64) -> Vec<Ready> {
+    /// What waits, in order, as far as there is room. It is the same at any later time, but for what began to wait since.
+    fn in_room(&self, goes_forward: bool) -> Vec<Ready> {
         let classes =
             if goes_forward { [Class::Ready, Class::Backoff] } else { [Class::UndoReady, Class::UndoBackoff] };
         let room = self.room(goes_forward);
-        let mut ready = self.waiting(classes, goes_forward, (SHARED, room), until);
+        let mut ready = self.waiting(classes, goes_forward, (SHARED, room));
         let windows = self.active.windows().filter(|_| goes_forward);
         let shared = ready.len();
         for (window, free) in windows {
-            ready.extend(self.waiting(classes, goes_forward, (window, free.min(room)), until));
+            ready.extend(self.waiting(classes, goes_forward, (window, free.min(room))));
         }
         if ready.len() > shared {
             ready.sort_unstable();
@@ -91,15 +90,9 @@ impl Transaction {
     }
 
     /// What waits in a window, as far as there is room in it.
-    fn waiting(
-        &self,
-        [waiting, again]: [Class; 2],
-        goes_forward: bool,
-        (window, room): (u32, usize),
-        until: i64,
-    ) -> Vec<Ready> {
+    fn waiting(&self, [waiting, again]: [Class; 2], goes_forward: bool, (window, room): (u32, usize)) -> Vec<Ready> {
         let found = |class| {
-            let due = self.active.within(class, window, i64::MIN..=until).take(room);
+            let due = self.active.within(class, window, i64::MIN..=i64::MAX).take(room);
             let phase = move |node| if goes_forward { Phase::Do } else { self.closing(node) };
             due.map(move |(since, node)| Ready { since: Timestamp::from_micros(since), node, phase: phase(node) })
         };
@@ -112,8 +105,8 @@ impl Transaction {
         ready
     }
 
-    /// When the first of what is next has waited for a worker too long: the first of each step, for what comes behind it
-    /// began to wait later.
+    /// When the first of what is next has waited for a worker too long: the first of each step, for what comes behind
+    /// it began to wait later.
     pub(super) fn first_queue_end(&self, next: &[Ready]) -> Option<Timestamp> {
         let (mut seen, mut last, mut first) = (BTreeSet::new(), None, None);
         for ready in next {
