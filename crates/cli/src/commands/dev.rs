@@ -60,8 +60,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError>
     if !args.listen.ip().is_loopback() {
         return Err(CliError::Usage("`chancery dev` listens on loopback only: use `chancery serve`".to_owned()));
     }
-    let targets = args.allow_http_target.join(",").parse();
-    let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
+    let targets = serve::allow_list(&args.allow_http_target)?;
     install_logs(LogFormat::Text, &args.log_filter)?;
     let mut signals = StopSignals::listen()?;
     let written = starter::write(Path::new(starter::DIR))?;

@@ -211,7 +211,8 @@ enum CatchUpArg {
     None,
     /// For the newest of them.
     Last,
-    /// For each of them, oldest first, as --overlap has it: with skip only the first, with buffer-all one after the other.
+    /// For each of them, oldest first, as --overlap has it: with skip only the first, with buffer-all one after the
+    /// other.
     All,
 }
 

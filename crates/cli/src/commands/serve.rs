@@ -7,7 +7,7 @@ use crate::information::InformationArgs;
 use crate::session::Session;
 use crate::signals::StopSignals;
 use chancery_app::data::{DataDir, Database};
-use chancery_app::{App, Closures, Config, Guard, Network};
+use chancery_app::{AllowList, App, Closures, Config, Guard, Network};
 use chancery_base::limits::ACTIVE_TRANSACTIONS_MAX;
 use chancery_base::{TargetId, duration};
 use chancery_server::telemetry::{LogFormat, install_logs};
@@ -120,14 +120,18 @@ fn public_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// The origins that `--allow-http-target` names.
+pub(super) fn allow_list(origins: &[String]) -> Result<AllowList, CliError> {
+    origins.join(",").parse().map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))
+}
+
 pub(crate) async fn run(args: Args, session: &Session) -> Result<Exit, CliError> {
     let format = match args.log {
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
     install_logs(format, &args.log_filter)?;
-    let targets = args.allow_http_target.join(",").parse();
-    let targets = targets.map_err(|error| CliError::Usage(format!("--allow-http-target: {error}")))?;
+    let targets = allow_list(&args.allow_http_target)?;
     let mut signals = StopSignals::listen()?;
     let options = ServerOptions { listen: args.listen, insecure_remote: args.allow_remote, ..ServerOptions::default() };
     let listening = listen(options).await?;

@@ -1,9 +1,12 @@
 //! Entries of the ledger.
 
+use super::transaction::error_text;
 use super::{actor, time};
 use crate::output::{Cell, Output};
 use chancery_api::ledger::Entry;
+use chancery_api::transaction::StepError;
 use chancery_ledger::Record;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Entries of a log.
@@ -59,7 +62,5 @@ fn why(entry: &Entry) -> Option<String> {
     if let Some(words) = words.filter(|words| !words.is_empty()) {
         return Some(words.to_owned());
     }
-    let error = payload.get("error")?;
-    let part = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    Some([part("type"), part("message")].into_iter().flatten().collect::<Vec<_>>().join(": "))
+    StepError::deserialize(payload.get("error")?).ok().map(|error| error_text(&error))
 }

@@ -42,21 +42,22 @@ pub(crate) fn step_names(transaction: &Transaction) -> Vec<String> {
 
 /// A transaction in one line: `compensated: step `fail` failed: …`; of a TCC, `completed (confirmed)`.
 fn headline(status: Status, state: Option<&str>, parked_at: Option<&str>, cause: Option<&Cause>) -> String {
-    let is_parked = status == Status::Parked;
+    let (is_parked, word) = (status == Status::Parked, status.word());
     let status = match state {
-        Some(state) if state != status.word() => format!("{} ({state})", status.word()),
-        Some(_) | None => status.word().to_owned(),
+        Some(state) if state != word => format!("{word} ({state})"),
+        Some(_) | None => word.to_owned(),
     };
     match (parked_at, cause) {
         (Some(step), _) if state.is_some() => format!("{status}: participant `{step}` waits for a person"),
         (None, None) if is_parked && state.is_some() => format!("{status}: its time ran out, it waits for a person"),
         (Some(step), Some(_)) => format!("{status}: the undo of step `{step}` waits for a person"),
         (Some(step), None) => format!("{status}: step `{step}` failed past the pivot and waits for a person"),
-        (None, Some(cause)) => match cause_text(cause) {
-            // That it was cancelled the status says.
-            text if text == status => status,
-            text => format!("{status}: {}", text.strip_prefix(&format!("{status}: ")).unwrap_or(&text)),
+        // That it was cancelled or terminated the status says.
+        (None, Some(Cause { kind, step: None, error })) if kind == word => match error {
+            Some(error) => format!("{status}: {}", error_text(error)),
+            None => status,
         },
+        (None, Some(cause)) => format!("{status}: {}", cause_text(cause)),
         (None, None) if is_parked => format!("{status}: it is past its pivot and waits for a person"),
         (None, None) => status,
     }
@@ -79,7 +80,7 @@ fn cause_text(cause: &Cause) -> String {
     }
 }
 
-fn error_text(error: &StepError) -> String {
+pub(super) fn error_text(error: &StepError) -> String {
     let text = match error.message.as_str() {
         "" => error.error_type.clone(),
         message => format!("{}: {message}", error.error_type),
