@@ -446,8 +446,7 @@ impl App {
 
     /// Whether the store answered when it was asked last. Does not wait for it.
     pub(crate) fn store_answers(&self) -> bool {
-        let served = self.shared.tenants.load_full();
-        self.shared.probe.answers(&self.shared.store, &served, &self.shared.tasks)
+        self.shared.probe.answers(&self.shared.store, &self.tenants(), &self.shared.tasks)
     }
 
     /// Whether it was told to shut down.

@@ -1,4 +1,5 @@
-//! Whether the store answers, and whose the logs are in it: asked beside the probes of the node, which never wait for it, and only when they come.
+//! Whether the store answers, and whose the logs are in it: asked beside the probes of the node, which
+//! never wait for it, and only when they come.
 
 use crate::clock;
 use crate::tasks::Tasks;

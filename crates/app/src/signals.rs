@@ -61,8 +61,8 @@ pub(crate) fn checked(signal: SendSignal) -> Result<Signal, Error> {
     Ok(Signal { name: signal.name, id: signal.id, payload })
 }
 
-/// A signal that a start brings. Without an id of its own it has one of the start's key and what it says: a start that is
-/// sent again must not signal again, and one that says something else must.
+/// A signal that a start brings. Without an id of its own it has one of the start's key and what it says: a start that
+/// is sent again must not signal again, and one that says something else must.
 pub(crate) fn of_start(signal: Signal, key: Option<&str>) -> Signal {
     let said = |key: &str| {
         let parts = [key, "\0", signal.name.as_str(), "\0", signal.payload.canonical()];

@@ -406,8 +406,8 @@ impl Shard {
         std::mem::take(&mut self.effects)
     }
 
-    /// Somebody has seen the log owned under this epoch. If that is another's, and no call is out that would say so, the
-    /// shard ends as it does when a commit finds out.
+    /// Somebody has seen the log owned under this epoch. If that is another's, and no call is out that would say so,
+    /// the shard ends as it does when a commit finds out.
     pub fn seen(&mut self, epoch: u64) {
         let is_lost = self.log.as_ref().is_some_and(|log| log.epoch < epoch);
         if is_lost && matches!(self.state, State::Open) {

@@ -48,7 +48,8 @@ pub struct WaitingFor {
     /// `start` (its `start_at`), `resume` (it is paused), `driver` (that of an open transaction), `person` (somebody
     /// has to look at what failed), `time` (a wait), `signal`, `request` (people who were asked), `retry` (the next
     /// attempt's time), `delay` (a fault that its start asked for), `round` (the next round's time), `worker` (one that
-    /// takes it), `target` (room at the target of an HTTP call: its rate, bulkhead or circuit breaker), `answer` (of an attempt), `child` (the transaction that the step runs).
+    /// takes it), `target` (room at the target of an HTTP call: its rate, bulkhead or circuit breaker), `answer` (of an
+    /// attempt), `child` (the transaction that the step runs).
     #[schema(example = "signal")]
     pub what: String,
     /// The step that waits, if it is one, or the clone: `ship[3]`.

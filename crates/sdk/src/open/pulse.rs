@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-/// Has the driver of an open transaction heard until it is dropped, or the driver is none any more: for who drives one by
-/// the calls of [`Client`]. An [`Open`](super::Open) has its own.
+/// Has the driver of an open transaction heard until it is dropped, or the driver is none any more: for who drives one
+/// by the calls of [`Client`]. An [`Open`](super::Open) has its own.
 #[derive(Debug)]
 pub struct Pulse {
     heard_at: Arc<Mutex<Instant>>,
@@ -17,8 +17,8 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Beats three times within the time after which a driver counts as lost; not at all if that is zero. The driver was
-    /// heard just now.
+    /// Beats three times within the time after which a driver counts as lost; not at all if that is zero. The driver
+    /// was heard just now.
     #[must_use]
     pub fn start(client: Client, id: TransactionId, driver: u32, grace: Duration) -> Self {
         let heard_at = Arc::new(Mutex::new(Instant::now()));

@@ -258,7 +258,7 @@ impl Model {
         let next = self.in_turn(schedule, dealt)?;
         ensure(next == dealt.next, || format!("its next time is {next:?}, not {:?}", dealt.next))?;
         let overlap = schedule.plan.overlap(self.wrong_rule);
-        let waits = self.last_runs(schedule);
+        let waits = self.last_runs(schedule) && schedule.holds(Overlap::BufferAll) == Some(true);
         ensure(waits, || format!("nothing keeps {} from being started for: {schedule:?}", dealt.due))?;
         // Somebody who asks out of turn may say what holds.
         if !dealt.by_hand {
